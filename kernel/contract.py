@@ -1,0 +1,99 @@
+"""What a computation must offer to outlast the worker that runs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+
+class UnknownKernel(Exception):
+    """No installed package registers a kernel of that name. Install it, or correct the name."""
+
+
+class InvalidParams(Exception):
+    """The parameters do not fit the kernel's model. Correct them; nothing was stored."""
+
+
+class Model(BaseModel):
+    """Base for a kernel's Params, State and Result: strict types, frozen, no unknown fields."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the worker grants a kernel. The answer never depends on it.
+
+    Attributes:
+        threads: how many threads the kernel may keep busy, at least 1.
+        memory_bytes: how much it may allocate; None means that the worker sets no limit.
+        scratch: a folder for files that need not outlive the slice; None means there is none.
+    """
+
+    threads: int = 1
+    memory_bytes: int | None = None
+    scratch: Path | None = None
+
+
+P = TypeVar("P", bound=BaseModel)
+S = TypeVar("S", bound=BaseModel)
+R = TypeVar("R", bound=BaseModel)
+
+
+class Kernel(ABC, Generic[P, S, R]):
+    """One kind of computation, which knows nothing of queues, stores, clocks or signals.
+
+    The class attributes `Params`, `State` and `Result` are its pydantic models. They are strict
+    and frozen (derive them from `Model`), and a state of any size must survive a round trip
+    through JSON.
+
+    Attributes:
+        name: what jobs call it, for example "nth-prime".
+        version: the format of `State`; raise it with every change that old states do not fit.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    Params: type[P]
+    State: type[S]
+    Result: type[R]
+
+    @abstractmethod
+    def run(self, params: P, state: S | None, resources: Resources) -> Generator[S, None, R]:
+        """Yield the state at every safe point, at most about 50 ms apart; return the result.
+
+        `state` is one that an earlier run yielded, perhaps on another machine, or None to start.
+        The caller may close the generator at any yield and go on from any yielded state; the
+        result is the same whatever the interruptions. What is costly to store and cheap to
+        rebuild belongs in local variables, not in the state.
+        """
+
+    @abstractmethod
+    def progress(self, params: P, state: S) -> float:
+        """Return the share of the work that is done, from 0 to 1, near linear in time."""
+
+    def prepare(self, params: P | None) -> None:  # noqa: B027 - most kernels have nothing to prepare
+        """Do the slow work that a process needs only once, such as imports and compiling.
+
+        Called before a job is claimed, so that no slice pays for it. `params` are those of the
+        job that is to run; None asks for everything that any job could need.
+        """
+
+    def migrate(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return `state`, written by an older `version`, in today's format.
+
+        Raises:
+            ValueError: states of that version cannot be converted; the job fails and keeps its
+                checkpoint.
+        """
+        raise ValueError(
+            f"kernel {self.name!r} cannot go on from a state of version {version}: "
+            f"this one is version {self.version} and has no migration"
+        )
