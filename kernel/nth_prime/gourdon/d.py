@@ -1,138 +1,159 @@
-"""D: the leaves with x/(p·m) > √x and more, counted in a sieve of [0, x/y) with p_1 … p_(b-1) removed."""
+"""D: the leaves whose value must be counted in a sieve of [0, x/y)."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from kernel.nth_prime.gourdon.bits import ones
 from kernel.nth_prime.gourdon.counted import count_to
-from kernel.nth_prime.gourdon.division import QUICK_LIMIT, exact, quick
+from kernel.nth_prime.gourdon.division import quotient
 from kernel.nth_prime.gourdon.tables import composites_to
-from kernel.nth_prime.gourdon.wheel import first_multiples, lay
+from kernel.nth_prime.gourdon.wheel import cross_off, first_multiples, lay
 from kernel.nth_prime.jit import jit
 
-BLOCK_SHIFT = 6
+# Primes below are sieved by patterns and all words counted again.
+RECOUNT_LIMIT = 200
+# With more leaves than this in a segment, counting all words again is the cheaper way as well.
+MANY_LEAVES = 500
+
+
+class Sieve(NamedTuple):
+    words: npt.NDArray[np.uint64]
+    bytes: npt.NDArray[np.uint8]
+    before: npt.NDArray[np.int32]
+    blocks: npt.NDArray[np.int32]
+    sums: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32]
 
 
 @jit
 def _cross_off_counting(segment, p, following, blocks):
-    """Cross off the multiples of p; lower the blocks' counts; return how many bits went."""
-    size = len(segment)
-    gone = 0
+    size = np.uint64(len(segment))
+    step = np.uint64(p)
     for j in range(8):
         bit = np.uint8(1 << j)
-        i = np.int64(following[j])
-        while i < size:
-            byte = segment[i]
-            hit = np.int64((byte >> np.uint8(j)) & np.uint8(1))
-            segment[i] = byte & ~bit
-            blocks[i >> 6] -= hit
-            gone += hit
-            i += p
+        i = np.uint64(following[j])
+        while i + step < size:
+            k = i + step
+            first = segment[i]
+            second = segment[k]
+            segment[i] = first & ~bit
+            segment[k] = second & ~bit
+            blocks[_block(i)] -= np.int32((first >> np.uint8(j)) & np.uint8(1))
+            blocks[_block(k)] -= np.int32((second >> np.uint8(j)) & np.uint8(1))
+            i = k + step
+        if i < size:
+            first = segment[i]
+            segment[i] = first & ~bit
+            blocks[_block(i)] -= np.int32((first >> np.uint8(j)) & np.uint8(1))
+            i += step
         following[j] = i - size
-    return gone
 
 
 @jit
-def _prefix(words, before):
+def _block(i):
+    """Return where the count of the block that holds byte i is."""
+    return (i & np.uint64(960)) | (i >> np.uint64(10))
+
+
+@jit
+def _count_words(words, before):
     """Set before[k] to the number of bits in words[:k]; return the number in all."""
-    total = 0
-    for k in range(len(words)):
+    total = np.int64(0)
+    for k in range(np.uint64(len(words))):
         before[k] = total
         total += ones(words[k])
     return total
 
 
 @jit
+def _count_blocks(words, blocks):
+    blocks[:] = 0
+    for k in range(np.uint64(len(words))):
+        blocks[_block(np.uint64(8) * k)] += ones(words[k])
+
+
+@jit
+def _sum_blocks(v):
+    for g in range(np.uint64(64)):
+        v.sums[g] = 0
+    for k in range(np.uint64(64), np.uint64(1024)):
+        v.sums[k] = v.sums[k - np.uint64(64)] + v.blocks[k - np.uint64(64)]
+    total = 0
+    for g in range(np.uint64(64)):
+        v.offsets[g] = total
+        total += v.sums[np.uint64(960) + g] + v.blocks[np.uint64(960) + g]
+    return total
+
+
+@jit
 def _place(position):
-    """Return (word, number in the word) of a position below 2^32."""
     word = (np.uint64(position) * np.uint64(2290649225)) >> np.uint64(39)
     return word, np.uint64(position) - word * np.uint64(240)
 
 
 @jit
-def _sum(n, low, reciprocals, first, last, words, before, masks):
+def _to_word(v, masks, position):
+    word, r = _place(position)
+    return v.before[word] + ones(v.words[word] & masks[r])
+
+
+@jit
+def _to_block(v, masks, position):
+    word, r = _place(position)
+    last = np.int64(word & np.uint64(7))
+    base = word & ~np.uint64(7)
+    total = ones(v.words[word] & masks[r])
+    for k in range(8):
+        total += ones(v.words[base + np.uint64(k)]) if k < last else 0
+    byte = base << np.uint64(3)
+    return total + v.sums[_block(byte)] + v.offsets[byte >> np.uint64(10)]
+
+
+@jit
+def _primes_by_word(v, masks, n, low, reciprocals, first, last):
     total = 0
-    if n < QUICK_LIMIT:
-        numerator = np.float64(n) + 0.5
-        for i in range(np.uint64(first), np.uint64(last)):
-            word, r = _place(quick(numerator, reciprocals[i]) - low)
-            total += before[word] + ones(words[word] & masks[r])
-    else:
-        for i in range(np.uint64(first), np.uint64(last)):
-            word, r = _place(exact(n, reciprocals[i]) - low)
-            total += before[word] + ones(words[word] & masks[r])
+    for i in range(np.uint64(first), np.uint64(last)):
+        total += _to_word(v, masks, quotient(n, reciprocals[i]) - low)
     return total
 
 
 @jit
-def _sum_composites(n, low, b, reciprocals, keys, first, last, words, before, masks):
+def _primes_by_block(v, masks, n, low, reciprocals, first, last):
+    total = 0
+    for i in range(np.uint64(first), np.uint64(last)):
+        total += _to_block(v, masks, quotient(n, reciprocals[i]) - low)
+    return total
+
+
+@jit
+def _sign(key, b):
+    return np.int64(key > b) - np.int64(key < -b)
+
+
+@jit
+def _composites_by_word(v, masks, n, low, b, reciprocals, keys, first, last):
     total = 0
     weight = 0
-    if n < QUICK_LIMIT:
-        numerator = np.float64(n) + 0.5
-        for i in range(np.uint64(first), np.uint64(last)):
-            word, r = _place(quick(numerator, reciprocals[i]) - low)
-            key = np.int64(keys[i])
-            sign = np.int64(key > b) - np.int64(key < -b)
-            weight += sign
-            total += sign * (before[word] + ones(words[word] & masks[r]))
-    else:
-        for i in range(np.uint64(first), np.uint64(last)):
-            word, r = _place(exact(n, reciprocals[i]) - low)
-            key = np.int64(keys[i])
-            sign = np.int64(key > b) - np.int64(key < -b)
-            weight += sign
-            total += sign * (before[word] + ones(words[word] & masks[r]))
+    for i in range(np.uint64(first), np.uint64(last)):
+        sign = _sign(keys[i], b)
+        weight += sign
+        total += sign * _to_word(v, masks, quotient(n, reciprocals[i]) - low)
     return total, weight
 
 
 @jit
-def _sum_blocks(n, low, reciprocals, first, last, words, blocks, masks):
-    total = 0
-    at = np.int64(0)
-    # m descends so that positions ascend and the blocks before them are added up only once.
-    sum_blocks = 0
-    for i in range(last - 1, first - 1, -1):
-        word, r = _place(exact(n, reciprocals[i]) - low)
-        word = np.int64(word)
-        block = word >> 3
-        while at < block:
-            sum_blocks += blocks[at]
-            at += 1
-        part = sum_blocks
-        for k in range(8):
-            w = block * 8 + k
-            if w < word:
-                part += ones(words[w])
-        total += part + ones(words[word] & masks[r])
-    return total
-
-
-@jit
-def _sum_blocks_composites(n, low, b, reciprocals, keys, first, last, words, blocks, masks):
+def _composites_by_block(v, masks, n, low, b, reciprocals, keys, first, last):
     total = 0
     weight = 0
-    at = np.int64(0)
-    sum_blocks = 0
-    for i in range(last - 1, first - 1, -1):
-        key = np.int64(keys[i])
-        if not (key > b or key < -b):
-            continue
-        sign = 1 if key > 0 else -1
-        word, r = _place(exact(n, reciprocals[i]) - low)
-        word = np.int64(word)
-        block = word >> 3
-        while at < block:
-            sum_blocks += blocks[at]
-            at += 1
-        part = sum_blocks
-        for k in range(8):
-            w = block * 8 + k
-            if w < word:
-                part += ones(words[w])
-        weight += sign
-        total += sign * (part + ones(words[word] & masks[r]))
+    for i in range(np.uint64(first), np.uint64(last)):
+        sign = _sign(keys[i], b)
+        if sign:
+            weight += sign
+            total += sign * _to_block(v, masks, quotient(n, reciprocals[i]) - low)
     return total, weight
 
 
@@ -143,17 +164,31 @@ def d(bounds, t, first, last):
     span = 240 * n_words
     rows = t.star_rank - 8
     words = np.empty(n_words, np.uint64)
-    segment = words.view(np.uint8)
-    before = np.empty(n_words, np.int64)
-    blocks = np.zeros(n_words // 8, np.int64)
+    v = Sieve(
+        words,
+        words.view(np.uint8),
+        np.empty(n_words, np.int32),
+        np.zeros(1024, np.int32),
+        np.empty(1024, np.int32),
+        np.empty(64, np.int32),
+    )
     removed = np.zeros(rows, np.int64)
     weights = np.zeros(rows, np.int64)
+    most_of = np.empty(rows, np.int64)
+    least_of = np.empty(rows, np.int64)
     following = np.empty((t.star_rank, 8), np.int64)
     total = 0
     s = first // rows
     low = s * span
-    for i in range(t.pattern_end, t.star_rank):
-        first_multiples(low, np.int64(t.primes[i]), 1, following[i])
+    recount_end = 8
+    for b in range(8, t.star_rank):
+        p = np.int64(t.primes[b])
+        least_of[b - 8] = max(p, bounds.y // p)
+        most_of[b - 8] = min(bounds.y, t.quotients[b] // (p * p))
+        if p < 200:
+            recount_end = b + 1
+        else:
+            first_multiples(low, p, 1, following[b])
     stop_s = last // rows
     stop_b = 8 + last - stop_s * rows
     start_b = 8 + first - s * rows
@@ -163,90 +198,71 @@ def d(bounds, t, first, last):
         words[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
         for i in range(3, 8):
             lay(words, low, np.int64(t.primes[i]), t.patterns[i - 3])
-        counted = False
-        remaining = 0
-        for b in range(8, end_b):
+        for b in range(8, start_b):
+            p = np.int64(t.primes[b])
+            if b < recount_end:
+                lay(words, low, p, t.patterns[b - 3])
+            else:
+                cross_off(v.bytes, p, following[b])
+        blocks_valid = False
+        for b in range(start_b, end_b):
             p = np.int64(t.primes[b])
             n = t.quotients[b]
-            small = b < t.pattern_end
-            if b >= start_b:
-                least = max(p, bounds.y // p)
-                most = min(bounds.y, n // (p * p))
-                if low > 0:
-                    most = min(most, n // low)
-                if p >= most:
-                    break
-                least = max(least, n // high)
-                full = small
-                if least < most:
-                    first_prime = count_to(t.pi, least)
-                    last_prime = count_to(t.pi, most)
-                    leaves = last_prime - first_prime
-                    first_composite = 0
-                    last_composite = 0
-                    if p * p < most:
-                        first_composite = composites_to(t, least)
-                        last_composite = composites_to(t, most)
-                        leaves += last_composite - first_composite
-                    full = full or leaves > 1000
-                if full:
-                    remaining = _prefix(words, before)
-                if not small and not counted:
-                    if not full:
-                        remaining = _prefix(words, before)
-                    for k in range(len(blocks)):
-                        t0 = before[8 * k + 8] if k + 1 < len(blocks) else remaining
-                        blocks[k] = t0 - before[8 * k]
-                    counted = True
-                if least < most:
-                    weight = last_prime - first_prime
-                    if full:
-                        local = _sum(
-                            n, low, t.reciprocals, first_prime, last_prime, words, before, t.masks
-                        )
-                    else:
-                        local = _sum_blocks(
-                            n, low, t.reciprocals, first_prime, last_prime, words, blocks, t.masks
-                        )
-                    if first_composite < last_composite:
-                        if full:
-                            more, sign = _sum_composites(
-                                n, low, b, t.composite_reciprocals, t.composite_keys,
-                                first_composite, last_composite, words, before, t.masks,
-                            )
-                        else:
-                            more, sign = _sum_blocks_composites(
-                                n, low, b, t.composite_reciprocals, t.composite_keys,
-                                first_composite, last_composite, words, blocks, t.masks,
-                            )
-                        local += more
-                        weight += sign
-                    total += local + weight * removed[b - 8]
-                    weights[b - 8] += weight
-                removed[b - 8] += remaining
-            if small:
-                lay(words, low, p, t.patterns[b - 3])
-            elif b < start_b:
-                from_byte = following[b]
-                _cross(segment, p, from_byte)
+            most = most_of[b - 8]
+            if low > 0:
+                most = min(most, n // low)
+            if p >= most:
+                break
+            least = max(least_of[b - 8], n // high)
+            leaves = 0
+            first_composite = 0
+            last_composite = 0
+            first_prime = 0
+            last_prime = 0
+            if least < most:
+                first_prime = count_to(t.pi, least)
+                last_prime = count_to(t.pi, most)
+                leaves = last_prime - first_prime
+                if p * p < most:
+                    first_composite = composites_to(t, least)
+                    last_composite = composites_to(t, most)
+                    leaves += last_composite - first_composite
+            if b >= recount_end and not blocks_valid:
+                _count_blocks(words, v.blocks)
+                blocks_valid = True
+            weight = last_prime - first_prime
+            local = 0
+            sign = 0
+            if b < recount_end or leaves > 500:
+                remaining = _count_words(words, v.before)
+                local = _primes_by_word(v, t.masks, n, low, t.reciprocals, first_prime, last_prime)
+                if first_composite < last_composite:
+                    more, sign = _composites_by_word(
+                        v, t.masks, n, low, b, t.composite_reciprocals, t.composite_keys,
+                        first_composite, last_composite,
+                    )
+                    local += more
             else:
-                remaining -= _cross_off_counting(segment, p, following[b], blocks)
+                remaining = _sum_blocks(v)
+                local = _primes_by_block(v, t.masks, n, low, t.reciprocals, first_prime, last_prime)
+                if first_composite < last_composite:
+                    more, sign = _composites_by_block(
+                        v, t.masks, n, low, b, t.composite_reciprocals, t.composite_keys,
+                        first_composite, last_composite,
+                    )
+                    local += more
+            weight += sign
+            total += local + weight * removed[b - 8]
+            weights[b - 8] += weight
+            removed[b - 8] += remaining
+            if b < recount_end:
+                lay(words, low, p, t.patterns[b - 3])
+            else:
+                _cross_off_counting(v.bytes, p, following[b], v.blocks)
         s += 1
         low = high
         start_b = 8
     return total, weights, removed
-
-
-@jit
-def _cross(segment, p, following):
-    size = len(segment)
-    for j in range(8):
-        keep = np.uint8(255 - (1 << j))
-        i = np.int64(following[j])
-        while i < size:
-            segment[i] &= keep
-            i += p
-        following[j] = i - size
 
 
 @jit

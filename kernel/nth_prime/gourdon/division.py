@@ -34,3 +34,11 @@ def long_division(high, low, m):
     """Return ⌊(high · 2^32 + low)/m⌋ for low < 2^32, m < 2^31 and a quotient below 2^63."""
     q = high // m
     return (q << 32) + (((high - q * m) << 32) + low) // m
+
+
+@jit
+def quotient(n, reciprocal):
+    """Return ⌊n/m⌋ by whichever way holds for n. Where n is the same for a loop, so is the way."""
+    if n < QUICK_LIMIT:
+        return quick(np.float64(n) + 0.5, reciprocal)
+    return exact(n, reciprocal)

@@ -69,13 +69,21 @@ def first_multiples(low, p, start, out):
 @jit
 def cross_off(segment, p, following):
     """Clear the multiples of p in the bytes `segment`; move `following` on to the next segment."""
-    size = len(segment)
+    size = np.uint64(len(segment))
+    step = np.uint64(p)
     for j in range(8):
         keep = np.uint8(255 - (1 << j))
-        i = np.int64(following[j])
+        i = np.uint64(following[j])
+        # Four at a time: the loop's own cost is as high as that of one multiple.
+        while i + np.uint64(3) * step < size:
+            segment[i] &= keep
+            segment[i + step] &= keep
+            segment[i + np.uint64(2) * step] &= keep
+            segment[i + np.uint64(3) * step] &= keep
+            i += np.uint64(4) * step
         while i < size:
             segment[i] &= keep
-            i += p
+            i += step
         following[j] = i - size
 
 
