@@ -27,7 +27,6 @@ def b(bounds, t, first, last):
     origin = bounds.root // 240 * 240
     low = origin + first * span
     words = np.empty(n_words, np.uint64)
-    segment = words.view(np.uint8)
     before = np.empty(n_words, np.int64)
     x64 = (bounds.x_high << 32) + bounds.x_low
     xf = np.float64(bounds.x_high) * 4294967296.0 + np.float64(bounds.x_low)
@@ -42,7 +41,7 @@ def b(bounds, t, first, last):
     queries = 0
     count = 0
     for s in range(first, last):
-        sieve_primes(words, segment, low, t.primes, begin, end, following, t.patterns)
+        sieve_primes(words, low, t.primes, begin, end, following, t.patterns)
         found = 0
         for k in range(n_words):
             before[k] = found

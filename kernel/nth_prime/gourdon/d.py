@@ -185,7 +185,7 @@ def d(bounds, t, first, last):
         p = np.int64(t.primes[b])
         least_of[b - 8] = max(p, bounds.y // p)
         most_of[b - 8] = min(bounds.y, t.quotients[b] // (p * p))
-        if p < 200:
+        if p < 100:
             recount_end = b + 1
         else:
             first_multiples(low, p, 1, following[b])
@@ -233,7 +233,7 @@ def d(bounds, t, first, last):
             weight = last_prime - first_prime
             local = 0
             sign = 0
-            if b < recount_end or leaves > 500:
+            if b < recount_end or leaves > 400:
                 remaining = _count_words(words, v.before)
                 local = _primes_by_word(v, t.masks, n, low, t.reciprocals, first_prime, last_prime)
                 if first_composite < last_composite:

@@ -41,18 +41,26 @@ class Tables(NamedTuple):
 
 
 @jit
-def sieve_primes(words, segment, low, primes, begin, end, following, patterns):
+def sieve_primes(words, low, primes, begin, end, following, patterns):
     """Leave the bits of the numbers that none of primes[3:end] divides; `begin` ends patterns."""
+    segment = words.view(np.uint8)
     words[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
-    for i in range(3, begin):
-        lay(words, low, np.int64(primes[i]), patterns[i - 3])
-    for i in range(begin, end):
+    middle = begin
+    while middle < end and primes[middle] < 5000:
+        middle += 1
+    for strip in range(0, len(words), 4096):
+        part = words[strip : strip + 4096]
+        for i in range(3, begin):
+            lay(part, low + 240 * strip, np.int64(primes[i]), patterns[i - 3])
+        for i in range(begin, middle):
+            cross_off(segment[8 * strip : 8 * strip + 32768], np.int64(primes[i]), following[i])
+    for i in range(middle, end):
         cross_off(segment, np.int64(primes[i]), following[i])
 
 
 @jit
 def fill_pi(pi, low, high, count, base, begin, patterns, spread):
-    n_words = 4096
+    n_words = 8192
     words = np.empty(n_words, np.uint64)
     segment = words.view(np.uint8)
     following = np.empty((len(base), 8), np.int64)
@@ -63,7 +71,7 @@ def fill_pi(pi, low, high, count, base, begin, patterns, spread):
             p = np.int64(base[started])
             first_multiples(low, p, p, following[started])
             started += 1
-        sieve_primes(words, segment, low, base, begin, started, following, patterns)
+        sieve_primes(words, low, base, begin, started, following, patterns)
         if low == 0:
             for i in range(3, begin):
                 p = np.int64(base[i])
@@ -210,7 +218,7 @@ def build(bounds):
     base = small_primes(max(math.isqrt(bounds.root) + 1, 2 * PATTERN_LIMIT))
     begin = int(np.searchsorted(base, PATTERN_LIMIT))
     patterns = patterns_of(base[3:begin])
-    step = 240 * 4096
+    step = 240 * 8192
     segments = (bounds.root + 64) // step + 1
     pi = np.empty(segments * step // 64 + 1, np.uint64)
     count = fill_pi(pi, 0, segments * step, 0, base, begin, patterns, spread)

@@ -16,7 +16,7 @@ from kernel.nth_prime.jit import jit
 RESIDUES = (1, 7, 11, 13, 17, 19, 23, 29)
 
 # Primes below are sieved by patterns; from here on crossing off is cheaper.
-PATTERN_LIMIT = 400
+PATTERN_LIMIT = 100
 
 # A pattern is laid over so many words at a time; a segment is a multiple of it.
 CHUNK_WORDS = 512
