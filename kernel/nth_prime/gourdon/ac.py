@@ -1,52 +1,104 @@
-"""A + C: the leaves with x/(p·m) <= √x, whose value is a look-up of π."""
+"""A + C: the leaves whose value is a count of primes up to x/(p·m) <= √x.
+
+A = Σ w·π(x/(p·q)) over primes x* < p <= x^(1/3), p < q <= √(x/p); w is 1 for q <= x/(p·y), else 2.
+C = -Σ μ(m)·(π(x/(p·m)) - π(p) + 2) over primes 19 < p <= x* and squarefree m without a prime
+factor up to p, max(y/p, x/p³) < m <= y.
+
+A row is one p; a segment is an interval of x/(p·m), so short that its part of the table of π
+stays in the cache. The pieces are the rows of the first segment, then those of the next.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kernel.nth_prime.gourdon.counted import count_to
-from kernel.nth_prime.gourdon.division import QUICK_LIMIT, exact, quick
-from kernel.nth_prime.gourdon.tables import composites_to
+from kernel.nth_prime.gourdon.division import quotient, square_root
+from kernel.nth_prime.gourdon.phase import NOTHING, Partial
+from kernel.nth_prime.gourdon.tables import RANK, composites_to
 from kernel.nth_prime.jit import jit
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kernel.nth_prime.gourdon.bounds import Bounds
+    from kernel.nth_prime.gourdon.tables import Tables
+
+# Leaves of one shard, about a nanosecond each.
+_BUDGET = 8_000_000
+
+# What a row costs beside its leaves, in leaves.
+_ROW = 60
+
+
+def pieces(bounds: Bounds, t: Tables) -> int:
+    """Return the number of rows in all segments."""
+    return (bounds.root // bounds.ac_span + 1) * _rows(t)
+
+
+def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - nothing is missing
+    """Return nothing."""
+    return NOTHING
+
+
+def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
+    """Return the end of the shard, by the number of leaves."""
+    return int(_cut(bounds, t, first, last))
+
+
+def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
+    """Return the sum over the pieces first to last - 1."""
+    return Partial(int(_sum(bounds, t, first, last)))
+
 
 @jit
-def _sum(pi, n, reciprocals, first, last):
-    """Return Σ π(n/m) over m = 1/reciprocals[first:last]."""
-    total = 0
-    if n < QUICK_LIMIT:
-        numerator = np.float64(n) + 0.5
-        for i in range(np.uint64(first), np.uint64(last)):
-            total += count_to(pi, quick(numerator, reciprocals[i]))
-    else:
-        for i in range(np.uint64(first), np.uint64(last)):
-            total += count_to(pi, exact(n, reciprocals[i]))
-    return total
+def _rows(t: Tables) -> int:
+    return len(t.quotients) - RANK
 
 
 @jit
-def _sum_composites(pi, n, reciprocals, keys, b, first, last):
-    total = 0
-    for i in range(np.uint64(first), np.uint64(last)):
-        key = np.int64(keys[i])
-        sign = np.int64(key > b) - np.int64(key < -b)
-        total += sign * (count_to(pi, exact(n, reciprocals[i])) + 1 - b)
-    return total
+def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
+    total = np.int64(0)
+    for piece in range(first, last):
+        segment, row = divmod(piece, _rows(t))
+        low = segment * bounds.ac_span
+        least, most = _limits(bounds, t, RANK + row, low, low + bounds.ac_span)
+        if least < most:
+            if RANK + row < t.star:
+                total += _row_of_c(t, RANK + row, least, most)
+            else:
+                total += _row_of_a(bounds, t, RANK + row, least, most)
+    return total  # type: ignore[return-value]
 
 
 @jit
-def _limits(bounds, t, b, low, high):
-    """Return (least, most): the m of row b with x/(p·m) in [low, high) are least < m <= most."""
-    p = np.int64(t.primes[b])
-    n = t.quotients[b]
-    if p <= bounds.star:
+def _cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
+    work = 0
+    for piece in range(first, last):
+        segment, row = divmod(piece, _rows(t))
+        low = segment * bounds.ac_span
+        least, most = _limits(bounds, t, RANK + row, low, low + bounds.ac_span)
+        work += _ROW
+        if least < most:
+            work += count_to(t.pi, most) - count_to(t.pi, least)
+        if work > _BUDGET:
+            return piece + 1
+    return last
+
+
+@jit
+def _limits(bounds: Bounds, t: Tables, rank: int, low: int, high: int) -> tuple[int, int]:
+    """Return (least, most): the leaves in [low, high) are those with least < m <= most."""
+    p = np.int64(t.primes[rank])
+    n = t.quotients[rank]
+    if rank < t.star:
         least = max(p, bounds.y // p, n // (p * p))
         most = bounds.y
     else:
         least = p
-        most = np.int64(np.sqrt(np.float64(n)))
-        most -= np.int64(most * most > n)
-        most += np.int64((most + 1) * (most + 1) <= n)
+        most = square_root(n)
     least = max(least, n // high)
     if low > 0:
         most = min(most, n // low)
@@ -54,57 +106,40 @@ def _limits(bounds, t, b, low, high):
 
 
 @jit
-def ac_piece(bounds, t, b, low, high):
-    p = np.int64(t.primes[b])
-    n = t.quotients[b]
-    least, most = _limits(bounds, t, b, low, high)
-    if least >= most:
-        return 0
+def _row_of_a(bounds: Bounds, t: Tables, rank: int, least: int, most: int) -> int:
+    n = t.quotients[rank]
     first = count_to(t.pi, least)
     last = count_to(t.pi, most)
-    if p > bounds.star:
-        middle = min(max(count_to(t.pi, min(n // bounds.y, bounds.root)), first), last)
-        return _sum(t.pi, n, t.reciprocals, first, middle) + 2 * _sum(
-            t.pi, n, t.reciprocals, middle, last
-        )
-    total = _sum(t.pi, n, t.reciprocals, first, last) + (last - first) * (1 - b)
-    if p * p < most:
-        total += _sum_composites(
-            t.pi,
-            n,
-            t.composite_reciprocals,
-            t.composite_keys,
-            b,
-            composites_to(t, least),
-            composites_to(t, most),
-        )
+    twice = count_to(t.pi, max(least, min(most, n // bounds.y)))
+    return _primes(t, n, first, twice) + 2 * _primes(t, n, twice, last)
+
+
+@jit
+def _row_of_c(t: Tables, rank: int, least: int, most: int) -> int:
+    n = t.quotients[rank]
+    first = count_to(t.pi, least)
+    last = count_to(t.pi, most)
+    total = _primes(t, n, first, last) + (last - first) * (1 - rank)
+    if np.int64(t.primes[rank]) ** 2 < most:
+        total += _composites(t, n, rank, composites_to(t, least), composites_to(t, most))
     return total
 
 
 @jit
-def ac(bounds, t, first, last):
-    rows = len(t.quotients) - 8
-    total = 0
-    for piece in range(first, last):
-        s = piece // rows
-        b = 8 + piece - s * rows
-        low = s * bounds.ac_span
-        total += ac_piece(bounds, t, b, low, low + bounds.ac_span)
-    return total
+def _primes(t: Tables, n: int, first: int, last: int) -> int:
+    """Return Σ π(n/q) over the primes q of rank first to last - 1."""
+    total = np.int64(0)
+    for i in range(np.uint64(first), np.uint64(last)):
+        total += count_to(t.pi, quotient(n, t.reciprocals[i]))
+    return total  # type: ignore[return-value]
 
 
 @jit
-def ac_cut(bounds, t, first, last, budget):
-    rows = len(t.quotients) - 8
-    work = 0
-    for piece in range(first, last):
-        s = piece // rows
-        b = 8 + piece - s * rows
-        low = s * bounds.ac_span
-        least, most = _limits(bounds, t, b, low, low + bounds.ac_span)
-        work += 8
-        if least < most:
-            work += count_to(t.pi, most) - count_to(t.pi, least)
-        if work >= budget:
-            return piece + 1
-    return last
+def _composites(t: Tables, n: int, rank: int, first: int, last: int) -> int:
+    """Return Σ -μ(m)·(π(n/m) + 1 - rank) over the composites whose factors have higher ranks."""
+    total = np.int64(0)
+    for i in range(np.uint64(first), np.uint64(last)):
+        key = np.int64(t.composite_keys[i])
+        sign = np.int64(key > rank) - np.int64(key < -rank)
+        total += sign * (count_to(t.pi, quotient(n, t.composite_reciprocals[i])) + 1 - rank)
+    return total  # type: ignore[return-value]

@@ -1,55 +1,78 @@
-"""A set of odd numbers as bits, with counts, so that counting up to n is one access to memory.
+"""A set of odd numbers as bits together with counts: counting up to n reads memory once.
 
-Entry k of the table is one word: its high half counts the members below 64·k, bit j + 1 of its low
-half stands for 64·k + 1 + 2·j with j < 31. (The count of the next entry includes 64·k + 63.)
+Entry k of a table is a word. Its high half is the number of members below 64·k; in its low half
+bit j + 1 stands for 64·k + 1 + 2·j with j < 31. The last odd number of each 64 has no bit: it is
+part of the next entry's count.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from kernel.nth_prime.gourdon.bits import ones
 from kernel.nth_prime.jit import jit
+from kernel.nth_prime.sieve.bits import ones
+from kernel.nth_prime.sieve.wheel import RESIDUES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NUMBERS_PER_ENTRY = 64
 
 
 @jit
-def count_to(table, n):
-    """Return how many members are at most n."""
+def count_to(table: NDArray[np.uint64], n: int) -> int:
+    """Return how many members are at most n >= 0."""
     end = np.uint64(n + 1)
     entry = table[end >> np.uint64(6)]
-    # Of the low half, the shift leaves the (end mod 64) // 2 bits that stand for numbers <= n.
-    drop = ((end >> np.uint64(1)) & np.uint64(31)) ^ np.uint64(63)
-    return np.int64(entry >> np.uint64(32)) + ones(entry << drop)
+    # Of the low half, the shift leaves the (end mod 64) // 2 bits that stand for numbers below.
+    unwanted = ((end >> np.uint64(1)) & np.uint64(31)) ^ np.uint64(63)
+    return np.int64(entry >> np.uint64(32)) + ones(entry << unwanted)  # type: ignore[no-any-return]
 
 
 @jit
-def spread_of():
-    """Return for each byte of a wheel segment its 15 bits over the odd numbers."""
-    spread = np.zeros(256, np.uint64)
-    for byte in range(256):
-        for r in range(1, 30, 2):
-            if r % 3 and r % 5 and byte >> (r * 4 // 15) & 1:
-                spread[byte] |= np.uint64(1) << np.uint64(r // 2)
-    return spread
+def members(table: NDArray[np.uint64], k: int) -> int:
+    """Return a word whose bit j is set if 64·k + 1 + 2·j is a member; k is not the last entry."""
+    entry = table[k]
+    bits = (entry & np.uint64(0xFFFFFFFF)) >> np.uint64(1)
+    count = np.int64(table[k + 1] >> np.uint64(32)) - np.int64(entry >> np.uint64(32))
+    return bits | np.uint64(np.int64(count > ones(bits)) << 31)  # type: ignore[return-value]
+
+
+@cache
+def spread() -> NDArray[np.uint64]:
+    """Return for each byte of a sieve (30 numbers) its bits over the 15 odd numbers."""
+    bytes_ = np.arange(256, dtype=np.uint64)
+    odd = np.zeros(256, np.uint64)
+    for j, residue in enumerate(RESIDUES):
+        odd |= (bytes_ >> np.uint64(j) & np.uint64(1)) << np.uint64(residue // 2)
+    return odd
 
 
 @jit
-def pack(segment, spread, table, entry, count):
-    """Append the members of a wheel segment to `table` from `entry` on; return their count.
+def pack(
+    sieve: NDArray[np.uint8],
+    spread: NDArray[np.uint64],
+    table: NDArray[np.uint64],
+    entry: int,
+    count: int,
+) -> int:
+    """Write a sieve's members to `table` from `entry` on; return `count` and their number.
 
-    `segment` are the bytes, a multiple of 32 (960 numbers, 15 entries); `count` is the number of
-    members before it.
+    The sieve's length is a multiple of 32 bytes, which are 960 numbers and 15 entries. `count` is
+    the number of members before it.
     """
     bits = np.uint64(0)
     held = np.uint64(0)
-    for i in range(len(segment)):
-        bits |= spread[segment[i]] << held
+    for i in range(len(sieve)):
+        bits |= spread[sieve[i]] << held
         held += np.uint64(15)
         if held >= np.uint64(32):
             odd = bits & np.uint64(0xFFFFFFFF)
-            table[entry] = (np.uint64(count) << np.uint64(32)) | (
-                (odd << np.uint64(1)) & np.uint64(0xFFFFFFFF)
-            )
+            low = (odd << np.uint64(1)) & np.uint64(0xFFFFFFFF)
+            table[entry] = (np.uint64(count) << np.uint64(32)) | low
             count += ones(odd)
             entry += 1
             bits >>= np.uint64(32)

@@ -1,4 +1,4 @@
-"""Exact integer quotients without integer division, several in one vector instruction."""
+"""Exact integer quotients without integer division, so that several fit in one instruction."""
 
 from __future__ import annotations
 
@@ -6,39 +6,47 @@ import numpy as np
 
 from kernel.nth_prime.jit import jit
 
-# Up to here half a unit outweighs the rounding of the reciprocal and of the product.
-QUICK_LIMIT = 2**50
-
 
 @jit
-def quick(numerator, reciprocal):
-    """Return ⌊n/m⌋ for numerator = n + 1/2, n < QUICK_LIMIT, and reciprocal = fl(1/m).
+def quotient(n: int, reciprocal: float) -> int:
+    """Return ⌊n/m⌋ for 0 <= n < 2^63, reciprocal = fl(1/m), 0 < m < 2^31, a quotient below 2^50.
 
-    (n + 1/2)/m is at least 1/(2m) away from every integer, and two roundings move it by less than
-    (n + 1/2)/m · 2^-52 (1 + 2^-52) < 1/(2m).
+    Below 2^50: (n + 1/2)/m is at least 1/(2m) away from every integer, and the roundings of the
+    reciprocal and of the product move it by less than (n + 1/2)/m · 2^-52 · (1 + 2^-52) < 1/(2m).
+
+    From there on the product is off by one at most, which the remainder tells.
     """
-    return np.int64(numerator * reciprocal)
-
-
-@jit
-def exact(n, reciprocal):
-    """Return ⌊n/m⌋ for 0 <= n < 2^63, reciprocal = fl(1/m), m < 2^31 and a quotient below 2^50."""
+    if n < 2**50:
+        return np.int64((np.float64(n) + 0.5) * reciprocal)
     m = np.int64(1.0 / reciprocal + 0.5)
     q = np.int64(np.float64(n) * reciprocal)
     rest = n - q * m
-    return q + np.int64(rest >= m) - np.int64(rest < 0)
+    return q + np.int64(rest >= m) - np.int64(rest < 0)  # type: ignore[no-any-return]
 
 
 @jit
-def long_division(high, low, m):
+def divide(high: int, low: int, m: int) -> int:
     """Return ⌊(high · 2^32 + low)/m⌋ for low < 2^32, m < 2^31 and a quotient below 2^63."""
     q = high // m
     return (q << 32) + (((high - q * m) << 32) + low) // m
 
 
 @jit
-def quotient(n, reciprocal):
-    """Return ⌊n/m⌋ by whichever way holds for n. Where n is the same for a loop, so is the way."""
-    if n < QUICK_LIMIT:
-        return quick(np.float64(n) + 0.5, reciprocal)
-    return exact(n, reciprocal)
+def divide_by_large(high: int, low: int, m: int) -> int:
+    """Return ⌊(high · 2^32 + low)/m⌋ for low < 2^32, m < 2^62 and a quotient below 2^50.
+
+    The floating-point quotient is off by one at most. The remainder tells: it is computed modulo
+    2^64, where it has one value only, as it lies between -m and 2m.
+    """
+    q = np.int64((np.float64(high) * 4294967296.0 + np.float64(low)) / np.float64(m))
+    rest = (high << 32) + low - q * m
+    return q + np.int64(rest >= m) - np.int64(rest < 0)  # type: ignore[no-any-return]
+
+
+@jit
+def square_root(n: int) -> int:
+    """Return ⌊√n⌋ for 0 <= n < 2^63."""
+    root = np.int64(np.sqrt(np.float64(n)))
+    root -= np.int64(root > 3037000499)
+    root -= np.int64(root * root > n)
+    return root + np.int64((root + 1) * (root + 1) <= n)  # type: ignore[no-any-return]
