@@ -41,6 +41,14 @@ def test_published_counts(x: int, expected: int) -> None:
     assert sieve.count(0, x) == expected
 
 
+@pytest.mark.parametrize(
+    ("a", "expected"), [(10**12, 36190991), (10**14, 31019409), (10**15, 28946421)]
+)
+def test_a_billion_numbers_at_great_heights(a: int, expected: int) -> None:
+    """Else whole blocks are wrong where most primes hit a segment rarely (values: primesieve)."""
+    assert sieve.count(a, a + 10**9) == expected
+
+
 @pytest.mark.parametrize("height", [10**9, 10**11, 10**12, 10**13])
 def test_random_intervals_against_primecount(height: int) -> None:
     """Else a prime is lost or invented where segments, strips or windows of primes meet."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.sieve import wheel
-from kernel.nth_prime.sieve.cross import Group, Tables, cross, cross_huge, cross_large, cross_small, distances
+from kernel.nth_prime.sieve.cross import Group, Tables, cross, cross_small, distances
+from kernel.nth_prime.sieve.large import LEAST_ROOM, PART, cross_huge, cross_large
 from kernel.nth_prime.sieve.presieve import LARGEST, patterns
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ SEGMENT = 1 << 19
 
 # Primes up to this are crossed off in the first-level cache. Larger ones hit a strip so rarely
 # that the loop around them costs more than the slower cache.
-_SMALL = 1 << 13
+_SMALL = 1 << 14
 
-# Bits that one native call may clear: some milliseconds of work.
-_HITS = 1 << 20
+# Hits that are gathered before their bits are cleared: some milliseconds of work, and several for
+# each cache line of a large block. 4 bytes each.
+_ROOM = 1 << 21
 
 
 def sieve_block(
@@ -44,8 +46,10 @@ def sieve_block(
     buffer = np.empty(8 * size + int(primes[-1]), np.uint8)
     words = buffer[: 8 * size].view(np.uint64)
     yield from _sieve_segments(buffer, 8 * first, 8 * size, primes[primes > LARGEST])
+    parts = -(-8 * size // PART)
+    room = np.empty((parts + 1, max(_ROOM // parts, 2 * LEAST_ROOM)), np.uint32)
     for portion in large:
-        yield from _cross_portion(words, 8 * first, portion)
+        yield from _cross_portion(words, 8 * first, portion, room)
     _restore(words, first, primes)
     return words
 
@@ -57,26 +61,23 @@ def _sieve_segments(
     distances(first, primes, ahead)
     few = int(np.searchsorted(primes, _SMALL))
     small, medium = Group(primes[:few], ahead[:few]), Group(primes[few:], ahead[few:])
-    tables = Tables(patterns(), wheel.bits())
+    tables = Tables(patterns(), wheel.masks())
     for begin in range(0, size, SEGMENT):
         length = min(SEGMENT, size - begin)
         cross_small(buffer[begin:], length, first + begin, small, tables)
-        cross(buffer[begin:], length, medium, tables.bits)
+        cross(buffer[begin:], length, medium, tables.masks)
         yield
 
 
 def _cross_portion(
-    words: NDArray[np.uint64], first: int, primes: NDArray[np.int64]
+    words: NDArray[np.uint64], first: int, primes: NDArray[np.int64], room: NDArray[np.uint32]
 ) -> Generator[None]:
-    """Cross off the multiples of some primes beyond SEGMENT."""
+    """Cross off the multiples of some primes beyond SEGMENT, as many at a time as have room."""
     huge = int(np.searchsorted(primes, wheel.NUMBERS_PER_WORD * words.size))
     at = 0
     while at < huge:
-        room = 8 * (8 * words.size // int(primes[at]) + 1)
-        end = min(huge, at + max(1, _HITS // room))
-        cross_large(words, first, primes[at:end], np.empty(room, np.int64), wheel.bits())
+        at += cross_large(words, first, primes[at:huge], room, wheel.bits())
         yield
-        at = end
     if huge < primes.size:
         hits = np.empty(primes.size - huge, np.int64)
         cross_huge(words, first, primes[huge:], hits, wheel.residue_bits())

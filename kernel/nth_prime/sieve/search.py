@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 LIMIT = 1 << 66
 """The sieve reaches up to here, four times 2^64."""
 
-_LEAST = 4 * SEGMENT // 8
-_MOST = 64 * SEGMENT // 8
+# Words in a block. The least takes some 20 ms, and an interruption loses at most one block.
+_LEAST = 8 * SEGMENT // 8
+_MOST = 32 * SEGMENT // 8
+
+# Words added to what a search is expected to need, for the chance in the primes' distances.
 _MARGIN = 1 << 12
 
 
