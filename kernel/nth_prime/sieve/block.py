@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.sieve import wheel
-from kernel.nth_prime.sieve.cross import Group, Tables, cross, cross_small, distances
-from kernel.nth_prime.sieve.large import LEAST_ROOM, PART, cross_huge, cross_large
+from kernel.nth_prime.sieve.cross import SEGMENT, Group, Tables, cross, cross_small, distances
+from kernel.nth_prime.sieve.large import LEAST_ROOM, cross_huge, cross_large
 from kernel.nth_prime.sieve.presieve import LARGEST, patterns
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SEGMENT = 1 << 19
-"""Bytes that are sieved at a time: they and the state of their primes fit a second-level cache."""
+LARGEST_BLOCK = 1 << 25
+"""Words: their bits can be counted in 32 bits."""
 
 # Primes up to this are crossed off in the first-level cache. Larger ones hit a strip so rarely
 # that the loop around them costs more than the slower cache.
@@ -37,17 +37,17 @@ def sieve_block(
 
     Args:
         first: index of the first word; it stands for the numbers from 240 first on.
-        size: words, at least 1.
+        size: words, from 1 to LARGEST_BLOCK.
         primes: 7, 11, … up to the square root of the block's end, LARGEST at least, and SEGMENT
             at most.
         large: the primes that go on from there to the square root, ascending, in portions.
     """
-    # Behind the words is what `cross` may spoil.
-    buffer = np.empty(8 * size + int(primes[-1]), np.uint8)
+    # Behind the words is what crossing off may spoil.
+    buffer = np.empty(8 * size + SEGMENT, np.uint8)
     words = buffer[: 8 * size].view(np.uint64)
     yield from _sieve_segments(buffer, 8 * first, 8 * size, primes[primes > LARGEST])
-    parts = -(-8 * size // PART)
-    room = np.empty((parts + 1, max(_ROOM // parts, 2 * LEAST_ROOM)), np.uint32)
+    segments = -(-8 * size // SEGMENT)
+    room = np.empty((segments + 1, max(_ROOM // segments, 2 * LEAST_ROOM)), np.uint32)
     for portion in large:
         yield from _cross_portion(words, 8 * first, portion, room)
     _restore(words, first, primes)

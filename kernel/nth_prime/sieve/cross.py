@@ -20,6 +20,11 @@ from kernel.nth_prime.sieve.presieve import STRIP, Patterns, presieve
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SEGMENT_BITS = np.uint64(19)
+
+SEGMENT = 1 << 19
+"""Bytes that are sieved at a time: they and the state of their primes fit a second-level cache."""
+
 
 class Group(NamedTuple):
     """Primes, ascending, and for each how far ahead of the next byte to sieve its next one is."""
@@ -70,9 +75,9 @@ def start(ahead: int, p: int, residue: int) -> np.uint64:
 def cross(data: NDArray[np.uint8], size: int, group: Group, masks: NDArray[np.uint8]) -> None:
     """Cross off the multiples of the group's primes in the first `size` bytes of `data`.
 
-    The distances are moved on to the byte after these. Up to the largest
-    prime's number of bytes behind `size` are spoiled: they must exist, and be filled afterwards.
-    That leaves no branch but the loop's, which is the same for many primes in a row.
+    The distances are moved on to the byte after these. Behind them as many bytes as the largest
+    prime are spoiled: they must exist, and be filled afterwards. That leaves no branch but the
+    loop's, which is the same for many primes in a row.
     """
     primes, ahead = group
     for j in range(primes.size):

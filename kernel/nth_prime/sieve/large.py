@@ -1,8 +1,8 @@
 """Crossing off the multiples of primes beyond a segment, in a whole block at once.
 
 Such a prime hits a segment rarely, so going through all of them for each segment would cost more
-than the hits. Here each prime is gone through once a block; its hits are first sorted by the part
-of the block they fall in, because clearing bits all over a block means waiting for memory.
+than the hits. Here each prime is gone through once a block; its hits are first sorted by segment,
+because clearing bits all over a block means waiting for memory.
 """
 
 from __future__ import annotations
@@ -12,26 +12,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kernel.nth_prime.jit import jit
-from kernel.nth_prime.sieve.cross import distance, rest, start
+from kernel.nth_prime.sieve.cross import SEGMENT_BITS, Group, distances, rest, start
 from kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PART_BITS = np.uint64(19)
-
-PART = 1 << 19
-"""Bytes of a part of a block. The primes here are larger."""
-
+# Primes between two looks at the room that is left.
 _AT_ONCE = 128
-"""Primes between two looks at the room that is left."""
 
 LEAST_ROOM = 8 * _AT_ONCE
-"""Each prime hits a part at most 8 times, as it is larger, and as often the bytes behind."""
+"""Each prime hits a segment at most 8 times, as it is larger, and as often the bytes behind."""
 
 
 class Rows(NamedTuple):
-    """The hits in each part of a block, and behind it: bits counted from the block's first one."""
+    """The hits in each segment of a block, and behind it: bits counted from the block's first."""
 
     room: NDArray[np.uint32]
     ends: NDArray[np.int64]
@@ -47,44 +42,40 @@ def cross_large(
 ) -> int:
     """Cross off the multiples of as many `primes` as have room; return how many these are.
 
-    `first` is the first byte of `words`. `room` has a row for the hits in each part, and one more
-    for those behind the words, which spares a branch that a processor would often guess wrong.
+    `first` is the first byte of `words`. `room` has a row for the hits in each segment, and one
+    more for those behind, which spares a branch that a processor would often guess wrong. If the
+    last segment is not whole, the memory behind `words` is spoiled as far as it would reach.
     """
     ends = np.zeros(room.shape[0], np.int64)
+    ahead = np.empty(_AT_ONCE, np.int64)
     done = 0
     while done < primes.size and room.shape[1] - ends.max() > LEAST_ROOM:
         some = primes[done : done + _AT_ONCE]
-        gather(8 * words.size, first, some, Rows(room, ends), bits)
+        distances(first, some, ahead)
+        gather(8 * words.size, Group(some, ahead), Rows(room, ends), bits)
         ends[-1] = 0
         done += some.size
-    for part in range(ends.size - 1):
-        for i in range(ends[part]):
-            clear(words, room[part, i])
+    for segment in range(ends.size - 1):
+        for i in range(ends[segment]):
+            clear(words, room[segment, i])
     return done
 
 
 @jit
-def gather(
-    size: int,
-    first: int,
-    primes: NDArray[np.int64],
-    rows: Rows,
-    bits: NDArray[np.int64],
-) -> None:
-    """Append the hits of `primes` in `size` bytes to the rows."""
+def gather(size: int, group: Group, rows: Rows, bits: NDArray[np.int64]) -> None:
+    """Append the hits of the group's primes in `size` bytes to the rows."""
     room, ends = rows
     behind = np.uint64(ends.size - 1)
-    for j in range(primes.size):
-        p = primes[j]
-        ahead = distance(first, p)
+    for j in range(group.primes.size):
+        p = group.primes[j]
         rounds = size // p
         row = bits[p % 30]
         for i in range(8):
-            at = start(ahead, p, RESIDUES[i])
+            at = start(group.ahead[j], p, RESIDUES[i])
             for _ in range(rounds + 1):
-                part = min(at >> _PART_BITS, behind)
-                room[part, ends[part]] = np.uint32(8 * at + np.uint64(row[i]))
-                ends[part] += 1
+                segment = min(at >> SEGMENT_BITS, behind)
+                room[segment, ends[segment]] = np.uint32(8 * at + np.uint64(row[i]))
+                ends[segment] += 1
                 at += np.uint64(p)
 
 
@@ -101,19 +92,13 @@ def cross_huge(
     Such a prime has one multiple there at most, and most have none. `hits` is room for as many
     numbers as there are primes.
     """
-    size = 240 * words.size
-    found = 0
     for j in range(primes.size):
-        p = primes[j]
         # In numbers, not in bytes: how far the next multiple of p itself is.
-        ahead = -30 * rest(first, p)
-        ahead -= np.int64(np.floor(ahead / p)) * p
-        hits[found] = ahead
-        found += ahead < size
-    for h in range(found):
-        byte, residue = hits[h] // 30, hits[h] % 30
-        if residue_bits[residue] >= 0:
-            clear(words, 8 * byte + residue_bits[residue])
+        ahead = -30 * rest(first, primes[j])
+        hits[j] = ahead - np.int64(np.floor(ahead / primes[j])) * primes[j]
+    for at in hits:
+        if at < 240 * words.size and residue_bits[at % 30] >= 0:
+            clear(words, 8 * (at // 30) + residue_bits[at % 30])
 
 
 @jit

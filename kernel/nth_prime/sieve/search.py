@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.sieve import bases, bits, wheel
-from kernel.nth_prime.sieve.block import SEGMENT, sieve_block
+from kernel.nth_prime.sieve.block import LARGEST_BLOCK, sieve_block
+from kernel.nth_prime.sieve.cross import SEGMENT
 from kernel.nth_prime.sieve.presieve import LARGEST
 from kernel.nth_prime.sieve.steps import at_each
 
@@ -47,8 +48,10 @@ def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
     What each bit stands for is told in `wheel`. Yields every few milliseconds of work.
 
     Raises:
-        ValueError: the words reach beyond LIMIT.
+        ValueError: the words are none, more than LARGEST_BLOCK, or reach beyond LIMIT.
     """
+    if first < 0 or not 1 <= size <= LARGEST_BLOCK:
+        raise ValueError(f"a block has 1 to {LARGEST_BLOCK} words, from 0 on; not {size}, {first}")
     end = wheel.NUMBERS_PER_WORD * (first + size)
     if end > LIMIT:
         raise ValueError(f"the sieve reaches up to {LIMIT}, not to {end}")
