@@ -32,6 +32,18 @@ def jit(function: F) -> F:
     return cast("F", compiled)
 
 
+def inner(function: F) -> F:
+    """Compile `function`, which only compiled functions call, as part of each of them.
+
+    As `jit`, but without the entry for Python, which can take longer to compile than the function,
+    and without a copy on disk beside its callers'.
+    """
+    compiled = numba.njit(
+        nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )(function)
+    return cast("F", compiled)
+
+
 def _takes_files(folder: Path) -> bool:
     """Return whether a file can be created in `folder`, which is created where it is missing."""
     try:

@@ -18,7 +18,7 @@ from kernel.nth_prime.gourdon.counted import count_to
 from kernel.nth_prime.gourdon.division import quotient, square_root
 from kernel.nth_prime.gourdon.phase import NOTHING, Partial
 from kernel.nth_prime.gourdon.tables import RANK, composites_to
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner, jit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _ROW = 60
 
 def pieces(bounds: Bounds, t: Tables) -> int:
     """Return the number of rows in all segments."""
-    return (bounds.root // bounds.ac_span + 1) * _rows(t)
+    return (bounds.root // bounds.ac_span + 1) * t.ac_rows
 
 
 def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - nothing is missing
@@ -54,15 +54,10 @@ def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
 
 
 @jit
-def _rows(t: Tables) -> int:
-    return len(t.quotients) - RANK
-
-
-@jit
 def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
     total = np.int64(0)
     for piece in range(first, last):
-        segment, row = divmod(piece, _rows(t))
+        segment, row = divmod(piece, t.ac_rows)
         low = segment * bounds.ac_span
         least, most = _limits(bounds, t, RANK + row, low, low + bounds.ac_span)
         if least < most:
@@ -77,7 +72,7 @@ def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
 def _cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
     work = 0
     for piece in range(first, last):
-        segment, row = divmod(piece, _rows(t))
+        segment, row = divmod(piece, t.ac_rows)
         low = segment * bounds.ac_span
         least, most = _limits(bounds, t, RANK + row, low, low + bounds.ac_span)
         work += _ROW
@@ -88,7 +83,7 @@ def _cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
     return last
 
 
-@jit
+@inner
 def _limits(bounds: Bounds, t: Tables, rank: int, low: int, high: int) -> tuple[int, int]:
     """Return (least, most): the leaves in [low, high) are those with least < m <= most."""
     p = np.int64(t.primes[rank])
@@ -105,7 +100,7 @@ def _limits(bounds: Bounds, t: Tables, rank: int, low: int, high: int) -> tuple[
     return least, most
 
 
-@jit
+@inner
 def _row_of_a(bounds: Bounds, t: Tables, rank: int, least: int, most: int) -> int:
     n = t.quotients[rank]
     first = count_to(t.pi, least)
@@ -114,7 +109,7 @@ def _row_of_a(bounds: Bounds, t: Tables, rank: int, least: int, most: int) -> in
     return _primes(t, n, first, twice) + 2 * _primes(t, n, twice, last)
 
 
-@jit
+@inner
 def _row_of_c(t: Tables, rank: int, least: int, most: int) -> int:
     n = t.quotients[rank]
     first = count_to(t.pi, least)
@@ -125,7 +120,7 @@ def _row_of_c(t: Tables, rank: int, least: int, most: int) -> int:
     return total
 
 
-@jit
+@inner
 def _primes(t: Tables, n: int, first: int, last: int) -> int:
     """Return Σ π(n/q) over the primes q of rank first to last - 1."""
     total = np.int64(0)
@@ -134,7 +129,7 @@ def _primes(t: Tables, n: int, first: int, last: int) -> int:
     return total  # type: ignore[return-value]
 
 
-@jit
+@inner
 def _composites(t: Tables, n: int, rank: int, first: int, last: int) -> int:
     """Return Σ -μ(m)·(π(n/m) + 1 - rank) over the composites whose factors have higher ranks."""
     total = np.int64(0)

@@ -14,7 +14,7 @@ from kernel.nth_prime.gourdon.counted import count_to, members
 from kernel.nth_prime.gourdon.crossing import PATTERN_END, first_multiples, sieve_primes
 from kernel.nth_prime.gourdon.division import divide_by_large, square_root
 from kernel.nth_prime.gourdon.phase import Partial
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner, jit
 from kernel.nth_prime.sieve.bits import ones
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ _SHARD = 80_000_000
 
 def pieces(bounds: Bounds, t: Tables) -> int:  # noqa: ARG001
     """Return the number of segments."""
-    return (bounds.end - _origin(bounds)) // (240 * bounds.b_words) + 1
+    return (bounds.end - bounds.origin) // (240 * bounds.b_words) + 1
 
 
 def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:
     """Return the number of primes before the first segment."""
-    return np.array([count_to(t.pi, _origin(bounds) - 1)], np.int64)
+    return np.array([count_to(t.pi, bounds.origin - 1)], np.int64)
 
 
 def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:  # noqa: ARG001
@@ -49,16 +49,10 @@ def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
 
 
 @jit
-def _origin(bounds: Bounds) -> int:
-    """Return where the first segment begins. The primes with a pattern lie before."""
-    return bounds.root // 240 * 240
-
-
-@jit
 def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> tuple[int, int, int]:
     """Return (Σ of the primes counted from the shard's beginning, number of p, primes in all)."""
     span = 240 * bounds.b_words
-    low = _origin(bounds) + first * span
+    low = bounds.origin + first * span
     words = np.empty(bounds.b_words, np.uint64)
     before = np.empty(bounds.b_words, np.int64)
     end = count_to(t.pi, min(square_root(low + (last - first) * span), bounds.y))

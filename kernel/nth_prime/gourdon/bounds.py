@@ -26,6 +26,7 @@ class Bounds(NamedTuple):
         middle: ⌊√(x/y)⌋.
         root: ⌊√x⌋.
         end: ⌊x/y⌋, where the sieves of B and D end.
+        origin: where the sieve of B starts: the multiple of 240 at or below √x.
         ac_span: numbers in one segment of A + C.
         b_words: words in one segment of B.
         d_words: words in one segment of D.
@@ -39,6 +40,7 @@ class Bounds(NamedTuple):
     middle: int
     root: int
     end: int
+    origin: int
     ac_span: int
     b_words: int
     d_words: int
@@ -86,6 +88,7 @@ def bounds_of(state: Counting) -> Bounds:
         middle=middle,
         root=math.isqrt(x),
         end=x // y,
+        origin=math.isqrt(x) // 240 * 240,
         ac_span=state.ac_span,
         b_words=state.b_words,
         d_words=state.d_words,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.gourdon.crossing import CHUNK_WORDS, first_multiples, lay, patterns
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner, jit
 from kernel.nth_prime.sieve.bits import ones
 from kernel.nth_prime.sieve.wheel import RESIDUES
 
@@ -81,7 +81,7 @@ def _append(
     return found
 
 
-@jit
+@inner
 def _factor(
     low: int, primes: NDArray[np.int32], product: NDArray[np.int64], least: NDArray[np.int32]
 ) -> None:

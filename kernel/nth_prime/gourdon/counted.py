@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner, jit
 from kernel.nth_prime.sieve.bits import ones
 from kernel.nth_prime.sieve.wheel import RESIDUES
 
@@ -32,7 +32,7 @@ def count_to(table: NDArray[np.uint64], n: int) -> int:
     return np.int64(entry >> np.uint64(32)) + ones(entry << unwanted)  # type: ignore[no-any-return]
 
 
-@jit
+@inner
 def members(table: NDArray[np.uint64], k: int) -> int:
     """Return a word whose bit j is set if 64·k + 1 + 2·j is a member; k is not the last entry."""
     entry = table[k]
@@ -51,7 +51,7 @@ def spread() -> NDArray[np.uint64]:
     return odd
 
 
-@jit
+@inner
 def pack(
     sieve: NDArray[np.uint8],
     spread: NDArray[np.uint64],

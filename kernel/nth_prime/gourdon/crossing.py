@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner
 from kernel.nth_prime.sieve.wheel import OFFSETS
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def patterns() -> NDArray[np.uint64]:
     return rows
 
 
-@jit
+@inner
 def lay(words: NDArray[np.uint64], low: int, p: int, row: NDArray[np.uint64]) -> None:
     """Sieve the segment `words`, which starts at `low`, by p, whose pattern is `row`."""
     phase = low // 240 % p
@@ -59,7 +59,7 @@ def lay(words: NDArray[np.uint64], low: int, p: int, row: NDArray[np.uint64]) ->
         phase = (phase + CHUNK_WORDS) % p
 
 
-@jit
+@inner
 def first_multiples(low: int, p: int, least: int, out: NDArray[np.int64]) -> None:
     """Set out[j] to the byte, from `low` on, of the first p·q >= low with bit j and q >= least."""
     q = max((low + p - 1) // p, least)
@@ -69,7 +69,7 @@ def first_multiples(low: int, p: int, least: int, out: NDArray[np.int64]) -> Non
             out[n % 30 * 4 // 15] = (n - low) // 30
 
 
-@jit
+@inner
 def cross_off(segment: NDArray[np.uint8], p: int, ahead: NDArray[np.int64]) -> None:
     """Clear the multiples of p in `segment`; make `ahead` relative to the segment that follows."""
     size = np.uint64(len(segment))
@@ -90,7 +90,7 @@ def cross_off(segment: NDArray[np.uint8], p: int, ahead: NDArray[np.int64]) -> N
         ahead[j] = i - size
 
 
-@jit
+@inner
 def sieve_primes(
     words: NDArray[np.uint64],
     low: int,

@@ -29,7 +29,7 @@ from kernel.nth_prime.gourdon.unsieved import (
     to_word,
     unsieved,
 )
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner, jit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,12 +47,12 @@ _MANY = 300
 
 def pieces(bounds: Bounds, t: Tables) -> int:
     """Return the number of rows in all segments."""
-    return (bounds.end // (240 * bounds.d_words) + 1) * _rows(t)
+    return (bounds.end // (240 * bounds.d_words) + 1) * t.d_rows
 
 
 def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - x does not matter
     """Return a 0 for each row: no number lies before 0."""
-    return np.zeros(_rows(t), np.int64)
+    return np.zeros(t.d_rows, np.int64)
 
 
 def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
@@ -65,14 +65,9 @@ def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
 
     A shard that begins amid a segment sieves the rows before once more, but ignores their leaves.
     """
-    weights, counts = np.zeros(_rows(t), np.int64), np.zeros(_rows(t), np.int64)
+    weights, counts = np.zeros(t.d_rows, np.int64), np.zeros(t.d_rows, np.int64)
     total = _sum(bounds, t, first, last, weights, counts)
     return Partial(int(total), weights, counts)
-
-
-@jit
-def _rows(t: Tables) -> int:
-    return t.star - RANK
 
 
 @jit
@@ -88,12 +83,12 @@ def _sum(
     span = 240 * bounds.d_words
     v = unsieved(bounds.d_words)
     ahead = np.empty((max(t.star - PATTERN_END, 0), 8), np.int64)
-    segment, begin = divmod(first, _rows(t))
+    segment, begin = divmod(first, t.d_rows)
     for i in range(len(ahead)):
         first_multiples(segment * span, np.int64(t.primes[PATTERN_END + i]), 1, ahead[i])
     total = np.int64(0)
-    while segment * _rows(t) < last:
-        end = min(last - segment * _rows(t), _rows(t))
+    while segment * t.d_rows < last:
+        end = min(last - segment * t.d_rows, t.d_rows)
         _start(t, v, segment * span, RANK + begin, ahead)
         total += _segment(
             bounds, t, v, segment * span, RANK + begin, RANK + end, ahead, weights, counts
@@ -103,7 +98,7 @@ def _sum(
     return total  # type: ignore[return-value]
 
 
-@jit
+@inner
 def _start(t: Tables, v: Unsieved, low: int, begin: int, ahead: NDArray[np.int64]) -> None:
     """Fill the sieve from `low` on with what the primes of a rank below `begin` leave."""
     v.words[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -113,7 +108,7 @@ def _start(t: Tables, v: Unsieved, low: int, begin: int, ahead: NDArray[np.int64
         cross_off(v.bytes, np.int64(t.primes[rank]), ahead[rank - PATTERN_END])
 
 
-@jit
+@inner
 def _segment(
     bounds: Bounds,
     t: Tables,
@@ -152,7 +147,7 @@ def _segment(
     return total  # type: ignore[return-value]
 
 
-@jit
+@inner
 def _limits(bounds: Bounds, t: Tables, rank: int, low: int, high: int) -> tuple[int, int]:
     """Return (least, most): the leaves in [low, high) are those with least < m <= most."""
     p = np.int64(t.primes[rank])
@@ -163,7 +158,7 @@ def _limits(bounds: Bounds, t: Tables, rank: int, low: int, high: int) -> tuple[
     return max(p, bounds.y // p, n // high), most
 
 
-@jit
+@inner
 def _leaves(t: Tables, rank: int, least: int, most: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return from which to before which prime, and composite, the leaves go."""
     if least >= most:
@@ -174,7 +169,7 @@ def _leaves(t: Tables, rank: int, least: int, most: int) -> tuple[tuple[int, int
     return primes, (composites_to(t, least), composites_to(t, most))
 
 
-@jit
+@inner
 def _row(
     t: Tables,
     v: Unsieved,
@@ -208,7 +203,7 @@ def _row(
     return total, weight  # type: ignore[return-value]
 
 
-@jit
+@inner
 def _sign(key: int, rank: int) -> int:
     """Return -μ(m), or 0 if m's least prime factor is not above the row's prime."""
     return np.int64(key > rank) - np.int64(key < -rank)  # type: ignore[return-value]
@@ -217,9 +212,9 @@ def _sign(key: int, rank: int) -> int:
 @jit
 def _cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
     span = 240 * bounds.d_words
-    segment, row = divmod(first, _rows(t))
+    segment, row = divmod(first, t.d_rows)
     work = 0
-    while segment * _rows(t) + row < last:
+    while segment * t.d_rows + row < last:
         least, most = _limits(bounds, t, RANK + row, segment * span, (segment + 1) * span)
         p = np.int64(t.primes[RANK + row])
         if p < most:
@@ -227,9 +222,9 @@ def _cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
             work += primes[1] - primes[0] + composites[1] - composites[0]
             work += _ROW + 4 * span // (15 * max(p, 100))
             row += 1
-        if p >= most or row == _rows(t):
+        if p >= most or row == t.d_rows:
             segment += 1
             row = 0
         if work > _BUDGET:
             break
-    return min(segment * _rows(t) + row, last)
+    return min(segment * t.d_rows + row, last)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner
 
 
-@jit
+@inner
 def quotient(n: int, reciprocal: float) -> int:
     """Return ⌊n/m⌋ for 0 <= n < 2^63, reciprocal = fl(1/m), 0 < m < 2^31, a quotient below 2^50.
 
@@ -24,14 +24,14 @@ def quotient(n: int, reciprocal: float) -> int:
     return q + np.int64(rest >= m) - np.int64(rest < 0)  # type: ignore[no-any-return]
 
 
-@jit
+@inner
 def divide(high: int, low: int, m: int) -> int:
     """Return ⌊(high · 2^32 + low)/m⌋ for low < 2^32, m < 2^31 and a quotient below 2^63."""
     q = high // m
     return (q << 32) + (((high - q * m) << 32) + low) // m
 
 
-@jit
+@inner
 def divide_by_large(high: int, low: int, m: int) -> int:
     """Return ⌊(high · 2^32 + low)/m⌋ for low < 2^32, m < 2^62 and a quotient below 2^50.
 
@@ -43,7 +43,7 @@ def divide_by_large(high: int, low: int, m: int) -> int:
     return q + np.int64(rest >= m) - np.int64(rest < 0)  # type: ignore[no-any-return]
 
 
-@jit
+@inner
 def square_root(n: int) -> int:
     """Return ⌊√n⌋ for 0 <= n < 2^63."""
     root = np.int64(np.sqrt(np.float64(n)))

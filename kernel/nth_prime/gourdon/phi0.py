@@ -13,7 +13,7 @@ from kernel.nth_prime.gourdon.counted import count_to
 from kernel.nth_prime.gourdon.division import divide
 from kernel.nth_prime.gourdon.phase import NOTHING, Partial
 from kernel.nth_prime.gourdon.tables import PER_PERIOD, PERIOD, RANK
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner, jit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
 def _phi_x(bounds: Bounds, t: Tables) -> int:
     """Return φ(x, 8), whose x need not fit in an int64."""
     periods, rest = divmod(bounds.x, 19 * PERIOD)
-    return periods * 18 * PER_PERIOD + int(_phi_8(t, rest))
+    return periods * 18 * PER_PERIOD + int(_small(t, rest))
 
 
 @jit
@@ -67,11 +67,16 @@ def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
 
 
 @jit
+def _small(t: Tables, n: int) -> int:
+    return _phi_8(t, n)
+
+
+@inner
 def _phi_8(t: Tables, n: int) -> int:
     """Return how many numbers from 1 to n no prime up to 19 divides."""
     return _phi_7(t, n) - _phi_7(t, n // 19)
 
 
-@jit
+@inner
 def _phi_7(t: Tables, n: int) -> int:
     return n // PERIOD * PER_PERIOD + count_to(t.coprime, n % PERIOD)

@@ -12,7 +12,7 @@ from kernel.nth_prime.gourdon.counted import count_to, pack, spread
 from kernel.nth_prime.gourdon.crossing import lay, masks, patterns
 from kernel.nth_prime.gourdon.division import divide
 from kernel.nth_prime.gourdon.primes import list_primes, pi_table
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner, jit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -44,6 +44,8 @@ class Tables(NamedTuple):
         patterns: see `crossing`.
         masks: see `crossing`.
         star: π(x*); the primes of C and D are those of rank RANK to star - 1.
+        ac_rows: the number of primes of A and C.
+        d_rows: the number of primes of D.
     """
 
     pi: npt.NDArray[np.uint64]
@@ -57,6 +59,8 @@ class Tables(NamedTuple):
     patterns: npt.NDArray[np.uint64]
     masks: npt.NDArray[np.uint64]
     star: int
+    ac_rows: int
+    d_rows: int
 
 
 def build(bounds: Bounds) -> Generator[None, None, Tables]:
@@ -72,6 +76,7 @@ def build(bounds: Bounds) -> Generator[None, None, Tables]:
     quotients = np.zeros(int(count_to(pi, bounds.cube)), np.int64)
     _divide_by_all(bounds, primes, quotients)
     yield
+    star = int(count_to(pi, bounds.star))
     return Tables(
         pi=pi,
         coprime=coprime,
@@ -83,7 +88,9 @@ def build(bounds: Bounds) -> Generator[None, None, Tables]:
         composite_starts=starts,
         patterns=patterns(),
         masks=masks(),
-        star=int(count_to(pi, bounds.star)),
+        star=star,
+        ac_rows=len(quotients) - RANK,
+        d_rows=star - RANK,
     )
 
 
@@ -112,7 +119,7 @@ def _divide_by_all(
         quotients[i] = divide(bounds.x_high, bounds.x_low, np.int64(primes[i]))
 
 
-@jit
+@inner
 def composites_to(t: Tables, v: int) -> int:
     """Return how many of the listed composites are at most v <= y, v > 0."""
     found = np.int64(t.composite_starts[v >> 6])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import inner
 from kernel.nth_prime.sieve.bits import ones
 
 MOST_WORDS = 8192
@@ -43,7 +43,7 @@ class Unsieved(NamedTuple):
     offsets: npt.NDArray[np.int32]
 
 
-@jit
+@inner
 def unsieved(n_words: int) -> Unsieved:
     """Return a sieve whose contents are undefined."""
     words = np.empty(n_words, np.uint64)
@@ -57,13 +57,13 @@ def unsieved(n_words: int) -> Unsieved:
     )
 
 
-@jit
+@inner
 def _block(byte: int) -> int:
     """Return where the count of the block that holds a byte is."""
     return (np.uint64(byte) & np.uint64(960)) | (np.uint64(byte) >> np.uint64(10))  # type: ignore[return-value]
 
 
-@jit
+@inner
 def count_words(v: Unsieved) -> int:
     """Prepare for `to_word`; return how many bits are set."""
     total = np.int64(0)
@@ -73,7 +73,7 @@ def count_words(v: Unsieved) -> int:
     return total  # type: ignore[return-value]
 
 
-@jit
+@inner
 def count_blocks(v: Unsieved) -> None:
     """Count every block. From here on `cross_off_counting` keeps the counts."""
     v.blocks[:] = 0
@@ -81,7 +81,7 @@ def count_blocks(v: Unsieved) -> None:
         v.blocks[_block(np.uint64(8) * k)] += ones(v.words[k])
 
 
-@jit
+@inner
 def sum_blocks(v: Unsieved) -> int:
     """Prepare for `to_block`; return how many bits are set."""
     row = np.uint64(64)
@@ -94,7 +94,7 @@ def sum_blocks(v: Unsieved) -> int:
     return total
 
 
-@jit
+@inner
 def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> None:
     """Clear the multiples of p, and keep the blocks' counts; `ahead` is as in `cross_off`."""
     size = np.uint64(len(v.bytes))
@@ -117,21 +117,21 @@ def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> Non
         ahead[j] = i - size
 
 
-@jit
+@inner
 def _place(position: int) -> tuple[int, int]:
     """Return (word, number within it): the quotient and the rest by 240, below 2^32."""
     word = (np.uint64(position) * np.uint64(2290649225)) >> np.uint64(39)
     return word, np.uint64(position) - word * np.uint64(240)  # type: ignore[return-value]
 
 
-@jit
+@inner
 def to_word(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
     """Return how many of the numbers up to `position` are left, after `count_words`."""
     word, rest = _place(position)
     return v.before[word] + ones(v.words[word] & masks[rest])  # type: ignore[no-any-return]
 
 
-@jit
+@inner
 def to_block(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
     """Return how many of the numbers up to `position` are left, after `sum_blocks`."""
     word, rest = _place(position)
