@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import llvmlite.binding
 import numba
 
 if TYPE_CHECKING:
@@ -117,4 +118,19 @@ def _copy_new(source: str, target: str) -> None:
         Path(part).replace(target)
 
 
+def _use_whole_vectors() -> None:
+    """Let LLVM use vectors of 512 bits where the processor has them; by default it takes half.
+
+    Counting and sieving are a fifth faster. The environment, where it names a processor for numba
+    to compile for, has the last word.
+    """
+    if _config.CPU_NAME or _config.CPU_FEATURES:
+        return
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        _config.CPU_NAME = llvmlite.binding.get_host_cpu_name()
+        _config.CPU_FEATURES = f"{features.flatten()},-prefer-256-bit"
+
+
+_use_whole_vectors()
 _CACHED = _choose_cache()

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from kernel.nth_prime.gourdon.bounds import Bounds
     from kernel.nth_prime.gourdon.tables import Tables
 
-# Numbers that one shard sieves, 0.12 to 0.2 nanoseconds each.
-_SHARD = 80_000_000
+BUDGET = 50_000_000
+"""Numbers that one shard sieves, 0.12 to 0.2 nanoseconds each."""
 
 
 def pieces(bounds: Bounds, t: Tables) -> int:  # noqa: ARG001
@@ -39,7 +39,7 @@ def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:
 
 def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:  # noqa: ARG001
     """Return the end of the shard: all segments cost much the same."""
-    return min(first + max(_SHARD // (240 * bounds.b_words), 1), last)
+    return min(first + max(BUDGET // (240 * bounds.b_words), 1), last)
 
 
 def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from kernel.nth_prime.gourdon.bounds import Bounds
     from kernel.nth_prime.gourdon.tables import Tables
 
-# Work of one shard, in nanoseconds or so; what a row costs beside leaves and hits.
-_BUDGET = 10_000_000
+BUDGET = 10_000_000
+"""Leaves and multiples of one shard, a nanosecond or more each."""
+
+# What a row costs beside them.
 _ROW = 200
 
 # With more leaves than this in a row, counting all words again is the cheaper way.
@@ -57,7 +59,7 @@ def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - x d
 
 def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
     """Return the end of the shard, by the number of leaves and of multiples to cross off."""
-    return int(_cut(bounds, t, first, last))
+    return int(_cut(bounds, t, first, last, BUDGET))
 
 
 def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
@@ -210,7 +212,7 @@ def _sign(key: int, rank: int) -> int:
 
 
 @jit
-def _cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
+def _cut(bounds: Bounds, t: Tables, first: int, last: int, budget: int) -> int:
     span = 240 * bounds.d_words
     segment, row = divmod(first, t.d_rows)
     work = 0
@@ -225,6 +227,6 @@ def _cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
         if p >= most or row == t.d_rows:
             segment += 1
             row = 0
-        if work > _BUDGET:
+        if work > budget:
             break
     return min(segment * t.d_rows + row, last)

@@ -48,7 +48,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         for name in names[names.index(state.term) :]:
             if name != state.term:
                 state = state.model_copy(
-                    update={"term": name, "cursor": 0, "pieces": 0, "carry": ()}
+                    update={"term": name, "cursor": 0, "pieces": 0, "shards": 0, "carry": ()}
                 )
             state = yield from _add(state, bounds, t, pool, threads)
     finally:
@@ -73,6 +73,7 @@ def _add(
             update={
                 "cursor": end,
                 "pieces": pieces,
+                "shards": state.shards + 1,
                 "total": total,
                 "carry": tuple(carry.tolist()),
             }
