@@ -45,8 +45,7 @@ def divide_by_large(high: int, low: int, m: int) -> int:
 
 @inner
 def square_root(n: int) -> int:
-    """Return ⌊√n⌋ for 0 <= n < 2^63."""
+    """Return ⌊√n⌋ for 0 <= n < 2^62."""
     root = np.int64(np.sqrt(np.float64(n)))
-    root -= np.int64(root > 3037000499)
     root -= np.int64(root * root > n)
     return root + np.int64((root + 1) * (root + 1) <= n)  # type: ignore[no-any-return]
