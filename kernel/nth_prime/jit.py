@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import llvmlite.binding
 import numba
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+int64 = cast("type[int]", np.int64)
+uint64 = cast("type[int]", np.uint64)
+"""For compiled code. Type checkers take what they make for an int, as they do a literal."""
 
 # numba sets the attributes of its configuration from the environment, unseen by type checkers.
 _config: Any = numba.config
@@ -39,9 +44,9 @@ def inner(function: F) -> F:
     As `jit`, but without the entry for Python, which can take longer to compile than the function,
     and without a copy on disk beside its callers'.
     """
-    compiled = numba.njit(
-        nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-    )(function)
+    # In its type declarations, numba leaves out the last two options.
+    options: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
     return cast("F", compiled)
 
 

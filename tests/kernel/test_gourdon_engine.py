@@ -37,7 +37,9 @@ def fine_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(d, "BUDGET", 20_000)
 
 
-@pytest.mark.parametrize("k", [*range(8, 14), *(pytest.param(k, marks=pytest.mark.chaos) for k in range(14, 18))])
+@pytest.mark.parametrize(
+    "k", [*range(8, 14), *(pytest.param(k, marks=pytest.mark.chaos) for k in range(14, 18))]
+)
 def test_published_counts(k: int) -> None:
     """Else a job ends with a wrong number."""
     assert finish(engine.count(begin(10**k))) == PI[k]

@@ -18,7 +18,7 @@ from kernel.nth_prime.gourdon.counted import count_to
 from kernel.nth_prime.gourdon.division import quotient, square_root
 from kernel.nth_prime.gourdon.phase import NOTHING, Partial
 from kernel.nth_prime.gourdon.tables import RANK, composites_to
-from kernel.nth_prime.jit import inner, jit
+from kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
 
 @jit
 def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
-    total = np.int64(0)
+    total = int64(0)
     for piece in range(first, last):
         segment, row = divmod(piece, t.ac_rows)
         low = segment * bounds.ac_span
@@ -65,7 +65,7 @@ def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
                 total += _row_of_c(t, RANK + row, least, most)
             else:
                 total += _row_of_a(bounds, t, RANK + row, least, most)
-    return total  # type: ignore[return-value]
+    return total
 
 
 @jit
@@ -86,7 +86,7 @@ def _cut(bounds: Bounds, t: Tables, first: int, last: int, budget: int) -> int:
 @inner
 def _limits(bounds: Bounds, t: Tables, rank: int, low: int, high: int) -> tuple[int, int]:
     """Return (least, most): the leaves in [low, high) are those with least < m <= most."""
-    p = np.int64(t.primes[rank])
+    p = int64(t.primes[rank])
     n = t.quotients[rank]
     if rank < t.star:
         least = max(p, bounds.y // p, n // (p * p))
@@ -115,7 +115,7 @@ def _row_of_c(t: Tables, rank: int, least: int, most: int) -> int:
     first = count_to(t.pi, least)
     last = count_to(t.pi, most)
     total = _primes(t, n, first, last) + (last - first) * (1 - rank)
-    if np.int64(t.primes[rank]) ** 2 < most:
+    if int64(t.primes[rank]) ** 2 < most:
         total += _composites(t, n, rank, composites_to(t, least), composites_to(t, most))
     return total
 
@@ -123,18 +123,18 @@ def _row_of_c(t: Tables, rank: int, least: int, most: int) -> int:
 @inner
 def _primes(t: Tables, n: int, first: int, last: int) -> int:
     """Return Σ π(n/q) over the primes q of rank first to last - 1."""
-    total = np.int64(0)
-    for i in range(np.uint64(first), np.uint64(last)):
+    total = int64(0)
+    for i in range(uint64(first), uint64(last)):
         total += count_to(t.pi, quotient(n, t.reciprocals[i]))
-    return total  # type: ignore[return-value]
+    return total
 
 
 @inner
 def _composites(t: Tables, n: int, rank: int, first: int, last: int) -> int:
     """Return Σ -μ(m)·(π(n/m) + 1 - rank) over the composites whose factors have higher ranks."""
-    total = np.int64(0)
-    for i in range(np.uint64(first), np.uint64(last)):
-        key = np.int64(t.composite_keys[i])
-        sign = np.int64(key > rank) - np.int64(key < -rank)
+    total = int64(0)
+    for i in range(uint64(first), uint64(last)):
+        key = int64(t.composite_keys[i])
+        sign = int64(key > rank) - int64(key < -rank)
         total += sign * (count_to(t.pi, quotient(n, t.composite_reciprocals[i])) + 1 - rank)
-    return total  # type: ignore[return-value]
+    return total

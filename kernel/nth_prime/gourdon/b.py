@@ -14,7 +14,7 @@ from kernel.nth_prime.gourdon.counted import count_to, members
 from kernel.nth_prime.gourdon.crossing import PATTERN_END, first_multiples, sieve_primes
 from kernel.nth_prime.gourdon.division import divide_by_large, square_root
 from kernel.nth_prime.gourdon.phase import Partial
-from kernel.nth_prime.jit import inner, jit
+from kernel.nth_prime.jit import int64, jit, uint64
 from kernel.nth_prime.sieve.bits import ones
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> tuple[int, int, in
     end = count_to(t.pi, min(square_root(low + (last - first) * span), bounds.y))
     ahead = np.empty((max(end - PATTERN_END, 0), 8), np.int64)
     for i in range(PATTERN_END, end):
-        p = np.int64(t.primes[i])
+        p = int64(t.primes[i])
         first_multiples(low, p, p, ahead[i - PATTERN_END])
-    total = np.int64(0)
-    queries = np.int64(0)
-    primes = np.int64(0)
+    total = int64(0)
+    queries = int64(0)
+    primes = int64(0)
     for _ in range(first, last):
         sieve_primes(words, low, t.patterns, t.primes, end, ahead)
         here = primes
@@ -73,13 +73,13 @@ def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> tuple[int, int, in
         most = min(divide_by_large(bounds.x_high, bounds.x_low, low), bounds.root)
         for k in range((least + 1) // 64, most // 64 + 1):
             bits = members(t.pi, k)
-            while bits != np.uint64(0):
-                p = 64 * k + 1 + 2 * ones(~bits & (bits - np.uint64(1)))
-                bits &= bits - np.uint64(1)
+            while bits != uint64(0):
+                p = 64 * k + 1 + 2 * ones(~bits & (bits - uint64(1)))
+                bits &= bits - uint64(1)
                 if least < p <= most:
                     at = divide_by_large(bounds.x_high, bounds.x_low, p) - low
                     total += before[at // 240] + ones(words[at // 240] & t.masks[at % 240])
                     queries += 1
         primes = here
         low += span
-    return total, queries, primes  # type: ignore[return-value]
+    return total, queries, primes

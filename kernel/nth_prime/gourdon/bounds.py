@@ -107,7 +107,7 @@ def _alpha(x: int) -> float:
             + 25.74106177417062 * log
             - 288.9823576050215
         )
-    return min(max(alpha, 1.0), float(x ** (1 / 6)))
+    return min(max(alpha, 1.0), math.exp(log / 6))
 
 
 def cube_root(n: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.gourdon.crossing import CHUNK_WORDS, first_multiples, lay, patterns
-from kernel.nth_prime.jit import inner, jit
+from kernel.nth_prime.jit import inner, int64, jit, uint64
 from kernel.nth_prime.sieve.bits import ones
 from kernel.nth_prime.sieve.wheel import RESIDUES
 
@@ -51,28 +51,28 @@ def _append(
     found: int,
 ) -> int:
     """Append the m of [low, low + SPAN) up to y."""
-    words = np.full(CHUNK_WORDS, np.uint64(0xFFFFFFFFFFFFFFFF))
+    words = np.full(CHUNK_WORDS, uint64(0xFFFFFFFFFFFFFFFF))
     for i in range(5):
-        lay(words, low, np.int64(primes[3 + i]), patterns[i])
+        lay(words, low, int64(primes[3 + i]), patterns[i])
     product = np.ones(64 * CHUNK_WORDS, np.int64)
     least = np.zeros(64 * CHUNK_WORDS, np.int32)
     _factor(low, primes, product, least)
     filled = low // 64
     for w in range(CHUNK_WORDS):
         bits = words[w]
-        while bits != np.uint64(0):
-            j = ones(~bits & (bits - np.uint64(1)))
-            bits &= bits - np.uint64(1)
+        while bits != uint64(0):
+            j = ones(~bits & (bits - uint64(1)))
+            bits &= bits - uint64(1)
             n = low + 240 * w + 30 * (j >> 3) + RESIDUES[j & 7]
             rank = least[64 * w + j]
             parts = product[64 * w + j]
-            if n > y or parts == 0 or rank == 0 or n == np.int64(primes[rank]):
+            if n > y or parts == 0 or rank == 0 or n == int64(primes[rank]):
                 continue
             while filled * 64 <= n:
                 starts[filled] = found
                 filled += 1
             # `parts` changes its sign with each prime factor up to √n; one more may be missing.
-            key = np.int64(rank) if parts < 0 else -np.int64(rank)
+            key = int64(rank) if parts < 0 else -int64(rank)
             keys[found] = key if abs(parts) == n else -key
             reciprocals[found] = 1.0 / np.float64(n)
             found += 1
@@ -91,8 +91,8 @@ def _factor(
     """
     ahead = np.empty(8, np.int64)
     i = 8
-    while i < len(primes) and np.int64(primes[i]) ** 2 < low + SPAN:
-        p = np.int64(primes[i])
+    while i < len(primes) and int64(primes[i]) ** 2 < low + SPAN:
+        p = int64(primes[i])
         first_multiples(low, p, 1, ahead)
         for j in range(8):
             for k in range(8 * ahead[j] + j, len(product), 8 * p):

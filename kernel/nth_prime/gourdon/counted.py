@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.jit import inner, jit
+from kernel.nth_prime.jit import inner, int64, jit, uint64
 from kernel.nth_prime.sieve.bits import ones
 from kernel.nth_prime.sieve.wheel import RESIDUES
 
@@ -25,20 +25,20 @@ NUMBERS_PER_ENTRY = 64
 @jit
 def count_to(table: NDArray[np.uint64], n: int) -> int:
     """Return how many members are at most n >= 0."""
-    end = np.uint64(n + 1)
-    entry = table[end >> np.uint64(6)]
+    end = uint64(n + 1)
+    entry = table[end >> uint64(6)]
     # Of the low half, the shift leaves the (end mod 64) // 2 bits that stand for numbers below.
-    unwanted = ((end >> np.uint64(1)) & np.uint64(31)) ^ np.uint64(63)
-    return np.int64(entry >> np.uint64(32)) + ones(entry << unwanted)  # type: ignore[no-any-return]
+    unwanted = ((end >> uint64(1)) & uint64(31)) ^ uint64(63)
+    return int64(entry >> uint64(32)) + ones(entry << unwanted)
 
 
 @inner
 def members(table: NDArray[np.uint64], k: int) -> int:
     """Return a word whose bit j is set if 64·k + 1 + 2·j is a member; k is not the last entry."""
     entry = table[k]
-    bits = (entry & np.uint64(0xFFFFFFFF)) >> np.uint64(1)
-    count = np.int64(table[k + 1] >> np.uint64(32)) - np.int64(entry >> np.uint64(32))
-    return bits | np.uint64(np.int64(count > ones(bits)) << 31)  # type: ignore[return-value]
+    bits = (entry & uint64(0xFFFFFFFF)) >> uint64(1)
+    count = int64(table[k + 1] >> uint64(32)) - int64(entry >> uint64(32))
+    return bits | uint64(int64(count > ones(bits)) << 31)
 
 
 @cache
@@ -47,7 +47,7 @@ def spread() -> NDArray[np.uint64]:
     bytes_ = np.arange(256, dtype=np.uint64)
     odd = np.zeros(256, np.uint64)
     for j, residue in enumerate(RESIDUES):
-        odd |= (bytes_ >> np.uint64(j) & np.uint64(1)) << np.uint64(residue // 2)
+        odd |= (bytes_ >> uint64(j) & uint64(1)) << uint64(residue // 2)
     return odd
 
 
@@ -64,17 +64,17 @@ def pack(
     The sieve's length is a multiple of 32 bytes, which are 960 numbers and 15 entries. `count` is
     the number of members before it.
     """
-    bits = np.uint64(0)
-    held = np.uint64(0)
+    bits = uint64(0)
+    held = uint64(0)
     for i in range(len(sieve)):
         bits |= spread[sieve[i]] << held
-        held += np.uint64(15)
-        if held >= np.uint64(32):
-            odd = bits & np.uint64(0xFFFFFFFF)
-            low = (odd << np.uint64(1)) & np.uint64(0xFFFFFFFF)
-            table[entry] = (np.uint64(count) << np.uint64(32)) | low
+        held += uint64(15)
+        if held >= uint64(32):
+            odd = bits & uint64(0xFFFFFFFF)
+            low = (odd << uint64(1)) & uint64(0xFFFFFFFF)
+            table[entry] = (uint64(count) << uint64(32)) | low
             count += ones(odd)
             entry += 1
-            bits >>= np.uint64(32)
-            held -= np.uint64(32)
+            bits >>= uint64(32)
+            held -= uint64(32)
     return count

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.jit import inner
+from kernel.nth_prime.jit import inner, int64, uint64
 from kernel.nth_prime.sieve.wheel import OFFSETS
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def lay(words: NDArray[np.uint64], low: int, p: int, row: NDArray[np.uint64]) ->
     """Sieve the segment `words`, which starts at `low`, by p, whose pattern is `row`."""
     phase = low // 240 % p
     for chunk in range(0, len(words), CHUNK_WORDS):
-        base = np.uint64(chunk)
-        shift = np.uint64(phase)
-        for k in range(np.uint64(CHUNK_WORDS)):
+        base = uint64(chunk)
+        shift = uint64(phase)
+        for k in range(uint64(CHUNK_WORDS)):
             words[base + k] &= row[shift + k]
         phase = (phase + CHUNK_WORDS) % p
 
@@ -72,18 +72,18 @@ def first_multiples(low: int, p: int, least: int, out: NDArray[np.int64]) -> Non
 @inner
 def cross_off(segment: NDArray[np.uint8], p: int, ahead: NDArray[np.int64]) -> None:
     """Clear the multiples of p in `segment`; make `ahead` relative to the segment that follows."""
-    size = np.uint64(len(segment))
-    step = np.uint64(p)
+    size = uint64(len(segment))
+    step = uint64(p)
     for j in range(8):
         keep = np.uint8(255 - (1 << j))
-        i = np.uint64(ahead[j])
+        i = uint64(ahead[j])
         # Four at a time: the loop around costs as much as one multiple.
-        while i + np.uint64(3) * step < size:
+        while i + uint64(3) * step < size:
             segment[i] &= keep
             segment[i + step] &= keep
-            segment[i + np.uint64(2) * step] &= keep
-            segment[i + np.uint64(3) * step] &= keep
-            i += np.uint64(4) * step
+            segment[i + uint64(2) * step] &= keep
+            segment[i + uint64(3) * step] &= keep
+            i += uint64(4) * step
         while i < size:
             segment[i] &= keep
             i += step
@@ -105,20 +105,20 @@ def sieve_primes(
     off. Small primes work strip by strip in the first-level cache; larger ones hit a strip so
     rarely that the loop around their hits would cost more than the slower cache.
     """
-    words[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+    words[:] = uint64(0xFFFFFFFFFFFFFFFF)
     segment = words.view(np.uint8)
     small = PATTERN_END
     while small < end and primes[small] < 5000:
         small += 1
     for strip in range(0, len(words), STRIP_WORDS):
         for i in range(len(patterns)):
-            p = np.int64(primes[3 + i])
+            p = int64(primes[3 + i])
             lay(words[strip : strip + STRIP_WORDS], low + 240 * strip, p, patterns[i])
         part = segment[8 * strip : 8 * (strip + STRIP_WORDS)]
         for i in range(PATTERN_END, small):
-            cross_off(part, np.int64(primes[i]), ahead[i - PATTERN_END])
+            cross_off(part, int64(primes[i]), ahead[i - PATTERN_END])
     for i in range(small, end):
-        cross_off(segment, np.int64(primes[i]), ahead[i - PATTERN_END])
+        cross_off(segment, int64(primes[i]), ahead[i - PATTERN_END])
 
 
 @cache

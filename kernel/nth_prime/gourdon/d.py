@@ -29,7 +29,7 @@ from kernel.nth_prime.gourdon.unsieved import (
     to_word,
     unsieved,
 )
-from kernel.nth_prime.jit import inner, jit
+from kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,8 +87,8 @@ def _sum(
     ahead = np.empty((max(t.star - PATTERN_END, 0), 8), np.int64)
     segment, begin = divmod(first, t.d_rows)
     for i in range(len(ahead)):
-        first_multiples(segment * span, np.int64(t.primes[PATTERN_END + i]), 1, ahead[i])
-    total = np.int64(0)
+        first_multiples(segment * span, int64(t.primes[PATTERN_END + i]), 1, ahead[i])
+    total = int64(0)
     while segment * t.d_rows < last:
         end = min(last - segment * t.d_rows, t.d_rows)
         _start(t, v, segment * span, RANK + begin, ahead)
@@ -97,17 +97,17 @@ def _sum(
         )
         segment += 1
         begin = 0
-    return total  # type: ignore[return-value]
+    return total
 
 
 @inner
 def _start(t: Tables, v: Unsieved, low: int, begin: int, ahead: NDArray[np.int64]) -> None:
     """Fill the sieve from `low` on with what the primes of a rank below `begin` leave."""
-    v.words[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+    v.words[:] = uint64(0xFFFFFFFFFFFFFFFF)
     for rank in range(3, min(begin, PATTERN_END)):
-        lay(v.words, low, np.int64(t.primes[rank]), t.patterns[rank - 3])
+        lay(v.words, low, int64(t.primes[rank]), t.patterns[rank - 3])
     for rank in range(PATTERN_END, begin):
-        cross_off(v.bytes, np.int64(t.primes[rank]), ahead[rank - PATTERN_END])
+        cross_off(v.bytes, int64(t.primes[rank]), ahead[rank - PATTERN_END])
 
 
 @inner
@@ -124,11 +124,11 @@ def _segment(
 ) -> int:
     """Do the rows of rank begin to end - 1 of the segment that starts at `low`."""
     high = low + 240 * bounds.d_words
-    total = np.int64(0)
+    total = int64(0)
     counted = False
     for rank in range(begin, end):
         least, most = _limits(bounds, t, rank, low, high)
-        if np.int64(t.primes[rank]) >= most:
+        if int64(t.primes[rank]) >= most:
             # No leaves here, nor in the rows and segments that follow for this row or them.
             break
         primes, composites = _leaves(t, rank, least, most)
@@ -143,16 +143,16 @@ def _segment(
         weights[rank - RANK] += weight
         counts[rank - RANK] += here
         if rank < PATTERN_END:
-            lay(v.words, low, np.int64(t.primes[rank]), t.patterns[rank - 3])
+            lay(v.words, low, int64(t.primes[rank]), t.patterns[rank - 3])
         else:
-            cross_off_counting(v, np.int64(t.primes[rank]), ahead[rank - PATTERN_END])
-    return total  # type: ignore[return-value]
+            cross_off_counting(v, int64(t.primes[rank]), ahead[rank - PATTERN_END])
+    return total
 
 
 @inner
 def _limits(bounds: Bounds, t: Tables, rank: int, low: int, high: int) -> tuple[int, int]:
     """Return (least, most): the leaves in [low, high) are those with least < m <= most."""
-    p = np.int64(t.primes[rank])
+    p = int64(t.primes[rank])
     n = t.quotients[rank]
     most = min(bounds.y, n // (p * p))
     if low > 0:
@@ -166,7 +166,7 @@ def _leaves(t: Tables, rank: int, least: int, most: int) -> tuple[tuple[int, int
     if least >= most:
         return (0, 0), (0, 0)
     primes = count_to(t.pi, least), count_to(t.pi, most)
-    if np.int64(t.primes[rank]) ** 2 >= most:
+    if int64(t.primes[rank]) ** 2 >= most:
         return primes, (0, 0)
     return primes, (composites_to(t, least), composites_to(t, most))
 
@@ -183,32 +183,32 @@ def _row(
 ) -> tuple[int, int]:
     """Return (Σ -μ(m)·count from `low` to n/m, Σ -μ(m)) over the leaves."""
     n = t.quotients[rank]
-    total = np.int64(0)
+    total = int64(0)
     weight = primes[1] - primes[0]
     if by_word:
-        for i in range(np.uint64(primes[0]), np.uint64(primes[1])):
+        for i in range(uint64(primes[0]), uint64(primes[1])):
             total += to_word(v, t.masks, quotient(n, t.reciprocals[i]) - low)
-        for i in range(np.uint64(composites[0]), np.uint64(composites[1])):
+        for i in range(uint64(composites[0]), uint64(composites[1])):
             sign = _sign(t.composite_keys[i], rank)
             weight += sign
             position = quotient(n, t.composite_reciprocals[i]) - low
             total += sign * to_word(v, t.masks, position)
     else:
-        for i in range(np.uint64(primes[0]), np.uint64(primes[1])):
+        for i in range(uint64(primes[0]), uint64(primes[1])):
             total += to_block(v, t.masks, quotient(n, t.reciprocals[i]) - low)
-        for i in range(np.uint64(composites[0]), np.uint64(composites[1])):
+        for i in range(uint64(composites[0]), uint64(composites[1])):
             sign = _sign(t.composite_keys[i], rank)
             if sign != 0:
                 weight += sign
                 position = quotient(n, t.composite_reciprocals[i]) - low
                 total += sign * to_block(v, t.masks, position)
-    return total, weight  # type: ignore[return-value]
+    return total, weight
 
 
 @inner
 def _sign(key: int, rank: int) -> int:
     """Return -μ(m), or 0 if m's least prime factor is not above the row's prime."""
-    return np.int64(key > rank) - np.int64(key < -rank)  # type: ignore[return-value]
+    return int64(key > rank) - int64(key < -rank)
 
 
 @jit
@@ -218,7 +218,7 @@ def _cut(bounds: Bounds, t: Tables, first: int, last: int, budget: int) -> int:
     work = 0
     while segment * t.d_rows + row < last:
         least, most = _limits(bounds, t, RANK + row, segment * span, (segment + 1) * span)
-        p = np.int64(t.primes[RANK + row])
+        p = int64(t.primes[RANK + row])
         if p < most:
             primes, composites = _leaves(t, RANK + row, least, most)
             work += primes[1] - primes[0] + composites[1] - composites[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernel.nth_prime.jit import inner
+from kernel.nth_prime.jit import inner, int64
 
 
 @inner
@@ -17,11 +17,11 @@ def quotient(n: int, reciprocal: float) -> int:
     From there on the product is off by one at most, which the remainder tells.
     """
     if n < 2**50:
-        return np.int64((np.float64(n) + 0.5) * reciprocal)
-    m = np.int64(1.0 / reciprocal + 0.5)
-    q = np.int64(np.float64(n) * reciprocal)
+        return int64((np.float64(n) + 0.5) * reciprocal)
+    m = int64(1.0 / reciprocal + 0.5)
+    q = int64(np.float64(n) * reciprocal)
     rest = n - q * m
-    return q + np.int64(rest >= m) - np.int64(rest < 0)  # type: ignore[no-any-return]
+    return q + int64(rest >= m) - int64(rest < 0)
 
 
 @inner
@@ -38,14 +38,14 @@ def divide_by_large(high: int, low: int, m: int) -> int:
     The floating-point quotient is off by one at most. The remainder tells: it is computed modulo
     2^64, where it has one value only, as it lies between -m and 2m.
     """
-    q = np.int64((np.float64(high) * 4294967296.0 + np.float64(low)) / np.float64(m))
+    q = int64((np.float64(high) * 4294967296.0 + np.float64(low)) / np.float64(m))
     rest = (high << 32) + low - q * m
-    return q + np.int64(rest >= m) - np.int64(rest < 0)  # type: ignore[no-any-return]
+    return q + int64(rest >= m) - int64(rest < 0)
 
 
 @inner
 def square_root(n: int) -> int:
     """Return ⌊√n⌋ for 0 <= n < 2^62."""
-    root = np.int64(np.sqrt(np.float64(n)))
-    root -= np.int64(root * root > n)
-    return root + np.int64((root + 1) * (root + 1) <= n)  # type: ignore[no-any-return]
+    root = int64(np.sqrt(np.float64(n)))
+    root -= int64(root * root > n)
+    return root + int64((root + 1) * (root + 1) <= n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from kernel.nth_prime.gourdon.tables import build
 from kernel.nth_prime.sieve.steps import at_each, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
     from concurrent.futures import Future
 
     from kernel.nth_prime.gourdon.bounds import Bounds
@@ -44,13 +44,14 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
     t = yield from at_each(_tables(bounds), state)
     names = list(TERMS)
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
+    site = _Site(bounds, t, pool, threads)
     try:
         for name in names[names.index(state.term) :]:
             if name != state.term:
                 state = state.model_copy(
                     update={"term": name, "cursor": 0, "pieces": 0, "shards": 0, "carry": ()}
                 )
-            state = yield from _add(state, bounds, t, pool, threads)
+            state = yield from _add(state, site)
     finally:
         if pool is not None:
             # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
@@ -59,15 +60,24 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
     return lift(state.total, state.x)
 
 
-def _add(
-    state: Counting, bounds: Bounds, t: Tables, pool: ThreadPoolExecutor | None, threads: int
-) -> Generator[Counting, None, Counting]:
+class _Site(NamedTuple):
+    """Where shards are computed, and from what."""
+
+    bounds: Bounds
+    t: Tables
+    pool: ThreadPoolExecutor | None
+    threads: int
+
+
+def _add(state: Counting, site: _Site) -> Generator[Counting, None, Counting]:
     """Return the state in which all of the term is part of the total."""
     term = TERMS[state.term]
-    pieces = term.pieces(bounds, t)
-    carry = np.array(state.carry, np.int64) if state.cursor else term.carry(bounds, t)
+    pieces = term.pieces(site.bounds, site.t)
+    carry = term.carry(site.bounds, site.t)
+    if state.cursor:
+        carry = np.array(state.carry, np.int64)
     total = state.total
-    for end, part in _shards(term, bounds, t, state.cursor, pieces, pool, threads):
+    for end, part in _shards(term, site, state.cursor, pieces):
         total, carry = fold(total, carry, part)
         state = state.model_copy(
             update={
@@ -83,15 +93,10 @@ def _add(
 
 
 def _shards(
-    term: Term,
-    bounds: Bounds,
-    t: Tables,
-    cursor: int,
-    pieces: int,
-    pool: ThreadPoolExecutor | None,
-    threads: int,
-) -> Iterator[tuple[int, Partial]]:
+    term: Term, site: _Site, cursor: int, pieces: int
+) -> Generator[tuple[int, Partial], None, None]:
     """Yield (end, partial result) of each shard from `cursor` on, in order."""
+    bounds, t, pool, threads = site
     if pool is None:
         while cursor < pieces:
             end = term.cut(bounds, t, cursor, pieces)

@@ -13,7 +13,7 @@ from kernel.nth_prime.gourdon.counted import count_to
 from kernel.nth_prime.gourdon.division import divide
 from kernel.nth_prime.gourdon.phase import NOTHING, Partial
 from kernel.nth_prime.gourdon.tables import PER_PERIOD, PERIOD, RANK
-from kernel.nth_prime.jit import inner, jit
+from kernel.nth_prime.jit import inner, int64, jit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,16 +55,16 @@ def _phi_x(bounds: Bounds, t: Tables) -> int:
 @jit
 def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
     """Return the sum over the pieces first to last - 1 without piece 0."""
-    total = np.int64(0)
+    total = int64(0)
     composites = 1 + len(t.primes) - RANK
     for i in range(first, min(last, composites)):
-        m = np.int64(t.primes[RANK + i - 1])
+        m = int64(t.primes[RANK + i - 1])
         total -= _phi_8(t, divide(bounds.x_high, bounds.x_low, m))
     for i in range(max(first - composites, 0), last - composites):
-        m = np.int64(1.0 / t.composite_reciprocals[i] + 0.5)
+        m = int64(1.0 / t.composite_reciprocals[i] + 0.5)
         value = _phi_8(t, divide(bounds.x_high, bounds.x_low, m))
         total += -value if t.composite_keys[i] > 0 else value
-    return total  # type: ignore[return-value]
+    return total
 
 
 @jit

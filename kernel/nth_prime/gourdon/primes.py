@@ -15,7 +15,7 @@ from kernel.nth_prime.gourdon.crossing import (
     patterns,
     sieve_primes,
 )
-from kernel.nth_prime.jit import jit
+from kernel.nth_prime.jit import int64, jit, uint64
 from kernel.nth_prime.sieve.bits import ones
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def pi_table(limit: int) -> Generator[None, None, NDArray[np.uint64]]:
     for low in range(0, end, _STEP):
         count = _fill(table, low, min(low + _STEP, end), count, base, patterns(), spread())
         yield
-    table[0] = (table[0] & np.uint64(0xFFFFFFFF)) | np.uint64(0b1100)
-    table[-1] = np.uint64(count << 32)
+    table[0] = (table[0] & uint64(0xFFFFFFFF)) | uint64(0b1100)
+    table[-1] = uint64(count << 32)
     return table
 
 
@@ -65,14 +65,14 @@ def _fill(
     ahead = np.empty((len(base) - PATTERN_END, 8), np.int64)
     end = PATTERN_END
     while low < high:
-        while end < len(base) and np.int64(base[end]) ** 2 < low + 240 * SEGMENT_WORDS:
-            p = np.int64(base[end])
+        while end < len(base) and int64(base[end]) ** 2 < low + 240 * SEGMENT_WORDS:
+            p = int64(base[end])
             first_multiples(low, p, p, ahead[end - PATTERN_END])
             end += 1
         sieve_primes(words, low, patterns, base, end, ahead)
         if low == 0:
             for i in range(3, PATTERN_END):
-                p = np.int64(base[i])
+                p = int64(base[i])
                 sieve[p // 30] |= np.uint8(1 << (p % 30 * 4 // 15))
         count = pack(sieve, spread, table, low // NUMBERS_PER_ENTRY, count)
         low += 240 * SEGMENT_WORDS
@@ -106,10 +106,10 @@ def _append(
     """Append the members of the entries first to last - 1, as many as there is room for."""
     for k in range(first, last):
         bits = members(pi, k)
-        while bits != np.uint64(0) and found < len(primes):
-            n = 64 * k + 1 + 2 * ones(~bits & (bits - np.uint64(1)))
+        while bits != uint64(0) and found < len(primes):
+            n = 64 * k + 1 + 2 * ones(~bits & (bits - uint64(1)))
             primes[found] = n
             reciprocals[found] = 1.0 / np.float64(n)
             found += 1
-            bits &= bits - np.uint64(1)
+            bits &= bits - uint64(1)
     return found

@@ -12,7 +12,7 @@ from kernel.nth_prime.gourdon.counted import count_to, pack, spread
 from kernel.nth_prime.gourdon.crossing import lay, masks, patterns
 from kernel.nth_prime.gourdon.division import divide
 from kernel.nth_prime.gourdon.primes import list_primes, pi_table
-from kernel.nth_prime.jit import inner, jit
+from kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -105,9 +105,9 @@ def _fill_coprime(
     patterns: npt.NDArray[np.uint64],
     spread: npt.NDArray[np.uint64],
 ) -> None:
-    words = np.full(_COPRIME_WORDS, np.uint64(0xFFFFFFFFFFFFFFFF))
+    words = np.full(_COPRIME_WORDS, uint64(0xFFFFFFFFFFFFFFFF))
     for i in range(4):
-        lay(words, 0, np.int64(primes[3 + i]), patterns[i])
+        lay(words, 0, int64(primes[3 + i]), patterns[i])
     pack(words.view(np.uint8), spread, table, 0, 0)
 
 
@@ -116,14 +116,14 @@ def _divide_by_all(
     bounds: Bounds, primes: npt.NDArray[np.int32], quotients: npt.NDArray[np.int64]
 ) -> None:
     for i in range(RANK, len(quotients)):
-        quotients[i] = divide(bounds.x_high, bounds.x_low, np.int64(primes[i]))
+        quotients[i] = divide(bounds.x_high, bounds.x_low, int64(primes[i]))
 
 
 @inner
 def composites_to(t: Tables, v: int) -> int:
     """Return how many of the listed composites are at most v <= y, v > 0."""
-    found = np.int64(t.composite_starts[v >> 6])
+    found = int64(t.composite_starts[v >> 6])
     least = 1.0 / np.float64(v)
     while found < len(t.composite_reciprocals) and t.composite_reciprocals[found] >= least:
         found += 1
-    return found  # type: ignore[no-any-return]
+    return found

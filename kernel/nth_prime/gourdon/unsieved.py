@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernel.nth_prime.jit import inner
+from kernel.nth_prime.jit import inner, int64, uint64
 from kernel.nth_prime.sieve.bits import ones
 
 MOST_WORDS = 8192
@@ -60,47 +60,47 @@ def unsieved(n_words: int) -> Unsieved:
 @inner
 def _block(byte: int) -> int:
     """Return where the count of the block that holds a byte is."""
-    return (np.uint64(byte) & np.uint64(960)) | (np.uint64(byte) >> np.uint64(10))  # type: ignore[return-value]
+    return (uint64(byte) & uint64(960)) | (uint64(byte) >> uint64(10))
 
 
 @inner
 def count_words(v: Unsieved) -> int:
     """Prepare for `to_word`; return how many bits are set."""
-    total = np.int64(0)
-    for k in range(np.uint64(len(v.words))):
+    total = int64(0)
+    for k in range(uint64(len(v.words))):
         v.before[k] = total
         total += ones(v.words[k])
-    return total  # type: ignore[return-value]
+    return total
 
 
 @inner
 def count_blocks(v: Unsieved) -> None:
     """Count every block. From here on `cross_off_counting` keeps the counts."""
     v.blocks[:] = 0
-    for k in range(np.uint64(len(v.words))):
-        v.blocks[_block(np.uint64(8) * k)] += ones(v.words[k])
+    for k in range(uint64(len(v.words))):
+        v.blocks[_block(uint64(8) * k)] += ones(v.words[k])
 
 
 @inner
 def sum_blocks(v: Unsieved) -> int:
     """Prepare for `to_block`; return how many bits are set."""
-    row = np.uint64(64)
-    for k in range(row, np.uint64(1024)):
+    row = uint64(64)
+    for k in range(row, uint64(1024)):
         v.sums[k] = v.sums[k - row] + v.blocks[k - row]
     total = 0
     for g in range(row):
         v.offsets[g] = total
-        total += v.sums[np.uint64(960) + g] + v.blocks[np.uint64(960) + g]
+        total += v.sums[uint64(960) + g] + v.blocks[uint64(960) + g]
     return total
 
 
 @inner
 def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> None:
     """Clear the multiples of p, and keep the blocks' counts; `ahead` is as in `cross_off`."""
-    size = np.uint64(len(v.bytes))
-    step = np.uint64(p)
+    size = uint64(len(v.bytes))
+    step = uint64(p)
     for j in range(8):
-        i = np.uint64(ahead[j])
+        i = uint64(ahead[j])
         while i + step < size:
             # Two at a time: the loop around costs as much as one of them.
             first, second = v.bytes[i], v.bytes[i + step]
@@ -108,7 +108,7 @@ def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> Non
             v.bytes[i + step] = second & np.uint8(255 - (1 << j))
             v.blocks[_block(i)] -= np.int32((first >> np.uint8(j)) & np.uint8(1))
             v.blocks[_block(i + step)] -= np.int32((second >> np.uint8(j)) & np.uint8(1))
-            i += np.uint64(2) * step
+            i += uint64(2) * step
         if i < size:
             first = v.bytes[i]
             v.bytes[i] = first & np.uint8(255 - (1 << j))
@@ -120,26 +120,26 @@ def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> Non
 @inner
 def _place(position: int) -> tuple[int, int]:
     """Return (word, number within it): the quotient and the rest by 240, below 2^32."""
-    word = (np.uint64(position) * np.uint64(2290649225)) >> np.uint64(39)
-    return word, np.uint64(position) - word * np.uint64(240)  # type: ignore[return-value]
+    word = (uint64(position) * uint64(2290649225)) >> uint64(39)
+    return word, uint64(position) - word * uint64(240)
 
 
 @inner
 def to_word(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
     """Return how many of the numbers up to `position` are left, after `count_words`."""
     word, rest = _place(position)
-    return v.before[word] + ones(v.words[word] & masks[rest])  # type: ignore[no-any-return]
+    return int64(v.before[word]) + ones(v.words[word] & masks[rest])
 
 
 @inner
 def to_block(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
     """Return how many of the numbers up to `position` are left, after `sum_blocks`."""
     word, rest = _place(position)
-    last = np.int64(word & np.uint64(7))
-    base = word & ~np.uint64(7)
+    last = int64(word & uint64(7))
+    base = word & ~uint64(7)
     total = ones(v.words[word] & masks[rest])
     # All 8, without a branch that a processor would guess wrong.
     for k in range(8):
-        total += ones(v.words[base + np.uint64(k)]) if k < last else 0
-    byte = base << np.uint64(3)
-    return total + v.sums[_block(byte)] + v.offsets[byte >> np.uint64(10)]  # type: ignore[no-any-return]
+        total += ones(v.words[base + uint64(k)]) if k < last else 0
+    byte = base << uint64(3)
+    return total + int64(v.sums[_block(byte)]) + int64(v.offsets[byte >> uint64(10)])
