@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.gourdon.counted import count_to, members
+from kernel.nth_prime.gourdon.counted import count_to, lowest, members
 from kernel.nth_prime.gourdon.crossing import PATTERN_END, first_multiples, sieve_primes
 from kernel.nth_prime.gourdon.division import divide_by_large, square_root
 from kernel.nth_prime.gourdon.phase import Partial
@@ -74,7 +74,7 @@ def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> tuple[int, int, in
         for k in range((least + 1) // 64, most // 64 + 1):
             bits = members(t.pi, k)
             while bits != uint64(0):
-                p = 64 * k + 1 + 2 * ones(~bits & (bits - uint64(1)))
+                p = 64 * k + 1 + 2 * lowest(bits)
                 bits &= bits - uint64(1)
                 if least < p <= most:
                     at = divide_by_large(bounds.x_high, bounds.x_low, p) - low

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kernel.nth_prime.gourdon.counted import lowest
 from kernel.nth_prime.gourdon.crossing import CHUNK_WORDS, first_multiples, lay, patterns
 from kernel.nth_prime.jit import inner, int64, jit, uint64
-from kernel.nth_prime.sieve.bits import ones
 from kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _append(
     for w in range(CHUNK_WORDS):
         bits = words[w]
         while bits != uint64(0):
-            j = ones(~bits & (bits - uint64(1)))
+            j = lowest(bits)
             bits &= bits - uint64(1)
             n = low + 240 * w + 30 * (j >> 3) + RESIDUES[j & 7]
             rank = least[64 * w + j]

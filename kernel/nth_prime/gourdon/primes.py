@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime import small
-from kernel.nth_prime.gourdon.counted import NUMBERS_PER_ENTRY, members, pack, spread
+from kernel.nth_prime.gourdon.counted import NUMBERS_PER_ENTRY, lowest, members, pack, spread
 from kernel.nth_prime.gourdon.crossing import (
     PATTERN_END,
     PATTERN_PRIMES,
@@ -16,7 +16,6 @@ from kernel.nth_prime.gourdon.crossing import (
     sieve_primes,
 )
 from kernel.nth_prime.jit import int64, jit, uint64
-from kernel.nth_prime.sieve.bits import ones
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -107,7 +106,7 @@ def _append(
     for k in range(first, last):
         bits = members(pi, k)
         while bits != uint64(0) and found < len(primes):
-            n = 64 * k + 1 + 2 * ones(~bits & (bits - uint64(1)))
+            n = 64 * k + 1 + 2 * lowest(bits)
             primes[found] = n
             reciprocals[found] = 1.0 / np.float64(n)
             found += 1

@@ -55,10 +55,10 @@ _ZETA = [math.nan, math.inf]
 
 
 def _zeta(s: int) -> float:
-    """Return ζ(s) for an integer s >= 2, by the Euler-Maclaurin formula from the fiftieth term on."""
+    """Return ζ(s) for an integer s >= 2, by the Euler-Maclaurin formula."""
     while len(_ZETA) <= s:
         k = len(_ZETA)
-        n = 50.0
+        n = 50.0  # the terms before are summed one by one
         tail = n ** (1 - k) / (k - 1) + n**-k / 2 + k * n ** (-k - 1) / 12
         tail -= k * (k + 1) * (k + 2) * n ** (-k - 3) / 720
         tail += k * (k + 1) * (k + 2) * (k + 3) * (k + 4) * n ** (-k - 5) / 30240

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @jit
-def ones(word: np.uint64 | int) -> int:
+def ones(word: np.uint64) -> int:
     """Return the number of set bits. LLVM knows this form and emits its popcount instruction."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     pairs = np.uint64(0x3333333333333333)
