@@ -1,0 +1,1 @@
+"""Queues that carry the ids of jobs; one contract, several services."""
