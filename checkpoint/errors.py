@@ -30,6 +30,10 @@ class InvalidJobId(CheckpointError):
     """The id has characters or a length that a store could mistake. Choose another id."""
 
 
+class WrongStatus(CheckpointError):
+    """The job's status does not allow this move, and nothing was written. Look at its status."""
+
+
 class LeaseLost(CheckpointError):
     """Another worker holds the job, or it was cancelled. Stop, write nothing, send nothing."""
 
