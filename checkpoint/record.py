@@ -18,7 +18,9 @@ from checkpoint.errors import CorruptCheckpoint, WrongStatus
 
 GENERATIONS = 2
 
-JobId = Annotated[str, Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\z")]
+# Safe as a part of a key, a file name, a URL and a queue's group id.
+JOB_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+JobId = Annotated[str, Field(pattern=rf"\A{JOB_ID}\z")]
 
 
 class Status(StrEnum):

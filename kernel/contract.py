@@ -79,14 +79,18 @@ class Kernel(ABC, Generic[P, S, R]):
     def progress(self, params: P, state: S) -> float:
         """Return the share of the work that is done, from 0 to 1, near linear in time."""
 
-    def prepare(self, params: P | None) -> None:  # noqa: B027 - most kernels have nothing to prepare
+    def prepare(self, params: P | None) -> None:
         """Do the slow work that a process needs only once, such as imports and compiling.
 
         Called before a job is claimed, so that no slice pays for it. `params` are those of the
         job that is to run; None asks for everything that any job could need.
         """
 
-    def migrate(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+    def migrate(
+        self,
+        state: dict[str, Any],  # noqa: ARG002 - for those that override this
+        version: int,
+    ) -> dict[str, Any]:
         """Return `state`, written by an older `version`, in today's format.
 
         Raises:

@@ -1,0 +1,1 @@
+"""Runs jobs in slices, on any of the runtimes."""

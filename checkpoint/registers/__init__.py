@@ -1,0 +1,1 @@
+"""Backends of the register: one file each, one contract."""

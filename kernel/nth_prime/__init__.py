@@ -1,0 +1,1 @@
+"""The n-th prime."""
