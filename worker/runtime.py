@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from checkpoint.jobs import JobStore
     from worker.queues.contract import Queue
+    from worker.settings import Settings
     from worker.slice import Slice
 
 AnyKernel = Kernel[Any, Any, Any]
@@ -47,3 +50,22 @@ class Runtime:
     watch: Callable[[Slice], None] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+
+def make_runtime(
+    settings: Settings,
+    jobs: JobStore,
+    queue: Queue,
+    *,
+    watch: Callable[[Slice], None] | None = None,
+) -> Runtime:
+    """Return the runtime of this process, as `settings` want it."""
+    return Runtime(
+        jobs=jobs,
+        queue=queue,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        resources=Resources(threads=settings.threads),
+        pace=Pace(checkpoint_seconds=settings.checkpoint_seconds),
+        max_state_bytes=settings.max_state_bytes,
+        watch=watch,
+    )
