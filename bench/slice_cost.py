@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from worker.queues.sqlite import SqliteQueue
+
 from bench.kernels import CountTo
 from bench.table import print_table
 from checkpoint.jobs import JobStore
@@ -22,7 +24,6 @@ from checkpoint.record import Record
 from checkpoint.registers.sqlite import SqliteRegister
 from worker.delivery import deliver
 from worker.message import Message
-from worker.queues.sqlite import SqliteQueue
 from worker.runtime import Runtime
 
 SLICES = 1000
