@@ -159,10 +159,19 @@ class JobStore:
         return Held(stamped, version)
 
 
-def _key(job_id: str) -> str:
+def checked_id(job_id: str) -> str:
+    """Return `job_id` if it may name a job.
+
+    Raises:
+        InvalidJobId: it could be mistaken in a key, a file name or a URL.
+    """
     if not re.fullmatch(JOB_ID, job_id):
         raise InvalidJobId(
             f"job id {job_id[:140]!r} cannot be used: take 1 to 128 letters, digits, '.', '_' or "
             "'-', beginning with a letter or digit"
         )
-    return PREFIX + job_id
+    return job_id
+
+
+def _key(job_id: str) -> str:
+    return PREFIX + checked_id(job_id)

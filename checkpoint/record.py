@@ -169,8 +169,8 @@ class Record(_Part):
         limits = self.limits
         if self.stalls >= limits.max_stalls:
             return (
-                f"gave up after {self.stalls} slices in a row without progress: each was killed "
-                f"or ended before its first checkpoint (max_stalls={limits.max_stalls})"
+                f"gave up after {self.stalls} slices in a row without progress: each was killed, "
+                f"or too short for the state to advance (max_stalls={limits.max_stalls})"
             )
         if limits.max_slices is not None and self.slices >= limits.max_slices:
             return f"reached its ceiling of {limits.max_slices} slices (max_slices)"
@@ -309,7 +309,9 @@ class Record(_Part):
         """Return the most work that the holder before this one can have lost."""
         if self.lease is None:
             return 0.0
-        return min(max(now - self.updated_at, 0.0), self.lease.at_risk_seconds)
+        saved_at = self.checkpoints[0].saved_at if self.checkpoints else 0.0
+        since = max(self.lease.claimed_at, saved_at)
+        return min(max(now - since, 0.0), self.lease.at_risk_seconds)
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)

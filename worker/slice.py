@@ -1,0 +1,261 @@
+"""One slice: resume the kernel, advance it until the deadline, save, release.
+
+The slice holds the job's lease. Every write it makes is fenced by it: a worker whose lease was
+taken finds out at its next write, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import LeaseLost, StateTooLarge, StoreUnavailable
+from checkpoint.record import Checkpoint, Status, digest_of
+from worker.queues.contract import QueueUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from pydantic import BaseModel
+
+    from checkpoint.jobs import Held
+    from checkpoint.record import Record
+    from worker.deadline import Deadline
+    from worker.runtime import AnyKernel, Runtime
+
+    Move = Callable[[Record], Record]
+
+log = logging.getLogger("outlast.slice")
+
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 300.0
+# Waits between the attempts at the last save of a slice, whose loss would cost the most.
+LAST_SAVE_WAITS_SECONDS = (0.1, 0.4, 1.5)
+ERROR_CHARACTERS = 500
+
+
+class Unusable(Exception):
+    """What the kernel yielded or returned cannot be stored. It counts as the kernel's error."""
+
+
+class Slice:
+    """The run of one claimed job on this worker, from its checkpoint to its release."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        held: Held,
+        kernel: AnyKernel,
+        deadline: Deadline,
+        keep_hidden: Callable[[float], None],
+    ) -> None:
+        """Advance `held`, which was just claimed.
+
+        `keep_hidden` extends the visibility timeout of the delivery to that many seconds from now.
+        """
+        if held.record.lease is None:
+            raise LeaseLost(f"job {held.record.job_id} was not claimed")
+        self._runtime = runtime
+        self._held = held
+        self._token = held.record.lease.token
+        self._kernel = kernel
+        self._deadline = deadline
+        self._keep_hidden = keep_hidden
+        self._params: BaseModel | None = None
+        self._state: BaseModel | None = None
+        self._unsaved_steps = 0
+        self._unsaved_seconds = 0.0
+        self._saved_at = self.stopped_at = runtime.clock()
+
+    @property
+    def record(self) -> Record:
+        """The job as last stored."""
+        return self._held.record
+
+    @property
+    def progress(self) -> float:
+        """The share of the work that is done, stored or not, 0 to 1."""
+        if self._state is None:
+            return self.record.progress
+        return min(max(float(self._kernel.progress(self._params, self._state)), 0.0), 1.0)
+
+    def run(self) -> Held:
+        """Advance the job until it ends or the deadline; return it as it was left.
+
+        Raises:
+            LeaseLost: another worker has the job, or it was cancelled; nothing was written since.
+            StoreUnavailable: the last save was not possible; the checkpoint before it stands.
+        """
+        try:
+            self._params = self._kernel.Params.model_validate(self.record.params)
+            state = self._restore()
+            steps = self._kernel.run(self._params, state, self._runtime.resources)
+        except Exception as error:  # noqa: BLE001 - a foreign kernel may raise anything
+            reason = f"cannot go on from its checkpoint: {_line(error)}"
+            return self._write(lambda record: record.failed(reason))
+        try:
+            ending = self._advance(steps)
+            self.stopped_at = self._runtime.clock()
+            return self._end(ending)
+        finally:
+            self._close(steps)
+
+    def _restore(self) -> BaseModel | None:
+        """Return the state of the newest checkpoint, migrated if its version is an older one."""
+        if not self.record.checkpoints:
+            return None
+        checkpoint = self.record.checkpoints[0]
+        state = checkpoint.state
+        if checkpoint.version != self._kernel.version:
+            migrated = self._kernel.migrate(json.loads(state), checkpoint.version)
+            state = json.dumps(migrated).encode()
+        restored: BaseModel = self._kernel.State.model_validate_json(state)
+        return restored
+
+    def _advance(self, steps: Generator[BaseModel, None, BaseModel]) -> Move:
+        """Run steps until there is a reason to stop; return the move that ends the slice."""
+        begun = self._runtime.clock()
+        try:
+            while True:
+                state = next(steps)
+                self._took(state, self._runtime.clock() - begun)
+                if self._must_stop():
+                    return lambda record: record.released()
+                self._keep_house()
+                begun = self._runtime.clock()
+        except StopIteration as end:
+            self._unsaved_seconds += self._runtime.clock() - begun
+            return self._success(end.value)
+        except LeaseLost:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+            return self._failure(error)
+
+    def _took(self, state: BaseModel, seconds: float) -> None:
+        """Account for one step."""
+        if not isinstance(state, self._kernel.State):
+            raise Unusable(f"yielded {type(state).__name__} instead of its State")
+        # The first step of a slice also rebuilds tables: it says nothing about the next.
+        if self._state is not None:
+            self._runtime.pace.saw_step(seconds)
+        self._state = state
+        self._unsaved_steps += 1
+        self._unsaved_seconds += seconds
+        if self._runtime.watch is not None:
+            self._runtime.watch(self)
+
+    def _must_stop(self) -> bool:
+        """Whether the deadline has come, would pass before the next step ends, or a pause has."""
+        paused = self.record.status is Status.PAUSED
+        return paused or self._deadline.remaining <= self._runtime.pace.next_step_seconds
+
+    def _keep_house(self) -> None:
+        """Store the state and renew lease and visibility, when the interval has passed."""
+        pace, clock = self._runtime.pace, self._runtime.clock
+        begun = clock()
+        if begun - self._saved_at < pace.interval_seconds:
+            return
+        try:
+            self._write(self._pending())
+            pace.saw_save(clock() - begun)
+            self._keep_hidden(pace.lease_seconds)
+        except (StoreUnavailable, QueueUnavailable) as error:
+            log.warning("job %s goes on without a save: %s", self.record.job_id, error)
+        self._saved_at = clock()
+
+    def _end(self, ending: Move) -> Held:
+        """Store the last state and the end of the slice in one write, trying more than once."""
+        try:
+            pending = self._pending()
+        except (Unusable, StateTooLarge) as error:
+            self._state = None
+            pending, ending = self._pending(), self._failure(error)
+        for seconds in LAST_SAVE_WAITS_SECONDS:
+            try:
+                return self._write(lambda record: ending(pending(record)))
+            except StoreUnavailable as error:
+                log.warning("job %s: the last save failed: %s", self.record.job_id, error)
+                self._runtime.sleep(seconds)
+        return self._write(lambda record: ending(pending(record)))
+
+    def _pending(self) -> Move:
+        """Return the move that stores what was done since the last save.
+
+        Raises:
+            Unusable: the state does not survive being stored.
+            StateTooLarge: the state is over the limit.
+        """
+        steps, seconds = self._unsaved_steps, self._unsaved_seconds
+        if self._state is None or not steps:
+            return lambda record: record.spent(steps=steps, seconds=seconds)
+        checkpoint = self._checkpoint_of(self._state)
+        pace = self._runtime.pace
+        expires_at = checkpoint.saved_at + pace.lease_seconds
+        at_risk = pace.at_risk_seconds
+        return lambda record: record.saved(checkpoint, steps=steps, seconds=seconds).renewed(
+            expires_at=expires_at, at_risk_seconds=at_risk
+        )
+
+    def _checkpoint_of(self, state: BaseModel) -> Checkpoint:
+        data = state.model_dump_json().encode()
+        if len(data) > self._runtime.max_state_bytes:
+            raise StateTooLarge(
+                f"its state of {len(data):,} bytes is over the limit of "
+                f"{self._runtime.max_state_bytes:,} (OUTLAST_MAX_STATE_BYTES)"
+            )
+        # Better to find out now than when another worker has to go on from it.
+        if self._kernel.State.model_validate_json(data) != state:
+            raise Unusable("yielded a state that does not survive being stored as JSON")
+        return Checkpoint(
+            state=data,
+            digest=digest_of(data),
+            version=self._kernel.version,
+            sequence=self.record.saves + 1,
+            slice=self.record.slice,
+            progress=self.progress,
+            saved_at=self._runtime.jobs.clock(),
+        )
+
+    def _write(self, move: Move) -> Held:
+        """Store what `move` makes of the record, as the holder of the lease."""
+        self._held = self._runtime.jobs.advance(self._held, self._token, move)
+        self._unsaved_steps, self._unsaved_seconds = 0, 0.0
+        return self._held
+
+    def _success(self, result: BaseModel) -> Move:
+        if not isinstance(result, self._kernel.Result):
+            error = Unusable(f"returned {type(result).__name__} instead of its Result")
+            return self._failure(error)
+        value = result.model_dump(mode="json")
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError as error:
+            return self._failure(error)
+        return lambda record: record.succeeded(value)
+
+    def _failure(self, error: BaseException) -> Move:
+        """Return the move for an error: fail at once if it can only repeat, else back off."""
+        job_id, line = self.record.job_id, _line(error)
+        log.error("job %s: %s", job_id, line, exc_info=error)
+        if isinstance(error, StateTooLarge):
+            return lambda record: record.failed(line)
+        now = self._runtime.jobs.clock()
+
+        def errored(record: Record) -> Record:
+            wait = FIRST_BACKOFF_SECONDS * 2**record.failures
+            return record.errored(line, not_before=now + min(wait, LONGEST_BACKOFF_SECONDS))
+
+        return errored
+
+    def _close(self, steps: Generator[BaseModel, None, BaseModel]) -> None:
+        try:
+            steps.close()
+        except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+            log.warning("job %s: the kernel did not close: %s", self.record.job_id, _line(error))
+
+
+def _line(error: BaseException) -> str:
+    """Return the error on one line, no longer than a record should carry."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text[:ERROR_CHARACTERS]
