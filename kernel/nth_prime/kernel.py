@@ -72,7 +72,7 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
 
 def _sieve() -> ModuleType:
     # Not at the top: it imports numba, in which time a small position is answered thrice over.
-    from kernel.nth_prime import sieve  # noqa: PLC0415
+    from kernel.nth_prime import sieve
 
     return sieve
 
