@@ -18,8 +18,8 @@ def open_queue(url: str) -> Queue:
     """Return the queue that `url` names; only the module that it needs is imported.
 
     Raises:
-        InvalidQueueUrl: it has another form than sqlite:///path, sqs://queue-name or the https URL of
-            an SQS queue.
+        InvalidQueueUrl: it has another form than sqlite:///path, sqs://queue-name or the https
+            URL of an SQS queue.
         QueueUnavailable: the SQLite file cannot be opened. SQS is asked nothing yet.
     """
     if path := sqlite_path(url):
