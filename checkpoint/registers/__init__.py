@@ -29,13 +29,13 @@ def open_register(url: str) -> Register:
         StoreUnavailable: the file cannot be opened.
     """
     if (path := sqlite_path(url)) is not None:
-        from checkpoint.registers.sqlite import SqliteRegister  # noqa: PLC0415 - see above
+        from checkpoint.registers.sqlite import SqliteRegister
 
         return SqliteRegister(path)
     if REDIS.fullmatch(url):
         return _redis(url)
     if found := S3.fullmatch(url):
-        from checkpoint.registers.s3 import S3Register  # noqa: PLC0415 - boto3 takes 0.3 s
+        from checkpoint.registers.s3 import S3Register  # boto3 takes 0.3 s
 
         return S3Register(found["bucket"], found["prefix"] or "")
     raise _invalid(url)
@@ -47,7 +47,7 @@ def redacted(url: str) -> str:
 
 
 def _redis(url: str) -> Register:
-    from checkpoint.registers.redis import RedisRegister  # noqa: PLC0415 - redis takes 0.1 s
+    from checkpoint.registers.redis import RedisRegister  # redis takes 0.1 s
 
     try:
         return RedisRegister.from_url(url)

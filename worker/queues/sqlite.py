@@ -34,10 +34,7 @@ SELECT id, body, receives FROM messages
 WHERE dead_reason IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT 1
 """
 # The number of receives tells one delivery from the next, so it fences every later statement.
-TAKE = """
-UPDATE messages SET visible_at = ?, receives = receives + 1
-WHERE id = ? AND receives = ? AND visible_at <= ?
-"""
+TAKE = "UPDATE messages SET visible_at = ?, receives = receives + 1 WHERE id = ? AND receives = ?"
 BURY = "UPDATE messages SET dead_reason = ? WHERE id = ? AND receives = ?"
 HIDE = "UPDATE messages SET visible_at = ? WHERE id = ? AND receives = ?"
 ACK = "DELETE FROM messages WHERE id = ? AND receives = ?"
@@ -79,7 +76,7 @@ class SqliteQueue(EmbeddedQueue):
                 number, body, receives = rows[0]
                 if receives >= self._max_receives:
                     self._quick.change(BURY, self._dead_reason, number, receives)
-                elif self._quick.change(TAKE, now + visibility_seconds, number, receives, now):
+                elif self._quick.change(TAKE, now + visibility_seconds, number, receives):
                     return Delivery(body, f"{number}:{receives + 1}", receives + 1)
             return None
 
