@@ -15,6 +15,7 @@ from kernel import InvalidParams
 from kernel.registry import load
 from worker.message import Message
 from worker.queues import open_queue
+from worker.queues.contract import QueueUnavailable
 from worker.settings import Settings, read_settings
 from worker.sweep import sweep
 
@@ -72,12 +73,20 @@ class Client:
         Raises:
             UnknownKernel, InvalidParams: nothing was stored.
             JobExists: the id belongs to a job with other parameters.
+            QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
+        queue = self.queue  # A queue that cannot be is found out before anything is stored.
         record, created = self.create(kernel, params, job_id=job_id)
         # A job that never ran may be one whose first submission died before the send.
         if created or record.slices == 0:
             message = Message(job_id=record.job_id, slice=record.slice)
-            self.queue.send(message, again=not created)
+            try:
+                queue.send(message, again=not created)
+            except QueueUnavailable as error:
+                raise QueueUnavailable(
+                    f"job {record.job_id} is stored but was not woken, submit it again with this "
+                    f"id: {error}"
+                ) from error
         return record.job_id
 
     def create(
