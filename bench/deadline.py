@@ -16,8 +16,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.queues.sqlite import SqliteQueue
-
 from bench.table import print_table
 from checkpoint.jobs import JobStore
 from checkpoint.record import Record
@@ -25,6 +23,7 @@ from checkpoint.registers.sqlite import SqliteRegister
 from kernel.registry import load
 from worker.delivery import deliver
 from worker.message import Message
+from worker.queues.sqlite import SqliteQueue
 from worker.runtime import Runtime
 
 if TYPE_CHECKING:

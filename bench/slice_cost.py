@@ -15,8 +15,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from worker.queues.sqlite import SqliteQueue
-
 from bench.kernels import CountTo
 from bench.table import print_table
 from checkpoint.jobs import JobStore
@@ -24,6 +22,7 @@ from checkpoint.record import Record
 from checkpoint.registers.sqlite import SqliteRegister
 from worker.delivery import deliver
 from worker.message import Message
+from worker.queues.sqlite import SqliteQueue
 from worker.runtime import Runtime
 
 SLICES = 1000
