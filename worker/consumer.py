@@ -127,6 +127,7 @@ class Consumer:
 
     def _back_off(self, error: Exception) -> None:
         log.warning("%s", error)
-        wait = min(FIRST_BACKOFF_SECONDS * 2.0**self._troubles, LONGEST_BACKOFF_SECONDS)
+        doubled = FIRST_BACKOFF_SECONDS * 2.0 ** min(self._troubles, 16)
+        wait = min(doubled, LONGEST_BACKOFF_SECONDS)
         self._troubles += 1
         self._runtime.sleep(wait)
