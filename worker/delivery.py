@@ -104,8 +104,7 @@ def deliver(
         StoreUnavailable, QueueUnavailable: nothing is lost; the message will come again.
     """
     message = Message.parse(delivery.body)
-    budget = None if seconds is None else seconds - runtime.pace.reserve_seconds
-    with Deadline(budget, outer=stop, clock=runtime.clock) as deadline:
+    with Deadline(seconds, outer=stop, clock=runtime.clock) as deadline:
         while True:
             held = runtime.jobs.load(message.job_id)
             try:
@@ -152,13 +151,16 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
         return Handled(ack=True)
     keep_hidden = partial(_keep_hidden, runtime, delivery)
     keep_hidden(_lease_seconds(runtime, held.record))
-    slice_ = Slice(runtime, claimed, kernel, deadline, keep_hidden)
-    try:
-        held = slice_.run()
-    except LeaseLost as error:
-        log.warning("%s; stopped, nothing written", error)
-        status = runtime.jobs.load(claimed.record.job_id).record.status
-        return Handled(ack=status.is_final or status is Status.PAUSED)
+    # Known only now: in a new process the reserve is measured by the claim.
+    budget = deadline.remaining - runtime.pace.reserve_seconds
+    with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
+        slice_ = Slice(runtime, claimed, kernel, budgeted, keep_hidden)
+        try:
+            held = slice_.run()
+        except LeaseLost as error:
+            log.warning("%s; stopped, nothing written", error)
+            status = runtime.jobs.load(claimed.record.job_id).record.status
+            return Handled(ack=status.is_final or status is Status.PAUSED)
     if held.record.status is Status.QUEUED:
         announce(runtime, held)
     runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
