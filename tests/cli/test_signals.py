@@ -62,7 +62,7 @@ def test_a_stop_while_the_kernel_is_prepared_is_heard(
     start: Callable[..., Process], client: Client
 ) -> None:
     """A run would go on for a whole slice after it was told to stop."""
-    process = start("run", *LONG, "prepare_seconds=1.0", "--job-id", "a")
+    process = start("run", *LONG, "prepare_seconds=2.3", "--job-id", "a")
     process.await_line("preparing kernel")
     process.send(signal.SIGTERM)
     assert process.end().code == 143
