@@ -69,16 +69,15 @@ def test_the_kernel_shown_can_be_stopped_anywhere() -> None:
     names: dict[str, object] = {"__name__": "example"}
     exec(next(block for block in blocks("python") if "class Sum" in block), names)
     kernel = names["Sum"]()  # type: ignore[operator]
-    params = kernel.Params(up_to=250_001)
-    state, steps = None, 0
-    while True:
+    params, state, result = kernel.Params(up_to=250_001), None, None
+    for steps in range(10):
         try:
             state = next(kernel.run(params, state, Resources()))
-            steps += 1
         except StopIteration as end:
+            result = end.value
             break
     assert steps == 2
-    assert end.value.total == 250_001 * 250_002 // 2
+    assert result == kernel.Result(total=250_001 * 250_002 // 2)
 
 
 def test_all_settings_are_listed() -> None:
