@@ -67,6 +67,14 @@ def test_a_job_is_cut_into_slices(outlast_json: Callable[..., Any]) -> None:
     assert found["redone_seconds"] == 0
 
 
+def test_the_lines_can_be_turned_down(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that holds for workers would be ignored here."""
+    monkeypatch.setenv("OUTLAST_LOG_LEVEL", "ERROR")
+    assert "ended at" not in outlast("run", "tally", "steps=3").err
+
+
 def test_a_submitted_job_can_be_run_here(outlast: Callable[..., Ended]) -> None:
     """A person who has no worker at hand could not finish what they submitted."""
     outlast("submit", "tally", "steps=3", "--job-id", "a")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from checkpoint.record import Status
 from kernel.registry import load
-from worker.cli.logs import log_to
+from worker.cli.logs import level_of, log_to
 from worker.cli.preparing import told
 from worker.cli.rate import Rate
 from worker.cli.screen import open_screen
@@ -35,7 +35,8 @@ def work(
     if record.status.is_final:
         return record, None
     with open_screen() as screen, Deadline() as stop:
-        log_to(screen.say, screen.log_level, debug=debug)
+        level = level_of(client.settings, otherwise=screen.log_level)
+        log_to(screen.say, level, debug=debug)
         _say_start(screen, record)
         try:
             record = _await_turn(client, record, screen, stop)

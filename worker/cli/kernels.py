@@ -43,13 +43,13 @@ def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
 
 def _loaded(name: str) -> AnyKernel | None:
     """Return the kernel; None, after a line that says why, if its package is broken."""
+    from kernel import UnknownKernel
     from kernel.registry import load
 
     try:
         return load(name)
-    except Exception as error:  # noqa: BLE001 - a foreign package may raise anything
-        why = one_line(f"{type(error).__name__}: {error}")
-        print(f"outlast: kernel {name!r} cannot be loaded: {why}", file=sys.stderr)
+    except UnknownKernel as error:
+        print(f"outlast: {one_line(str(error))}", file=sys.stderr)
         return None
 
 

@@ -19,7 +19,7 @@ class Screen(ABC):
 
     Attributes:
         period_seconds: how often it is worth showing something new.
-        log_level: the log lines that belong here.
+        log_level: the log lines that belong here, unless a person wants others.
     """
 
     period_seconds: ClassVar[float]

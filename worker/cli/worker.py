@@ -43,7 +43,7 @@ def worker(
         1  the store or the queue did not answer when first asked; later on it is asked again
         2  a setting is wrong
     """
-    from worker.cli.logs import log_to_stderr
+    from worker.cli.logs import level_of, log_to_stderr
     from worker.client import Client
     from worker.consumer import Consumer
     from worker.deadline import Deadline
@@ -52,8 +52,7 @@ def worker(
     with Deadline() as stop:
         client = Client()
         settings = client.settings
-        is_chosen = "log_level" in settings.model_fields_set
-        log_to_stderr(settings.log_level if is_chosen else "INFO", debug=debug)
+        log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
         runtime = make_runtime(settings, client.jobs, client.queue)
         client.jobs.reach()
         seconds = settings.slice_seconds if slice_seconds is None else slice_seconds
