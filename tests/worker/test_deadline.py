@@ -72,12 +72,13 @@ def test_a_stop_signal_sets_the_flag_with_its_name(number: signal.Signals) -> No
 
 def test_ctrl_c_raises_nothing() -> None:
     """KeyboardInterrupt in the middle of a write would leave it half done."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with Deadline() as deadline:
         signal.raise_signal(signal.SIGINT)
     assert deadline.reason == "SIGINT"
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_stop_signal_outranks_the_deadline() -> None:
