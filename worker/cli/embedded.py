@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -88,9 +89,11 @@ def _advance(
         return record
     kernel = load(record.kernel)
     with told(screen.say, record.kernel):
-        kernel.prepare(kernel.Params.model_validate(record.params))
+        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
     settings = client.settings
-    runtime = make_runtime(settings, client.jobs, MemoryQueue(), watch=Watch(screen))
+    # However long the store is away, the one message of the one job is not given up.
+    queue = MemoryQueue(max_receives=sys.maxsize)
+    runtime = make_runtime(settings, client.jobs, queue, watch=Watch(screen))
     seconds = settings.slice_seconds if slice_seconds is None else slice_seconds
     return run_embedded(runtime, record.job_id, slice_seconds=seconds, stop=stop)
 
