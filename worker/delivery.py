@@ -157,6 +157,8 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
             f"job {record.job_id} was advanced by version {record.checkpoints[0].version} of "
             f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
         )
+    if runtime.isolate or kernel.may_not_return:
+        return kernel  # Preparing it may take the process down, too: its child does that.
     try:
         kernel.prepare(kernel.Params.model_validate(record.params))
     except Exception:  # The same error will end the slice, where it is counted.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from checkpoint.errors import LeaseLost, StateTooLarge, StoreUnavailable
 from checkpoint.record import Checkpoint, Status, digest_of
+from worker.isolation import Busy, isolated
 from worker.queues.contract import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from worker.runtime import AnyKernel, Runtime
 
     Move = Callable[[Record], Record]
+    Steps = Generator[BaseModel | Busy, None, BaseModel]
 
 log = logging.getLogger("outlast.slice")
 
@@ -66,6 +68,7 @@ class Slice:
         self._state: BaseModel | None = None
         self._unsaved_steps = 0
         self._unsaved_seconds = 0.0
+        self._step_seconds = 0.0
         self._saved_at = self.stopped_at = runtime.clock()
 
     @property
@@ -90,7 +93,7 @@ class Slice:
         try:
             self._params = self._kernel.Params.model_validate(self.record.params)
             state = self._restore()
-            steps = self._kernel.run(self._params, state, self._runtime.resources)
+            steps = self._start(state)
         except Exception as error:  # noqa: BLE001 - a foreign kernel may raise anything
             reason = f"cannot go on from its checkpoint: {_line(error)}"
             return self._write(lambda record: record.failed(reason))
@@ -113,7 +116,14 @@ class Slice:
         restored: BaseModel = self._kernel.State.model_validate_json(state)
         return restored
 
-    def _advance(self, steps: Generator[BaseModel, None, BaseModel]) -> Move:
+    def _start(self, state: BaseModel | None) -> Steps:
+        """Return the kernel at its start, in a child process if it or the worker wants that."""
+        if self._runtime.isolate or self._kernel.may_not_return:
+            return isolated(self._kernel, self._params, state, self._runtime.resources)
+        steps: Steps = self._kernel.run(self._params, state, self._runtime.resources)
+        return steps
+
+    def _advance(self, steps: Steps) -> Move:
         """Run steps until there is a reason to stop; return the move that ends the slice."""
         begun = self._runtime.clock()
         try:
@@ -132,23 +142,29 @@ class Slice:
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
             return self._failure(error)
 
-    def _took(self, state: BaseModel, seconds: float) -> None:
-        """Account for one step."""
+    def _took(self, state: BaseModel | Busy, seconds: float) -> None:
+        """Account for one step, or for the part of it that has passed."""
+        self._unsaved_seconds += seconds
+        self._step_seconds += seconds
+        if isinstance(state, Busy):
+            return
         if not isinstance(state, self._kernel.State):
             raise Unusable(f"yielded {type(state).__name__} instead of its State")
         # The first step of a slice also rebuilds tables: it says nothing about the next.
         if self._state is not None:
-            self._runtime.pace.saw_step(seconds)
+            self._runtime.pace.saw_step(self._step_seconds)
+        self._step_seconds = 0.0
         self._state = state
         self._unsaved_steps += 1
-        self._unsaved_seconds += seconds
         if self._runtime.watch is not None:
             self._runtime.watch(self)
 
     def _must_stop(self) -> bool:
         """Whether the deadline has come, would pass before the next step ends, or a pause has."""
         paused = self.record.status is Status.PAUSED
-        return paused or self._deadline.remaining <= self._runtime.pace.next_step_seconds
+        # An isolated step that has begun may use all the time there is: it can be cut off.
+        needed = 0.0 if self._step_seconds else self._runtime.pace.next_step_seconds
+        return paused or self._deadline.remaining <= needed
 
     def _keep_house(self) -> None:
         """Store the state and renew lease and visibility, when the interval has passed."""
@@ -180,22 +196,26 @@ class Slice:
         return self._write(lambda record: ending(pending(record)))
 
     def _pending(self) -> Move:
-        """Return the move that stores what was done since the last save.
+        """Return the move that stores what was done since the last save and renews the lease.
 
         Raises:
             Unusable: the state does not survive being stored.
             StateTooLarge: the state is over the limit.
         """
         steps, seconds = self._unsaved_steps, self._unsaved_seconds
-        if self._state is None or not steps:
-            return lambda record: record.spent(steps=steps, seconds=seconds)
-        checkpoint = self._checkpoint_of(self._state)
+        checkpoint = self._checkpoint_of(self._state) if self._state and steps else None
         pace = self._runtime.pace
-        expires_at = checkpoint.saved_at + pace.lease_seconds
+        expires_at = self._runtime.jobs.clock() + pace.lease_seconds
         at_risk = pace.at_risk_seconds
-        return lambda record: record.saved(checkpoint, steps=steps, seconds=seconds).renewed(
-            expires_at=expires_at, at_risk_seconds=at_risk
-        )
+
+        def pending(record: Record) -> Record:
+            if checkpoint is None:
+                worked = record.spent(steps=steps, seconds=seconds)
+            else:
+                worked = record.saved(checkpoint, steps=steps, seconds=seconds)
+            return worked.renewed(expires_at=expires_at, at_risk_seconds=at_risk)
+
+        return pending
 
     def _checkpoint_of(self, state: BaseModel) -> Checkpoint:
         data = state.model_dump_json().encode()
@@ -248,7 +268,7 @@ class Slice:
 
         return errored
 
-    def _close(self, steps: Generator[BaseModel, None, BaseModel]) -> None:
+    def _close(self, steps: Steps) -> None:
         try:
             steps.close()
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
