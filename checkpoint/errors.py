@@ -48,3 +48,7 @@ class CorruptCheckpoint(CheckpointError):
 
 class StateTooLarge(CheckpointError):
     """The kernel's state is over the limit, and nothing was written. Fail the job."""
+
+
+class InvalidStoreUrl(CheckpointError, ValueError):
+    """The URL names no store of a known kind, and nothing was opened. Correct the setting."""

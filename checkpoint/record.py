@@ -169,8 +169,8 @@ class Record(_Part):
         limits = self.limits
         if self.stalls >= limits.max_stalls:
             return (
-                f"gave up after {self.stalls} slices in a row without progress: each was killed "
-                f"or ended before its first checkpoint (max_stalls={limits.max_stalls})"
+                f"gave up after {self.stalls} slices in a row without progress: each was killed, "
+                f"or too short for the state to advance (max_stalls={limits.max_stalls})"
             )
         if limits.max_slices is not None and self.slices >= limits.max_slices:
             return f"reached its ceiling of {limits.max_slices} slices (max_slices)"

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,12 +65,10 @@ class SqliteFile:
             self._connection = sqlite3.connect(
                 path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
             )
-        try:
-            with self._translated():
-                self._prepare(schema)
-        except BaseException:
-            self._connection.close()
-            raise
+        # Whoever does not close it himself: no later than when it is forgotten, or at exit.
+        self._close = weakref.finalize(self, self._connection.close)
+        with self._translated():
+            self._prepare(schema)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement in a transaction of its own and return its rows."""
@@ -99,7 +98,7 @@ class SqliteFile:
     def close(self) -> None:
         """Close the file; whoever closes it last folds the write-ahead log into it."""
         with self._lock:
-            self._connection.close()
+            self._close()
 
     def _create_folder(self) -> None:
         try:

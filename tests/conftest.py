@@ -72,3 +72,9 @@ def aws_env(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+def new_aws_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that sets credentials of its own: boto3's shared session keeps the first ones."""
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)

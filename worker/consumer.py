@@ -96,16 +96,17 @@ class Consumer:
             if stop.reason:
                 self._runtime.queue.hide(delivery, 0)
                 return None
-            slices = self._handle(delivery)
+            slices = self._handle(delivery, stop)
         except (StoreUnavailable, QueueUnavailable) as error:
             self._back_off(error)
             return None
         self._troubles = 0
         return slices
 
-    def _handle(self, delivery: Delivery) -> int:
+    def _handle(self, delivery: Delivery, stop: Deadline) -> int:
+        seconds = self._slice_seconds
         try:
-            handled = deliver(self._runtime, delivery, seconds=self._slice_seconds)
+            handled = deliver(self._runtime, delivery, seconds=seconds, stop=stop)
         except (StoreUnavailable, QueueUnavailable):
             raise
         except NOT_FOR_US as error:

@@ -31,10 +31,18 @@ class Deadline:
     """
 
     def __init__(
-        self, seconds: float | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        seconds: float | None = None,
+        *,
+        outer: Deadline | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Allow `seconds` from now; None sets no limit and listens for the stop signals only."""
+        """Allow `seconds` from now; None sets no limit and listens for the stop signals only.
+
+        A reason to stop that `outer` has is one for this deadline, too.
+        """
         self._clock = clock
+        self._outer = outer
         self._end = math.inf if seconds is None else clock() + seconds
         self._reason: str | None = None
         self._previous: dict[signal.Signals, Handler] = {}
@@ -47,7 +55,14 @@ class Deadline:
         # The clock is asked too: a kernel may have replaced the handler of the alarm.
         if self._reason is None and self._clock() >= self._end:
             self._reason = "deadline"
+        if self._reason is None and self._outer is not None:
+            self._reason = self._outer.reason
         return self._reason
+
+    @property
+    def is_signalled(self) -> bool:
+        """Whether a stop signal came, as opposed to the end of the budget."""
+        return self.reason is not None and self._reason != "deadline"
 
     @property
     def remaining(self) -> float:

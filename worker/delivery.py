@@ -86,32 +86,47 @@ class Handled(NamedTuple):
     record: Record | None = None
 
 
-def deliver(runtime: Runtime, delivery: Delivery, *, seconds: float | None) -> Handled:
+def deliver(
+    runtime: Runtime,
+    delivery: Delivery,
+    *,
+    seconds: float | None,
+    stop: Deadline | None = None,
+) -> Handled:
     """Do what one delivery asks for, within `seconds` from now; None sets no limit.
+
+    A reason to stop that `stop` has ends the slice as well, or keeps it from beginning.
 
     Raises:
         ForeignMessage, UnknownJob, CorruptRecord, UnknownKernel, NewerState: this worker can do
             nothing with it; leave it to the queue's redrive.
         StoreUnavailable, QueueUnavailable: nothing is lost; the message will come again.
     """
-    end = None if seconds is None else runtime.clock() + seconds
     message = Message.parse(delivery.body)
-    while True:
-        held = runtime.jobs.load(message.job_id)
-        try:
-            match decide(held.record, message.slice, runtime.jobs.clock()):
-                case Ack():
-                    return Handled(ack=True)
-                case Announce():
-                    announce(runtime, held)
-                    return Handled(ack=True)
-                case Wait(wait):
-                    runtime.queue.hide(delivery, _patience(wait, delivery.receives))
-                    return Handled(ack=False)
-                case Run():
-                    return _run(runtime, held, delivery, end)
-        except VersionConflict:
-            continue  # Someone else moved the job between our read and our claim: look again.
+    budget = None if seconds is None else seconds - runtime.pace.reserve_seconds
+    with Deadline(budget, outer=stop, clock=runtime.clock) as deadline:
+        while True:
+            held = runtime.jobs.load(message.job_id)
+            try:
+                return _handle(runtime, delivery, message, held, deadline)
+            except VersionConflict:
+                continue  # Someone else moved the job between our read and our claim: look again.
+
+
+def _handle(
+    runtime: Runtime, delivery: Delivery, message: Message, held: Held, deadline: Deadline
+) -> Handled:
+    match decide(held.record, message.slice, runtime.jobs.clock()):
+        case Ack():
+            return Handled(ack=True)
+        case Announce():
+            announce(runtime, held)
+            return Handled(ack=True)
+        case Wait(wait):
+            runtime.queue.hide(delivery, _patience(wait, delivery.receives))
+            return Handled(ack=False)
+        case Run():
+            return _run(runtime, delivery, held, deadline)
 
 
 def announce(runtime: Runtime, held: Held) -> None:
@@ -125,27 +140,26 @@ def announce(runtime: Runtime, held: Held) -> None:
         log.debug("job %s moved on before slice %d was announced", record.job_id, record.slice)
 
 
-def _run(runtime: Runtime, held: Held, delivery: Delivery, end: float | None) -> Handled:
+def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -> Handled:
     """Claim the job, run its next slice and send the continuation."""
     kernel = _prepared_kernel(runtime, held.record)
-    pace = runtime.pace
-    left = None if end is None else end - runtime.clock() - pace.reserve_seconds
-    with Deadline(left, clock=runtime.clock) as deadline:
-        claimed = _claim(runtime, held)
-        if claimed is None:
-            return Handled(ack=True)
-        runtime.queue.hide(delivery, pace.lease_seconds)
-        keep_hidden = partial(runtime.queue.hide, delivery)
-        slice_ = Slice(runtime, claimed, kernel, deadline, keep_hidden)
-        try:
-            held = slice_.run()
-        except LeaseLost as error:
-            log.warning("%s; stopped, nothing written", error)
-            status = runtime.jobs.load(claimed.record.job_id).record.status
-            return Handled(ack=status.is_final or status is Status.PAUSED)
-        if held.record.status is Status.QUEUED:
-            announce(runtime, held)
-    pace.saw_ending(runtime.clock() - slice_.stopped_at)
+    if deadline.is_signalled:
+        runtime.queue.hide(delivery, 0)
+        return Handled(ack=False)
+    claimed = _claim(runtime, held)
+    if claimed is None:
+        return Handled(ack=True)
+    runtime.queue.hide(delivery, _lease_seconds(runtime, held.record))
+    slice_ = Slice(runtime, claimed, kernel, deadline, partial(runtime.queue.hide, delivery))
+    try:
+        held = slice_.run()
+    except LeaseLost as error:
+        log.warning("%s; stopped, nothing written", error)
+        status = runtime.jobs.load(claimed.record.job_id).record.status
+        return Handled(ack=status.is_final or status is Status.PAUSED)
+    if held.record.status is Status.QUEUED:
+        announce(runtime, held)
+    runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
     return Handled(ack=True, record=held.record)
 
 
@@ -178,7 +192,7 @@ def _claim(runtime: Runtime, held: Held) -> Held | None:
         worker=runtime.worker,
         token=secrets.token_hex(8),
         claimed_at=now,
-        expires_at=now + pace.lease_seconds,
+        expires_at=now + _lease_seconds(runtime, record),
         at_risk_seconds=pace.at_risk_seconds,
     )
     try:
@@ -192,6 +206,15 @@ def _claim(runtime: Runtime, held: Held) -> Held | None:
         log.error("job %s failed: %s", record.job_id, moved.error)
         return None
     return held
+
+
+def _lease_seconds(runtime: Runtime, record: Record) -> float:
+    """Return the length of the first lease of a slice.
+
+    It doubles with each slice that did not advance the job: the first step may be longer than a
+    lease, and would then be taken from one worker after another, to the benefit of none.
+    """
+    return runtime.pace.lease_seconds * 2.0 ** min(record.stalls, 8)
 
 
 def _patience(seconds: float, receives: int) -> float:

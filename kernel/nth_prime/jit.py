@@ -1,0 +1,108 @@
+"""The one way this package compiles with numba: its options, and where the machine code is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numba
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+# numba sets the attributes of its configuration from the environment, unseen by type checkers.
+_config: Any = numba.config
+
+
+def jit(function: F) -> F:
+    """Compile `function` at its first call, without the GIL, and keep the machine code on disk.
+
+    It then wraps integers silently, does not check bounds, and gives inf or nan where Python
+    would raise ZeroDivisionError. Calls to other compiled functions are part of the machine
+    code, and so are module globals: pass tables as arguments.
+    """
+    # error_model="numpy": the check for division by zero would keep LLVM from vectorising.
+    compiled = numba.njit(cache=_CACHED, nogil=True, error_model="numpy")(function)
+    return cast("F", compiled)
+
+
+def _takes_files(folder: Path) -> bool:
+    """Return whether a file can be created in `folder`, which is created where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _numba_finds_a_folder() -> bool:
+    """Return whether numba's own choice works: beside the source, else the user's cache folder."""
+    try:
+        numba.njit(cache=True)(_takes_files)
+    except RuntimeError:  # "cannot cache function: no locator available"
+        return False
+    return True
+
+
+def _private_folder() -> Path | None:
+    """Return a folder of this user's alone under the temporary one; None if that is impossible.
+
+    Machine code is loaded from it, so a folder that others own or may write is not taken.
+    """
+    try:
+        folder = Path(tempfile.gettempdir()) / f"outlast-numba-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    ours = found.st_uid == os.getuid() and not found.st_mode & 0o022 and not folder.is_symlink()
+    return folder if ours and _takes_files(folder) else None
+
+
+def _choose_cache() -> bool:
+    """Point numba to a folder that can be written; return False if there is none.
+
+    numba refuses a folder it cannot write even when all the code it needs is in it, as in a
+    container image whose file system is read-only; so what is there is copied.
+    """
+    configured = _config.CACHE_DIR
+    if _takes_files(Path(configured)) if configured else _numba_finds_a_folder():
+        return True
+    name = f"NUMBA_CACHE_DIR={configured}" if configured else "the default cache folder of numba"
+    folder = _private_folder()
+    if folder is None:
+        warnings.warn(f"{name} is not writable: compiling again in every process", stacklevel=2)
+        # Else numba would go on to its other choices, and find them unusable as well.
+        _config.CACHE_DIR = ""
+        return _numba_finds_a_folder()
+    warnings.warn(f"{name} is not writable: using {folder} instead", stacklevel=2)
+    if configured and Path(configured).is_dir():
+        _copy(Path(configured), folder)
+    _config.CACHE_DIR = str(folder)
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy what can be read of `source` into `target`; what cannot is compiled again."""
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True, copy_function=_copy_new)
+    except (OSError, shutil.Error) as error:
+        warnings.warn(f"could not copy {source} whole: {error}", stacklevel=2)
+
+
+def _copy_new(source: str, target: str) -> None:
+    """Copy one file unless it is there, whole or not at all: other processes may be reading."""
+    if not Path(target).exists():
+        part = f"{target}.{os.getpid()}"
+        shutil.copy2(source, part)
+        Path(part).replace(target)
+
+
+_CACHED = _choose_cache()

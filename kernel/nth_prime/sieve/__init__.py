@@ -1,0 +1,106 @@
+"""A segmented sieve for primes up to 2^66: count those of an interval, or find one by position.
+
+A number is known by its word, 240 numbers each, so that none of them has to fit 64 bits. Every
+call into native code is a few milliseconds of work. `find` and `sieve` are generators that yield
+between these calls; the other functions run to the end.
+
+    wheel     which number each bit stands for
+    presieve  the smallest primes      cross  the other ones
+    bases     the primes to sieve with
+    block     all of it for one range of words
+    search    from a known count to the prime of a given position
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernel.nth_prime.sieve import bits, wheel
+from kernel.nth_prime.sieve.search import LIMIT, START, Place, block_size, find, sieve
+from kernel.nth_prime.sieve.steps import at_each, finish
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "LIMIT",
+    "START",
+    "Place",
+    "after",
+    "at_each",
+    "before",
+    "count",
+    "find",
+    "prepare",
+    "sieve",
+]
+
+
+def count(a: int, b: int) -> int:
+    """Return how many primes p there are with a <= p < b; none if b <= a.
+
+    Raises:
+        ValueError: b is beyond LIMIT.
+    """
+    a = max(a, 0)
+    if b <= a:
+        return 0
+    total = sum(a <= p < b for p in wheel.SMALLEST)
+    word, end = a // wheel.NUMBERS_PER_WORD, -(-b // wheel.NUMBERS_PER_WORD)
+    while word < end:
+        size = min(end - word, block_size(word, b))
+        words = finish(sieve(word, size))
+        _clip(words, word, a, b)
+        total += bits.count(words)
+        word += size
+    return total
+
+
+def after(a: int, k: int) -> int:
+    """Return the k-th prime from `a` on, which is `a` itself if k is 1 and `a` is prime; k >= 1.
+
+    Raises:
+        ValueError: k is less than 1, or the search came to LIMIT.
+    """
+    _check_k(k)
+    place, below = _split(a)
+    return finish(find(below + k, place))
+
+
+def before(a: int, k: int) -> int:
+    """Return the k-th prime below `a`, counted downward; k >= 1.
+
+    Raises:
+        ValueError: k is less than 1, or fewer than k primes are below `a`.
+    """
+    _check_k(k)
+    place, below = _split(a)
+    return finish(find(below + 1 - k, place))
+
+
+def prepare() -> None:
+    """Compile everything and make the tables, so that no later call has to."""
+    after(10**13, 1)
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise ValueError(f"k counts from 1; {k} is none")
+
+
+def _split(a: int) -> tuple[Place, int]:
+    """Return the place of a's word, counted from itself, and how many primes from there to a."""
+    word = max(a, 0) // wheel.NUMBERS_PER_WORD
+    place = Place(word, 0) if word else START
+    return place, count(word * wheel.NUMBERS_PER_WORD, a)
+
+
+def _clip(words: NDArray[np.uint64], first: int, a: int, b: int) -> None:
+    """Clear the bits of numbers below `a` in the first word and from `b` on in the last one."""
+    begin, end = wheel.index(first, a), wheel.index(first, b)
+    if begin > 0:
+        words[0] &= np.uint64(wheel.ALL << begin & wheel.ALL)
+    if end < 64 * words.size:
+        words[-1] &= np.uint64((1 << end % 64) - 1)

@@ -1,0 +1,99 @@
+"""From a known count of primes to the prime of a given position, block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt, log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernel.nth_prime.sieve import bases, bits, wheel
+from kernel.nth_prime.sieve.block import SEGMENT, sieve_block
+from kernel.nth_prime.sieve.presieve import LARGEST
+from kernel.nth_prime.sieve.steps import at_each
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+LIMIT = 1 << 66
+"""The sieve reaches up to here, four times 2^64."""
+
+_LEAST = 4 * SEGMENT // 8
+_MOST = 64 * SEGMENT // 8
+_MARGIN = 1 << 12
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a search has come: `count` primes lie below the number 240 `word`."""
+
+    word: int
+    count: int
+
+
+START = Place(0, len(wheel.SMALLEST))
+"""The origin. The primes that no bit stands for count as if they lay below it."""
+
+
+def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
+    """Return `size` words from word `first` on, in which a bit is set if its number is prime.
+
+    What each bit stands for is told in `wheel`. Yields every few milliseconds of work.
+
+    Raises:
+        ValueError: the words reach beyond LIMIT.
+    """
+    end = wheel.NUMBERS_PER_WORD * (first + size)
+    if end > LIMIT:
+        raise ValueError(f"the sieve reaches up to {LIMIT}, not to {end}")
+    root = max(LARGEST, isqrt(end))
+    near = np.concatenate(list(bases.ascending(0, min(root, SEGMENT))))
+    return sieve_block(first, size, near, bases.ascending(SEGMENT, root) if root > SEGMENT else ())
+
+
+def block_size(word: int, missing: int) -> int:
+    """Return how many words to sieve at once, from `word` on, to find `missing` primes there.
+
+    Every block costs a division for each prime up to the square root, so blocks grow with it;
+    beyond what a search needs, they only cost.
+    """
+    height = wheel.NUMBERS_PER_WORD * word
+    usual = min(max(isqrt(height) // 8, _LEAST), _MOST)
+    needed = missing * log(height + 20 * missing + 100) / wheel.NUMBERS_PER_WORD
+    return min(usual, int(1.05 * needed) + _MARGIN)
+
+
+def find(n: int, place: Place) -> Generator[Place, None, int]:
+    """Return the n-th prime, given how many primes lie below some place.
+
+    Searches up or down from there. Yields how far it is after every few milliseconds of work,
+    and goes on from any place that it yielded. Only the difference of n and the count matters:
+    with a count of 0 at any word, n counts the primes from there on.
+
+    Raises:
+        ValueError: the search came to LIMIT, or passed 2 on its way down.
+    """
+    while place.count < n:
+        size = block_size(place.word, n - place.count)
+        words = yield from at_each(sieve(place.word, size), place)
+        found = bits.count(words)
+        if place.count + found >= n:
+            return wheel.number(place.word, bits.select(words, n - place.count))
+        place = Place(place.word + size, place.count + found)
+        yield place
+    while place.word:
+        size = min(place.word, block_size(place.word, place.count - n + 1))
+        first = place.word - size
+        words = yield from at_each(sieve(first, size), place)
+        below = place.count - bits.count(words)
+        if below < n:
+            return wheel.number(first, bits.select(words, n - below))
+        place = Place(first, below)
+        yield place
+    left = len(wheel.SMALLEST) - (place.count - n) - 1
+    if left < 0:
+        raise ValueError("there are not so many primes below")
+    return wheel.SMALLEST[left]

@@ -1,0 +1,70 @@
+"""Where machine code is kept when the usual folder cannot be written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CODE = """
+from kernel.nth_prime.sieve import bits
+import numpy
+print(bits.count(numpy.array([3, 5], numpy.uint64)))
+"""
+
+# No user, not even root, can create a file in there.
+FORBIDDEN = "/dev/null/cache"
+
+
+def run(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Compile and call one function in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", CODE],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_writable_cache_folder_is_used_without_a_word(tmp_path: Path) -> None:
+    """Else every process compiles again, or a healthy set-up shows warnings."""
+    done = run(NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    assert (done.stdout, done.stderr) == ("4\n", "")
+    assert list(tmp_path.rglob("*.nbc"))
+
+
+def test_an_unwritable_cache_folder_is_a_warning(tmp_path: Path) -> None:
+    """Else a job crashes at import on a machine with a read-only file system."""
+    done = run(NUMBA_CACHE_DIR=FORBIDDEN, TMPDIR=str(tmp_path))
+    assert done.stdout == "4\n"
+    assert FORBIDDEN in done.stderr
+    assert list(tmp_path.rglob("*.nbc"))
+
+
+def test_what_an_unwritable_cache_folder_holds_is_used(tmp_path: Path) -> None:
+    """Else the compile that an image paid for at its build is paid again at every cold start."""
+    from kernel.nth_prime import jit
+
+    built = tmp_path / "built"
+    assert run(NUMBA_CACHE_DIR=str(built)).stderr == ""
+    jit._copy(built, tmp_path / "copied")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "copied").rglob("*.nb?")}
+    assert before
+    assert run(NUMBA_CACHE_DIR=str(tmp_path / "copied")).stdout == "4\n"
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_temporary_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
+    """Else another user of the machine can slip in machine code of theirs."""
+    open_to_all = tmp_path / f"outlast-numba-{os.getuid()}"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    done = run(NUMBA_CACHE_DIR=FORBIDDEN, TMPDIR=str(tmp_path))
+    assert done.stdout == "4\n"
+    assert "compiling again" in done.stderr
+    assert not list(tmp_path.rglob("*.nbc"))

@@ -1,0 +1,139 @@
+"""The kernel `nth-prime` as a worker and its user see it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import primecountpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from kernel import Resources
+from kernel.nth_prime import NthPrime, small
+from kernel.registry import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import BaseModel
+
+KERNEL = NthPrime()
+
+
+def solve(n: int, stop: Callable[[], bool] = lambda: False) -> tuple[int, list[BaseModel]]:
+    """The n-th prime and all states on the way; where `stop` says so, go on from stored JSON."""
+    params = KERNEL.Params(position=n)
+    state, seen = None, []
+    while True:
+        steps = KERNEL.run(params, state, Resources())
+        try:
+            while True:
+                state = next(steps)
+                seen.append(state)
+                if stop():
+                    break
+        except StopIteration as end:
+            return end.value.prime, seen
+        steps.close()
+        state = KERNEL.State.model_validate_json(state.model_dump_json())
+
+
+def test_the_first_primes_against_trial_division() -> None:
+    """Else the answer that everyone checks first, 104729 at 10000, may be off by one."""
+    primes = [n for n in range(2, 17_500) if all(n % d for d in range(2, int(n**0.5) + 1))]
+    for n, prime in enumerate(primes[:2000], 1):
+        assert solve(n) == (prime, [])
+        assert small.prime_count(prime) == n == small.prime_count(prime - 1) + 1
+
+
+@pytest.mark.parametrize(
+    ("n", "prime"),
+    [
+        (10**4, 104729),
+        (10**5, 1299709),
+        (10**5 + 1, 1299721),
+        (10**6, 15485863),
+        (10**7, 179424673),
+        (10**8, 2038074743),
+    ],
+)
+def test_published_positions(n: int, prime: int) -> None:
+    """Else a job ends with a wrong number."""
+    assert solve(n)[0] == prime
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 3 * 10**7))
+def test_any_position_against_primecount(n: int) -> None:
+    """Else some position, at the edge of a block perhaps, is off by one."""
+    assert solve(n)[0] == primecountpy.nth_prime(n)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(10**5, 2 * 10**7), st.data())
+def test_any_interruptions_give_the_same_result(n: int, data: st.DataObject) -> None:
+    """Else a job's result depends on when its workers died."""
+    times = data.draw(st.lists(st.booleans(), max_size=60))
+    stops = iter([*times, *[False] * 100_000])
+    assert solve(n, lambda: next(stops))[0] == primecountpy.nth_prime(n)
+
+
+def test_progress_runs_from_0_to_1() -> None:
+    """Else the progress bar jumps back, passes its end, or stands at half when the job is done."""
+    params = KERNEL.Params(position=10**8)
+    states = solve(10**8)[1]
+    shares = [KERNEL.progress(params, state) for state in states]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 0.05
+    assert 0.9 < shares[-1] <= 1
+    assert abs(shares[len(shares) // 2] - 0.5) < 0.1
+
+
+@pytest.mark.parametrize(
+    "position", [0, -1, 1.5, 2.0, "abc", "7", "", True, None, 10**12 + 1, 10**30]
+)
+def test_positions_out_of_bounds_are_refused(position: object) -> None:
+    """Else a typing mistake starts a job that never ends or fails late."""
+    with pytest.raises(ValidationError, match="position"):
+        KERNEL.Params(position=position)
+
+
+def test_missing_and_unknown_parameters_are_refused() -> None:
+    """Else a misspelt parameter is silently ignored."""
+    with pytest.raises(ValidationError, match="position"):
+        KERNEL.Params()
+    with pytest.raises(ValidationError, match="postion"):
+        KERNEL.Params(position=1, postion=2)
+
+
+def test_it_is_registered() -> None:
+    """Else `outlast run nth-prime` finds no kernel."""
+    kernel = load("nth-prime")
+    assert isinstance(kernel, NthPrime)
+    with pytest.raises(StopIteration) as end:
+        next(kernel.run(kernel.Params(position=4), None, Resources()))
+    assert end.value.value.model_dump() == {"position": 4, "prime": 7}
+
+
+def test_small_positions_need_no_compiler() -> None:
+    """Else the shortest job waits for imports, and for compiling on a fresh machine."""
+    code = f"""
+import sys
+from kernel import Resources
+from kernel.registry import load
+kernel = load("nth-prime")
+for n in (1, {small.LARGEST_POSITION}):
+    params = kernel.Params(position=n)
+    kernel.prepare(params)
+    try:
+        next(kernel.run(params, None, Resources()))
+    except StopIteration as end:
+        print(end.value.prime)
+print([name for name in ("numba", "numpy") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "1299709", "[]"]

@@ -1,0 +1,123 @@
+"""The sieve against published values and primecount."""
+
+from __future__ import annotations
+
+import random
+
+import primecountpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernel.nth_prime import sieve, small
+from kernel.nth_prime.sieve.block import SEGMENT
+
+
+def naive(a: int, b: int) -> list[int]:
+    """The primes from a to below b by trial division."""
+    return [n for n in range(max(a, 2), b) if all(n % d for d in range(2, int(n**0.5) + 1))]
+
+
+@pytest.mark.parametrize("a", range(0, 300, 7))
+def test_intervals_near_the_origin(a: int) -> None:
+    """Else jobs for small positions count 1, or lose 2, 3, 5 or the primes of the patterns."""
+    for b in [*range(a - 1, a + 70), 240, 480, 6400, 6401]:
+        assert sieve.count(a, b) == len(naive(a, b)), (a, b)
+
+
+def test_an_empty_interval_holds_no_prime() -> None:
+    """Else a caller that asks for nothing gets a wrong count or a crash."""
+    for a in (0, 7, 240, 10**15):
+        assert sieve.count(a, a) == sieve.count(a, a - 1) == sieve.count(a, 0) == 0
+    assert sieve.count(-10, 3) == 1
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [(10**6, 78498), (10**7, 664579), (10**8, 5761455), (10**9, 50847534)],
+)
+def test_published_counts(x: int, expected: int) -> None:
+    """Else every position beyond is wrong."""
+    assert sieve.count(0, x) == expected
+
+
+@pytest.mark.parametrize("height", [10**9, 10**11, 10**12, 10**13])
+def test_random_intervals_against_primecount(height: int) -> None:
+    """Else a prime is lost or invented where segments, strips or windows of primes meet."""
+    rng = random.Random(height)
+    for width in (1, 240, 10**4, 3 * 10**6, 30 * SEGMENT + 7):
+        a = rng.randrange(height // 2, height)
+        b = a + rng.randrange(width)
+        expected = primecountpy.prime_pi(b - 1) - primecountpy.prime_pi(a - 1)
+        assert sieve.count(a, b) == expected, (a, b)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**10), st.integers(0, 10**5))
+def test_any_interval_against_primecount(a: int, width: int) -> None:
+    """Else some alignment of an interval to words and bytes is counted wrong."""
+    expected = primecountpy.prime_pi(a + width) - primecountpy.prime_pi(a)
+    assert sieve.count(a + 1, a + width + 1) == expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**10), st.integers(1, 10**5))
+def test_positions_up_and_down_against_primecount(a: int, k: int) -> None:
+    """Else the last phase of a job names the wrong prime."""
+    below = primecountpy.prime_pi(a - 1) if a else 0
+    assert sieve.after(a, k) == primecountpy.nth_prime(below + k)
+    if k <= below:
+        assert sieve.before(a, k) == primecountpy.nth_prime(below + 1 - k)
+    else:
+        with pytest.raises(ValueError, match="not so many primes"):
+            sieve.before(a, k)
+
+
+# Beyond a quarter of 2^64 the primes to sieve with take seconds: so one test each.
+@pytest.mark.parametrize("height", [10**15, 10**17, 10**18, 2**63])
+def test_every_number_at_great_heights(height: int) -> None:
+    """Else a composite number passes for a prime where floats lose digits or integers wrap."""
+    first = height // 240 - 4
+    words = sieve.finish(sieve.sieve(first, 8))
+    for i, word in enumerate(words.tolist()):
+        for bit, offset in enumerate(sieve.wheel.OFFSETS):
+            n = 240 * (first + i) + offset
+            assert (word >> bit & 1) == is_prime(n), n
+
+
+@pytest.mark.parametrize(("a", "above", "below"), [(2**64, 13, 59), (10**15, 37, 11)])
+def test_neighbours_of_round_numbers(a: int, above: int, below: int) -> None:
+    """Else positions near 10^18, whose primes pass 2^64, overflow unseen."""
+    assert sieve.after(a, 1) == a + above
+    assert sieve.before(a, 1) == a - below
+
+
+def is_prime(n: int) -> bool:
+    """Miller-Rabin with the first 13 primes as bases: exact below 3.3e24 (Sorenson, Webster)."""
+    twos = ((n - 1) & -(n - 1)).bit_length() - 1
+    for a in small.primes(41):
+        x = pow(a, (n - 1) >> twos, n)
+        if x in {1, n - 1}:
+            continue
+        for _ in range(twos - 1):
+            x = x * x % n
+            if x == n - 1:
+                break
+        else:
+            return False
+    return True
+
+
+def test_up_and_down_meet() -> None:
+    """Else a job's answer depends on which side of the prime its estimate fell."""
+    a = 10**15
+    assert sieve.before(sieve.after(a, 5000) + 1, 5000) == sieve.after(a, 1)
+
+
+def test_beyond_the_limit_is_an_error() -> None:
+    """Else a number too large for the arithmetic gives a wrong answer instead of an error."""
+    with pytest.raises(ValueError, match="reaches up to"):
+        sieve.count(sieve.LIMIT, sieve.LIMIT + 1)
+    for k in (0, -1):
+        with pytest.raises(ValueError, match="counts from 1"):
+            sieve.after(10, k)
