@@ -49,6 +49,14 @@ class JobStore:
         self._writer = secrets.token_hex(4)
         self.clock = clock
 
+    def reach(self) -> None:
+        """Ask the store for nothing in particular.
+
+        Raises:
+            StoreUnavailable: it did not answer or refused.
+        """
+        self._register.read(PREFIX)
+
     def submit(self, record: Record) -> tuple[Held, bool]:
         """Store a new job; return it and True, or the job that has its id already and False.
 

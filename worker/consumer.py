@@ -49,6 +49,7 @@ class Consumer:
         self._sweep_seconds = sweep_seconds
         self._swept_at = runtime.clock()
         self._troubles = 0
+        self._is_met = False
 
     def run(
         self,
@@ -56,20 +57,21 @@ class Consumer:
         max_idle_seconds: float | None = None,
         max_slices: int | None = None,
         done: Callable[[], bool] = lambda: False,
+        outer: Deadline | None = None,
     ) -> str | None:
         """Work until there is a reason to stop; return the signal's name if that was it.
 
         Stops after `max_idle_seconds` without a message, after `max_slices` slices, or once
-        `done()`; None means no such limit. A stop signal ends the running slice at its next safe
-        point, which saves it and sends its continuation.
+        `done()`; None means no such limit. A stop signal, or a reason to stop that `outer` has,
+        ends the running slice at its next safe point, which saves it and sends its continuation.
 
         Raises:
-            StoreUnavailable, QueueUnavailable: not even the first contact was possible. Later on
-                the loop backs off and tries again.
+            QueueUnavailable: not even the first contact was possible. Later on the loop backs off
+                and tries again, as it does when the store does not answer.
         """
         slices = 0
         busy_at = self._runtime.clock()
-        with Deadline() as stop:
+        with Deadline(outer=outer) as stop:
             while not stop.reason and not done():
                 worked = self._turn(stop)
                 now = self._runtime.clock()
@@ -89,6 +91,7 @@ class Consumer:
             delivery = self._runtime.queue.receive(
                 visibility_seconds=self._runtime.pace.lease_seconds, wait_seconds=WAIT_SECONDS
             )
+            self._is_met = True
             if delivery is None:
                 self._sweep_if_due()
                 self._troubles = 0
@@ -98,7 +101,9 @@ class Consumer:
                 return None
             slices = self._handle(delivery, stop)
         except (StoreUnavailable, QueueUnavailable) as error:
-            self._back_off(error)
+            if not self._is_met:
+                raise
+            self._back_off(error, stop)
             return None
         self._troubles = 0
         return slices
@@ -125,8 +130,11 @@ class Consumer:
         for job_id in sweep(runtime.jobs, runtime.queue, after_seconds=self._sweep_seconds):
             log.warning("job %s had lost its message: woken", job_id)
 
-    def _back_off(self, error: Exception) -> None:
+    def _back_off(self, error: Exception, stop: Deadline) -> None:
         log.warning("%s", error)
-        wait = min(FIRST_BACKOFF_SECONDS * 2.0**self._troubles, LONGEST_BACKOFF_SECONDS)
+        left = min(FIRST_BACKOFF_SECONDS * 2.0**self._troubles, LONGEST_BACKOFF_SECONDS)
         self._troubles += 1
-        self._runtime.sleep(wait)
+        # In pieces, as a signal does not cut a sleep short.
+        while left > 0 and not stop.reason:
+            self._runtime.sleep(min(left, WAIT_SECONDS))
+            left -= WAIT_SECONDS

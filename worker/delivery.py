@@ -157,6 +157,7 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
         log.warning("%s; stopped, nothing written", error)
         status = runtime.jobs.load(claimed.record.job_id).record.status
         return Handled(ack=status.is_final or status is Status.PAUSED)
+    _log_ending(claimed.record, held.record, deadline)
     if held.record.status is Status.QUEUED:
         announce(runtime, held)
     runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
@@ -215,6 +216,20 @@ def _lease_seconds(runtime: Runtime, record: Record) -> float:
     lease, and would then be taken from one worker after another, to the benefit of none.
     """
     return runtime.pace.lease_seconds * 2.0 ** min(record.stalls, 8)
+
+
+def _log_ending(begun: Record, ended: Record, deadline: Deadline) -> None:
+    """Tell an operator what the slice came to, and why it stopped where it did."""
+    if ended.status is not Status.QUEUED:
+        why = str(ended.status)
+    elif ended.not_before > ended.updated_at:
+        why = f"error, to be retried in {ended.not_before - ended.updated_at:.0f} s"
+    else:
+        why = deadline.reason or "deadline"  # None: the next step would not have fitted.
+    seconds = ended.updated_at - begun.updated_at
+    progress = 100 * ended.progress
+    message = "job %s slice %d ended at %.2f%% after %.2f s: %s"
+    log.info(message, begun.job_id, begun.slice, progress, seconds, why)
 
 
 def _patience(seconds: float, receives: int) -> float:

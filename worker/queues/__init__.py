@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from checkpoint.sqlite_file import sqlite_path
+from worker.queues.contract import InvalidQueueUrl
 
 if TYPE_CHECKING:
     from worker.queues.contract import Queue
@@ -17,8 +18,8 @@ def open_queue(url: str) -> Queue:
     """Return the queue that `url` names; only the module that it needs is imported.
 
     Raises:
-        ValueError: it has another form than sqlite:///path, sqs://queue-name or the https URL of
-            an SQS queue.
+        InvalidQueueUrl: it has another form than sqlite:///path, sqs://queue-name or the https
+            URL of an SQS queue.
         QueueUnavailable: the SQLite file cannot be opened. SQS is asked nothing yet.
     """
     if path := sqlite_path(url):
@@ -30,6 +31,6 @@ def open_queue(url: str) -> Queue:
 
         return SqsQueue(url)
     shown = re.sub(r"//.*@", "//***@", url)  # a password does not belong on a terminal
-    raise ValueError(
+    raise InvalidQueueUrl(
         f"queue {shown!r}: give sqlite:///path, sqs://queue-name or the https URL of an SQS queue"
     )

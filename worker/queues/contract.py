@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from worker.message import Message
 
 
+class InvalidQueueUrl(ValueError):
+    """No kind of queue has a URL of this form. Correct OUTLAST_QUEUE; nothing was asked."""
+
+
 class QueueUnavailable(Exception):
     """The queue did not answer or refused; a message may have been sent. Back off, try again."""
 
