@@ -18,6 +18,7 @@ from checkpoint.errors import CorruptCheckpoint, LeaseLost, VersionConflict
 from checkpoint.record import Lease, Status
 from worker.deadline import Deadline
 from worker.message import Message
+from worker.queues.contract import QueueUnavailable
 from worker.slice import Slice
 
 if TYPE_CHECKING:
@@ -149,8 +150,9 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
     claimed = _claim(runtime, held)
     if claimed is None:
         return Handled(ack=True)
-    runtime.queue.hide(delivery, _lease_seconds(runtime, held.record))
-    slice_ = Slice(runtime, claimed, kernel, deadline, partial(runtime.queue.hide, delivery))
+    keep_hidden = partial(_keep_hidden, runtime, delivery)
+    keep_hidden(_lease_seconds(runtime, held.record))
+    slice_ = Slice(runtime, claimed, kernel, deadline, keep_hidden)
     try:
         held = slice_.run()
     except LeaseLost as error:
@@ -175,8 +177,8 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
     if runtime.isolate or kernel.may_not_return:
         return kernel  # Preparing it may take the process down, too: its child does that.
     try:
-        kernel.prepare(kernel.Params.model_validate(record.params))
-    except Exception:  # The same error will end the slice, where it is counted.
+        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+    except BaseException:  # The same error will end the slice, where it is counted.
         log.exception("job %s: kernel %r did not prepare", record.job_id, kernel.name)
     return kernel
 
@@ -207,6 +209,14 @@ def _claim(runtime: Runtime, held: Held) -> Held | None:
         log.error("job %s failed: %s", record.job_id, moved.error)
         return None
     return held
+
+
+def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
+    """Hide the message of a job that is held; without that it costs a look, so go on."""
+    try:
+        runtime.queue.hide(delivery, seconds)
+    except QueueUnavailable as error:
+        log.warning("a message may come again too soon: %s", error)
 
 
 def _lease_seconds(runtime: Runtime, record: Record) -> float:
