@@ -69,6 +69,13 @@ class Deadline:
         """Seconds until the end of the budget; 0 once there is a reason to stop."""
         return 0.0 if self.reason else self._end - self._clock()
 
+    def keep_back(self, seconds: float) -> None:
+        """End the budget `seconds` earlier."""
+        self._end -= seconds
+        if signal.SIGALRM in self._previous:
+            left = max(self._end - self._clock(), SOONEST_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, left)
+
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._arm()

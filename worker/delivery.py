@@ -104,8 +104,7 @@ def deliver(
         StoreUnavailable, QueueUnavailable: nothing is lost; the message will come again.
     """
     message = Message.parse(delivery.body)
-    budget = None if seconds is None else seconds - runtime.pace.reserve_seconds
-    with Deadline(budget, outer=stop, clock=runtime.clock) as deadline:
+    with Deadline(seconds, outer=stop, clock=runtime.clock) as deadline:
         while True:
             held = runtime.jobs.load(message.job_id)
             try:
@@ -147,11 +146,14 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
     if deadline.is_signalled:
         runtime.queue.hide(delivery, 0)
         return Handled(ack=False)
+    pace, begun = runtime.pace, runtime.clock()
     claimed = _claim(runtime, held)
     if claimed is None:
         return Handled(ack=True)
     keep_hidden = partial(_keep_hidden, runtime, delivery)
     keep_hidden(_lease_seconds(runtime, held.record))
+    pace.saw_opening(runtime.clock() - begun)
+    deadline.keep_back(pace.reserve_seconds)
     slice_ = Slice(runtime, claimed, kernel, deadline, keep_hidden)
     try:
         held = slice_.run()
@@ -162,7 +164,7 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
     _log_ending(claimed.record, held.record, deadline)
     if held.record.status is Status.QUEUED:
         announce(runtime, held)
-    runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
+    pace.saw_ending(runtime.clock() - slice_.stopped_at)
     return Handled(ack=True, record=held.record)
 
 
