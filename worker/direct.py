@@ -5,7 +5,8 @@
     {"position": n}                                   the same for the n-th prime
     {"sweep": true}                                   wake the jobs that lost their message
 
-A job that is not over goes on by its continuation, which is sent to the queue as ever.
+All but the last may have "max_seconds", which is how long the call may work at most. A job that is
+not over then goes on by its continuation, which is sent to the queue as ever.
 """
 
 from __future__ import annotations
@@ -29,27 +30,37 @@ if TYPE_CHECKING:
     from worker.client import Client
     from worker.runtime import Runtime
 
-F = TypeVar("F", bound=BaseModel)
+F = TypeVar("F", bound="Request")
 
 # Less than any platform lets a function answer: AWS Lambda 6 MB, RunPod 10 MB.
 MAX_RESULT_BYTES = 4_000_000
+
+Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
 
 class InvalidRequest(Exception):
     """The request is not one of those above, and nothing was done. Correct it."""
 
 
-class _Request(BaseModel):
+class Request(BaseModel):
+    """A request; the base of all."""
+
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
-class Kick(_Request):
+class JobRequest(Request):
+    """One that is about a single job."""
+
+    max_seconds: Seconds | None = None
+
+
+class Kick(JobRequest):
     """Run the next slice of a job."""
 
     job_id: JobId
 
 
-class Submit(_Request):
+class Submit(JobRequest):
     """Store a job and run its first slice; with a `job_id` that exists: its next one."""
 
     kernel: str
@@ -57,7 +68,7 @@ class Submit(_Request):
     job_id: JobId | None = None
 
 
-class Position(_Request):
+class Position(JobRequest):
     """Find the n-th prime; the same question is the same job."""
 
     position: Annotated[int, Field(ge=1)]
@@ -68,10 +79,11 @@ class Position(_Request):
             kernel="nth-prime",
             params={"position": self.position},
             job_id=f"nth-prime-{self.position}",
+            max_seconds=self.max_seconds,
         )
 
 
-class Sweep(_Request):
+class Sweep(Request):
     """Wake jobs that lost their message."""
 
     sweep: Literal[True]
@@ -81,7 +93,7 @@ def parse(payload: object, forms: Mapping[str, type[F]]) -> F:
     """Return the request that `payload` makes; the first key of `forms` that it has decides.
 
     Raises:
-        InvalidRequest: it makes none; one line says what is wrong.
+        InvalidRequest: it makes none, and nothing was done; one line says what is wrong.
     """
     keys = payload if isinstance(payload, dict) else {}
     form = next((form for key, form in forms.items() if key in keys), None)
@@ -100,7 +112,7 @@ def advance(
     runtime: Runtime,
     request: Kick | Submit | Position,
     *,
-    seconds: float | None,
+    seconds: float,
     request_id: str,
 ) -> dict[str, Any]:
     """Run a slice of at most `seconds` of the job that is asked for; return the job as it then is.
@@ -120,12 +132,17 @@ def advance(
         client.create(request.kernel, request.params, job_id=job_id)
     here = replace(runtime, queue=Unqueued(runtime.queue))
     message = Message(job_id=str(job_id))
+    if request.max_seconds is not None:
+        seconds = min(seconds, request.max_seconds)
     deliver(here, Delivery(message.body(), receipt=""), seconds=seconds)
     return answer(client, message.job_id)
 
 
 def answer(client: Client, job_id: str) -> dict[str, Any]:
-    """Return what a caller wants to know of a job, as JSON; a large result is only pointed to."""
+    """Return what a caller wants to know of a job, as JSON; a large result is only pointed to.
+
+    There is an "error" only if the job has failed.
+    """
     record = client.status(job_id)
     told: dict[str, Any] = {
         "job_id": record.job_id,
@@ -135,7 +152,7 @@ def answer(client: Client, job_id: str) -> dict[str, Any]:
         "slices": record.slices,
     }
     if record.error is not None:
-        told["error"] = record.error
+        told["error" if record.status is Status.FAILED else "last_error"] = record.error
     if record.status is not Status.SUCCEEDED:
         return told
     size = len(json.dumps(record.result))

@@ -21,7 +21,7 @@ from worker.delivery import deliver
 from worker.direct import InvalidRequest, Kick, Position, Submit, Sweep, advance, parse
 from worker.queues.contract import Delivery, QueueUnavailable
 from worker.runtime import make_runtime
-from worker.settings import InvalidSettings, Settings, read_settings
+from worker.settings import Settings, read_settings, require_remote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,13 +59,7 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
     Raises:
         InvalidSettings: one is wrong, or the store or the queue is not set.
     """
-    settings = read_settings()
-    for name in ("store", "queue"):
-        if name not in settings.model_fields_set:
-            raise InvalidSettings(
-                f"set OUTLAST_{name.upper()}: the default is a file, and a function's disk does "
-                "not outlast it"
-            )
+    settings = require_remote(read_settings())
     if "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" not in environment:
         return settings
     megabytes = int(environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"])

@@ -100,3 +100,18 @@ def read_settings() -> Settings:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
         raise InvalidSettings(f"{name}={os.environ.get(name, '')!r}: {first['msg']}") from None
+
+
+def require_remote(settings: Settings) -> Settings:
+    """Return `settings` if they name a store and a queue, for workers whose disk does not last.
+
+    Raises:
+        InvalidSettings: they do not; the default is a file.
+    """
+    for name in ("store", "queue"):
+        if name not in settings.model_fields_set:
+            raise InvalidSettings(
+                f"set {PREFIX}{name.upper()}: its default is a file, which this worker would take "
+                "with it when it ends"
+            )
+    return settings
