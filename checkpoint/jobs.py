@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from checkpoint.codec import decode, encode
@@ -47,6 +48,7 @@ class JobStore:
     def __init__(self, register: Register, *, clock: Callable[[], float] = time.time) -> None:
         """Keep jobs in `register`; `clock` gives seconds since the epoch."""
         self._register = register
+        self._writes = count(1)
         self.clock = clock
 
     @cached_property
@@ -158,7 +160,7 @@ class JobStore:
         stamped = record.model_copy(
             update={
                 "writes": record.writes + 1,
-                "writer": self._writer,
+                "writer": f"{self._writer}.{next(self._writes)}",
                 "updated_at": self.clock(),
             }
         )

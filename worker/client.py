@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from kernel import InvalidParams
 from kernel.registry import load
 from worker.message import Message
 from worker.queues import open_queue
+from worker.queues.contract import QueueUnavailable
 from worker.settings import Settings, read_settings
 from worker.sweep import sweep
 
@@ -72,12 +74,20 @@ class Client:
         Raises:
             UnknownKernel, InvalidParams: nothing was stored.
             JobExists: the id belongs to a job with other parameters.
+            QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
+        queue = self.queue  # A queue that cannot be is found out before anything is stored.
         record, created = self.create(kernel, params, job_id=job_id)
         # A job that never ran may be one whose first submission died before the send.
         if created or record.slices == 0:
             message = Message(job_id=record.job_id, slice=record.slice)
-            self.queue.send(message, again=not created)
+            try:
+                queue.send(message, again=not created)
+            except QueueUnavailable as error:
+                raise QueueUnavailable(
+                    f"job {record.job_id} is stored but was not woken, submit it again with this "
+                    f"id: {error}"
+                ) from error
         return record.job_id
 
     def create(
@@ -168,10 +178,17 @@ def new_record(
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
         raise InvalidParams(f"{kernel}: {_complaint(error)}; its parameters: {known}") from None
+    try:
+        stored = valid.model_dump_json()
+        survives = model.model_validate_json(stored) == valid
+    except ValueError:  # which all that pydantic raises is
+        survives = False
+    if not survives:
+        raise InvalidParams(f"{kernel}: these parameters do not survive being stored as JSON")
     return Record(
         job_id=checked_id(f"{kernel}-{secrets.token_hex(5)}" if job_id is None else job_id),
         kernel=kernel,
-        params=valid.model_dump(mode="json"),
+        params=json.loads(stored),
         limits=limits,
         created_at=now,
         updated_at=now,
@@ -179,8 +196,9 @@ def new_record(
 
 
 def _complaint(error: ValidationError) -> str:
-    """Return the first thing that pydantic has against the parameters."""
-    first = error.errors()[0]
+    """Return one thing that pydantic has against the parameters: a wrong name before a gap."""
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     name = ".".join(map(str, first["loc"]))
     match first["type"]:
         case "missing":

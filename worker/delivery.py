@@ -153,15 +153,17 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
     keep_hidden = partial(_keep_hidden, runtime, delivery)
     keep_hidden(_lease_seconds(runtime, held.record))
     pace.saw_opening(runtime.clock() - begun)
-    deadline.keep_back(pace.reserve_seconds)
-    slice_ = Slice(runtime, claimed, kernel, deadline, keep_hidden)
-    try:
-        held = slice_.run()
-    except LeaseLost as error:
-        log.warning("%s; stopped, nothing written", error)
-        status = runtime.jobs.load(claimed.record.job_id).record.status
-        return Handled(ack=status.is_final or status is Status.PAUSED)
-    _log_ending(claimed.record, held.record, deadline)
+    # Known only now: in a new process the reserve is measured by its opening.
+    budget = deadline.remaining - pace.reserve_seconds
+    with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
+        slice_ = Slice(runtime, claimed, kernel, budgeted, keep_hidden)
+        try:
+            held = slice_.run()
+        except LeaseLost as error:
+            log.warning("%s; stopped, nothing written", error)
+            status = runtime.jobs.load(claimed.record.job_id).record.status
+            return Handled(ack=status.is_final or status is Status.PAUSED)
+        _log_ending(claimed.record, held.record, budgeted)
     if held.record.status is Status.QUEUED:
         announce(runtime, held)
     pace.saw_ending(runtime.clock() - slice_.stopped_at)

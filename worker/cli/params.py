@@ -6,8 +6,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from kernel import InvalidParams
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -23,6 +21,8 @@ def parse_params(words: Iterable[str]) -> dict[str, Any]:
     Raises:
         InvalidParams: a word is not key=value, or a key comes twice.
     """
+    from kernel import InvalidParams  # It brings pydantic, half of a start's time.
+
     params: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
@@ -51,6 +51,6 @@ def _refuse(constant: str) -> None:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str) and _value(value) == value:
+    if isinstance(value, str) and value.isprintable() and _value(value) == value:
         return value
     return json.dumps(value)
