@@ -1,0 +1,1 @@
+"""Progress that lives outside the message and outlasts the worker."""

@@ -57,10 +57,13 @@ class Kernel(ABC, Generic[P, S, R]):
     Attributes:
         name: what jobs call it, for example "nth-prime".
         version: the format of `State`; raise it with every change that old states do not fit.
+        may_not_return: True for one whose step, in native code or a foreign call, may take longer
+            than a worker lives or take the process down: it always runs in a child process.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    may_not_return: ClassVar[bool] = False
     Params: type[P]
     State: type[S]
     Result: type[R]
@@ -79,14 +82,18 @@ class Kernel(ABC, Generic[P, S, R]):
     def progress(self, params: P, state: S) -> float:
         """Return the share of the work that is done, from 0 to 1, near linear in time."""
 
-    def prepare(self, params: P | None) -> None:  # noqa: B027 - most kernels have nothing to prepare
+    def prepare(self, params: P | None) -> None:
         """Do the slow work that a process needs only once, such as imports and compiling.
 
         Called before a job is claimed, so that no slice pays for it. `params` are those of the
         job that is to run; None asks for everything that any job could need.
         """
 
-    def migrate(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+    def migrate(
+        self,
+        state: dict[str, Any],  # noqa: ARG002 - for those that override this
+        version: int,
+    ) -> dict[str, Any]:
         """Return `state`, written by an older `version`, in today's format.
 
         Raises:

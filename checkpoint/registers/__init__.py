@@ -1,0 +1,60 @@
+"""The stores that keep values, and the URL that chooses one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import InvalidStoreUrl
+from checkpoint.sqlite_file import sqlite_path
+
+if TYPE_CHECKING:
+    from checkpoint.register import Register
+
+FORMS = "sqlite:///path, redis://host:port/0, rediss://host:port/0 or s3://bucket/prefix"
+REDIS = re.compile(r"rediss?://[^/?#]+(/\d*)?(\?[^#]*)?")
+S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+[a-z0-9])(/(?P<prefix>[^?#]*))?")
+
+
+def open_register(url: str) -> Register:
+    """Return the register that a URL names, importing only what this kind needs.
+
+    `sqlite:///path` (three slashes: relative, four: absolute; `~` is the home folder),
+    `redis://…` and `rediss://…` (redis-py's URLs with their options), `s3://bucket/prefix`
+    (region, endpoint and credentials come from boto3's own settings). Servers are first asked at
+    the first call; a file is opened, and created where it is missing, at once.
+
+    Raises:
+        InvalidStoreUrl: the URL has another form, or an option that is not known.
+        StoreUnavailable: the file cannot be opened.
+    """
+    if (path := sqlite_path(url)) is not None:
+        from checkpoint.registers.sqlite import SqliteRegister
+
+        return SqliteRegister(path)
+    if REDIS.fullmatch(url):
+        return _redis(url)
+    if found := S3.fullmatch(url):
+        from checkpoint.registers.s3 import S3Register  # boto3 takes 0.3 s
+
+        return S3Register(found["bucket"], found["prefix"] or "")
+    raise _invalid(url)
+
+
+def redacted(url: str) -> str:
+    """Return the URL for a message, without what may be secret: the user part and the options."""
+    return re.sub(r"\?.*", "?***", re.sub(r"//.*@", "//***@", url, flags=re.DOTALL))
+
+
+def _redis(url: str) -> Register:
+    from checkpoint.registers.redis import RedisRegister  # redis takes 0.1 s
+
+    try:
+        return RedisRegister.from_url(url)
+    except (ValueError, TypeError):
+        # The cause is left out: it may quote a part of the password.
+        raise _invalid(url) from None
+
+
+def _invalid(url: str) -> InvalidStoreUrl:
+    return InvalidStoreUrl(f"no store has the URL {redacted(url)!r}; use {FORMS}")

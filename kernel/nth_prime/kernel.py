@@ -94,11 +94,11 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
         """Compile what the position needs: nothing up to small.LARGEST_POSITION."""
         # Not at the top: they import numba, in which time a small position is answered thrice.
         if params is None or params.position > small.LARGEST_POSITION:
-            from kernel.nth_prime import sieve  # noqa: PLC0415
+            from kernel.nth_prime import sieve
 
             sieve.prepare()
         if params is None or params.position > SIEVED_POSITION:
-            from kernel.nth_prime.gourdon import engine  # noqa: PLC0415
+            from kernel.nth_prime.gourdon import engine
 
             engine.prepare()
 
@@ -113,7 +113,7 @@ def _count(
     state: NthPrimeState, counting: Counting, threads: int
 ) -> Generator[NthPrimeState, None, NthPrimeState]:
     """Return the state in which it is known how many primes lie below the word."""
-    from kernel.nth_prime.gourdon import engine  # noqa: PLC0415
+    from kernel.nth_prime.gourdon import engine
 
     steps = engine.count(counting, threads)
     while True:
@@ -126,7 +126,7 @@ def _count(
 
 def _search(n: int, state: NthPrimeState | None) -> Generator[NthPrimeState, None, int]:
     """Return the n-th prime, by sieving up or down from the state's word; from 0 if it is None."""
-    from kernel.nth_prime import sieve  # noqa: PLC0415
+    from kernel.nth_prime import sieve
 
     steps = sieve.find(n, sieve.Place(state.word, state.count) if state else sieve.START)
     while True:

@@ -53,10 +53,10 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
         if x <= _PURE_LIMIT:
             return PrimeCountResult(x=x, count=small.prime_count(x))
         if x < X_LEAST:
-            from kernel.nth_prime import sieve  # noqa: PLC0415 - it imports numba
+            from kernel.nth_prime import sieve
 
             return PrimeCountResult(x=x, count=sieve.count(0, x + 1))
-        from kernel.nth_prime.gourdon import engine  # noqa: PLC0415 - it imports numba
+        from kernel.nth_prime.gourdon import engine
 
         if state is None:
             state = begin(x)
@@ -71,10 +71,10 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
     def prepare(self, params: PrimeCountParams | None) -> None:
         """Compile what x needs: nothing if it is small."""
         if params is None or _PURE_LIMIT < params.x < X_LEAST:
-            from kernel.nth_prime import sieve  # noqa: PLC0415 - it imports numba
+            from kernel.nth_prime import sieve
 
             sieve.prepare()
         if params is None or params.x >= X_LEAST:
-            from kernel.nth_prime.gourdon import engine  # noqa: PLC0415 - it imports numba
+            from kernel.nth_prime.gourdon import engine
 
             engine.prepare()

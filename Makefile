@@ -1,0 +1,51 @@
+# Everything is done in a virtual environment of the project's own; `make` alone lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench chaos clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+demo: $(BIN)/.installed  ## run a real job in slices, in this folder, and show its record
+	@OUTLAST="$(BIN)/outlast" sh docs/demo.sh
+
+test: $(BIN)/.installed-test  ## run the tests, real servers included
+	$(BIN)/python -m pytest -q
+
+check: $(BIN)/.installed-lint  ## check format, lint, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(BIN)/.installed-lint  ## put the sources into the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(BIN)/.installed-bench  ## measure, beside what others use; takes minutes
+	$(BIN)/python -m bench
+
+chaos: $(BIN)/.installed-test  ## the long tests: soaks, heavy numbers, killed processes
+	$(BIN)/python -m pytest -q -m chaos
+
+clean:  ## remove the virtual environment and all caches
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .nox
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/.installed: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(BIN)/.installed-%: $(BIN)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+-include deploy/stack.mk

@@ -1,0 +1,1 @@
+"""Measurements beside what others use; `python -m bench NAME` runs one, `make bench` all."""

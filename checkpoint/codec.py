@@ -1,0 +1,131 @@
+"""Records as bytes: a head that must verify, then the states, each on its own.
+
+    magic   8 bytes   b"OUTLAST1"; the last one is the format's version
+    digest 16 bytes   BLAKE2b of the head
+    size    4 bytes   of the head, big endian
+    head              JSON: the record without its states, and how each of them is kept
+    states            newest first, quarantined ones last; deflated where that pays
+
+A flaw in a state costs that state alone: it no longer has the checksum in the head, and the
+generation before it serves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, NonNegativeInt, ValidationError
+
+from checkpoint.errors import CorruptRecord
+from checkpoint.record import Record
+
+if TYPE_CHECKING:
+    from checkpoint.record import Checkpoint
+
+MAGIC = b"OUTLAST1"
+HEAD = struct.Struct(">8s16sI")
+
+# A shorter state is not worth the time; a bigger one on unpacking is not one of ours.
+PACK_FROM_BYTES = 1024
+MAX_STATE_BYTES = 1 << 30
+
+
+class _Stored(BaseModel):
+    """How a state is kept: in `size` bytes, deflated or as it was."""
+
+    size: NonNegativeInt
+    deflated: bool
+
+
+class _Head(BaseModel):
+    record: Record
+    states: tuple[_Stored, ...]
+
+
+def encode(record: Record) -> bytes:
+    """Return `record` as bytes that `decode` gives back."""
+    checkpoints = record.checkpoints + record.quarantine
+    states = [_pack(checkpoint.state) for checkpoint in checkpoints]
+    stored = tuple(
+        _Stored(size=len(state), deflated=state is not checkpoint.state)
+        for state, checkpoint in zip(states, checkpoints, strict=True)
+    )
+    head = _Head(record=record, states=stored).model_dump_json().encode()
+    return b"".join([HEAD.pack(MAGIC, _digest(head), len(head)), head, *states])
+
+
+def decode(data: bytes) -> Record:
+    """Return the record that `data` holds.
+
+    A state that was damaged is returned as it is found, cut short where the bytes end;
+    `Checkpoint.is_intact` tells.
+
+    Raises:
+        CorruptRecord: the bytes are not a record, of a newer format, or the head is damaged.
+    """
+    found, end = _split(data)
+    try:
+        head = _Head.model_validate_json(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CorruptRecord(f"not a record of this version: {where}: {first['msg']}") from None
+    record, count = head.record, len(head.record.checkpoints)
+    if len(head.states) != count + len(record.quarantine):
+        raise CorruptRecord("not a record of this version: its states do not fit its checkpoints")
+    states = []
+    for stored in head.states:
+        state, end = data[end : end + stored.size], end + stored.size
+        states.append(_inflate(state) if stored.deflated else state)
+    return record.model_copy(
+        update={
+            "checkpoints": _attach(record.checkpoints, states[:count]),
+            "quarantine": _attach(record.quarantine, states[count:]),
+        }
+    )
+
+
+def _split(data: bytes) -> tuple[bytes, int]:
+    """Return the head, verified, and where it ends."""
+    if len(data) < HEAD.size or not data.startswith(MAGIC[:-1]):
+        raise CorruptRecord("not a record of Outlast: its first bytes are foreign")
+    magic, digest, size = HEAD.unpack_from(data)
+    if magic != MAGIC:
+        raise CorruptRecord(
+            f"a record of format {magic[-1:]!r}: this version reads {MAGIC[-1:]!r}; upgrade Outlast"
+        )
+    end = HEAD.size + size
+    head = data[HEAD.size : end]
+    if _digest(head) != digest:
+        raise CorruptRecord("a damaged record: its head does not have its checksum")
+    return head, end
+
+
+def _attach(found: tuple[Checkpoint, ...], states: list[bytes]) -> tuple[Checkpoint, ...]:
+    return tuple(
+        checkpoint.model_copy(update={"state": state})
+        for checkpoint, state in zip(found, states, strict=True)
+    )
+
+
+def _pack(state: bytes) -> bytes:
+    """Return `state` deflated, or the same object where that would not make it shorter."""
+    if len(state) < PACK_FROM_BYTES:
+        return state
+    packed = zlib.compress(state, level=1)
+    return packed if len(packed) < len(state) else state
+
+
+def _inflate(packed: bytes) -> bytes:
+    """Undo `_pack`; what cannot be inflated is returned as it is, for inspection."""
+    try:
+        return zlib.decompressobj().decompress(packed, MAX_STATE_BYTES)
+    except zlib.error:
+        return packed
+
+
+def _digest(head: bytes) -> bytes:
+    return hashlib.blake2b(head, digest_size=16).digest()

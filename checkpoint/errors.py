@@ -1,0 +1,54 @@
+"""What can go wrong with stored progress; each class says what the caller should do.
+
+There is no class for an interruption: a planned stop is not an error.
+"""
+
+from __future__ import annotations
+
+
+class CheckpointError(Exception):
+    """The root of this tree: catch it to print one line; its message names the thing at fault."""
+
+
+class VersionConflict(CheckpointError):
+    """Someone else wrote the key first, and nothing was written. Read again, then decide."""
+
+
+class StoreUnavailable(CheckpointError):
+    """The store did not answer or refused; a write may have happened. Back off and try again."""
+
+
+class UnknownJob(CheckpointError):
+    """No job has this id. Correct the id, or submit the job."""
+
+
+class JobExists(CheckpointError):
+    """The id belongs to a job with other parameters. Choose another id."""
+
+
+class InvalidJobId(CheckpointError):
+    """The id has characters or a length that a store could mistake. Choose another id."""
+
+
+class WrongStatus(CheckpointError):
+    """The job's status does not allow this move, and nothing was written. Look at its status."""
+
+
+class LeaseLost(CheckpointError):
+    """Another worker holds the job, or it was cancelled. Stop, write nothing, send nothing."""
+
+
+class CorruptRecord(CheckpointError):
+    """The stored bytes are not a record of this format. Keep them for inspection; do not claim."""
+
+
+class CorruptCheckpoint(CheckpointError):
+    """Neither generation of the checkpoint verifies. Keep both for inspection; fail the job."""
+
+
+class StateTooLarge(CheckpointError):
+    """The kernel's state is over the limit, and nothing was written. Fail the job."""
+
+
+class InvalidStoreUrl(CheckpointError, ValueError):
+    """The URL names no store of a known kind, and nothing was opened. Correct the setting."""

@@ -1,0 +1,192 @@
+"""The jobs in a register: each is one value, and every change of it is one compare-and-set."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+from checkpoint.codec import decode, encode
+from checkpoint.errors import (
+    CorruptRecord,
+    InvalidJobId,
+    JobExists,
+    LeaseLost,
+    StateTooLarge,
+    UnknownJob,
+    VersionConflict,
+)
+from checkpoint.record import JOB_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from checkpoint.record import Record
+    from checkpoint.register import Register
+
+PREFIX = "jobs/"
+MAX_RECORD_BYTES = 256 << 20
+
+
+class Held(NamedTuple):
+    """A record as it was read or written, and the version that the next write must name."""
+
+    record: Record
+    version: str
+
+
+class JobStore:
+    """Reads and writes the records of jobs.
+
+    All methods raise StoreUnavailable where the register does, and `load` and those that read
+    raise CorruptRecord for bytes that are not a record.
+    """
+
+    def __init__(self, register: Register, *, clock: Callable[[], float] = time.time) -> None:
+        """Keep jobs in `register`; `clock` gives seconds since the epoch."""
+        self._register = register
+        self._writes = count(1)
+        self.clock = clock
+
+    @cached_property
+    def _writer(self) -> str:
+        # Made up at the first write: processes restored from one snapshot must not share it.
+        return secrets.token_hex(4)
+
+    def reach(self) -> None:
+        """Ask the store for nothing in particular.
+
+        Raises:
+            StoreUnavailable: it did not answer or refused.
+        """
+        self._register.read(PREFIX)
+
+    def submit(self, record: Record) -> tuple[Held, bool]:
+        """Store a new job; return it and True, or the job that has its id already and False.
+
+        Raises:
+            InvalidJobId: the id cannot be stored.
+            JobExists: the id belongs to a job of another kernel or with other parameters.
+        """
+        try:
+            return self._write(record, expected=None), True
+        except VersionConflict:
+            held = self.load(record.job_id)
+        existing = held.record
+        if (existing.kernel, existing.params) != (record.kernel, record.params):
+            raise JobExists(
+                f"job {record.job_id} exists with other parameters: {existing.kernel} "
+                f"{existing.params}; choose another job id"
+            )
+        return held, False
+
+    def load(self, job_id: str) -> Held:
+        """Return the job.
+
+        Raises:
+            UnknownJob: there is none with this id.
+            InvalidJobId: there can be none with this id.
+        """
+        stored = self._register.read(_key(job_id))
+        if stored is None:
+            raise UnknownJob(f"there is no job {job_id!r} in this store")
+        try:
+            record = decode(stored.value)
+        except CorruptRecord as error:
+            raise CorruptRecord(f"job {job_id}: {error}") from None
+        if record.job_id != job_id:
+            raise CorruptRecord(f"job {job_id}: the record found there is of {record.job_id!r}")
+        return Held(record, stored.version)
+
+    def replace(self, held: Held, record: Record) -> Held:
+        """Store `record` where `held` still stands.
+
+        Raises:
+            VersionConflict: someone else has changed the job since.
+            StateTooLarge: the record is beyond what is ever stored.
+        """
+        return self._write(record, expected=held.version)
+
+    def change(self, job_id: str, move: Callable[[Record], Record]) -> Held:
+        """Apply `move` to the job as it stands, as often as others get in between.
+
+        A move that returns its argument changes nothing, and nothing is written.
+        """
+        while True:
+            held = self.load(job_id)
+            record = move(held.record)
+            if record is held.record:
+                return held
+            try:
+                return self.replace(held, record)
+            except VersionConflict:
+                continue
+
+    def advance(self, held: Held, token: str, move: Callable[[Record], Record]) -> Held:
+        """Apply `move` for the holder of the lease `token`.
+
+        What others may do meanwhile and leave the lease alone, a pause for example, stays.
+
+        Raises:
+            LeaseLost: another worker has claimed the job, or it was cancelled.
+        """
+        while True:
+            lease = held.record.lease
+            if lease is None or lease.token != token:
+                raise LeaseLost(f"job {held.record.job_id} is no longer ours")
+            try:
+                return self.replace(held, move(held.record))
+            except VersionConflict:
+                held = self.load(held.record.job_id)
+
+    def delete(self, held: Held) -> None:
+        """Remove the job.
+
+        Raises:
+            VersionConflict: someone else has changed the job since.
+        """
+        self._register.delete(_key(held.record.job_id), expected=held.version)
+
+    def ids(self, *, after: str = "") -> Iterator[str]:
+        """Yield the ids of all jobs that sort after `after`, in ascending order."""
+        start = PREFIX + after if after else ""
+        for key in self._register.keys(PREFIX, after=start):
+            yield key.removeprefix(PREFIX)
+
+    def _write(self, record: Record, *, expected: str | None) -> Held:
+        stamped = record.model_copy(
+            update={
+                "writes": record.writes + 1,
+                "writer": f"{self._writer}.{next(self._writes)}",
+                "updated_at": self.clock(),
+            }
+        )
+        data = encode(stamped)
+        if len(data) > MAX_RECORD_BYTES:
+            raise StateTooLarge(
+                f"job {record.job_id}: its record of {len(data):,} bytes is over the limit of "
+                f"{MAX_RECORD_BYTES:,}"
+            )
+        version = self._register.write(_key(record.job_id), data, expected=expected)
+        return Held(stamped, version)
+
+
+def checked_id(job_id: str) -> str:
+    """Return `job_id` if it may name a job.
+
+    Raises:
+        InvalidJobId: it could be mistaken in a key, a file name or a URL.
+    """
+    if not re.fullmatch(JOB_ID, job_id):
+        raise InvalidJobId(
+            f"job id {job_id[:140]!r} cannot be used: take 1 to 128 letters, digits, '.', '_' or "
+            "'-', beginning with a letter or digit"
+        )
+    return job_id
+
+
+def _key(job_id: str) -> str:
+    return PREFIX + checked_id(job_id)

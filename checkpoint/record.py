@@ -1,0 +1,330 @@
+"""All that is stored of a job, and the moves that lead from one state of it to the next.
+
+A move is pure: it returns a new record and leaves the old one alone. What makes it happen is one
+compare-and-set of the whole record, so a move is either entirely stored or not at all.
+
+Times are seconds since the epoch, by the clock of whoever made the move.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from checkpoint.errors import CorruptCheckpoint, WrongStatus
+
+GENERATIONS = 2
+
+# Safe as a part of a key, a file name, a URL and a queue's group id.
+JOB_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+JobId = Annotated[str, Field(pattern=rf"\A{JOB_ID}\z")]
+
+
+class Status(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """True once no further slice will run, unless a person retries the job."""
+        return self in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Checkpoint(_Part):
+    """A kernel's state at a safe point, with the checksum that it must still have when read.
+
+    Attributes:
+        state: the state as JSON text; the codec keeps it beside the rest, which is why it has no
+            part in the record's own JSON.
+        digest: checksum of `state`, taken when the checkpoint was made.
+        version: the format of the state, by the kernel's own count.
+        sequence: 1 for the job's first checkpoint, then ascending; `Record.saved` gives it.
+        slice: the slice that made it.
+        progress: the share of the work done, 0 to 1.
+        saved_at: when it was made.
+    """
+
+    state: bytes = Field(default=b"", exclude=True, repr=False)
+    digest: str
+    version: int
+    sequence: int = 0
+    slice: int
+    progress: float
+    saved_at: float
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the state still has the checksum that it was saved with."""
+        return digest_of(self.state) == self.digest
+
+
+class Lease(_Part):
+    """A time-bounded right to advance a job.
+
+    Attributes:
+        worker: who holds it, for people to read.
+        token: unique for each claim, so that a worker knows its own.
+        claimed_at: when the slice began.
+        expires_at: when others may take the job.
+        at_risk_seconds: the most work that a crash of the holder can lose.
+    """
+
+    worker: str
+    token: str
+    claimed_at: float
+    expires_at: float
+    at_risk_seconds: float
+
+
+class Limits(_Part):
+    """When to give a job up; a job that advances meets none but the two ceilings on cost.
+
+    Attributes:
+        max_failures: errors in a row without progress between them.
+        max_stalls: slices in a row that ended with no progress, crashes included.
+        max_slices: all slices; None sets no ceiling.
+        max_compute_seconds: all time spent in the kernel; None sets no ceiling.
+    """
+
+    max_failures: Annotated[int, Field(ge=1)] = 5
+    max_stalls: Annotated[int, Field(ge=1)] = 5
+    max_slices: Annotated[int, Field(ge=1)] | None = 100_000
+    max_compute_seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+class Record(_Part):
+    """One job.
+
+    Attributes:
+        params: the kernel's parameters, as JSON values.
+        slice: the number of the slice that is running or, if none is, of the next one.
+        announced: whether the message that starts `slice` is known to have been sent.
+        not_before: the next slice waits until then (back-off after an error); 0 is at once.
+        lease: who runs the slice; None while nobody does.
+        checkpoints: newest first, at most two.
+        quarantine: the last checkpoints that failed their checksum, kept for inspection.
+        slices, steps, saves: how many were begun, advanced and stored, over all workers.
+        compute_seconds: wall time spent in the kernel, over all slices that could report it.
+        redone_seconds: at most so much of it was lost to crashes and done again.
+        failures: errors since the job last advanced.
+        stalls: slices begun since the job last advanced.
+        sweeps: messages that a sweep sent since the last claim.
+        result: the kernel's result as a JSON value; None until the job succeeded.
+        error: why the job failed, or what last went wrong; one line.
+        writes, writer: make every stored value different from all others: how often the job was
+            written, and by whom and as which of its writes.
+    """
+
+    job_id: JobId
+    kernel: str
+    params: dict[str, Any]
+    limits: Limits = Limits()
+    created_at: float
+    updated_at: float
+    status: Status = Status.QUEUED
+    slice: int = 1
+    announced: bool = False
+    not_before: float = 0.0
+    lease: Lease | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    quarantine: tuple[Checkpoint, ...] = ()
+    slices: int = 0
+    steps: int = 0
+    saves: int = 0
+    compute_seconds: float = 0.0
+    redone_seconds: float = 0.0
+    failures: int = 0
+    stalls: int = 0
+    sweeps: int = 0
+    result: Any = None
+    error: str | None = None
+    writes: int = 0
+    writer: str = ""
+
+    @property
+    def params_json(self) -> str:
+        """The parameters as the kernel's model reads them: what is JSON has no tuples or dates."""
+        return json.dumps(self.params)
+
+    @property
+    def progress(self) -> float:
+        """The share of the work that is done and stored, 0 to 1."""
+        if self.status is Status.SUCCEEDED:
+            return 1.0
+        return self.checkpoints[0].progress if self.checkpoints else 0.0
+
+    def is_held(self, now: float) -> bool:
+        """Whether a worker has the right to advance this job at `now`."""
+        return self.lease is not None and now < self.lease.expires_at
+
+    def exhausted(self) -> str | None:
+        """Return why no further slice may begin, or None if one may."""
+        limits = self.limits
+        if self.stalls >= limits.max_stalls:
+            return (
+                f"gave up after {self.stalls} slices in a row without progress: each was killed, "
+                f"or too short for the state to advance (max_stalls={limits.max_stalls})"
+            )
+        if limits.max_slices is not None and self.slices >= limits.max_slices:
+            return f"reached its ceiling of {limits.max_slices} slices (max_slices)"
+        ceiling = limits.max_compute_seconds
+        if ceiling is not None and self.compute_seconds >= ceiling:
+            return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
+        return None
+
+    # What a worker does.
+
+    def claimed(self, lease: Lease) -> Self:
+        """Give the job to a worker for the slice `self.slice`.
+
+        The slice counts as a stall until it advances, so one that is killed has been counted.
+        Checkpoints that do not verify go to quarantine.
+
+        Raises:
+            CorruptCheckpoint: there are checkpoints and none verifies.
+        """
+        intact = tuple(c for c in self.checkpoints if c.is_intact)
+        broken = tuple(c for c in self.checkpoints if not c.is_intact)
+        if broken and not intact:
+            raise CorruptCheckpoint(
+                f"job {self.job_id}: none of its {len(broken)} checkpoints has its checksum; "
+                "they are kept for inspection"
+            )
+        return self._with(
+            status=Status.RUNNING,
+            lease=lease,
+            announced=True,
+            checkpoints=intact,
+            quarantine=(broken + self.quarantine)[:GENERATIONS],
+            slices=self.slices + 1,
+            stalls=self.stalls + 1,
+            sweeps=0,
+            redone_seconds=self.redone_seconds + self._lost_seconds(lease.claimed_at),
+        )
+
+    def saved(self, checkpoint: Checkpoint) -> Self:
+        """Store a checkpoint and number it.
+
+        A state that differs from the one before is progress: it clears failures and stalls.
+        """
+        previous = self.checkpoints[0] if self.checkpoints else None
+        advanced = previous is None or previous.digest != checkpoint.digest
+        newest = checkpoint.model_copy(update={"sequence": self.saves + 1})
+        return self._with(
+            checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
+            saves=self.saves + 1,
+            failures=0 if advanced else self.failures,
+            stalls=0 if advanced else self.stalls,
+        )
+
+    def spent(self, *, steps: int, seconds: float) -> Self:
+        """Account for work."""
+        return self._with(steps=self.steps + steps, compute_seconds=self.compute_seconds + seconds)
+
+    def renewed(self, *, expires_at: float, at_risk_seconds: float) -> Self:
+        """Extend the holder's lease; a record without one stays as it is."""
+        if self.lease is None:
+            return self
+        changes = {"expires_at": expires_at, "at_risk_seconds": at_risk_seconds}
+        return self._with(lease=self.lease.model_copy(update=changes))
+
+    def released(self, *, not_before: float = 0.0) -> Self:
+        """End the slice: the next one may be claimed from `not_before` on. A pause stays."""
+        return self._with(
+            status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
+            slice=self.slice + 1,
+            announced=False,
+            lease=None,
+            not_before=not_before,
+        )
+
+    def errored(self, error: str, *, not_before: float) -> Self:
+        """End the slice after an error: the job waits for a retry, or fails if it had enough."""
+        failures = self.failures + 1
+        if failures >= self.limits.max_failures:
+            return self._with(failures=failures).failed(
+                f"{error} (error {failures} in a row without progress)"
+            )
+        return self._with(failures=failures, error=error).released(not_before=not_before)
+
+    def announced_once(self) -> Self:
+        """Note that the message for `slice` has been sent."""
+        return self._with(announced=True)
+
+    def succeeded(self, result: Any) -> Self:
+        """Store the result; the job is over."""
+        return self._with(
+            status=Status.SUCCEEDED, lease=None, result=result, error=None, failures=0, stalls=0
+        )
+
+    def failed(self, error: str) -> Self:
+        """Give the job up for a reason; its checkpoints stay."""
+        return self._with(status=Status.FAILED, lease=None, error=error)
+
+    def swept(self) -> Self:
+        """Note that a sweep sends the message for `slice` again."""
+        return self._with(sweeps=self.sweeps + 1)
+
+    # What a person does. Each is idempotent: a job that is already there stays as it is.
+
+    def cancelled(self) -> Self:
+        """Stop the job for good; a running slice finds out at its next write."""
+        if self.status is Status.CANCELLED:
+            return self
+        self._require(not self.status.is_final, "cancelled")
+        return self._with(status=Status.CANCELLED, lease=None)
+
+    def paused(self) -> Self:
+        """Stop the job until it is resumed; a running slice saves, releases and stops."""
+        if self.status is Status.PAUSED:
+            return self
+        self._require(not self.status.is_final, "paused")
+        return self._with(status=Status.PAUSED)
+
+    def resumed(self) -> Self:
+        """Let a paused job go on."""
+        if self.status in {Status.QUEUED, Status.RUNNING}:
+            return self
+        self._require(self.status is Status.PAUSED, "resumed")
+        return self._with(status=Status.RUNNING if self.lease else Status.QUEUED, announced=False)
+
+    def retried(self) -> Self:
+        """Let a failed job go on from its last checkpoint, with its guards set back."""
+        if self.status in {Status.QUEUED, Status.RUNNING}:
+            return self
+        self._require(self.status is Status.FAILED, "retried")
+        return self._with(error=None, failures=0, stalls=0, status=Status.QUEUED).released()
+
+    def _require(self, condition: bool, verb: str) -> None:  # noqa: FBT001 - read as an assertion
+        if not condition:
+            raise WrongStatus(f"job {self.job_id} is {self.status}: it cannot be {verb}")
+
+    def _lost_seconds(self, now: float) -> float:
+        """Return the most work that the holder before this one can have lost."""
+        if self.lease is None:
+            return 0.0
+        saved_at = self.checkpoints[0].saved_at if self.checkpoints else 0.0
+        since = max(self.lease.claimed_at, saved_at)
+        return min(max(now - since, 0.0), self.lease.at_risk_seconds)
+
+    def _with(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
+
+
+def digest_of(data: bytes) -> str:
+    """Return the checksum of `data`: 128 bits of BLAKE2b as hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

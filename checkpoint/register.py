@@ -1,0 +1,80 @@
+"""The compare-and-set primitive on which everything stored rests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+from checkpoint.errors import StoreUnavailable, VersionConflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Stored(NamedTuple):
+    """A value as it was read, with the token that a later write must present."""
+
+    value: bytes
+    version: str
+
+
+class Register(ABC):
+    """Named values, each replaced only by a caller who has seen the current one.
+
+    A backend provides `read`, `put`, `delete` and `keys`. Keys are plain ASCII words separated by
+    slashes; the caller vouches for that. No two values ever written under a key may be the same
+    bytes: on a store whose version is a hash of the value, a repeated one could not be told from
+    the earlier one. A record carries a counter and its writer's id for this reason.
+    """
+
+    @abstractmethod
+    def read(self, key: str) -> Stored | None:
+        """Return the current value and its version, or None where the key does not exist.
+
+        Raises:
+            StoreUnavailable: the store did not answer or refused.
+        """
+
+    @abstractmethod
+    def put(self, key: str, value: bytes, *, expected: str | None) -> str:
+        """Make one attempt to replace the value whose version is `expected`; return the new one.
+
+        `expected=None` creates the key. The value is durable, as far as the store can make it,
+        when this returns.
+
+        Raises:
+            VersionConflict: the current version is another one, or the key (does not) exist.
+            StoreUnavailable: no usable answer came; the value may or may not have been written.
+        """
+
+    @abstractmethod
+    def delete(self, key: str, *, expected: str) -> None:
+        """Remove the value whose version is `expected`.
+
+        Raises:
+            VersionConflict: the current version is another one, or the key does not exist.
+            StoreUnavailable: no usable answer came; the value may or may not be gone.
+        """
+
+    @abstractmethod
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yield the keys that begin with `prefix` and sort after `after`, in ascending order.
+
+        Raises:
+            StoreUnavailable: the store did not answer or refused.
+        """
+
+    def write(self, key: str, value: bytes, *, expected: str | None) -> str:
+        """Replace the value whose version is `expected` and return the new version.
+
+        As `put`, but an unclear answer is made clear where that is possible. A write whose answer
+        was lost, or that a client library sent twice, meets its own value: so after a conflict or
+        a failure the value is read back, and if it is ours the write has happened.
+        """
+        try:
+            return self.put(key, value, expected=expected)
+        except (VersionConflict, StoreUnavailable):
+            current = self.read(key)
+            if current is not None and current.value == value:
+                return current.version
+            raise

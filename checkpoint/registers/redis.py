@@ -1,0 +1,142 @@
+"""Values in Redis or Valkey, replaced by a script that the server runs as one step."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from checkpoint.errors import StoreUnavailable, VersionConflict
+from checkpoint.register import Register, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Both can be set in the URL: redis://host?socket_timeout=20
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+SCAN_KEYS = 1000
+
+# A call whose answer was lost is sent again by redis-py, and meets the version that it has
+# written itself: so a repeated put is answered as the first one was.
+PUT = """
+local current = redis.call('HGET', KEYS[1], 'version') or ''
+if current == ARGV[2] then return 1 end
+if current ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
+return 1
+"""
+DELETE = """
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+# The first class that fits says what to do.
+ADVICE: tuple[tuple[type[Exception], str], ...] = (
+    (redis.AuthenticationError, "check the user name and the password"),
+    (redis.exceptions.AuthorizationError, "check the user name and the password"),
+    (redis.exceptions.NoPermissionError, "allow this user the commands and keys outlast:*"),
+    (redis.exceptions.OutOfMemoryError, "give the server more memory"),
+    (redis.ReadOnlyError, "connect to the primary, not to a replica"),
+    (redis.BusyLoadingError, "wait until the server has loaded its data"),
+    (redis.ConnectionError, "check that the server runs and that the address is right"),
+    (redis.TimeoutError, "check that the server runs and that the address is right"),
+    (redis.RedisError, "see the server's log"),
+)
+
+
+class RedisRegister(Register):
+    """A register in one Redis or Valkey server, for any number of workers.
+
+    A value is as durable as the server is set up to make it: only `appendfsync always` syncs
+    each write, and a replica may lag. The server must not evict keys (`noeviction`). A value is a
+    hash at `outlast:{key}`, so that a time to live set on it from outside outlasts the writes.
+    Versions are random, so none ever repeats.
+
+    A delete whose answer was lost may end in VersionConflict, since the key is gone by then.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._put = client.register_script(PUT)
+        self._delete = client.register_script(DELETE)
+        settings = client.connection_pool.connection_kwargs
+        self._server = f"redis at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+
+    @classmethod
+    def from_url(cls, url: str) -> RedisRegister:
+        """Return the register at `redis://…` or `rediss://…`, with redis-py's own URL options.
+
+        Nothing is sent yet. Raises ValueError or TypeError where the URL or an option is wrong.
+        """
+        client = redis.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            # Once, for a connection that the server has closed meanwhile. A timeout is not
+            # repeated: it has cost its seconds.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # an unknown option shows here
+        return cls(client)
+
+    def read(self, key: str) -> Stored | None:
+        """Return the current value and its version; see `Register.read`."""
+        with self._translated():
+            fields = self._client.hmget(_name(key), ["value", "version"])
+        value, version = cast("list[bytes | None]", fields)
+        return None if value is None or version is None else Stored(value, version.decode())
+
+    def put(self, key: str, value: bytes, *, expected: str | None) -> str:
+        """Make one attempt to replace the value; see `Register.put`."""
+        version = secrets.token_hex(16)
+        with self._translated():
+            done = self._put(keys=[_name(key)], args=[expected or "", version, value])
+        if not done:
+            raise VersionConflict(f"{self._server}: {key} was written by someone else")
+        return version
+
+    def delete(self, key: str, *, expected: str) -> None:
+        """Remove the value; see `Register.delete`."""
+        with self._translated():
+            done = self._delete(keys=[_name(key)], args=[expected])
+        if not done:
+            raise VersionConflict(f"{self._server}: {key} was written by someone else")
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yield keys in order; the server walks through its whole database for them."""
+        pattern = _name(re.sub(r"([\\*?\[\]])", r"\\\1", prefix) + "*")
+        with self._translated():
+            # A scan may give a key twice.
+            names = set(self._client.scan_iter(match=pattern, count=SCAN_KEYS))
+        found = (name.decode()[len("outlast:{") : -len("}")] for name in names)
+        yield from sorted(key for key in found if key > after)
+
+    def close(self) -> None:
+        """Close the connections; the register opens new ones where it is used again."""
+        self._client.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.RedisError as error:
+            advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
+            reason = f"{error}".rstrip(".")
+            raise StoreUnavailable(f"{self._server}: {reason}; {advice}") from error
+        except BaseException:
+            # An interrupted call leaves its answer on the connection, where the next call would
+            # take it for its own.
+            self._client.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+
+def _name(key: str) -> str:
+    """Return the server's name of a key; the braces keep what belongs to it in one slot."""
+    return f"outlast:{{{key}}}"

@@ -1,0 +1,155 @@
+"""Values as objects in an S3 bucket, each replaced by a conditional PUT."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from checkpoint.errors import StoreUnavailable, VersionConflict
+from checkpoint.register import Register, Stored
+from checkpoint.registers.s3_errors import advice_for, error_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import (
+        ListObjectsV2RequestPaginateTypeDef,
+        PutObjectRequestTypeDef,
+    )
+
+T = TypeVar("T")
+
+CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=20,  # a value has megabytes at most; S3 answers a PUT of that size in a second
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent_extra="outlast",
+)
+# S3 answers 409 where two conditional writes meet in the same moment: neither is at fault.
+COLLISION = "ConditionalRequestConflict"
+COLLISION_ATTEMPTS = 6
+COLLISION_WAIT_SECONDS = 0.05  # doubled after each attempt: 1.55 s in all
+# A condition that does not hold; a key that is gone meets If-Match with 404 on AWS.
+CONFLICTS = {"PreconditionFailed", "412", "NoSuchKey"}
+
+
+class S3Register(Register):
+    """A register in one bucket, for any number of workers; the keys stand below `prefix`.
+
+    The version is the object's ETag, a hash of its bytes, which is why no two values may be the
+    same. The store must honour If-Match and If-None-Match on PUT and If-Match on DELETE, as AWS
+    does; one that ignored them would let two workers overwrite each other. A value is one PUT,
+    never a multipart upload. Reads see the last write.
+
+    `keys` comes in the store's own order: by bytes on AWS. SeaweedFS goes folder by folder, so
+    there `a/b` stands before `a-b`, and `after` means the place in that order.
+
+    Credentials, region and endpoint are boto3's own settings. `sleep` waits between attempts.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        client: S3Client | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._sleep = sleep
+        with self._translated():
+            self._client = client or boto3.client("s3", config=CONFIG)
+
+    def read(self, key: str) -> Stored | None:
+        """Return the current value and its version; see `Register.read`."""
+        with self._translated():
+            try:
+                found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            except self._client.exceptions.NoSuchKey:
+                return None
+            return Stored(found["Body"].read(), found["ETag"])
+
+    def put(self, key: str, value: bytes, *, expected: str | None) -> str:
+        """Make one attempt to replace the value, more where writes collide; see `Register.put`."""
+        request: PutObjectRequestTypeDef = {
+            "Bucket": self._bucket,
+            "Key": self._prefix + key,
+            "Body": value,
+        }
+        if expected is None:
+            request["IfNoneMatch"] = "*"
+        else:
+            request["IfMatch"] = expected
+        with self._translated(key):
+            return self._repeated(
+                lambda: self._client.put_object(**request)["ETag"], key, expected=expected
+            )
+
+    def delete(self, key: str, *, expected: str) -> None:
+        """Remove the value; see `Register.delete`.
+
+        Where the answer is lost and boto3 asks again the key is gone, which is a VersionConflict.
+        """
+        name = self._prefix + key
+        with self._translated(key):
+            self._repeated(
+                lambda: self._client.delete_object(Bucket=self._bucket, Key=name, IfMatch=expected),
+                key,
+                expected=expected,
+            )
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yield keys in order, a page of a thousand at a time; see the class on SeaweedFS."""
+        request: ListObjectsV2RequestPaginateTypeDef = {
+            "Bucket": self._bucket,
+            "Prefix": self._prefix + prefix,
+        }
+        if after:
+            request["StartAfter"] = self._prefix + after
+        pages = self._client.get_paginator("list_objects_v2").paginate(**request)
+        with self._translated():
+            for page in pages:
+                names = [entry["Key"] for entry in page.get("Contents", [])]
+                yield from (name.removeprefix(self._prefix) for name in names)
+
+    def close(self) -> None:
+        """Close the connections; the register is of no further use."""
+        self._client.close()
+
+    def _repeated(self, call: Callable[[], T], key: str, *, expected: str | None) -> T:
+        """Call again after a collision as long as the version is still the expected one."""
+        wait_seconds = COLLISION_WAIT_SECONDS
+        for _ in range(COLLISION_ATTEMPTS - 1):
+            try:
+                return call()
+            except ClientError as error:
+                if error_code(error) != COLLISION:
+                    raise
+            self._sleep(wait_seconds)
+            wait_seconds *= 2
+            current = self.read(key)
+            if (current and current.version) != expected:
+                raise VersionConflict(self._conflict(key))
+        return call()
+
+    def _conflict(self, key: str) -> str:
+        return f"s3://{self._bucket}/{self._prefix}{key} was written by someone else"
+
+    @contextmanager
+    def _translated(self, key: str | None = None) -> Iterator[None]:
+        """Turn boto3's errors into ours; `key` is given where a conflict is possible."""
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            if key is not None and error_code(error) in CONFLICTS:
+                raise VersionConflict(self._conflict(key)) from error
+            reason = f"{error}".rstrip(".")
+            place = f"s3://{self._bucket}"
+            raise StoreUnavailable(f"{place}: {reason}; {advice_for(error)}") from error

@@ -1,0 +1,76 @@
+"""Values in one SQLite file: the register that needs no server."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import VersionConflict
+from checkpoint.register import Register, Stored
+from checkpoint.sqlite_file import BUSY_SECONDS, SqliteFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# The version stands before the value: SQLite need not walk through megabytes to compare it.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS outlast_register (
+    key TEXT PRIMARY KEY, version TEXT NOT NULL, value BLOB NOT NULL
+)
+"""
+READ = "SELECT value, version FROM outlast_register WHERE key = ?"
+CREATE = (
+    "INSERT INTO outlast_register (version, value, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+)
+REPLACE = "UPDATE outlast_register SET version = ?, value = ? WHERE key = ? AND version = ?"
+DELETE = "DELETE FROM outlast_register WHERE key = ? AND version = ?"
+PAGE = """
+SELECT key FROM outlast_register WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?
+"""
+PAGE_KEYS = 1000
+AFTER_EVERY_KEY = "\U0010ffff"
+
+
+class SqliteRegister(Register):
+    """A register in a file, for the threads and processes of one machine.
+
+    A value is on the disk when `put` returns: the cost is one sync of the write-ahead log. The
+    file must be on a local disk; SQLite's locks do not hold on network file systems. Versions
+    are random, so none ever repeats.
+    """
+
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._file = SqliteFile(path, schema=SCHEMA, busy_seconds=busy_seconds)
+
+    def read(self, key: str) -> Stored | None:
+        """Return the current value and its version; see `Register.read`."""
+        rows = self._file.query(READ, key)
+        return Stored(*rows[0]) if rows else None
+
+    def put(self, key: str, value: bytes, *, expected: str | None) -> str:
+        """Make one attempt to replace the value; see `Register.put`."""
+        version = secrets.token_hex(16)
+        if expected is None:
+            changed = self._file.change(CREATE, version, value, key)
+        else:
+            changed = self._file.change(REPLACE, version, value, key, expected)
+        if not changed:
+            raise VersionConflict(f"{self._file.path}: {key} was written by someone else")
+        return version
+
+    def delete(self, key: str, *, expected: str) -> None:
+        """Remove the value; see `Register.delete`."""
+        if not self._file.change(DELETE, key, expected):
+            raise VersionConflict(f"{self._file.path}: {key} was written by someone else")
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yield keys in order, a page at a time, so that no reader holds up the file."""
+        end = prefix + AFTER_EVERY_KEY
+        while page := self._file.query(PAGE, after, prefix, end, PAGE_KEYS):
+            yield from (key for (key,) in page)
+            after = page[-1][0]
+
+    def close(self) -> None:
+        """Close the file; the register is of no further use."""
+        self._file.close()

@@ -1,0 +1,156 @@
+"""One SQLite file, opened for durable writes from many threads and processes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checkpoint.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUSY_SECONDS = 10.0
+BUSY_POLL_SECONDS = 0.01
+
+# What SQLite's primary result codes mean to the person who runs this. Every other code is a
+# mistake of the program and is not translated.
+REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space, then go on",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write; check its space, limits and health",
+    sqlite3.SQLITE_READONLY: "it is read-only; allow writing to the file and its folder",
+    sqlite3.SQLITE_PERM: "it may not be opened; allow writing to the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; allow writing to the file and its folder",
+    sqlite3.SQLITE_NOTADB: "it is no SQLite database; choose another path",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; keep a copy, then repair it or choose another path",
+    sqlite3.SQLITE_BUSY: "another process holds it locked; end that process or wait",
+    sqlite3.SQLITE_LOCKED: "another process holds it locked; end that process or wait",
+}
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the path in `sqlite:///path`, or None where the URL has another form.
+
+    Three slashes begin a relative path, four an absolute one; a leading `~` is the home folder.
+    """
+    path = url.removeprefix("sqlite:///")
+    return Path(path).expanduser() if path not in {"", url} else None
+
+
+class SqliteFile:
+    """A file whose every commit is on the disk before the call returns.
+
+    Threads share one connection and take turns; processes each open the file for themselves, and
+    so must a forked child. It is created with its folder where it is missing, and `schema` is
+    run at each opening: statements that say IF NOT EXISTS.
+
+    Every method raises StoreUnavailable where the file or the disk is at fault. What was to be
+    written then has not been, or, if the disk fails during the commit, may have been.
+    """
+
+    def __init__(self, path: Path, *, schema: str, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = path
+        self._busy_seconds = busy_seconds
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._create_folder()
+        with self._translated():
+            # Autocommit: a single statement is its own transaction, others say BEGIN themselves.
+            self._connection = sqlite3.connect(
+                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            )
+        # Whoever does not close it himself: no later than when it is forgotten, or at exit.
+        self._close = weakref.finalize(self, self._connection.close)
+        with self._translated():
+            self._prepare(schema)
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run one statement in a transaction of its own and return its rows."""
+        with self._turn() as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def change(self, sql: str, *parameters: object) -> int:
+        """Run one statement in a transaction of its own; return how many rows it changed."""
+        with self._turn() as connection:
+            return connection.execute(sql, parameters).rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock for several statements: all of them last, or none on an error.
+
+        Run them on the connection it gives; this object's own methods would wait for ever.
+        """
+        with self._turn() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file; whoever closes it last folds the write-ahead log into it."""
+        with self._lock:
+            self._close()
+
+    def _create_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"its folder cannot be created ({error}); choose another path"
+            raise StoreUnavailable(f"{self.path}: {reason}") from error
+
+    def _prepare(self, schema: str) -> None:
+        self._use_write_ahead_log()
+        # With the write-ahead log FULL is what syncs each commit; NORMAL would not.
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.executescript(schema)
+
+    def _use_write_ahead_log(self) -> None:
+        """Switch a new file's mode, which SQLite refuses at once, not waiting, when others do."""
+        limit = time.monotonic() + self._busy_seconds
+        while self._connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            try:
+                (mode,) = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() > limit:
+                    raise
+                time.sleep(BUSY_POLL_SECONDS)
+            else:
+                self._require_write_ahead_log(mode)
+
+    def _require_write_ahead_log(self, mode: str) -> None:
+        if mode != "wal":  # So it is in memory, and on file systems without shared memory.
+            raise StoreUnavailable(
+                f"{self.path}: SQLite keeps no write-ahead log there; choose a file on a local disk"
+            )
+
+    @contextmanager
+    def _turn(self) -> Iterator[sqlite3.Connection]:
+        if os.getpid() != self._process:
+            # SQLite's locks belong to a process: going on would damage the file.
+            raise RuntimeError(f"{self.path}: opened before a fork; open it again in the child")
+        with self._lock, self._translated():
+            yield self._connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            reason = REASONS.get(_primary(error))
+            if reason is None:
+                raise
+            raise StoreUnavailable(f"{self.path}: {reason} ({error})") from error
+
+
+def _primary(error: sqlite3.Error) -> int:
+    """Return the error's code without SQLite's finer distinctions; 0 where it has none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

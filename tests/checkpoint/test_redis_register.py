@@ -1,0 +1,180 @@
+"""What a network and a server do to a register in Redis."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from checkpoint.errors import StoreUnavailable, VersionConflict
+from checkpoint.registers import open_register
+from checkpoint.registers.redis import CONNECT_SECONDS, RedisRegister
+from tests.checkpoint.conftest import REAL_REDIS
+from tests.checkpoint.lossy_proxy import lossy_proxy
+from tests.servers import HOST, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import Server
+
+KEY = "jobs/one"
+NAME = "outlast:{jobs/one}"
+
+
+@pytest.fixture(params=REAL_REDIS)
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each real server, emptied."""
+    name = "valkey_server" if request.param == "valkey" else "redis_server"
+    server: Server = request.getfixturevalue(name)
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.flushall()
+        client.script_flush()
+    return server
+
+
+@pytest.fixture
+def register(server: Server) -> Iterator[RedisRegister]:
+    """A register on the server."""
+    with closing(RedisRegister.from_url(server.url)) as register:
+        yield register
+
+
+@pytest.mark.parametrize("lost", [1, 2], ids=["redis-py asks again", "the value is read back"])
+def test_a_lost_answer_is_no_lost_lease(server: Server, lost: int) -> None:
+    """A network hiccup after a save would throw away the slice that had just been saved."""
+    with (
+        lossy_proxy(server) as proxy,
+        closing(RedisRegister.from_url(f"redis://{HOST}:{proxy.port}")) as register,
+    ):
+        first = register.write(KEY, b"first", expected=None)
+        proxy.lose(b"EVALSHA", count=lost)
+        second = register.write(KEY, b"second", expected=first)
+        assert proxy.lost == lost
+        assert register.read(KEY) == (b"second", second)
+
+
+def test_a_lost_answer_is_no_excuse_for_a_lost_race(
+    server: Server, register: RedisRegister
+) -> None:
+    """The loser of a race would take the winner's progress for its own."""
+    with (
+        lossy_proxy(server) as proxy,
+        closing(RedisRegister.from_url(f"redis://{HOST}:{proxy.port}")) as loser,
+    ):
+        first = register.write(KEY, b"first", expected=None)
+        register.write(KEY, b"theirs", expected=first)
+        proxy.lose(b"EVALSHA", count=1)
+        with pytest.raises(VersionConflict):
+            loser.write(KEY, b"ours", expected=first)
+
+
+def test_same_bytes_never_have_the_same_version(register: RedisRegister) -> None:
+    """Whoever knew the deleted value could overwrite the one created in its place."""
+    first = register.put(KEY, b"same", expected=None)
+    register.delete(KEY, expected=first)
+    assert register.put(KEY, b"same", expected=None) != first
+
+
+def test_a_time_to_live_outlasts_a_write(server: Server, register: RedisRegister) -> None:
+    """An operator's clean-up rule would be forgotten at the next save."""
+    version = register.put(KEY, b"first", expected=None)
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.expire(NAME, 1000)
+        register.put(KEY, b"second", expected=version)
+        assert 990 < client.ttl(NAME) <= 1000
+
+
+def test_a_server_that_forgot_the_scripts_is_taught_again(
+    server: Server, register: RedisRegister
+) -> None:
+    """Every worker would have to be restarted after a restart of the server."""
+    version = register.put(KEY, b"first", expected=None)
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.script_flush()
+        client.client_kill_filter(_type="normal", skipme=True)
+    register.put(KEY, b"second", expected=version)
+
+
+def test_an_interrupted_call_does_not_shift_the_answers(
+    register: RedisRegister, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read after Ctrl-C would return another job's record."""
+    register.put(KEY, b"one", expected=None)
+    register.put("jobs/two", b"two", expected=None)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis.Redis, "parse_response", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            register.read(KEY)
+    assert register.read("jobs/two").value == b"two"
+
+
+def test_an_unreachable_server_is_named_without_the_password() -> None:
+    """A person would wait, read a traceback, or find the password in a log."""
+    port = free_ports(1)[0]
+    started = time.monotonic()
+    with (
+        closing(open_register(f"redis://me:s3cret@{HOST}:{port}/0")) as register,
+        pytest.raises(StoreUnavailable) as caught,
+    ):
+        register.write(KEY, b"first", expected=None)
+    message = str(caught.value)
+    assert message.startswith(f"redis at {HOST}:{port}: ")
+    assert message.endswith("; check that the server runs and that the address is right")
+    assert "s3cret" not in message
+    assert "\n" not in message
+    assert time.monotonic() - started < 2 * CONNECT_SECONDS
+
+
+def test_a_server_that_does_not_answer_is_given_up() -> None:
+    """A worker would hang until its platform kills it."""
+    with socket.create_server((HOST, 0)) as silent:
+        url = f"redis://{HOST}:{silent.getsockname()[1]}?socket_timeout=0.05"
+        with (
+            closing(open_register(url)) as register,
+            pytest.raises(StoreUnavailable, match=r"^redis at .* check that the server runs"),
+        ):
+            register.read(KEY)
+
+
+def test_a_wrong_password_is_said(server: Server) -> None:
+    """A person would look for a network fault."""
+    url = f"redis://nobody:s3cret@{HOST}:{server.port}/0"
+    with (
+        closing(open_register(url)) as register,
+        pytest.raises(StoreUnavailable, match="check the user name and the password") as caught,
+    ):
+        register.read(KEY)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_full_server_keeps_the_value_before(server: Server, register: RedisRegister) -> None:
+    """A server out of memory would cost progress, or the reason stay unknown."""
+    version = register.put(KEY, b"first", expected=None)
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(StoreUnavailable, match="give the server more memory"):
+                register.write(KEY, b"second", expected=version)
+        finally:
+            client.config_set("maxmemory", "0")
+    assert register.read(KEY) == (b"first", version)
+
+
+def test_a_foreign_key_of_the_same_name_is_left_alone(
+    server: Server, register: RedisRegister
+) -> None:
+    """Another program's data would be destroyed."""
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.set(NAME, "foreign")
+        with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
+            register.put(KEY, b"first", expected=None)
+        assert client.get(NAME) == b"foreign"

@@ -1,0 +1,80 @@
+"""Fixtures that every test may use; a server starts when the first test asks for it."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import Server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Server]:
+    """A real Valkey server."""
+    with servers.valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Server]:
+    """The machine's own redis-server; parametrise by `servers.has_redis()`, do not skip."""
+    with servers.redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ministack_server() -> Iterator[Server]:
+    """The server behind `ministack`, for tests of a wider scope than one function."""
+    with servers.ministack() as server:
+        yield server
+
+
+@pytest.fixture
+def ministack(ministack_server: Server) -> Server:
+    """SQS and S3 over HTTP, empty at the start of each test; AWS_ENDPOINT_URL is not set."""
+    reset = urllib.request.Request(f"{ministack_server.url}/_ministack/reset", method="POST")
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(reset, timeout=10).close()
+    return ministack_server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server() -> Iterator[Server]:
+    """The server behind `seaweedfs`, for tests of a wider scope than one function."""
+    with servers.seaweedfs() as server:
+        yield server
+
+
+@pytest.fixture
+def seaweedfs(seaweedfs_server: Server) -> Server:
+    """S3 over HTTP from a real store; it keeps its buckets from test to test."""
+    return seaweedfs_server
+
+
+@pytest.fixture(autouse=True)
+def aws_env(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test AWS settings of its own: the person's files and variables are out of reach.
+
+    No endpoint is set: a client is given it, or the test sets AWS_ENDPOINT_URL.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", servers.ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", servers.SECRET_KEY)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+def new_aws_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that sets credentials of its own: boto3's shared session keeps the first ones."""
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)

@@ -1,0 +1,147 @@
+"""What every queue must do, asked of each of them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, cast
+
+from tests.worker.queues.backends import MAX_RECEIVES
+from worker.message import Message
+
+if TYPE_CHECKING:
+    from tests.worker.queues.backends import Backend
+    from worker.queues.contract import Delivery, Queue
+
+LONG = 3600.0
+THREADS = 8
+
+
+def look(queue: Queue) -> Delivery | None:
+    """Receive without waiting."""
+    return queue.receive(visibility_seconds=LONG, wait_seconds=0)
+
+
+def take(queue: Queue) -> Delivery:
+    """Receive a message that must be there."""
+    delivery = look(queue)
+    assert delivery is not None
+    return delivery
+
+
+def test_a_sent_message_arrives_once_and_is_gone_after_its_ack(backend: Backend) -> None:
+    """A job would never start, or its slices would be worked again and again."""
+    message = Message(job_id="a", slice=7)
+    backend.queue.send(message)
+    delivery = take(backend.queue)
+    assert Message.parse(delivery.body) == message
+    backend.queue.ack(delivery)
+    backend.queue.hide(delivery, 0)
+    assert look(backend.queue) is None
+
+
+def test_nothing_to_receive_is_none(backend: Backend) -> None:
+    """A worker on an empty queue would crash."""
+    assert look(backend.queue) is None
+
+
+def test_a_delivered_message_is_hidden_and_shows_when_told(backend: Backend) -> None:
+    """Two workers would take the same job; or a released job would wait for its time-out."""
+    backend.queue.send(Message(job_id="a", slice=1))
+    first = take(backend.queue)
+    assert look(backend.queue) is None
+    backend.queue.hide(first, 0)
+    assert take(backend.queue).body == first.body
+
+
+def test_receives_are_counted(backend: Backend) -> None:
+    """A message that kills its worker each time could not be told from a new one."""
+    backend.queue.send(Message(job_id="a", slice=1))
+    for expected in range(1, MAX_RECEIVES + 1):
+        delivery = take(backend.queue)
+        assert delivery.receives == expected
+        backend.queue.hide(delivery, 0)
+
+
+def test_a_message_is_given_up_after_max_receives(backend: Backend) -> None:
+    """One bad message would occupy the workers for ever, or be lost without a trace."""
+    backend.queue.send(Message(job_id="bad", slice=1))
+    backend.queue.send(Message(job_id="good", slice=1))
+    deliveries = [take(backend.queue) for _ in range(2)]
+    bad, good = sorted(deliveries, key=lambda delivery: delivery.body)
+    for _ in range(MAX_RECEIVES - 1):
+        backend.queue.hide(bad, 0)
+        bad = take(backend.queue)
+    backend.queue.hide(bad, 0)
+    assert look(backend.queue) is None
+    assert backend.dead() == [bad.body]
+    backend.queue.hide(good, 0)
+    assert take(backend.queue).body == good.body
+
+
+def test_a_late_hide_or_ack_is_no_error(backend: Backend) -> None:
+    """A worker that was slow would crash instead of leaving the job to the other one."""
+    backend.queue.send(Message(job_id="a", slice=1))
+    stale = take(backend.queue)
+    backend.queue.hide(stale, 0)
+    current = take(backend.queue)
+    backend.queue.hide(stale, LONG)
+    backend.queue.ack(current)
+    for delivery in (current, stale):
+        backend.queue.ack(delivery)
+        backend.queue.hide(delivery, LONG)
+    assert look(backend.queue) is None
+
+
+def test_the_receipt_of_an_earlier_delivery_deletes_nothing(backend: Backend) -> None:
+    """A worker that lost its lease would delete the message that the job's new worker holds."""
+    backend.queue.send(Message(job_id="a", slice=1))
+    stale = take(backend.queue)
+    backend.queue.hide(stale, 0)
+    current = take(backend.queue)
+    backend.queue.ack(stale)
+    backend.queue.hide(stale, 0)
+    assert look(backend.queue) is None
+    backend.queue.hide(current, 0)
+    assert take(backend.queue).receives == 3
+
+
+def test_any_text_is_passed_through(backend: Backend) -> None:
+    """A message of someone else's would stop the worker, instead of going to the dead letters."""
+
+    class Foreign:
+        job_id, slice = "x", 1
+
+        def body(self) -> str:
+            return '{"Records": "\N{SNOWMAN} \\" \'; DROP TABLE queue"}'
+
+    backend.queue.send(cast("Message", Foreign()))
+    assert take(backend.queue).body == Foreign().body()
+
+
+def test_threads_never_hold_the_same_message(backend: Backend) -> None:
+    """Two workers would spend their time on the same slice, and one would throw its away."""
+    wanted = {Message(job_id=f"job-{n}", slice=1).body() for n in range(100)}
+    for body in wanted:
+        backend.queue.send(Message.parse(body))
+
+    def drain(_: int) -> list[str]:
+        taken = []
+        while delivery := look(backend.queue):
+            taken.append(delivery.body)
+        return taken
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        taken = [body for bodies in threads.map(drain, range(THREADS)) for body in bodies]
+    assert len(taken) == len(wanted)
+    assert set(taken) == wanted
+
+
+def test_many_messages_all_arrive(backend: Backend) -> None:
+    """A large batch of jobs would stall the workers or lose some of them."""
+    jobs = {f"job-{n}" for n in range(backend.many)}
+    for job_id in jobs:
+        backend.queue.send(Message(job_id=job_id, slice=1))
+    while delivery := look(backend.queue):
+        jobs.remove(Message.parse(delivery.body).job_id)
+        backend.queue.ack(delivery)
+    assert not jobs

@@ -1,0 +1,99 @@
+"""What SQS alone does: FIFO drops duplicates, times are whole seconds, a URL says where to go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from tests.worker.queues.backends import URL
+from tests.worker.queues.test_conformance import look, take
+from worker.message import Message
+from worker.queues import sqs_connection
+from worker.queues.contract import Delivery
+from worker.queues.sqs import SqsQueue
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+    from tests.worker.queues.backends import Backend
+
+DELIVERY = Delivery("{}", "handle")
+MESSAGE = Message(job_id="a", slice=2)
+
+
+def test_fifo_drops_a_slice_announced_twice(fifo: Backend) -> None:
+    """Duplicates would multiply: each worker that repeats a send would wake another one."""
+    fifo.queue.send(MESSAGE)
+    fifo.queue.ack(take(fifo.queue))
+    fifo.queue.send(MESSAGE)
+    assert look(fifo.queue) is None
+
+
+@pytest.mark.parametrize("number", [2, None])
+def test_fifo_delivers_a_message_sent_again_on_purpose(fifo: Backend, number: int | None) -> None:
+    """A sweep or a person's kick would be dropped in silence for five minutes."""
+    message = Message(job_id="a", slice=number)
+    fifo.queue.send(message)
+    fifo.queue.ack(take(fifo.queue))
+    fifo.queue.send(message, again=True)
+    assert take(fifo.queue).body == message.body()
+
+
+def test_a_kick_is_never_a_duplicate(fifo: Backend) -> None:
+    """The second kick of a stuck job would do nothing."""
+    for _ in range(2):
+        fifo.queue.send(Message(job_id="a"))
+        fifo.queue.ack(take(fifo.queue))
+
+
+def test_fifo_takes_the_longest_job_id(fifo: Backend) -> None:
+    """A job whose id has the full 128 characters would never get a message."""
+    message = Message(job_id="x" * 128, slice=10**6)
+    fifo.queue.send(message)
+    assert take(fifo.queue).body == message.body()
+
+
+@pytest.mark.parametrize("form", ["sqs://jobs", "{server}/000000000000/jobs"])
+def test_name_and_url_lead_to_the_same_queue(
+    ministack: Server, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """A queue set by its URL would be looked for at AWS instead of where the URL says."""
+    boto3.client("sqs", endpoint_url=ministack.url).create_queue(QueueName="jobs")
+    if form.startswith("sqs:"):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    queue = SqsQueue(form.format(server=ministack.url))
+    queue.send(MESSAGE)
+    assert take(queue).body == MESSAGE.body()
+
+
+def test_the_region_is_the_one_in_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A complete URL would be refused for want of a region, or signed for a wrong one."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with SqsQueue(URL)._connection.asking() as (client, _):
+        assert client.meta.region_name == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "whole", "poll"),
+    [(0, 0, 0), (0.2, 1, 1), (-3, 0, 0), (30.0, 30, 20), (1e9, 43200, 20)],
+)
+def test_times_are_whole_seconds_in_range(
+    stubbed: tuple[SqsQueue, Stubber], seconds: float, whole: int, poll: int
+) -> None:
+    """SQS would refuse a fraction or a long time, and 0.2 s must not become 0, which shows it."""
+    queue, stub = stubbed
+    asked = {"VisibilityTimeout": whole, "WaitTimeSeconds": poll}
+    others = {"QueueUrl": URL, "MaxNumberOfMessages": 1, "MessageSystemAttributeNames": ANY}
+    stub.add_response("receive_message", {}, {**others, **asked})
+    hidden = {"QueueUrl": URL, "ReceiptHandle": "handle", "VisibilityTimeout": whole}
+    stub.add_response("change_message_visibility", {}, hidden)
+    assert queue.receive(visibility_seconds=seconds, wait_seconds=seconds) is None
+    queue.hide(DELIVERY, seconds)
+
+
+def test_the_client_outwaits_the_longest_poll() -> None:
+    """An idle worker would report a failure every few seconds."""
+    asked_seconds = vars(sqs_connection.CONFIG)["read_timeout"]
+    assert asked_seconds > sqs_connection.LONGEST_POLL_SECONDS

@@ -1,0 +1,126 @@
+"""What a person is told when SQS refuses, and what is no refusal: a call that came late.
+
+No emulator gives all of AWS's answers; for those botocore's Stubber speaks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from tests.servers import free_ports
+from tests.worker.queues.backends import URL
+from tests.worker.queues.test_conformance import look
+from worker.message import Message
+from worker.queues import sqs_connection
+from worker.queues.contract import Delivery, QueueUnavailable
+from worker.queues.sqs import SqsQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botocore.stub import Stubber
+
+    from tests.servers import Server
+    from worker.queues.contract import Queue
+
+DELIVERY = Delivery("{}", "handle")
+MESSAGE = Message(job_id="a", slice=2)
+HIDE, ACK = "change_message_visibility", "delete_message"
+
+
+LATE = [
+    "AWS.SimpleQueueService.MessageNotInflight",
+    "MessageNotInflight",
+    "ReceiptHandleIsInvalid",
+    "InvalidParameterValue",
+]
+
+
+@pytest.mark.parametrize("code", LATE)
+def test_a_late_call_is_no_error(stubbed: tuple[SqsQueue, Stubber], code: str) -> None:
+    """A worker a second too late would crash; InvalidParameterValue is an expired FIFO handle."""
+    queue, stub = stubbed
+    for method in (HIDE, ACK):
+        stub.add_client_error(method, code, "The receipt handle has expired.", 400)
+    queue.hide(DELIVERY, 5)
+    queue.ack(DELIVERY)
+
+
+CALLS: dict[str, Callable[[Queue], Any]] = {
+    "send_message": lambda queue: queue.send(MESSAGE),
+    "receive_message": look,
+    HIDE: lambda queue: queue.hide(DELIVERY, 5),
+    ACK: lambda queue: queue.ack(DELIVERY),
+}
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize(
+    ("code", "way_out"),
+    [
+        ("AWS.SimpleQueueService.NonExistentQueue", "create the queue"),
+        ("AccessDeniedException", "allow that operation on the queue"),
+        ("ExpiredToken", "renew the AWS credentials"),
+        ("KmsDisabled", "see what AWS says"),
+    ],
+)
+def test_a_refusal_names_the_queue_and_the_way_out(
+    stubbed: tuple[SqsQueue, Stubber], method: str, code: str, way_out: str
+) -> None:
+    """A person would get a traceback, or a job would be lost because a refusal passed for done."""
+    queue, stub = stubbed
+    stub.add_client_error(method, code, "No,\nsaid the service.", 400)
+    with pytest.raises(QueueUnavailable, match=rf"\Aqueue {URL}: .*No, said.*; {way_out}.*\Z"):
+        CALLS[method](queue)
+
+
+def test_a_missing_queue_is_named(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person with a typing mistake in the name would not see which name was used."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    with pytest.raises(
+        QueueUnavailable, match=r"queue sqs://jbos: .*; create the queue, or correct"
+    ):
+        look(SqsQueue("sqs://jbos"))
+
+
+@pytest.mark.parametrize(
+    ("missing", "way_out"),
+    [
+        (["AWS_DEFAULT_REGION"], "set AWS_DEFAULT_REGION"),
+        (["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "set AWS_PROFILE, or AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_missing_settings_are_named(
+    monkeypatch: pytest.MonkeyPatch, missing: list[str], way_out: str
+) -> None:
+    """A person on a new machine would get a traceback out of boto3."""
+    for name in missing:
+        monkeypatch.delenv(name)
+    with pytest.raises(QueueUnavailable, match=f"queue sqs://jobs: .*; {way_out}"):
+        look(SqsQueue("sqs://jobs"))
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "http://127.0.0.1:{port}"])
+def test_a_wrong_endpoint_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """A worker whose service is down or misspelt would end in a traceback."""
+    once = sqs_connection.CONFIG.merge(Config(retries={"total_max_attempts": 1}))
+    monkeypatch.setattr(sqs_connection, "CONFIG", once)  # it would sleep between attempts
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.format(port=free_ports(1)[0]))
+    with pytest.raises(QueueUnavailable, match=r"queue sqs://jobs: .*; .*AWS_ENDPOINT_URL"):
+        look(SqsQueue("sqs://jobs"))
+
+
+def test_a_queue_recovers_when_the_service_does(
+    ministack: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker started before its queue would never find it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    queue = SqsQueue("sqs://jobs")
+    with pytest.raises(QueueUnavailable):
+        look(queue)
+    boto3.client("sqs", endpoint_url=ministack.url).create_queue(QueueName="jobs")
+    assert look(queue) is None

@@ -1,0 +1,9 @@
+"""The `outlast` command: one file a command, and what they share.
+
+Nothing heavy is imported before a command needs it: `outlast --help` and `outlast status` should
+answer at once.
+"""
+
+from worker.cli.app import main
+
+__all__ = ["main"]

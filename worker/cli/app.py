@@ -1,0 +1,106 @@
+"""The commands put together, and the one place where a command ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.main import get_command
+
+from worker.cli import (
+    cancel,
+    kernels,
+    listing,
+    result,
+    run,
+    status,
+    submit,
+    sweep,
+    wait,
+    warmup,
+    worker,
+)
+from worker.cli.errors import report
+from worker.cli.manual import manual
+from worker.cli.options import Debug, Json, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "run": run.run,
+    "submit": submit.submit,
+    "status": status.status,
+    "result": result.result,
+    "wait": wait.wait,
+    "list": listing.list_jobs,
+    "cancel": cancel.cancel,
+    "worker": worker.worker,
+    "sweep": sweep.sweep,
+    "kernels": kernels.kernels,
+    "warmup": warmup.warmup,
+}
+
+# rich would draw boxes around help and errors, and cost 0.1 s of every start.
+app = typer.Typer(
+    name="outlast",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _name, _command in COMMANDS.items():
+    app.command(_name, help=manual(_command))(_command)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run `args` (None: those of the process) and return the exit code."""
+    session = Session()
+    try:
+        words = list(sys.argv[1:] if args is None else args) or ["--help"]
+        code = get_command(app)(words, prog_name="outlast", obj=session, standalone_mode=False)
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is told in one line
+        return report(error, debug=session.debug)
+    return code if isinstance(code, int) else 0
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - the signature is typer's
+    if value:
+        from importlib.metadata import version
+
+        print(f"outlast {version('outlast')}")
+        raise typer.Exit
+
+
+def _outlast(
+    *,
+    _as_json: Json = False,
+    _debug: Debug = False,
+    _show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Run long computations on workers that each live only minutes.
+
+    A job is a kernel (a computation) with parameters. It advances in slices, one after the other,
+    on whatever worker is there, and its progress is stored between them. OUTLAST_STORE says where
+    jobs are kept and OUTLAST_QUEUE what wakes them; by default both are one file in your data
+    folder, and nothing else is needed.
+
+    Examples:
+        outlast run nth-prime position=1_000_000      here and now
+        outlast submit nth-prime position=1_000_000   for workers to do
+        outlast worker                                be such a worker
+
+    Exit codes:
+        0  done
+        1  the job failed, or the store, the queue or something else is at fault
+        2  the command line or a setting is wrong; nothing was done
+        3  the job has no result yet
+        130, 143  stopped by Ctrl-C or by SIGTERM
+    """
+
+
+app.callback(help=manual(_outlast))(_outlast)

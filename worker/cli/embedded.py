@@ -1,0 +1,119 @@
+"""The work behind `outlast run`, in sight of the person who waits for it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from checkpoint.record import Status
+from kernel.registry import load
+from worker.cli.logs import level_of, log_to
+from worker.cli.preparing import told
+from worker.cli.rate import Rate
+from worker.cli.screen import open_screen
+from worker.deadline import Deadline
+from worker.embedded import run_embedded
+from worker.queues.memory import MemoryQueue
+from worker.runtime import make_runtime
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+    from worker.cli.screen import Screen
+    from worker.client import Client
+    from worker.slice import Slice
+
+LOOK_SECONDS = 0.2
+
+
+def work(
+    client: Client, record: Record, command: str, *, slice_seconds: float | None, debug: bool
+) -> tuple[Record, str | None]:
+    """Work the job until it is over, paused, or a stop signal comes; return it and the signal.
+
+    `command` is what a person may type to go on.
+    """
+    if record.status.is_final:
+        return record, None
+    with open_screen() as screen, Deadline() as stop:
+        level = level_of(client.settings, otherwise=screen.log_level)
+        log_to(screen.say, level, debug=debug)
+        _say_start(screen, record)
+        try:
+            record = _await_turn(client, record, screen, stop)
+            record = _advance(client, record, screen, stop, slice_seconds)
+        except Exception:
+            screen.say(f"to go on: {command}")
+            raise
+        if stop.reason and not record.status.is_final:
+            screen.say(f"stopped by {stop.reason}, saved at {record.progress:.1%}")
+            screen.say(f"to go on: {command}")
+        elif record.status is Status.SUCCEEDED:
+            screen.show(1.0, _summary(record))
+    return record, stop.reason
+
+
+def _say_start(screen: Screen, record: Record) -> None:
+    if record.slices:
+        screen.say(f"job {record.job_id} goes on from {record.progress:.1%}")
+    else:
+        screen.say(f"job {record.job_id} starts")
+
+
+def _await_turn(client: Client, record: Record, screen: Screen, stop: Deadline) -> Record:
+    """Wait while another worker holds the job; return the job as it then is."""
+    holder = ""
+    while not (stop.reason or record.status.is_final or record.status is Status.PAUSED):
+        now = client.jobs.clock()
+        if record.lease is None or not record.is_held(now):
+            break
+        left = record.lease.expires_at - now
+        if holder != record.lease.token:
+            holder = record.lease.token
+            screen.say(
+                f"worker {record.lease.worker} has the job: waiting until it lets go, or for "
+                f"{left:.0f} s if it is dead"
+            )
+        if screen.is_due:
+            screen.show(record.progress, f"waiting for {record.lease.worker}")
+        time.sleep(min(LOOK_SECONDS, left))
+        record = client.status(record.job_id)
+    return record
+
+
+def _advance(
+    client: Client, record: Record, screen: Screen, stop: Deadline, slice_seconds: float | None
+) -> Record:
+    """Run slices of the job; return it as it is left."""
+    if record.status.is_final or record.status is Status.PAUSED:
+        return record
+    kernel = load(record.kernel)
+    with told(screen.say, record.kernel):
+        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+    settings = client.settings
+    # However long the store is away, the one message of the one job is not given up.
+    queue = MemoryQueue(max_receives=sys.maxsize)
+    runtime = make_runtime(settings, client.jobs, queue, watch=Watch(screen))
+    seconds = settings.slice_seconds if slice_seconds is None else slice_seconds
+    return run_embedded(runtime, record.job_id, slice_seconds=seconds, stop=stop)
+
+
+class Watch:
+    """Called after each step, shows one now and then."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._rate = Rate()
+
+    def __call__(self, slice_: Slice) -> None:
+        """Show how far the slice has come, if it is time to."""
+        if not self._screen.is_due:
+            return
+        progress = slice_.progress
+        self._rate.saw(progress, time.monotonic())
+        self._screen.show(progress, f"{self._rate}, slice {slice_.record.slice}")
+
+
+def _summary(record: Record) -> str:
+    plural = "" if record.slices == 1 else "s"
+    return f"{record.compute_seconds:.1f} s of work in {record.slices} slice{plural}"

@@ -1,0 +1,72 @@
+"""How a command ends when something is wrong: one line, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from typer import TyperException
+
+FAULT = 1
+USAGE = 2
+UNFINISHED = 3
+
+LINE_CHARACTERS = 1000
+OURS = {"checkpoint", "kernel", "worker"}
+
+
+def report(error: Exception, *, debug: bool) -> int:
+    """Print what `error` says on one line, with `debug` its traceback first; return the code."""
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has gone: nobody to tell, nor at the last flush of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+    if debug:
+        traceback.print_exception(error)
+    print(f"outlast: {one_line(_message(error))}", file=sys.stderr)
+    return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    """Return the code that a shell sees for `error`."""
+    # Imported here: a command that goes well does not need them all.
+    from checkpoint.errors import InvalidJobId, InvalidStoreUrl
+    from kernel import InvalidParams, UnknownKernel
+    from worker.client import JobNotFinished
+    from worker.queues.contract import InvalidQueueUrl
+    from worker.settings import InvalidSettings
+
+    match error:
+        case (
+            InvalidJobId()
+            | InvalidParams()
+            | InvalidQueueUrl()
+            | InvalidSettings()
+            | InvalidStoreUrl()
+            | UnknownKernel()
+        ):
+            return USAGE
+        case JobNotFinished():
+            return UNFINISHED
+        case TyperException():
+            return error.exit_code
+        case _:
+            return FAULT
+
+
+def one_line(text: str) -> str:
+    """Return `text` without line breaks and control characters, and not without end."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(shown.split())[:LINE_CHARACTERS]
+
+
+def _message(error: Exception) -> str:
+    """Return what to tell: the words of our own errors are whole, others need their type."""
+    if isinstance(error, TyperException):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "outlast"
+        return f"{error.format_message().rstrip('.')}; see {command} --help"
+    if type(error).__module__.partition(".")[0] in OURS:
+        return str(error)
+    return f"{type(error).__name__}: {error}; --debug shows where"

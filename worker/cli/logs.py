@@ -1,0 +1,56 @@
+"""Log lines of the running work, on their way to a person."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.settings import Settings
+
+
+class Lines(logging.Handler):
+    """Hands each log record on as one line."""
+
+    def __init__(self, say: Callable[[str], None], *, debug: bool) -> None:
+        super().__init__()
+        self._say = say
+        self._debug = debug
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass the line on; the traceback of a kernel's error only where it was asked for."""
+        if not self._debug:
+            record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
+        self._say(self.format(record))
+
+
+def level_of(settings: Settings, *, otherwise: str) -> str:
+    """Return OUTLAST_LOG_LEVEL where it is set."""
+    return settings.log_level if "log_level" in settings.model_fields_set else otherwise
+
+
+def log_to_stderr(level: str, *, debug: bool = False) -> None:
+    """Print the log from `level` on to standard error, each line with its time in UTC."""
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    _log_to(lambda line: print(line, file=sys.stderr, flush=True), level, formatter, debug=debug)
+
+
+def log_to(say: Callable[[str], None], level: str, *, debug: bool = False) -> None:
+    """Give the log from `level` on to `say`, only what happened."""
+    _log_to(say, level, logging.Formatter("%(message)s"), debug=debug)
+
+
+def _log_to(
+    say: Callable[[str], None], level: str, formatter: logging.Formatter, *, debug: bool
+) -> None:
+    handler = Lines(say, debug=debug)
+    handler.setFormatter(formatter)
+    log = logging.getLogger("outlast")
+    log.handlers = [handler]
+    log.setLevel(level)
+    log.propagate = False

@@ -1,0 +1,114 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+
+@dataclass
+class Session:
+    """What holds for the whole command line, wherever on it the option stood."""
+
+    json: bool = False
+    debug: bool = False
+
+
+def _json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the signature is typer's
+    session: Session = context.obj
+    session.json = session.json or value
+    return session.json
+
+
+def _debug(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the signature is typer's
+    session: Session = context.obj
+    session.debug = session.debug or value
+    return session.debug
+
+
+def _duration(value: float | None) -> float | None:
+    if value is not None and not (0 < value < LONGEST_SECONDS):
+        raise typer.BadParameter(f"give seconds, more than 0 and less than {LONGEST_SECONDS:.0e}")
+    return value
+
+
+def _kernel_names(incomplete: str) -> list[str]:
+    from kernel.registry import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+# Beyond this, 30 years, the system's timers overflow.
+LONGEST_SECONDS = 1e9
+
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", callback=_json, help="Print one JSON document and nothing else."),
+]
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", callback=_debug, help="Show the traceback of an error."),
+]
+JobId = Annotated[
+    str,
+    typer.Argument(metavar="JOB_ID", help="The job, as submit or list print it."),
+]
+NewJobId = Annotated[
+    str | None,
+    typer.Option(
+        "--job-id",
+        metavar="ID",
+        help="Call the job so: 1 to 128 letters, digits, '.', '_' or '-'. Default: made up.",
+    ),
+]
+KernelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="KERNEL",
+        autocompletion=_kernel_names,
+        help="What to compute; `outlast kernels` lists them.",
+    ),
+]
+Params = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="The kernel's parameters."),
+]
+SliceSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--slice-seconds",
+        metavar="SECONDS",
+        callback=_duration,
+        help="Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60.",
+    ),
+]
+TimeoutSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout-seconds",
+        metavar="SECONDS",
+        callback=_duration,
+        help="Wait no longer than this. Default: for ever.",
+    ),
+]
+MaxIdleSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--max-idle-seconds",
+        metavar="SECONDS",
+        callback=_duration,
+        help="End after this time without a message. Default: never.",
+    ),
+]
+AfterSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--after-seconds",
+        metavar="SECONDS",
+        callback=_duration,
+        help="Wake what has been silent for so long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
+    ),
+]

@@ -1,0 +1,49 @@
+"""What a command prints on standard output."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from worker.cli.params import format_params
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def put(line: str) -> None:
+    """Print one line."""
+    print(line)
+
+
+def put_json(value: Any) -> None:
+    """Print one JSON document."""
+    put(json.dumps(value, indent=2))
+
+
+def put_json_each(values: Iterable[Any]) -> None:
+    """Print one JSON array, each value as soon as it is there."""
+    opening = "["
+    for value in values:
+        print(f"{opening}\n{json.dumps(value)}", end="")
+        opening = ","
+    put("[]" if opening == "[" else "\n]")
+
+
+def put_fields(fields: Mapping[str, Any]) -> None:
+    """Print one line for each field that has a value."""
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        if value is not None:
+            put(f"{name:<{width}}  {_shown(value)}")
+
+
+def put_result(result: Any) -> None:
+    """Print a result: an object as key=value, the way parameters are typed."""
+    put(_shown(result))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return format_params(value)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,53 @@
+"""How fast a job gets on, and when it should be done."""
+
+from __future__ import annotations
+
+from collections import deque
+
+# Long enough to even out steps of different length, short enough to follow a change of speed.
+WINDOW_SECONDS = 15.0
+
+
+class Rate:
+    """The speed over the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def saw(self, progress: float, now: float) -> None:
+        """Take note that `progress`, 0 to 1, was reached at `now`, in seconds by any clock."""
+        seen = self._seen
+        if seen and progress < seen[-1][1]:
+            seen.clear()  # Work is being done again: the time before says nothing.
+        seen.append((now, progress))
+        while now - seen[0][0] > WINDOW_SECONDS and len(seen) > 2:
+            seen.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        """Progress in a second; None while it is unknown."""
+        if len(self._seen) < 2:
+            return None
+        (begun, first), (now, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (now - begun) if now > begun and last > first else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time until the end at this speed; None while it is unknown."""
+        rate = self.per_second
+        return None if rate is None else (1 - self._seen[-1][1]) / rate
+
+    def __str__(self) -> str:
+        rate, left = self.per_second, self.seconds_left
+        if rate is None or left is None:
+            return "speed not known yet"
+        return f"{100 * rate:.2g} %/s, {clock_time(left)} left"
+
+
+def clock_time(seconds: float) -> str:
+    """Return a duration as 1:05 or 2:03:05, or in days."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    if hours > 48:
+        return f"{hours / 24:,.1f} days"
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,70 @@
+"""outlast run: a job from its start, or from where it stands, to its result, in this process."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.options import Debug, Json, KernelName, NewJobId, Params, SliceSeconds
+from worker.cli.output import put_json, put_result
+from worker.cli.params import parse_params
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+
+
+def run(
+    kernel: KernelName,
+    params: Params = None,
+    *,
+    slice_seconds: SliceSeconds = None,
+    job_id: NewJobId = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run a job here, slice after slice, and print its result.
+
+    No queue and no worker is needed: progress goes to OUTLAST_STORE, a bar or plain lines to
+    standard error, the result to standard output. Ctrl-C and SIGTERM save and say how to go on;
+    the same command with the same --job-id goes on from there, and after a kill -9 from the last
+    checkpoint. While another worker has the job this one waits for its turn.
+
+    Examples:
+        outlast run nth-prime position=1_000_000
+        outlast run nth-prime position=1_000_000_000 --slice-seconds 2 --job-id billion
+        outlast run nth-prime position=10_000 --json
+
+    Exit codes:
+        0  the result is printed
+        1  the job failed, its id belongs to another job, or the store is at fault
+        2  the kernel, a parameter, the id or a setting is wrong; nothing was stored
+        3  the job is paused
+        130, 143  stopped by Ctrl-C or by SIGTERM, everything is saved
+    """
+    from worker.cli.embedded import work
+    from worker.client import Client
+    from worker.status import view
+
+    client = Client()
+    values = parse_params(params or ())
+    record, _ = client.create(kernel, values, job_id=job_id)
+    words = _command(kernel, params or [], slice_seconds, record)
+    record, stopped_by = work(client, record, words, slice_seconds=slice_seconds, debug=debug)
+    if as_json:
+        put_json(view(record))
+    if stopped_by and not record.status.is_final:
+        raise typer.Exit(128 + signal.Signals[stopped_by])
+    found = client.result(record.job_id)
+    if not as_json:
+        put_result(found)
+
+
+def _command(kernel: str, params: list[str], slice_seconds: float | None, record: Record) -> str:
+    """Return the command line that goes on with the job."""
+    words = ["outlast", "run", kernel, *params]
+    if slice_seconds is not None:
+        words += ["--slice-seconds", f"{slice_seconds:g}"]
+    return shlex.join([*words, "--job-id", record.job_id])

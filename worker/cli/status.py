@@ -1,0 +1,33 @@
+"""outlast status: how a job stands."""
+
+from __future__ import annotations
+
+from worker.cli.options import Debug, JobId, Json
+from worker.cli.output import put_fields, put_json
+
+
+def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:
+    """Print how a job stands.
+
+    The status is queued, running, paused, succeeded, failed or cancelled. Progress is what is
+    stored: a slice that runs may be further, by one interval between checkpoints. compute_seconds
+    is the time spent in the kernel over all slices, redone_seconds at most so much of it was lost
+    to crashes and done again. Times are in UTC.
+
+    Examples:
+        outlast status million
+        outlast status million --json
+
+    Exit codes:
+        0  whatever the status is
+        1  there is no such job, or the store is at fault
+        2  the id or a setting is wrong
+    """
+    from worker.client import Client
+    from worker.status import view
+
+    found = view(Client().status(job_id))
+    if as_json:
+        put_json(found)
+    else:
+        put_fields(found | {"progress": f"{found['progress']:.2%}"})

@@ -1,0 +1,42 @@
+"""outlast submit: hand a job to the workers."""
+
+from __future__ import annotations
+
+from worker.cli.options import Debug, Json, KernelName, NewJobId, Params
+from worker.cli.output import put, put_json
+from worker.cli.params import parse_params
+
+
+def submit(
+    kernel: KernelName,
+    params: Params = None,
+    *,
+    job_id: NewJobId = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Hand a job to the workers and print its id.
+
+    The job is stored in OUTLAST_STORE and a message for it is sent to OUTLAST_QUEUE. With --job-id
+    this can be repeated safely: the same id with the same parameters is the same job, with other
+    parameters it is an error.
+
+    Examples:
+        outlast submit nth-prime position=1_000_000
+        outlast submit nth-prime position=1_000_000 --job-id million
+
+    Exit codes:
+        0  the job is stored and its message sent
+        1  the id belongs to another job, or the store or the queue is at fault
+        2  the kernel, a parameter, the id or a setting is wrong; nothing was stored
+    """
+    from worker.client import Client
+    from worker.status import view
+
+    client = Client()
+    values = parse_params(params or ())
+    stored_id = client.submit(kernel, job_id=job_id, **values)
+    if as_json:
+        put_json(view(client.status(stored_id)))
+    else:
+        put(stored_id)

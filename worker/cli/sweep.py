@@ -1,0 +1,40 @@
+"""outlast sweep: wake the jobs whose message was lost."""
+
+from __future__ import annotations
+
+from worker.cli.options import AfterSeconds, Debug, Json
+from worker.cli.output import put, put_json
+
+
+def sweep(
+    *,
+    after_seconds: AfterSeconds = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Wake the jobs whose message was lost, and print their ids.
+
+    That is every job that is neither over, paused nor being worked on and has been silent for
+    a while. Idle workers do this by themselves; doing it too often is harmless, as a message
+    carries the number of its slice and a duplicate is dropped.
+
+    Examples:
+        outlast sweep
+        outlast sweep --after-seconds 5
+
+    Exit codes:
+        0  done, even if there was nothing to wake
+        1  the store or the queue is at fault
+        2  a setting is wrong
+    """
+    from worker.cli.logs import log_to_stderr
+    from worker.client import Client
+
+    client = Client()
+    log_to_stderr(client.settings.log_level)
+    woken = client.sweep(after_seconds=after_seconds)
+    if as_json:
+        put_json({"woken": woken})
+    else:
+        for job_id in woken:
+            put(job_id)

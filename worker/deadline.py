@@ -1,0 +1,118 @@
+"""The signal-driven deadline: one flag, set by a timer or a stop signal, read at safe points."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    Handler = Callable[[int, FrameType | None], Any] | int | None
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+# Re-arming an outer timer that is due already: zero would disarm it.
+SOONEST_SECONDS = 1e-6
+# The system refuses a timer of some hundred years; the clock is asked at each safe point anyway.
+LATEST_SECONDS = 1e8
+
+
+class Deadline:
+    """Tells when to stop, and why; it never raises and never interrupts anything.
+
+    Within the `with` block `setitimer` sets the flag at the end of the budget, and SIGTERM and
+    SIGINT set it early. The handlers do nothing else, except that a handler found in place by a
+    stop signal is called as well, so blocks may be nested. Timer and handlers are put back as they
+    were found on every way out. Off the main thread, where Python delivers no signals, only the
+    clock counts.
+    """
+
+    def __init__(
+        self,
+        seconds: float | None = None,
+        *,
+        outer: Deadline | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Allow `seconds` from now; None sets no limit and listens for the stop signals only.
+
+        A reason to stop that `outer` has is one for this deadline, too.
+        """
+        self._clock = clock
+        self._outer = outer
+        self._end = math.inf if seconds is None else clock() + seconds
+        self._reason: str | None = None
+        self._previous: dict[signal.Signals, Handler] = {}
+        self._outer_timer = (0.0, 0.0)
+        self._armed_at = 0.0
+
+    @property
+    def reason(self) -> str | None:
+        """Why to stop: "deadline" or the name of a signal; None while there is no reason."""
+        # The clock is asked too: a kernel may have replaced the handler of the alarm.
+        if self._reason is None and self._clock() >= self._end:
+            self._reason = "deadline"
+        if self._reason is None and self._outer is not None:
+            self._reason = self._outer.reason
+        return self._reason
+
+    @property
+    def is_signalled(self) -> bool:
+        """Whether a stop signal came, as opposed to the end of the budget."""
+        return self.reason is not None and self._reason != "deadline"
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the end of the budget; 0 once there is a reason to stop."""
+        return 0.0 if self.reason else self._end - self._clock()
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._arm()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._previous:
+            self._disarm()
+
+    def _arm(self) -> None:
+        for number in STOP_SIGNALS:
+            self._previous[number] = signal.signal(number, self._on_stop)
+        if self._end == math.inf:
+            return
+        self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
+        self._armed_at = self._clock()
+        left = self._end - self._armed_at
+        self._outer_timer = signal.setitimer(signal.ITIMER_REAL, _settable(left))
+
+    def _disarm(self) -> None:
+        if signal.SIGALRM in self._previous:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._previous.items():
+            # None: the handler was not installed from Python and cannot be put back from here.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._previous.clear()
+        left, interval = self._outer_timer
+        if left:
+            left -= self._clock() - self._armed_at
+            signal.setitimer(signal.ITIMER_REAL, _settable(left), interval)
+            self._outer_timer = (0.0, 0.0)
+
+    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
+        self._reason = self._reason or "deadline"
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        self._reason = signal.Signals(number).name
+        previous = self._previous.get(signal.Signals(number))
+        # Python's own handler of SIGINT raises, which is what a flag is there to avoid.
+        if callable(previous) and previous is not signal.default_int_handler:
+            previous(number, frame)
+
+
+def _settable(seconds: float) -> float:
+    return min(max(seconds, SOONEST_SECONDS), LATEST_SECONDS)

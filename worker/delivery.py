@@ -1,0 +1,255 @@
+"""What to do with one delivery: the whole protocol in one place.
+
+    save (state, next slice, no lease) -> send the continuation -> note it as announced -> ack
+
+In this order a crash at any point leaves a message that leads on, and a duplicate finds a record
+that has moved past it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from checkpoint.errors import CorruptCheckpoint, LeaseLost, VersionConflict
+from checkpoint.record import Lease, Status
+from worker.deadline import Deadline
+from worker.message import Message
+from worker.queues.contract import QueueUnavailable
+from worker.slice import Slice
+
+if TYPE_CHECKING:
+    from checkpoint.jobs import Held
+    from checkpoint.record import Record
+    from worker.queues.contract import Delivery
+    from worker.runtime import AnyKernel, Runtime
+
+log = logging.getLogger("outlast.delivery")
+
+LONGEST_HIDE_SECONDS = 900.0
+
+
+class NewerState(Exception):
+    """The job's state is of a newer version of the kernel. Leave it to workers that have it."""
+
+
+@dataclass(frozen=True)
+class Ack:
+    """The message has done its work, or comes too late to do any."""
+
+
+@dataclass(frozen=True)
+class Announce:
+    """A worker died between save and send: the continuation is missing."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """It is too early: hide the message for `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """Claim the job and run its next slice."""
+
+
+def decide(record: Record, number: int | None, now: float) -> Ack | Announce | Wait | Run:
+    """Return what a message for slice `number` of the job `record` calls for at `now`.
+
+    None is a kick, for whichever slice is next. A number beyond the record's means that the store
+    lost its newest writes: the job goes on from what is left.
+    """
+    if record.status.is_final or record.status is Status.PAUSED:
+        return Ack()
+    if number is not None and number < record.slice:
+        return Ack() if record.announced else Announce()
+    if record.lease is not None and record.is_held(now):
+        return Wait(record.lease.expires_at - now)
+    if now < record.not_before:
+        return Wait(record.not_before - now)
+    return Run()
+
+
+class Handled(NamedTuple):
+    """What became of one delivery.
+
+    Attributes:
+        ack: whether to delete the message; if not it stays hidden and will come again.
+        record: the job as the slice that ran here left it; None if none ran.
+    """
+
+    ack: bool
+    record: Record | None = None
+
+
+def deliver(
+    runtime: Runtime,
+    delivery: Delivery,
+    *,
+    seconds: float | None,
+    stop: Deadline | None = None,
+) -> Handled:
+    """Do what one delivery asks for, within `seconds` from now; None sets no limit.
+
+    A reason to stop that `stop` has ends the slice as well, or keeps it from beginning.
+
+    Raises:
+        ForeignMessage, UnknownJob, CorruptRecord, UnknownKernel, NewerState: this worker can do
+            nothing with it; leave it to the queue's redrive.
+        StoreUnavailable, QueueUnavailable: nothing is lost; the message will come again.
+    """
+    message = Message.parse(delivery.body)
+    with Deadline(seconds, outer=stop, clock=runtime.clock) as deadline:
+        while True:
+            held = runtime.jobs.load(message.job_id)
+            try:
+                return _handle(runtime, delivery, message, held, deadline)
+            except VersionConflict:
+                continue  # Someone else moved the job between our read and our claim: look again.
+
+
+def _handle(
+    runtime: Runtime, delivery: Delivery, message: Message, held: Held, deadline: Deadline
+) -> Handled:
+    match decide(held.record, message.slice, runtime.jobs.clock()):
+        case Ack():
+            return Handled(ack=True)
+        case Announce():
+            announce(runtime, held)
+            return Handled(ack=True)
+        case Wait(wait):
+            runtime.queue.hide(delivery, _patience(wait, delivery.receives))
+            return Handled(ack=False)
+        case Run():
+            return _run(runtime, delivery, held, deadline)
+
+
+def announce(runtime: Runtime, held: Held) -> None:
+    """Send the message for the job's next slice, then note that it was sent."""
+    record = held.record
+    runtime.queue.send(Message(job_id=record.job_id, slice=record.slice))
+    try:
+        runtime.jobs.replace(held, record.announced_once())
+    except VersionConflict:
+        # Whoever moved the job on has claimed this slice, or stopped the job: both supersede it.
+        log.debug("job %s moved on before slice %d was announced", record.job_id, record.slice)
+
+
+def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -> Handled:
+    """Claim the job, run its next slice and send the continuation."""
+    kernel = _prepared_kernel(runtime, held.record)
+    if deadline.is_signalled:
+        runtime.queue.hide(delivery, 0)
+        return Handled(ack=False)
+    pace, begun = runtime.pace, runtime.clock()
+    claimed = _claim(runtime, held)
+    if claimed is None:
+        return Handled(ack=True)
+    keep_hidden = partial(_keep_hidden, runtime, delivery)
+    keep_hidden(_lease_seconds(runtime, held.record))
+    pace.saw_opening(runtime.clock() - begun)
+    # Known only now: in a new process the reserve is measured by its opening.
+    budget = deadline.remaining - pace.reserve_seconds
+    with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
+        slice_ = Slice(runtime, claimed, kernel, budgeted, keep_hidden)
+        try:
+            held = slice_.run()
+        except LeaseLost as error:
+            log.warning("%s; stopped, nothing written", error)
+            status = runtime.jobs.load(claimed.record.job_id).record.status
+            return Handled(ack=status.is_final or status is Status.PAUSED)
+        _log_ending(claimed.record, held.record, budgeted)
+    if held.record.status is Status.QUEUED:
+        announce(runtime, held)
+    pace.saw_ending(runtime.clock() - slice_.stopped_at)
+    return Handled(ack=True, record=held.record)
+
+
+def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
+    """Return the job's kernel, ready to run without a long first step."""
+    kernel = runtime.kernels(record.kernel)
+    if record.checkpoints and record.checkpoints[0].version > kernel.version:
+        raise NewerState(
+            f"job {record.job_id} was advanced by version {record.checkpoints[0].version} of "
+            f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
+        )
+    if runtime.isolate or kernel.may_not_return:
+        return kernel  # Preparing it may take the process down, too: its child does that.
+    try:
+        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+    except BaseException:  # The same error will end the slice, where it is counted.
+        log.exception("job %s: kernel %r did not prepare", record.job_id, kernel.name)
+    return kernel
+
+
+def _claim(runtime: Runtime, held: Held) -> Held | None:
+    """Take the lease of the job; None: it has been given up instead.
+
+    Raises:
+        VersionConflict: someone else was faster.
+    """
+    record, pace, now = held.record, runtime.pace, runtime.jobs.clock()
+    begun = runtime.clock()
+    lease = Lease(
+        worker=runtime.worker,
+        token=secrets.token_hex(8),
+        claimed_at=now,
+        expires_at=now + _lease_seconds(runtime, record),
+        at_risk_seconds=pace.at_risk_seconds,
+    )
+    try:
+        reason = record.exhausted()
+        moved = record.failed(reason) if reason else record.claimed(lease)
+    except CorruptCheckpoint as error:
+        moved = record.failed(str(error))
+    held = runtime.jobs.replace(held, moved)
+    pace.saw_save(runtime.clock() - begun)
+    if moved.status is Status.FAILED:
+        log.error("job %s failed: %s", record.job_id, moved.error)
+        return None
+    return held
+
+
+def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
+    """Hide the message of a job that is held; without that it costs a look, so go on."""
+    try:
+        runtime.queue.hide(delivery, seconds)
+    except QueueUnavailable as error:
+        log.warning("a message may come again too soon: %s", error)
+
+
+def _lease_seconds(runtime: Runtime, record: Record) -> float:
+    """Return the length of the first lease of a slice.
+
+    It doubles with each slice that did not advance the job: the first step may be longer than a
+    lease, and would then be taken from one worker after another, to the benefit of none.
+    """
+    return runtime.pace.lease_seconds * 2.0 ** min(record.stalls, 8)
+
+
+def _log_ending(begun: Record, ended: Record, deadline: Deadline) -> None:
+    """Tell an operator what the slice came to, and why it stopped where it did."""
+    if ended.status is not Status.QUEUED:
+        why = str(ended.status)
+    elif ended.not_before > ended.updated_at:
+        why = f"error, to be retried in {ended.not_before - ended.updated_at:.0f} s"
+    else:
+        why = deadline.reason or "deadline"  # None: the next step would not have fitted.
+    seconds = ended.updated_at - begun.updated_at
+    progress = 100 * ended.progress
+    message = "job %s slice %d ended at %.2f%% after %.2f s: %s"
+    log.info(message, begun.job_id, begun.slice, progress, seconds, why)
+
+
+def _patience(seconds: float, receives: int) -> float:
+    """Return how long to hide a message that came too early for the `receives`-th time.
+
+    The time doubles, so that a duplicate that meets one long slice again and again does not use
+    up the receives that the queue allows before it moves a message to the dead-letter queue.
+    """
+    return min(seconds * 2.0 ** min(receives - 1, 16), LONGEST_HIDE_SECONDS)

@@ -1,0 +1,39 @@
+"""One job worked to its end in this process, without a queue that others read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import StoreUnavailable
+from checkpoint.record import Status
+from worker.consumer import Consumer
+from worker.message import Message
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+    from worker.deadline import Deadline
+    from worker.runtime import Runtime
+
+
+def run_embedded(
+    runtime: Runtime, job_id: str, *, slice_seconds: float | None, stop: Deadline | None = None
+) -> Record:
+    """Run slice after slice of the job until it is over, paused, or a signal stops this process.
+
+    A reason to stop that `stop` has counts like a signal.
+
+    `runtime.queue` is to be a queue of this process alone: a message that dies with it is no
+    loss, for the progress is in the store. While another worker holds the job this one waits.
+    Returns the job as it is left.
+    """
+
+    def is_over() -> bool:
+        try:
+            status = runtime.jobs.load(job_id).record.status
+        except StoreUnavailable:
+            return False  # The consumer finds out for itself, and backs off.
+        return status.is_final or status is Status.PAUSED
+
+    runtime.queue.send(Message(job_id=job_id))
+    Consumer(runtime, slice_seconds=slice_seconds).run(done=is_over, outer=stop)
+    return runtime.jobs.load(job_id).record

@@ -1,0 +1,36 @@
+"""Queues that carry the ids of jobs; one contract, several services."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from checkpoint.sqlite_file import sqlite_path
+from worker.queues.contract import InvalidQueueUrl
+
+if TYPE_CHECKING:
+    from worker.queues.contract import Queue
+
+_SQS = re.compile(r"(sqs://|https?://[^/@\s]+/(\S+/)?)[A-Za-z0-9_-]+(\.fifo)?")
+
+
+def open_queue(url: str) -> Queue:
+    """Return the queue that `url` names; only the module that it needs is imported.
+
+    Raises:
+        InvalidQueueUrl: it has another form than sqlite:///path, sqs://queue-name or the https
+            URL of an SQS queue.
+        QueueUnavailable: the SQLite file cannot be opened. SQS is asked nothing yet.
+    """
+    if path := sqlite_path(url):
+        from worker.queues.sqlite import SqliteQueue
+
+        return SqliteQueue(path)
+    if _SQS.fullmatch(url):
+        from worker.queues.sqs import SqsQueue  # only here: boto3 takes a third of a second
+
+        return SqsQueue(url)
+    shown = re.sub(r"//.*@", "//***@", url)  # a password does not belong on a terminal
+    raise InvalidQueueUrl(
+        f"queue {shown!r}: give sqlite:///path, sqs://queue-name or the https URL of an SQS queue"
+    )

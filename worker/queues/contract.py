@@ -1,0 +1,65 @@
+"""What Outlast needs of a queue: at-least-once delivery and a visibility timeout."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worker.message import Message
+
+
+class InvalidQueueUrl(ValueError):
+    """No kind of queue has a URL of this form. Correct OUTLAST_QUEUE; nothing was asked."""
+
+
+class QueueUnavailable(Exception):
+    """The queue did not answer or refused; a message may have been sent. Back off, try again."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One receipt of a message.
+
+    Attributes:
+        body: the text, which may be anyone's.
+        receipt: what `hide` and `ack` need; good for this delivery only.
+        receives: how often this message has been delivered, this time included.
+    """
+
+    body: str
+    receipt: str
+    receives: int = 1
+
+
+class Queue(ABC):
+    """Carries messages at least once, in any order; hides a delivered one until its time is up.
+
+    All raise QueueUnavailable where the service does not answer. After `max_receives` deliveries
+    without an ack a message goes to the dead-letter queue: by the service's own redrive policy on
+    SQS, by the queue itself where it is embedded.
+    """
+
+    @abstractmethod
+    def send(self, message: Message, *, again: bool = False) -> None:
+        """Put `message` on the queue; it is durable when this returns.
+
+        `again` marks one that may repeat an earlier one on purpose (a sweep, a retry by a person):
+        a queue that drops duplicates must let it through.
+        """
+
+    @abstractmethod
+    def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
+        """Return the next visible message, hidden from others for `visibility_seconds`.
+
+        Waits up to `wait_seconds` for one; 0 only looks. None: there was none.
+        """
+
+    @abstractmethod
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message for `seconds` from now; 0 shows it at once. Too late is no error."""
+
+    @abstractmethod
+    def ack(self, delivery: Delivery) -> None:
+        """Delete the message. Twice or too late is no error: it will come again as a duplicate."""

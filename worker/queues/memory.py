@@ -1,0 +1,88 @@
+"""The queue of a process that works its own job: nothing outlives the process, nor needs to."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import count
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from worker.queues.contract import Delivery
+from worker.queues.embedded import MAX_RECEIVES, EmbeddedQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.message import Message
+
+
+@dataclass(slots=True)
+class _Held:
+    body: str
+    receives: int = 0
+    visible_at: float = 0.0
+
+
+class MemoryQueue(EmbeddedQueue):
+    """Holds messages in this process, for any number of its threads.
+
+    A message is lost with the process; that is harmless where whoever starts again sends one, as
+    the job's progress is in the store.
+
+    Attributes:
+        dead: each message that was given up, with the reason.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        max_receives: int = MAX_RECEIVES,
+    ) -> None:
+        super().__init__(clock=clock, sleep=sleep, max_receives=max_receives)
+        self.dead: list[tuple[str, str]] = []
+        self._visible: deque[_Held] = deque()
+        self._hidden: dict[str, _Held] = {}
+        self._receipts = map(str, count(1))
+        self._lock = Lock()
+
+    def send(self, message: Message, *, again: bool = False) -> None:  # noqa: ARG002 - drops none
+        """Put `message` behind the visible ones."""
+        self._visible.append(_Held(message.body()))
+
+    def look(self, visibility_seconds: float) -> Delivery | None:
+        """Return the message that has been visible longest, or None."""
+        with self._lock:
+            now = self._clock()
+            self._show(now)
+            if not self._visible:
+                return None
+            held = self._visible.popleft()
+            held.receives += 1
+            held.visible_at = now + visibility_seconds
+            receipt = next(self._receipts)
+            self._hidden[receipt] = held
+            return Delivery(held.body, receipt, held.receives)
+
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message for `seconds` from now."""
+        with self._lock:
+            if held := self._hidden.get(delivery.receipt):
+                held.visible_at = self._clock() + seconds
+
+    def ack(self, delivery: Delivery) -> None:
+        """Forget the message."""
+        with self._lock:
+            self._hidden.pop(delivery.receipt, None)
+
+    def _show(self, now: float) -> None:
+        due = [r for r, held in self._hidden.items() if held.visible_at <= now]
+        for receipt in sorted(due, key=lambda r: self._hidden[r].visible_at):
+            held = self._hidden.pop(receipt)
+            if held.receives < self._max_receives:
+                self._visible.append(held)
+            else:
+                self.dead.append((held.body, self._dead_reason))

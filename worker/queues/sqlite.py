@@ -1,0 +1,104 @@
+"""The embedded queue: one table in a SQLite file, commonly the one that also holds the store."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import StoreUnavailable
+from checkpoint.sqlite_file import SqliteFile
+from worker.queues.contract import Delivery, QueueUnavailable
+from worker.queues.embedded import MAX_RECEIVES, EmbeddedQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from worker.message import Message
+
+# AUTOINCREMENT: an id is never used again, or a stale receipt could fit a later message.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    body TEXT NOT NULL,
+    visible_at REAL NOT NULL,  -- seconds since the epoch
+    receives INTEGER NOT NULL DEFAULT 0,
+    dead_reason TEXT  -- NULL while the message lives; a dead letter stays here
+);
+CREATE INDEX IF NOT EXISTS living_messages ON messages (visible_at) WHERE dead_reason IS NULL;
+"""
+SEND = "INSERT INTO messages (body, visible_at) VALUES (?, ?)"
+NEXT = """
+SELECT id, body, receives FROM messages
+WHERE dead_reason IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT 1
+"""
+# The number of receives tells one delivery from the next, so it fences every later statement.
+TAKE = "UPDATE messages SET visible_at = ?, receives = receives + 1 WHERE id = ? AND receives = ?"
+BURY = "UPDATE messages SET dead_reason = ? WHERE id = ? AND receives = ?"
+HIDE = "UPDATE messages SET visible_at = ? WHERE id = ? AND receives = ?"
+ACK = "DELETE FROM messages WHERE id = ? AND receives = ?"
+
+
+class SqliteQueue(EmbeddedQueue):
+    """Carries messages between the processes and threads of one machine.
+
+    Visibility is counted by the wall clock, the only one that processes share and that goes on
+    through a restart; a step of that clock shows a message early or late, no more.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        max_receives: int = MAX_RECEIVES,
+    ) -> None:
+        super().__init__(clock=clock, sleep=sleep, max_receives=max_receives)
+        # Only a send must survive a power cut: a receive, hide or ack that is lost leads to a
+        # duplicate, which the protocol ends. Not waiting for the disk there makes a message cost
+        # one sync in place of four. How a commit syncs is set by connection: hence two of them.
+        with _translated():
+            self._durable = SqliteFile(path, schema=SCHEMA)
+            self._quick = SqliteFile(path, schema="PRAGMA synchronous=NORMAL")
+
+    def send(self, message: Message, *, again: bool = False) -> None:  # noqa: ARG002 - drops none
+        """Put `message` behind those that are visible."""
+        with _translated():
+            self._durable.change(SEND, message.body(), self._clock())
+
+    def look(self, visibility_seconds: float) -> Delivery | None:
+        """Return the message that has been visible longest, or None."""
+        with _translated():
+            now = self._clock()
+            while rows := self._quick.query(NEXT, now):
+                number, body, receives = rows[0]
+                if receives >= self._max_receives:
+                    self._quick.change(BURY, self._dead_reason, number, receives)
+                elif self._quick.change(TAKE, now + visibility_seconds, number, receives):
+                    return Delivery(body, f"{number}:{receives + 1}", receives + 1)
+            return None
+
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message for `seconds` from now."""
+        with _translated():
+            self._quick.change(HIDE, self._clock() + seconds, *delivery.receipt.split(":"))
+
+    def ack(self, delivery: Delivery) -> None:
+        """Delete the message, also where it was given up in the meantime."""
+        with _translated():
+            self._quick.change(ACK, *delivery.receipt.split(":"))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._durable.close()
+        self._quick.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise QueueUnavailable(f"queue {error}") from error

@@ -1,0 +1,86 @@
+"""Amazon SQS, standard and FIFO. Dead letters are the business of the queue's redrive policy."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from worker.queues.contract import Delivery, Queue
+from worker.queues.sqs_connection import LONGEST_POLL_SECONDS, Connection
+
+if TYPE_CHECKING:
+    from worker.message import Message
+
+LONGEST_HIDE_SECONDS = 12 * 3600  # SQS refuses more
+
+
+class SqsQueue(Queue):
+    """A queue that exists already, named by `sqs://name` or by its URL; FIFO if it ends in .fifo.
+
+    Nothing is asked of AWS, and no client made, before the first call. Threads may share it.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._connection = Connection(place)
+        self._is_fifo = place.endswith(".fifo")
+
+    def send(self, message: Message, *, again: bool = False) -> None:
+        """Put `message` on the queue; FIFO drops a repeated slice for 5 minutes unless `again`."""
+        with self._connection.asking() as (client, url):
+            if not self._is_fifo:
+                client.send_message(QueueUrl=url, MessageBody=message.body())
+                return
+            client.send_message(
+                QueueUrl=url,
+                MessageBody=message.body(),
+                MessageGroupId=message.job_id,
+                MessageDeduplicationId=_deduplication_id(message, again=again),
+            )
+
+    def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
+        """Return the next message; whole seconds are asked for, rounded up, of waiting at most 20.
+
+        A wait of 0 asks only some of the service's servers, so it may miss a lone message.
+        """
+        with self._connection.asking() as (client, url):
+            answer = client.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=1,
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                VisibilityTimeout=_whole(visibility_seconds, LONGEST_HIDE_SECONDS),
+                WaitTimeSeconds=_whole(wait_seconds, LONGEST_POLL_SECONDS),
+            )
+        for found in answer.get("Messages", []):
+            receives = found.get("Attributes", {}).get("ApproximateReceiveCount", "1")
+            return Delivery(found["Body"], found["ReceiptHandle"], int(receives))
+        return None
+
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message for `seconds` from now, rounded up to whole ones, at most 12 hours."""
+        with self._connection.asking(late_is_fine=True) as (client, url):
+            client.change_message_visibility(
+                QueueUrl=url,
+                ReceiptHandle=delivery.receipt,
+                VisibilityTimeout=_whole(seconds, LONGEST_HIDE_SECONDS),
+            )
+
+    def ack(self, delivery: Delivery) -> None:
+        """Delete the message."""
+        with self._connection.asking(late_is_fine=True) as (client, url):
+            client.delete_message(QueueUrl=url, ReceiptHandle=delivery.receipt)
+
+
+def _whole(seconds: float, most: int) -> int:
+    return min(max(math.ceil(seconds), 0), most)
+
+
+def _deduplication_id(message: Message, *, again: bool) -> str:
+    """Return the same id for the same slice of the same job, or a new one where it may repeat.
+
+    A digest, as the id may have 128 characters and a job's id alone may fill them.
+    """
+    if again or message.slice is None:
+        return uuid4().hex
+    return hashlib.sha256(f"{message.job_id}:{message.slice}".encode()).hexdigest()

@@ -1,0 +1,74 @@
+"""What a slice needs from the process that it runs in, made once by each entry point."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kernel import Kernel, Resources
+from kernel.registry import load
+from worker.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from checkpoint.jobs import JobStore
+    from worker.queues.contract import Queue
+    from worker.settings import Settings
+    from worker.slice import Slice
+
+AnyKernel = Kernel[Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One worker process.
+
+    Attributes:
+        jobs: where progress is kept; its clock is the wall clock for leases.
+        queue: where continuations are sent.
+        worker: this worker's name, for people to read.
+        resources: what is granted to kernels.
+        pace: what the process has learned about time.
+        max_state_bytes: a larger state fails its job.
+        isolate: whether every kernel runs in a child process, not only those that ask for it.
+        kernels: finds a kernel by its name.
+        watch: called after every step, with the slice; for a display. None: nobody looks.
+        clock: monotonic seconds.
+        sleep: waits that many seconds.
+    """
+
+    jobs: JobStore
+    queue: Queue
+    worker: str
+    resources: Resources = field(default_factory=Resources)
+    pace: Pace = field(default_factory=Pace)
+    max_state_bytes: int = 64 << 20
+    isolate: bool = False
+    kernels: Callable[[str], AnyKernel] = load
+    watch: Callable[[Slice], None] | None = None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def make_runtime(
+    settings: Settings,
+    jobs: JobStore,
+    queue: Queue,
+    *,
+    watch: Callable[[Slice], None] | None = None,
+) -> Runtime:
+    """Return the runtime of this process, as `settings` want it."""
+    return Runtime(
+        jobs=jobs,
+        queue=queue,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        resources=Resources(threads=settings.threads, memory_bytes=settings.memory_bytes),
+        pace=Pace(checkpoint_seconds=settings.checkpoint_seconds),
+        max_state_bytes=settings.max_state_bytes,
+        isolate=settings.isolate,
+        watch=watch,
+    )

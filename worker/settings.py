@@ -1,0 +1,117 @@
+"""The settings: environment variables whose names begin with OUTLAST_."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from checkpoint.record import Limits
+
+PREFIX = "OUTLAST_"
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class InvalidSettings(Exception):
+    """A variable is unknown or has a bad value. Correct it; the message names it."""
+
+
+def _default_url() -> str:
+    folder = Path(platformdirs.user_data_path("outlast"))
+    return f"sqlite:///{folder / 'outlast.db'}"
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """What an operator sets; each field is the variable OUTLAST_ and its name in capitals.
+
+    Attributes:
+        store: where jobs are kept: sqlite:///path, redis://..., rediss://... or s3://bucket/prefix.
+        queue: what wakes them: sqlite:///path, sqs://queue-name or the queue's https URL.
+        threads: how many threads a kernel may use; default: the cores this process may use.
+        memory_bytes: how much memory a kernel may allocate, which is enforced where it is isolated;
+            None sets no limit.
+        isolate: run every kernel in a child process, which can be killed when it does not return.
+        slice_seconds: how long a worker works on a job before it lets others have a turn.
+        checkpoint_seconds: time between checkpoints, which bounds what a hard kill loses; None:
+            it follows from the measured cost of a save, 1 s to 60 s.
+        sweep_seconds: how often an idle worker looks for jobs that lost their message, and how
+            long a job must have been silent for that.
+        max_state_bytes: a kernel's state over this size fails its job.
+        max_failures, max_stalls, max_slices, max_compute_seconds: guards that a new job is given;
+            see `checkpoint.record.Limits`.
+        log_level: which log lines go to standard error.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    store: str = Field(default_factory=_default_url)
+    queue: str = Field(default_factory=_default_url)
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=_cores)
+    memory_bytes: Annotated[int, Field(ge=1)] | None = None
+    isolate: bool = False
+    slice_seconds: Seconds = 60.0
+    checkpoint_seconds: Seconds | None = None
+    sweep_seconds: Seconds = 60.0
+    max_state_bytes: Annotated[int, Field(ge=1, le=128 << 20)] = 64 << 20
+    max_failures: Annotated[int, Field(ge=1)] = Limits().max_failures
+    max_stalls: Annotated[int, Field(ge=1)] = Limits().max_stalls
+    max_slices: Annotated[int, Field(ge=1)] | None = Limits().max_slices
+    max_compute_seconds: Seconds | None = None
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "WARNING"
+
+    @property
+    def limits(self) -> Limits:
+        """The guards that a new job is given."""
+        return Limits(
+            max_failures=self.max_failures,
+            max_stalls=self.max_stalls,
+            max_slices=self.max_slices,
+            max_compute_seconds=self.max_compute_seconds,
+        )
+
+
+def read_settings() -> Settings:
+    """Return the settings that the environment holds.
+
+    Raises:
+        InvalidSettings: a variable is unknown or has a bad value.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise InvalidSettings(
+            f"unknown setting {unknown[0]}; the settings are: {', '.join(sorted(known))}"
+        )
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise InvalidSettings(f"{name}={os.environ.get(name, '')!r}: {first['msg']}") from None
+
+
+def require_remote(settings: Settings) -> Settings:
+    """Return `settings` if they name a store and a queue, for workers whose disk does not last.
+
+    Raises:
+        InvalidSettings: they do not; the default is a file.
+    """
+    for name in ("store", "queue"):
+        if name not in settings.model_fields_set:
+            raise InvalidSettings(
+                f"set {PREFIX}{name.upper()}: its default is a file, which this worker would take "
+                "with it when it ends"
+            )
+    return settings

@@ -1,0 +1,40 @@
+"""A job as people and programs see it: the one view of a record that leaves Outlast."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+
+
+def view(record: Record) -> dict[str, Any]:
+    """Return what there is to know of a job, as a JSON object.
+
+    `progress` is the share that is done and stored, 0 to 1. Times are ISO 8601 in UTC. `worker`
+    is who runs the slice, None while nobody does; `result` and `error` are None while there is
+    none.
+    """
+    return {
+        "job_id": record.job_id,
+        "kernel": record.kernel,
+        "params": record.params,
+        "status": str(record.status),
+        "progress": record.progress,
+        "slices": record.slices,
+        "steps": record.steps,
+        "saves": record.saves,
+        "compute_seconds": round(record.compute_seconds, 6),
+        "redone_seconds": round(record.redone_seconds, 6),
+        "worker": record.lease.worker if record.lease else None,
+        "result": record.result,
+        "error": record.error,
+        "created_at": _moment(record.created_at),
+        "updated_at": _moment(record.updated_at),
+    }
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

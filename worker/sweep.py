@@ -1,0 +1,55 @@
+"""Wakes jobs whose message was lost: by a crash between create and send, a purge, an expiry."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import CheckpointError, StoreUnavailable, VersionConflict
+from checkpoint.record import Status
+from worker.message import Message
+
+if TYPE_CHECKING:
+    from checkpoint.jobs import JobStore
+    from checkpoint.record import Record
+    from worker.queues.contract import Queue
+
+log = logging.getLogger("outlast.sweep")
+
+LONGEST_WAIT_SECONDS = 24 * 3600.0
+
+
+def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
+    """Send the continuation again for every job that has been silent; return their ids.
+
+    Silent means: neither final, paused nor leased, due to run, and not written to for
+    `after_seconds`. A job that stays silent, perhaps because the queue is long, is swept after
+    twice that time, then four times, so that sweeps do not fill the queue with duplicates. Those
+    that do arrive are harmless: they carry the number of the slice.
+    """
+    woken = []
+    for job_id in jobs.ids():
+        try:
+            held = jobs.load(job_id)
+            if not _is_silent(held.record, jobs.clock(), after_seconds):
+                continue
+            # Written before it is sent, so that two sweeps at once do not both send.
+            jobs.replace(held, held.record.swept())
+        except VersionConflict:
+            continue  # It is being moved, so it is not silent.
+        except StoreUnavailable:
+            raise
+        except CheckpointError as error:
+            log.error("%s", error)  # One bad record must not keep the others asleep.
+            continue
+        queue.send(Message(job_id=job_id, slice=held.record.slice), again=True)
+        woken.append(job_id)
+    return woken
+
+
+def _is_silent(record: Record, now: float, after_seconds: float) -> bool:
+    if record.status.is_final or record.status is Status.PAUSED or record.is_held(now):
+        return False
+    patience = min(after_seconds * 2.0 ** min(record.sweeps, 32), LONGEST_WAIT_SECONDS)
+    due = max(record.updated_at, record.not_before, record.lease.expires_at if record.lease else 0)
+    return now - due >= patience
