@@ -15,7 +15,7 @@ COUNT = 512
 
 mp.dps = 20
 zeros = " ".join(repr(float(zetazero(k).imag)) for k in range(1, COUNT + 1))
-print(f'''"""The zeros of Riemann's ζ nearest to the real line; written by bench/zeros.py, by mpmath."""
+print(f'''"""The zeros of Riemann's ζ nearest to the real line; by mpmath, see bench/zeros.py."""
 
 ZEROS = tuple(
     map(

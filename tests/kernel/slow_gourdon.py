@@ -49,6 +49,7 @@ class Slow:
         return self.primes[int(self.pi[low]) : int(self.pi[high])]
 
     def a(self) -> int:
+        """A."""
         total = 0
         for p in self.between(self.star, self.bounds.cube):
             for q in self.between(p, isqrt(self.x // p)):
@@ -57,9 +58,11 @@ class Slow:
         return total
 
     def b(self) -> int:
+        """B, without its sign in the formula."""
         return sum(int(self.pi[self.x // p]) for p in self.between(self.y, isqrt(self.x)))
 
     def c(self) -> int:
+        """C."""
         return -sum(
             mu * (int(self.pi[self.x // (p * m)]) - int(self.pi[p]) + 2)
             for p in self.between(19, self.star)
@@ -68,6 +71,7 @@ class Slow:
         )
 
     def d(self) -> int:
+        """D: the numbers are sieved by one prime after the other."""
         left = np.ones(len(self.pi), np.int64)
         left[0] = 0
         total = 0
@@ -85,6 +89,7 @@ class Slow:
         return total
 
     def phi0(self) -> int:
+        """Φ0."""
         total = phi(self.x, 8)
         return total + sum(mu * phi(self.x // m, 8) for m, mu, least in self.m if least > 19)
 

@@ -30,21 +30,25 @@ from kernel.nth_prime.sieve.steps import finish
 
 @jit
 def native_quotient(n, reciprocal):
+    """An entry for Python."""
     return quotient(n, reciprocal)
 
 
 @jit
 def native_divide(high, low, m):
+    """An entry for Python."""
     return divide(high, low, m)
 
 
 @jit
 def native_divide_by_large(high, low, m):
+    """An entry for Python."""
     return divide_by_large(high, low, m)
 
 
 @jit
 def native_square_root(n):
+    """An entry for Python."""
     return square_root(n)
 
 

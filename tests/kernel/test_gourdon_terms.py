@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 @cache
 def parts(x: int, y: int | None = None, **sizes: int) -> tuple[Bounds, Tables]:
+    """The bounds and tables of one x."""
     bounds = bounds_of(begin(x, y=y, **sizes))
     return bounds, finish(build(bounds))
 
@@ -68,10 +70,8 @@ def test_shards_may_be_cut_anywhere_and_computed_in_any_order(name: str, seed: i
     term = TERMS[name]
     end = term.pieces(bounds, t)
     cuts = sorted({0, end, *(random.randrange(end + 1) for _ in range(random.randrange(12)))})
-    ranges = list(zip(cuts, cuts[1:], strict=False))
-    shards = {r: None for r in ranges}
-    for r in random.sample(ranges, len(ranges)):
-        shards[r] = term.shard(bounds, t, *r)
+    ranges = list(pairwise(cuts))
+    shards = {r: term.shard(bounds, t, *r) for r in random.sample(ranges, len(ranges))}
     total, carry = 0, term.carry(bounds, t)
     for r in ranges:
         total, carry = fold(total, carry, shards[r])
@@ -80,6 +80,7 @@ def test_shards_may_be_cut_anywhere_and_computed_in_any_order(name: str, seed: i
 
 @cache
 def expected(name: str) -> int:
+    """The value of the term that the test above cuts up."""
     return whole(name, *parts(3 * 10**10))
 
 

@@ -14,18 +14,15 @@ from pydantic import ValidationError
 
 from kernel import Resources
 from kernel.nth_prime import PrimeCount
+from kernel.nth_prime.sieve.steps import finish
 from kernel.registry import load
 
 KERNEL = PrimeCount()
 
 
 def solve(x: int, threads: int = 1) -> int:
-    steps = KERNEL.run(KERNEL.Params(x=x), None, Resources(threads=threads))
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value.count
+    """The count, without a stop."""
+    return finish(KERNEL.run(KERNEL.Params(x=x), None, Resources(threads=threads))).count
 
 
 def test_the_first_counts() -> None:
@@ -61,13 +58,7 @@ def test_every_state_leads_to_the_same_count() -> None:
     for state in states:
         again = KERNEL.State.model_validate_json(state.model_dump_json())
         assert again == state
-        steps = KERNEL.run(params, again, Resources())
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                assert end.value.count == 346065536839
-                break
+        assert finish(KERNEL.run(params, again, Resources())).count == 346065536839
 
 
 @pytest.mark.parametrize("x", [-1, 2**66, 1.0, "9", None, True])

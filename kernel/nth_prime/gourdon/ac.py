@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kernel.nth_prime.gourdon.counted import count_to
 from kernel.nth_prime.gourdon.division import quotient, square_root
 from kernel.nth_prime.gourdon.phase import NOTHING, Partial
@@ -21,6 +19,7 @@ from kernel.nth_prime.gourdon.tables import RANK, composites_to
 from kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from kernel.nth_prime.gourdon.bounds import Bounds

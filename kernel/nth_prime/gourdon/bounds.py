@@ -112,7 +112,7 @@ def _alpha(x: int) -> float:
 
 def cube_root(n: int) -> int:
     """Return ⌊n^(1/3)⌋ for n >= 0."""
-    root = round(float(n) ** (1 / 3))
+    root = round(math.cbrt(n))
     while root**3 > n:
         root -= 1
     while (root + 1) ** 3 <= n:

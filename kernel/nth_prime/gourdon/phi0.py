@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kernel.nth_prime.gourdon.counted import count_to
 from kernel.nth_prime.gourdon.division import divide
 from kernel.nth_prime.gourdon.phase import NOTHING, Partial
@@ -16,6 +14,7 @@ from kernel.nth_prime.gourdon.tables import PER_PERIOD, PERIOD, RANK
 from kernel.nth_prime.jit import inner, int64, jit
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from kernel.nth_prime.gourdon.bounds import Bounds

@@ -1,4 +1,4 @@
-"""The zeros of Riemann's ζ nearest to the real line; written by bench/zeros.py, by mpmath."""
+"""The zeros of Riemann's ζ nearest to the real line; by mpmath, see bench/zeros.py."""
 
 ZEROS = tuple(
     map(
