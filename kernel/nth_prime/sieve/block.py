@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.sieve import wheel
-from kernel.nth_prime.sieve.cross import Group, Tables, cross, cross_large, cross_small, distances
+from kernel.nth_prime.sieve.cross import Group, Tables, cross, cross_huge, cross_large, cross_small, distances
 from kernel.nth_prime.sieve.presieve import LARGEST, patterns
 
 if TYPE_CHECKING:
@@ -68,13 +68,19 @@ def _sieve_segments(
 def _cross_portion(
     words: NDArray[np.uint64], first: int, primes: NDArray[np.int64]
 ) -> Generator[None]:
+    """Cross off the multiples of some primes beyond SEGMENT."""
+    huge = int(np.searchsorted(primes, wheel.NUMBERS_PER_WORD * words.size))
     at = 0
-    while at < primes.size:
+    while at < huge:
         room = 8 * (8 * words.size // int(primes[at]) + 1)
-        end = at + max(1, _HITS // room)
+        end = min(huge, at + max(1, _HITS // room))
         cross_large(words, first, primes[at:end], np.empty(room, np.int64), wheel.bits())
         yield
         at = end
+    if huge < primes.size:
+        hits = np.empty(primes.size - huge, np.int64)
+        cross_huge(words, first, primes[huge:], hits, wheel.residue_bits())
+        yield
 
 
 def _restore(words: NDArray[np.uint64], first: int, primes: NDArray[np.int64]) -> None:

@@ -93,26 +93,64 @@ def cross_large(
     hits: NDArray[np.int64],
     bits: NDArray[np.int64],
 ) -> None:
-    """Cross off the multiples of primes that have few, or none, in all of `words`.
+    """Cross off the multiples of primes so large that each progression hits `words` rarely.
 
-    `hits` is room for the bits to clear. Finding them apart from clearing them needs no branch
-    that a processor would guess wrong.
+    `hits` is room for the bits of one prime. Finding them apart from clearing them needs no
+    branch that a processor would guess wrong.
     """
     size = 8 * words.size
+    height = np.float64(first)
     for j in range(primes.size):
         p = primes[j]
-        rest = first - np.int64(np.float64(first) / p) * p
+        rest = first - np.int64(height / p) * p
         ahead = np.int64(np.ceil(rest / p)) * p - rest
-        rounds = np.int64(np.float64(size) / p)
+        rounds = size // p
+        row = p % 30
         found = 0
         for i in range(8):
-            at = ahead + p * RESIDUES[i] // 30
+            at = ahead + np.int64(np.uint64(p * RESIDUES[i]) // np.uint64(30))
             at -= p if at >= p else 0
-            bit = bits[p % 30, i]
+            bit = bits[row, i]
             for _ in range(rounds + 1):
                 hits[found] = 8 * at + bit
                 found += at < size
                 at += p
         for h in range(found):
-            hit = np.uint64(hits[h])
-            words[hit >> np.uint64(6)] &= ~(np.uint64(1) << (hit & np.uint64(63)))
+            clear(words, hits[h])
+
+
+@jit
+def cross_huge(
+    words: NDArray[np.uint64],
+    first: int,
+    primes: NDArray[np.int64],
+    hits: NDArray[np.int64],
+    residue_bits: NDArray[np.int64],
+) -> None:
+    """Cross off the multiples of primes that are larger than the numbers in `words` are many.
+
+    Such a prime has one multiple there at most, and most have none. `hits` is room for as many
+    numbers as there are primes.
+    """
+    size = 240 * words.size
+    height = np.float64(first)
+    found = 0
+    for j in range(primes.size):
+        p = primes[j]
+        rest = first - np.int64(height / p) * p
+        # From 30 (-first) mod p to the multiple itself, in numbers.
+        back = -30 * rest
+        at = back - np.int64(np.floor(back / p)) * p
+        hits[found] = at
+        found += at < size
+    for h in range(found):
+        byte, residue = hits[h] // 30, hits[h] % 30
+        if residue_bits[residue] >= 0:
+            clear(words, 8 * byte + residue_bits[residue])
+
+
+@jit
+def clear(words: NDArray[np.uint64], index: int) -> None:
+    """Clear the bit `index`, counted through all words."""
+    at = np.uint64(index)
+    words[at >> np.uint64(6)] &= ~(np.uint64(1) << (at & np.uint64(63)))
