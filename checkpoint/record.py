@@ -9,6 +9,7 @@ Times are seconds since the epoch, by the clock of whoever made the move.
 from __future__ import annotations
 
 import hashlib
+import json
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -51,7 +52,7 @@ class Checkpoint(_Part):
             part in the record's own JSON.
         digest: checksum of `state`, taken when the checkpoint was made.
         version: the format of the state, by the kernel's own count.
-        sequence: 1 for the job's first checkpoint, then ascending.
+        sequence: 1 for the job's first checkpoint, then ascending; `Record.saved` gives it.
         slice: the slice that made it.
         progress: the share of the work done, 0 to 1.
         saved_at: when it was made.
@@ -60,7 +61,7 @@ class Checkpoint(_Part):
     state: bytes = Field(default=b"", exclude=True, repr=False)
     digest: str
     version: int
-    sequence: int
+    sequence: int = 0
     slice: int
     progress: float
     saved_at: float
@@ -154,6 +155,11 @@ class Record(_Part):
     writer: str = ""
 
     @property
+    def params_json(self) -> str:
+        """The parameters as the kernel's model reads them: what is JSON has no tuples or dates."""
+        return json.dumps(self.params)
+
+    @property
     def progress(self) -> float:
         """The share of the work that is done and stored, 0 to 1."""
         if self.status is Status.SUCCEEDED:
@@ -209,19 +215,20 @@ class Record(_Part):
             redone_seconds=self.redone_seconds + self._lost_seconds(lease.claimed_at),
         )
 
-    def saved(self, checkpoint: Checkpoint, *, steps: int, seconds: float) -> Self:
-        """Store a checkpoint reached by `steps` more steps in `seconds` more of compute time.
+    def saved(self, checkpoint: Checkpoint) -> Self:
+        """Store a checkpoint and number it.
 
         A state that differs from the one before is progress: it clears failures and stalls.
         """
         previous = self.checkpoints[0] if self.checkpoints else None
         advanced = previous is None or previous.digest != checkpoint.digest
+        newest = checkpoint.model_copy(update={"sequence": self.saves + 1})
         return self._with(
-            checkpoints=(checkpoint, *self.checkpoints)[:GENERATIONS],
+            checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             saves=self.saves + 1,
             failures=0 if advanced else self.failures,
             stalls=0 if advanced else self.stalls,
-        ).spent(steps=steps, seconds=seconds)
+        )
 
     def spent(self, *, steps: int, seconds: float) -> Self:
         """Account for work."""

@@ -21,16 +21,18 @@ def load(name: str) -> Kernel[Any, Any, Any]:
     """Return the kernel registered under `name`; one instance serves the whole process.
 
     Raises:
-        UnknownKernel: no installed package registers it, or what it registers is not a kernel of
-            that name.
+        UnknownKernel: no installed package registers it, or what it registers cannot be loaded
+            or is not a kernel of that name.
     """
     found = tuple(entry_points(group=GROUP, name=name))
     if not found:
         known = ", ".join(names()) or "none"
         raise UnknownKernel(f"unknown kernel {name!r}; installed kernels: {known}")
-    kernel = found[0].load()()
+    where = f"the entry point {name!r} ({found[0].value})"
+    try:
+        kernel = found[0].load()()
+    except Exception as error:
+        raise UnknownKernel(f"{where} cannot be loaded: {error!r}") from error
     if not isinstance(kernel, Kernel) or kernel.name != name:
-        raise UnknownKernel(
-            f"the entry point {name!r} ({found[0].value}) is not a kernel named {name!r}"
-        )
+        raise UnknownKernel(f"{where} is not a kernel named {name!r}")
     return kernel

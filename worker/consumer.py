@@ -132,7 +132,8 @@ class Consumer:
 
     def _back_off(self, error: Exception, stop: Deadline) -> None:
         log.warning("%s", error)
-        left = min(FIRST_BACKOFF_SECONDS * 2.0**self._troubles, LONGEST_BACKOFF_SECONDS)
+        doubled = FIRST_BACKOFF_SECONDS * 2.0 ** min(self._troubles, 16)
+        left = min(doubled, LONGEST_BACKOFF_SECONDS)
         self._troubles += 1
         # In pieces, as a signal does not cut a sleep short.
         while left > 0 and not stop.reason:

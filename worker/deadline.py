@@ -18,6 +18,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # Re-arming an outer timer that is due already: zero would disarm it.
 SOONEST_SECONDS = 1e-6
+# The system refuses a timer of some hundred years; the clock is asked at each safe point anyway.
+LATEST_SECONDS = 1e8
 
 
 class Deadline:
@@ -46,7 +48,7 @@ class Deadline:
         self._end = math.inf if seconds is None else clock() + seconds
         self._reason: str | None = None
         self._previous: dict[signal.Signals, Handler] = {}
-        self._outer_timer = 0.0
+        self._outer_timer = (0.0, 0.0)
         self._armed_at = 0.0
 
     @property
@@ -85,8 +87,8 @@ class Deadline:
             return
         self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
         self._armed_at = self._clock()
-        left = max(self._end - self._armed_at, SOONEST_SECONDS)
-        self._outer_timer, _ = signal.setitimer(signal.ITIMER_REAL, left)
+        left = self._end - self._armed_at
+        self._outer_timer = signal.setitimer(signal.ITIMER_REAL, _settable(left))
 
     def _disarm(self) -> None:
         if signal.SIGALRM in self._previous:
@@ -95,9 +97,11 @@ class Deadline:
             # None: the handler was not installed from Python and cannot be put back from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._previous.clear()
-        if self._outer_timer:
-            left = self._outer_timer - (self._clock() - self._armed_at)
-            signal.setitimer(signal.ITIMER_REAL, max(left, SOONEST_SECONDS))
+        left, interval = self._outer_timer
+        if left:
+            left -= self._clock() - self._armed_at
+            signal.setitimer(signal.ITIMER_REAL, _settable(left), interval)
+            self._outer_timer = (0.0, 0.0)
 
     def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
         self._reason = self._reason or "deadline"
@@ -108,3 +112,7 @@ class Deadline:
         # Python's own handler of SIGINT raises, which is what a flag is there to avoid.
         if callable(previous) and previous is not signal.default_int_handler:
             previous(number, frame)
+
+
+def _settable(seconds: float) -> float:
+    return min(max(seconds, SOONEST_SECONDS), LATEST_SECONDS)

@@ -18,6 +18,7 @@ from checkpoint.errors import CorruptCheckpoint, LeaseLost, VersionConflict
 from checkpoint.record import Lease, Status
 from worker.deadline import Deadline
 from worker.message import Message
+from worker.queues.contract import QueueUnavailable
 from worker.slice import Slice
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ def deliver(
         StoreUnavailable, QueueUnavailable: nothing is lost; the message will come again.
     """
     message = Message.parse(delivery.body)
-    budget = None if seconds is None else seconds - runtime.pace.reserve_seconds
-    with Deadline(budget, outer=stop, clock=runtime.clock) as deadline:
+    with Deadline(seconds, outer=stop, clock=runtime.clock) as deadline:
         while True:
             held = runtime.jobs.load(message.job_id)
             try:
@@ -149,15 +149,19 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
     claimed = _claim(runtime, held)
     if claimed is None:
         return Handled(ack=True)
-    runtime.queue.hide(delivery, _lease_seconds(runtime, held.record))
-    slice_ = Slice(runtime, claimed, kernel, deadline, partial(runtime.queue.hide, delivery))
-    try:
-        held = slice_.run()
-    except LeaseLost as error:
-        log.warning("%s; stopped, nothing written", error)
-        status = runtime.jobs.load(claimed.record.job_id).record.status
-        return Handled(ack=status.is_final or status is Status.PAUSED)
-    _log_ending(claimed.record, held.record, deadline)
+    keep_hidden = partial(_keep_hidden, runtime, delivery)
+    keep_hidden(_lease_seconds(runtime, held.record))
+    # Known only now: in a new process the reserve is measured by the claim.
+    budget = deadline.remaining - runtime.pace.reserve_seconds
+    with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
+        slice_ = Slice(runtime, claimed, kernel, budgeted, keep_hidden)
+        try:
+            held = slice_.run()
+        except LeaseLost as error:
+            log.warning("%s; stopped, nothing written", error)
+            status = runtime.jobs.load(claimed.record.job_id).record.status
+            return Handled(ack=status.is_final or status is Status.PAUSED)
+        _log_ending(claimed.record, held.record, budgeted)
     if held.record.status is Status.QUEUED:
         announce(runtime, held)
     runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
@@ -173,8 +177,8 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
             f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
         )
     try:
-        kernel.prepare(kernel.Params.model_validate(record.params))
-    except Exception:  # The same error will end the slice, where it is counted.
+        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+    except BaseException:  # The same error will end the slice, where it is counted.
         log.exception("job %s: kernel %r did not prepare", record.job_id, kernel.name)
     return kernel
 
@@ -205,6 +209,14 @@ def _claim(runtime: Runtime, held: Held) -> Held | None:
         log.error("job %s failed: %s", record.job_id, moved.error)
         return None
     return held
+
+
+def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
+    """Hide the message of a job that is held; without that it costs a look, so go on."""
+    try:
+        runtime.queue.hide(delivery, seconds)
+    except QueueUnavailable as error:
+        log.warning("a message may come again too soon: %s", error)
 
 
 def _lease_seconds(runtime: Runtime, record: Record) -> float:

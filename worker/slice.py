@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from checkpoint.errors import LeaseLost, StateTooLarge, StoreUnavailable
 from checkpoint.record import Checkpoint, Status, digest_of
-from worker.queues.contract import QueueUnavailable
+from worker.storable import Unusable, line, stored_result, stored_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,11 +32,6 @@ FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0
 # Waits between the attempts at the last save of a slice, whose loss would cost the most.
 LAST_SAVE_WAITS_SECONDS = (0.1, 0.4, 1.5)
-ERROR_CHARACTERS = 500
-
-
-class Unusable(Exception):
-    """What the kernel yielded or returned cannot be stored. It counts as the kernel's error."""
 
 
 class Slice:
@@ -64,8 +59,10 @@ class Slice:
         self._keep_hidden = keep_hidden
         self._params: BaseModel | None = None
         self._state: BaseModel | None = None
-        self._unsaved_steps = 0
-        self._unsaved_seconds = 0.0
+        # The job's totals as of now. What is not in the record yet follows from them, also where a
+        # write happened whose answer was lost.
+        self._steps = held.record.steps
+        self._seconds = held.record.compute_seconds
         self._saved_at = self.stopped_at = runtime.clock()
 
     @property
@@ -78,7 +75,8 @@ class Slice:
         """The share of the work that is done, stored or not, 0 to 1."""
         if self._state is None:
             return self.record.progress
-        return min(max(float(self._kernel.progress(self._params, self._state)), 0.0), 1.0)
+        share = float(self._kernel.progress(self._params, self._state))
+        return min(max(0.0, share), 1.0)  # in this order not a number is 0
 
     def run(self) -> Held:
         """Advance the job until it ends or the deadline; return it as it was left.
@@ -88,11 +86,11 @@ class Slice:
             StoreUnavailable: the last save was not possible; the checkpoint before it stands.
         """
         try:
-            self._params = self._kernel.Params.model_validate(self.record.params)
+            self._params = self._kernel.Params.model_validate_json(self.record.params_json)
             state = self._restore()
             steps = self._kernel.run(self._params, state, self._runtime.resources)
-        except Exception as error:  # noqa: BLE001 - a foreign kernel may raise anything
-            reason = f"cannot go on from its checkpoint: {_line(error)}"
+        except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+            reason = f"cannot go on from its checkpoint: {line(error)}"
             return self._write(lambda record: record.failed(reason))
         try:
             ending = self._advance(steps)
@@ -115,33 +113,35 @@ class Slice:
 
     def _advance(self, steps: Generator[BaseModel, None, BaseModel]) -> Move:
         """Run steps until there is a reason to stop; return the move that ends the slice."""
-        begun = self._runtime.clock()
-        try:
-            while True:
-                state = next(steps)
-                self._took(state, self._runtime.clock() - begun)
-                if self._must_stop():
-                    return lambda record: record.released()
+        clock = self._runtime.clock
+        while True:
+            begun = clock()
+            try:
+                self._took(next(steps), clock() - begun)
+            except StopIteration as end:
+                self._seconds += clock() - begun
+                return self._success(end.value)
+            except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+                self._seconds += clock() - begun
+                return self._failure(error)
+            if self._must_stop():
+                return lambda record: record.released()
+            try:
                 self._keep_house()
-                begun = self._runtime.clock()
-        except StopIteration as end:
-            self._unsaved_seconds += self._runtime.clock() - begun
-            return self._success(end.value)
-        except LeaseLost:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-            return self._failure(error)
+            except (Unusable, StateTooLarge) as error:
+                self._drop_state()
+                return self._failure(error)
 
     def _took(self, state: BaseModel, seconds: float) -> None:
         """Account for one step."""
         if not isinstance(state, self._kernel.State):
             raise Unusable(f"yielded {type(state).__name__} instead of its State")
+        self._seconds += seconds
         # The first step of a slice also rebuilds tables: it says nothing about the next.
         if self._state is not None:
             self._runtime.pace.saw_step(seconds)
         self._state = state
-        self._unsaved_steps += 1
-        self._unsaved_seconds += seconds
+        self._steps += 1
         if self._runtime.watch is not None:
             self._runtime.watch(self)
 
@@ -160,24 +160,29 @@ class Slice:
             self._write(self._pending())
             pace.saw_save(clock() - begun)
             self._keep_hidden(pace.lease_seconds)
-        except (StoreUnavailable, QueueUnavailable) as error:
+        except StoreUnavailable as error:
             log.warning("job %s goes on without a save: %s", self.record.job_id, error)
         self._saved_at = clock()
 
     def _end(self, ending: Move) -> Held:
-        """Store the last state and the end of the slice in one write, trying more than once."""
+        """Store the last state and the end of the slice in one write."""
         try:
             pending = self._pending()
+            return self._write_at_last(lambda record: ending(pending(record)))
         except (Unusable, StateTooLarge) as error:
-            self._state = None
-            pending, ending = self._pending(), self._failure(error)
+            self._drop_state()
+            pending, failing = self._pending(), self._failure(error)
+            return self._write_at_last(lambda record: failing(pending(record)))
+
+    def _write_at_last(self, move: Move) -> Held:
+        """Store the end of the slice, trying more than once."""
         for seconds in LAST_SAVE_WAITS_SECONDS:
             try:
-                return self._write(lambda record: ending(pending(record)))
+                return self._write(move)
             except StoreUnavailable as error:
                 log.warning("job %s: the last save failed: %s", self.record.job_id, error)
                 self._runtime.sleep(seconds)
-        return self._write(lambda record: ending(pending(record)))
+        return self._write(move)
 
     def _pending(self) -> Move:
         """Return the move that stores what was done since the last save.
@@ -186,65 +191,66 @@ class Slice:
             Unusable: the state does not survive being stored.
             StateTooLarge: the state is over the limit.
         """
-        steps, seconds = self._unsaved_steps, self._unsaved_seconds
-        if self._state is None or not steps:
-            return lambda record: record.spent(steps=steps, seconds=seconds)
+        steps, seconds = self._steps, self._seconds
+
+        def spent(record: Record) -> Record:
+            return record.spent(
+                steps=steps - record.steps, seconds=seconds - record.compute_seconds
+            )
+
+        if self._state is None or steps == self.record.steps:
+            return spent
         checkpoint = self._checkpoint_of(self._state)
         pace = self._runtime.pace
         expires_at = checkpoint.saved_at + pace.lease_seconds
         at_risk = pace.at_risk_seconds
-        return lambda record: record.saved(checkpoint, steps=steps, seconds=seconds).renewed(
-            expires_at=expires_at, at_risk_seconds=at_risk
+        return lambda record: (
+            spent(record).saved(checkpoint).renewed(expires_at=expires_at, at_risk_seconds=at_risk)
         )
 
     def _checkpoint_of(self, state: BaseModel) -> Checkpoint:
-        data = state.model_dump_json().encode()
-        if len(data) > self._runtime.max_state_bytes:
-            raise StateTooLarge(
-                f"its state of {len(data):,} bytes is over the limit of "
-                f"{self._runtime.max_state_bytes:,} (OUTLAST_MAX_STATE_BYTES)"
-            )
-        # Better to find out now than when another worker has to go on from it.
-        if self._kernel.State.model_validate_json(data) != state:
-            raise Unusable("yielded a state that does not survive being stored as JSON")
+        runtime = self._runtime
+        data = stored_state(self._kernel, state, max_bytes=runtime.max_state_bytes)
+        try:
+            progress = self.progress
+        except Exception as error:
+            raise Unusable(f"cannot tell its progress: {line(error)}") from error
         return Checkpoint(
             state=data,
             digest=digest_of(data),
             version=self._kernel.version,
-            sequence=self.record.saves + 1,
             slice=self.record.slice,
-            progress=self.progress,
-            saved_at=self._runtime.jobs.clock(),
+            progress=progress,
+            saved_at=runtime.jobs.clock(),
         )
 
     def _write(self, move: Move) -> Held:
         """Store what `move` makes of the record, as the holder of the lease."""
         self._held = self._runtime.jobs.advance(self._held, self._token, move)
-        self._unsaved_steps, self._unsaved_seconds = 0, 0.0
         return self._held
 
-    def _success(self, result: BaseModel) -> Move:
-        if not isinstance(result, self._kernel.Result):
-            error = Unusable(f"returned {type(result).__name__} instead of its Result")
-            return self._failure(error)
-        value = result.model_dump(mode="json")
+    def _drop_state(self) -> None:
+        """Forget what cannot be stored: the checkpoint before it stands."""
+        self._state, self._steps = None, self.record.steps
+
+    def _success(self, result: object) -> Move:
         try:
-            json.dumps(value, allow_nan=False)
-        except ValueError as error:
+            value = stored_result(self._kernel, result)
+        except Unusable as error:
             return self._failure(error)
         return lambda record: record.succeeded(value)
 
     def _failure(self, error: BaseException) -> Move:
         """Return the move for an error: fail at once if it can only repeat, else back off."""
-        job_id, line = self.record.job_id, _line(error)
-        log.error("job %s: %s", job_id, line, exc_info=error)
+        job_id, reason = self.record.job_id, line(error)
+        log.error("job %s: %s", job_id, reason, exc_info=error)
         if isinstance(error, StateTooLarge):
-            return lambda record: record.failed(line)
+            return lambda record: record.failed(reason)
         now = self._runtime.jobs.clock()
 
         def errored(record: Record) -> Record:
-            wait = FIRST_BACKOFF_SECONDS * 2**record.failures
-            return record.errored(line, not_before=now + min(wait, LONGEST_BACKOFF_SECONDS))
+            wait = FIRST_BACKOFF_SECONDS * 2.0 ** min(record.failures, 16)
+            return record.errored(reason, not_before=now + min(wait, LONGEST_BACKOFF_SECONDS))
 
         return errored
 
@@ -252,10 +258,4 @@ class Slice:
         try:
             steps.close()
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-            log.warning("job %s: the kernel did not close: %s", self.record.job_id, _line(error))
-
-
-def _line(error: BaseException) -> str:
-    """Return the error on one line, no longer than a record should carry."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text[:ERROR_CHARACTERS]
+            log.warning("job %s: the kernel did not close: %s", self.record.job_id, line(error))

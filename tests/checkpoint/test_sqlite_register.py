@@ -9,6 +9,7 @@ import sys
 import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +80,19 @@ def test_a_commit_is_synced(path: Path) -> None:
         connection = register._file._connection
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
+def test_two_may_open_a_new_file_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of workers that are started together, one now and then would end with "locked"."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE theirs (number INTEGER)")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM theirs").fetchall()
+        # SQLite gives up on this reader; our own first wait ends the reading.
+        waits = SimpleNamespace(monotonic=lambda: 0, sleep=lambda _: other.execute("COMMIT"))
+        monkeypatch.setattr("checkpoint.sqlite_file.time", waits)
+        SqliteRegister(path, busy_seconds=0.01).close()
+        assert not other.in_transaction
 
 
 def test_a_full_disk_keeps_the_value_before(path: Path) -> None:
