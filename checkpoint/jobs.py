@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from checkpoint.codec import decode, encode
@@ -47,6 +48,7 @@ class JobStore:
         """Keep jobs in `register`; `clock` gives seconds since the epoch."""
         self._register = register
         self._writer = secrets.token_hex(4)
+        self._writes = count(1)
         self.clock = clock
 
     def reach(self) -> None:
@@ -153,7 +155,7 @@ class JobStore:
         stamped = record.model_copy(
             update={
                 "writes": record.writes + 1,
-                "writer": self._writer,
+                "writer": f"{self._writer}.{next(self._writes)}",
                 "updated_at": self.clock(),
             }
         )

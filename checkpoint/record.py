@@ -125,7 +125,8 @@ class Record(_Part):
         sweeps: messages that a sweep sent since the last claim.
         result: the kernel's result as a JSON value; None until the job succeeded.
         error: why the job failed, or what last went wrong; one line.
-        writes, writer: make every stored value different from all others.
+        writes, writer: make every stored value different from all others: how often the job was
+            written, and by whom and as which of its writes.
     """
 
     job_id: JobId

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -177,10 +178,17 @@ def new_record(
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
         raise InvalidParams(f"{kernel}: {_complaint(error)}; its parameters: {known}") from None
+    try:
+        stored = valid.model_dump_json()
+        survives = model.model_validate_json(stored) == valid
+    except ValueError:  # which all that pydantic raises is
+        survives = False
+    if not survives:
+        raise InvalidParams(f"{kernel}: these parameters do not survive being stored as JSON")
     return Record(
         job_id=checked_id(f"{kernel}-{secrets.token_hex(5)}" if job_id is None else job_id),
         kernel=kernel,
-        params=valid.model_dump(mode="json"),
+        params=json.loads(stored),
         limits=limits,
         created_at=now,
         updated_at=now,
@@ -188,8 +196,9 @@ def new_record(
 
 
 def _complaint(error: ValidationError) -> str:
-    """Return the first thing that pydantic has against the parameters."""
-    first = error.errors()[0]
+    """Return one thing that pydantic has against the parameters: a wrong name before a gap."""
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     name = ".".join(map(str, first["loc"]))
     match first["type"]:
         case "missing":

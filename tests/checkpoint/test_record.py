@@ -1,0 +1,243 @@
+"""The moves between a job's states: what a guard counts, what a person may do, what stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from checkpoint.errors import CorruptCheckpoint, WrongStatus
+from checkpoint.record import Checkpoint, Lease, Limits, Record, Status, digest_of
+
+FINAL = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED]
+OPEN = [Status.QUEUED, Status.RUNNING, Status.PAUSED]
+
+
+def record(**fields: object) -> Record:
+    """A new job, or one with these fields."""
+    base = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 0.0, "updated_at": 0.0}
+    return Record.model_validate({**base, **fields})
+
+
+def lease(token: str = "t", at: float = 100.0, at_risk_seconds: float = 7.0) -> Lease:
+    """A lease of 10 s from `at` on."""
+    return Lease(
+        worker="w",
+        token=token,
+        claimed_at=at,
+        expires_at=at + 10,
+        at_risk_seconds=at_risk_seconds,
+    )
+
+
+def checkpoint(state: bytes, *, at: float = 101.0) -> Checkpoint:
+    """A checkpoint of this state, with its checksum."""
+    return Checkpoint(
+        state=state,
+        digest=digest_of(state),
+        version=1,
+        sequence=1,
+        slice=1,
+        progress=0.25,
+        saved_at=at,
+    )
+
+
+def with_status(status: Status) -> Record:
+    """A job of this status, with a lease where it has one."""
+    return record(status=status, lease=lease() if status is Status.RUNNING else None)
+
+
+def test_a_claim_counts_the_slice_before_it_runs() -> None:
+    """A slice that kills its worker would otherwise never be counted, and kill for ever."""
+    claimed = record().claimed(lease())
+    assert (claimed.status, claimed.slices, claimed.stalls) == (Status.RUNNING, 1, 1)
+    assert claimed.announced
+    assert claimed.slice == 1
+
+
+def test_progress_clears_the_guards_and_a_repeated_state_does_not() -> None:
+    """A job that advances would be given up, or one that does not would run for ever."""
+    stalled = record(failures=3).claimed(lease())
+    advanced = stalled.spent(steps=2, seconds=0.5).saved(checkpoint(b"1"))
+    assert (advanced.failures, advanced.stalls) == (0, 0)
+    again = advanced.released().claimed(lease()).saved(checkpoint(b"1"))
+    assert again.stalls == 1
+    assert (again.steps, again.saves, again.compute_seconds) == (2, 2, 0.5)
+
+
+def test_two_generations_are_kept() -> None:
+    """Without the second there is nothing to fall back on; with more the record would grow."""
+    moved = record().claimed(lease())
+    for state in (b"1", b"2", b"3"):
+        moved = moved.saved(checkpoint(state))
+    assert [c.state for c in moved.checkpoints] == [b"3", b"2"]
+    assert [c.sequence for c in moved.checkpoints] == [3, 2]
+
+
+def test_a_damaged_checkpoint_goes_to_quarantine_and_the_one_before_serves() -> None:
+    """The job would fail, or go on from a wrong state, or the evidence would be gone."""
+    good, bad = checkpoint(b"good"), checkpoint(b"bad").model_copy(update={"state": b"BAD"})
+    claimed = record(checkpoints=(bad, good)).claimed(lease())
+    assert claimed.checkpoints == (good,)
+    assert claimed.quarantine == (bad,)
+
+
+def test_no_intact_checkpoint_is_an_error_and_not_a_new_start() -> None:
+    """Days of work would otherwise begin again from nothing without a word."""
+    bad = checkpoint(b"bad").model_copy(update={"state": b"BAD"})
+    with pytest.raises(CorruptCheckpoint, match="none of its 2 checkpoints"):
+        record(checkpoints=(bad, bad)).claimed(lease())
+
+
+def test_quarantine_keeps_the_two_newest() -> None:
+    """A store that damages every write would otherwise grow the record without end."""
+    bad = [checkpoint(bytes([n])).model_copy(update={"state": b"BAD"}) for n in range(3)]
+    claimed = record(
+        checkpoints=(bad[0], checkpoint(b"good")), quarantine=(bad[1], bad[2])
+    ).claimed(lease())
+    assert claimed.quarantine == (bad[0], bad[1])
+
+
+@pytest.mark.parametrize(
+    ("crashed_for", "lost"), [(3.0, 3.0), (60.0, 7.0), (-60.0, 0.0)], ids=["soon", "late", "skewed"]
+)
+def test_work_lost_to_a_crash_is_bounded_by_what_was_at_risk(
+    crashed_for: float, lost: float
+) -> None:
+    """The bill for crashes would be overstated by the time that nobody worked."""
+    held = record().claimed(lease(at=100.0))
+    assert held.claimed(lease("u", at=100.0 + crashed_for)).redone_seconds == lost
+
+
+def test_work_that_was_saved_is_not_counted_as_lost() -> None:
+    """Each crash would otherwise be billed from the start of the slice."""
+    held = record().claimed(lease(at=100.0)).saved(checkpoint(b"1", at=104.0))
+    assert held.claimed(lease("u", at=105.0)).redone_seconds == 1.0
+
+
+def test_a_release_moves_to_the_next_slice_and_nobody_holds_the_job() -> None:
+    """The next worker would wait for a lease that nobody uses."""
+    released = record().claimed(lease()).released(not_before=5.0)
+    assert (released.status, released.slice, released.lease) == (Status.QUEUED, 2, None)
+    assert not released.announced
+    assert released.not_before == 5.0
+
+
+def test_errors_back_off_and_then_fail_with_the_reason() -> None:
+    """A job whose kernel always raises would run, and cost, for ever."""
+    job = record(limits=Limits(max_failures=2)).claimed(lease()).errored("E: x", not_before=9.0)
+    assert (job.status, job.failures, job.error, job.not_before) == (Status.QUEUED, 1, "E: x", 9.0)
+    job = job.claimed(lease()).errored("E: x", not_before=9.0)
+    assert job.status is Status.FAILED
+    assert job.error == "E: x (error 2 in a row without progress)"
+    assert job.lease is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "limits", "reason"),
+    [
+        ({"stalls": 5}, {}, "max_stalls=5"),
+        ({"slices": 7}, {"max_slices": 7}, "ceiling of 7 slices"),
+        ({"compute_seconds": 60.0}, {"max_compute_seconds": 60.0}, "ceiling of 60 compute seconds"),
+        ({"stalls": 4, "slices": 99_999, "compute_seconds": 1e9}, {}, None),
+        ({"slices": 10**9}, {"max_slices": None}, None),
+    ],
+)
+def test_guards_name_the_limit(
+    fields: dict[str, object], limits: dict[str, object], reason: str | None
+) -> None:
+    """The person would not know which limit to raise, or a job would be stopped without need."""
+    found = record(limits=Limits.model_validate(limits), **fields).exhausted()
+    assert found is None if reason is None else reason in str(found)
+
+
+def test_success_stores_the_result_and_ends_the_job() -> None:
+    """A finished job would be run again, or an error of its past would be shown."""
+    done = record(error="E: x", failures=2).claimed(lease()).succeeded({"prime": 2})
+    assert (done.status, done.result, done.error, done.lease) == (
+        Status.SUCCEEDED,
+        {"prime": 2},
+        None,
+        None,
+    )
+    assert done.progress == 1.0
+
+
+def test_progress_is_that_of_the_newest_checkpoint() -> None:
+    """The bar that a person watches would show nothing."""
+    assert record().progress == 0.0
+    assert record(checkpoints=(checkpoint(b"1"),)).progress == 0.25
+
+
+@pytest.mark.parametrize("status", OPEN)
+def test_a_job_that_is_not_over_can_be_cancelled(status: Status) -> None:
+    """A person could not stop what costs money; the lease must go so that the slice finds out."""
+    cancelled = with_status(status).cancelled()
+    assert (cancelled.status, cancelled.lease) == (Status.CANCELLED, None)
+    assert cancelled.cancelled() is cancelled
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
+def test_a_job_that_is_over_cannot_be_cancelled(status: Status) -> None:
+    """A result that was paid for would be marked as cancelled."""
+    with pytest.raises(WrongStatus, match=f"job a is {status}: it cannot be cancelled"):
+        with_status(status).cancelled()
+
+
+def test_a_pause_leaves_the_slice_its_lease_and_outlasts_its_release() -> None:
+    """The running slice could not save, or its release would start the job again."""
+    paused = with_status(Status.RUNNING).paused()
+    assert paused.status is Status.PAUSED
+    assert paused.lease is not None
+    assert paused.released().status is Status.PAUSED
+    assert paused.paused() is paused
+
+
+@pytest.mark.parametrize("status", FINAL)
+@pytest.mark.parametrize("move", [Record.paused, Record.resumed])
+def test_a_job_that_is_over_is_neither_paused_nor_resumed(status: Status, move: object) -> None:
+    """A finished job would come back to life."""
+    assert callable(move)
+    with pytest.raises(WrongStatus):
+        move(with_status(status))
+
+
+def test_a_resumed_job_wants_its_message_sent_again() -> None:
+    """The message was acked during the pause: without a new one the job would never wake."""
+    resumed = record(status=Status.PAUSED, announced=True).resumed()
+    assert (resumed.status, resumed.announced) == (Status.QUEUED, False)
+    assert resumed.resumed() is resumed
+    assert with_status(Status.RUNNING).paused().resumed().status is Status.RUNNING
+
+
+def test_a_failed_job_can_be_retried_with_its_guards_set_back() -> None:
+    """After the cause is mended days of work would have to begin again."""
+    failed = record(checkpoints=(checkpoint(b"1"),), failures=5, stalls=5).failed("E: x")
+    retried = failed.retried()
+    assert (retried.status, retried.error) == (Status.QUEUED, None)
+    assert (retried.failures, retried.stalls, retried.exhausted()) == (0, 0, None)
+    assert retried.checkpoints == failed.checkpoints
+    assert retried.slice == failed.slice + 1
+    assert retried.retried() is retried
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.CANCELLED, Status.PAUSED])
+def test_only_a_failed_job_is_retried(status: Status) -> None:
+    """A result would be overwritten."""
+    with pytest.raises(WrongStatus):
+        with_status(status).retried()
+
+
+def test_a_lease_ends_at_its_time() -> None:
+    """A job whose worker was killed would wait for ever, or be taken from one that lives."""
+    held = record().claimed(lease(at=100.0))
+    assert held.is_held(109.9)
+    assert not held.is_held(110.0)
+    assert not record().is_held(0.0)
+
+
+def test_a_renewal_needs_a_lease() -> None:
+    """A job that was released would be held by nobody."""
+    free = record()
+    assert free.renewed(expires_at=5.0, at_risk_seconds=1.0) is free
+    held = free.claimed(lease()).renewed(expires_at=500.0, at_risk_seconds=1.0)
+    assert held.is_held(499.0)

@@ -1,0 +1,78 @@
+"""What tests put in place of the world: a clock that waits for nobody, a store in memory."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import VersionConflict
+from checkpoint.register import Register, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+START = 1_800_000_000.0
+
+
+class FakeClock:
+    """Seconds since the epoch, by a clock that moves when it is told to."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let that many seconds pass at once."""
+        self.now += seconds
+
+
+class MemoryRegister(Register):
+    """A register in this process.
+
+    Attributes:
+        values: what is stored, by key; a test may damage it.
+        before, after: called with the name of each operation, before and after it takes effect;
+            a test puts a function there that raises, or that acts as someone else would.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, Stored] = {}
+        self.before: Callable[[str], None] = lambda _: None
+        self.after: Callable[[str], None] = lambda _: None
+        self._versions = count(1)
+
+    def read(self, key: str) -> Stored | None:
+        """Return the current value and its version."""
+        self.before("read")
+        found = self.values.get(key)
+        self.after("read")
+        return found
+
+    def put(self, key: str, value: bytes, *, expected: str | None) -> str:
+        """Replace the value."""
+        self.before("put")
+        self._check(key, expected)
+        version = str(next(self._versions))
+        self.values[key] = Stored(value, version)
+        self.after("put")
+        return version
+
+    def delete(self, key: str, *, expected: str) -> None:
+        """Remove the value."""
+        self.before("delete")
+        self._check(key, expected)
+        del self.values[key]
+        self.after("delete")
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yield the keys in order."""
+        self.before("keys")
+        yield from sorted(k for k in self.values if k.startswith(prefix) and k > after)
+
+    def _check(self, key: str, expected: str | None) -> None:
+        current = self.values.get(key)
+        if (current and current.version) != expected:
+            raise VersionConflict(f"{key} was written by someone else")

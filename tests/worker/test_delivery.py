@@ -1,0 +1,440 @@
+"""The protocol: each row of its table, and a crash at each arrow."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkpoint.errors import CorruptRecord, StoreUnavailable, UnknownJob, VersionConflict
+from checkpoint.record import Lease, Record, Status
+from checkpoint.register import Stored
+from kernel import UnknownKernel
+from kernel.contract import Model
+from tests import kernels
+from tests.kernels import expected
+from tests.worker.floor import JOB, STEPS, Floor
+from worker.deadline import Deadline
+from worker.delivery import Ack, Announce, NewerState, Run, Wait, decide, deliver
+from worker.message import ForeignMessage, Message
+from worker.queues.contract import Delivery, QueueUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.delivery import Handled
+
+NOW = 1000.0
+HELD = Lease(worker="w", token="t", claimed_at=990.0, expires_at=1030.0, at_risk_seconds=1.0)
+LATE = HELD.model_copy(update={"expires_at": 995.0})
+
+
+def job(**fields: object) -> Record:
+    """A job whose next slice is 5."""
+    base = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 0.0, "updated_at": 0.0}
+    return Record.model_validate({**base, "slice": 5, **fields})
+
+
+@pytest.mark.parametrize(
+    ("record", "number", "wanted"),
+    [
+        *[(job(status=s), n, Ack()) for s in Status if s.is_final for n in (4, 5, 6, None)],
+        *[(job(status=Status.PAUSED, lease=lease), 5, Ack()) for lease in (None, HELD)],
+        (job(announced=True), 4, Ack()),
+        (job(announced=True, status=Status.RUNNING, lease=HELD), 4, Ack()),
+        (job(announced=True, status=Status.RUNNING, lease=LATE), 4, Ack()),
+        (job(), 4, Announce()),
+        (job(), 1, Announce()),
+        (job(status=Status.RUNNING, lease=HELD), 5, Wait(30.0)),
+        (job(status=Status.RUNNING, lease=HELD), 6, Wait(30.0)),
+        (job(status=Status.RUNNING, lease=HELD), None, Wait(30.0)),
+        (job(not_before=1010.0), 5, Wait(10.0)),
+        (job(), 5, Run()),
+        (job(announced=True), 5, Run()),
+        (job(status=Status.RUNNING, lease=LATE), 5, Run()),
+        (job(not_before=1000.0), 5, Run()),
+        (job(), 9, Run()),
+        (job(), None, Run()),
+    ],
+)
+def test_each_row_of_the_table(record: Record, number: int | None, wanted: object) -> None:
+    """A row that is wrong loses a job, or multiplies its messages."""
+    assert decide(record, number, NOW) == wanted
+
+
+def test_a_job_goes_from_slice_to_slice_to_its_result(floor: Floor) -> None:
+    """The main promise: one message at a time, and the result at the end."""
+    floor.submit()
+    for slice_ in count(1):
+        _, delivery = floor.work(seconds=3.0)
+        assert Message.parse(delivery.body) == Message(job_id=JOB, slice=slice_)
+        if floor.record.status.is_final:
+            break
+    assert floor.record.result == expected(STEPS)
+    assert floor.record.slices == slice_
+    assert floor.messages() == []
+
+
+@pytest.mark.parametrize("status", ["cancelled", "paused"])
+def test_a_job_that_shall_not_run_does_not(floor: Floor, status: str) -> None:
+    """A person's decision would be ignored."""
+    floor.submit()
+    stopped = floor.change(getattr(Record, status))
+    handled, _ = floor.work()
+    assert handled.ack
+    assert floor.record == stopped
+
+
+def test_an_early_duplicate_hides_until_the_lease_ends(floor: Floor) -> None:
+    """Two workers would do the same work, and the second would pay for nothing."""
+    floor.submit()
+    deliveries = []
+
+    def step(number: int) -> None:
+        if number == 3:
+            floor.queue.send(Message(job_id=JOB, slice=1))
+            deliveries.append(floor.work(floor.runtime("other")))
+
+    floor.watched = step
+    floor.work(seconds=4.0)
+    (handled, _), *_ = deliveries
+    assert not handled.ack
+    assert handled.record is None
+    assert floor.record.slices == 1
+    floor.clock.sleep(60.0)
+    acked = [floor.work(seconds=4.0)[0].ack for _ in range(2)]
+    assert acked == [True, True]
+    assert floor.record.slices == 2
+    assert floor.messages() == [Message(job_id=JOB, slice=3).body()]
+
+
+def test_a_duplicate_that_waits_again_waits_longer(floor: Floor) -> None:
+    """One long slice would use up a duplicate's receives, and the queue would raise an alarm."""
+    floor.submit(send=False)
+    lease = HELD.model_copy(update={"expires_at": floor.clock() + 20.0})
+    floor.change(lambda record: record.claimed(lease))
+    hidden = []
+    floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
+    body = Message(job_id=JOB, slice=1).body()
+    for receives in (1, 2, 3, 4, 9, 2000):
+        deliver(floor.runtime(), Delivery(body, "r", receives), seconds=None)
+    assert hidden == [20.0, 40.0, 80.0, 160.0, 900.0, 900.0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{}", "hello", '{"job_id":"../x"}', '{"job_id":"a","slice":0}', "\ud800", "[" * 999],
+)
+def test_a_foreign_message_is_left_to_the_queue(floor: Floor, body: str) -> None:
+    """It would be lost, or end the worker."""
+    with pytest.raises(ForeignMessage):
+        deliver(floor.runtime(), Delivery(body, "r"), seconds=None)
+
+
+def test_a_message_of_an_unknown_job_is_left_to_the_queue(floor: Floor) -> None:
+    """The wrong store in the settings would silently empty the queue."""
+    with pytest.raises(UnknownJob, match="there is no job 'job-1'"):
+        deliver(floor.runtime(), Delivery(Message(job_id=JOB).body(), "r"), seconds=None)
+
+
+def test_a_damaged_record_is_left_as_it_is(floor: Floor) -> None:
+    """What is left of the job could not be inspected."""
+    floor.submit()
+    key, stored = next(iter(floor.register.values.items()))
+    floor.register.values[key] = Stored(stored.value[:-30], stored.version)
+    with pytest.raises(CorruptRecord, match=JOB):
+        floor.work()
+    assert floor.register.values[key].value == stored.value[:-30]
+
+
+def test_a_job_of_an_unknown_kernel_is_left_to_others(floor: Floor) -> None:
+    """A worker that lacks a package would fail jobs that others could run."""
+
+    def unknown(name: str) -> kernels.Counting:
+        raise UnknownKernel(name)
+
+    floor.submit()
+    before = floor.record
+    runtime = floor.runtime()
+    object.__setattr__(runtime, "kernels", unknown)
+    with pytest.raises(UnknownKernel):
+        floor.work(runtime)
+    assert floor.record == before
+
+
+def test_a_job_of_a_newer_kernel_is_left_to_newer_workers(floor: Floor) -> None:
+    """During a deploy the workers that are left would fail the jobs of the new ones."""
+    floor.submit()
+    floor.work(floor.runtime(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
+    before = floor.record
+    with pytest.raises(NewerState, match="upgrade"):
+        floor.work()
+    assert floor.record == before
+
+
+def test_a_kernel_that_ends_the_process_when_prepared_does_not(floor: Floor) -> None:
+    """A package that is badly installed would end every worker, one after the other."""
+    floor.kernel = kernels.Unprepared()
+    floor.submit()
+    handled, _ = floor.work()
+    assert handled.ack
+
+
+def test_strict_parameters_that_json_has_no_word_for_reach_the_kernel(floor: Floor) -> None:
+    """A kernel with a date or a tuple among its parameters could never run."""
+
+    class Dated(Model):
+        steps: int
+        day: date
+        pair: tuple[int, ...]
+
+    got: list[object] = []
+
+    class Dating(kernels.Counting):
+        Params = Dated  # type: ignore[assignment]
+
+        def prepare(self, params: object) -> None:
+            got.append(params)
+
+    floor.kernel = Dating()
+    floor.submit()
+    params = {"steps": 3, "day": "2030-01-02", "pair": [1, 2]}
+    floor.change(lambda record: record.model_copy(update={"params": params}))
+    floor.work()
+    assert floor.record.result == expected(3)
+    assert got == [Dated(steps=3, day=date(2030, 1, 2), pair=(1, 2))]
+
+
+def test_a_stop_signal_before_the_claim_gives_the_job_to_another(floor: Floor) -> None:
+    """A worker that is about to be killed would claim the job and take it along."""
+    floor.submit()
+    before = floor.record
+    stop = Deadline()
+    stop._reason = "SIGTERM"
+    delivery = floor.receive()
+    assert not deliver(floor.runtime(), delivery, seconds=None, stop=stop).ack
+    assert floor.record == before
+    assert floor.receive().body == delivery.body
+
+
+@pytest.mark.parametrize(
+    ("limits", "fields", "reason"),
+    [
+        ({"max_stalls": 3}, {"stalls": 3}, "without progress"),
+        ({"max_slices": 3}, {"slices": 3}, "ceiling of 3 slices"),
+        ({"max_compute_seconds": 9.0}, {"compute_seconds": 9.0}, "ceiling of 9 compute seconds"),
+    ],
+)
+def test_a_guard_ends_the_job_and_its_message(
+    floor: Floor, limits: dict[str, float], fields: dict[str, float], reason: str
+) -> None:
+    """The job would cost money without end, or its message would come back for ever."""
+    floor.submit(**limits)
+    floor.change(lambda record: record.model_copy(update=fields))
+    handled, _ = floor.work()
+    assert handled.ack
+    assert floor.record.status is Status.FAILED
+    assert reason in str(floor.record.error)
+    assert floor.messages() == []
+
+
+def test_a_job_without_an_intact_checkpoint_fails_and_keeps_both(floor: Floor) -> None:
+    """The job would begin again, or what could be mended would be gone."""
+    floor.submit()
+    floor.work(seconds=4.0)
+
+    def damaged(record: Record) -> Record:
+        broken = [c.model_copy(update={"digest": "0" * 32}) for c in record.checkpoints]
+        return record.model_copy(update={"checkpoints": tuple(broken)})
+
+    damage = floor.change(damaged)
+    handled, _ = floor.work()
+    assert handled.ack
+    assert floor.record.status is Status.FAILED
+    assert "checksum" in str(floor.record.error)
+    assert floor.record.checkpoints == damage.checkpoints
+
+
+def test_a_stalled_job_gets_a_longer_lease(floor: Floor) -> None:
+    """A first step longer than a lease would be taken from one worker after another."""
+    floor.submit()
+    floor.change(lambda record: record.model_copy(update={"stalls": 3}))
+    lengths: list[float] = []
+
+    def step(_: int) -> None:
+        lease = floor.record.lease
+        assert lease is not None
+        lengths.append(lease.expires_at - lease.claimed_at)
+
+    floor.watched = step
+    floor.work(seconds=0)
+    assert lengths == [40.0]
+
+
+def test_a_new_process_keeps_time_back_for_its_first_ending(floor: Floor) -> None:
+    """On a platform where each slice is a new process every slice would be killed at its end."""
+    floor.submit()
+    floor.register.after = lambda operation: floor.clock.sleep(0.3 if operation == "put" else 0)
+    begun = floor.clock()
+    floor.work(seconds=6.0)
+    assert floor.record.steps > 1
+    assert floor.clock() - begun <= 6.0
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+def crashing(at: int) -> Callable[[str], None]:
+    """Return what ends the process at its `at`-th effect from now on."""
+    effects = count(1)
+
+    def effect(_: str) -> None:
+        if next(effects) == at:
+            raise Crash
+
+    return effect
+
+
+def work_with_crash(floor: Floor, at: int, *, after: bool) -> bool:
+    """Work one delivery in a process that dies before or after its `at`-th effect."""
+    effect = crashing(at)
+    if after:
+        floor.register.after = effect
+    else:
+        floor.register.before = effect
+    originals = {name: getattr(floor.queue, name) for name in ("send", "hide", "ack")}
+
+    def wrapped(name: str) -> Callable[..., None]:
+        def call(*args: object, **kwargs: object) -> None:
+            if not after:
+                effect(name)
+            originals[name](*args, **kwargs)
+            if after:
+                effect(name)
+
+        return call
+
+    for name in originals:
+        setattr(floor.queue, name, wrapped(name))
+    try:
+        floor.work(seconds=2.0)
+    except Crash:
+        return True
+    finally:
+        floor.register.before = floor.register.after = lambda _: None
+        for name in originals:
+            delattr(floor.queue, name)
+    return False
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(1, 12))
+def test_a_crash_around_any_effect_leaves_a_message_that_leads_on(
+    floor: Floor, at: int, after: bool
+) -> None:
+    """The job would stand still until a sweep, or for ever."""
+    floor.submit()
+    floor.work(seconds=2.0)
+    crashed = work_with_crash(floor, at, after=after)
+    assert crashed == (at <= 9)
+    for _ in range(100):
+        if floor.record.status.is_final:
+            break
+        floor.clock.sleep(60.0)
+        floor.work(seconds=2.0)
+    assert floor.record.result == expected(STEPS)
+    assert floor.record.steps == STEPS
+    assert len(floor.messages()) <= 1
+
+
+def test_a_lost_claim_looks_again(floor: Floor) -> None:
+    """A worker that was slower would end in an error, or take the job from the faster one."""
+    floor.submit()
+
+    def rival(operation: str) -> None:
+        if operation == "put":
+            floor.register.before = lambda _: None
+            lease = HELD.model_copy(update={"expires_at": floor.clock() + 60})
+            floor.change(lambda record: record.claimed(lease))
+
+    floor.register.before = rival
+    handled, _ = floor.work()
+    assert not handled.ack
+    assert floor.record.lease is not None
+    assert floor.record.lease.token == HELD.token
+
+
+def test_a_job_that_moves_on_while_it_is_announced_is_no_error(floor: Floor) -> None:
+    """A race between the send and the next worker would end the one that sent."""
+    floor.submit()
+    send = floor.queue.send
+
+    def send_and_run(message: Message, *, again: bool = False) -> None:
+        send(message, again=again)
+        del floor.queue.send
+        others.append(floor.work(floor.runtime("fast"), seconds=2.0)[0])
+
+    others: list[Handled] = []
+    floor.queue.send = send_and_run  # type: ignore[method-assign]
+    handled, _ = floor.work(seconds=2.0)
+    assert handled.ack
+    assert [other.ack for other in others] == [True]
+    assert floor.record.slice == 3
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), VersionConflict("raced")])
+def test_a_store_that_fails_once_loses_nothing(floor: Floor, error: Exception) -> None:
+    """One stumble of the store at a bad moment would cost the job."""
+    floor.submit()
+    for at in count(1):
+        puts = count(1)
+
+        def fail(operation: str) -> None:
+            if operation == "put" and next(puts) == at:  # noqa: B023 - called in this turn only
+                raise error
+
+        floor.register.before = fail
+        floor.clock.sleep(600.0)
+        try:
+            floor.work(seconds=2.0)
+        except StoreUnavailable:
+            continue
+        if floor.record.status.is_final:
+            break
+    assert floor.record.result == expected(STEPS)
+
+
+def test_a_send_that_fails_leaves_the_message_that_sends_again(floor: Floor) -> None:
+    """The continuation would be missing."""
+    floor.submit()
+
+    def fail(*_: object, **__: object) -> None:
+        raise QueueUnavailable("away")
+
+    floor.queue.send = fail  # type: ignore[method-assign]
+    with pytest.raises(QueueUnavailable):
+        floor.work(seconds=2.0)
+    del floor.queue.send
+    floor.clock.sleep(60.0)
+    assert floor.work()[0].ack
+    assert floor.messages() == [Message(job_id=JOB, slice=2).body()]
+
+
+def test_a_store_that_lost_its_newest_writes_goes_on_from_what_is_left(floor: Floor) -> None:
+    """The job would wait for a slice that will never come."""
+    floor.submit()
+    floor.work(seconds=2.0)
+    older = dict(floor.register.values)
+    floor.work(seconds=2.0)
+    floor.work(seconds=2.0)
+    floor.register.values = older
+    handled, delivery = floor.work(seconds=2.0)
+    assert Message.parse(delivery.body).slice == 4
+    assert handled.ack
+    assert floor.record.slice == 3
+    while not floor.record.status.is_final:
+        floor.work()
+    assert floor.record.result == expected(STEPS)

@@ -1,0 +1,120 @@
+"""The promise in one sentence: any schedule of interruptions gives the same result as none."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checkpoint.errors import StoreUnavailable
+from checkpoint.record import Status
+from kernel import Resources
+from kernel.nth_prime import NthPrime
+from tests.kernels import Counting, Params, expected
+from tests.worker.floor import STEPS, Floor
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from worker.runtime import AnyKernel
+
+RESOURCES = Resources()
+
+# After so many safe points the worker is gone; so many of the newest states are gone with it.
+SCHEDULE = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), max_size=12)
+
+
+def interrupted(kernel: AnyKernel, params: BaseModel, schedule: list[tuple[int, int]]) -> Any:
+    """Return the kernel's result when it is stopped as the schedule says, and stored as JSON."""
+    kept: deque[bytes] = deque(maxlen=4)
+    for steps, lost in [*schedule, (10**9, 0)]:
+        for _ in range(min(lost, len(kept))):
+            kept.pop()
+        state = kernel.State.model_validate_json(kept[-1]) if kept else None
+        run = kernel.run(params, state, RESOURCES)
+        try:
+            for _ in range(steps):
+                kept.append(next(run).model_dump_json().encode())
+        except StopIteration as end:
+            return end.value
+        run.close()
+    raise AssertionError("the kernel did not end")
+
+
+@given(schedule=SCHEDULE)
+@settings(deadline=None, max_examples=100)
+def test_the_counting_kernel_counts_the_same(schedule: list[tuple[int, int]]) -> None:
+    """All other tests of interruptions count on this kernel."""
+    result = interrupted(Counting(), Params(steps=STEPS), schedule)
+    assert result.model_dump() == expected(STEPS)
+
+
+@pytest.mark.parametrize(("position", "prime"), [(1_000_000, 15_485_863), (200_000, 2_750_159)])
+@given(schedule=SCHEDULE)
+@settings(deadline=None, max_examples=15)
+def test_the_sieve_finds_the_same_prime(
+    position: int, prime: int, schedule: list[tuple[int, int]]
+) -> None:
+    """The answer would depend on how often the workers were stopped."""
+    kernel = NthPrime()
+    result = interrupted(kernel, kernel.Params(position=position), schedule)
+    assert result.prime == prime
+
+
+class Killed(BaseException):
+    """The process is gone, in the middle of a step."""
+
+
+SLICE = st.tuples(
+    st.floats(0.0, 9.0),  # its budget in seconds
+    st.integers(0, 40),  # the step that kills it, if it gets there
+    st.integers(0, 12),  # the write that fails, if there are so many
+)
+
+
+@given(slices=st.lists(SLICE, max_size=25))
+@settings(deadline=None, max_examples=100)
+def test_the_worker_computes_the_same(slices: list[tuple[float, int, int]]) -> None:
+    """A job's result, or its account of steps, would depend on the workers' fates."""
+    floor = Floor()
+    floor.submit(max_stalls=1000)
+    for seconds, killed_at, failing in [*slices, (None, -1, 0)]:
+        if floor.record.status.is_final:
+            break
+        _one_slice(floor, seconds, killed_at, failing)
+        floor.clock.sleep(1000.0)
+    while not floor.record.status.is_final:
+        _one_slice(floor, None, -1, 0)
+    assert floor.record.status is Status.SUCCEEDED
+    assert floor.record.result == expected(STEPS)
+    assert floor.record.steps == STEPS
+    assert floor.record.compute_seconds == STEPS * floor.step_seconds
+
+
+def _one_slice(floor: Floor, seconds: float | None, killed_at: int, failing: int) -> None:
+    puts: list[str] = []
+
+    def step(number: int) -> None:
+        if number == killed_at:
+            floor.register.before = _gone
+
+    def fail(operation: str) -> None:
+        puts.append(operation)
+        if puts.count("put") == failing and operation == "put":
+            raise StoreUnavailable("away")
+
+    floor.watched = step
+    floor.register.before = fail
+    try:
+        floor.work(seconds=seconds)
+    except (Killed, StoreUnavailable):
+        pass
+    finally:
+        floor.register.before = lambda _: None
+
+
+def _gone(_: str) -> None:
+    raise Killed

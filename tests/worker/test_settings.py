@@ -1,0 +1,89 @@
+"""Settings: what the environment says is taken, or refused by name."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from checkpoint.record import Limits
+from worker.settings import InvalidSettings, Settings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("OUTLAST_")]:
+        monkeypatch.delenv(name)
+
+
+def test_nothing_needs_to_be_set() -> None:
+    """A stranger could not run the first command."""
+    settings = read_settings()
+    assert settings.store == settings.queue
+    assert settings.store.startswith("sqlite:///")
+    assert settings.limits == Limits()
+    assert settings.threads >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "wanted"),
+    [
+        ("STORE", "redis://h", "store", "redis://h"),
+        ("QUEUE", "sqs://q", "queue", "sqs://q"),
+        ("THREADS", "3", "threads", 3),
+        ("SLICE_SECONDS", "0.25", "slice_seconds", 0.25),
+        ("CHECKPOINT_SECONDS", "5", "checkpoint_seconds", 5.0),
+        ("MAX_SLICES", "7", "max_slices", 7),
+        ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
+    ],
+)
+def test_a_variable_is_taken(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, wanted: object
+) -> None:
+    """An operator's setting would be ignored."""
+    monkeypatch.setenv(f"OUTLAST_{name}", value)
+    assert getattr(read_settings(), field) == wanted
+
+
+@pytest.mark.parametrize("name", ["OUTLAST_SLICE_SECOND", "OUTLAST_", "OUTLAST_REDIS_URL"])
+def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A slip in a name would silently leave the default in force."""
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(InvalidSettings, match=f"unknown setting {name};.*OUTLAST_SLICE_SECONDS"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLICE_SECONDS", "0"),
+        ("SLICE_SECONDS", "-1"),
+        ("SLICE_SECONDS", "nan"),
+        ("SLICE_SECONDS", "inf"),
+        ("SLICE_SECONDS", "soon"),
+        ("SLICE_SECONDS", ""),
+        ("CHECKPOINT_SECONDS", "0"),
+        ("THREADS", "0"),
+        ("THREADS", "1.5"),
+        ("MAX_STATE_BYTES", str(1 << 40)),
+        ("MAX_SLICES", "0"),
+        ("MAX_FAILURES", "0"),
+        ("MAX_COMPUTE_SECONDS", "-1"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A worker would run with a limit that nobody meant, or end in a traceback."""
+    monkeypatch.setenv(f"OUTLAST_{name}", value)
+    with pytest.raises(InvalidSettings) as caught:
+        read_settings()
+    assert str(caught.value).startswith(f"OUTLAST_{name}={value!r}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_guards_reach_the_job() -> None:
+    """A ceiling on cost would not hold."""
+    settings = Settings(max_failures=1, max_stalls=2, max_slices=3, max_compute_seconds=4.0)
+    assert settings.limits == Limits(
+        max_failures=1, max_stalls=2, max_slices=3, max_compute_seconds=4.0
+    )

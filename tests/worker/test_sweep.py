@@ -1,0 +1,166 @@
+"""The sweep: a job whose message was lost is woken, and no other."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkpoint.errors import StoreUnavailable
+from checkpoint.record import Lease, Record
+from checkpoint.register import Stored
+from tests.kernels import expected
+from tests.worker.floor import JOB, STEPS, Floor
+from worker.message import Message
+from worker.queues.contract import QueueUnavailable
+from worker.sweep import sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AFTER = 60.0
+
+
+def woken(floor: Floor) -> list[str]:
+    """The jobs that a sweep wakes now."""
+    return sweep(floor.jobs, floor.queue, after_seconds=AFTER)
+
+
+def lease(floor: Floor, seconds: float) -> Lease:
+    """A lease of that length from now on."""
+    now = floor.clock()
+    return Lease(
+        worker="w", token="t", claimed_at=now, expires_at=now + seconds, at_risk_seconds=1.0
+    )
+
+
+def test_a_job_that_lost_its_message_is_woken(floor: Floor) -> None:
+    """A purged queue would end every job without a word."""
+    floor.submit(send=False)
+    assert woken(floor) == []
+    floor.clock.sleep(AFTER)
+    assert woken(floor) == [JOB]
+    floor.work()
+    assert floor.record.result == expected(STEPS)
+
+
+def test_a_job_of_a_killed_worker_is_woken_after_its_lease(floor: Floor) -> None:
+    """A worker that is killed with its message lost would take the job along."""
+    floor.submit(send=False)
+    floor.change(lambda record: record.claimed(lease(floor, 300.0)))
+    floor.clock.sleep(300.0 + AFTER - 1)
+    assert woken(floor) == []
+    floor.clock.sleep(1)
+    assert woken(floor) == [JOB]
+
+
+@pytest.mark.parametrize("move", [Record.paused, Record.cancelled, lambda r: r.succeeded({})])
+def test_a_job_that_shall_not_run_is_left_alone(
+    floor: Floor, move: Callable[[Record], Record]
+) -> None:
+    """Each sweep would send a message for every job there ever was."""
+    floor.submit(send=False)
+    floor.change(move)
+    floor.clock.sleep(1e6)
+    assert woken(floor) == []
+
+
+def test_a_job_that_waits_after_an_error_is_not_silent(floor: Floor) -> None:
+    """Its back-off would fill the queue."""
+    floor.submit(send=False)
+    floor.change(lambda record: record.released(not_before=floor.clock() + 300.0))
+    floor.clock.sleep(300.0)
+    assert woken(floor) == []
+    floor.clock.sleep(AFTER)
+    assert woken(floor) == [JOB]
+
+
+def test_each_sweep_waits_twice_as_long(floor: Floor) -> None:
+    """A long queue would be made longer by every sweep."""
+    floor.submit(send=False)
+    times = []
+    begun = floor.clock()
+    for _ in range(2000):
+        floor.clock.sleep(AFTER)
+        if woken(floor):
+            times.append((floor.clock() - begun) / AFTER)
+    assert times[:5] == [1, 3, 7, 15, 31]
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 1440
+    assert len(times) < 13
+
+
+def test_a_claim_sets_the_patience_back(floor: Floor) -> None:
+    """A job that was swept often would be woken late for the rest of its life."""
+    floor.submit(send=False)
+    floor.change(lambda record: record.model_copy(update={"sweeps": 9}))
+    floor.change(lambda record: record.claimed(lease(floor, 1.0)))
+    floor.clock.sleep(1.0 + AFTER)
+    assert woken(floor) == [JOB]
+
+
+def test_a_message_that_was_not_lost_makes_the_swept_one_harmless(floor: Floor) -> None:
+    """A sweep would make a job run twice."""
+    floor.submit()
+    floor.clock.sleep(AFTER)
+    assert woken(floor) == [JOB]
+    floor.work(seconds=3.0)
+    handled, delivery = floor.work(seconds=3.0)
+    assert Message.parse(delivery.body).slice == 1
+    assert handled.ack
+    assert handled.record is None
+    assert floor.record.slices == 1
+
+
+def test_two_sweeps_at_once_send_once(floor: Floor) -> None:
+    """Each idle worker of a hundred would send its own message."""
+    floor.submit(send=False)
+    floor.clock.sleep(AFTER)
+
+    def rival(operation: str) -> None:
+        if operation == "put":
+            floor.register.before = lambda _: None
+            assert woken(floor) == [JOB]
+
+    floor.register.before = rival
+    assert woken(floor) == []
+    assert len(floor.messages()) == 1
+
+
+def test_one_bad_record_does_not_keep_the_others_asleep(floor: Floor) -> None:
+    """One damaged value would end the sweeps of all jobs after it."""
+    floor.submit(send=False)
+    floor.register.values["jobs/a-bad-one"] = Stored(b"?", "1")
+    floor.register.values["jobs/a bad id"] = Stored(b"?", "2")
+    floor.clock.sleep(AFTER)
+    assert woken(floor) == [JOB]
+
+
+def test_a_store_that_is_away_ends_the_sweep(floor: Floor) -> None:
+    """Every job in turn would wait for its time-out."""
+    floor.submit(send=False)
+    floor.clock.sleep(AFTER)
+
+    def away(operation: str) -> None:
+        if operation == "read":
+            raise StoreUnavailable("away")
+
+    floor.register.before = away
+    with pytest.raises(StoreUnavailable):
+        woken(floor)
+
+
+def test_a_send_that_fails_is_made_up_for_by_a_later_sweep(floor: Floor) -> None:
+    """The job would be taken for woken."""
+    floor.submit(send=False)
+    floor.clock.sleep(AFTER)
+
+    def away(*_: object, **__: object) -> None:
+        raise QueueUnavailable("away")
+
+    floor.queue.send = away  # type: ignore[method-assign]
+    with pytest.raises(QueueUnavailable):
+        woken(floor)
+    del floor.queue.send
+    floor.clock.sleep(2 * AFTER)
+    assert woken(floor) == [JOB]

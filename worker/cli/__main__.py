@@ -1,0 +1,5 @@
+"""Lets `python -m worker.cli` be the `outlast` command."""
+
+from worker.cli import main
+
+main()
