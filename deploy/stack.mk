@@ -1,6 +1,7 @@
 # The local stack (docker-compose.yml), the images and the template. Included by the Makefile.
 COMPOSE ?= docker compose
 PYTHON_IMAGE ?= python:3.13.16-slim-trixie
+CFN_LINT := 1.58.0
 
 .PHONY: up down demo-stack test-stack lock check-deploy
 
@@ -21,6 +22,13 @@ lock:  ## pin anew the packages that the images hold
 
 check: check-deploy
 
-check-deploy: $(BIN)/.installed-lint
-	$(BIN)/cfn-lint deploy/template.yaml
+check-deploy: $(BIN)/.installed-lint $(VENV)/cfn-lint/.installed
+	$(VENV)/cfn-lint/bin/cfn-lint deploy/template.yaml
 	$(BIN)/mypy --config-file pyproject.toml deploy/local
+
+# In an environment of its own: with what it needs it is as large as all else together, and it wants
+# an older pydantic.
+$(VENV)/cfn-lint/.installed: deploy/stack.mk | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/cfn-lint
+	$(VENV)/cfn-lint/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT)
+	@touch $@

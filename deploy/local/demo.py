@@ -13,11 +13,17 @@ from dataclasses import dataclass, field
 
 from worker import Client
 
-# Position and prime: OEIS A006988 and its neighbours by primesieve.
-JOBS = {100_000_000: 2_038_074_743, 500_000_000: 11_037_271_757, 1_000_000_000: 22_801_763_489}
+# Position and prime, by primecount. More jobs than workers, so that none finds the queue empty.
+JOBS = {
+    100_000_000: 2_038_074_743,
+    200_000_000: 4_222_234_741,
+    300_000_000: 6_461_335_109,
+    400_000_000: 8_736_028_057,
+    500_000_000: 11_037_271_757,
+}
 LOOK_SECONDS = 0.1
 LONGEST_SECONDS = 300.0
-RUNPOD_SECONDS = 60
+RUNPOD_SECONDS = 10
 
 
 @dataclass
@@ -34,14 +40,14 @@ class Watched:
 def main() -> None:
     """Exit 0 if all results are right and every kind of worker had a part in them."""
     client = Client()
-    run = f"{time.time():.0f}"
+    run = f"demo-{time.time():.0f}"
     jobs = [
-        Watched(position, client.submit("nth-prime", job_id=f"demo-{run}-{position}", position=position))
+        Watched(position, client.submit("nth-prime", job_id=f"{run}-{position}", position=position))
         for position in JOBS
     ]
     for job in jobs:
         print(f"submitted  {job.job_id}")
-    threading.Thread(target=wake_runpod, daemon=True).start()
+    threading.Thread(target=keep_runpod_awake, daemon=True).start()
 
     begun = time.monotonic()
     while not all(job.is_over for job in jobs):
@@ -89,19 +95,21 @@ def place_of(worker: str) -> str:
     return host if host in {"lambda", "runpod"} else "worker"
 
 
-def wake_runpod() -> None:
-    """Let the RunPod worker take messages from the queue for a while."""
+def keep_runpod_awake() -> None:
+    """Let the RunPod worker take messages from the queue, again whenever it found it empty."""
     body = {"input": {"drain": True, "max_seconds": RUNPOD_SECONDS}}
-    request = urllib.request.Request(
-        f"{os.environ['RUNPOD_URL']}/runsync",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=RUNPOD_SECONDS + 30) as response:
-            print(f"runpod     {response.read().decode()}", flush=True)
-    except OSError as error:
-        print(f"runpod     {error}", flush=True)
+    while True:
+        request = urllib.request.Request(
+            f"{os.environ['RUNPOD_URL']}/runsync",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=RUNPOD_SECONDS + 60) as response:
+                response.read()
+        except OSError as error:
+            print(f"runpod: {error}", flush=True)
+            time.sleep(1.0)
 
 
 if __name__ == "__main__":

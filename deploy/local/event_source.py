@@ -69,9 +69,7 @@ class EventSource:
         answer = self._invoke({"Records": [self._record(message) for message in messages]})
         for message in messages:
             if message["MessageId"] in done(answer, [m["MessageId"] for m in messages]):
-                self._sqs.delete_message(
-                    QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"]
-                )
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
 
     def _invoke(self, event: dict[str, Any]) -> bytes:
         request = urllib.request.Request(self._function, json.dumps(event).encode())
