@@ -53,6 +53,13 @@ class EventSource:
         self._function = function
         self._timeout_seconds = timeout_seconds
 
+    def warm(self) -> None:
+        """Let the function start, which AWS does before an invocation and outside its time-out.
+
+        The emulator does it within the first invocation, so that one carries no message.
+        """
+        self._invoke({"Records": []})
+
     def turn(self) -> None:
         """Hand over one batch, if there is one."""
         # No VisibilityTimeout here: that of the queue holds.
@@ -123,12 +130,13 @@ def main() -> None:
     if parser.parse_args().is_alive:
         sys.exit(time.time() - PULSE.stat().st_mtime > timeout_seconds + POLL_SECONDS)
 
-    logging.basicConfig(level="INFO", format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(name)s %(message)s")
     # What was taken and not deleted comes again: there is nothing to finish.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     queue = os.environ["OUTLAST_QUEUE"].removeprefix("sqs://")
     function = os.environ["FUNCTION_URL"]
     source = EventSource(boto3.client("sqs"), queue, function, timeout_seconds)
+    source.warm()
     while True:
         PULSE.touch()
         try:
