@@ -133,12 +133,23 @@ def lift(total: int, x: int) -> int:
 _KEPT: dict[Bounds, Tables] = {}
 """The tables of the computation under way, so that its next slice in this process has them."""
 
+_BEGUN: dict[Bounds, Generator[None, None, Tables]] = {}
+"""Tables that a stop left half built; the next slice in this process goes on with them."""
+
 
 def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
-    if bounds not in _KEPT:
+    if bounds not in _KEPT and bounds not in _BEGUN:
         _KEPT.clear()
-        tables = yield from build(bounds)
-        _KEPT[bounds] = tables
+        _BEGUN.clear()
+        _BEGUN[bounds] = build(bounds)
+    while bounds not in _KEPT:
+        try:
+            next(_BEGUN[bounds])
+        except StopIteration as built:
+            _KEPT[bounds] = built.value
+            _BEGUN.clear()
+        else:
+            yield
     return _KEPT[bounds]
 
 
