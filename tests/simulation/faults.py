@@ -35,17 +35,17 @@ class Faults:
 
     Attributes:
         fired: how often each kind of fault happened.
-        log: when each happened, where, and what it was.
+        log: the name of each, and what it was.
         may_lose: whether this seed loses messages or stored values outright.
         is_calm: whether nothing at all goes wrong in it.
     """
 
-    def __init__(self, rng: Random, *, left_out: frozenset[int] = frozenset()) -> None:
+    def __init__(self, rng: Random, *, left_out: frozenset[str] = frozenset()) -> None:
         self._rng = rng
         self._left_out = left_out
-        self._drawn = 0
+        self._drawn: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
-        self.log: list[tuple[int, str]] = []
+        self.log: list[tuple[str, str]] = []
         self.may_lose = rng.random() < 0.4
         self.is_calm = rng.random() < 0.05
         self._rates = {
@@ -71,18 +71,23 @@ class Faults:
         """Let nothing go wrong from now on."""
         self._totals = dict.fromkeys(self._totals, 0.0)
 
-    def draw(self, operation: str) -> str | None:
-        """Return what goes wrong with this operation; None: nothing."""
+    def draw(self, operation: str, who: str, rng: Random) -> str | None:
+        """Return what goes wrong with this operation; None: nothing.
+
+        Each process draws from numbers of its own, and its faults have names of their own, so that
+        leaving one out changes as little as can be of what follows.
+        """
         total = self._totals[operation]
         if not total:
             return None
-        if self._rng.random() >= total:
+        if rng.random() >= total:
             return None
         rates = self._rates[operation]
-        kind = self._rng.choices(list(rates), list(rates.values()))[0]
-        self._drawn += 1
-        if self._drawn in self._left_out:
+        kind = rng.choices(list(rates), list(rates.values()))[0]
+        self._drawn[who] += 1
+        name = f"{who}#{self._drawn[who]}"
+        if name in self._left_out:
             return None
         self.fired[f"{operation}: {kind}"] += 1
-        self.log.append((self._drawn, f"{operation}: {kind}"))
+        self.log.append((name, f"{operation}: {kind}"))
         return kind

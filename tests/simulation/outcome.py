@@ -20,19 +20,19 @@ class Outcome(NamedTuple):
 
     Attributes:
         complaint: what was broken; empty if nothing was.
-        faults: those that happened, by their number, in order.
+        faults: those that happened: their names and kinds, in order.
         figures: how often each thing happened.
         trace: what happened, one line each.
     """
 
     seed: int
     complaint: str
-    faults: list[tuple[int, str]]
+    faults: list[tuple[str, str]]
     figures: Counter[str]
     trace: list[str]
 
 
-def run(seed: int, *, left_out: frozenset[int] = frozenset(), traced: bool = False) -> Outcome:
+def run(seed: int, *, left_out: frozenset[str] = frozenset(), traced: bool = False) -> Outcome:
     """Run a seed without the faults that are left out."""
     world = World(seed, left_out=left_out)
     complaint = ""
@@ -49,15 +49,15 @@ def shrink(seed: int) -> Outcome:
 
     Leaves out ever smaller parts of the faults, and keeps what still fails, in whatever way.
     """
-    left_out: frozenset[int] = frozenset()
+    left_out: frozenset[str] = frozenset()
     best = run(seed)
     size = len(best.faults)
     attempts = 0
     while size >= 1 and attempts < MOST_ATTEMPTS:
-        numbers = [number for number, _ in best.faults]
-        for at in range(0, len(numbers), size):
+        names = [name for name, _ in best.faults]
+        for at in range(0, len(names), size):
             attempts += 1
-            fewer = left_out.union(numbers[at : at + size])
+            fewer = left_out.union(names[at : at + size])
             outcome = run(seed, left_out=fewer)
             # Without one fault others may come that there was no occasion for before.
             if outcome.complaint and len(outcome.faults) < len(best.faults):
@@ -71,7 +71,7 @@ def shrink(seed: int) -> Outcome:
 def report(seed: int) -> str:
     """Return what a person needs in order to understand why a seed fails."""
     outcome = shrink(seed)
-    faults = ", ".join(kind for _, kind in outcome.faults) or "none"
+    faults = ", ".join(f"{name} {kind}" for name, kind in outcome.faults) or "none"
     return "\n".join(
         [
             *outcome.trace,

@@ -59,13 +59,14 @@ class Person:
         self._jobs = JobStore(SimulatedRegister(world, process), clock=process.wall_clock)
         self._queue = SimulatedQueue(world, process)
         self._process = process
+        self._rng = process.rng
         for job in world.jobs.values():
             self._submit(job)
         while not world.is_quiet:
-            process.sleep(world.rng.uniform(*PAUSE_SECONDS))
+            process.sleep(self._rng.uniform(*PAUSE_SECONDS))
             world.clockwork.wait(actor)
             if self._is_busy and not world.is_quiet:
-                self._meddle(world.rng.choice(list(world.jobs.values())))
+                self._meddle(self._rng.choice(list(world.jobs.values())))
         while True:
             for job in world.jobs.values():
                 if not self.is_content(job):
@@ -83,7 +84,7 @@ class Person:
         )
         job.in_hand = True
         self._patiently(lambda: self._jobs.submit(record))
-        if self._world.faults.may_lose and self._world.rng.random() < 0.2:
+        if self._world.faults.may_lose and self._rng.random() < 0.2:
             job.is_lossy = True  # The person's machine dies between store and queue.
         else:
             self._patiently(lambda: self._queue.send(Message(job_id=job.job_id, slice=1)))
@@ -91,12 +92,12 @@ class Person:
 
     def _meddle(self, job: Job) -> None:
         """Do something that a person may do at any moment."""
-        match self._world.rng.randrange(8):
+        match self._rng.randrange(8):
             case 0:
                 self._change(job, Record.cancelled)
             case 1 | 2:
                 self._change(job, Record.paused)
-                job.keep_paused = self._world.rng.random() < 0.3
+                job.keep_paused = self._rng.random() < 0.3
             case 3 | 4:
                 self._wake(job, Record.resumed)
             case 5:

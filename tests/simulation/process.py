@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation.clockwork import Crash
@@ -19,7 +20,7 @@ class Process:
     """The life of a worker, or of a person.
 
     Attributes:
-        name: for the trace.
+        name: for the trace. rng: its own share of chance.
         tokens: of all leases that this process ever had.
         unsaved_seconds: of computing since it last stored a checkpoint.
         longest_step_seconds: in the running slice.
@@ -31,8 +32,9 @@ class Process:
         self.actor = actor
         self.name = actor.name
         self.is_person = is_person
+        self.rng = Random(f"{world.seed} {self.name}")
         # Workers' clocks differ by minutes; a person's does not matter.
-        self._skew = 0.0 if is_person else world.draw_skew()
+        self._skew = 0.0 if is_person else world.draw_skew(self.rng)
         self.tokens: set[str] = set()
         self.unsaved_seconds = 0.0
         self.longest_step_seconds = 0.0
@@ -59,12 +61,12 @@ class Process:
     def effect(self, operation: str) -> str | None:
         """Come to an effect: time passes, others act. Return what is to go wrong with it."""
         world = self.world
-        fault = world.faults.draw(operation)
+        fault = world.faults.draw(operation, self.name, self.rng)
         if self.is_doomed or fault == "crash before":
             self.crash(f"before {operation}")
         if fault == "freeze":
-            self.actor.now += world.rng.uniform(*FREEZE_SECONDS)
-        self.actor.now += world.rng.expovariate(EFFECTS_A_SECOND)
+            self.actor.now += self.rng.uniform(*FREEZE_SECONDS)
+        self.actor.now += self.rng.expovariate(EFFECTS_A_SECOND)
         world.clockwork.wait(self.actor)
         return fault
 

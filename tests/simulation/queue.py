@@ -87,7 +87,7 @@ class SimulatedQueue(Queue):
         if not again and self._post.drops(message, self._world.clockwork.now):
             copies = 0
         for _ in range(copies):
-            delay = self._world.rng.uniform(*DELAY_SECONDS) if fault == "delay" else 0.0
+            delay = self._process.rng.uniform(*DELAY_SECONDS) if fault == "delay" else 0.0
             self.put(Letter(message.body(), message.job_id, message.slice, delay))
         if fault == "crash after":
             self._process.crash("after send")
@@ -160,7 +160,7 @@ class SimulatedQueue(Queue):
         if not seen:
             return None
         if fault in {"reorder", "show hidden"}:
-            return self._world.rng.choice(seen)
+            return self._process.rng.choice(seen)
         return min(seen, key=lambda letter: letter.visible_at)
 
     def _wait(self, seconds: float) -> None:

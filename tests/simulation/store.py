@@ -89,4 +89,4 @@ class SimulatedRegister(Register):
                 return
             self._world.note(self._process, f"put landed late: {key}")
 
-        self._world.clockwork.call(land, after=self._world.rng.uniform(*LATE_SECONDS))
+        self._world.clockwork.call(land, after=self._process.rng.uniform(*LATE_SECONDS))

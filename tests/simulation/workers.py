@@ -78,7 +78,7 @@ class Worker:
         except Crash:
             if world.clockwork.is_over:
                 raise
-            down = 1.0 if world.is_quiet else world.rng.uniform(*DOWN_SECONDS)
+            down = 1.0 if world.is_quiet else process.rng.uniform(*DOWN_SECONDS)
         self.start(after=down)
 
     def _kernel(self, process: Process, version: int, job_id: str) -> AnyKernel:
@@ -92,8 +92,8 @@ class Worker:
     def _step(self, process: Process, job: Job, number: int) -> None:
         """Take the time of a step, with all that can befall it."""
         world = self._world
-        rng = world.rng
-        fault = world.faults.draw("step")
+        rng = process.rng
+        fault = world.faults.draw("step", process.name, rng)
         seconds = rng.uniform(*(SLOW_STEP_SECONDS if rng.random() < SLOW_SHARE else STEP_SECONDS))
         if fault == "freeze":
             seconds += rng.uniform(*FREEZE_SECONDS)

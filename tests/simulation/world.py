@@ -39,7 +39,8 @@ class World:
         sweeps: whether idle workers sweep. version: of the kernel that is deployed.
     """
 
-    def __init__(self, seed: int, *, left_out: frozenset[int] = frozenset()) -> None:
+    def __init__(self, seed: int, *, left_out: frozenset[str] = frozenset()) -> None:
+        self.seed = seed
         self.rng = Random(seed)
         self.faults = Faults(self.rng, left_out=left_out)
         self.clockwork = Clockwork()
@@ -62,9 +63,9 @@ class World:
         kind = self.rng.choices(("sound", "poison", "stalling"), (8, 1, 1))[0]
         return Job(f"job-{number}", kind, self.rng.randint(4, 40))
 
-    def draw_skew(self) -> float:
+    def draw_skew(self, rng: Random) -> float:
         """Return by how much one machine's clock is wrong."""
-        return self.rng.uniform(-SKEW_SECONDS, SKEW_SECONDS) if self.skews else 0.0
+        return rng.uniform(-SKEW_SECONDS, SKEW_SECONDS) if self.skews else 0.0
 
     def note(self, process: Process, text: str, detail: object = None) -> None:
         """Remember what happened."""
@@ -133,7 +134,7 @@ class World:
         """What happens to the world as a whole, about once a minute."""
         if self.is_quiet:
             return
-        match self.faults.draw("minute"):
+        match self.faults.draw("minute", "world", self.rng):
             case "purge":
                 for letter in self.post.letters:
                     if letter.job_id:
