@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,9 +48,13 @@ class JobStore:
     def __init__(self, register: Register, *, clock: Callable[[], float] = time.time) -> None:
         """Keep jobs in `register`; `clock` gives seconds since the epoch."""
         self._register = register
-        self._writer = secrets.token_hex(4)
         self._writes = count(1)
         self.clock = clock
+
+    @cached_property
+    def _writer(self) -> str:
+        # Made up at the first write: processes restored from one snapshot must not share it.
+        return secrets.token_hex(4)
 
     def reach(self) -> None:
         """Ask the store for nothing in particular.

@@ -118,11 +118,19 @@ class SqliteFile:
         limit = time.monotonic() + self._busy_seconds
         while self._connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
+                (mode,) = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()
             except sqlite3.OperationalError as error:
                 if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() > limit:
                     raise
                 time.sleep(BUSY_POLL_SECONDS)
+            else:
+                self._require_write_ahead_log(mode)
+
+    def _require_write_ahead_log(self, mode: str) -> None:
+        if mode != "wal":  # So it is in memory, and on file systems without shared memory.
+            raise StoreUnavailable(
+                f"{self.path}: SQLite keeps no write-ahead log there; choose a file on a local disk"
+            )
 
     @contextmanager
     def _turn(self) -> Iterator[sqlite3.Connection]:

@@ -57,10 +57,13 @@ class Kernel(ABC, Generic[P, S, R]):
     Attributes:
         name: what jobs call it, for example "nth-prime".
         version: the format of `State`; raise it with every change that old states do not fit.
+        may_not_return: True for one whose step, in native code or a foreign call, may take longer
+            than a worker lives or take the process down: it always runs in a child process.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    may_not_return: ClassVar[bool] = False
     Params: type[P]
     State: type[S]
     Result: type[R]

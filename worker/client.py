@@ -196,8 +196,9 @@ def new_record(
 
 
 def _complaint(error: ValidationError) -> str:
-    """Return the first thing that pydantic has against the parameters."""
-    first = error.errors()[0]
+    """Return one thing that pydantic has against the parameters: a wrong name before a gap."""
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     name = ".".join(map(str, first["loc"]))
     match first["type"]:
         case "missing":

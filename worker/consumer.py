@@ -50,6 +50,7 @@ class Consumer:
         self._swept_at = runtime.clock()
         self._troubles = 0
         self._is_met = False
+        self._is_idle = False
 
     def run(
         self,
@@ -92,6 +93,7 @@ class Consumer:
                 visibility_seconds=self._runtime.pace.lease_seconds, wait_seconds=WAIT_SECONDS
             )
             self._is_met = True
+            self._tell_idle(delivery is None)
             if delivery is None:
                 self._sweep_if_due()
                 self._troubles = 0
@@ -120,6 +122,11 @@ class Consumer:
         if handled.ack:
             self._runtime.queue.ack(delivery)
         return int(handled.record is not None)
+
+    def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag
+        if is_idle and not self._is_idle:
+            log.info("worker %s waits for messages", self._runtime.worker)
+        self._is_idle = is_idle
 
     def _sweep_if_due(self) -> None:
         now = self._runtime.clock()

@@ -146,13 +146,15 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
     if deadline.is_signalled:
         runtime.queue.hide(delivery, 0)
         return Handled(ack=False)
+    pace, begun = runtime.pace, runtime.clock()
     claimed = _claim(runtime, held)
     if claimed is None:
         return Handled(ack=True)
     keep_hidden = partial(_keep_hidden, runtime, delivery)
     keep_hidden(_lease_seconds(runtime, held.record))
-    # Known only now: in a new process the reserve is measured by the claim.
-    budget = deadline.remaining - runtime.pace.reserve_seconds
+    pace.saw_opening(runtime.clock() - begun)
+    # Known only now: in a new process the reserve is measured by its opening.
+    budget = deadline.remaining - pace.reserve_seconds
     with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
         slice_ = Slice(runtime, claimed, kernel, budgeted, keep_hidden)
         try:
@@ -164,7 +166,7 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
         _log_ending(claimed.record, held.record, budgeted)
     if held.record.status is Status.QUEUED:
         announce(runtime, held)
-    runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
+    pace.saw_ending(runtime.clock() - slice_.stopped_at)
     return Handled(ack=True, record=held.record)
 
 
@@ -176,6 +178,8 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
             f"job {record.job_id} was advanced by version {record.checkpoints[0].version} of "
             f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
         )
+    if runtime.isolate or kernel.may_not_return:
+        return kernel  # Preparing it may take the process down, too: its child does that.
     try:
         kernel.prepare(kernel.Params.model_validate_json(record.params_json))
     except BaseException:  # The same error will end the slice, where it is counted.

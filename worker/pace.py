@@ -26,6 +26,7 @@ class Pace:
     Attributes:
         step_seconds: the longest recent step.
         save_seconds: the longest recent write of a checkpoint.
+        opening_seconds: the longest recent begin of a slice, from the claim to the first step.
         ending_seconds: the longest recent end of a slice, from the last step to the last effect.
     """
 
@@ -34,6 +35,7 @@ class Pace:
         self._fixed_interval = checkpoint_seconds
         self.step_seconds = 0.0
         self.save_seconds = 0.0
+        self.opening_seconds = 0.0
         self.ending_seconds = 0.0
 
     def saw_step(self, seconds: float) -> None:
@@ -43,6 +45,10 @@ class Pace:
     def saw_save(self, seconds: float) -> None:
         """Learn from a write to the store."""
         self.save_seconds = max(seconds, self.save_seconds * FORGET_SAVE)
+
+    def saw_opening(self, seconds: float) -> None:
+        """Learn from the begin of a slice."""
+        self.opening_seconds = max(seconds, self.opening_seconds * FORGET_SAVE)
 
     def saw_ending(self, seconds: float) -> None:
         """Learn from the end of a slice."""
@@ -57,9 +63,10 @@ class Pace:
     def reserve_seconds(self) -> float:
         """The time to keep back for the end of a slice: to save, send, announce and ack.
 
-        Before any slice has ended it is four times the write that claimed the job.
+        Before any slice has ended it is taken for twice its opening, which makes one write, one
+        request to the queue, and the connections to both.
         """
-        return SAFETY * (self.ending_seconds or 4 * self.save_seconds)
+        return SAFETY * (self.ending_seconds or 2 * self.opening_seconds)
 
     @property
     def interval_seconds(self) -> float:

@@ -34,6 +34,7 @@ class Runtime:
         resources: what is granted to kernels.
         pace: what the process has learned about time.
         max_state_bytes: a larger state fails its job.
+        isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
         watch: called after every step, with the slice; for a display. None: nobody looks.
         clock: monotonic seconds.
@@ -46,6 +47,7 @@ class Runtime:
     resources: Resources = field(default_factory=Resources)
     pace: Pace = field(default_factory=Pace)
     max_state_bytes: int = 64 << 20
+    isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
     watch: Callable[[Slice], None] | None = None
     clock: Callable[[], float] = time.monotonic
@@ -64,8 +66,9 @@ def make_runtime(
         jobs=jobs,
         queue=queue,
         worker=f"{socket.gethostname()}:{os.getpid()}",
-        resources=Resources(threads=settings.threads),
+        resources=Resources(threads=settings.threads, memory_bytes=settings.memory_bytes),
         pace=Pace(checkpoint_seconds=settings.checkpoint_seconds),
         max_state_bytes=settings.max_state_bytes,
+        isolate=settings.isolate,
         watch=watch,
     )

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
         store: where jobs are kept: sqlite:///path, redis://..., rediss://... or s3://bucket/prefix.
         queue: what wakes them: sqlite:///path, sqs://queue-name or the queue's https URL.
         threads: how many threads a kernel may use; default: the cores this process may use.
+        memory_bytes: how much memory a kernel may allocate, which is enforced where it is isolated;
+            None sets no limit.
+        isolate: run every kernel in a child process, which can be killed when it does not return.
         slice_seconds: how long a worker works on a job before it lets others have a turn.
         checkpoint_seconds: time between checkpoints, which bounds what a hard kill loses; None:
             it follows from the measured cost of a save, 1 s to 60 s.
@@ -56,6 +59,8 @@ class Settings(BaseSettings):
     store: str = Field(default_factory=_default_url)
     queue: str = Field(default_factory=_default_url)
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=_cores)
+    memory_bytes: Annotated[int, Field(ge=1)] | None = None
+    isolate: bool = False
     slice_seconds: Seconds = 60.0
     checkpoint_seconds: Seconds | None = None
     sweep_seconds: Seconds = 60.0
@@ -95,3 +100,18 @@ def read_settings() -> Settings:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
         raise InvalidSettings(f"{name}={os.environ.get(name, '')!r}: {first['msg']}") from None
+
+
+def require_remote(settings: Settings) -> Settings:
+    """Return `settings` if they name a store and a queue, for workers whose disk does not last.
+
+    Raises:
+        InvalidSettings: they do not; the default is a file.
+    """
+    for name in ("store", "queue"):
+        if name not in settings.model_fields_set:
+            raise InvalidSettings(
+                f"set {PREFIX}{name.upper()}: its default is a file, which this worker would take "
+                "with it when it ends"
+            )
+    return settings

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from checkpoint.errors import LeaseLost, StateTooLarge, StoreUnavailable
 from checkpoint.record import Checkpoint, Status, digest_of
+from worker.isolation import Busy, isolated
 from worker.storable import Unusable, line, stored_result, stored_state
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from worker.runtime import AnyKernel, Runtime
 
     Move = Callable[[Record], Record]
+    Steps = Generator[BaseModel | Busy, None, BaseModel]
 
 log = logging.getLogger("outlast.slice")
 
@@ -63,6 +65,7 @@ class Slice:
         # write happened whose answer was lost.
         self._steps = held.record.steps
         self._seconds = held.record.compute_seconds
+        self._step_seconds = 0.0  # of the step that has not ended yet
         self._saved_at = self.stopped_at = runtime.clock()
 
     @property
@@ -88,7 +91,7 @@ class Slice:
         try:
             self._params = self._kernel.Params.model_validate_json(self.record.params_json)
             state = self._restore()
-            steps = self._kernel.run(self._params, state, self._runtime.resources)
+            steps = self._start(state)
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
             reason = f"cannot go on from its checkpoint: {line(error)}"
             return self._write(lambda record: record.failed(reason))
@@ -111,7 +114,14 @@ class Slice:
         restored: BaseModel = self._kernel.State.model_validate_json(state)
         return restored
 
-    def _advance(self, steps: Generator[BaseModel, None, BaseModel]) -> Move:
+    def _start(self, state: BaseModel | None) -> Steps:
+        """Return the kernel at its start, in a child process if it or the worker wants that."""
+        if self._runtime.isolate or self._kernel.may_not_return:
+            return isolated(self._kernel, self._params, state, self._runtime.resources)
+        steps: Steps = self._kernel.run(self._params, state, self._runtime.resources)
+        return steps
+
+    def _advance(self, steps: Steps) -> Move:
         """Run steps until there is a reason to stop; return the move that ends the slice."""
         clock = self._runtime.clock
         while True:
@@ -132,14 +142,18 @@ class Slice:
                 self._drop_state()
                 return self._failure(error)
 
-    def _took(self, state: BaseModel, seconds: float) -> None:
-        """Account for one step."""
-        if not isinstance(state, self._kernel.State):
+    def _took(self, state: BaseModel | Busy, seconds: float) -> None:
+        """Account for one step, or for the part of it that has passed."""
+        if not isinstance(state, (self._kernel.State, Busy)):
             raise Unusable(f"yielded {type(state).__name__} instead of its State")
         self._seconds += seconds
+        self._step_seconds += seconds
+        if isinstance(state, Busy):
+            return
         # The first step of a slice also rebuilds tables: it says nothing about the next.
         if self._state is not None:
-            self._runtime.pace.saw_step(seconds)
+            self._runtime.pace.saw_step(self._step_seconds)
+        self._step_seconds = 0.0
         self._state = state
         self._steps += 1
         if self._runtime.watch is not None:
@@ -148,7 +162,9 @@ class Slice:
     def _must_stop(self) -> bool:
         """Whether the deadline has come, would pass before the next step ends, or a pause has."""
         paused = self.record.status is Status.PAUSED
-        return paused or self._deadline.remaining <= self._runtime.pace.next_step_seconds
+        # An isolated step that has begun may use all the time there is: it can be cut off.
+        needed = 0.0 if self._step_seconds else self._runtime.pace.next_step_seconds
+        return paused or self._deadline.remaining <= needed
 
     def _keep_house(self) -> None:
         """Store the state and renew lease and visibility, when the interval has passed."""
@@ -185,28 +201,29 @@ class Slice:
         return self._write(move)
 
     def _pending(self) -> Move:
-        """Return the move that stores what was done since the last save.
+        """Return the move that stores what was done since the last save and renews the lease.
 
         Raises:
             Unusable: the state does not survive being stored.
             StateTooLarge: the state is over the limit.
         """
         steps, seconds = self._steps, self._seconds
+        checkpoint = None
+        if self._state is not None and steps != self.record.steps:
+            checkpoint = self._checkpoint_of(self._state)
+        pace = self._runtime.pace
+        expires_at = self._runtime.jobs.clock() + pace.lease_seconds
+        at_risk = pace.at_risk_seconds
 
-        def spent(record: Record) -> Record:
-            return record.spent(
+        def pending(record: Record) -> Record:
+            moved = record.spent(
                 steps=steps - record.steps, seconds=seconds - record.compute_seconds
             )
+            if checkpoint is not None:
+                moved = moved.saved(checkpoint)
+            return moved.renewed(expires_at=expires_at, at_risk_seconds=at_risk)
 
-        if self._state is None or steps == self.record.steps:
-            return spent
-        checkpoint = self._checkpoint_of(self._state)
-        pace = self._runtime.pace
-        expires_at = checkpoint.saved_at + pace.lease_seconds
-        at_risk = pace.at_risk_seconds
-        return lambda record: (
-            spent(record).saved(checkpoint).renewed(expires_at=expires_at, at_risk_seconds=at_risk)
-        )
+        return pending
 
     def _checkpoint_of(self, state: BaseModel) -> Checkpoint:
         runtime = self._runtime
@@ -254,7 +271,7 @@ class Slice:
 
         return errored
 
-    def _close(self, steps: Generator[BaseModel, None, BaseModel]) -> None:
+    def _close(self, steps: Steps) -> None:
         try:
             steps.close()
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything

@@ -189,3 +189,9 @@ def test_a_fork_must_open_the_file_again(path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(RuntimeError, match="open it again in the child"):
             file.query("SELECT 1")
         monkeypatch.undo()
+
+
+def test_a_place_without_a_write_ahead_log_is_said() -> None:
+    """The start would hang for ever where SQLite cannot keep its log."""
+    with pytest.raises(StoreUnavailable, match="choose a file on a local disk"):
+        SqliteRegister(Path(":memory:"))

@@ -26,11 +26,11 @@ def test_the_next_step_is_allowed_more_than_the_longest() -> None:
     assert pace.next_step_seconds == 3.0
 
 
-def test_the_reserve_is_guessed_from_the_claim_and_then_measured() -> None:
+def test_the_reserve_is_guessed_from_the_opening_and_then_measured() -> None:
     """Too short, and the last save is cut off; a fixed one would waste paid time."""
     pace = Pace()
     assert pace.reserve_seconds == 0.0
-    pace.saw_save(0.1)
+    pace.saw_opening(0.2)
     assert pace.reserve_seconds == pytest.approx(0.6)
     pace.saw_ending(0.2)
     assert pace.reserve_seconds == pytest.approx(0.3)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from checkpoint.record import Status
 from kernel.registry import load
-from worker.cli.logs import log_to
+from worker.cli.logs import level_of, log_to
 from worker.cli.preparing import told
 from worker.cli.rate import Rate
 from worker.cli.screen import open_screen
@@ -36,7 +36,8 @@ def work(
     if record.status.is_final:
         return record, None
     with open_screen() as screen, Deadline() as stop:
-        log_to(screen.say, screen.log_level, debug=debug)
+        level = level_of(client.settings, otherwise=screen.log_level)
+        log_to(screen.say, level, debug=debug)
         _say_start(screen, record)
         try:
             record = _await_turn(client, record, screen, stop)
@@ -73,7 +74,8 @@ def _await_turn(client: Client, record: Record, screen: Screen, stop: Deadline) 
                 f"worker {record.lease.worker} has the job: waiting until it lets go, or for "
                 f"{left:.0f} s if it is dead"
             )
-        screen.show(record.progress, f"waiting for {record.lease.worker}")
+        if screen.is_due:
+            screen.show(record.progress, f"waiting for {record.lease.worker}")
         time.sleep(min(LOOK_SECONDS, left))
         record = client.status(record.job_id)
     return record
@@ -102,16 +104,13 @@ class Watch:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._rate = Rate()
-        self._due = 0.0
 
     def __call__(self, slice_: Slice) -> None:
         """Show how far the slice has come, if it is time to."""
-        now = time.monotonic()
-        if now < self._due:
+        if not self._screen.is_due:
             return
-        self._due = now + self._screen.period_seconds
         progress = slice_.progress
-        self._rate.saw(progress, now)
+        self._rate.saw(progress, time.monotonic())
         self._screen.show(progress, f"{self._rate}, slice {slice_.record.slice}")
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
+import typer
+
+from worker.cli.errors import FAULT, one_line
 from worker.cli.options import Debug, Json
 from worker.cli.output import put, put_json
+
+if TYPE_CHECKING:
+    from worker.runtime import AnyKernel
 
 
 def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
@@ -22,12 +29,31 @@ def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
         0  all kernels are listed
         1  a kernel cannot be loaded: its package is broken
     """
-    from kernel.registry import load, names
+    from kernel.registry import names
 
-    found = [_described(load(name)) for name in names()]
+    known = names()
+    found = [_described(kernel) for name in known if (kernel := _loaded(name))]
     if as_json:
         put_json(found)
-        return
+    else:
+        _put_list(found)
+    if len(found) < len(known):
+        raise typer.Exit(FAULT)
+
+
+def _loaded(name: str) -> AnyKernel | None:
+    """Return the kernel; None, after a line that says why, if its package is broken."""
+    from kernel import UnknownKernel
+    from kernel.registry import load
+
+    try:
+        return load(name)
+    except UnknownKernel as error:
+        print(f"outlast: {one_line(str(error))}", file=sys.stderr)
+        return None
+
+
+def _put_list(found: list[dict[str, Any]]) -> None:
     for kernel in found:
         put(f"{kernel['name']}  {kernel['summary']}")
         for name, schema in kernel["params"].get("properties", {}).items():
@@ -35,7 +61,7 @@ def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
             put(f"    {name}=...  {_about(schema, needed=needed)}")
 
 
-def _described(kernel: Any) -> dict[str, Any]:
+def _described(kernel: AnyKernel) -> dict[str, Any]:
     lines = (type(kernel).__doc__ or "").strip().splitlines()
     return {
         "name": kernel.name,

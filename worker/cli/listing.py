@@ -68,8 +68,11 @@ class Listing:
 
 
 def _put_table(views: Iterator[dict[str, Any]]) -> None:
-    put(COLUMNS.format("JOB", "STATUS", "PROGRESS", "SLICES", "UPDATED", "WHAT"))
+    heading = COLUMNS.format("JOB", "STATUS", "PROGRESS", "SLICES", "UPDATED", "WHAT")
     for view in views:
+        if heading:
+            put(heading)
+            heading = ""
         what = f"{view['kernel']} {format_params(view['params'])}"
         progress = f"{view['progress']:.1%}"
         row = (view["job_id"], view["status"], progress, view["slices"], view["updated_at"], what)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.settings import Settings
+
 
 class Lines(logging.Handler):
     """Hands each log record on as one line."""
@@ -24,6 +26,11 @@ class Lines(logging.Handler):
         if not self._debug:
             record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
         self._say(self.format(record))
+
+
+def level_of(settings: Settings, *, otherwise: str) -> str:
+    """Return OUTLAST_LOG_LEVEL where it is set."""
+    return settings.log_level if "log_level" in settings.model_fields_set else otherwise
 
 
 def log_to_stderr(level: str, *, debug: bool = False) -> None:

@@ -51,6 +51,6 @@ def _refuse(constant: str) -> None:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str) and _value(value) == value:
+    if isinstance(value, str) and value.isprintable() and _value(value) == value:
         return value
     return json.dumps(value)

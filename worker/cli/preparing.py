@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# A shorter wait needs no words.
-PATIENCE_SECONDS = 0.5
+# A shorter wait needs no words: it is the time to import what was compiled before.
+PATIENCE_SECONDS = 2.0
 
 
 @contextmanager

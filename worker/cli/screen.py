@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any, ClassVar, Self
@@ -17,12 +18,22 @@ class Screen(ABC):
     """Something that shows a share of the work and says lines; a context manager.
 
     Attributes:
-        period_seconds: how often `show` is worth calling.
-        log_level: the log lines that belong here.
+        period_seconds: how often it is worth showing something new.
+        log_level: the log lines that belong here, unless a person wants others.
     """
 
     period_seconds: ClassVar[float]
     log_level: ClassVar[str]
+    _due = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether to show something now: true once in a period."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + self.period_seconds
+        return True
 
     def __enter__(self) -> Self:
         return self

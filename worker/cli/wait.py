@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 from worker.cli.options import Debug, JobId, Json, TimeoutSeconds
 from worker.cli.result import show
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
 
 
 def wait(
@@ -29,4 +35,20 @@ def wait(
     """
     from worker.client import Client
 
-    show(Client().wait(job_id, timeout_seconds=timeout_seconds), as_json=as_json)
+    found = Client().wait(job_id, timeout_seconds=timeout_seconds, watch=Changes())
+    show(found, as_json=as_json)
+
+
+class Changes:
+    """Tells each change of a job's status once."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def __call__(self, record: Record) -> None:
+        """Look at the job as it is now."""
+        if record.status.is_final or record.status == self._told:
+            return
+        self._told = record.status
+        line = f"outlast: job {record.job_id} is {record.status}, {record.progress:.1%} done"
+        print(line, file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ def warmup(only: Names = None, *, as_json: Json = False, _debug: Debug = False) 
     Exit codes:
         0  all kernels are ready
         1  a kernel cannot be prepared
-        2  there is no such kernel
+        2  there is no such kernel, or its package is broken
     """
     from kernel.registry import load, names
 

@@ -43,22 +43,22 @@ def worker(
         1  the store or the queue did not answer when first asked; later on it is asked again
         2  a setting is wrong
     """
-    from worker.cli.logs import log_to_stderr
+    from worker.cli.logs import level_of, log_to_stderr
     from worker.client import Client
     from worker.consumer import Consumer
+    from worker.deadline import Deadline
     from worker.runtime import make_runtime
 
-    client = Client()
-    settings = client.settings
-    is_chosen = "log_level" in settings.model_fields_set
-    log_to_stderr(settings.log_level if is_chosen else "INFO", debug=debug)
-    runtime = make_runtime(settings, client.jobs, client.queue)
-    client.jobs.reach()
-    consumer = Consumer(
-        runtime,
-        slice_seconds=settings.slice_seconds if slice_seconds is None else slice_seconds,
-        sweep_seconds=settings.sweep_seconds,
-    )
-    stopped_by = consumer.run(max_idle_seconds=max_idle_seconds, max_slices=max_slices)
+    with Deadline() as stop:
+        client = Client()
+        settings = client.settings
+        log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
+        runtime = make_runtime(settings, client.jobs, client.queue)
+        client.jobs.reach()
+        seconds = settings.slice_seconds if slice_seconds is None else slice_seconds
+        consumer = Consumer(runtime, slice_seconds=seconds, sweep_seconds=settings.sweep_seconds)
+        stopped_by = consumer.run(
+            max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
+        )
     if as_json:
         put_json({"worker": runtime.worker, "stopped_by": stopped_by})

@@ -5,7 +5,9 @@ call into native code is a few milliseconds of work. `find` and `sieve` are gene
 between these calls; the other functions run to the end.
 
     wheel     which number each bit stands for
-    presieve  the smallest primes      cross  the other ones
+    presieve  crossing off multiples of the smallest primes, by patterns that repeat
+    cross     of those up to a segment's size, segment by segment
+    large     of the larger ones, block by block
     bases     the primes to sieve with
     block     all of it for one range of words
     search    from a known count to the prime of a given position
@@ -33,6 +35,7 @@ __all__ = [
     "before",
     "count",
     "find",
+    "finish",
     "prepare",
     "sieve",
 ]

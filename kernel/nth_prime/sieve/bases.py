@@ -52,10 +52,8 @@ def _window(i: int) -> NDArray[np.int64]:
     root = np.searchsorted(seeds, isqrt((i + 1) * WIDTH), side="right")
     words = finish(sieve_block(i * _WORDS, _WORDS, seeds[:root], ()))
     found = np.empty(bits.count(words), np.int64)
-    bits.indices(words, found)
-    numbers: NDArray[np.int64] = np.array(wheel.OFFSETS, np.int64)[found & 63]
-    numbers += i * WIDTH + wheel.NUMBERS_PER_WORD * (found >> 6)
-    return numbers
+    bits.numbers(words, i * WIDTH, np.array(wheel.OFFSETS), found)
+    return found
 
 
 _kept_window = cache(_window)

@@ -50,13 +50,18 @@ def select(words: NDArray[np.uint64], k: int) -> int:
 
 
 @jit
-def indices(words: NDArray[np.uint64], out: NDArray[np.int64]) -> None:
-    """Write the indices of all set bits, ascending, to `out`, whose size is their number."""
+def numbers(
+    words: NDArray[np.uint64], base: int, offsets: NDArray[np.int64], out: NDArray[np.int64]
+) -> None:
+    """Write base + 240 i + offsets[b] for each set bit b of each word i to `out`, ascending.
+
+    The size of `out` is the number of set bits.
+    """
     at = 0
     for i in range(words.size):
         word = words[i]
         while word != np.uint64(0):
             low = word & (~word + np.uint64(1))
-            out[at] = 64 * i + ones(low - np.uint64(1))
+            out[at] = base + 240 * i + offsets[ones(low - np.uint64(1))]
             at += 1
             word ^= low

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.sieve import wheel
-from kernel.nth_prime.sieve.cross import Group, Tables, cross, cross_large, cross_small, distances
+from kernel.nth_prime.sieve.cross import SEGMENT, Group, Tables, cross, cross_small, distances
+from kernel.nth_prime.sieve.large import LEAST_ROOM, cross_huge, cross_large
 from kernel.nth_prime.sieve.presieve import LARGEST, patterns
 
 if TYPE_CHECKING:
@@ -15,15 +16,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SEGMENT = 1 << 19
-"""Bytes that are sieved at a time: they and the state of their primes fit a second-level cache."""
+LARGEST_BLOCK = 1 << 25
+"""Words: their bits can be counted in 32 bits."""
 
 # Primes up to this are crossed off in the first-level cache. Larger ones hit a strip so rarely
 # that the loop around them costs more than the slower cache.
-_SMALL = 1 << 13
+_SMALL = 1 << 14
 
-# Bits that one native call may clear: some milliseconds of work.
-_HITS = 1 << 20
+# Hits that are gathered before their bits are cleared: some milliseconds of work, and several for
+# each cache line of a large block. 4 bytes each.
+_ROOM = 1 << 21
 
 
 def sieve_block(
@@ -35,17 +37,19 @@ def sieve_block(
 
     Args:
         first: index of the first word; it stands for the numbers from 240 first on.
-        size: words, at least 1.
+        size: words, from 1 to LARGEST_BLOCK.
         primes: 7, 11, … up to the square root of the block's end, LARGEST at least, and SEGMENT
             at most.
         large: the primes that go on from there to the square root, ascending, in portions.
     """
-    # Behind the words is what `cross` may spoil.
-    buffer = np.empty(8 * size + int(primes[-1]), np.uint8)
+    # Behind the words is what crossing off may spoil.
+    buffer = np.empty(8 * size + SEGMENT, np.uint8)
     words = buffer[: 8 * size].view(np.uint64)
     yield from _sieve_segments(buffer, 8 * first, 8 * size, primes[primes > LARGEST])
+    segments = -(-8 * size // SEGMENT)
+    room = np.empty((segments + 1, max(_ROOM // segments, 2 * LEAST_ROOM)), np.uint32)
     for portion in large:
-        yield from _cross_portion(words, 8 * first, portion)
+        yield from _cross_portion(words, 8 * first, portion, room)
     _restore(words, first, primes)
     return words
 
@@ -57,24 +61,27 @@ def _sieve_segments(
     distances(first, primes, ahead)
     few = int(np.searchsorted(primes, _SMALL))
     small, medium = Group(primes[:few], ahead[:few]), Group(primes[few:], ahead[few:])
-    tables = Tables(patterns(), wheel.bits())
+    tables = Tables(patterns(), wheel.masks())
     for begin in range(0, size, SEGMENT):
         length = min(SEGMENT, size - begin)
         cross_small(buffer[begin:], length, first + begin, small, tables)
-        cross(buffer[begin:], length, medium, tables.bits)
+        cross(buffer[begin:], length, medium, tables.masks)
         yield
 
 
 def _cross_portion(
-    words: NDArray[np.uint64], first: int, primes: NDArray[np.int64]
+    words: NDArray[np.uint64], first: int, primes: NDArray[np.int64], room: NDArray[np.uint32]
 ) -> Generator[None]:
+    """Cross off the multiples of some primes beyond SEGMENT, as many at a time as have room."""
+    huge = int(np.searchsorted(primes, wheel.NUMBERS_PER_WORD * words.size))
     at = 0
-    while at < primes.size:
-        room = 8 * (8 * words.size // int(primes[at]) + 1)
-        end = at + max(1, _HITS // room)
-        cross_large(words, first, primes[at:end], np.empty(room, np.int64), wheel.bits())
+    while at < huge:
+        at += cross_large(words, first, primes[at:huge], room, wheel.bits())
         yield
-        at = end
+    if huge < primes.size:
+        hits = np.empty(primes.size - huge, np.int64)
+        cross_huge(words, first, primes[huge:], hits, wheel.residue_bits())
+        yield
 
 
 def _restore(words: NDArray[np.uint64], first: int, primes: NDArray[np.int64]) -> None:

@@ -16,10 +16,14 @@ import numpy as np
 
 from kernel.nth_prime.jit import jit
 from kernel.nth_prime.sieve.presieve import STRIP, Patterns, presieve
-from kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+SEGMENT_BITS = np.uint64(19)
+
+SEGMENT = 1 << 19
+"""Bytes that are sieved at a time: they and the state of their primes fit a second-level cache."""
 
 
 class Group(NamedTuple):
@@ -33,40 +37,72 @@ class Tables(NamedTuple):
     """What does not depend on the place."""
 
     patterns: Patterns
-    bits: NDArray[np.int64]
+    masks: NDArray[np.uint8]
+
+
+@jit
+def rest(first: int, p: int) -> int:
+    """Return `first` minus some multiple of p, at most a few p above or below zero.
+
+    By floating-point division, which is several times faster than that of integers, and whose
+    quotient is a few units off above 2^53. Quotients of the small rest are exact.
+    """
+    return first - np.int64(np.float64(first) / p) * p  # type: ignore[return-value]
+
+
+@jit
+def distance(first: int, p: int) -> int:
+    """Return (-first) mod p: how far from byte `first` the next multiple of p bytes is."""
+    over = rest(first, p)
+    return np.int64(np.ceil(over / p)) * p - over  # type: ignore[return-value]
 
 
 @jit
 def distances(first: int, primes: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Write (-first) mod p for each prime: how far behind byte `first` its next p-th byte is."""
-    height = np.float64(first)
+    """Write the distance for each prime."""
     for j in range(primes.size):
-        p = primes[j]
-        # The first quotient is a few units off above 2^53; the second, of what is left, is exact.
-        rest = first - np.int64(height / p) * p
-        out[j] = np.int64(np.ceil(rest / p)) * p - rest
+        out[j] = distance(first, primes[j])
 
 
 @jit
-def cross(data: NDArray[np.uint8], size: int, group: Group, bits: NDArray[np.int64]) -> None:
+def start(ahead: int, p: int, residue: int) -> np.uint64:
+    """Return where the progression of one residue begins: ahead + (p residue) // 30, modulo p."""
+    at = np.uint64(ahead) + np.uint64(p * residue) // np.uint64(30)
+    return at - (np.uint64(p) if at >= np.uint64(p) else np.uint64(0))
+
+
+@jit
+def cross(data: NDArray[np.uint8], size: int, group: Group, masks: NDArray[np.uint8]) -> None:
     """Cross off the multiples of the group's primes in the first `size` bytes of `data`.
 
-    The distances are moved on to the byte after these. Up to the largest
-    prime's number of bytes behind `size` are spoiled: they must exist, and be filled afterwards.
-    That leaves no branch but the loop's, which is the same for many primes in a row.
+    The distances are moved on to the byte after these. Behind them as many bytes as the largest
+    prime are spoiled: they must exist, and be filled afterwards. That leaves no branch but the
+    loop's, which is the same for many primes in a row.
     """
     primes, ahead = group
     for j in range(primes.size):
-        p = primes[j]
+        p, begin = primes[j], ahead[j]
+        row = masks[p % 30]
+        m0, m1, m2, m3 = row[0], row[1], row[2], row[3]
+        m4, m5, m6, m7 = row[4], row[5], row[6], row[7]
+        a0, a1 = start(begin, p, 1), start(begin, p, 7)
+        a2, a3 = start(begin, p, 11), start(begin, p, 13)
+        a4, a5 = start(begin, p, 17), start(begin, p, 19)
+        a6, a7 = start(begin, p, 23), start(begin, p, 29)
         rounds = np.int64(np.float64(size) / p)
-        for i in range(8):
-            at = ahead[j] + p * RESIDUES[i] // 30
-            at -= p if at >= p else 0
-            mask = np.uint8(~(1 << bits[p % 30, i]))
-            for _ in range(rounds + 1):
-                data[np.uint64(at)] &= mask
-                at += p
-        left = ahead[j] + rounds * p - size
+        at = np.uint64(0)
+        # All eight in one loop: its end, which a processor guesses wrong, comes once a prime.
+        for _ in range(rounds + 1):
+            data[at + a0] &= m0
+            data[at + a1] &= m1
+            data[at + a2] &= m2
+            data[at + a3] &= m3
+            data[at + a4] &= m4
+            data[at + a5] &= m5
+            data[at + a6] &= m6
+            data[at + a7] &= m7
+            at += np.uint64(p)
+        left = begin + rounds * p - size
         ahead[j] = left + p if left < 0 else left
 
 
@@ -82,37 +118,4 @@ def cross_small(
     for begin in range(0, size, STRIP):
         end = min(begin + STRIP, size)
         presieve(data[begin:end], first + begin, tables.patterns)
-        cross(data[begin:], end - begin, group, tables.bits)
-
-
-@jit
-def cross_large(
-    words: NDArray[np.uint64],
-    first: int,
-    primes: NDArray[np.int64],
-    hits: NDArray[np.int64],
-    bits: NDArray[np.int64],
-) -> None:
-    """Cross off the multiples of primes that have few, or none, in all of `words`.
-
-    `hits` is room for the bits to clear. Finding them apart from clearing them needs no branch
-    that a processor would guess wrong.
-    """
-    size = 8 * words.size
-    for j in range(primes.size):
-        p = primes[j]
-        rest = first - np.int64(np.float64(first) / p) * p
-        ahead = np.int64(np.ceil(rest / p)) * p - rest
-        rounds = np.int64(np.float64(size) / p)
-        found = 0
-        for i in range(8):
-            at = ahead + p * RESIDUES[i] // 30
-            at -= p if at >= p else 0
-            bit = bits[p % 30, i]
-            for _ in range(rounds + 1):
-                hits[found] = 8 * at + bit
-                found += at < size
-                at += p
-        for h in range(found):
-            hit = np.uint64(hits[h])
-            words[hit >> np.uint64(6)] &= ~(np.uint64(1) << (hit & np.uint64(63)))
+        cross(data[begin:], end - begin, group, tables.masks)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.sieve import bases, bits, wheel
-from kernel.nth_prime.sieve.block import SEGMENT, sieve_block
+from kernel.nth_prime.sieve.block import LARGEST_BLOCK, sieve_block
+from kernel.nth_prime.sieve.cross import SEGMENT
 from kernel.nth_prime.sieve.presieve import LARGEST
 from kernel.nth_prime.sieve.steps import at_each
 
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 LIMIT = 1 << 66
 """The sieve reaches up to here, four times 2^64."""
 
-_LEAST = 4 * SEGMENT // 8
-_MOST = 64 * SEGMENT // 8
+# Words in a block. The least takes some 20 ms, and an interruption loses at most one block.
+_LEAST = 8 * SEGMENT // 8
+_MOST = 32 * SEGMENT // 8
+
+# Words added to what a search is expected to need, for the chance in the primes' distances.
 _MARGIN = 1 << 12
 
 
@@ -44,8 +48,10 @@ def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
     What each bit stands for is told in `wheel`. Yields every few milliseconds of work.
 
     Raises:
-        ValueError: the words reach beyond LIMIT.
+        ValueError: the words are none, more than LARGEST_BLOCK, or reach beyond LIMIT.
     """
+    if first < 0 or not 1 <= size <= LARGEST_BLOCK:
+        raise ValueError(f"a block has 1 to {LARGEST_BLOCK} words, from 0 on; not {size}, {first}")
     end = wheel.NUMBERS_PER_WORD * (first + size)
     if end > LIMIT:
         raise ValueError(f"the sieve reaches up to {LIMIT}, not to {end}")

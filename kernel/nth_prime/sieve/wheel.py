@@ -50,3 +50,15 @@ def bits() -> NDArray[np.int64]:
     for row in RESIDUES:
         table[row] = [RESIDUES.index(row * residue % 30) for residue in RESIDUES]
     return table
+
+
+@cache
+def masks() -> NDArray[np.uint8]:
+    """Return for each entry of `bits` the byte with all other bits set."""
+    return (0xFF ^ (1 << bits())).astype(np.uint8)
+
+
+@cache
+def residue_bits() -> NDArray[np.int64]:
+    """Return the bit of each residue modulo 30; -1 for those that no bit stands for."""
+    return np.array([RESIDUES.index(r) if r in RESIDUES else -1 for r in range(30)], np.int64)

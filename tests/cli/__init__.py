@@ -1,0 +1,1 @@
+"""What users see: the `outlast` command."""

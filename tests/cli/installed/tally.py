@@ -1,0 +1,55 @@
+"""A kernel that is installed beside Outlast, and takes as long as it is told to."""
+
+import time
+
+from pydantic import Field
+
+from kernel import Kernel
+from kernel.contract import Model
+
+
+class TallyParams(Model):
+    """How much to count, and how slowly."""
+
+    steps: int = Field(ge=1, description="how far to count")
+    step_seconds: float = 0.0
+    prepare_seconds: float = 0.0
+    fails_at: int | None = None
+
+
+class TallyState(Model):
+    """How far it got."""
+
+    done: int
+
+
+class TallyResult(Model):
+    """All that was counted."""
+
+    total: int
+
+
+class Tally(Kernel[TallyParams, TallyState, TallyResult]):
+    """Counts, one step after the other."""
+
+    name = "tally"
+    Params = TallyParams
+    State = TallyState
+    Result = TallyResult
+
+    def run(self, params, state, resources):  # noqa: ARG002 - needs nothing of them
+        """Yield after each step."""
+        for done in range(state.done if state else 0, params.steps):
+            if done == params.fails_at:
+                raise RuntimeError("told to fail")
+            time.sleep(params.step_seconds)
+            yield TallyState(done=done + 1)
+        return TallyResult(total=params.steps)
+
+    def progress(self, params, state):
+        """Return the share of the steps."""
+        return state.done / params.steps
+
+    def prepare(self, params):
+        """Take as long as a compiler."""
+        time.sleep(params.prepare_seconds if params else 0.0)

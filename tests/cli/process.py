@@ -1,0 +1,105 @@
+"""The `outlast` command as a process of its own, whose output can be waited for."""
+
+from __future__ import annotations
+
+import queue
+import re
+import subprocess
+import sysconfig
+import threading
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+
+OUTLAST = str(Path(sysconfig.get_path("scripts")) / "outlast")
+PATIENCE_SECONDS = 30.0
+POLL_SECONDS = 0.01
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return once `condition` holds."""
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < limit, "it never came to be"
+        time.sleep(POLL_SECONDS)
+
+
+class Ended(NamedTuple):
+    """How a command ended, and all that it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Process:
+    """A running command; `kill` it in any case."""
+
+    def __init__(self, *words: str, **options: Any) -> None:
+        self._process = subprocess.Popen(
+            [OUTLAST, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        self._out = _Reader(self._process.stdout)
+        self._err = _Reader(self._process.stderr)
+
+    def await_line(self, pattern: str) -> re.Match[str]:
+        """Return the match of the next line on standard error that has `pattern`."""
+        return self._err.await_line(pattern)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def end(self) -> Ended:
+        """Wait for the process to end."""
+        code = self._process.wait(PATIENCE_SECONDS)
+        return Ended(code, self._out.rest(), self._err.rest())
+
+    def kill(self) -> None:
+        """End it the hard way, if it has not ended."""
+        self._process.kill()
+        self.end()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+class _Reader:
+    """Collects the lines of a stream."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        assert stream is not None
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._seen: list[str] = []
+        self._thread = threading.Thread(target=self._read, args=[stream], daemon=True)
+        self._thread.start()
+
+    def await_line(self, pattern: str) -> re.Match[str]:
+        limit = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            line = self._lines.get(timeout=max(limit - time.monotonic(), 0.01))
+            assert line is not None, f"ended without {pattern!r}: {self._seen}"
+            self._seen.append(line)
+            if found := re.search(pattern, line):
+                return found
+
+    def rest(self) -> str:
+        self._thread.join(PATIENCE_SECONDS)
+        while not self._lines.empty():
+            if line := self._lines.get():
+                self._seen.append(line)
+        return "".join(self._seen)
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line)
+        self._lines.put(None)

@@ -1,0 +1,272 @@
+"""What is wrong is told in one line that names it, with the right exit code, and loses nothing."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sqlite3
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel import registry
+from tests.cli.process import OUTLAST
+from worker.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.process import Ended, Process
+    from tests.servers import Server
+    from worker.client import Client
+
+    Outlast = Callable[..., Ended]
+
+NTH = ("run", "nth-prime")
+
+USAGE = {
+    "zero": ((*NTH, "position=0"), "position='0': Input should be greater than or equal to 1"),
+    "negative": ((*NTH, "position=-1"), "position='-1'"),
+    "a fraction": ((*NTH, "position=1.5"), "position='1.5': Input should be a valid integer"),
+    "a word": ((*NTH, "position=abc"), "position='abc': Input should be a valid integer"),
+    "nothing": ((*NTH, "position="), "position='': Input should be a valid integer"),
+    "a power": ((*NTH, "position=10^30"), "position='10^30'"),
+    "too much": ((*NTH, f"position={10**30}"), "less than or equal to 1000000000000"),
+    "digits": ((*NTH, "position=" + "9" * 5000), "position='9999"),
+    "missing": (NTH, "parameter 'position' is missing; its parameters: position"),
+    "unknown": ((*NTH, "position=1", "x=2"), "there is no parameter 'x'"),
+    "twice": ((*NTH, "position=1", "position=2"), "'position' is given twice"),
+    "no key": ((*NTH, "7"), "'7' is not a parameter: write key=value"),
+    "kernel": (("submit", "no-such", "a=1"), "unknown kernel 'no-such'; installed kernels: nth-"),
+    "slash": (("status", "a/b"), "job id 'a/b' cannot be used: take 1 to 128 letters"),
+    "long": (("status", "a" * 300), "cannot be used"),
+    "empty": (("status", ""), "job id '' cannot be used"),
+    "unicode": (("cancel", "jöb"), "job id 'jöb' cannot be used"),
+    "newline": (("result", "job\n"), r"job id 'job\n' cannot be used"),
+    "new id": ((*NTH, "position=1", "--job-id", "../x"), "job id '../x' cannot be used"),
+    "command": (("frobnicate",), "No such command 'frobnicate'"),
+    "option": (("status", "x", "--frob"), "No such option: --frob; see outlast status --help"),
+    "no id": (("status",), "Missing argument 'JOB_ID'; see outlast status --help"),
+    "surplus": (("status", "x", "y"), "unexpected extra argument"),
+    "seconds": (("worker", "--slice-seconds", "0"), "--slice-seconds"),
+    "nan": (("worker", "--max-idle-seconds", "nan"), "--max-idle-seconds"),
+    "endless": (("wait", "x", "--timeout-seconds", "inf"), "--timeout-seconds"),
+    "slices": (("worker", "--max-slices", "0"), "--max-slices"),
+}
+
+
+def assert_one_line(ended: Ended, code: int, words: str) -> None:
+    """Assert that the command told `words` in one line and nothing else."""
+    assert words in ended.err
+    assert ended.err.startswith("outlast: ")
+    assert ended.err.count("\n") == 1
+    assert (ended.code, ended.out) == (code, "")
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["plain", "json"])
+@pytest.mark.parametrize(("words", "told"), USAGE.values(), ids=USAGE)
+def test_a_wrong_command_line(
+    words: tuple[str, ...], told: str, as_json: tuple[str, ...], outlast: Outlast, client: Client
+) -> None:
+    """A person would search a traceback for what they mistyped, or start a job they do not want."""
+    assert_one_line(outlast(*words, *as_json), 2, told)
+    assert list(client.jobs.ids()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("OUTLAST_STORE", "postgres://db", "no store has the URL 'postgres://db'; use sqlite:///"),
+        ("OUTLAST_QUEUE", "kafka://q", "queue 'kafka://q': give sqlite:///path, sqs://queue-name"),
+        ("OUTLAST_SLICE_SECONDS", "soon", "OUTLAST_SLICE_SECONDS='soon': "),
+        ("OUTLAST_SPEED", "11", "unknown setting OUTLAST_SPEED; the settings are: OUTLAST_CHECK"),
+    ],
+)
+def test_a_wrong_setting(
+    name: str,
+    value: str,
+    told: str,
+    *,
+    outlast: Outlast,
+    monkeypatch: pytest.MonkeyPatch,
+    client: Client,
+) -> None:
+    """A mistyped setting would be ignored, and jobs be stored where nobody looks for them."""
+    monkeypatch.setenv(name, value)
+    assert_one_line(outlast("submit", "tally", "steps=1"), 2, told)
+    assert list(client.jobs.ids()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("status", "no-such"), ("result", "no-such"), ("wait", "no-such"), ("cancel", "no-such")],
+)
+def test_a_job_that_does_not_exist(words: tuple[str, ...], outlast: Outlast) -> None:
+    """A typo in an id would look like a fault of the store, or wait for ever."""
+    assert_one_line(outlast(*words), 1, "there is no job 'no-such' in this store")
+
+
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_an_id_that_is_taken(command: str, outlast: Outlast) -> None:
+    """One computation would answer for another."""
+    assert outlast("submit", "tally", "steps=1", "--job-id", "a").code == 0
+    ended = outlast(command, "tally", "steps=2", "--job-id", "a")
+    assert_one_line(ended, 1, "job a exists with other parameters")
+
+
+def test_a_redis_that_does_not_answer(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person would not know which server to start; or the log would hold its password."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unheard.getsockname()[1]}"
+        monkeypatch.setenv("OUTLAST_STORE", f"redis://:hidden@{address}/0")
+        for words in (("status", "x"), ("submit", "tally", "steps=1"), ("worker",), ("list",)):
+            ended = outlast(*words)
+            assert_one_line(ended, 1, f"redis at {address}")
+            assert "hidden" not in ended.err
+
+
+def test_a_queue_that_does_not_exist(
+    outlast: Outlast, ministack: Server, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    """A worker would look healthy and never work; a submission would seem lost."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    monkeypatch.setenv("OUTLAST_QUEUE", "sqs://no-such-queue")
+    assert_one_line(outlast("worker"), 1, "queue sqs://no-such-queue: ")
+    ended = outlast("submit", "tally", "steps=1", "--job-id", "a")
+    assert_one_line(ended, 1, "job a is stored but was not woken")
+    assert client.status("a").slices == 0
+
+
+def test_a_bucket_that_does_not_exist(
+    outlast: Outlast, ministack: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person would not know that it is the bucket that is missing."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    monkeypatch.setenv("OUTLAST_STORE", "s3://no-such-bucket/jobs")
+    for words in (("run", "tally", "steps=1"), ("worker",)):
+        assert_one_line(outlast(*words), 1, "s3://no-such-bucket")
+
+
+def test_a_folder_that_cannot_be_written(
+    outlast: Outlast, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person would not know which folder it is."""
+    (place / "file").touch()
+    monkeypatch.setenv("OUTLAST_STORE", f"sqlite:///{place}/file/jobs.db")
+    assert_one_line(outlast("run", "tally", "steps=1"), 1, f"{place}/file/jobs.db: ")
+
+
+def test_a_disk_without_space(start: Callable[..., Process], client: Client) -> None:
+    """A job would be half stored, or a traceback would hide that the disk is full."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+    for number in range(60):  # The file is larger than the limit before the command comes.
+        client.create("tally", {"steps": 1}, job_id=f"old-{number}")
+    ended = start("run", "tally", "steps=1", "--job-id", "new", preexec_fn=limit).end()
+    assert ended.code == 1
+    assert "outlast.db: the disk" in ended.err
+    assert "Traceback" not in ended.err
+    assert "new" not in client.jobs.ids()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("x'0102030405060708'", "job a: not a record of Outlast: its first bytes are foreign"),
+        ("substr(value, 1, 60)", "job a: a damaged record: its head does not have its checksum"),
+    ],
+)
+def test_a_record_that_is_not_ours(
+    value: str, told: str, outlast: Outlast, place: Path, client: Client
+) -> None:
+    """A foreign value would be overwritten; or one bad record would hide all other jobs."""
+    client.create("tally", {"steps": 1}, job_id="a")
+    client.create("tally", {"steps": 1}, job_id="b")
+    with sqlite3.connect(place / "outlast.db") as connection:
+        change = f"UPDATE outlast_register SET value = {value} WHERE key = 'jobs/a'"
+        assert connection.execute(change).rowcount == 1
+    connection.close()
+    for words in (("status", "a"), ("run", "tally", "steps=1", "--job-id", "a"), ("cancel", "a")):
+        assert_one_line(outlast(*words), 1, told)
+    ended = outlast("list")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert told in ended.err
+    assert "\nb " in ended.out
+
+
+def test_a_message_that_is_not_ours(outlast: Outlast, client: Client) -> None:
+    """A foreign message would stop the worker, or vanish without a trace."""
+    client.submit("tally", job_id="a", steps=1)
+    client.queue.send(Message.model_construct(job_id="a b", slice=1))
+    client.queue.send(Message(job_id="never-submitted"))
+    ended = outlast("worker", "--max-idle-seconds", "1")
+    assert ended.code == 0
+    assert "left for the dead-letter queue: not a message of this system" in ended.err
+    assert "left for the dead-letter queue: there is no job 'never-submitted'" in ended.err
+    assert "Traceback" not in ended.err
+    assert client.result("a") == {"total": 1}
+
+
+def test_a_job_whose_kernel_fails(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person would not see why their job failed, or see only a traceback."""
+    monkeypatch.setenv("OUTLAST_MAX_FAILURES", "1")
+    ended = outlast("run", "tally", "steps=3", "fails_at=1", "--job-id", "a")
+    assert (ended.code, ended.out) == (1, "")
+    assert "outlast: job a failed: RuntimeError: told to fail" in ended.err
+    assert "Traceback" not in ended.err
+    assert_one_line(outlast("result", "a"), 1, "job a failed: RuntimeError: told to fail")
+
+
+def test_debug_shows_where_a_kernel_fails(
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The author of a kernel could not find their mistake."""
+    monkeypatch.setenv("OUTLAST_MAX_FAILURES", "1")
+    ended = outlast("run", "tally", "steps=3", "fails_at=1", "--debug")
+    assert 'raise RuntimeError("told to fail")' in ended.err
+
+
+def test_a_package_that_is_broken(
+    outlast: Outlast, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person would not know which package to mend."""
+    info = place / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[outlast.kernels]\nbroken = no_such_module:Broken\n")
+    monkeypatch.syspath_prepend(place)
+    registry.load.cache_clear()
+    told = "outlast: the entry point 'broken' (no_such_module:Broken) cannot be loaded: "
+    for words, code in ((("kernels",), 1), (("warmup",), 2), (("submit", "broken"), 2)):
+        ended = outlast(*words)
+        assert (ended.code, ended.err.count("\n")) == (code, 1)
+        assert ended.err.startswith(told)
+    assert "\ntally  " in outlast("kernels").out
+
+
+@pytest.mark.parametrize("words", [("--debug", "status", "x"), ("status", "x", "--debug")])
+def test_debug_shows_the_traceback(words: tuple[str, ...], outlast: Outlast) -> None:
+    """A developer could not find where an error comes from."""
+    ended = outlast(*words)
+    assert ended.err.startswith("Traceback")
+    assert ended.err.endswith("outlast: there is no job 'x' in this store\n")
+    assert ended.code == 1
+
+
+def test_a_reader_that_leaves_is_no_error(client: Client) -> None:
+    """`outlast list | head` would end in a traceback."""
+    for number in range(3):
+        client.create("tally", {"steps": 1}, job_id=f"job-{number}")
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone:
+        gone.wait()
+        assert gone.stdin is not None
+        for words in (("list",), ("list", "--json"), ("--help",), ("status", "job-1")):
+            done = subprocess.run(
+                [OUTLAST, *words], stdout=gone.stdin, stderr=subprocess.PIPE, check=False
+            )
+            assert (done.returncode, done.stderr) == (1, b"")

@@ -1,0 +1,119 @@
+"""The commands that look at jobs, or change them by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.process import Ended
+    from worker.client import Client
+
+    Outlast = Callable[..., Ended]
+    OutlastJson = Callable[..., Any]
+
+
+def test_submit_prints_the_id_and_nothing_else(outlast: Outlast, client: Client) -> None:
+    """`id=$(outlast submit ...)` would not hold an id."""
+    ended = outlast("submit", "tally", "steps=3")
+    assert (ended.code, ended.err) == (0, "")
+    assert client.status(ended.out.removesuffix("\n")).params["steps"] == 3
+
+
+def test_submit_again_sends_no_second_message_once_the_job_runs(
+    outlast_json: OutlastJson, outlast: Outlast, client: Client
+) -> None:
+    """A retried submission would run the job twice."""
+    for _ in range(2):
+        found = outlast_json("submit", "tally", "steps=3", "--job-id", "a")
+    assert (found["job_id"], found["status"], found["progress"]) == ("a", "queued", 0.0)
+    assert outlast("worker", "--max-idle-seconds", "0.1").err.count("ended") == 1
+    assert client.status("a").slices == 1
+    outlast_json("submit", "tally", "steps=3", "--job-id", "a")
+    assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
+
+
+def test_status_reads_well(outlast: Outlast, client: Client) -> None:
+    """A person would have to read JSON."""
+    client.create("tally", {"steps": 3}, job_id="a")
+    lines = dict(line.split(maxsplit=1) for line in outlast("status", "a").out.splitlines())
+    assert lines["job_id"] == "a"
+    assert lines["params"].startswith("steps=3 ")
+    assert (lines["status"], lines["progress"]) == ("queued", "0.00%")
+    assert "error" not in lines
+
+
+def test_a_result_that_is_not_there_yet_has_its_own_code(outlast: Outlast, client: Client) -> None:
+    """A script could not tell "not yet" from "never"."""
+    client.create("tally", {"steps": 3}, job_id="a")
+    for words in (("result", "a"), ("result", "a", "--json")):
+        assert outlast(*words) == (3, "", "outlast: job a is queued, 0.0% done\n")
+
+
+def test_wait_gives_up_in_time(outlast: Outlast, client: Client) -> None:
+    """A script would hang on a job that nobody works on."""
+    client.create("tally", {"steps": 3}, job_id="a")
+    ended = outlast("wait", "a", "--timeout-seconds", "0.05", "--json")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err.splitlines()[-1] == "outlast: job a is queued, 0.0% done"
+
+
+def test_result_and_wait_print_the_result_as_json(
+    outlast: Outlast, outlast_json: OutlastJson
+) -> None:
+    """A program would have to parse text."""
+    outlast("run", "nth-prime", "position=1", "--job-id", "a")
+    assert outlast_json("result", "a") == {"position": 1, "prime": 2}
+    assert outlast_json("wait", "a") == {"position": 1, "prime": 2}
+
+
+def test_cancel_is_idempotent_and_spares_what_is_done(outlast: Outlast) -> None:
+    """A script that is run twice would fail, or a result be thrown away."""
+    outlast("submit", "tally", "steps=1", "--job-id", "a")
+    for _ in range(2):
+        assert outlast("cancel", "a") == (0, "job a is cancelled\n", "")
+    assert outlast("result", "a").err == "outlast: job a cancelled: by request\n"
+    outlast("run", "tally", "steps=1", "--job-id", "b")
+    ended = outlast("cancel", "b")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "outlast: job b is succeeded: it cannot be cancelled\n"
+
+
+def test_list_shows_all_jobs_by_id(outlast: Outlast, outlast_json: OutlastJson) -> None:
+    """A person would lose sight of a job."""
+    assert outlast("list") == (0, "", "")
+    assert outlast_json("list") == []
+    for job_id in ("b", "c", "a"):
+        outlast("submit", "tally", "steps=1", "--job-id", job_id)
+    assert [found["job_id"] for found in outlast_json("list")] == ["a", "b", "c"]
+    lines = outlast("list").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["JOB", "a", "b", "c"]
+
+
+def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJson) -> None:
+    """A person would have to read the source of a kernel to use it."""
+    shown = outlast("kernels").out
+    assert "\n    position=...  integer from 1 to 1,000,000,000,000 - which prime" in shown
+    assert "\ntally  Counts, one step after the other.\n    steps=...  integer from 1" in shown
+    assert "(default: 0.0)" in shown
+    found = {kernel["name"]: kernel for kernel in outlast_json("kernels")}
+    assert found["tally"]["params"]["required"] == ["steps"]
+
+
+def test_warmup_prepares_kernels(outlast: Outlast) -> None:
+    """A container image would compile again at each start."""
+    ended = outlast("warmup", "tally", "--json")
+    assert json.loads(ended.out)[0]["kernel"] == "tally"
+    assert ended.err == "outlast: preparing kernel tally\n"
+    assert outlast("warmup", "tally").out.startswith("tally  ready after 0.")
+    assert outlast("warmup", "no-such").code == 2
+
+
+@pytest.mark.parametrize("words", [("sweep",), ("list",), ("kernels",)])
+def test_json_is_pure(words: tuple[str, ...], outlast: Outlast) -> None:
+    """A program that reads the output would fail on the first other byte."""
+    assert json.loads(outlast(*words, "--json").out) is not None

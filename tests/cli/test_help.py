@@ -1,0 +1,84 @@
+"""The help, and what it costs to ask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import pytest
+
+from worker.cli.app import COMMANDS, main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.process import Ended
+
+HEAVY = {"boto3", "botocore", "numba", "numpy", "redis", "rich"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_a_manual(command: str, outlast: Callable[..., Ended]) -> None:
+    """A person would have to guess what a command does, or what its exit code means."""
+    ended = outlast(command, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"Usage: outlast {command}" in ended.out
+    assert f"\n  Examples:\n      outlast {command}" in ended.out
+    assert "\n  Exit codes:\n      0" in ended.out
+    assert "--json" in ended.out
+    assert "--debug" in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
+def test_the_first_page_lists_all_commands(
+    words: tuple[str, ...], outlast: Callable[..., Ended]
+) -> None:
+    """A new user would not find their way in."""
+    ended = outlast(*words)
+    assert (ended.code, ended.err) == (0, "")
+    page = ended.out.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in page if line] == list(COMMANDS)
+    assert not [line for line in page if line.endswith("...")], "a summary is cut"
+
+
+def test_the_version_is_that_of_the_package(outlast: Callable[..., Ended]) -> None:
+    """A report of a bug would name the wrong version."""
+    assert outlast("--version") == (0, f"outlast {version('outlast')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "more"), [(("--help",), {"pydantic"}), (("status", "x"), set()), (("list",), set())]
+)
+def test_what_answers_at_once_imports_little(words: tuple[str, ...], more: set[str]) -> None:
+    """Each look at a job, and each tab of a completion, would take half a second or more."""
+    program = (
+        "import sys; from worker.cli import main; main(sys.argv[1:]); "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+    )
+    assert (HEAVY | more) & set(done.stdout.splitlines()[-1].split()) == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("outlast st", "status"), ("outlast run nth", "nth-prime"), ("outlast list --js", "--json")],
+)
+def test_a_shell_completes(
+    words: str,
+    offered: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The tab key would do nothing, or print a traceback into the command line."""
+    monkeypatch.setenv("_OUTLAST_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 0
+    assert offered in capfd.readouterr().out.split()

@@ -1,0 +1,156 @@
+"""outlast run, from its start to its result."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from checkpoint.record import Lease, Record
+from tests.cli.process import until
+from worker.cli import preparing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.process import Ended, Process
+    from worker.client import Client
+
+VIEW = [
+    "job_id", "kernel", "params", "status", "progress", "slices", "steps", "saves",
+    "compute_seconds", "redone_seconds", "result", "error", "created_at", "updated_at",
+]  # fmt: skip
+
+
+def test_the_result_is_all_there_is_on_standard_output(outlast: Callable[..., Ended]) -> None:
+    """A script could not use the answer."""
+    ended = outlast("run", "nth-prime", "position=10_000")
+    assert (ended.code, ended.out) == (0, "position=10000 prime=104729\n")
+    assert "outlast: job nth-prime-" in ended.err
+
+
+def test_json_is_one_document_with_all_there_is_to_know(outlast: Callable[..., Ended]) -> None:
+    """A program that reads the output would fail on the first other byte, or miss a field."""
+    ended = outlast("run", "nth-prime", "position=10_000", "--json")
+    found = json.loads(ended.out)
+    assert [name for name in VIEW if name not in found] == []
+    assert found["result"] == {"position": 10000, "prime": 104729}
+    assert (found["status"], found["progress"], found["slices"]) == ("succeeded", 1.0, 1)
+    assert found["created_at"].endswith("Z")
+
+
+@pytest.mark.parametrize("words", [("--json", "run"), ("run", "--json")])
+def test_json_may_stand_anywhere(words: tuple[str, ...], outlast: Callable[..., Ended]) -> None:
+    """A person would have to remember where an option of all commands belongs."""
+    assert json.loads(outlast(*words, "tally", "steps=2").out)["result"] == {"total": 2}
+
+
+def test_the_same_id_again_prints_the_result_at_once(
+    outlast: Callable[..., Ended], client: Client
+) -> None:
+    """A long job would be computed twice."""
+    line = ("run", "tally", "steps=3", "--job-id", "a")
+    first, before = outlast(*line), client.status("a")
+    again = outlast(*line)
+    assert again == (0, first.out, "")
+    assert client.status("a") == before
+
+
+def test_a_job_is_cut_into_slices(outlast_json: Callable[..., Any]) -> None:
+    """A run would not behave as workers do, and --slice-seconds be without effect."""
+    line = ("run", "tally", "steps=40", "step_seconds=0.01", "--slice-seconds", "0.1")
+    found = outlast_json(*line)
+    assert found["result"] == {"total": 40}
+    assert found["slices"] >= 4
+    assert found["steps"] == 40
+    assert found["redone_seconds"] == 0
+
+
+def test_the_lines_can_be_turned_down(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that holds for workers would be ignored here."""
+    monkeypatch.setenv("OUTLAST_LOG_LEVEL", "ERROR")
+    assert "ended at" not in outlast("run", "tally", "steps=3").err
+
+
+def test_a_submitted_job_can_be_run_here(outlast: Callable[..., Ended]) -> None:
+    """A person who has no worker at hand could not finish what they submitted."""
+    outlast("submit", "tally", "steps=3", "--job-id", "a")
+    assert outlast("run", "tally", "steps=3", "--job-id", "a").out == "total=3\n"
+    assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
+
+
+def test_a_failed_job_tells_its_status_as_well(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program would have to parse the error line to know what became of the job."""
+    monkeypatch.setenv("OUTLAST_MAX_FAILURES", "1")
+    ended = outlast("run", "tally", "steps=3", "fails_at=2", "--json")
+    assert ended.code == 1
+    assert json.loads(ended.out)["status"] == "failed"
+
+
+def test_a_cancelled_job_is_not_run(outlast: Callable[..., Ended]) -> None:
+    """A job that was given up would be computed after all."""
+    outlast("submit", "tally", "steps=3", "--job-id", "a")
+    outlast("cancel", "a")
+    ended = outlast("run", "tally", "steps=3", "--job-id", "a")
+    assert (ended.code, ended.err) == (1, "outlast: job a cancelled: by request\n")
+
+
+def test_a_paused_job_is_unfinished(outlast: Callable[..., Ended], client: Client) -> None:
+    """A run would wait for ever, or undo what somebody decided."""
+    client.create("tally", {"steps": 3}, job_id="a")
+    client.jobs.change("a", Record.paused)
+    ended = outlast("run", "tally", "steps=3", "--job-id", "a")
+    assert ended.code == 3
+    assert "outlast: job a is paused" in ended.err
+
+
+def test_a_run_says_that_it_waits_for_another_worker(
+    outlast: Callable[..., Ended], client: Client
+) -> None:
+    """A run after a kill -9 would look as if it hung."""
+    client.create("tally", {"steps": 3}, job_id="a")
+    now = client.jobs.clock()
+    lease = Lease(
+        worker="elsewhere:7", token="t", claimed_at=now, expires_at=now + 0.5, at_risk_seconds=0.1
+    )
+    client.jobs.change("a", lambda record: record.claimed(lease))
+    ended = outlast("run", "tally", "steps=3", "--job-id", "a")
+    told = [line for line in ended.err.splitlines() if "elsewhere:7" in line]
+    assert told[0].startswith("outlast: worker elsewhere:7 has the job: waiting until it lets go")
+    assert len(told) <= 2
+    assert ended.out == "total=3\n"
+
+
+def test_a_first_run_says_what_it_compiles(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person would stop a run that seems to do nothing for ten seconds."""
+    monkeypatch.setattr(preparing, "PATIENCE_SECONDS", 0.05)
+    ended = outlast("run", "tally", "steps=3", "prepare_seconds=0.2")
+    assert "outlast: preparing kernel tally: its first run on a machine compiles it" in ended.err
+    assert "outlast: kernel tally is ready after" in ended.err
+
+
+def test_another_terminal_sees_the_job(
+    start: Callable[..., Process],
+    outlast_json: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody could look after a job that runs."""
+    monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", "0.05")
+    process = start("run", "tally", "steps=10_000", "step_seconds=0.01", "--job-id", "a")
+    process.await_line("slice 1")
+    until(lambda: outlast_json("status", "a")["saves"] >= 2)
+    found = outlast_json("status", "a")
+    assert found["status"] == "running"
+    assert 0 < found["progress"] < 1
+    assert found["worker"]
+    assert outlast_json("cancel", "a")["status"] == "cancelled"
+    ended = process.end()
+    assert (ended.code, ended.out) == (1, "")
+    assert "job a cancelled" in ended.err

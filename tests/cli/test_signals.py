@@ -1,0 +1,140 @@
+"""Stop signals and kills, sent to real processes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkpoint.record import Status
+from tests.cli.process import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.process import Ended, Process
+    from worker.client import Client
+
+LONG = ("tally", "steps=10_000", "step_seconds=0.01")
+STEP_SECONDS = 0.01
+INTERVAL_SECONDS = 0.1
+
+
+@pytest.fixture(autouse=True)
+def interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save often."""
+    monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", str(INTERVAL_SECONDS))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_a_stopped_run_goes_on_where_it_was(
+    number: signal.Signals, code: int, start: Callable[..., Process], client: Client
+) -> None:
+    """Work would be lost, or a person not know how to get back to it."""
+    process = start("run", *LONG, "--job-id", "my-job")
+    process.await_line("slice 1")
+    process.send(number)
+    ended = process.end()
+    assert (ended.code, ended.out) == (code, "")
+    assert f"stopped by {number.name}, saved at " in ended.err
+
+    stopped = client.status("my-job")
+    assert (stopped.status, stopped.redone_seconds) == (Status.QUEUED, 0)
+    assert stopped.steps >= 1
+    found = re.search(r"to go on: outlast (.*)", ended.err)
+    assert found is not None
+
+    again = start(*shlex.split(found[1]))
+    again.await_line(f"job my-job goes on from {stopped.progress:.1%}")
+    again.await_line("slice 2")
+    again.send(signal.SIGINT)
+    assert again.end().code == 130
+    assert client.status("my-job").steps > stopped.steps
+
+
+def test_a_stop_while_the_kernel_is_prepared_is_heard(
+    start: Callable[..., Process], client: Client
+) -> None:
+    """A run would go on for a whole slice after it was told to stop."""
+    process = start("run", *LONG, "prepare_seconds=2.3", "--job-id", "a")
+    process.await_line("preparing kernel")
+    process.send(signal.SIGTERM)
+    assert process.end().code == 143
+    assert client.status("a").steps == 0
+
+
+def test_a_stopped_run_still_prints_json(start: Callable[..., Process]) -> None:
+    """A program would not learn what became of the job it ran."""
+    process = start("run", *LONG, "--json", "--job-id", "a")
+    process.await_line("slice 1")
+    process.send(signal.SIGTERM)
+    ended = process.end()
+    assert ended.code == 143
+    assert json.loads(ended.out)["status"] == "queued"
+
+
+def test_a_killed_run_loses_an_interval_and_a_step_at_most(
+    start: Callable[..., Process], client: Client
+) -> None:
+    """A crash would cost more than was promised."""
+    process = start("run", *LONG, "--job-id", "a")
+    process.await_line("slice 1")
+    until(lambda: client.status("a").saves >= 3)
+    process.send(signal.SIGKILL)
+    assert process.end().code == -signal.SIGKILL
+    killed = client.status("a")
+
+    again = start("run", *LONG, "--job-id", "a")
+    again.await_line("worker .* has the job: waiting")
+    again.await_line("not known yet, slice")
+    again.send(signal.SIGTERM)
+    assert again.end().code == 143
+    after = client.status("a")
+    assert after.steps > killed.steps
+    assert 0 < after.redone_seconds <= INTERVAL_SECONDS + 5 * STEP_SECONDS
+
+
+def test_a_stopped_worker_hands_its_job_on(
+    start: Callable[..., Process], outlast: Callable[..., Ended], client: Client
+) -> None:
+    """A deployment that replaces workers would leave their jobs asleep."""
+    client.submit("tally", job_id="a", steps=150, step_seconds=STEP_SECONDS)
+    process = start("worker")
+    until(lambda: client.status("a").saves >= 1)
+    process.send(signal.SIGTERM)
+    ended = process.end()
+    assert (ended.code, ended.out) == (0, "")
+    assert re.search(r"INFO job a slice 1 ended at \d+\.\d\d% after .* s: SIGTERM", ended.err)
+    stopped = client.status("a")
+    assert (stopped.status, stopped.announced) == (Status.QUEUED, True)
+
+    assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
+    assert client.result("a") == {"total": 150}
+    assert client.status("a").steps == 150
+
+
+def test_an_idle_worker_stops_at_once(start: Callable[..., Process]) -> None:
+    """A container would be killed by force at each deployment."""
+    process = start("worker", "--json")
+    process.await_line("waits for messages")
+    process.send(signal.SIGTERM)
+    ended = process.end()
+    assert ended.code == 0
+    assert json.loads(ended.out)["stopped_by"] == "SIGTERM"
+
+
+def test_a_stopped_wait_is_quiet(start: Callable[..., Process], client: Client) -> None:
+    """Ctrl-C while waiting would print a traceback."""
+    client.create("tally", {"steps": 1}, job_id="a")
+    process = start("wait", "a", "--debug")
+    process.await_line("job a is queued")
+    process.send(signal.SIGINT)
+    ended = process.end()
+    assert (ended.code, ended.out) == (130, "")
+    assert "Traceback" not in ended.err

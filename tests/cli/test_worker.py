@@ -1,0 +1,111 @@
+"""Jobs submitted on one side and worked on the other, on each kind of store and queue."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.cli.process import Ended, Process
+    from tests.servers import Server
+    from worker.client import Client
+
+
+@pytest.fixture
+def sqs(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of a service that has the queue `jobs` and the bucket `progress`."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    monkeypatch.setenv("OUTLAST_QUEUE", "sqs://jobs")
+    session = boto3.session.Session()
+    storage = session.client("s3")
+    storage.create_bucket(Bucket="progress")
+    storage.close()
+    client = session.client("sqs")
+    client.create_queue(QueueName="jobs")
+    yield client
+    client.close()
+
+
+def left_in(sqs: Any) -> int:
+    """Return how many messages the queue holds, hidden ones included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    url = sqs.get_queue_url(QueueName="jobs")["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
+
+
+def assert_round_trip(start: Callable[..., Process], outlast: Callable[..., Ended]) -> None:
+    """Assert that a worker, a process of its own, finds the results of what is submitted."""
+    line = ("submit", "tally", "steps=30", "step_seconds=0.01", "--job-id", "a")
+    assert outlast(*line).out == "a\n"
+    assert outlast(*line).out == "a\n"
+    made_up = outlast("submit", "nth-prime", "position=10_000").out.strip()
+    assert outlast("result", "a").code == 3
+
+    ended = start("worker", "--slice-seconds", "0.1", "--max-idle-seconds", "1").end()
+    assert (ended.code, ended.out) == (0, "")
+    assert re.search(r"INFO job a slice 1 ended at \d+\.\d\d% after 0\.\d+ s: deadline", ended.err)
+    assert "ended at 100.00%" in ended.err
+    assert outlast("wait", "a").out == "total=30\n"
+    assert outlast("result", made_up).out == "position=10000 prime=104729\n"
+
+
+def test_on_one_file(start: Callable[..., Process], outlast: Callable[..., Ended]) -> None:
+    """Somebody who has just installed Outlast would get no job done."""
+    assert_round_trip(start, outlast)
+
+
+def test_on_valkey_and_sqs(
+    start: Callable[..., Process],
+    outlast: Callable[..., Ended],
+    valkey_server: Server,
+    sqs: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cluster of workers would get no job done, or leave messages behind."""
+    monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/7")
+    assert_round_trip(start, outlast)
+    assert left_in(sqs) == 0
+
+
+def test_on_s3_and_sqs(
+    start: Callable[..., Process],
+    outlast: Callable[..., Ended],
+    sqs: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An account without a server of its own would get no job done, or leave messages behind."""
+    monkeypatch.setenv("OUTLAST_STORE", "s3://progress/outlast")
+    assert_round_trip(start, outlast)
+    assert left_in(sqs) == 0
+
+
+def test_a_worker_ends_after_its_slices(outlast_json: Callable[..., Any], client: Client) -> None:
+    """A batch system that hands out short turns could not use a worker."""
+    client.submit("tally", job_id="a", steps=50, step_seconds=0.01)
+    ended = outlast_json("worker", "--slice-seconds", "0.05", "--max-slices", "2")
+    assert ended["stopped_by"] is None
+    assert client.status("a").slices == 2
+
+
+def test_the_log_can_be_turned_down(
+    outlast: Callable[..., Ended], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line for each slice would fill the disks of those who did not want it."""
+    monkeypatch.setenv("OUTLAST_LOG_LEVEL", "WARNING")
+    client.submit("tally", job_id="a", steps=1)
+    assert outlast("worker", "--max-slices", "1") == (0, "", "")
+
+
+def test_a_lost_message_is_swept_up(outlast: Callable[..., Ended], client: Client) -> None:
+    """A job whose message was purged would sleep for ever."""
+    client.create("tally", {"steps": 2}, job_id="a")
+    assert outlast("sweep").out == ""
+    assert outlast("sweep", "--after-seconds", "0.001").out == "a\n"
+    assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
+    assert outlast("result", "a").out == "total=2\n"

@@ -1,0 +1,1 @@
+"""Real processes: signals, kills and what is left afterwards."""

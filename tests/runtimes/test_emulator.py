@@ -1,0 +1,73 @@
+"""Our Lambda handler in AWS's own emulator, which ends what runs into its time-out by SIGKILL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkpoint.record import Status
+from tests.runtimes import emulator
+
+if TYPE_CHECKING:
+    from tests.runtimes.conftest import System
+
+TIMED_OUT = "Task timed out after 3.00 seconds"
+
+
+@pytest.fixture
+def system(system: System) -> System:
+    """The same, saved and given up quickly."""
+    system.env |= {"OUTLAST_CHECKPOINT_SECONDS": "0.2"}
+    return system
+
+
+def test_no_invocation_runs_into_its_timeout(system: System) -> None:
+    """The work since the last save would be done, paid for, and lost in every invocation."""
+    system.client.submit("adder", job_id="j", steps=200, step_seconds=0.04)
+    with emulator.function(system.folder, system.env, timeout_seconds=3) as function:
+        source = system.source(function.invoke)
+        while not system.record("j").status.is_final:
+            assert source.turn() == {"batchItemFailures": []}
+        assert function.kills == 0
+    record = system.record("j")
+    assert record.result == {"total": 20_100}
+    assert record.slices > 2
+    assert record.steps == 200  # none was done twice
+
+
+def test_a_killed_invocation_goes_on_from_its_last_checkpoint(system: System) -> None:
+    """A step that is longer than an invocation would cost all the work before it."""
+    slept = str(system.folder / "slept")
+    params = {"steps": 40, "step_seconds": 0.02, "sleeps_at": 30, "slept": slept}
+    system.client.submit("adder", job_id="j", **params)
+    with emulator.function(system.folder, system.env, timeout_seconds=3) as function:
+        source = system.source(function.invoke)
+        while (answer := source.turn()) != TIMED_OUT:
+            assert answer == {"batchItemFailures": []}
+        killed = system.record("j")
+        assert killed.status is Status.RUNNING
+        assert 0 < killed.steps <= 30
+        while not system.record("j").status.is_final:
+            # The message comes back when its shortened time is over, not after the queue's 30 s.
+            assert source.turn() in ({"batchItemFailures": []}, None)
+        assert function.kills == 1
+    record = system.record("j")
+    assert record.result == {"total": 820}
+    assert record.steps == 40  # those after the checkpoint were never accounted for
+
+
+def test_an_isolated_kernel_is_not_killed_from_outside(system: System) -> None:
+    """The function would be killed, and its next invocation begin cold."""
+    system.env |= {"OUTLAST_ISOLATE": "true"}
+    slept = str(system.folder / "slept")
+    params = {"steps": 6, "sleeps_at": 3, "slept": slept}
+    system.client.submit("adder", job_id="j", **params)
+    with emulator.function(system.folder, system.env, timeout_seconds=3) as function:
+        source = system.source(function.invoke)
+        while not system.record("j").status.is_final:
+            assert source.turn() == {"batchItemFailures": []}
+        assert function.kills == 0
+    record = system.record("j")
+    assert record.result == {"total": 21}
+    assert record.slices > 1  # one at least was spent asleep

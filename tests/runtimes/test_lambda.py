@@ -1,0 +1,200 @@
+"""Our Lambda handler under AWS's own runtime client."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from checkpoint.record import Status
+from tests.runtimes import kernels, lambda_api
+from tests.runtimes.event_source import record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.runtimes.conftest import System
+    from tests.runtimes.lambda_api import Function
+
+EXTENSION = kernels.ROOT / "deploy/lambda/extensions/outlast-stop"
+
+
+@pytest.fixture
+def function(system: System) -> Iterator[Function]:
+    """The handler, warm from test to test within one."""
+    with lambda_api.function(system.folder, system.env) as found:
+        yield found
+
+
+def test_slices_follow_each_other_to_the_result(system: System, function: Function) -> None:
+    """A job longer than one invocation would never end."""
+    source = system.source(lambda event: function.invoke(event, timeout_seconds=1.5))
+    system.client.submit("adder", job_id="j", steps=60, step_seconds=0.05)
+    while system.record("j").status is Status.QUEUED:
+        assert source.turn() == {"batchItemFailures": []}
+    assert system.client.result("j") == {"total": 1830}
+    assert system.record("j").slices > 2
+    assert source.turn(wait_seconds=0) is None
+
+
+def test_a_direct_call_submits_runs_and_answers(function: Function) -> None:
+    """A person would have to learn the queue to try the function out."""
+    answer = function.invoke({"kernel": "adder", "params": {"steps": 4}})
+    assert answer["status"] == "succeeded"
+    assert answer["result"] == {"total": 10}
+
+
+def test_the_position_of_a_prime_is_a_request(function: Function) -> None:
+    """The event that the article shows would be refused."""
+    answer = function.invoke({"position": 1000})
+    assert answer["result"] == {"position": 1000, "prime": 7919}
+
+
+def test_a_direct_call_that_is_not_done_goes_on_by_the_queue(
+    system: System, function: Function
+) -> None:
+    """A long job started by hand would stop with the invocation that started it."""
+    params = {"steps": 30, "step_seconds": 0.05}
+    asked = {"kernel": "adder", "params": params, "job_id": "j", "max_seconds": 0.5}
+    answer = function.invoke(asked)
+    assert answer["status"] == "queued"
+    assert 0 < answer["progress"] < 1
+    source = system.source(function.invoke)
+    assert source.turn() == {"batchItemFailures": []}
+    assert function.invoke({"job_id": "j"})["result"] == {"total": 465}
+
+
+def test_a_call_that_lambda_repeats_is_the_same_job(system: System, function: Function) -> None:
+    """An asynchronous invocation that Lambda tries again would compute everything twice."""
+    asked = {"kernel": "adder", "params": {"steps": 4}}
+    first = function.invoke(asked, request_id="r-1")
+    assert function.invoke(asked, request_id="r-1")["job_id"] == first["job_id"]
+    assert function.invoke(asked, request_id="r-2")["job_id"] != first["job_id"]
+    assert len(list(system.client.records())) == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "told"),
+    [
+        ({"position": 0}, "InvalidRequest", "position: "),
+        ({"kernel": "adder", "params": {"steps": "x"}}, "InvalidParams", "steps"),
+        ({"kernel": "none"}, "UnknownKernel", "'none'"),
+        ({"job_id": "never-was"}, "UnknownJob", "never-was"),
+        ({"job_id": "j", "spare": 1}, "InvalidRequest", "spare: "),
+        ({}, "InvalidRequest", "'job_id'"),
+        ([], "InvalidRequest", "'job_id'"),
+        ({"Records": [{"eventSource": "aws:s3"}]}, "InvalidRequest", "SQS"),
+    ],
+)
+def test_bad_input_is_told_and_nothing_is_done(
+    system: System, function: Function, event: Any, kind: str, told: str
+) -> None:
+    """A person would not learn what to correct, or half a job would be left."""
+    answer = function.api.invoke(event)
+    assert answer.kind == "error"
+    assert answer.body["errorType"] == kind
+    assert told in answer.body["errorMessage"]
+    assert list(system.client.records()) == []
+
+
+def test_only_the_messages_at_fault_come_again(system: System, function: Function) -> None:
+    """One bad message would make SQS deliver all others of its batch again, for nothing."""
+    system.client.create("adder", {"steps": 3}, job_id="good")
+    bodies = {
+        "foreign": "hello",
+        "unknown": '{"job_id": "never-was", "slice": 1}',
+        "good": '{"job_id": "good", "slice": 1}',
+    }
+    records = [
+        record_of({"MessageId": name, "ReceiptHandle": name, "Body": body})
+        for name, body in bodies.items()
+    ]
+    answer = function.invoke({"Records": records})
+    failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    assert failed == ["foreign", "unknown"]
+    assert system.record("good").status is Status.SUCCEEDED
+
+
+def test_a_batch_shares_the_time(system: System, function: Function) -> None:
+    """The first job of a batch would use up the time, and the others be tried for nothing."""
+    function.invoke({"position": 1})  # so that its start takes none of the time
+    records = []
+    for name in ("a", "b"):
+        params = {"steps": 1000, "step_seconds": 0.02}
+        system.client.create("adder", params, job_id=name)
+        body = json.dumps({"job_id": name, "slice": 1})
+        records.append(record_of({"MessageId": name, "ReceiptHandle": name, "Body": body}))
+    answer = function.invoke({"Records": records}, timeout_seconds=4.0)
+    assert answer == {"batchItemFailures": []}
+    for name in ("a", "b"):
+        assert system.record(name).steps > 10
+
+
+def test_a_lost_message_is_found_by_the_sweep(system: System) -> None:
+    """A job whose message was lost would wait for ever."""
+    system.client.create("adder", {"steps": 3}, job_id="lost")
+    env = system.env | {"OUTLAST_SWEEP_SECONDS": "0.001"}
+    with lambda_api.function(system.folder, env) as function:
+        assert function.invoke({"sweep": True}) == {"woken": ["lost"]}
+        source = system.source(function.invoke)
+        assert source.turn() == {"batchItemFailures": []}
+    assert system.client.result("lost") == {"total": 6}
+
+
+def test_sigterm_saves_the_slice(system: System, function: Function) -> None:
+    """Where an extension lets SIGTERM through, what was done since the last save would be lost."""
+    function.api.begin({"kernel": "adder", "params": {"steps": 10**6}, "job_id": "j"})
+    function.program.wait_until(lambda: any(r.slices for r in system.client.records()))
+    os.kill(function.program.process.pid, signal.SIGTERM)
+    answer = function.api.answers.get(timeout=30)
+    assert answer.kind == "response"
+    assert system.record("j").status is Status.QUEUED
+    assert system.record("j").steps > 0
+
+
+def test_the_extension_registers_for_the_end_only() -> None:
+    """SIGTERM would never come, or the extension be woken, and billed, at every invocation."""
+    with lambda_api.api() as server:
+        env = {"AWS_LAMBDA_RUNTIME_API": server.address}
+        with subprocess.Popen([sys.executable, EXTENSION], env=env) as process:
+            registered = server.registered.get(timeout=30)
+            assert registered == ("outlast-stop", {"events": ["SHUTDOWN"]})
+            server.shutdown_event.set()
+            assert process.wait(30) == 0
+
+
+def test_a_missing_setting_is_named_at_the_start(system: System) -> None:
+    """Jobs would be kept on the function's own disk and be gone with it."""
+    del system.env["OUTLAST_STORE"]
+    with lambda_api.function(system.folder, system.env) as function:
+        answer = function.api.answers.get(timeout=30)
+    assert answer.kind == "init/error"
+    assert "OUTLAST_STORE" in answer.body["errorMessage"]
+
+
+def test_numba_is_not_imported_until_it_is_needed(system: System) -> None:
+    """Every cold start would take half a second longer."""
+    code = "import sys, worker.lambda_handler; sys.exit('numba' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], env=os.environ | system.env, check=False)
+    assert ran.returncode == 0
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize(
+    ("megabytes", "threads"), [(128, 1), (1769, 1), (3008, 2), (5307, 3), (10_240, 6)]
+)
+def test_threads_follow_from_the_memory_size(
+    monkeypatch: pytest.MonkeyPatch, megabytes: int, threads: int
+) -> None:
+    """Cores that are paid for would be idle, or share their time with threads too many."""
+    from worker.lambda_handler import settings_of
+
+    size = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(megabytes)}
+    assert settings_of(size).threads == threads
+    monkeypatch.setenv("OUTLAST_THREADS", "5")
+    assert settings_of(size).threads == 5

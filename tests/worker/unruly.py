@@ -1,0 +1,155 @@
+"""A kernel that misbehaves at a step of its choice; its states tell where it ran."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from kernel import Kernel
+from kernel.contract import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from kernel import Resources
+
+# Opens the FIFO named by its argument and keeps it open for as long as it lives.
+GRANDCHILD = "import signal, sys; held = open(sys.argv[1], 'w'); signal.pause()"
+
+
+class Params(Model):
+    """Misbehave as `how` says once `at` of `steps` steps are done; None: never."""
+
+    steps: int = 3
+    how: str | None = None
+    at: int = 1
+    fifo: str = ""
+
+
+class State(Model):
+    """How far it is, and in which process."""
+
+    done: int
+    pid: int
+
+
+class Result(Model):
+    """How far it came."""
+
+    done: int
+
+
+class Unruly(Kernel[Params, State, Result]):
+    """Counts to `steps`."""
+
+    name = "unruly"
+    Params = Params
+    State = State
+    Result = Result
+
+    def run(
+        self,
+        params: Params,
+        state: State | None,
+        resources: Resources,  # noqa: ARG002 - it needs none
+    ) -> Generator[State, None, Result]:
+        """Count, and misbehave on the way."""
+        done = state.done if state else 0
+        while done < params.steps:
+            if params.how and done >= params.at:
+                WAYS[params.how](params)
+            done += 1
+            yield State(done=done, pid=os.getpid())
+        return Result(done=done)
+
+    def progress(self, params: Params, state: State) -> float:
+        """Return the share of the steps that is done."""
+        return state.done / params.steps
+
+
+class Confined(Unruly):
+    """The same, of the kind that says that it may not return."""
+
+    name = "confined"
+    may_not_return: ClassVar[bool] = True
+
+
+class Unrepeatable(Exception):
+    """An exception that pickles, and cannot be made again from what was pickled."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
+
+
+def _loop(_: Params) -> NoReturn:
+    """Never return from C, and hold the interpreter's lock meanwhile."""
+    max(itertools.repeat(0))
+    raise AssertionError
+
+
+def _hoard(_: Params) -> NoReturn:
+    held = []
+    while True:
+        held.append(bytearray(b"x") * (16 << 20))
+
+
+def _raise(_: Params) -> NoReturn:
+    raise ValueError("no such root")
+
+
+def _raise_unrepeatable(_: Params) -> NoReturn:
+    raise Unrepeatable("no", "root")
+
+
+def _hold_and_loop(params: Params) -> None:
+    with open(params.fifo, "w"):  # noqa: PTH123 - opened and held, nothing else
+        _loop(params)
+
+
+def _start_another(params: Params) -> None:
+    subprocess.Popen([sys.executable, "-c", GRANDCHILD, params.fifo])
+    _loop(params)
+
+
+def _fork_and_die(params: Params) -> None:
+    if os.fork() == 0:
+        with open(params.fifo, "w"):  # noqa: PTH123 - opened and held, nothing else
+            signal.pause()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_while_sending(_: Params) -> None:
+    def send_half(connection: Any, data: bytes) -> None:
+        os.write(connection.fileno(), len(data).to_bytes(4, "big") + bytes(data[: len(data) // 2]))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection.send_bytes = send_half  # type: ignore[method-assign]
+
+
+def _leave_a_thread(_: Params) -> None:
+    threading.Thread(target=threading.Event().wait).start()
+
+
+WAYS: dict[str, Callable[[Params], Any]] = {
+    "aborts": lambda _: os.abort(),
+    "dies while sending": _die_while_sending,
+    "exits": lambda _: os._exit(3),
+    "forks and dies": _fork_and_die,
+    "hoards": _hoard,
+    "holds and loops": _hold_and_loop,
+    "is killed": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    "leaves a thread": _leave_a_thread,
+    "loops": _loop,
+    "raises": _raise,
+    "raises unrepeatably": _raise_unrepeatable,
+    "segfaults": lambda _: ctypes.string_at(0),
+    "starts another": _start_another,
+    "calls exit": lambda _: sys.exit("enough"),
+}
