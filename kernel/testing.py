@@ -227,9 +227,8 @@ def _close(steps: Generator[Any, None, Any]) -> None:
 def _through_json(model: type[BaseModel], value: Any, what: str) -> Any:
     """Return what is left of `value` once it was stored; fail unless that is all of it."""
     if not isinstance(value, model):
-        raise AssertionError(
-            f"{what} is {type(value).__name__}, not {model.__name__}: {_shown(value)}"
-        )
+        told = f"{what} is {type(value).__name__}, not {model.__name__}: {_shown(value)}"
+        raise AssertionError(told)  # noqa: TRY004 - every finding of a test is this one
     text = value.model_dump_json()
     try:
         found = model.model_validate_json(text)

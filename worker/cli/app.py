@@ -10,6 +10,8 @@ from typer.main import get_command
 
 from worker.cli import (
     cancel,
+    checkpoints,
+    fork,
     kernels,
     listing,
     result,
@@ -36,6 +38,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "wait": wait.wait,
     "list": listing.list_jobs,
     "cancel": cancel.cancel,
+    "checkpoints": checkpoints.checkpoints,
+    "fork": fork.fork,
     "worker": worker.worker,
     "sweep": sweep.sweep,
     "kernels": kernels.kernels,
