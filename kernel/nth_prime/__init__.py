@@ -1,5 +1,9 @@
-"""The reference kernel: the n-th prime. Importing it imports neither numba nor numpy."""
+"""The reference kernels: the n-th prime, and how many primes there are up to x.
+
+Importing this package imports neither numba nor numpy.
+"""
 
 from kernel.nth_prime.kernel import NthPrime
+from kernel.nth_prime.prime_count import PrimeCount
 
-__all__ = ["NthPrime"]
+__all__ = ["NthPrime", "PrimeCount"]

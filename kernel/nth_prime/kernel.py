@@ -1,20 +1,27 @@
-"""The kernel `nth-prime`: counts the primes block by block until the n-th is among them."""
+"""The kernel `nth-prime`: estimate the prime, count the primes below, and sieve on to it."""
 
 from __future__ import annotations
 
-from math import log
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from kernel.contract import Kernel, Model, Resources
 from kernel.nth_prime import small
+from kernel.nth_prime.gourdon import riemann
+from kernel.nth_prime.gourdon.bounds import begin
+from kernel.nth_prime.gourdon.state import Counting, Natural
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from types import ModuleType
 
-LARGEST_POSITION = 10**12
+LARGEST_POSITION = 10**18
+"""Its prime is 4.4·10^19, well below the 2^66 up to which primes can be counted."""
+
+SIEVED_POSITION = 6 * 10**6
+"""Up to here, where Gourdon's algorithm does not hold yet, all primes are sieved."""
+
+_COUNTING_SHARE = 0.93
 
 
 class NthPrimeParams(Model):
@@ -27,10 +34,18 @@ class NthPrimeParams(Model):
 
 
 class NthPrimeState(Model):
-    """How far the search has come: `count` primes lie below the number 240 `word`."""
+    """How far the search is.
 
-    word: Annotated[int, Field(ge=0)]
-    count: Annotated[int, Field(ge=0)]
+    Attributes:
+        counting: the computation of how many primes lie below the number 240 `word`, while it is
+            under way; None before and after.
+        word: where the search is.
+        count: how many primes lie below; 0 while `counting`.
+    """
+
+    counting: Counting | None = None
+    word: Natural
+    count: Natural
 
 
 class NthPrimeResult(Model):
@@ -50,51 +65,73 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
     Result = NthPrimeResult
 
     def run(
-        self,
-        params: NthPrimeParams,
-        state: NthPrimeState | None,
-        resources: Resources,  # noqa: ARG002 - one thread and a few megabytes are enough
+        self, params: NthPrimeParams, state: NthPrimeState | None, resources: Resources
     ) -> Generator[NthPrimeState, None, NthPrimeResult]:
-        """Yield after every few milliseconds of work; return the prime."""
+        """Yield after every few milliseconds of work; return the prime.
+
+        While tables are rebuilt, the same state is yielded again and again.
+        """
         n = params.position
-        prime = small.nth_prime(n) if _is_small(params) else (yield from _search(n, state))
-        return NthPrimeResult(position=n, prime=prime)
+        if n <= small.LARGEST_POSITION:
+            return NthPrimeResult(position=n, prime=small.nth_prime(n))
+        if state is None and n > SIEVED_POSITION:
+            state = _estimate(n)
+            yield state
+        if state is not None and state.counting is not None:
+            state = yield from _count(state, state.counting, resources.threads)
+            yield state
+        return NthPrimeResult(position=n, prime=(yield from _search(n, state)))
 
     def progress(self, params: NthPrimeParams, state: NthPrimeState) -> float:
-        """Return how far the search is on its way to where the prime must be."""
-        return min(1.0, 240 * state.word / _estimate(params.position))
+        """Return the share of the time that is over, roughly."""
+        if state.counting is not None:
+            return _COUNTING_SHARE * state.counting.progress()
+        if params.position > SIEVED_POSITION:
+            return _COUNTING_SHARE
+        return min(state.count / params.position, 1.0)
 
     def prepare(self, params: NthPrimeParams | None) -> None:
-        """Compile the sieve, unless the position is so small that it is not used."""
-        if params is None or not _is_small(params):
-            _sieve().prepare()
+        """Compile what the position needs: nothing up to small.LARGEST_POSITION."""
+        # Not at the top: they import numba, in which time a small position is answered thrice.
+        if params is None or params.position > small.LARGEST_POSITION:
+            from kernel.nth_prime import sieve
+
+            sieve.prepare()
+        if params is None or params.position > SIEVED_POSITION:
+            from kernel.nth_prime.gourdon import engine
+
+            engine.prepare()
 
 
-def _sieve() -> ModuleType:
-    # Not at the top: it imports numba, in which time a small position is answered thrice over.
-    from kernel.nth_prime import sieve
+def _estimate(n: int) -> NthPrimeState:
+    """Return the state in which the counting begins: below where the prime is expected."""
+    word = riemann.nth_prime(n) // 240
+    return NthPrimeState(counting=begin(240 * word - 1), word=word, count=0)
 
-    return sieve
+
+def _count(
+    state: NthPrimeState, counting: Counting, threads: int
+) -> Generator[NthPrimeState, None, NthPrimeState]:
+    """Return the state in which it is known how many primes lie below the word."""
+    from kernel.nth_prime.gourdon import engine
+
+    steps = engine.count(counting, threads)
+    while True:
+        try:
+            counting = next(steps)
+        except StopIteration as end:
+            return NthPrimeState(word=state.word, count=int(end.value))
+        yield NthPrimeState(counting=counting, word=state.word, count=0)
 
 
 def _search(n: int, state: NthPrimeState | None) -> Generator[NthPrimeState, None, int]:
-    sieve = _sieve()
-    start = sieve.Place(state.word, state.count) if state else sieve.START
-    steps = sieve.find(n, start)
+    """Return the n-th prime, by sieving up or down from the state's word; from 0 if it is None."""
+    from kernel.nth_prime import sieve
+
+    steps = sieve.find(n, sieve.Place(state.word, state.count) if state else sieve.START)
     while True:
         try:
             place = next(steps)
         except StopIteration as end:
             return int(end.value)
         yield NthPrimeState(word=place.word, count=place.count)
-
-
-def _is_small(params: NthPrimeParams) -> bool:
-    return params.position <= small.LARGEST_POSITION
-
-
-def _estimate(n: int) -> float:
-    """Return about the n-th prime, within a percent from n = 2 on (Cipolla, 1902)."""
-    ln = log(max(n, 2))
-    lnln = log(ln)
-    return float(n * (ln + lnln - 1 + (lnln - 2) / ln))

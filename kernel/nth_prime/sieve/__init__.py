@@ -35,6 +35,7 @@ __all__ = [
     "before",
     "count",
     "find",
+    "finish",
     "prepare",
     "sieve",
 ]

@@ -1,0 +1,146 @@
+"""What stopping the kernels costs: latency, resuming, the state's size, memory and compiling."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from bench.table import print_table
+from kernel.nth_prime.gourdon import engine
+from kernel.nth_prime.gourdon.bounds import begin, bounds_of
+from kernel.nth_prime.gourdon.state import Counting
+from kernel.nth_prime.gourdon.tables import build
+from kernel.nth_prime.sieve.steps import finish
+
+STOPS = 200
+
+
+def main() -> None:
+    """Print all tables."""
+    finish(engine.count(begin(10**12)))
+    _latency()
+    _resuming()
+    _memory()
+    _compiling()
+
+
+def _latency() -> None:
+    """The caller asks between any two yields; what it waits is the rest of the step, and close."""
+    rows = []
+    for k in (14, 15, 16, 17):
+        for threads in (1, 2):
+            waits = _waits(10**k, threads)
+            parts = statistics.quantiles(waits, n=100)
+            rows.append(
+                [
+                    str(k),
+                    str(threads),
+                    *(f"{1000 * v:.1f}" for v in (parts[49], parts[98], max(waits))),
+                ]
+            )
+    print_table(
+        f"Milliseconds from request to state, {STOPS // 4} random stops each",
+        ["k of 10^k", "threads", "p50", "p99", "max"],
+        rows,
+    )
+
+
+def _waits(x: int, threads: int) -> list[float]:
+    """Run while requests to stop arrive at random moments; return how long each one waited."""
+    waits: list[float] = []
+    state = begin(x)
+    chance = random.Random(x + threads)
+    while len(waits) < STOPS // 4:
+        steps = engine.count(state, threads)
+        request = time.perf_counter() + chance.uniform(0, 0.1)
+        for state in steps:
+            if time.perf_counter() >= request:
+                steps.close()
+                waits.append(time.perf_counter() - request)
+                break
+        else:
+            state = begin(x)
+    return waits
+
+
+def _resuming() -> None:
+    """CPU time in slices over that of one run; each slice builds its tables again."""
+    x = 10**16
+    engine._KEPT.clear()
+    start = time.process_time()
+    finish(build(bounds_of(begin(x))))
+    tables = time.process_time() - start
+    whole = min(_in_slices(x, 10**9) for _ in range(3))
+    rows = [["1", f"{whole:.2f}", "1.00"]]
+    for slice_seconds in (whole / 20, 50 * tables):
+        cpu = min(_in_slices(x, slice_seconds) for _ in range(3))
+        rows.append([f"of {slice_seconds:.2f} s", f"{cpu:.2f}", f"{cpu / whole:.2f}"])
+    print_table(
+        f"π(10^16) in slices; building the tables takes {tables:.3f} s",
+        ["slices", "CPU s", "ratio"],
+        rows,
+    )
+
+
+def _in_slices(x: int, seconds: float) -> float:
+    """Return the CPU seconds of a run in slices of so many, each as in a new process."""
+    state = begin(x)
+    start = time.process_time()
+    while True:
+        engine._KEPT.clear()
+        end = time.process_time() + seconds
+        steps = engine.count(state)
+        for state in steps:
+            if time.process_time() > end:
+                steps.close()
+                break
+        else:
+            return time.process_time() - start
+        state = Counting.model_validate_json(state.model_dump_json())
+
+
+def _memory() -> None:
+    rows = []
+    for k in (13, 15, 17):
+        code = (
+            "import resource\n"
+            "from kernel.nth_prime.gourdon import engine\n"
+            "from kernel.nth_prime.gourdon.bounds import begin\n"
+            f"*_, s = engine.count(begin(10**{k}))\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(s.model_dump_json()))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        peak, state = map(int, done.stdout.split())
+        rows.append([str(k), f"{peak / 1024:.0f}", str(state)])
+    print_table(
+        "Peak memory", ["k of 10^k", "MiB, interpreter and numba included", "state bytes"], rows
+    )
+
+
+def _compiling() -> None:
+    rows = []
+    for name, code in {
+        "prime-count": "PrimeCount().prepare(PrimeCount.Params(x=10**9))",
+        "nth-prime, n = 10^9": "NthPrime().prepare(NthPrime.Params(position=10**9))",
+        "all": "NthPrime().prepare(None); PrimeCount().prepare(None)",
+    }.items():
+        with tempfile.TemporaryDirectory() as folder:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            subprocess.run(
+                [sys.executable, "-c", f"from kernel.nth_prime import *; {code}"],
+                env={**os.environ, "NUMBA_CACHE_DIR": folder},
+                check=True,
+            )
+            cpu = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+        rows.append([name, f"{cpu:.1f}"])
+    print_table("Compiling with an empty cache", ["kernel", "CPU s"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+# A RunPod serverless worker: the plain worker with RunPod's SDK.
+#
+#   docker build -f deploy/runpod.Dockerfile -t outlast-runpod .
+
+ARG PYTHON_IMAGE=python:3.13.16-slim-trixie
+
+# ---- From here to the next line of dashes the three Dockerfiles are the same, so that Docker builds
+# ---- it once for all that have one PYTHON_IMAGE; tests/deploy/test_dockerfiles.py compares them.
+# The compiled kernels are read-only to the worker; it copies them to /tmp, and need not say so each
+# time it starts.
+FROM ${PYTHON_IMAGE} AS base
+ENV PATH=/opt/outlast/bin:${PATH} \
+    HOME=/tmp \
+    PYTHONUNBUFFERED=1 \
+    NUMBA_CACHE_DIR=/opt/outlast/compiled \
+    PYTHONWARNINGS=ignore:NUMBA_CACHE_DIR
+
+# Machine code made on one CPU serves on another only if both are told to be the same: the oldest
+# that the image may meet. x86-64-v3 has AVX2, as all x86 of Lambda have and all that carry today's
+# GPUs; Neoverse N1 is Graviton2. A CPU older than that ends with SIGILL. Empty features: those of
+# the named CPU, not those found.
+FROM base AS base-amd64
+ENV NUMBA_CPU_NAME=x86-64-v3 NUMBA_CPU_FEATURES=
+FROM base AS base-arm64
+ENV NUMBA_CPU_NAME=neoverse-n1 NUMBA_CPU_FEATURES=
+
+FROM base-${TARGETARCH} AS build
+WORKDIR /src
+RUN python3 -m venv /opt/outlast
+COPY deploy/requirements.txt deploy/
+RUN pip install --no-cache-dir --no-deps -r deploy/requirements.txt \
+ && rm -rf /opt/outlast/lib/python3*/site-packages/numba/tests
+COPY . .
+RUN pip install --no-cache-dir --no-deps . && outlast warmup
+# ---- The end of what is the same.
+
+FROM build AS with-sdk
+RUN pip install --no-cache-dir --no-deps -r deploy/requirements-runpod.txt
+
+FROM base-${TARGETARCH}
+COPY --from=with-sdk /opt/outlast /opt/outlast
+USER 10001:10001
+# No shell in between: RunPod's SIGTERM must reach the worker.
+CMD ["python", "-m", "worker.runpod_handler"]

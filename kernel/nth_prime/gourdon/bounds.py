@@ -1,0 +1,120 @@
+"""The numbers that fix one computation of π(x): x, y, x* and the sizes of segments."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from kernel.nth_prime.gourdon.state import Counting
+
+X_LIMIT = 2**66
+"""x must be below: there the table of π up to √x reaches 1 GiB."""
+
+X_LEAST = 10**8
+"""From here on the formula holds with room to spare; below, a plain sieve is as fast."""
+
+
+class Bounds(NamedTuple):
+    """All bounds of summation that depend on no prime. Compiled code takes them as they are.
+
+    Attributes:
+        x_high: x // 2^32.
+        x_low: x mod 2^32.
+        y: the limit of the leaves, x^(1/3) < y < √x.
+        star: x*, up to which C and D take their primes.
+        cube: ⌊x^(1/3)⌋.
+        middle: ⌊√(x/y)⌋.
+        root: ⌊√x⌋.
+        end: ⌊x/y⌋, where the sieves of B and D end.
+        origin: where the sieve of B starts: the multiple of 240 at or below √x.
+        ac_span: numbers in one segment of A + C.
+        b_words: words in one segment of B.
+        d_words: words in one segment of D.
+    """
+
+    x_high: int
+    x_low: int
+    y: int
+    star: int
+    cube: int
+    middle: int
+    root: int
+    end: int
+    origin: int
+    ac_span: int
+    b_words: int
+    d_words: int
+
+    @property
+    def x(self) -> int:
+        """Return x itself, which may not fit in an int64."""
+        return (self.x_high << 32) + self.x_low
+
+
+def begin(
+    x: int,
+    *,
+    y: int | None = None,
+    ac_span: int = 2**23,
+    b_words: int = 16384,
+    d_words: int = 8192,
+) -> Counting:
+    """Return the state in which the computation of π(x) begins.
+
+    The answer does not depend on the other arguments, the time does. None chooses the best y.
+
+    Raises:
+        ValueError: x is not between X_LEAST and X_LIMIT.
+    """
+    if not X_LEAST <= x < X_LIMIT:
+        raise ValueError(f"Gourdon's algorithm counts up to x from {X_LEAST} to 2^66 - 1, not {x}")
+    cube, root = cube_root(x), math.isqrt(x)
+    y = min(max(int(_alpha(x) * cube) if y is None else y, cube + 1), root - 1)
+    return Counting(x=x, y=y, ac_span=ac_span, b_words=b_words, d_words=d_words)
+
+
+def bounds_of(state: Counting) -> Bounds:
+    """Return the bounds of a computation."""
+    x, y = state.x, state.y
+    middle = math.isqrt(x // y)
+    # Rounded up: every p <= x* must have its leaves in C or D, and none beyond may.
+    star = max(math.isqrt(math.isqrt(x)), -(-x // (y * y)))
+    return Bounds(
+        x_high=x >> 32,
+        x_low=x & 0xFFFFFFFF,
+        y=y,
+        star=min(star, y, middle),
+        cube=cube_root(x),
+        middle=middle,
+        root=math.isqrt(x),
+        end=x // y,
+        origin=math.isqrt(x) // 240 * 240,
+        ac_span=state.ac_span,
+        b_words=state.b_words,
+        d_words=state.d_words,
+    )
+
+
+def _alpha(x: int) -> float:
+    """Return the y that takes the least time over x^(1/3): a fit to measurements."""
+    log = math.log(x)
+    if x <= 10**11:
+        alpha = 0.078173 * log + 1
+    else:
+        alpha = (
+            0.007888745747017503 * log**3
+            - 0.7610431057184933 * log**2
+            + 25.74106177417062 * log
+            - 288.9823576050215
+        )
+    return min(max(alpha, 1.0), math.exp(log / 6))
+
+
+def cube_root(n: int) -> int:
+    """Return ⌊n^(1/3)⌋ for n >= 0."""
+    root = round(math.cbrt(n))
+    while root**3 > n:
+        root -= 1
+    while (root + 1) ** 3 <= n:
+        root += 1
+    return root

@@ -1,0 +1,147 @@
+"""Drives the terms of Gourdon's formula shard by shard, on as many threads as there are."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kernel.nth_prime.gourdon import ac, b, d, phi0, riemann, sigma
+from kernel.nth_prime.gourdon.bounds import X_LEAST, begin, bounds_of
+from kernel.nth_prime.gourdon.phase import fold
+from kernel.nth_prime.gourdon.tables import build
+from kernel.nth_prime.sieve.steps import at_each, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Future
+
+    from kernel.nth_prime.gourdon.bounds import Bounds
+    from kernel.nth_prime.gourdon.phase import Partial, Term
+    from kernel.nth_prime.gourdon.state import Counting
+    from kernel.nth_prime.gourdon.tables import Tables
+
+TERMS: dict[str, Term] = {"sigma": sigma, "phi0": phi0, "ac": ac, "b": b, "d": d}
+"""π(x) is the sum of these."""
+
+
+class WrongSum(Exception):
+    """The terms do not add up to a possible π(x): memory or the processor failed, or a bug did.
+
+    Nothing of the computation is trustworthy: start it again, on another machine.
+    """
+
+
+def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
+    """Return π(x). Yields the state after every shard, and while tables are being built.
+
+    Raises:
+        WrongSum: the result fails its check.
+    """
+    bounds = bounds_of(state)
+    t = yield from at_each(_tables(bounds), state)
+    names = list(TERMS)
+    pool = ThreadPoolExecutor(threads) if threads > 1 else None
+    site = _Site(bounds, t, pool, threads)
+    try:
+        for name in names[names.index(state.term) :]:
+            if name != state.term:
+                state = state.model_copy(
+                    update={"term": name, "cursor": 0, "pieces": 0, "shards": 0, "carry": ()}
+                )
+            state = yield from _add(state, site)
+    finally:
+        if pool is not None:
+            # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
+            pool.shutdown(cancel_futures=True)
+    _KEPT.clear()
+    return lift(state.total, state.x)
+
+
+class _Site(NamedTuple):
+    """Where shards are computed, and from what."""
+
+    bounds: Bounds
+    t: Tables
+    pool: ThreadPoolExecutor | None
+    threads: int
+
+
+def _add(state: Counting, site: _Site) -> Generator[Counting, None, Counting]:
+    """Return the state in which all of the term is part of the total."""
+    term = TERMS[state.term]
+    pieces = term.pieces(site.bounds, site.t)
+    carry = term.carry(site.bounds, site.t)
+    if state.cursor:
+        carry = np.array(state.carry, np.int64)
+    total = state.total
+    for end, part in _shards(term, site, state.cursor, pieces):
+        total, carry = fold(total, carry, part)
+        state = state.model_copy(
+            update={
+                "cursor": end,
+                "pieces": pieces,
+                "shards": state.shards + 1,
+                "total": total,
+                "carry": tuple(carry.tolist()),
+            }
+        )
+        yield state
+    return state
+
+
+def _shards(
+    term: Term, site: _Site, cursor: int, pieces: int
+) -> Generator[tuple[int, Partial], None, None]:
+    """Yield (end, partial result) of each shard from `cursor` on, in order."""
+    bounds, t, pool, threads = site
+    if pool is None:
+        while cursor < pieces:
+            end = term.cut(bounds, t, cursor, pieces)
+            yield end, term.shard(bounds, t, cursor, end)
+            cursor = end
+        return
+    under_way: deque[tuple[int, Future[Partial]]] = deque()
+    while cursor < pieces or under_way:
+        # One more than there are threads, so that none waits for the reducer.
+        while cursor < pieces and len(under_way) <= threads:
+            end = term.cut(bounds, t, cursor, pieces)
+            under_way.append((end, pool.submit(term.shard, bounds, t, cursor, end)))
+            cursor = end
+        end, future = under_way.popleft()
+        yield end, future.result()
+
+
+def lift(total: int, x: int) -> int:
+    """Return the integer that is `total` modulo 2^64 and nearest to R(x), where π(x) must be.
+
+    Raises:
+        WrongSum: it is not within √x of R(x).
+    """
+    near = round(riemann.prime_count(x))
+    distance = (total - near + 2**63) % 2**64 - 2**63
+    if distance**2 >= x:
+        raise WrongSum(
+            f"the terms of π({x}) add up to {near + distance}, which is {abs(distance)} away from "
+            f"Riemann's R(x): more than √x, so it is wrong"
+        )
+    return near + distance
+
+
+_KEPT: dict[Bounds, Tables] = {}
+"""The tables of the computation under way, so that its next slice in this process has them."""
+
+
+def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
+    if bounds not in _KEPT:
+        _KEPT.clear()
+        tables = yield from build(bounds)
+        _KEPT[bounds] = tables
+    return _KEPT[bounds]
+
+
+def prepare() -> None:
+    """Compile everything."""
+    finish(count(begin(X_LEAST)))

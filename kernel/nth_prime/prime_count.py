@@ -1,0 +1,80 @@
+"""The kernel `prime-count`: how many primes there are up to x."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from kernel.contract import Kernel, Model, Resources
+from kernel.nth_prime import small
+from kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin
+from kernel.nth_prime.gourdon.state import Counting
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_PURE_LIMIT = 10**6
+"""Up to here, pure Python answers sooner than numba is imported."""
+
+
+class PrimeCountParams(Model):
+    """Up to where to count."""
+
+    x: Annotated[
+        int, Field(ge=0, lt=X_LIMIT, description="count the primes up to this number, below 2^66")
+    ]
+
+
+class PrimeCountResult(Model):
+    """The number of primes up to x."""
+
+    x: int
+    count: int
+
+
+class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
+    """π(x), the number of primes up to x."""
+
+    name = "prime-count"
+    version = 1
+    Params = PrimeCountParams
+    State = Counting
+    Result = PrimeCountResult
+
+    def run(
+        self, params: PrimeCountParams, state: Counting | None, resources: Resources
+    ) -> Generator[Counting, None, PrimeCountResult]:
+        """Yield after every few milliseconds of work; return the count.
+
+        While tables are rebuilt, the same state is yielded again and again.
+        """
+        x = params.x
+        if x <= _PURE_LIMIT:
+            return PrimeCountResult(x=x, count=small.prime_count(x))
+        if x < X_LEAST:
+            from kernel.nth_prime import sieve
+
+            return PrimeCountResult(x=x, count=sieve.count(0, x + 1))
+        from kernel.nth_prime.gourdon import engine
+
+        if state is None:
+            state = begin(x)
+            yield state
+        count = yield from engine.count(state, resources.threads)
+        return PrimeCountResult(x=x, count=count)
+
+    def progress(self, params: PrimeCountParams, state: Counting) -> float:  # noqa: ARG002
+        """Return the share of the time that is over, roughly."""
+        return state.progress()
+
+    def prepare(self, params: PrimeCountParams | None) -> None:
+        """Compile what x needs: nothing if it is small."""
+        if params is None or _PURE_LIMIT < params.x < X_LEAST:
+            from kernel.nth_prime import sieve
+
+            sieve.prepare()
+        if params is None or params.x >= X_LEAST:
+            from kernel.nth_prime.gourdon import engine
+
+            engine.prepare()

@@ -1,0 +1,1 @@
+"""What deploys Outlast: images, the local stack, the template."""

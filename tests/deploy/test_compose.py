@@ -1,0 +1,93 @@
+"""docker-compose.yml: safe to run on anyone's machine, and the same tomorrow as today."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.deploy.files import DEPLOY, ROOT, load
+from worker.settings import PREFIX, Settings
+
+SERVICES: dict[str, dict[str, Any]] = load(ROOT / "docker-compose.yml")["services"]
+LASTING = {name: service for name, service in SERVICES.items() if service["restart"] != "no"}
+ENV_EXAMPLE = (ROOT / ".env.example").read_text()
+
+
+def test_all_is_there():
+    """Every kind of worker takes part, and what they need."""
+    assert {"valkey", "aws", "create", "worker", "lambda", "event-source", "runpod"} <= set(
+        SERVICES
+    )
+    assert SERVICES["worker"]["deploy"]["replicas"] == 2
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_images_are_pinned_and_can_be_replaced(name: str):
+    """`latest` is another program every week."""
+    found = re.fullmatch(r"\$\{[A-Z]+_IMAGE:-([\w./-]+):([\w.-]+)\}", SERVICES[name]["image"])
+    assert found
+    assert re.search(r"\d", found[2])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nobody_is_root_or_can_become_it(name: str):
+    """A kernel is anyone's code."""
+    service = SERVICES[name]
+    assert service["user"] == "10001:10001"
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_root_file_system_is_read_only(name: str):
+    """As on Lambda: what works here works there."""
+    assert SERVICES[name]["read_only"] is True
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_what_lasts_has_a_health_check(name: str):
+    """`up --wait` and the order of the start depend on it."""
+    assert LASTING[name]["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_commands_have_no_shell(name: str):
+    """A shell would keep SIGTERM from the worker, and every stop would be a kill."""
+    assert isinstance(SERVICES[name].get("command", []), list)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_open_to_this_machine_only(name: str):
+    """The store has no password here."""
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_settings_are_known_ones(name: str):
+    """An unknown one stops a worker at its start."""
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    given = {key for key in SERVICES[name].get("environment", {}) if key.startswith(PREFIX)}
+    assert given <= known
+
+
+def test_what_must_last_is_on_a_volume():
+    """Else the jobs end with the container."""
+    for name in ("valkey", "aws"):
+        assert [mount["source"] for mount in SERVICES[name]["volumes"]] == ["state"]
+
+
+def test_the_example_names_every_variable():
+    """Nobody should have to read the compose file to change a port."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
+    assert dict(re.findall(r"^#?(\w+)=(.*)$", ENV_EXAMPLE, re.MULTILINE)) == defaults
+
+
+def test_the_images_are_those_of_the_dockerfiles():
+    """Two pins of one image would drift apart."""
+    for dockerfile in DEPLOY.glob("*.Dockerfile"):
+        found = re.search(r"^ARG PYTHON_IMAGE=(.+)$", dockerfile.read_text(), re.MULTILINE)
+        assert found
+        assert found[1] in ENV_EXAMPLE

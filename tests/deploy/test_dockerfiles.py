@@ -1,0 +1,64 @@
+"""The Dockerfiles: one base, no root, no shell, everything pinned."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deploy.files import DEPLOY, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOCKERFILES = sorted(DEPLOY.glob("*.Dockerfile"))
+PINNED = re.compile(r"([\w.-]+)==[\w.]+")
+
+
+def shared(dockerfile: Path) -> str:
+    """Return the part that all have."""
+    return dockerfile.read_text().partition("# ---- From here")[2].partition("# ---- The end")[0]
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the packages of a requirements file by their names, and their lines."""
+    lines = [line for line in (DEPLOY / name).read_text().splitlines() if line[0] != "#"]
+    found = {line: PINNED.fullmatch(line) for line in lines}
+    assert all(found.values())
+    return {normal(match[1]): line for line, match in found.items() if match}
+
+
+def normal(name: str) -> str:
+    """Return the one spelling of a package's name."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_there_is_one_for_each_runtime():
+    """The tests below look at these."""
+    assert [path.stem for path in DOCKERFILES] == ["lambda", "runpod", "worker"]
+
+
+def test_they_share_their_first_stages():
+    """A mend in one would be missing in the others, and Docker would build all three whole."""
+    assert len({shared(path) for path in DOCKERFILES}) == 1
+    assert "outlast warmup" in shared(DOCKERFILES[0])
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_the_process_is_not_root_and_gets_its_signals(path: Path):
+    """A shell between Docker and the worker would swallow SIGTERM."""
+    last = path.read_text().rpartition("\nFROM ")[2]
+    assert re.search(r"^USER 10001:10001$", last, re.MULTILINE)
+    assert re.search(r'^CMD \["', last, re.MULTILINE)
+
+
+def test_every_package_is_pinned_and_none_is_missing():
+    """An image built tomorrow holds what was tested today."""
+    base, sdk = pins("requirements.txt"), pins("requirements-runpod.txt")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {normal(re.split(r"[<>=~\[]", line)[0]) for line in project["dependencies"]}
+    assert wanted <= set(base)
+    assert "runpod" in sdk
+    assert not set(base) & set(sdk)

@@ -1,0 +1,208 @@
+"""deploy/template.yaml: what makes slices on Lambda work, and no linter looks at."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.deploy.files import DEPLOY, ROOT, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEMPLATE = load(DEPLOY / "template.yaml")
+RESOURCES = TEMPLATE["Resources"]
+FUNCTION = RESOURCES["Function"]["Properties"]
+QUEUES = ("Queue", "DeadLetterQueue")
+
+# boto3's methods are named after the API's operations; S3's permissions are not always.
+PERMISSIONS = {"list_objects_v2": "ListBucket"}
+# Of a client, but no request.
+LOCAL = {"close", "get_paginator"}
+
+
+def properties(name: str) -> dict[str, Any]:
+    """Return the properties of a resource."""
+    return RESOURCES[name]["Properties"]
+
+
+def statements(policy: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a policy's statements, those under a condition too."""
+    for statement in policy["PolicyDocument"]["Statement"]:
+        yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def actions(policy: dict[str, Any]) -> set[str]:
+    """Return all that a policy allows."""
+    found: set[str] = set()
+    for statement in statements(policy):
+        action = statement["Action"]
+        found |= {action} if isinstance(action, str) else set(action)
+    return found
+
+
+def used_actions(service: str, *files: str) -> set[str]:
+    """Return the permissions that the boto3 calls in `files` need."""
+    methods: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(
+                        attr=method, value=ast.Name("client") | ast.Attribute(attr="_client")
+                    ),
+                    args=args,
+                ):
+                    methods.add(method)
+                    methods |= {
+                        str(arg.value)
+                        for arg in args
+                        if method == "get_paginator" and isinstance(arg, ast.Constant)
+                    }
+    return {
+        f"{service}:{PERMISSIONS.get(method) or method.title().replace('_', '')}"
+        for method in methods - LOCAL
+    }
+
+
+def test_a_worker_may_do_exactly_what_the_code_does():
+    """A right too few stops every job; one too many is what a stolen key would use."""
+    s3 = used_actions("s3", "checkpoint/registers/s3.py")
+    sqs = used_actions("sqs", "worker/queues/sqs.py", "worker/queues/sqs_connection.py")
+    assert len(s3) >= 4
+    assert len(sqs) >= 5
+    assert actions(properties("WorkerPolicy")) == s3 | sqs
+
+
+def test_the_function_itself_gets_logs_and_what_its_event_source_needs():
+    """Without them AWS refuses the event source mapping, or nobody sees a log."""
+    (policy,) = properties("Role")["Policies"]
+    assert actions(policy) == {
+        "sqs:GetQueueAttributes",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+    assert FUNCTION["Role"] == {"Fn::GetAtt": "Role.Arn"}, "else SAM makes one with more rights"
+
+
+def test_no_right_is_given_on_everything():
+    """A worker must not reach the queues and buckets of others."""
+    policies = [properties("WorkerPolicy"), *properties("Role")["Policies"]]
+    allowed = [statement for policy in policies for statement in statements(policy)]
+    assert all(statement["Resource"] != "*" for statement in allowed)
+    assert not any("*" in action for policy in policies for action in actions(policy))
+
+
+def test_one_message_is_one_invocation_and_fails_alone():
+    """A batch of many would run one slice after the other within one time-out."""
+    source = FUNCTION["Events"]["Slice"]["Properties"]
+    assert source["BatchSize"] == 1
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaxConcurrency"}}
+    limits = TEMPLATE["Parameters"]["MaxConcurrency"]
+    assert (limits["MinValue"], limits["MaxValue"]) == (2, 1000), "AWS takes nothing else"
+
+
+def test_aws_lets_a_slice_wake_the_next():
+    """By default AWS drops the message after some 16 slices, and the job never ends."""
+    assert FUNCTION["RecursiveLoop"] == "Allow"
+
+
+@pytest.mark.parametrize("seconds", TEMPLATE["Parameters"]["TimeoutSeconds"]["AllowedValues"])
+def test_messages_stay_hidden_for_six_timeouts(seconds: int):
+    """With less, AWS's pollers hand a message that they hold to a second function."""
+    assert seconds <= 900
+    assert TEMPLATE["Mappings"]["Timeouts"][str(seconds)]["VisibilitySeconds"] >= 6 * seconds
+    assert properties("Queue")["VisibilityTimeout"] == {
+        "Fn::FindInMap": ["Timeouts", {"Ref": "TimeoutSeconds"}, "VisibilitySeconds"]
+    }
+
+
+def test_hopeless_messages_go_to_the_dead_letter_queue():
+    """A poisoned message would be delivered for two weeks, and nobody told."""
+    redrive = properties("Queue")["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": "DeadLetterQueue.Arn"}
+    assert redrive["maxReceiveCount"] >= 5, "AWS advises no less for a function"
+    allow = properties("DeadLetterQueue")["RedriveAllowPolicy"]
+    assert allow["redrivePermission"] == "byQueue"
+    assert allow["sourceQueueArns"][0]["Fn::Sub"].endswith(":${AWS::StackName}")
+    assert properties("Queue")["QueueName"] == {"Ref": "AWS::StackName"}
+
+
+def test_a_dead_letter_outlives_its_first_days():
+    """Its age counts from the first send: with equal retentions it may die as it arrives."""
+    assert properties("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 86_400
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_queues_are_encrypted(name: str):
+    """Job ids are nobody else's business."""
+    assert properties(name)["SqsManagedSseEnabled"] is True
+
+
+@pytest.mark.parametrize("name", ["QueuesByTlsOnly", "BucketByTlsOnly"])
+def test_nothing_is_asked_or_told_without_tls(name: str):
+    """A state could be read on its way."""
+    (statement,) = statements(properties(name))
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Action"] in {"s3:*", "sqs:*"}
+
+
+def test_the_tls_policies_cover_all_queues_and_objects():
+    """A policy on the bucket alone leaves the objects open."""
+    assert properties("QueuesByTlsOnly")["Queues"] == [{"Ref": name} for name in QUEUES]
+    (statement,) = statements(properties("BucketByTlsOnly"))
+    assert statement["Resource"] == [{"Fn::GetAtt": "Bucket.Arn"}, {"Fn::Sub": "${Bucket.Arn}/*"}]
+
+
+def test_the_bucket_is_private_encrypted_and_kept():
+    """It holds every job there is."""
+    bucket = properties("Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert RESOURCES["Bucket"]["DeletionPolicy"].startswith("Retain")
+    assert RESOURCES["Bucket"]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_bucket_forgets_below_the_prefix_that_the_jobs_have():
+    """Elsewhere the rule would do nothing; without a prefix it would delete what is not ours."""
+    rules = properties("Bucket")["LifecycleConfiguration"]["Rules"]
+    expiring = [rule for rule in rules if "ExpirationInDays" in rule]
+    assert [rule["Prefix"] for rule in expiring] == ["jobs/"]
+    store = FUNCTION["Environment"]["Variables"]["OUTLAST_STORE"]["Fn::If"][1]
+    assert store == {"Fn::Sub": "s3://${Bucket}/jobs"}
+
+
+def test_redis_never_evicts_and_never_speaks_plainly():
+    """Its default policy would drop jobs to make room."""
+    assert properties("RedisParameters")["Properties"] == {"maxmemory-policy": "noeviction"}
+    redis = properties("Redis")
+    assert redis["TransitEncryptionEnabled"] is True
+    assert redis["AtRestEncryptionEnabled"] is True
+    assert redis["AutomaticFailoverEnabled"] is True
+    assert RESOURCES["Redis"]["DeletionPolicy"] == "Snapshot"
+
+
+def test_lost_messages_are_looked_for():
+    """Without the sweep a job whose message was lost sleeps for ever."""
+    sweep = FUNCTION["Events"]["Sweep"]
+    assert sweep["Type"] == "ScheduleV2"
+    assert sweep["Properties"]["Input"] == '{"sweep": true}'
+
+
+def test_there_is_an_alarm_for_what_nobody_would_notice():
+    """Dead letters, jobs that wait, a function that fails."""
+    watched = {
+        resource["Properties"]["MetricName"]
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    assert watched == {
+        "ApproximateNumberOfMessagesVisible",
+        "ApproximateAgeOfOldestMessage",
+        "Errors",
+    }

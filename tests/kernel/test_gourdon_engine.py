@@ -1,0 +1,116 @@
+"""The count as a whole: against published values, whatever stops it and wherever it goes on."""
+
+from __future__ import annotations
+
+from random import Random
+
+import primecountpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernel.nth_prime.gourdon import ac, b, d, engine, phi0
+from kernel.nth_prime.gourdon.bounds import begin
+from kernel.nth_prime.gourdon.state import Counting
+from kernel.nth_prime.sieve.steps import finish
+
+PI = {
+    8: 5761455,
+    9: 50847534,
+    10: 455052511,
+    11: 4118054813,
+    12: 37607912018,
+    13: 346065536839,
+    14: 3204941750802,
+    15: 29844570422669,
+    16: 279238341033925,
+    17: 2623557157654233,
+}
+
+
+@pytest.fixture
+def fine_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards far smaller than usual, so that there are many places to stop at."""
+    monkeypatch.setattr(phi0, "BUDGET", 500)
+    monkeypatch.setattr(ac, "BUDGET", 5000)
+    monkeypatch.setattr(b, "BUDGET", 1)
+    monkeypatch.setattr(d, "BUDGET", 20_000)
+
+
+@pytest.mark.parametrize(
+    "k", [*range(8, 14), *(pytest.param(k, marks=pytest.mark.chaos) for k in range(14, 18))]
+)
+def test_published_counts(k: int) -> None:
+    """Else a job ends with a wrong number."""
+    assert finish(engine.count(begin(10**k))) == PI[k]
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_threads_do_not_change_the_count(threads: int, fine_shards: None) -> None:  # noqa: ARG001
+    """Else the answer depends on the worker's number of cores."""
+    assert finish(engine.count(begin(10**11), threads)) == PI[11]
+
+
+@settings(deadline=None, max_examples=12)
+@given(seed=st.integers(0, 2**32), x=st.integers(10**9, 3 * 10**11))
+def test_any_interruptions_give_the_same_count(seed: int, x: int) -> None:
+    """Else the result depends on when its workers died."""
+    random = Random(seed)
+    state = begin(x, ac_span=2**16, b_words=4096, d_words=random.choice([512, 2048, 8192]))
+    count = None
+    with pytest.MonkeyPatch.context() as patch:
+        for term, budget in ((phi0, 500), (ac, 5000), (b, 1), (d, 20_000)):
+            patch.setattr(term, "BUDGET", budget)
+        while count is None:
+            state, count = stretch(state, random)
+            state = Counting.model_validate_json(state.model_dump_json())
+    assert count == primecountpy.prime_pi(x)
+
+
+def stretch(state: Counting, random: Random) -> tuple[Counting, int | None]:
+    """The state after some steps, as one worker does them; with the count if that was all."""
+    if random.random() < 0.1:
+        engine._KEPT.clear()  # as in another process
+    steps = engine.count(state, random.choice([1, 1, 2]))
+    for _ in range(random.randrange(6, 12)):
+        try:
+            state = next(steps)
+        except StopIteration as end:
+            return state, end.value
+    steps.close()
+    return state, None
+
+
+def test_a_wrong_sum_is_an_error() -> None:
+    """Else a flipped bit ends in a wrong number that looks like any other."""
+    *_, state = engine.count(begin(10**10))
+    assert engine.lift(state.total, state.x) == PI[10]
+    for bit in range(20, 64):
+        with pytest.raises(engine.WrongSum, match="more than √x"):
+            engine.lift(state.total ^ (1 << bit), state.x)
+
+
+def test_the_total_may_wrap_around() -> None:
+    """Else the count fails where the terms pass 2^63."""
+    assert engine.lift(2**64 - 1 + PI[17] - 2**64, 10**17) == PI[17] - 1
+
+
+def test_progress_rises_from_0_to_1(fine_shards: None) -> None:  # noqa: ARG001
+    """Else the progress bar jumps back, or stands at half when the job is done."""
+    shares = [state.progress() for state in engine.count(begin(10**11))]
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+
+
+def test_the_state_stays_small() -> None:
+    """Else it does not fit the stores it is meant for."""
+    *_, state = engine.count(begin(10**13))
+    assert len(state.model_dump_json()) < 4000
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("x", [10**18, 2**63 - 25, 2**64 + 13])
+def test_large_counts_against_primecount(x: int) -> None:
+    """Else the last decade is only believed to work."""
+    assert finish(engine.count(begin(x), 2)) == primecountpy.prime_pi(x)

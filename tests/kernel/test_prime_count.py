@@ -1,0 +1,92 @@
+"""The kernel `prime-count` as a worker and its user see it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from random import Random
+
+import primecountpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from kernel import Resources
+from kernel.nth_prime import PrimeCount
+from kernel.nth_prime.sieve.steps import finish
+from kernel.registry import load
+
+KERNEL = PrimeCount()
+
+
+def solve(x: int, threads: int = 1) -> int:
+    """The count, without a stop."""
+    return finish(KERNEL.run(KERNEL.Params(x=x), None, Resources(threads=threads))).count
+
+
+def test_the_first_counts() -> None:
+    """Else π(2) or π(0) is off by one."""
+    assert [solve(x) for x in range(12)] == [0, 0, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5]
+
+
+@pytest.mark.parametrize("x", [10**6, 10**6 + 1, 10**8 - 1, 10**8, 10**8 + 1])
+def test_where_the_algorithms_take_over(x: int) -> None:
+    """Else two ways to count meet with a gap."""
+    assert solve(x) == primecountpy.prime_pi(x)
+
+
+def test_500_random_counts_against_primecount() -> None:
+    """Else some x, of any size, is counted wrong."""
+    random = Random(20261122)
+    for _ in range(500):
+        x = int(10 ** random.uniform(0, 13))
+        assert solve(x, random.choice([1, 2])) == primecountpy.prime_pi(x), x
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(10**8, 10**12))
+def test_any_x_against_primecount(x: int) -> None:
+    """Else some x that a prime or its square is near to is counted wrong."""
+    assert solve(x) == primecountpy.prime_pi(x)
+
+
+def test_every_state_leads_to_the_same_count() -> None:
+    """Else a job that was stopped at an unlucky moment ends with another number."""
+    params = KERNEL.Params(x=10**13)
+    states = list(KERNEL.run(params, None, Resources()))
+    for state in states:
+        again = KERNEL.State.model_validate_json(state.model_dump_json())
+        assert again == state
+        assert finish(KERNEL.run(params, again, Resources())).count == 346065536839
+
+
+@pytest.mark.parametrize("x", [-1, 2**66, 1.0, "9", None, True])
+def test_x_out_of_bounds_is_refused(x: object) -> None:
+    """Else a typing mistake starts a job that fails late."""
+    with pytest.raises(ValidationError, match="x"):
+        KERNEL.Params(x=x)
+
+
+def test_it_is_registered() -> None:
+    """Else `outlast run prime-count` finds no kernel."""
+    assert isinstance(load("prime-count"), PrimeCount)
+
+
+def test_small_counts_need_no_compiler() -> None:
+    """Else the shortest job waits for imports, and for compiling on a fresh machine."""
+    code = """
+import sys
+from kernel import Resources
+from kernel.registry import load
+kernel = load("prime-count")
+params = kernel.Params(x=1000)
+kernel.prepare(params)
+try:
+    next(kernel.run(params, None, Resources()))
+except StopIteration as end:
+    print(end.value.count)
+print([name for name in ("numba", "numpy") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["168", "[]"]
