@@ -56,6 +56,15 @@ JobId = Annotated[
     str,
     typer.Argument(metavar="JOB_ID", help="The job, as submit or list print it."),
 ]
+Generation = Annotated[
+    int | None,
+    typer.Option(
+        "--generation",
+        min=1,
+        metavar="N",
+        help="The number of a checkpoint; `outlast checkpoints` lists them.",
+    ),
+]
 NewJobId = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from worker.cli.options import Debug, Json, KernelName, NewJobId, Params, SliceSeconds
-from worker.cli.output import put_json, put_result
+from worker.cli.output import put_json, put_result, reserved
 from worker.cli.params import parse_params
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def run(
     values = parse_params(params or ())
     record, _ = client.create(kernel, values, job_id=job_id)
     words = _command(kernel, params or [], slice_seconds, record)
-    record, stopped_by = work(client, record, words, slice_seconds=slice_seconds, debug=debug)
+    with reserved():
+        record, stopped_by = work(client, record, words, slice_seconds=slice_seconds, debug=debug)
     if as_json:
         put_json(view(record))
     if stopped_by and not record.status.is_final:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.options import Debug, Json, MaxIdleSeconds, SliceSeconds
-from worker.cli.output import put_json
+from worker.cli.output import put_json, reserved
 
 MaxSlices = Annotated[
     int | None,
@@ -49,7 +49,7 @@ def worker(
     from worker.deadline import Deadline
     from worker.runtime import make_runtime
 
-    with Deadline() as stop:
+    with reserved(), Deadline() as stop:
         client = Client()
         settings = client.settings
         log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
