@@ -56,7 +56,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         if pool is not None:
             # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
             pool.shutdown(cancel_futures=True)
-    _KEPT.clear()
+    forget()
     return lift(state.total, state.x)
 
 
@@ -139,8 +139,7 @@ _BEGUN: dict[Bounds, Generator[None, None, Tables]] = {}
 
 def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
     if bounds not in _KEPT and bounds not in _BEGUN:
-        _KEPT.clear()
-        _BEGUN.clear()
+        forget()
         _BEGUN[bounds] = build(bounds)
     while bounds not in _KEPT:
         try:
@@ -151,6 +150,12 @@ def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
         else:
             yield
     return _KEPT[bounds]
+
+
+def forget() -> None:
+    """Drop the tables that are kept for the next slice in this process."""
+    _KEPT.clear()
+    _BEGUN.clear()
 
 
 def prepare() -> None:
