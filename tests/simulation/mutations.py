@@ -142,6 +142,27 @@ def never_save_between(patch: MonkeyPatch) -> None:
     patch.setattr(Slice, "_keep_house", lambda _: None)
 
 
+def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
+    """Steps whose save was stored, but not answered, are counted by the next save as well."""
+    pending = Slice._pending
+
+    def counted_from_what_is_known(self: Slice) -> Move:
+        move, known = pending(self), self.record
+
+        def moved(record: Record) -> Record:
+            steps = record.steps + move(record).steps - known.steps
+            return move(record).spent(steps=steps - move(record).steps, seconds=0.0)
+
+        return moved
+
+    patch.setattr(Slice, "_pending", counted_from_what_is_known)
+
+
+def never_sweep(patch: MonkeyPatch) -> None:
+    """A job whose message was lost is left asleep."""
+    patch.setattr(consumer, "sweep", lambda *_, **__: [])
+
+
 MUTATIONS: list[Mutation] = [
     drop_the_fence,
     swap_save_and_enqueue,
@@ -154,4 +175,6 @@ MUTATIONS: list[Mutation] = [
     trust_the_bytes,
     forget_the_stalls,
     never_save_between,
+    bill_lost_answers_twice,
+    never_sweep,
 ]

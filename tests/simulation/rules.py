@@ -62,6 +62,7 @@ class Rules:
         job = self._world.jobs[message.job_id]
         job.is_lossy = job.is_lossy or is_lost
         if process.is_person or job.record is None or message.slice is None:
+            job.spares += 1
             return
         _require(
             message.slice <= job.record.slice or job.is_lossy,

@@ -17,7 +17,7 @@ from tests.simulation.ledger import Job, is_whole
 from tests.simulation.people import Person
 from tests.simulation.queue import Letter, Post
 from tests.simulation.rules import Rules, Violation
-from tests.simulation.store import Store
+from tests.simulation.store import LATE_SECONDS, Store
 from tests.simulation.workers import Worker
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class World:
                 self.clockwork.call(self._minute, after=self.rng.uniform(1.0, 60.0))
             self.clockwork.run(self.rng.uniform(*FAULTY_SECONDS))
             self._calm_down()
+            self.clockwork.run(LATE_SECONDS[1])
+            self._settle()
             self._end()
         finally:
             self.clockwork.close()
@@ -97,6 +99,9 @@ class World:
         self.version = 2
         for worker in self.workers:
             worker.upgrade()
+
+    def _settle(self) -> None:
+        """From now on duplicates have to die out."""
         for job in self.jobs.values():
             if job.record is not None:
                 job.settled_slice = job.record.slice + 2
