@@ -148,17 +148,22 @@ def _run(
     slice_seconds: float | None,
 ) -> Handled:
     """Claim the job, run its next slice and send the continuation."""
+    pace, clock = runtime.pace, runtime.clock
+    keep_hidden = partial(_keep_hidden, runtime, delivery)
+    begun = clock()
+    # First of all: a worker that dies while it prepares is not to cost a queue's whole visibility
+    # timeout, which on Lambda is many times that of a slice.
+    keep_hidden(_lease_seconds(runtime, held.record))
+    hiding = clock() - begun
     kernel = _prepared_kernel(runtime, held.record)
     if deadline.is_signalled:
         runtime.queue.hide(delivery, 0)
         return Handled(ack=False)
-    pace, begun = runtime.pace, runtime.clock()
+    begun = clock()
     claimed = _claim(runtime, held)
     if claimed is None:
         return Handled(ack=True)
-    keep_hidden = partial(_keep_hidden, runtime, delivery)
-    keep_hidden(_lease_seconds(runtime, held.record))
-    pace.saw_opening(runtime.clock() - begun)
+    pace.saw_opening(hiding + clock() - begun)
     wanted = math.inf if slice_seconds is None else _longer(slice_seconds, held.record)
     # Known only now: in a new process the reserve is measured by its opening.
     budget = min(deadline.remaining, wanted) - pace.reserve_seconds
@@ -173,7 +178,7 @@ def _run(
         _log_ending(claimed.record, held.record, budgeted)
     if held.record.status is Status.QUEUED:
         announce(runtime, held)
-    pace.saw_ending(runtime.clock() - slice_.stopped_at)
+    pace.saw_ending(clock() - slice_.stopped_at)
     return Handled(ack=True, record=held.record)
 
 
