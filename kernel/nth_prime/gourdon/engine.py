@@ -56,7 +56,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         if pool is not None:
             # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
             pool.shutdown(cancel_futures=True)
-    _KEPT.clear()
+    KEPT.clear()
     return lift(state.total, state.x)
 
 
@@ -130,18 +130,23 @@ def lift(total: int, x: int) -> int:
     return near + distance
 
 
-_KEPT: dict[Bounds, Tables] = {}
+_LARGE = 10**12
+"""Before here no term is cut into shards."""
+
+KEPT: dict[Bounds, Tables] = {}
 """The tables of the computation under way, so that its next slice in this process has them."""
 
 
 def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
-    if bounds not in _KEPT:
-        _KEPT.clear()
+    if bounds not in KEPT:
+        KEPT.clear()
         tables = yield from build(bounds)
-        _KEPT[bounds] = tables
-    return _KEPT[bounds]
+        KEPT[bounds] = tables
+    return KEPT[bounds]
 
 
-def prepare() -> None:
-    """Compile everything."""
+def prepare(x: int | None) -> None:
+    """Compile what counting up to x needs; None stands for any x."""
     finish(count(begin(X_LEAST)))
+    if x is None or x >= _LARGE:
+        finish(count(begin(_LARGE)))
