@@ -130,6 +130,9 @@ def lift(total: int, x: int) -> int:
     return near + distance
 
 
+_LARGE = 10**12
+"""Before here no term is cut into shards."""
+
 _KEPT: dict[Bounds, Tables] = {}
 """The tables of the computation under way, so that its next slice in this process has them."""
 
@@ -158,6 +161,8 @@ def forget() -> None:
     _BEGUN.clear()
 
 
-def prepare() -> None:
-    """Compile everything."""
+def prepare(x: int | None) -> None:
+    """Compile what counting up to x needs; None stands for any x."""
     finish(count(begin(X_LEAST)))
+    if x is None or x >= _LARGE:
+        finish(count(begin(_LARGE)))
