@@ -41,7 +41,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         WrongSum: the result fails its check.
     """
     bounds = bounds_of(state)
-    t = yield from at_each(_tables(bounds), state)
+    t = yield from at_each(_tables(bounds, state.term), state)
     names = list(TERMS)
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
     site = _Site(bounds, t, pool, threads)
@@ -133,16 +133,19 @@ def lift(total: int, x: int) -> int:
 _LARGE = 10**12
 """Before here no term is cut into shards."""
 
-KEPT: dict[Bounds, Tables] = {}
+KEPT: dict[tuple[Bounds, int], Tables] = {}
 """The tables of the computation under way, so that its next slice in this process has them."""
 
 
-def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
-    if bounds not in KEPT:
+def _tables(bounds: Bounds, term: str) -> Generator[None, None, Tables]:
+    """Return the tables for the term and those that follow it."""
+    # D is the last and takes longest, and most of the table of π is not for it.
+    limit = bounds.y if term == "d" else bounds.root
+    kept = KEPT.get((bounds, bounds.root)) or KEPT.get((bounds, limit))
+    if kept is None:
         KEPT.clear()
-        tables = yield from build(bounds)
-        KEPT[bounds] = tables
-    return KEPT[bounds]
+        kept = KEPT[bounds, limit] = yield from build(bounds, limit)
+    return kept
 
 
 def prepare(x: int | None) -> None:
