@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kernel.nth_prime.gourdon.bounds import Bounds
     from kernel.nth_prime.gourdon.tables import Tables
 
-BUDGET = 10_000_000
+BUDGET = 7_000_000
 """Leaves and multiples of one shard, a nanosecond or more each."""
 
 # What a row costs beside them.

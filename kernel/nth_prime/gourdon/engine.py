@@ -41,7 +41,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         WrongSum: the result fails its check.
     """
     bounds = bounds_of(state)
-    t = yield from at_each(_tables(bounds), state)
+    t = yield from at_each(_tables(bounds, state.term), state)
     names = list(TERMS)
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
     site = _Site(bounds, t, pool, threads)
@@ -133,26 +133,30 @@ def lift(total: int, x: int) -> int:
 _LARGE = 10**12
 """Before here no term is cut into shards."""
 
-_KEPT: dict[Bounds, Tables] = {}
+_KEPT: dict[tuple[Bounds, int], Tables] = {}
 """The tables of the computation under way, so that its next slice in this process has them."""
 
-_BEGUN: dict[Bounds, Generator[None, None, Tables]] = {}
+_BEGUN: dict[tuple[Bounds, int], Generator[None, None, Tables]] = {}
 """Tables that a stop left half built; the next slice in this process goes on with them."""
 
 
-def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
-    if bounds not in _KEPT and bounds not in _BEGUN:
+def _tables(bounds: Bounds, term: str) -> Generator[None, None, Tables]:
+    """Return the tables for the term and those that follow it."""
+    # D is the last and takes longest, and most of the table of π is not for it.
+    limit = bounds.y if term == "d" else bounds.root
+    wanted = (bounds, bounds.root) if (bounds, bounds.root) in _KEPT else (bounds, limit)
+    if wanted not in _KEPT and wanted not in _BEGUN:
         forget()
-        _BEGUN[bounds] = build(bounds)
-    while bounds not in _KEPT:
+        _BEGUN[wanted] = build(bounds, limit)
+    while wanted not in _KEPT:
         try:
-            next(_BEGUN[bounds])
+            next(_BEGUN[wanted])
         except StopIteration as built:
-            _KEPT[bounds] = built.value
+            _KEPT[wanted] = built.value
             _BEGUN.clear()
         else:
             yield
-    return _KEPT[bounds]
+    return _KEPT[wanted]
 
 
 def forget() -> None:

@@ -33,7 +33,7 @@ class Tables(NamedTuple):
     """All tables. Compiled code takes them as they are. Ranks of primes count from 0.
 
     Attributes:
-        pi: π up to √x, for `count_to`.
+        pi: π up to √x, for `count_to`; up to y is enough for D.
         coprime: the numbers up to PERIOD that no prime up to 17 divides, for `count_to`.
         primes: those up to y.
         reciprocals: 1/p for each of them.
@@ -63,9 +63,9 @@ class Tables(NamedTuple):
     d_rows: int
 
 
-def build(bounds: Bounds) -> Generator[None, None, Tables]:
-    """Return the tables. Yields every few milliseconds of work."""
-    pi = yield from pi_table(bounds.root)
+def build(bounds: Bounds, pi_limit: int) -> Generator[None, None, Tables]:
+    """Return the tables, that of π up to `pi_limit`. Yields every few milliseconds of work."""
+    pi = yield from pi_table(pi_limit)
     y = bounds.y
     n_primes = int(count_to(pi, y))
     primes, reciprocals = yield from list_primes(pi, y, n_primes)
