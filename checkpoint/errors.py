@@ -22,6 +22,10 @@ class UnknownJob(CheckpointError):
     """No job has this id. Correct the id, or submit the job."""
 
 
+class UnknownCheckpoint(CheckpointError):
+    """The job has no checkpoint of this number. Look which ones it has; only the last are kept."""
+
+
 class JobExists(CheckpointError):
     """The id belongs to a job with other parameters. Choose another id."""
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from checkpoint.jobs import JobStore, checked_id
-from checkpoint.record import Limits, Record, Status
+from checkpoint.errors import JobExists
+from checkpoint.jobs import JobStore
+from checkpoint.record import Record, Status
 from checkpoint.registers import open_register
-from kernel import InvalidParams
-from kernel.registry import load
 from worker.message import Message
+from worker.new_job import forked, new_record
 from worker.queues import open_queue
 from worker.queues.contract import QueueUnavailable
 from worker.settings import Settings, read_settings
@@ -80,15 +76,43 @@ class Client:
         record, created = self.create(kernel, params, job_id=job_id)
         # A job that never ran may be one whose first submission died before the send.
         if created or record.slices == 0:
-            message = Message(job_id=record.job_id, slice=record.slice)
-            try:
-                queue.send(message, again=not created)
-            except QueueUnavailable as error:
-                raise QueueUnavailable(
-                    f"job {record.job_id} is stored but was not woken, submit it again with this "
-                    f"id: {error}"
-                ) from error
+            _wake(queue, record, "submit it again with this id", again=not created)
         return record.job_id
+
+    def fork(
+        self,
+        job_id: str,
+        *,
+        generation: int | None = None,
+        new_id: str | None = None,
+        store: str | None = None,
+    ) -> str:
+        """Store a new job that goes on from a checkpoint of another one; return its id.
+
+        Nothing changes for the other one. `generation` is the number of the checkpoint; None: the
+        newest that is intact. With `store`, the URL of another store, the new job is put there and
+        nobody is woken: so a fault can be reproduced out of the workers' reach.
+
+        Raises:
+            UnknownCheckpoint, CorruptCheckpoint: there is nothing to go on from.
+            JobExists: `new_id` belongs to a job already.
+            QueueUnavailable: the job is stored, but asleep until a sweep.
+        """
+        queue = None if store else self.queue
+        jobs = JobStore(open_register(store)) if store else self.jobs
+        fork = forked(
+            self.status(job_id),
+            generation=generation,
+            job_id=new_id,
+            limits=self.settings.limits,
+            now=jobs.clock(),
+        )
+        _, created = jobs.submit(fork)
+        if not created:
+            raise JobExists(f"job {fork.job_id} exists; choose another job id")
+        if queue is not None:
+            _wake(queue, fork, "a sweep will do that")
+        return fork.job_id
 
     def create(
         self, kernel: str, params: Mapping[str, Any], *, job_id: str | None = None
@@ -157,53 +181,10 @@ class Client:
         return sweep(self.jobs, self.queue, after_seconds=after)
 
 
-def new_record(
-    kernel: str,
-    params: Mapping[str, Any],
-    *,
-    job_id: str | None,
-    limits: Limits,
-    now: float,
-) -> Record:
-    """Return a new job's record; `job_id` None makes one up.
-
-    Raises:
-        UnknownKernel: no such kernel is installed.
-        InvalidParams: the kernel does not take these parameters; one line that names the first.
-        InvalidJobId: the id cannot be stored.
-    """
-    model = load(kernel).Params
+def _wake(queue: Queue, record: Record, way_out: str, *, again: bool = False) -> None:
     try:
-        valid = model.model_validate(dict(params))
-    except ValidationError as error:
-        known = ", ".join(model.model_fields) or "none"
-        raise InvalidParams(f"{kernel}: {_complaint(error)}; its parameters: {known}") from None
-    try:
-        stored = valid.model_dump_json()
-        survives = model.model_validate_json(stored) == valid
-    except ValueError:  # which all that pydantic raises is
-        survives = False
-    if not survives:
-        raise InvalidParams(f"{kernel}: these parameters do not survive being stored as JSON")
-    return Record(
-        job_id=checked_id(f"{kernel}-{secrets.token_hex(5)}" if job_id is None else job_id),
-        kernel=kernel,
-        params=json.loads(stored),
-        limits=limits,
-        created_at=now,
-        updated_at=now,
-    )
-
-
-def _complaint(error: ValidationError) -> str:
-    """Return one thing that pydantic has against the parameters: a wrong name before a gap."""
-    errors = error.errors()
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    name = ".".join(map(str, first["loc"]))
-    match first["type"]:
-        case "missing":
-            return f"parameter {name!r} is missing"
-        case "extra_forbidden":
-            return f"there is no parameter {name!r}"
-        case _:
-            return f"{name}={str(first['input'])[:60]!r}: {first['msg']}"
+        queue.send(Message(job_id=record.job_id, slice=record.slice), again=again)
+    except QueueUnavailable as error:
+        raise QueueUnavailable(
+            f"job {record.job_id} is stored but was not woken, {way_out}: {error}"
+        ) from error

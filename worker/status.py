@@ -30,11 +30,12 @@ def view(record: Record) -> dict[str, Any]:
         "worker": record.lease.worker if record.lease else None,
         "result": record.result,
         "error": record.error,
-        "created_at": _moment(record.created_at),
-        "updated_at": _moment(record.updated_at),
+        "created_at": moment(record.created_at),
+        "updated_at": moment(record.updated_at),
     }
 
 
-def _moment(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def moment(seconds: float) -> str:
+    """Return seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    found = datetime.fromtimestamp(seconds, UTC)
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,8 +15,9 @@ from kernel.contract import Model
 from tests import kernels
 from tests.kernels import Counting
 from worker import Client
-from worker.client import JobFailed, JobNotFinished, new_record
+from worker.client import JobFailed, JobNotFinished
 from worker.message import Message
+from worker.new_job import new_record
 from worker.queues.contract import QueueUnavailable
 from worker.settings import Settings
 
@@ -52,7 +53,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
         except KeyError:
             raise UnknownKernel(name) from None
 
-    monkeypatch.setattr("worker.client.load", load)
+    monkeypatch.setattr("worker.new_job.load", load)
 
 
 @pytest.fixture

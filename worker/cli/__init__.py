@@ -4,6 +4,6 @@ Nothing heavy is imported before a command needs it: `outlast --help` and `outla
 answer at once.
 """
 
-from worker.cli.app import main
+from worker.cli.app import main, program
 
-__all__ = ["main"]
+__all__ = ["main", "program"]

@@ -1,7 +1,5 @@
 """Lets `python -m worker.cli` be the `outlast` command."""
 
-import sys
+from worker.cli import program
 
-from worker.cli import main
-
-sys.exit(main())
+program()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.main import get_command
 
 from worker.cli import (
     cancel,
+    checkpoints,
+    fork,
     kernels,
     listing,
     result,
@@ -36,6 +41,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "wait": wait.wait,
     "list": listing.list_jobs,
     "cancel": cancel.cancel,
+    "checkpoints": checkpoints.checkpoints,
+    "fork": fork.fork,
     "worker": worker.worker,
     "sweep": sweep.sweep,
     "kernels": kernels.kernels,
@@ -63,6 +70,19 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - whatever went wrong is told in one line
         return report(error, debug=session.debug)
     return code if isinstance(code, int) else 0
+
+
+def program() -> NoReturn:
+    """Be the process of a command, and end it, even where a kernel has left threads behind.
+
+    Python would wait for them, so a worker that is told to stop would stay until it is killed.
+    """
+    code = main()
+    if all(thread.daemon or thread is threading.main_thread() for thread in threading.enumerate()):
+        sys.exit(code)
+    with suppress(OSError):  # nobody reads what is left
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - the signature is typer's

@@ -56,6 +56,15 @@ JobId = Annotated[
     str,
     typer.Argument(metavar="JOB_ID", help="The job, as submit or list print it."),
 ]
+Generation = Annotated[
+    int | None,
+    typer.Option(
+        "--generation",
+        min=1,
+        metavar="N",
+        help="The number of a checkpoint; `outlast checkpoints` lists them.",
+    ),
+]
 NewJobId = Annotated[
     str | None,
     typer.Option(
@@ -83,6 +92,13 @@ SliceSeconds = Annotated[
         metavar="SECONDS",
         callback=_duration,
         help="Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60.",
+    ),
+]
+Isolate = Annotated[
+    bool | None,
+    typer.Option(
+        "--isolate",
+        help="Run kernels in a child process, which can be killed. Default: OUTLAST_ISOLATE.",
     ),
 ]
 TimeoutSeconds = Annotated[

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from worker.cli.params import format_params
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+@contextmanager
+def reserved() -> Iterator[None]:
+    """Keep standard output free for the answer: what kernels print goes to standard error.
+
+    So it does from C, and from processes that a kernel starts.
+    """
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
+        yield
+        return
+    import ctypes  # here, as most commands do without
+
+    sys.stdout.flush()
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(answers, 1)
+        os.close(answers)
 
 
 def put(line: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.options import Debug, Json
-from worker.cli.output import put, put_json
+from worker.cli.output import put, put_json, reserved
 
 Names = Annotated[
     list[str] | None,
@@ -39,7 +39,8 @@ def warmup(only: Names = None, *, as_json: Json = False, _debug: Debug = False) 
         kernel = load(name)
         print(f"outlast: preparing kernel {name}", file=sys.stderr, flush=True)
         begun = time.monotonic()
-        kernel.prepare(None)
+        with reserved():
+            kernel.prepare(None)
         took[name] = round(time.monotonic() - begun, 3)
         if not as_json:
             put(f"{name}  ready after {took[name]:.1f} s")

@@ -56,7 +56,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         if pool is not None:
             # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
             pool.shutdown(cancel_futures=True)
-    _KEPT.clear()
+    forget()
     return lift(state.total, state.x)
 
 
@@ -130,6 +130,9 @@ def lift(total: int, x: int) -> int:
     return near + distance
 
 
+_LARGE = 10**12
+"""Before here no term is cut into shards."""
+
 _KEPT: dict[Bounds, Tables] = {}
 """The tables of the computation under way, so that its next slice in this process has them."""
 
@@ -139,8 +142,7 @@ _BEGUN: dict[Bounds, Generator[None, None, Tables]] = {}
 
 def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
     if bounds not in _KEPT and bounds not in _BEGUN:
-        _KEPT.clear()
-        _BEGUN.clear()
+        forget()
         _BEGUN[bounds] = build(bounds)
     while bounds not in _KEPT:
         try:
@@ -153,6 +155,14 @@ def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
     return _KEPT[bounds]
 
 
-def prepare() -> None:
-    """Compile everything."""
+def forget() -> None:
+    """Drop the tables that are kept for the next slice in this process."""
+    _KEPT.clear()
+    _BEGUN.clear()
+
+
+def prepare(x: int | None) -> None:
+    """Compile what counting up to x needs; None stands for any x."""
     finish(count(begin(X_LEAST)))
+    if x is None or x >= _LARGE:
+        finish(count(begin(_LARGE)))

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from kernel.nth_prime.gourdon.composites import list_composites
 from kernel.nth_prime.gourdon.counted import count_to, pack, spread
-from kernel.nth_prime.gourdon.crossing import lay, masks, patterns
+from kernel.nth_prime.gourdon.crossing import lay, masks, patterns, set_all
 from kernel.nth_prime.gourdon.division import divide
 from kernel.nth_prime.gourdon.primes import list_primes, pi_table
-from kernel.nth_prime.jit import inner, int64, jit, uint64
+from kernel.nth_prime.jit import inner, int64, jit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -105,7 +105,8 @@ def _fill_coprime(
     patterns: npt.NDArray[np.uint64],
     spread: npt.NDArray[np.uint64],
 ) -> None:
-    words = np.full(_COPRIME_WORDS, uint64(0xFFFFFFFFFFFFFFFF))
+    words = np.empty(_COPRIME_WORDS, np.uint64)
+    set_all(words)
     for i in range(4):
         lay(words, 0, int64(primes[3 + i]), patterns[i])
     pack(words.view(np.uint8), spread, table, 0, 0)

@@ -1,0 +1,99 @@
+"""Whatever one job's kernel does to the worker, the job ends clearly and the others go on."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkpoint.record import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.cli.process import Ended, Process
+    from worker.client import Client
+
+    Start = Callable[..., Process]
+
+POISONOUS = Path(__file__).with_name("poisonous")
+INSTALLED = Path(__file__).with_name("installed")
+
+# None: the job succeeds, as what its kernel does is no business of the worker.
+IN_THE_WORKER = {
+    "prints": None,
+    "leaves a thread": None,
+    "takes the signals": None,
+    "calls exit": "SystemExit:",
+    "raises": "ZeroDivisionError: division by zero",
+    "grows": "its state of 100,000,0",
+}
+IN_A_CHILD = {
+    "hoards": "MemoryError",
+    "exits": "Crashed: the kernel's process exited with code 9",
+}
+
+
+@pytest.fixture(autouse=True)
+def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{POISONOUS}:{INSTALLED}")
+    monkeypatch.syspath_prepend(POISONOUS)
+    monkeypatch.setenv("OUTLAST_MAX_FAILURES", "1")
+
+
+def work_off(client: Client, start: Start, ways: Mapping[str, str | None]) -> Ended:
+    """Let one worker work a job for each way, and a good one last; check how each ends."""
+    names = {how: how.replace(" ", "-") for how in ways}
+    for how, name in names.items():
+        client.submit("poison", job_id=name, how=how)
+    client.submit("tally", job_id="good", steps=3)
+    ended = start("worker", "--max-idle-seconds", "0.5", "--json").end()
+    for how, told in ways.items():
+        record = client.status(names[how])
+        if told is None:
+            assert record.result == {"did": how}
+        else:
+            assert (record.status, told in str(record.error)) == (Status.FAILED, True), record
+    assert client.result("good") == {"total": 3}
+    assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
+    return ended
+
+
+def test_one_worker_survives_them_all(client: Client, start: Start) -> None:
+    """One bad job would take a worker from all others, or its answer be no JSON."""
+    ended = work_off(client, start, IN_THE_WORKER)
+    assert (ended.code, json.loads(ended.out)["stopped_by"]) == (0, None)
+    assert "42 is the answer\n" in ended.err
+    assert "or so\n" in ended.err
+
+
+def test_isolated_it_survives_what_no_process_could(
+    client: Client, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in native code, or one greedy job, would take the worker along."""
+    monkeypatch.setenv("OUTLAST_ISOLATE", "true")
+    monkeypatch.setenv("OUTLAST_MEMORY_BYTES", str(128 << 20))
+    assert work_off(client, start, IN_A_CHILD).code == 0
+
+
+@pytest.mark.parametrize("how", ["takes the signals", "leaves a thread"])
+def test_a_worker_stops_when_asked_whatever_a_kernel_has_left_behind(
+    how: str, client: Client, start: Start
+) -> None:
+    """Every deploy would wait for such a worker until it is killed."""
+    client.submit("poison", job_id="a", how=how)
+    worker = start("worker", "--json")
+    worker.await_line("job a slice 1 ended")
+    worker.send(signal.SIGTERM)
+    ended = worker.end()
+    assert (ended.code, json.loads(ended.out)["stopped_by"]) == (0, "SIGTERM")
+
+
+def test_what_a_kernel_prints_is_not_the_answer(start: Start) -> None:
+    """A program that reads the answer would fail on the first word of the kernel."""
+    ended = start("run", "poison", "how=prints", "--json").end()
+    assert json.loads(ended.out)["result"] == {"did": "prints"}
+    assert "42 is the answer\nor so\n" in ended.err

@@ -1,0 +1,209 @@
+"""`assert_resumable` passes what can be stopped anywhere, and names what cannot."""
+
+# ruff: noqa: ARG002, D102 - a kernel's methods have the parameters of the contract
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import primecountpy
+import pytest
+
+from kernel.nth_prime import NthPrime
+from kernel.testing import assert_resumable
+from tests.kernels import (
+    AnyState,
+    Careless,
+    Counting,
+    Params,
+    Result,
+    Stalling,
+    State,
+    Stubborn,
+    Unsure,
+    Yielding,
+    advance,
+    expected,
+    raising,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from kernel import Resources
+
+STEPS = Params(steps=12)
+
+
+class Walking(Counting):
+    """Counts by `step_from`, which its subclasses get wrong; the state it is given is `state`."""
+
+    def run(
+        self, params: Params, state: State | None, resources: Resources
+    ) -> Generator[State, None, Result]:
+        """Take one step after another."""
+        self.begin(state)
+        at = state.at if state else 0
+        while at < params.steps:
+            total = self.total_after(at, resources)
+            at += 1
+            yield State(at=at, total=total)
+        return self.end()
+
+    def begin(self, state: State | None) -> None:
+        """Go on from the state."""
+        self.total = state.total if state else 0
+
+    def total_after(self, at: int, resources: Resources) -> int:
+        """Take one step."""
+        self.total = advance(at, self.total)
+        return self.total
+
+    def end(self) -> Result:
+        """Return the result."""
+        return Result(total=self.total)
+
+
+class Forgetful(Walking):
+    """Keeps a part of its progress in a local variable only."""
+
+    def begin(self, state: State | None) -> None:
+        self.total = 0
+
+
+class Late(Walking):
+    """Goes wrong only where it goes on from its seventh state."""
+
+    def begin(self, state: State | None) -> None:
+        super().begin(state)
+        self.total += state is not None and state.at == 7
+
+
+class Hoarding(Walking):
+    """Keeps its progress in the object, and begins with what another run has left there."""
+
+    total = 0
+
+    def begin(self, state: State | None) -> None:
+        if state is not None and not self.total:
+            self.total = state.total
+
+
+class Crowded(Walking):
+    """Its answer depends on how many threads it may use."""
+
+    def total_after(self, at: int, resources: Resources) -> int:
+        return super().total_after(at, resources) + resources.threads
+
+
+class Hesitant(Counting):
+    """Yields the state that it was given, as may be done in the middle of a long step."""
+
+    def run(
+        self, params: Params, state: State | None, resources: Resources
+    ) -> Generator[State, None, Result]:
+        yield state or State(at=0, total=0)
+        return (yield from super().run(params, state, resources))
+
+
+class Circling(Counting):
+    """Goes from one state to another and back where it is stopped at each."""
+
+    def run(
+        self, params: Params, state: State | None, resources: Resources
+    ) -> Generator[State, None, Result]:
+        at = state.at % 2 if state else 0
+        yield State(at=at + 1, total=0)
+        yield State(at=3, total=0)
+        return Result(total=0)
+
+    def progress(self, params: Params, state: State) -> float:
+        return 0.0
+
+
+class Broken(Walking):
+    """Cannot go on from any state."""
+
+    def begin(self, state: State | None) -> None:
+        super().begin(state)
+        if state is not None:
+            raise KeyError("table")
+
+
+def sleepy(number: int) -> None:
+    """Take a long step in the middle."""
+    time.sleep(0.05 if number == 4 else 0)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 50, 51, 197])
+@pytest.mark.parametrize("interruptions", [1, 10, 200])
+def test_a_sound_kernel_passes(steps: int, interruptions: int) -> None:
+    """An author would look for a mistake where there is none."""
+    result = assert_resumable(Counting(), Params(steps=steps), interruptions=interruptions)
+    assert result.model_dump() == expected(steps)
+
+
+def test_a_state_that_is_yielded_again_is_no_mistake() -> None:
+    """A kernel could not be stopped in the middle of what it has to do in one go."""
+    assert assert_resumable(Hesitant(), STEPS).model_dump() == expected(12)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "told"),
+    [
+        (Forgetful(), r"gone on with from safe point 1, \{\"at\":1.*: all that it needs must be"),
+        (Late(), "gone on with from safe point 7, "),
+        (Hoarding(), "stopped at each of its 12 safe points .* nothing may stay in the kernel"),
+        (Crowded(), "gone on with from safe point 1, "),
+        (Circling(), "it does not come to an end"),
+        (Broken(), r"gone on with from safe point 1, .* it raises KeyError\('table'\)"),
+        (Stubborn(), "does not stop when it is closed"),
+        (Unsure(lambda: 1.5), "progress is 1.5 after 0.0"),
+        (Unsure(lambda: float("nan")), "progress is nan"),
+        (Unsure(iter([0.5, 0.4]).__next__), "progress is 0.4 after 0.5"),
+        (Yielding({"at": 2}), "the state is dict, not State: {'at': 2}"),
+        (Careless(state=(1, 2)), r"the state does not survive being stored as JSON: AnyState\("),
+        (Careless(result={1}), "the result does not survive"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Counting) else "",
+)
+def test_an_unsound_kernel_is_told_why(kernel: Counting, told: str) -> None:
+    """Its jobs would end in wrong results, but only on days when workers die."""
+    with pytest.raises(AssertionError, match=told):
+        assert_resumable(kernel, STEPS)
+
+
+def test_two_safe_points_that_are_too_far_apart() -> None:
+    """A worker would be killed at its deadline in the middle of the long step."""
+    with pytest.raises(AssertionError, match=r'after \{"at":4.* longer than the 0.04'):
+        assert_resumable(Counting(sleepy), STEPS, longest_step_seconds=0.04)
+    assert_resumable(Counting(sleepy), Params(steps=5), longest_step_seconds=None)
+
+
+def test_a_kernel_that_never_advances() -> None:
+    """Its jobs would be given up, and its test would run for ever."""
+    with pytest.raises(AssertionError, match="there was no other state"):
+        assert_resumable(Stalling(), STEPS, longest_step_seconds=0.02)
+
+
+def test_an_error_of_the_kernel_is_shown_as_it_is() -> None:
+    """An author would read of resuming where their own code has a plain mistake."""
+    with pytest.raises(ZeroDivisionError):
+        assert_resumable(raising(ZeroDivisionError("oops"), at=3), STEPS)
+
+
+def test_parameters_that_json_cannot_carry() -> None:
+    """The test would pass, and no such job could ever be submitted."""
+
+    class Loose(Careless):
+        Params: Any = AnyState
+
+    with pytest.raises(AssertionError, match="the value of its parameters does not survive"):
+        assert_resumable(Loose(), AnyState(value={1}))
+
+
+@pytest.mark.parametrize("position", [1, 100_000, 100_001, 1_500_000])
+def test_the_nth_prime(position: int) -> None:
+    """Our own kernel would not keep what we ask of others."""
+    result = assert_resumable(NthPrime(), NthPrime.Params(position=position), interruptions=10)
+    assert result.prime == primecountpy.nth_prime(position)

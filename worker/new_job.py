@@ -1,0 +1,123 @@
+"""A new job's record: from a kernel's name and parameters, or from a checkpoint of another job."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from checkpoint.errors import CorruptCheckpoint, UnknownCheckpoint
+from checkpoint.jobs import checked_id
+from checkpoint.record import Limits, Record
+from kernel import InvalidParams
+from kernel.registry import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from checkpoint.record import Checkpoint
+
+
+def new_record(
+    kernel: str,
+    params: Mapping[str, Any],
+    *,
+    job_id: str | None,
+    limits: Limits,
+    now: float,
+) -> Record:
+    """Return a new job's record; `job_id` None makes one up.
+
+    Raises:
+        UnknownKernel: no such kernel is installed.
+        InvalidParams: the kernel does not take these parameters; one line that names the first.
+        InvalidJobId: the id cannot be stored.
+    """
+    model = load(kernel).Params
+    try:
+        valid = model.model_validate(dict(params))
+    except ValidationError as error:
+        known = ", ".join(model.model_fields) or "none"
+        raise InvalidParams(f"{kernel}: {_complaint(error)}; its parameters: {known}") from None
+    try:
+        stored = valid.model_dump_json()
+        survives = model.model_validate_json(stored) == valid
+    except ValueError:  # which all that pydantic raises is
+        survives = False
+    if not survives:
+        raise InvalidParams(f"{kernel}: these parameters do not survive being stored as JSON")
+    return Record(
+        job_id=_id_of(kernel, job_id),
+        kernel=kernel,
+        params=json.loads(stored),
+        limits=limits,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def forked(
+    record: Record, *, generation: int | None, job_id: str | None, limits: Limits, now: float
+) -> Record:
+    """Return a new job that goes on from a checkpoint of the job `record`.
+
+    `generation` is the number of the checkpoint; None takes the newest that is intact, and begins
+    anew where there is none at all. `job_id` None makes one up.
+
+    Raises:
+        UnknownCheckpoint: the job has no checkpoint of that number any more, or not yet.
+        CorruptCheckpoint: it, or each there is, does not have its checksum.
+        InvalidJobId: the id cannot be stored.
+    """
+    fork = Record(
+        job_id=_id_of(record.kernel, job_id),
+        kernel=record.kernel,
+        params=record.params,
+        limits=limits,
+        created_at=now,
+        updated_at=now,
+    )
+    found = kept(record, generation)
+    intact = next((checkpoint for checkpoint in found if checkpoint.is_intact), None)
+    if found and intact is None:
+        numbers = ", ".join(str(checkpoint.sequence) for checkpoint in found)
+        raise CorruptCheckpoint(f"job {record.job_id}: damaged, without checksum: {numbers}")
+    return fork.saved(intact) if intact else fork
+
+
+def kept(record: Record, generation: int | None = None) -> list[Checkpoint]:
+    """Return the checkpoints of a number, or all, newest first and those in quarantine last.
+
+    Raises:
+        UnknownCheckpoint: the job has none of that number any more, or not yet.
+    """
+    every = [*record.checkpoints, *record.quarantine]
+    if generation is None:
+        return every
+    found = [checkpoint for checkpoint in every if checkpoint.sequence == generation]
+    if not found:
+        known = ", ".join(str(checkpoint.sequence) for checkpoint in every) or "none"
+        raise UnknownCheckpoint(
+            f"job {record.job_id} has no checkpoint {generation}; it has: {known}"
+        )
+    return found
+
+
+def _id_of(kernel: str, job_id: str | None) -> str:
+    return checked_id(f"{kernel}-{secrets.token_hex(5)}" if job_id is None else job_id)
+
+
+def _complaint(error: ValidationError) -> str:
+    """Return one thing that pydantic has against the parameters: a wrong name before a gap."""
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    name = ".".join(map(str, first["loc"]))
+    match first["type"]:
+        case "missing":
+            return f"parameter {name!r} is missing"
+        case "extra_forbidden":
+            return f"there is no parameter {name!r}"
+        case _:
+            return f"{name}={str(first['input'])[:60]!r}: {first['msg']}"
