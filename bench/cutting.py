@@ -17,7 +17,7 @@ from worker.message import Message
 from worker.queues.sqlite import SqliteQueue
 from worker.runtime import Runtime
 
-POSITION = 10**17
+POSITION = 10**16
 SLICE_SECONDS = 1.0
 ROUNDS = 3
 

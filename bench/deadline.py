@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SLICES = 200
 SLICE_SECONDS = 0.25
-POSITION = 10**17
+POSITION = 10**18
 
 
 class TimedRegister(SqliteRegister):

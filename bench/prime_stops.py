@@ -35,52 +35,56 @@ def _latency() -> None:
     rows = []
     for k in (14, 15, 16, 17):
         for threads in (1, 2):
-            waits = _waits(10**k, threads)
-            parts = statistics.quantiles(waits, n=100)
-            rows.append(
-                [
-                    str(k),
-                    str(threads),
-                    *(f"{1000 * v:.1f}" for v in (parts[49], parts[98], max(waits))),
-                ]
-            )
+            waits, steps = _waits(10**k, threads)
+            parts = statistics.quantiles(waits, n=100, method="inclusive")
+            values = (parts[49], parts[98], max(waits), max(steps))
+            rows.append([str(k), str(threads), *(f"{1000 * v:.1f}" for v in values)])
     print_table(
         f"Milliseconds from request to state, {STOPS // 4} random stops each",
-        ["k of 10^k", "threads", "p50", "p99", "max"],
+        ["k of 10^k", "threads", "p50", "p99", "max", "longest step, CPU"],
         rows,
     )
 
 
-def _waits(x: int, threads: int) -> list[float]:
-    """Run while requests to stop arrive at random moments; return how long each one waited."""
+def _waits(x: int, threads: int) -> tuple[list[float], list[float]]:
+    """Run while requests to stop arrive at random moments.
+
+    Return how long each one waited, and the CPU seconds of each step of the main thread.
+    """
     waits: list[float] = []
+    took: list[float] = []
     state = begin(x)
     chance = random.Random(x + threads)
     while len(waits) < STOPS // 4:
         steps = engine.count(state, threads)
         request = time.perf_counter() + chance.uniform(0, 0.1)
-        for state in steps:
+        cpu = time.thread_time()
+        for reached in steps:
+            took.append(time.thread_time() - cpu)
+            state = reached
             if time.perf_counter() >= request:
                 steps.close()
                 waits.append(time.perf_counter() - request)
                 break
+            cpu = time.thread_time()
         else:
             state = begin(x)
-    return waits
+    return waits, took
 
 
 def _resuming() -> None:
     """CPU time in slices over that of one run; each slice builds its tables again."""
     x = 10**16
-    engine._KEPT.clear()
     start = time.process_time()
-    finish(build(bounds_of(begin(x))))
+    bounds = bounds_of(begin(x))
+    finish(build(bounds, bounds.root))
     tables = time.process_time() - start
-    whole = min(_in_slices(x, 10**9) for _ in range(3))
+    whole = statistics.median(_in_slices(x, 10**9, warm=False) for _ in range(5))
     rows = [["1", f"{whole:.2f}", "1.00"]]
-    for slice_seconds in (whole / 20, 50 * tables):
-        cpu = min(_in_slices(x, slice_seconds) for _ in range(3))
-        rows.append([f"of {slice_seconds:.2f} s", f"{cpu:.2f}", f"{cpu / whole:.2f}"])
+    for seconds, warm in ((whole / 20, True), (whole / 20, False), (50 * tables, False)):
+        cpu = statistics.median(_in_slices(x, seconds, warm=warm) for _ in range(5))
+        process = "the same process" if warm else "a new process each"
+        rows.append([f"of {seconds:.2f} s, {process}", f"{cpu:.2f}", f"{cpu / whole:.2f}"])
     print_table(
         f"π(10^16) in slices; building the tables takes {tables:.3f} s",
         ["slices", "CPU s", "ratio"],
@@ -88,15 +92,17 @@ def _resuming() -> None:
     )
 
 
-def _in_slices(x: int, seconds: float) -> float:
-    """Return the CPU seconds of a run in slices of so many, each as in a new process."""
+def _in_slices(x: int, seconds: float, *, warm: bool) -> float:
+    """Return the CPU seconds of a run in slices of so many; tables are kept if `warm`."""
     state = begin(x)
     start = time.process_time()
     while True:
-        engine._KEPT.clear()
+        if not warm:
+            engine.forget()
         end = time.process_time() + seconds
         steps = engine.count(state)
-        for state in steps:
+        for reached in steps:
+            state = reached
             if time.process_time() > end:
                 steps.close()
                 break

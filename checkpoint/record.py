@@ -238,8 +238,8 @@ class Record(_Part):
         )
 
     def spent(self, *, steps: int, seconds: float) -> Self:
-        """Account for work."""
-        return self._with(steps=self.steps + steps, compute_seconds=self.compute_seconds + seconds)
+        """Account for the work done on the job so far: so many steps, in so many seconds."""
+        return self._with(steps=steps, compute_seconds=seconds)
 
     def renewed(self, *, expires_at: float, at_risk_seconds: float) -> Self:
         """Extend the holder's lease; a record without one stays as it is."""

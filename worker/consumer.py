@@ -40,7 +40,7 @@ class Consumer:
         slice_seconds: float | None,
         sweep_seconds: float | None = None,
     ) -> None:
-        """Run slices of at most `slice_seconds` (None: no limit).
+        """Run slices of about `slice_seconds` (None: no limit; see `deliver`).
 
         An idle consumer sweeps every `sweep_seconds`; None: never.
         """
@@ -111,9 +111,8 @@ class Consumer:
         return slices
 
     def _handle(self, delivery: Delivery, stop: Deadline) -> int:
-        seconds = self._slice_seconds
         try:
-            handled = deliver(self._runtime, delivery, seconds=seconds, stop=stop)
+            handled = deliver(self._runtime, delivery, slice_seconds=self._slice_seconds, stop=stop)
         except (StoreUnavailable, QueueUnavailable):
             raise
         except NOT_FOR_US as error:

@@ -9,6 +9,7 @@ that has moved past it.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from dataclasses import dataclass
 from functools import partial
@@ -91,10 +92,15 @@ def deliver(
     runtime: Runtime,
     delivery: Delivery,
     *,
-    seconds: float | None,
+    seconds: float | None = None,
+    slice_seconds: float | None = None,
     stop: Deadline | None = None,
 ) -> Handled:
     """Do what one delivery asks for, within `seconds` from now; None sets no limit.
+
+    A slice lasts `slice_seconds` at most (None: no limit), so that other jobs get a turn. This is
+    a wish where `seconds` is a limit: a job whose slices did not advance it, perhaps because its
+    tables take longer to build, is given twice as long each time.
 
     A reason to stop that `stop` has ends the slice as well, or keeps it from beginning.
 
@@ -108,25 +114,19 @@ def deliver(
         while True:
             held = runtime.jobs.load(message.job_id)
             try:
-                return _handle(runtime, delivery, message, held, deadline)
+                match decide(held.record, message.slice, runtime.jobs.clock()):
+                    case Ack():
+                        return Handled(ack=True)
+                    case Announce():
+                        announce(runtime, held)
+                        return Handled(ack=True)
+                    case Wait(wait):
+                        runtime.queue.hide(delivery, _patience(wait, delivery.receives))
+                        return Handled(ack=False)
+                    case Run():
+                        return _run(runtime, delivery, held, deadline, slice_seconds)
             except VersionConflict:
                 continue  # Someone else moved the job between our read and our claim: look again.
-
-
-def _handle(
-    runtime: Runtime, delivery: Delivery, message: Message, held: Held, deadline: Deadline
-) -> Handled:
-    match decide(held.record, message.slice, runtime.jobs.clock()):
-        case Ack():
-            return Handled(ack=True)
-        case Announce():
-            announce(runtime, held)
-            return Handled(ack=True)
-        case Wait(wait):
-            runtime.queue.hide(delivery, _patience(wait, delivery.receives))
-            return Handled(ack=False)
-        case Run():
-            return _run(runtime, delivery, held, deadline)
 
 
 def announce(runtime: Runtime, held: Held) -> None:
@@ -140,21 +140,33 @@ def announce(runtime: Runtime, held: Held) -> None:
         log.debug("job %s moved on before slice %d was announced", record.job_id, record.slice)
 
 
-def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -> Handled:
+def _run(
+    runtime: Runtime,
+    delivery: Delivery,
+    held: Held,
+    deadline: Deadline,
+    slice_seconds: float | None,
+) -> Handled:
     """Claim the job, run its next slice and send the continuation."""
+    pace, clock = runtime.pace, runtime.clock
+    keep_hidden = partial(_keep_hidden, runtime, delivery)
+    begun = clock()
+    # First of all: a worker that dies while it prepares is not to cost a queue's whole visibility
+    # timeout, which on Lambda is many times that of a slice.
+    keep_hidden(_lease_seconds(runtime, held.record))
+    hiding = clock() - begun
     kernel = _prepared_kernel(runtime, held.record)
     if deadline.is_signalled:
         runtime.queue.hide(delivery, 0)
         return Handled(ack=False)
-    pace, begun = runtime.pace, runtime.clock()
+    begun = clock()
     claimed = _claim(runtime, held)
     if claimed is None:
         return Handled(ack=True)
-    keep_hidden = partial(_keep_hidden, runtime, delivery)
-    keep_hidden(_lease_seconds(runtime, held.record))
-    pace.saw_opening(runtime.clock() - begun)
+    pace.saw_opening(hiding + clock() - begun)
+    wanted = math.inf if slice_seconds is None else _longer(slice_seconds, held.record)
     # Known only now: in a new process the reserve is measured by its opening.
-    budget = deadline.remaining - pace.reserve_seconds
+    budget = min(deadline.remaining, wanted) - pace.reserve_seconds
     with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
         slice_ = Slice(runtime, claimed, kernel, budgeted, keep_hidden)
         try:
@@ -166,7 +178,7 @@ def _run(runtime: Runtime, delivery: Delivery, held: Held, deadline: Deadline) -
         _log_ending(claimed.record, held.record, budgeted)
     if held.record.status is Status.QUEUED:
         announce(runtime, held)
-    pace.saw_ending(runtime.clock() - slice_.stopped_at)
+    pace.saw_ending(clock() - slice_.stopped_at)
     return Handled(ack=True, record=held.record)
 
 
@@ -226,10 +238,15 @@ def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
 def _lease_seconds(runtime: Runtime, record: Record) -> float:
     """Return the length of the first lease of a slice.
 
-    It doubles with each slice that did not advance the job: the first step may be longer than a
-    lease, and would then be taken from one worker after another, to the benefit of none.
+    Were it too short for the first step the job would be taken from one worker after another, to
+    the benefit of none.
     """
-    return runtime.pace.lease_seconds * 2.0 ** min(record.stalls, 8)
+    return _longer(runtime.pace.lease_seconds, record)
+
+
+def _longer(seconds: float, record: Record) -> float:
+    """Return a time that doubles with each slice in a row that did not advance the job."""
+    return seconds * 2.0 ** min(record.stalls, 8)
 
 
 def _log_ending(begun: Record, ended: Record, deadline: Deadline) -> None:

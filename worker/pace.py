@@ -11,8 +11,9 @@ SAFETY = 1.5
 FORGET_STEP = 0.95
 FORGET_SAVE = 0.8
 
-# How long a worker is assumed to live between hard kills, for the interval between checkpoints.
-SECONDS_BETWEEN_KILLS = 3600.0
+# How long a worker is assumed to live until it is killed, for the interval between checkpoints:
+# as long as the longest invocation of AWS Lambda.
+SECONDS_BETWEEN_KILLS = 900.0
 SHORTEST_INTERVAL_SECONDS = 1.0
 LONGEST_INTERVAL_SECONDS = 60.0
 

@@ -104,6 +104,12 @@ def read_settings() -> Settings:
         raise InvalidSettings(f"{name}={os.environ.get(name, '')!r}: {first['msg']}") from None
 
 
+def overridden(settings: Settings, **options: object) -> Settings:
+    """Return `settings` with those of the `options` that were given; None is one that was not."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return settings.model_copy(update=given)
+
+
 def require_remote(settings: Settings) -> Settings:
     """Return `settings` if they name a store and a queue, for workers whose disk does not last.
 

@@ -26,6 +26,10 @@ uint64 = cast("type[int]", np.uint64)
 _config: Any = numba.config
 
 
+# Not among the options that numba declares to type checkers.
+_NO_C_ENTRY: Any = {"no_cfunc_wrapper": True}
+
+
 def jit(function: F) -> F:
     """Compile `function` at its first call, without the GIL, and keep the machine code on disk.
 
@@ -34,7 +38,7 @@ def jit(function: F) -> F:
     code, and so are module globals: pass tables as arguments.
     """
     # error_model="numpy": the check for division by zero would keep LLVM from vectorising.
-    compiled = numba.njit(cache=_CACHED, nogil=True, error_model="numpy")(function)
+    compiled = numba.njit(cache=_CACHED, nogil=True, error_model="numpy", **_NO_C_ENTRY)(function)
     return cast("F", compiled)
 
 
@@ -44,8 +48,7 @@ def inner(function: F) -> F:
     As `jit`, but without the entry for Python, which can take longer to compile than the function,
     and without a copy on disk beside its callers'.
     """
-    # In its type declarations, numba leaves out the last two options.
-    options: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options = {**_NO_C_ENTRY, "no_cpython_wrapper": True}
     compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
     return cast("F", compiled)
 

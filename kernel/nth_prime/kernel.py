@@ -92,15 +92,20 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
 
     def prepare(self, params: NthPrimeParams | None) -> None:
         """Compile what the position needs: nothing up to small.LARGEST_POSITION."""
+        if params is not None and params.position <= small.LARGEST_POSITION:
+            return
         # Not at the top: they import numba, in which time a small position is answered thrice.
-        if params is None or params.position > small.LARGEST_POSITION:
-            from kernel.nth_prime import sieve
+        from kernel.nth_prime import sieve
+        from kernel.nth_prime.gourdon import engine
 
+        if params is None:
             sieve.prepare()
-        if params is None or params.position > SIEVED_POSITION:
-            from kernel.nth_prime.gourdon import engine
-
-            engine.prepare()
+            engine.prepare(None)
+            return
+        near = riemann.nth_prime(params.position)
+        sieve.after(near, 1)
+        if params.position > SIEVED_POSITION:
+            engine.prepare(near)
 
 
 def _estimate(n: int) -> NthPrimeState:

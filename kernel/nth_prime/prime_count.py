@@ -73,8 +73,8 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
         if params is None or _PURE_LIMIT < params.x < X_LEAST:
             from kernel.nth_prime import sieve
 
-            sieve.prepare()
+            sieve.count(X_LEAST - 1, X_LEAST)
         if params is None or params.x >= X_LEAST:
             from kernel.nth_prime.gourdon import engine
 
-            engine.prepare()
+            engine.prepare(params.x if params else None)

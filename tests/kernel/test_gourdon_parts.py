@@ -91,7 +91,7 @@ def test_square_roots_are_exact(root: int, rest: int) -> None:
 def test_the_tables_hold_what_they_say() -> None:
     """Else every term is wrong; this tells which table it was."""
     bounds = bounds_of(begin(10**12, y=150_000))
-    t = finish(build(bounds))
+    t = finish(build(bounds, bounds.root))
     primes = small.primes(bounds.root)
     pi = np.searchsorted(primes, np.arange(bounds.root + 1), side="right")
     assert [count_to(t.pi, n) for n in range(2, bounds.root + 1, 7)] == pi[2::7].tolist()
@@ -105,7 +105,7 @@ def test_the_tables_hold_what_they_say() -> None:
 def test_the_list_of_composites_is_complete() -> None:
     """Else leaves are missing, or have the wrong sign."""
     bounds = bounds_of(begin(10**10, y=80_000))
-    t = finish(build(bounds))
+    t = finish(build(bounds, bounds.root))
     rank = {p: i for i, p in enumerate(small.primes(bounds.y))}
     expected = {
         m: -mu * rank[least] for m, mu, least in Slow(bounds).m if least > 19 and m != least

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def parts(x: int, y: int | None = None, **sizes: int) -> tuple[Bounds, Tables]:
     """The bounds and tables of one x."""
     bounds = bounds_of(begin(x, y=y, **sizes))
-    return bounds, finish(build(bounds))
+    return bounds, finish(build(bounds, bounds.root))
 
 
 def whole(name: str, bounds: Bounds, t: Tables) -> int:
@@ -104,7 +104,7 @@ def test_the_sum_does_not_depend_on_how_it_is_split(
         d_words=512 * d_words,
     )
     bounds = bounds_of(state)
-    t = finish(build(bounds))
+    t = finish(build(bounds, bounds.root))
     assert sum(whole(name, bounds, t) for name in TERMS) == primecountpy.prime_pi(x)
 
 

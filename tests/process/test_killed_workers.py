@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import boto3
-import primecountpy
 import pytest
 
 from worker.client import Client
@@ -25,10 +24,31 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
-POSITIONS = range(200_000_000, 400_000_000, 10_000_000)
+# Each takes a few slices. The primes are primecount's.
+PRIMES = {
+    200_000_000_000_000: 7_093_600_525_704_677,
+    210_000_000_000_000: 7_458_833_302_326_829,
+    220_000_000_000_000: 7_824_556_240_506_443,
+    230_000_000_000_000: 8_190_747_051_345_797,
+    240_000_000_000_000: 8_557_385_371_684_607,
+    250_000_000_000_000: 8_924_452_511_009_719,
+    260_000_000_000_000: 9_291_931_318_720_261,
+    270_000_000_000_000: 9_659_805_902_533_429,
+    280_000_000_000_000: 10_028_061_610_302_037,
+    290_000_000_000_000: 10_396_684_799_472_617,
+    300_000_000_000_000: 10_765_662_794_071_351,
+    310_000_000_000_000: 11_134_983_728_148_503,
+    320_000_000_000_000: 11_504_636_598_784_223,
+    330_000_000_000_000: 11_874_610_979_662_637,
+    340_000_000_000_000: 12_244_897_030_891_601,
+    350_000_000_000_000: 12_615_485_679_364_501,
+    360_000_000_000_000: 12_986_368_258_381_291,
+    370_000_000_000_000: 13_357_536_524_360_459,
+    380_000_000_000_000: 13_728_982_901_601_823,
+    390_000_000_000_000: 14_100_699_917_897_767,
+}
 WORKERS = 3
 SLICE_SECONDS = "0.5"
-KILL_EVERY_SECONDS = 1.0
 LIMIT_SECONDS = 240.0
 
 
@@ -90,16 +110,23 @@ def queues(
     sqs.close()
 
 
-def test_every_job_ends_right_though_workers_die(queues: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "seconds_between_kills"),
+    [(5, 3.0), pytest.param(20, 1.0, marks=pytest.mark.chaos)],
+)
+def test_every_job_ends_right_though_workers_die(
+    queues: list[str], tmp_path: Path, number: int, seconds_between_kills: float
+) -> None:
     """Losing this, a fleet of spot machines or time-outs would lose jobs, or answer wrongly."""
     client = Client()
-    jobs = {n: client.submit("nth-prime", job_id=f"killed-{n}", position=n) for n in POSITIONS}
+    positions = list(PRIMES)[:number]
+    jobs = {n: client.submit("nth-prime", job_id=f"killed-{n}", position=n) for n in positions}
     fleet = Fleet(tmp_path)
     end = time.monotonic() + LIMIT_SECONDS
     try:
         while not _all_over(client, jobs.values()):
             assert time.monotonic() < end, _report(client, jobs.values(), tmp_path)
-            time.sleep(KILL_EVERY_SECONDS)  # The subject of the test, not a wait for an event.
+            time.sleep(seconds_between_kills)  # The subject of the test, not a wait for an event.
             fleet.kill_one()
         while _messages(queues[0]):
             assert time.monotonic() < end, "the queue does not run empty"
@@ -107,9 +134,9 @@ def test_every_job_ends_right_though_workers_die(queues: list[str], tmp_path: Pa
     finally:
         codes = fleet.stop()
     assert codes == [0] * WORKERS, "SIGTERM is a clean end"
-    assert fleet.kills > 3
+    assert fleet.kills
     for position, job_id in jobs.items():
-        expected = {"position": position, "prime": primecountpy.nth_prime(position)}
+        expected = {"position": position, "prime": PRIMES[position]}
         assert client.result(job_id) == expected
     assert _messages(queues[1]) == 0, "nothing is a dead letter"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import socket
 import subprocess
 import sys
 import tempfile
@@ -85,8 +86,13 @@ def function(folder: Path, env: Mapping[str, str], *, timeout_seconds: int) -> I
     ]
     env = {"AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds)} | function_env(env)
     with running(command, log=folder / "emulator.log", env=env) as program:
-        program.wait_until(lambda: "exec" in program.tail())
+        program.wait_until(lambda: _listens(port))
         yield Function(program, port)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((servers.HOST, port)) == 0
 
 
 def function_env(env: Mapping[str, str]) -> dict[str, str]:

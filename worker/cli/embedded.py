@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.2
 
 
-def work(
-    client: Client, record: Record, command: str, *, slice_seconds: float | None, debug: bool
-) -> tuple[Record, str | None]:
+def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[Record, str | None]:
     """Work the job until it is over, paused, or a stop signal comes; return it and the signal.
 
     `command` is what a person may type to go on.
@@ -41,7 +39,7 @@ def work(
         _say_start(screen, record)
         try:
             record = _await_turn(client, record, screen, stop)
-            record = _advance(client, record, screen, stop, slice_seconds)
+            record = _advance(client, record, screen, stop)
         except Exception:
             screen.say(f"to go on: {command}")
             raise
@@ -81,21 +79,19 @@ def _await_turn(client: Client, record: Record, screen: Screen, stop: Deadline) 
     return record
 
 
-def _advance(
-    client: Client, record: Record, screen: Screen, stop: Deadline, slice_seconds: float | None
-) -> Record:
+def _advance(client: Client, record: Record, screen: Screen, stop: Deadline) -> Record:
     """Run slices of the job; return it as it is left."""
     if record.status.is_final or record.status is Status.PAUSED:
         return record
-    kernel = load(record.kernel)
-    with told(screen.say, record.kernel):
-        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
     settings = client.settings
+    kernel = load(record.kernel)
+    if not (settings.isolate or kernel.may_not_return):  # Else its child prepares it.
+        with told(screen.say, record.kernel):
+            kernel.prepare(kernel.Params.model_validate_json(record.params_json))
     # However long the store is away, the one message of the one job is not given up.
     queue = MemoryQueue(max_receives=sys.maxsize)
     runtime = make_runtime(settings, client.jobs, queue, watch=Watch(screen))
-    seconds = settings.slice_seconds if slice_seconds is None else slice_seconds
-    return run_embedded(runtime, record.job_id, slice_seconds=seconds, stop=stop)
+    return run_embedded(runtime, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
 
 
 class Watch:

@@ -94,6 +94,13 @@ SliceSeconds = Annotated[
         help="Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60.",
     ),
 ]
+Isolate = Annotated[
+    bool | None,
+    typer.Option(
+        "--isolate",
+        help="Run kernels in a child process, which can be killed. Default: OUTLAST_ISOLATE.",
+    ),
+]
 TimeoutSeconds = Annotated[
     float | None,
     typer.Option(

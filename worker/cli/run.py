@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.options import Debug, Json, KernelName, NewJobId, Params, SliceSeconds
+from worker.cli.options import Debug, Isolate, Json, KernelName, NewJobId, Params, SliceSeconds
 from worker.cli.output import put_json, put_result, reserved
 from worker.cli.params import parse_params
 
@@ -22,6 +22,7 @@ def run(
     *,
     slice_seconds: SliceSeconds = None,
     job_id: NewJobId = None,
+    isolate: Isolate = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -46,14 +47,16 @@ def run(
     """
     from worker.cli.embedded import work
     from worker.client import Client
+    from worker.settings import overridden, read_settings
     from worker.status import view
 
-    client = Client()
+    settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
+    client = Client(settings=settings)
     values = parse_params(params or ())
     record, _ = client.create(kernel, values, job_id=job_id)
-    words = _command(kernel, params or [], slice_seconds, record)
+    words = _command(kernel, params or [], slice_seconds, isolate, record)
     with reserved():
-        record, stopped_by = work(client, record, words, slice_seconds=slice_seconds, debug=debug)
+        record, stopped_by = work(client, record, words, debug=debug)
     if as_json:
         put_json(view(record))
     if stopped_by and not record.status.is_final:
@@ -63,9 +66,17 @@ def run(
         put_result(found)
 
 
-def _command(kernel: str, params: list[str], slice_seconds: float | None, record: Record) -> str:
+def _command(
+    kernel: str,
+    params: list[str],
+    slice_seconds: float | None,
+    isolate: bool | None,  # noqa: FBT001 - an option of the command, as given
+    record: Record,
+) -> str:
     """Return the command line that goes on with the job."""
     words = ["outlast", "run", kernel, *params]
     if slice_seconds is not None:
         words += ["--slice-seconds", f"{slice_seconds:g}"]
+    if isolate:
+        words += ["--isolate"]
     return shlex.join([*words, "--job-id", record.job_id])

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.options import Debug, Json, MaxIdleSeconds, SliceSeconds
+from worker.cli.options import Debug, Isolate, Json, MaxIdleSeconds, SliceSeconds
 from worker.cli.output import put_json, reserved
 
 MaxSlices = Annotated[
@@ -22,6 +22,7 @@ def worker(
     slice_seconds: SliceSeconds = None,
     max_idle_seconds: MaxIdleSeconds = None,
     max_slices: MaxSlices = None,
+    isolate: Isolate = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -48,15 +49,17 @@ def worker(
     from worker.consumer import Consumer
     from worker.deadline import Deadline
     from worker.runtime import make_runtime
+    from worker.settings import overridden, read_settings
 
     with reserved(), Deadline() as stop:
-        client = Client()
-        settings = client.settings
+        settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
+        client = Client(settings=settings)
         log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
         runtime = make_runtime(settings, client.jobs, client.queue)
         client.jobs.reach()
-        seconds = settings.slice_seconds if slice_seconds is None else slice_seconds
-        consumer = Consumer(runtime, slice_seconds=seconds, sweep_seconds=settings.sweep_seconds)
+        consumer = Consumer(
+            runtime, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
+        )
         stopped_by = consumer.run(
             max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
         )

@@ -44,7 +44,8 @@ def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - not
 
 def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
     """Return the end of the shard, by the number of leaves."""
-    return int(_cut(bounds, t, first, last, BUDGET))
+    # The work is always less than x/y: small computations need not even compile `_cut`.
+    return last if bounds.end <= BUDGET else int(_cut(bounds, t, first, last, BUDGET))
 
 
 def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
@@ -76,7 +77,11 @@ def _cut(bounds: Bounds, t: Tables, first: int, last: int, budget: int) -> int:
         least, most = _limits(bounds, t, RANK + row, low, low + bounds.ac_span)
         work += _ROW
         if least < most:
-            work += count_to(t.pi, most) - count_to(t.pi, least)
+            leaves = count_to(t.pi, most) - count_to(t.pi, least)
+            if RANK + row < t.star and int64(t.primes[RANK + row]) ** 2 < most:
+                leaves += composites_to(t, most) - composites_to(t, least)
+            # Large quotients need a correction, and large tables a slower cache.
+            work += leaves if t.quotients[RANK + row] < 2**50 else 3 * leaves
         if work > budget:
             return piece + 1
     return last

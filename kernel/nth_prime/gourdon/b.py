@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kernel.nth_prime.gourdon.bounds import Bounds
     from kernel.nth_prime.gourdon.tables import Tables
 
-BUDGET = 50_000_000
+BUDGET = 40_000_000
 """Numbers that one shard sieves, 0.12 to 0.2 nanoseconds each."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.gourdon.counted import lowest
-from kernel.nth_prime.gourdon.crossing import CHUNK_WORDS, first_multiples, lay, patterns
+from kernel.nth_prime.gourdon.crossing import CHUNK_WORDS, first_multiples, lay, patterns, set_all
 from kernel.nth_prime.jit import inner, int64, jit, uint64
 from kernel.nth_prime.sieve.wheel import RESIDUES
 
@@ -51,11 +51,12 @@ def _append(
     found: int,
 ) -> int:
     """Append the m of [low, low + SPAN) up to y."""
-    words = np.full(CHUNK_WORDS, uint64(0xFFFFFFFFFFFFFFFF))
+    words = np.empty(CHUNK_WORDS, np.uint64)
+    set_all(words)
     for i in range(5):
         lay(words, low, int64(primes[3 + i]), patterns[i])
-    product = np.ones(64 * CHUNK_WORDS, np.int64)
-    least = np.zeros(64 * CHUNK_WORDS, np.int32)
+    product = np.empty(64 * CHUNK_WORDS, np.int64)
+    least = np.empty(64 * CHUNK_WORDS, np.int32)
     _factor(low, primes, product, least)
     filled = low // 64
     for w in range(CHUNK_WORDS):
@@ -85,10 +86,13 @@ def _append(
 def _factor(
     low: int, primes: NDArray[np.int32], product: NDArray[np.int64], least: NDArray[np.int32]
 ) -> None:
-    """Multiply `product` by -p for each p from 23 to √(low + SPAN), and note the least p's rank.
+    """Set `product` to that of -p for the p from 23 to √(low + SPAN), `least` to the least's rank.
 
     Both arrays have an element for each bit of the segment. Not squarefree gives the product 0.
     """
+    for k in range(len(product)):
+        product[k] = 1
+        least[k] = 0
     ahead = np.empty(8, np.int64)
     i = 8
     while i < len(primes) and int64(primes[i]) ** 2 < low + SPAN:

@@ -48,6 +48,13 @@ def patterns() -> NDArray[np.uint64]:
 
 
 @inner
+def set_all(words: NDArray[np.uint64]) -> None:
+    """Set all bits. An assignment to a slice, or np.full, would take thrice as long to compile."""
+    for k in range(len(words)):
+        words[k] = uint64(0xFFFFFFFFFFFFFFFF)
+
+
+@inner
 def lay(words: NDArray[np.uint64], low: int, p: int, row: NDArray[np.uint64]) -> None:
     """Sieve the segment `words`, which starts at `low`, by p, whose pattern is `row`."""
     phase = low // 240 % p
@@ -105,7 +112,7 @@ def sieve_primes(
     off. Small primes work strip by strip in the first-level cache; larger ones hit a strip so
     rarely that the loop around their hits would cost more than the slower cache.
     """
-    words[:] = uint64(0xFFFFFFFFFFFFFFFF)
+    set_all(words)
     segment = words.view(np.uint8)
     small = PATTERN_END
     while small < end and primes[small] < 5000:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernel.nth_prime.gourdon.counted import count_to
-from kernel.nth_prime.gourdon.crossing import PATTERN_END, cross_off, first_multiples, lay
+from kernel.nth_prime.gourdon.crossing import PATTERN_END, cross_off, first_multiples, lay, set_all
 from kernel.nth_prime.gourdon.division import quotient
 from kernel.nth_prime.gourdon.phase import Partial
 from kernel.nth_prime.gourdon.tables import RANK, composites_to
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kernel.nth_prime.gourdon.bounds import Bounds
     from kernel.nth_prime.gourdon.tables import Tables
 
-BUDGET = 10_000_000
+BUDGET = 7_000_000
 """Leaves and multiples of one shard, a nanosecond or more each."""
 
 # What a row costs beside them.
@@ -59,7 +59,8 @@ def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - x d
 
 def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
     """Return the end of the shard, by the number of leaves and of multiples to cross off."""
-    return int(_cut(bounds, t, first, last, BUDGET))
+    # The work is always less than x/y: small computations need not even compile `_cut`.
+    return last if bounds.end <= BUDGET else int(_cut(bounds, t, first, last, BUDGET))
 
 
 def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
@@ -103,7 +104,7 @@ def _sum(
 @inner
 def _start(t: Tables, v: Unsieved, low: int, begin: int, ahead: NDArray[np.int64]) -> None:
     """Fill the sieve from `low` on with what the primes of a rank below `begin` leave."""
-    v.words[:] = uint64(0xFFFFFFFFFFFFFFFF)
+    set_all(v.words)
     for rank in range(3, min(begin, PATTERN_END)):
         lay(v.words, low, int64(t.primes[rank]), t.patterns[rank - 3])
     for rank in range(PATTERN_END, begin):

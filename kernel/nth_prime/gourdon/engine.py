@@ -41,7 +41,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         WrongSum: the result fails its check.
     """
     bounds = bounds_of(state)
-    t = yield from at_each(_tables(bounds), state)
+    t = yield from at_each(_tables(bounds, state.term), state)
     names = list(TERMS)
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
     site = _Site(bounds, t, pool, threads)
@@ -56,7 +56,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         if pool is not None:
             # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
             pool.shutdown(cancel_futures=True)
-    _KEPT.clear()
+    forget()
     return lift(state.total, state.x)
 
 
@@ -130,18 +130,43 @@ def lift(total: int, x: int) -> int:
     return near + distance
 
 
-_KEPT: dict[Bounds, Tables] = {}
+_LARGE = 10**12
+"""Before here no term is cut into shards."""
+
+_KEPT: dict[tuple[Bounds, int], Tables] = {}
 """The tables of the computation under way, so that its next slice in this process has them."""
 
-
-def _tables(bounds: Bounds) -> Generator[None, None, Tables]:
-    if bounds not in _KEPT:
-        _KEPT.clear()
-        tables = yield from build(bounds)
-        _KEPT[bounds] = tables
-    return _KEPT[bounds]
+_BEGUN: dict[tuple[Bounds, int], Generator[None, None, Tables]] = {}
+"""Tables that a stop left half built; the next slice in this process goes on with them."""
 
 
-def prepare() -> None:
-    """Compile everything."""
+def _tables(bounds: Bounds, term: str) -> Generator[None, None, Tables]:
+    """Return the tables for the term and those that follow it."""
+    # D is the last and takes longest, and most of the table of π is not for it.
+    limit = bounds.y if term == "d" else bounds.root
+    wanted = (bounds, bounds.root) if (bounds, bounds.root) in _KEPT else (bounds, limit)
+    if wanted not in _KEPT and wanted not in _BEGUN:
+        forget()
+        _BEGUN[wanted] = build(bounds, limit)
+    while wanted not in _KEPT:
+        try:
+            next(_BEGUN[wanted])
+        except StopIteration as built:
+            _KEPT[wanted] = built.value
+            _BEGUN.clear()
+        else:
+            yield
+    return _KEPT[wanted]
+
+
+def forget() -> None:
+    """Drop the tables that are kept for the next slice in this process."""
+    _KEPT.clear()
+    _BEGUN.clear()
+
+
+def prepare(x: int | None) -> None:
+    """Compile what counting up to x needs; None stands for any x."""
     finish(count(begin(X_LEAST)))
+    if x is None or x >= _LARGE:
+        finish(count(begin(_LARGE)))

@@ -47,8 +47,12 @@ def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
 
 def _phi_x(bounds: Bounds, t: Tables) -> int:
     """Return φ(x, 8), whose x need not fit in an int64."""
-    periods, rest = divmod(bounds.x, 19 * PERIOD)
-    return periods * 18 * PER_PERIOD + int(_small(t, rest))
+    x = bounds.x
+    return _phi_7_of_any(t, x) - _phi_7_of_any(t, x // 19)
+
+
+def _phi_7_of_any(t: Tables, n: int) -> int:
+    return n // PERIOD * PER_PERIOD + int(count_to(t.coprime, n % PERIOD))
 
 
 @jit
@@ -64,11 +68,6 @@ def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
         value = _phi_8(t, divide(bounds.x_high, bounds.x_low, m))
         total += -value if t.composite_keys[i] > 0 else value
     return total
-
-
-@jit
-def _small(t: Tables, n: int) -> int:
-    return _phi_8(t, n)
 
 
 @inner

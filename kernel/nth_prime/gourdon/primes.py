@@ -26,7 +26,7 @@ SEGMENT_WORDS = 16384
 
 # Numbers sieved, and entries searched, in one native call: some milliseconds of work.
 _STEP = 16 * 240 * SEGMENT_WORDS
-_ENTRIES = 1 << 18
+_ENTRIES = 1 << 16
 
 
 def pi_table(limit: int) -> Generator[None, None, NDArray[np.uint64]]:

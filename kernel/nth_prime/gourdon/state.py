@@ -55,4 +55,4 @@ class Counting(Model):
 
 # Each term's share of the time, and how many shards there are at x = 10^15: measured.
 _TIME = {"sigma": 0.02, "phi0": 0.01, "ac": 0.18, "b": 0.2, "d": 0.59}
-_SHARDS = {"ac": 20, "d": 17}
+_SHARDS = {"ac": 20, "d": 24}

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from kernel.nth_prime.gourdon.composites import list_composites
 from kernel.nth_prime.gourdon.counted import count_to, pack, spread
-from kernel.nth_prime.gourdon.crossing import lay, masks, patterns
+from kernel.nth_prime.gourdon.crossing import lay, masks, patterns, set_all
 from kernel.nth_prime.gourdon.division import divide
 from kernel.nth_prime.gourdon.primes import list_primes, pi_table
-from kernel.nth_prime.jit import inner, int64, jit, uint64
+from kernel.nth_prime.jit import inner, int64, jit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,7 +33,7 @@ class Tables(NamedTuple):
     """All tables. Compiled code takes them as they are. Ranks of primes count from 0.
 
     Attributes:
-        pi: π up to √x, for `count_to`.
+        pi: π up to √x, for `count_to`; up to y is enough for D.
         coprime: the numbers up to PERIOD that no prime up to 17 divides, for `count_to`.
         primes: those up to y.
         reciprocals: 1/p for each of them.
@@ -63,9 +63,9 @@ class Tables(NamedTuple):
     d_rows: int
 
 
-def build(bounds: Bounds) -> Generator[None, None, Tables]:
-    """Return the tables. Yields every few milliseconds of work."""
-    pi = yield from pi_table(bounds.root)
+def build(bounds: Bounds, pi_limit: int) -> Generator[None, None, Tables]:
+    """Return the tables, that of π up to `pi_limit`. Yields every few milliseconds of work."""
+    pi = yield from pi_table(pi_limit)
     y = bounds.y
     n_primes = int(count_to(pi, y))
     primes, reciprocals = yield from list_primes(pi, y, n_primes)
@@ -105,7 +105,8 @@ def _fill_coprime(
     patterns: npt.NDArray[np.uint64],
     spread: npt.NDArray[np.uint64],
 ) -> None:
-    words = np.full(_COPRIME_WORDS, uint64(0xFFFFFFFFFFFFFFFF))
+    words = np.empty(_COPRIME_WORDS, np.uint64)
+    set_all(words)
     for i in range(4):
         lay(words, 0, int64(primes[3 + i]), patterns[i])
     pack(words.view(np.uint8), spread, table, 0, 0)

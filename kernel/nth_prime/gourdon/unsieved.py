@@ -51,8 +51,8 @@ def unsieved(n_words: int) -> Unsieved:
         words,
         words.view(np.uint8),
         np.empty(n_words, np.int32),
-        np.zeros(1024, np.int32),
-        np.zeros(1024, np.int32),
+        np.empty(1024, np.int32),
+        np.empty(1024, np.int32),
         np.empty(64, np.int32),
     )
 
@@ -76,7 +76,8 @@ def count_words(v: Unsieved) -> int:
 @inner
 def count_blocks(v: Unsieved) -> None:
     """Count every block. From here on `cross_off_counting` keeps the counts."""
-    v.blocks[:] = 0
+    for k in range(len(v.blocks)):
+        v.blocks[k] = 0
     for k in range(uint64(len(v.words))):
         v.blocks[_block(uint64(8) * k)] += ones(v.words[k])
 
@@ -85,6 +86,8 @@ def count_blocks(v: Unsieved) -> None:
 def sum_blocks(v: Unsieved) -> int:
     """Prepare for `to_block`; return how many bits are set."""
     row = uint64(64)
+    for g in range(row):
+        v.sums[g] = 0
     for k in range(row, uint64(1024)):
         v.sums[k] = v.sums[k - row] + v.blocks[k - row]
     total = 0

@@ -1,0 +1,50 @@
+"""Runs seeds: `python -m tests.simulation SEED` shows one, `FIRST LAST` looks for failures."""
+
+# ruff: noqa: T201 - its output is what it is for
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+from tests.simulation.outcome import report, run
+
+
+def main(arguments: list[str]) -> int:
+    """Run the seeds and print what a person wants to know."""
+    numbers = [int(argument) for argument in arguments]
+    if len(numbers) == 1:
+        return _show(numbers[0])
+    if len(numbers) == 2:
+        return _search(range(numbers[0], numbers[1] + 1))
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+def _show(seed: int) -> int:
+    outcome = run(seed, traced=True)
+    if outcome.complaint:
+        print(report(seed))
+        return 1
+    print("\n".join(outcome.trace))
+    print(f"seed {seed}: every promise was kept")
+    return 0
+
+
+def _search(seeds: range) -> int:
+    figures: Counter[str] = Counter()
+    failed = []
+    for seed in seeds:
+        outcome = run(seed)
+        figures += outcome.figures
+        if outcome.complaint:
+            failed.append(seed)
+            print(f"seed {seed}: {outcome.complaint}", flush=True)
+    for name, number in sorted(figures.items()):
+        print(f"{number:>10,}  {name}")
+    print(f"{len(seeds):>10,}  seeds, of which {len(failed)} failed")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

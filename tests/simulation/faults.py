@@ -1,0 +1,93 @@
+"""Which faults a seed brings, how often, and which of them were left out to shrink a failure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
+
+# What may go wrong with each operation. "refuse": it does not happen, and says so. "lose answer":
+# it happens, and says that it did not. "ignore": it does not happen, and says that it did.
+KINDS: dict[str, tuple[str, ...]] = {
+    "read": ("crash before", "refuse", "freeze"),
+    "put": ("crash before", "crash after", "refuse", "lose answer", "land late", "freeze"),
+    "keys": ("crash before", "refuse"),
+    "send": ("crash before", "crash after", "refuse", "lose answer", "double", "delay", "lose"),
+    "receive": ("crash after", "lose answer", "show hidden", "reorder"),
+    "hide": ("crash before", "crash after", "refuse", "ignore"),
+    "ack": ("crash before", "crash after", "refuse", "lose answer", "ignore"),
+    "step": ("crash", "freeze", "raise"),
+    "minute": ("purge", "roll back", "damage", "deploy"),
+}
+
+# What the queue or the store had promised not to do: a sweep has to make up for it.
+LOSSES = {("send", "lose"), ("minute", "purge"), ("minute", "roll back")}
+
+RATES = (0.004, 0.015, 0.05)
+# A sweep of a rare kind of event is worth a higher rate.
+RATES_A_MINUTE = (0.1, 0.3)
+
+
+class Faults:
+    """Draws faults; each seed has a few kinds of its own, so that they do not hide each other.
+
+    Attributes:
+        fired: how often each kind of fault happened.
+        log: the name of each, and what it was.
+        may_lose: whether this seed loses messages or stored values outright.
+        is_calm: whether nothing at all goes wrong in it.
+    """
+
+    def __init__(self, rng: Random, *, left_out: frozenset[str] = frozenset()) -> None:
+        self._rng = rng
+        self._left_out = left_out
+        self._drawn: Counter[str] = Counter()
+        self.fired: Counter[str] = Counter()
+        self.log: list[tuple[str, str]] = []
+        self.may_lose = rng.random() < 0.4
+        self.is_calm = rng.random() < 0.05
+        self._rates = {
+            operation: {} if self.is_calm else self._choose(operation) for operation in KINDS
+        }
+        self._totals = {name: sum(rates.values()) for name, rates in self._rates.items()}
+
+    def _choose(self, operation: str) -> dict[str, float]:
+        rates = RATES_A_MINUTE if operation == "minute" else RATES
+        return {
+            kind: self._rng.choice(rates)
+            for kind in KINDS[operation]
+            if self._rng.random() < 0.35 and (self.may_lose or (operation, kind) not in LOSSES)
+        }
+
+    @property
+    def spares_the_store(self) -> bool:
+        """Whether every write is stored in time and answered."""
+        kinds = self._rates["put"].keys() | self._rates["read"].keys()
+        return not kinds & {"refuse", "lose answer", "land late", "freeze"}
+
+    def stop(self) -> None:
+        """Let nothing go wrong from now on."""
+        self._totals = dict.fromkeys(self._totals, 0.0)
+
+    def draw(self, operation: str, who: str, rng: Random) -> str | None:
+        """Return what goes wrong with this operation; None: nothing.
+
+        Each process draws from numbers of its own, and its faults have names of their own, so that
+        leaving one out changes as little as can be of what follows.
+        """
+        total = self._totals[operation]
+        if not total:
+            return None
+        if rng.random() >= total:
+            return None
+        rates = self._rates[operation]
+        kind = rng.choices(list(rates), list(rates.values()))[0]
+        self._drawn[who] += 1
+        name = f"{who}#{self._drawn[who]}"
+        if name in self._left_out:
+            return None
+        self.fired[f"{operation}: {kind}"] += 1
+        self.log.append((name, f"{operation}: {kind}"))
+        return kind

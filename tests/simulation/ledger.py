@@ -1,0 +1,78 @@
+"""What the simulation knows of each job, apart from what the workers have stored."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from checkpoint.record import digest_of
+from tests.kernels import advance
+
+if TYPE_CHECKING:
+    from checkpoint.record import Checkpoint, Record
+
+LONGEST_JOB = 60
+
+
+def _totals() -> list[int]:
+    totals = [0]
+    for at in range(LONGEST_JOB):
+        totals.append(advance(at, totals[-1]))
+    return totals
+
+
+# The right total after so many steps.
+TOTALS = _totals()
+
+
+@dataclass
+class Job:
+    """One job.
+
+    Attributes:
+        kind: "sound", "poison" (always raises at some step) or "stalling" (never advances).
+        record: as it is stored; None until it is submitted.
+        raised: errors since the job last advanced. stalled: claims since then.
+        kernel_seconds: computed for it, lost or not.
+        sends, sweeps: messages for each slice, by workers that knew of it and by sweeps.
+        in_hand: a person has changed it and not yet sent its message.
+        is_lossy: messages or writes of it were lost outright. is_damaged: stored bytes were.
+        keep_paused: a person wants it to be paused at the end.
+        settled_slice: from this slice on, after all faults, there is one message for each slice.
+        extras: messages sent beyond that. spares: as many of them as there may be.
+    """
+
+    job_id: str
+    kind: str
+    steps: int
+    record: Record | None = None
+    raised: int = 0
+    stalled: int = 0
+    kernel_seconds: float = 0.0
+    sends: Counter[int | None] = field(default_factory=Counter)
+    sweeps: Counter[int | None] = field(default_factory=Counter)
+    in_hand: bool = False
+    is_lossy: bool = False
+    is_damaged: bool = False
+    keep_paused: bool = False
+    settled_slice: int | None = None
+    extras: int = 0
+    spares: int = 0
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """The right result."""
+        return {"total": TOTALS[self.steps]}
+
+
+def is_whole(checkpoint: Checkpoint) -> bool:
+    """Whether the state is what was stored; the workers' own look at it may be broken."""
+    return digest_of(checkpoint.state) == checkpoint.digest
+
+
+def place(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Return the steps and the total in a checkpoint of either version."""
+    state = json.loads(checkpoint.state)
+    return state["at" if checkpoint.version == 1 else "done"], state["total"]

@@ -1,0 +1,143 @@
+"""A person who submits jobs, changes their mind, and tries again until the store answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from checkpoint.errors import StoreUnavailable, WrongStatus
+from checkpoint.jobs import JobStore
+from checkpoint.record import Record, Status
+from tests.simulation.process import EPOCH, Process
+from tests.simulation.queue import SimulatedQueue
+from tests.simulation.rules import Violation
+from tests.simulation.store import SimulatedRegister
+from worker.message import Message
+from worker.queues.contract import QueueUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.clockwork import Actor
+    from tests.simulation.ledger import Job
+    from tests.simulation.world import World
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = (2.0, 60.0)
+LOOK_SECONDS = 30.0
+PATIENCE_SECONDS = 2.0
+MOST_RETRIES = 3
+
+
+class Person:
+    """Uses the store and the queue as the `outlast` command does."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._is_busy = world.rng.random() < 0.6
+        self._retries = 0
+
+    def start(self) -> None:
+        """Begin."""
+        self._world.clockwork.start("person", self._live)
+
+    def is_content(self, job: Job) -> bool:
+        """Whether the job is where this person wants it to be in the end."""
+        if job.record is None or job.in_hand:
+            return False
+        match job.record.status:
+            case Status.PAUSED:
+                return job.keep_paused
+            case Status.FAILED:
+                return job.kind != "sound" or job.is_damaged
+            case status:
+                return status.is_final
+
+    def _live(self, actor: Actor) -> None:
+        world = self._world
+        process = Process(world, actor, is_person=True)
+        self._jobs = JobStore(SimulatedRegister(world, process), clock=process.wall_clock)
+        self._queue = SimulatedQueue(world, process)
+        self._process = process
+        self._rng = process.rng
+        for job in world.jobs.values():
+            self._submit(job)
+        while not world.is_quiet:
+            process.sleep(self._rng.uniform(*PAUSE_SECONDS))
+            world.clockwork.wait(actor)
+            if self._is_busy and not world.is_quiet:
+                self._meddle(self._rng.choice(list(world.jobs.values())))
+        while True:
+            for job in world.jobs.values():
+                if not self.is_content(job):
+                    self._mend(job)
+            process.sleep(LOOK_SECONDS)
+            world.clockwork.wait(actor)
+
+    def _submit(self, job: Job) -> None:
+        record = Record(
+            job_id=job.job_id,
+            kernel=job.job_id,
+            params={"steps": job.steps},
+            created_at=EPOCH,
+            updated_at=EPOCH,
+        )
+        job.in_hand = True
+        self._patiently(lambda: self._jobs.submit(record))
+        if self._world.faults.may_lose and self._rng.random() < 0.2:
+            job.is_lossy = True  # The person's machine dies between store and queue.
+        else:
+            self._patiently(lambda: self._queue.send(Message(job_id=job.job_id, slice=1)))
+        job.in_hand = False
+
+    def _meddle(self, job: Job) -> None:
+        """Do something that a person may do at any moment."""
+        match self._rng.randrange(8):
+            case 0:
+                self._change(job, Record.cancelled)
+            case 1 | 2:
+                self._change(job, Record.paused)
+                job.keep_paused = self._rng.random() < 0.3
+            case 3 | 4:
+                self._wake(job, Record.resumed)
+            case 5:
+                self._wake(job, Record.retried)
+            case 6:
+                self._patiently(lambda: self._queue.send(Message(job_id=job.job_id), again=True))
+            case 7:
+                self._submit(job)
+
+    def _mend(self, job: Job) -> None:
+        """Bring the job on its way once nothing goes wrong any more."""
+        status = job.record and job.record.status
+        if status is Status.PAUSED and not job.keep_paused:
+            self._wake(job, Record.resumed)
+        elif status is Status.FAILED:
+            self._retries += 1
+            if self._retries > MOST_RETRIES * len(self._world.jobs):
+                raise Violation(f"{job.job_id} fails again and again: {job.record}")
+            self._wake(job, Record.retried)
+
+    def _change(self, job: Job, move: Callable[[Record], Record]) -> Record | None:
+        """Apply the move; None if the job's status does not allow it."""
+        try:
+            return self._patiently(lambda: self._jobs.change(job.job_id, move)).record
+        except WrongStatus:
+            return None
+
+    def _wake(self, job: Job, move: Callable[[Record], Record]) -> None:
+        """Apply the move, and send the message that it calls for."""
+        job.in_hand = True
+        record = self._change(job, move)
+        if record is not None:
+            message = Message(job_id=job.job_id, slice=record.slice)
+            self._patiently(lambda: self._queue.send(message, again=True))
+        job.in_hand = False
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Do it until the store and the queue answer."""
+        while True:
+            try:
+                return act()
+            except (StoreUnavailable, QueueUnavailable):
+                self._process.sleep(PATIENCE_SECONDS)

@@ -1,0 +1,79 @@
+"""One process: its clock, its share of the faults, and how it touches the world."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.simulation.clockwork import Crash
+
+if TYPE_CHECKING:
+    from tests.simulation.clockwork import Actor
+    from tests.simulation.world import World
+
+EPOCH = 1_800_000_000.0
+EFFECTS_A_SECOND = 50.0
+FREEZE_SECONDS = (10.0, 200.0)
+
+
+class Process:
+    """The life of a worker, or of a person.
+
+    Attributes:
+        name: for the trace. rng: its own share of chance.
+        tokens: of all leases that this process ever had.
+        unsaved_seconds: of computing since it last stored a checkpoint.
+        longest_step_seconds: in the running slice.
+        is_doomed: it dies at its next effect.
+    """
+
+    def __init__(self, world: World, actor: Actor, *, is_person: bool = False) -> None:
+        self.world = world
+        self.actor = actor
+        self.name = actor.name
+        self.is_person = is_person
+        self.rng = Random(f"{world.seed} {self.name}")
+        # Workers' clocks differ by minutes; a person's does not matter.
+        self._skew = 0.0 if is_person else world.draw_skew(self.rng)
+        self.tokens: set[str] = set()
+        self.unsaved_seconds = 0.0
+        self.longest_step_seconds = 0.0
+        self.is_doomed = False
+
+    def clock(self) -> float:
+        """Return monotonic seconds."""
+        return self.actor.now
+
+    def wall_clock(self) -> float:
+        """Return seconds since the epoch, as this machine has them."""
+        return EPOCH + self.actor.now + self._skew
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass for this process."""
+        self.actor.now += seconds
+
+    def computed(self, seconds: float) -> None:
+        """Take a step of the kernel that lasts so long."""
+        self.actor.now += seconds
+        self.unsaved_seconds += seconds
+        self.longest_step_seconds = max(seconds, self.longest_step_seconds)
+
+    def effect(self, operation: str) -> str | None:
+        """Come to an effect: time passes, others act. Return what is to go wrong with it."""
+        world = self.world
+        fault = world.faults.draw(operation, self.name, self.rng)
+        if self.is_doomed or fault == "crash before":
+            self.crash(f"before {operation}")
+        if fault == "freeze":
+            self.actor.now += self.rng.uniform(*FREEZE_SECONDS)
+        self.actor.now += self.rng.expovariate(EFFECTS_A_SECOND)
+        world.clockwork.wait(self.actor)
+        return fault
+
+    def crash(self, where: str) -> None:
+        """End here; a person has more patience."""
+        if self.is_person:
+            return
+        self.world.note(self, f"CRASH {where}")
+        self.world.rules.crashed(self)
+        raise Crash

@@ -1,0 +1,230 @@
+"""What must hold after every event, whatever goes wrong. See docs/protocol.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checkpoint.record import Status
+from tests.simulation.ledger import TOTALS, is_whole, place
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+    from tests.simulation.ledger import Job
+    from tests.simulation.process import Process
+    from tests.simulation.queue import Letter
+    from tests.simulation.world import World
+    from worker.message import Message
+
+Q, R, P = Status.QUEUED, Status.RUNNING, Status.PAUSED
+S, F, C = Status.SUCCEEDED, Status.FAILED, Status.CANCELLED
+
+MOVES = {
+    Q: {Q, R, P, F, C},
+    R: {R, Q, P, S, F, C},
+    P: {P, Q, R, S, F, C},
+    S: set(),
+    F: {Q},
+    C: set(),
+}
+
+# What a worker may write without a lease: that a message was sent.
+BOOKKEEPING = ("announced", "sweeps", "updated_at", "writes", "writer")
+
+
+# Ever, for one slice: by workers that end a slice or find that its message is missing, and by
+# sweeps, each of which waits twice as long as the one before.
+MOST_SENDS = 6
+MOST_SWEEPS = 20
+
+
+class Violation(BaseException):
+    """A promise was broken. No worker code may catch this."""
+
+
+class Rules:
+    """Looks at every write and every message."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def wrote(self, process: Process, new: Record) -> None:
+        """Judge a write that has just been stored."""
+        job = self._world.jobs[new.job_id]
+        old, job.record = job.record, new
+        self._world.note(process, "put {}", new)
+        if old is not None:
+            self._judge(process, job, old, new)
+        self.queue_changed(job.job_id)
+
+    def sent(self, process: Process, message: Message, *, again: bool, is_lost: bool) -> None:
+        """Judge a message that is about to be on the queue; a worker's `again` is a sweep's."""
+        self._world.note(process, "send {}", message)
+        job = self._world.jobs[message.job_id]
+        job.is_lossy = job.is_lossy or is_lost
+        if process.is_person or job.record is None or message.slice is None:
+            job.spares += 1
+            return
+        _require(
+            message.slice <= job.record.slice or job.is_lossy,
+            f"message {message.slice} of {job.job_id} runs ahead of slice {job.record.slice}",
+        )
+        if again:
+            job.spares += 1
+            job.sweeps[message.slice] += 1
+            _require(
+                job.sweeps[message.slice] <= MOST_SWEEPS,
+                f"slice {message.slice} of {job.job_id} was swept too often",
+            )
+            return
+        job.sends[message.slice] += 1
+        _require(
+            job.sends[message.slice] <= MOST_SENDS,
+            f"slice {message.slice} of {job.job_id} was sent too often",
+        )
+        if job.settled_slice is not None and message.slice > job.settled_slice:
+            job.extras += job.sends[message.slice] > 1
+            _require(
+                job.extras <= job.spares,
+                f"duplicates of {job.job_id} do not die out: slice {message.slice} was sent again",
+            )
+
+    def died(self, letter: Letter) -> None:
+        """Judge a message that the queue has laid aside."""
+        _require(
+            not (letter.job_id and self._world.faults.is_calm),
+            f"{letter.body} ended in the dead-letter queue although nothing went wrong",
+        )
+        if letter.job_id:
+            self._world.jobs[letter.job_id].is_lossy = True
+
+    def crashed(self, process: Process) -> None:
+        """Judge what a killed worker takes with it."""
+        if self._world.faults.spares_the_store:
+            most = self._world.checkpoint_seconds + process.longest_step_seconds
+            _require(
+                process.unsaved_seconds <= most + 1e-6,
+                f"{process.name} lost {process.unsaved_seconds:.2f} s, promised {most:.2f} s",
+            )
+
+    def queue_changed(self, job_id: str) -> None:
+        """Judge whether what is on the queue leads the job on."""
+        if not job_id:
+            return
+        job = self._world.jobs[job_id]
+        record = job.record
+        if record is None or record.status.is_final or record.status is P:
+            return
+        if job.is_lossy or job.in_hand:
+            return
+        for letter in self._world.post.letters:
+            if letter.job_id == job_id and (
+                letter.slice is None or letter.slice >= record.slice or not record.announced
+            ):
+                return
+        raise Violation(f"no message leads {job_id} on from slice {record.slice}")
+
+    def _judge(self, process: Process, job: Job, old: Record, new: Record) -> None:
+        _require(new.writes == old.writes + 1, f"writes went from {old.writes} to {new.writes}")
+        _require(
+            new.status in MOVES[old.status] and (old.status is not F or process.is_person),
+            f"{job.job_id} went from {old.status} to {new.status}",
+        )
+        _require(
+            (new.lease is not None) == (new.status is R)
+            or (new.status is P and new.lease is not None),
+            f"{job.job_id} is {new.status} with lease {new.lease}",
+        )
+        _require(0 <= new.slice - old.slice <= 1, f"slice went from {old.slice} to {new.slice}")
+        for name in ("slices", "steps", "saves", "compute_seconds", "redone_seconds"):
+            _require(getattr(new, name) >= getattr(old, name), f"{name} of {job.job_id} sank")
+        is_claim = new.lease is not None and (
+            old.lease is None or old.lease.token != new.lease.token
+        )
+        if is_claim:
+            self._judge_claim(process, job, old, new)
+        elif process.is_person:
+            if old.status is F:
+                job.stalled = job.raised = 0
+        elif not _is_bookkeeping(job, old, new):
+            self._judge_work(process, job, old, new)
+
+    def _judge_claim(self, process: Process, job: Job, old: Record, new: Record) -> None:
+        assert new.lease is not None
+        _require(old.status in {Q, R}, f"{job.job_id} was claimed while {old.status}")
+        _require(
+            not old.is_held(new.lease.claimed_at),
+            f"{process.name} claimed {job.job_id}, which {old.lease} holds",
+        )
+        _require(new.slices == old.slices + 1, f"a slice of {job.job_id} was not counted")
+        _require(
+            job.stalled < new.limits.max_stalls, f"{job.job_id} goes on without ever advancing"
+        )
+        job.stalled += 1
+        process.tokens.add(new.lease.token)
+        process.unsaved_seconds = process.longest_step_seconds = 0.0
+
+    def _judge_work(self, process: Process, job: Job, old: Record, new: Record) -> None:
+        if new.status is F and (old.exhausted() or job.is_damaged):
+            self._judge_failure(job, new)
+            return
+        _require(
+            old.lease is not None and old.lease.token in process.tokens,
+            f"{process.name} wrote to {job.job_id} without its lease",
+        )
+        process.unsaved_seconds = 0.0
+        self._judge_checkpoint(job, old, new)
+        self._judge_accounts(job, new)
+        if new.status is S:
+            _require(new.result == job.expected, f"{job.job_id} has a wrong result: {new.result}")
+            _require(new.steps >= job.steps, f"{job.job_id} ended after {new.steps} steps")
+        else:
+            _require(new.result is None, f"{job.job_id} is {new.status} with a result")
+        if new.status is F:
+            self._judge_failure(job, new)
+
+    def _judge_checkpoint(self, job: Job, old: Record, new: Record) -> None:
+        if not new.checkpoints or new.checkpoints[:1] == old.checkpoints[:1]:
+            return
+        newest = new.checkpoints[0]
+        _require(is_whole(newest), f"a checkpoint of {job.job_id} was stored damaged")
+        _require(newest.sequence == new.saves, f"checkpoint {newest.sequence} is save {new.saves}")
+        at, total = place(newest)
+        _require(total == TOTALS[at], f"{job.job_id} has a wrong state: {total} after {at} steps")
+        before = next((c for c in old.checkpoints if is_whole(c)), None)
+        if before is None or before.digest != newest.digest:
+            _require(before is None or at > place(before)[0], f"{job.job_id} went back to {at}")
+            job.stalled = 0
+            job.raised = new.failures
+
+    def _judge_accounts(self, job: Job, new: Record) -> None:
+        _require(
+            new.compute_seconds <= job.kernel_seconds + 1e-6,
+            f"{job.job_id} is billed {new.compute_seconds:.3f} s of {job.kernel_seconds:.3f} s",
+        )
+        newest = next((c for c in new.checkpoints if is_whole(c)), None)
+        if newest is not None and job.kind != "stalling":
+            at, _ = place(newest)
+            _require(
+                new.steps == at or (job.is_damaged and new.steps > at),
+                f"{job.job_id} counts {new.steps} steps at step {at}",
+            )
+
+    def _judge_failure(self, job: Job, new: Record) -> None:
+        error, limits = str(new.error), new.limits
+        is_due = (
+            ("without progress: each was killed" in error and job.stalled >= limits.max_stalls)
+            or ("in a row without progress" in error and job.raised >= limits.max_failures)
+            or ("checksum" in error and job.is_damaged)
+        )
+        _require(is_due, f"{job.job_id} failed without need: {error}")
+
+
+def _is_bookkeeping(job: Job, old: Record, new: Record) -> bool:
+    # Whoever has read a record before it was damaged mends it by writing it back.
+    names = (*BOOKKEEPING, "checkpoints") if job.is_damaged else BOOKKEEPING
+    return new == old.model_copy(update={name: getattr(new, name) for name in names})
+
+
+def _require(condition: object, complaint: str) -> None:
+    if not condition:
+        raise Violation(complaint)

@@ -1,0 +1,94 @@
+"""Thousands of worlds in which everything goes wrong that can, each decided by its seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.simulation.faults import KINDS
+from tests.simulation.mutations import MUTATIONS, drop_the_fence
+from tests.simulation.outcome import report, run, shrink
+from tests.simulation.workers import Worker
+
+if TYPE_CHECKING:
+    from tests.simulation.mutations import Mutation
+
+SEEDS = 2000
+SOAK_EVENTS = 1_000_000
+
+
+def test_every_promise_is_kept_whatever_goes_wrong() -> None:
+    """A job would be lost, or come to a wrong result, at the first bad day."""
+    figures: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        outcome = run(seed)
+        if outcome.complaint:
+            pytest.fail(report(seed), pytrace=False)
+        figures += outcome.figures
+    missing = [
+        f"{operation}: {kind}"
+        for operation, kinds in KINDS.items()
+        for kind in kinds
+        if not figures[f"{operation}: {kind}"]
+    ]
+    assert missing == [], "these faults are never simulated"
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_a_broken_protocol_is_noticed(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test above would be worth nothing: it could not fail."""
+    mutation(monkeypatch)
+    assert any(run(seed).complaint for seed in range(SEEDS))
+
+
+def test_a_seed_decides_everything() -> None:
+    """A failure could not be looked into, as it would not come again."""
+    for seed in range(20):
+        first, second = (run(seed, traced=True) for _ in range(2))
+        assert _without_tokens(first.trace) == _without_tokens(second.trace)
+        assert (first.faults, first.figures) == (second.faults, second.figures)
+
+
+def test_a_failing_seed_is_shown_with_few_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person would have to find the one fault that matters among dozens."""
+    drop_the_fence(monkeypatch)
+    failing = [whole for whole in map(run, range(100)) if whole.complaint][:3]
+    shrunk = [shrink(whole.seed) for whole in failing]
+    assert all(outcome.complaint for outcome in shrunk)
+    assert sum(len(o.faults) for o in shrunk) < sum(len(o.faults) for o in failing) / 2
+    text = report(failing[0].seed)
+    assert text.endswith(f"python -m tests.simulation {failing[0].seed}")
+    assert shrunk[0].complaint in text
+
+
+def test_an_exception_of_the_simulation_is_not_taken_for_a_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slip in the simulation would look like a world in which all is well."""
+
+    def slip(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Worker, "_live", slip)
+    with pytest.raises(ZeroDivisionError):
+        run(1)
+
+
+@pytest.mark.chaos
+def test_a_million_events() -> None:
+    """What happens once in a thousand worlds would happen to a user first."""
+    events, seed = 0, SEEDS
+    while events < SOAK_EVENTS:
+        outcome = run(seed)
+        if outcome.complaint:
+            pytest.fail(report(seed), pytrace=False)
+        events += outcome.figures["events"]
+        seed += 1
+    print(f"{events:,} events in {seed - SEEDS:,} worlds")  # noqa: T201 - for `make chaos`
+
+
+def _without_tokens(trace: list[str]) -> list[str]:
+    """The trace without what is random on purpose."""
+    return [" ".join(w for w in line.split() if not w.startswith("lease=")) for line in trace]

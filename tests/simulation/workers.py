@@ -1,0 +1,106 @@
+"""Workers: the real consumer loop, in processes that die and are started again."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from checkpoint.jobs import JobStore
+from tests.kernels import Counting, NewerCounting, Stalling
+from tests.simulation.clockwork import Crash
+from tests.simulation.process import FREEZE_SECONDS, Process
+from tests.simulation.queue import SimulatedQueue
+from tests.simulation.store import SimulatedRegister
+from worker.consumer import Consumer
+from worker.deadline import Deadline
+from worker.pace import Pace
+from worker.runtime import Runtime
+
+if TYPE_CHECKING:
+    from tests.simulation.clockwork import Actor
+    from tests.simulation.ledger import Job
+    from tests.simulation.world import World
+    from worker.runtime import AnyKernel
+
+STEP_SECONDS = (0.02, 0.4)
+# Now and then a step is slow.
+SLOW_STEP_SECONDS = (1.0, 8.0)
+SLOW_SHARE = 0.01
+POISONED_STEP = 3
+DOWN_SECONDS = (0.5, 60.0)
+
+
+class Worker:
+    """A place where one worker process after another runs."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self._world = world
+        self._name = f"worker-{number}"
+        self._lives = 0
+        self._is_leaving = False
+        self._stop = Deadline()
+
+    def start(self, *, after: float = 0.0) -> None:
+        """Begin another process."""
+        self._lives += 1
+        self._world.clockwork.start(f"{self._name}.{self._lives}", self._live, after=after)
+
+    def upgrade(self) -> None:
+        """Ask the running process to end; the next one has the newer kernel."""
+        if self._world.rng.random() < 0.5:
+            self._is_leaving = True  # after its slice
+        else:
+            self._stop._reason = "SIGTERM"  # as the handler of the signal does
+
+    def _live(self, actor: Actor) -> None:
+        world = self._world
+        self._is_leaving, self._stop = False, Deadline()
+        process = Process(world, actor)
+        runtime = Runtime(
+            jobs=JobStore(SimulatedRegister(world, process), clock=process.wall_clock),
+            queue=SimulatedQueue(world, process),
+            worker=process.name,
+            pace=Pace(checkpoint_seconds=world.checkpoint_seconds),
+            kernels=partial(self._kernel, process, world.version),
+            clock=process.clock,
+            sleep=process.sleep,
+        )
+        consumer = Consumer(
+            runtime,
+            slice_seconds=world.slice_seconds,
+            sweep_seconds=60.0 if world.sweeps else None,
+        )
+        consumer._is_met = True  # Whether the queue exists is not what is asked here.
+        world.note(process, f"starts, with version {world.version} of the kernel")
+        down = 1.0
+        try:
+            consumer.run(done=lambda: self._is_leaving, outer=self._stop)
+        except Crash:
+            if world.clockwork.is_over:
+                raise
+            down = 1.0 if world.is_quiet else process.rng.uniform(*DOWN_SECONDS)
+        self.start(after=down)
+
+    def _kernel(self, process: Process, version: int, job_id: str) -> AnyKernel:
+        """Return the job's kernel: in the simulation each job has one of its own."""
+        job = self._world.jobs[job_id]
+        step = partial(self._step, process, job)
+        if job.kind == "stalling":
+            return Stalling(step)
+        return Counting(step) if version == 1 else NewerCounting(step)
+
+    def _step(self, process: Process, job: Job, number: int) -> None:
+        """Take the time of a step, with all that can befall it."""
+        world = self._world
+        rng = process.rng
+        fault = world.faults.draw("step", process.name, rng)
+        seconds = rng.uniform(*(SLOW_STEP_SECONDS if rng.random() < SLOW_SHARE else STEP_SECONDS))
+        if fault == "freeze":
+            seconds += rng.uniform(*FREEZE_SECONDS)
+        process.computed(seconds)
+        job.kernel_seconds += seconds
+        if fault == "crash":
+            process.is_doomed = True
+        if fault == "raise" or (job.kind == "poison" and number == POISONED_STEP):
+            job.raised += 1
+            raise ValueError("simulated")

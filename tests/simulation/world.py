@@ -1,0 +1,198 @@
+"""One simulated world: a few workers, a few jobs, a person or two, and a seed that decides all."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+from checkpoint.codec import HEAD, decode
+from checkpoint.record import Status
+from checkpoint.register import Stored
+from tests.simulation.clockwork import Clockwork
+from tests.simulation.faults import Faults
+from tests.simulation.ledger import Job, is_whole
+from tests.simulation.people import Person
+from tests.simulation.queue import Letter, Post
+from tests.simulation.rules import Rules, Violation
+from tests.simulation.store import LATE_SECONDS, Store
+from tests.simulation.workers import Worker
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+    from tests.simulation.trace import Event
+
+FAULTY_SECONDS = (60.0, 400.0)
+LONGEST_END_SECONDS = 7 * 24 * 3600.0
+LOOK_SECONDS = 60.0
+SKEW_SECONDS = 240.0
+FOREIGN = ("hello", '{"job_id":"../x"}', '{"job_id":"nobody","slice":1}')
+
+
+class World:
+    """All there is.
+
+    Attributes:
+        trace: what happened.
+        sweeps: whether idle workers sweep. version: of the kernel that is deployed.
+    """
+
+    def __init__(self, seed: int, *, left_out: frozenset[str] = frozenset()) -> None:
+        self.seed = seed
+        self.rng = Random(seed)
+        self.faults = Faults(self.rng, left_out=left_out)
+        self.clockwork = Clockwork()
+        self.rules = Rules(self)
+        self.trace: list[Event] = []
+        self.sweeps = self.faults.may_lose or self.rng.random() < 0.5
+        max_receives = 10 if self.sweeps else sys.maxsize
+        self.post = Post(is_fifo=self.rng.random() < 0.3, max_receives=max_receives)
+        self.store = Store()
+        self.skews = self.rng.random() < 0.5
+        self.checkpoint_seconds = self.rng.choice((0.5, 1.5, 4.0))
+        self.slice_seconds = self.rng.choice((1.0, 3.0, 6.0))
+        self.version = 1
+        self.is_quiet = False
+        self.jobs = {job.job_id: job for job in map(self._new_job, range(self.rng.randint(1, 4)))}
+        self.workers = [Worker(self, n) for n in range(self.rng.randint(1, 3))]
+        self.person = Person(self)
+
+    def _new_job(self, number: int) -> Job:
+        kind = self.rng.choices(("sound", "poison", "stalling"), (8, 1, 1))[0]
+        return Job(f"job-{number}", kind, self.rng.randint(4, 40))
+
+    def draw_skew(self, rng: Random) -> float:
+        """Return by how much one machine's clock is wrong."""
+        return rng.uniform(-SKEW_SECONDS, SKEW_SECONDS) if self.skews else 0.0
+
+    def note(self, process: Process, text: str, detail: object = None) -> None:
+        """Remember what happened."""
+        self.trace.append((self.clockwork.now, process.name, text, detail))
+
+    def run(self) -> None:
+        """Let everything go wrong for some minutes, then nothing, until all jobs are over.
+
+        Raises:
+            Violation: a promise was broken.
+        """
+        logging.disable(logging.CRITICAL)
+        try:
+            for worker in self.workers:
+                worker.start()
+            self.person.start()
+            if self.rng.random() < 0.5:
+                self.clockwork.call(self._minute, after=self.rng.uniform(1.0, 60.0))
+            self.clockwork.run(self.rng.uniform(*FAULTY_SECONDS))
+            self._calm_down()
+            self.clockwork.run(LATE_SECONDS[1])
+            self._settle()
+            self._end()
+        finally:
+            self.clockwork.close()
+            logging.disable(logging.NOTSET)
+
+    def _calm_down(self) -> None:
+        self.faults.stop()
+        self.is_quiet = True
+        self.version = 2
+        for worker in self.workers:
+            worker.upgrade()
+
+    def _settle(self) -> None:
+        """From now on duplicates have to die out."""
+        for job in self.jobs.values():
+            if job.record is not None:
+                job.settled_slice = job.record.slice + 2
+            job.spares = sum(letter.job_id == job.job_id for letter in self.post.letters)
+
+    def _end(self) -> None:
+        end = self.clockwork.now + LONGEST_END_SECONDS
+        while not self._is_settled():
+            if self.clockwork.now > end:
+                raise Violation(f"not over after a week without faults: {self._unsettled()}")
+            self.clockwork.run(LOOK_SECONDS)
+        for job in self.jobs.values():
+            self._judge_end(job)
+
+    def _is_settled(self) -> bool:
+        return not self._unsettled()
+
+    def _unsettled(self) -> list[str]:
+        jobs = [
+            f"{job.job_id} is {job.record and job.record.status}"
+            for job in self.jobs.values()
+            if not self.person.is_content(job)
+        ]
+        return jobs + [letter.body for letter in self.post.letters if letter.job_id]
+
+    def _judge_end(self, job: Job) -> None:
+        assert job.record is not None
+        status = job.record.status
+        if job.kind != "sound" and status is Status.SUCCEEDED:
+            raise Violation(f"{job.job_id}, which is {job.kind}, succeeded")
+        if job.kind == "sound" and status is Status.FAILED and not job.is_damaged:
+            raise Violation(f"{job.job_id} failed: {job.record.error}")
+
+    def _minute(self) -> None:
+        """What happens to the world as a whole, about once a minute."""
+        if self.is_quiet:
+            return
+        match self.faults.draw("minute", "world", self.rng):
+            case "purge":
+                for letter in self.post.letters:
+                    if letter.job_id:
+                        self.jobs[letter.job_id].is_lossy = True
+                self.post.letters.clear()
+            case "roll back":
+                self._roll_back(self.rng.choice(list(self.jobs.values())))
+            case "damage":
+                self._damage(self.rng.choice(list(self.jobs.values())))
+            case "deploy":
+                self.version = 2
+                self.rng.choice(self.workers).upgrade()
+        if self.sweeps and self.rng.random() < 0.2:
+            self.post.letters.append(Letter(self.rng.choice(FOREIGN), "", None, self.clockwork.now))
+        self.clockwork.call(self._minute, after=self.rng.uniform(10.0, 90.0))
+
+    def _roll_back(self, job: Job) -> None:
+        key = f"jobs/{job.job_id}"
+        history = self.store.history.get(key, [])
+        if len(history) < 2:
+            return
+        stored = history[self.rng.randrange(max(0, len(history) - 20), len(history) - 1)]
+        history.append(stored)
+        self._put_back(job, stored)
+        job.is_lossy = True
+        job.sends.clear()
+        self.trace.append((self.clockwork.now, "store", "ROLLED BACK to {}", job.record))
+
+    def _damage(self, job: Job) -> None:
+        """Turn one bit of the newest checkpoint, if the one before it can serve."""
+        stored = self.store.values.get(f"jobs/{job.job_id}")
+        if stored is None or job.record is None or len(job.record.checkpoints) < 2:
+            return
+        if not all(map(is_whole, job.record.checkpoints)):
+            return
+        begin = HEAD.size + HEAD.unpack_from(stored.value)[2]
+        value = bytearray(stored.value)
+        value[begin] ^= 1
+        self._put_back(job, Stored(bytes(value), stored.version))
+        job.is_damaged = True
+        self.trace.append((self.clockwork.now, "store", "DAMAGED {}", job.record))
+
+    def _put_back(self, job: Job, stored: Stored) -> None:
+        self.store.values[f"jobs/{job.job_id}"] = stored
+        job.record = decode(stored.value)
+        job.stalled, job.raised = job.record.stalls, 10**6  # Errors before that are forgotten.
+
+    def figures(self) -> Counter[str]:
+        """Return how often each thing happened."""
+        figures = Counter(self.faults.fired)
+        figures["events"] = self.clockwork.events
+        for job in self.jobs.values():
+            if job.record is not None:
+                figures[f"jobs {job.record.status}"] += 1
+                figures["slices"] += job.record.slices
+        return figures
