@@ -28,8 +28,9 @@ format: $(BIN)/.installed-lint  ## put the sources into the one format
 bench: $(BIN)/.installed-test  ## measure, beside what others use; takes minutes
 	$(BIN)/python -m bench
 
-chaos: $(BIN)/.installed-test  ## the long tests: soaks, heavy numbers, killed processes
+chaos: $(BIN)/.installed-test  ## the long tests: soaks, heavy numbers, killed processes, bad input
 	$(BIN)/python -m pytest -q -m chaos
+	$(BIN)/python -m pytest -q tests/fuzz --hypothesis-profile=long
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .nox

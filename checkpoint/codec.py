@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 MAGIC = b"OUTLAST1"
 HEAD = struct.Struct(">8s16sI")
 
-# A shorter state is not worth the time; a bigger one on unpacking is not one of ours.
+# A shorter state is not worth the time; one that unpacks to more than a worker may be told to
+# accept is not one of ours, and must not take the memory of whoever looks at it.
 PACK_FROM_BYTES = 1024
-MAX_STATE_BYTES = 1 << 30
+MAX_STATE_BYTES = 128 << 20
 
 
 class _Stored(BaseModel):

@@ -23,6 +23,12 @@ GENERATIONS = 2
 JOB_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 JobId = Annotated[str, Field(pattern=rf"\A{JOB_ID}\z")]
 
+# What is read back may be damaged or forged: no number in it may upset who computes with it.
+Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+Number = Annotated[int, Field(ge=1, lt=1 << 53)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]  # before 10000
+
 
 class Status(StrEnum):
     """Where a job stands."""
@@ -61,10 +67,10 @@ class Checkpoint(_Part):
     state: bytes = Field(default=b"", exclude=True, repr=False)
     digest: str
     version: int
-    sequence: int = 0
-    slice: int
-    progress: float
-    saved_at: float
+    sequence: Count = 0
+    slice: Count
+    progress: Annotated[float, Field(ge=0, le=1)]
+    saved_at: Moment
 
     @property
     def is_intact(self) -> bool:
@@ -85,9 +91,9 @@ class Lease(_Part):
 
     worker: str
     token: str
-    claimed_at: float
-    expires_at: float
-    at_risk_seconds: float
+    claimed_at: Seconds
+    expires_at: Seconds
+    at_risk_seconds: Seconds
 
 
 class Limits(_Part):
@@ -133,26 +139,26 @@ class Record(_Part):
     kernel: str
     params: dict[str, Any]
     limits: Limits = Limits()
-    created_at: float
-    updated_at: float
+    created_at: Moment
+    updated_at: Moment
     status: Status = Status.QUEUED
-    slice: int = 1
+    slice: Number = 1
     announced: bool = False
-    not_before: float = 0.0
+    not_before: Seconds = 0.0
     lease: Lease | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     quarantine: tuple[Checkpoint, ...] = ()
-    slices: int = 0
-    steps: int = 0
-    saves: int = 0
-    compute_seconds: float = 0.0
-    redone_seconds: float = 0.0
-    failures: int = 0
-    stalls: int = 0
-    sweeps: int = 0
+    slices: Count = 0
+    steps: Count = 0
+    saves: Count = 0
+    compute_seconds: Seconds = 0.0
+    redone_seconds: Seconds = 0.0
+    failures: Count = 0
+    stalls: Count = 0
+    sweeps: Count = 0
     result: Any = None
     error: str | None = None
-    writes: int = 0
+    writes: Count = 0
     writer: str = ""
 
     @property
@@ -232,8 +238,8 @@ class Record(_Part):
         )
 
     def spent(self, *, steps: int, seconds: float) -> Self:
-        """Account for work."""
-        return self._with(steps=self.steps + steps, compute_seconds=self.compute_seconds + seconds)
+        """Account for the work done on the job so far: so many steps, in so many seconds."""
+        return self._with(steps=steps, compute_seconds=seconds)
 
     def renewed(self, *, expires_at: float, at_risk_seconds: float) -> Self:
         """Extend the holder's lease; a record without one stays as it is."""

@@ -10,5 +10,5 @@ show() {
   "$OUTLAST" "$@"
 }
 
-show run nth-prime position=100_000_000_000_000 --slice-seconds 1 --job-id demo
+show run nth-prime position=1_000_000_000_000_000 --slice-seconds 1 --job-id demo
 show status demo

@@ -10,11 +10,13 @@ import platformdirs
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from checkpoint.codec import MAX_STATE_BYTES
 from checkpoint.record import Limits
 
 PREFIX = "OUTLAST_"
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Beyond 30 years the system's timers overflow.
+Seconds = Annotated[float, Field(gt=0, lt=1e9)]
 
 
 class InvalidSettings(Exception):
@@ -64,7 +66,7 @@ class Settings(BaseSettings):
     slice_seconds: Seconds = 60.0
     checkpoint_seconds: Seconds | None = None
     sweep_seconds: Seconds = 60.0
-    max_state_bytes: Annotated[int, Field(ge=1, le=128 << 20)] = 64 << 20
+    max_state_bytes: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] = 64 << 20
     max_failures: Annotated[int, Field(ge=1)] = Limits().max_failures
     max_stalls: Annotated[int, Field(ge=1)] = Limits().max_stalls
     max_slices: Annotated[int, Field(ge=1)] | None = Limits().max_slices

@@ -216,9 +216,7 @@ class Slice:
         at_risk = pace.at_risk_seconds
 
         def pending(record: Record) -> Record:
-            moved = record.spent(
-                steps=steps - record.steps, seconds=seconds - record.compute_seconds
-            )
+            moved = record.spent(steps=steps, seconds=seconds)
             if checkpoint is not None:
                 moved = moved.saved(checkpoint)
             return moved.renewed(expires_at=expires_at, at_risk_seconds=at_risk)

@@ -150,8 +150,8 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
         move, known = pending(self), self.record
 
         def moved(record: Record) -> Record:
-            steps = record.steps + move(record).steps - known.steps
-            return move(record).spent(steps=steps - move(record).steps, seconds=0.0)
+            after = move(record)
+            return after._with(steps=record.steps + after.steps - known.steps)
 
         return moved
 

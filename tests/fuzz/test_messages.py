@@ -1,0 +1,59 @@
+"""Any message, and any request to a serverless function."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fuzz.values import json_values, numbers, text
+from tests.kernels import expected
+from tests.worker.floor import JOB, STEPS, Floor
+from worker import direct
+from worker.consumer import Consumer
+
+if TYPE_CHECKING:
+    from worker.message import Message
+
+# Those that come close get further than those that do not.
+CLOSE = st.fixed_dictionaries(
+    {"job_id": st.just(JOB) | text}, optional={"slice": numbers, "state": json_values}
+)
+BODIES = st.text() | (json_values | CLOSE).map(json.dumps)
+FORMS = {
+    "job_id": direct.Kick,
+    "kernel": direct.Submit,
+    "position": direct.Position,
+    "sweep": direct.Sweep,
+}
+
+
+@given(bodies=st.lists(BODIES, max_size=5))
+def test_no_message_stops_a_job_or_gives_it_another_result(bodies: list[str]) -> None:
+    """One odd text on the queue would end every worker in turn, or change what a job computes."""
+    floor = Floor()
+    floor.submit(steps=STEPS)
+    for body in bodies:
+        floor.queue.send(cast("Message", SimpleNamespace(body=lambda body=body: body)))
+    Consumer(floor.runtime(), slice_seconds=3.0).run(max_idle_seconds=60.0)
+    assert floor.record.result == expected(STEPS)
+    assert floor.record.steps == STEPS
+    assert floor.messages() == []
+
+
+@given(
+    payload=json_values
+    | st.dictionaries(st.sampled_from([*FORMS, "params", "max_seconds"]), json_values)
+)
+def test_any_request_is_one_of_ours_or_refused_in_one_line(payload: object) -> None:
+    """Whoever calls a function with a slip in it would get a traceback, or start something."""
+    try:
+        request = direct.parse(payload, FORMS)
+    except direct.InvalidRequest as error:
+        told = str(error)
+        assert "\n" not in told
+    else:
+        assert isinstance(request, tuple(FORMS.values()))

@@ -1,0 +1,119 @@
+"""Any stored value where a record should be."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkpoint.codec import HEAD, MAGIC, MAX_STATE_BYTES, _digest, decode, encode
+from checkpoint.errors import CorruptRecord
+from checkpoint.record import Record
+from checkpoint.register import Stored
+from tests.fuzz.values import json_values
+from tests.kernels import expected
+from tests.worker.floor import JOB, STEPS, Floor
+from worker.consumer import Consumer
+from worker.message import Message
+from worker.status import view
+from worker.sweep import sweep
+
+OTHER = "job-2"
+FIELDS = sorted(Record.model_fields)
+FLIPS = st.tuples(st.integers(0, 10_000), st.integers(1, 255))
+
+
+def begun() -> tuple[Floor, bytes]:
+    """A job with two checkpoints, another one that has not begun, and the first as stored."""
+    floor = Floor()
+    floor.submit()
+    floor.work(seconds=6.0)
+    other = Record(
+        job_id=OTHER, kernel="counting", params={"steps": 5}, created_at=0.0, updated_at=0.0
+    )
+    floor.jobs.submit(other)
+    floor.queue.send(Message(job_id=OTHER, slice=1))
+    return floor, floor.register.values[f"jobs/{JOB}"].value
+
+
+def flipped(data: bytes, flips: list[tuple[int, int]]) -> bytes:
+    """Return the bytes with some of them changed."""
+    changed = bytearray(data)
+    for at, by in flips:
+        changed[at % len(data)] ^= by
+    return bytes(changed)
+
+
+def forged(data: bytes, **fields: object) -> bytes:
+    """Return the record with other fields, and a checksum as a forger would put it."""
+    _, _, size = HEAD.unpack_from(data)
+    head = json.loads(data[HEAD.size : HEAD.size + size])
+    head["record"] |= fields
+    text = json.dumps(head).encode()
+    return HEAD.pack(MAGIC, _digest(text), len(text)) + text + data[HEAD.size + size :]
+
+
+def work_with(floor: Floor, value: bytes) -> None:
+    """Put the value where the record was, and let a worker and a person have a look."""
+    key = f"jobs/{JOB}"
+    floor.register.values[key] = Stored(value, floor.register.values[key].version)
+    floor.clock.sleep(60.0)
+    sweep(floor.jobs, floor.queue, after_seconds=1.0)
+    Consumer(floor.runtime(), slice_seconds=3.0).run(max_idle_seconds=60.0)
+    assert floor.jobs.load(OTHER).record.result == expected(5), "the other job was held up"
+
+
+@given(flips=st.lists(FLIPS, min_size=1, max_size=3), cut=st.none() | st.integers(0, 2000))
+def test_damage_never_gives_a_wrong_result(flips: list[tuple[int, int]], cut: int | None) -> None:
+    """A failing disk would change what a job computes, or stop all other jobs."""
+    floor, value = begun()
+    damaged = flipped(value, flips)[:cut]
+    work_with(floor, damaged)
+    try:
+        record = floor.record
+    except CorruptRecord:
+        assert floor.register.values[f"jobs/{JOB}"].value == damaged
+    else:
+        assert record.result in (None, expected(STEPS))
+
+
+@given(value=st.binary(max_size=300))
+def test_what_is_foreign_is_left_as_it_is(value: bytes) -> None:
+    """A key that another program wrote would be destroyed, or end the worker."""
+    floor, _ = begun()
+    work_with(floor, value)
+    assert floor.register.values[f"jobs/{JOB}"].value == value
+
+
+@given(fields=st.dictionaries(st.sampled_from(FIELDS), json_values, min_size=1, max_size=3))
+def test_a_forged_record_ends_neither_the_worker_nor_a_listing(fields: dict[str, object]) -> None:
+    """Who may write one job could stop all others."""
+    floor, value = begun()
+    work_with(floor, forged(value, **fields))
+    for job_id in floor.jobs.ids():
+        with suppress(CorruptRecord):
+            shown = view(floor.jobs.load(job_id).record)
+            assert json.loads(json.dumps(shown, allow_nan=False))
+
+
+def test_a_huge_state_in_a_small_record_is_not_unpacked() -> None:
+    """Who may write one job could take down each worker in turn, by its memory."""
+    floor, _ = begun()
+    bomb = floor.record.checkpoints[0].model_copy(update={"state": bytes(MAX_STATE_BYTES + 9)})
+    data = encode(floor.record.model_copy(update={"checkpoints": (bomb,)}))
+    assert len(data) < 1_000_000
+    (found,) = decode(data).checkpoints
+    assert len(found.state) <= MAX_STATE_BYTES
+    assert not found.is_intact
+
+
+@pytest.mark.parametrize("version", [b"0", b"2", b"\xff"])
+def test_a_record_of_another_format_is_kept_for_who_can_read_it(version: bytes) -> None:
+    """After a roll-back of a deploy the older workers would throw away the newer ones' jobs."""
+    floor, value = begun()
+    newer = MAGIC[:-1] + version + value[len(MAGIC) :]
+    work_with(floor, newer)
+    assert floor.register.values[f"jobs/{JOB}"].value == newer
