@@ -98,3 +98,12 @@ def _commands(shown: str) -> list[tuple[list[str], list[str]]]:
         elif line and not line.startswith("outlast: "):
             commands[-1][1].append(line)
     return commands
+
+
+def test_every_link_leads_somewhere() -> None:
+    """A reader would meet a page that is not there."""
+    root = README.parent
+    pages = [README, *root.glob("docs/*.md"), *root.glob("deploy/*.md"), *root.glob("*.md")]
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
