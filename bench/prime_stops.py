@@ -115,11 +115,13 @@ def _memory() -> None:
     rows = []
     for k in (13, 15, 17):
         code = (
-            "import resource\n"
+            "from pathlib import Path\n"
             "from kernel.nth_prime.gourdon import engine\n"
             "from kernel.nth_prime.gourdon.bounds import begin\n"
             f"*_, s = engine.count(begin(10**{k}))\n"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(s.model_dump_json()))"
+            # Not ru_maxrss: a new process starts with that of its parent.
+            "peak = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]\n"
+            "print(peak, len(s.model_dump_json()))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         peak, state = map(int, done.stdout.split())
