@@ -62,7 +62,7 @@ class Client:
             self._queue = open_queue(self._queue_url)
         return self._queue
 
-    def submit(self, kernel: str, *, job_id: str | None = None, **params: Any) -> str:
+    def submit(self, kernel: str, /, *, job_id: str | None = None, **params: Any) -> str:
         """Store a job, wake it and return its id.
 
         With `job_id` this is idempotent: the same id with the same parameters is the same job.

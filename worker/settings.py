@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "WARNING"
 
     @property
+    def are_apart(self) -> bool:
+        """Whether other machines see the store but not the queue: its messages reach nobody."""
+        return not self.store.startswith("sqlite:") and self.queue.startswith("sqlite:")
+
+    @property
     def limits(self) -> Limits:
         """The guards that a new job is given."""
         return Limits(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cli.process import Ended
+    from tests.servers import Server
     from worker.client import Client
 
     Outlast = Callable[..., Ended]
@@ -35,6 +36,16 @@ def test_submit_again_sends_no_second_message_once_the_job_runs(
     assert client.status("a").slices == 1
     outlast_json("submit", "tally", "steps=3", "--job-id", "a")
     assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
+
+
+def test_a_queue_that_nobody_else_sees_is_told(
+    outlast: Outlast, valkey_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs in a shared store would wait for workers that are never woken."""
+    monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/9")
+    ended = outlast("submit", "tally", "steps=1")
+    assert ended.code == 0
+    assert ended.err.endswith("find its jobs by their sweep only; set OUTLAST_QUEUE\n")
 
 
 def test_status_reads_well(outlast: Outlast, client: Client) -> None:

@@ -13,6 +13,8 @@ from worker.cli.params import format_params
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from worker.settings import Settings
+
 
 @contextmanager
 def reserved() -> Iterator[None]:
@@ -35,6 +37,16 @@ def reserved() -> Iterator[None]:
         ctypes.CDLL(None).fflush(None)
         os.dup2(answers, 1)
         os.close(answers)
+
+
+def warn_if_apart(settings: Settings) -> None:
+    """Say on standard error that workers elsewhere will not be woken, if so it is."""
+    if settings.are_apart:
+        print(
+            "outlast: the store is shared, but the queue is a file on this machine: workers "
+            "elsewhere find its jobs by their sweep only; set OUTLAST_QUEUE",
+            file=sys.stderr,
+        )
 
 
 def put(line: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.cli.options import Debug, Json, KernelName, NewJobId, Params
-from worker.cli.output import put, put_json
+from worker.cli.output import put, put_json, warn_if_apart
 from worker.cli.params import parse_params
 
 
@@ -34,6 +34,7 @@ def submit(
     from worker.status import view
 
     client = Client()
+    warn_if_apart(client.settings)
     values = parse_params(params or ())
     stored_id = client.submit(kernel, job_id=job_id, **values)
     if as_json:

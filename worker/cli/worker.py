@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.options import Debug, Isolate, Json, MaxIdleSeconds, SliceSeconds
-from worker.cli.output import put_json, reserved
+from worker.cli.output import put_json, reserved, warn_if_apart
 
 MaxSlices = Annotated[
     int | None,
@@ -54,6 +54,7 @@ def worker(
     with reserved(), Deadline() as stop:
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
         client = Client(settings=settings)
+        warn_if_apart(settings)
         log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
         runtime = make_runtime(settings, client.jobs, client.queue)
         client.jobs.reach()
