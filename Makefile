@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench chaos clean
+.PHONY: help demo test check format bench chaos audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -31,6 +31,9 @@ bench: $(BIN)/.installed-test  ## measure, beside what others use; takes minutes
 chaos: $(BIN)/.installed-test  ## the long tests: soaks, heavy numbers, killed processes, bad input
 	$(BIN)/python -m pytest -q -m chaos
 	$(BIN)/python -m pytest -q tests/fuzz --hypothesis-profile=long
+
+audit: $(BIN)/.installed-audit  ## compare what is installed with published advisories; asks the network
+	$(BIN)/pip-audit --skip-editable
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .nox

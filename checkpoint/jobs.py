@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from checkpoint.record import Record
     from checkpoint.register import Register
+
+log = logging.getLogger("outlast.jobs")
 
 PREFIX = "jobs/"
 MAX_RECORD_BYTES = 256 << 20
@@ -151,10 +154,17 @@ class JobStore:
         self._register.delete(_key(held.record.job_id), expected=held.version)
 
     def ids(self, *, after: str = "") -> Iterator[str]:
-        """Yield the ids of all jobs that sort after `after`, in ascending order."""
+        """Yield the ids of all jobs that sort after `after`, in ascending order.
+
+        Keys that can be no job's, such as the folder markers of an S3 console, are passed over.
+        """
         start = PREFIX + after if after else ""
         for key in self._register.keys(PREFIX, after=start):
-            yield key.removeprefix(PREFIX)
+            job_id = key.removeprefix(PREFIX)
+            if re.fullmatch(JOB_ID, job_id):
+                yield job_id
+            else:
+                log.debug("the store holds %r, which is no job", key)
 
     def _write(self, record: Record, *, expected: str | None) -> Held:
         stamped = record.model_copy(

@@ -33,6 +33,7 @@ class Register(ABC):
 
         Raises:
             StoreUnavailable: the store did not answer or refused.
+            CorruptRecord: someone else has put there what a register never does.
         """
 
     @abstractmethod

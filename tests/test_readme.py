@@ -48,6 +48,19 @@ def test_the_commands_answer_as_shown(environment: dict[str, str]) -> None:
     assert shown >= 4
 
 
+def test_the_job_shown_takes_several_slices(environment: dict[str, str]) -> None:
+    """The page would show a job that outlasts its workers, and the reader see one that need not."""
+    shown = blocks("console")[0]
+    command = _commands(shown)[0][0]
+    slow = [*command[:-1], "slow", "--slice-seconds", "0.2"]  # however fast the machine is
+    done = subprocess.run(
+        slow, env=environment, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True
+    )
+    line = re.compile(r"outlast: job \w+ slice \d+ ended at \d+\.\d\d% after \d+\.\d\d s: \w+")
+    assert len(line.findall(shown)) >= 3
+    assert len(line.findall(done.stderr)) >= 3
+
+
 def test_the_python_example_runs(environment: dict[str, str], tmp_path: Path) -> None:
     """A reader who copies the six lines would get an error in place of a prime."""
     example = next(block for block in blocks("python") if "Client" in block)
@@ -85,3 +98,12 @@ def _commands(shown: str) -> list[tuple[list[str], list[str]]]:
         elif line and not line.startswith("outlast: "):
             commands[-1][1].append(line)
     return commands
+
+
+def test_every_link_leads_somewhere() -> None:
+    """A reader would meet a page that is not there."""
+    root = README.parent
+    pages = [README, *root.glob("docs/*.md"), *root.glob("deploy/*.md"), *root.glob("*.md")]
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"

@@ -170,6 +170,37 @@ class Client:
         """Stop the job for good; a slice that runs finds out at its next save."""
         return self.jobs.change(job_id, Record.cancelled).record
 
+    def pause(self, job_id: str) -> Record:
+        """Stop the job until it is resumed; a slice that runs saves, and stops, at its next save.
+
+        Raises:
+            WrongStatus: the job is over.
+        """
+        return self.jobs.change(job_id, Record.paused).record
+
+    def resume(self, job_id: str) -> Record:
+        """Let a paused job go on, and wake it.
+
+        Raises:
+            WrongStatus: the job is over.
+            QueueUnavailable: it may go on, but is asleep; resume it again, or sweep.
+        """
+        return self._let_go_on(job_id, Record.resumed)
+
+    def retry(self, job_id: str) -> Record:
+        """Let a failed job go on from its last checkpoint, and wake it.
+
+        Raises:
+            WrongStatus: the job has succeeded, was cancelled or is paused.
+            QueueUnavailable: it may go on, but is asleep; retry it again, or sweep.
+        """
+        return self._let_go_on(job_id, Record.retried)
+
+    def _let_go_on(self, job_id: str, move: Callable[[Record], Record]) -> Record:
+        record = self.jobs.change(job_id, move).record
+        _wake(self.queue, record, "do that again, or sweep", again=True)
+        return record
+
     def records(self, *, after: str = "") -> Iterator[Record]:
         """Yield all jobs whose id sorts after `after`, by id."""
         for job_id in self.jobs.ids(after=after):

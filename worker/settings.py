@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         isolate: run every kernel in a child process, which can be killed when it does not return.
         slice_seconds: how long a worker works on a job before it lets others have a turn.
         checkpoint_seconds: time between checkpoints, which bounds what a hard kill loses; None:
-            it follows from the measured cost of a save, 1 s to 60 s.
+            it follows from the measured cost of a save, 1 s to 20 s.
         sweep_seconds: how often an idle worker looks for jobs that lost their message, and how
             long a job must have been silent for that.
         max_state_bytes: a kernel's state over this size fails its job.

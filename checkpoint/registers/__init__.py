@@ -42,8 +42,12 @@ def open_register(url: str) -> Register:
 
 
 def redacted(url: str) -> str:
-    """Return the URL for a message, without what may be secret: the user part and the options."""
-    return re.sub(r"\?.*", "?***", re.sub(r"//.*@", "//***@", url, flags=re.DOTALL))
+    """Return the URL for a message, without what may be secret: the user part and the options.
+
+    What only looks like a URL, because a slash is missing, is not trusted either.
+    """
+    masked = re.sub(r"^(\w+:/*)?.*@", r"\1***@", url, flags=re.DOTALL)
+    return re.sub(r"\?.*", "?***", masked, flags=re.DOTALL)
 
 
 def _redis(url: str) -> Register:

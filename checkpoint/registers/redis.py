@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from checkpoint.errors import StoreUnavailable, VersionConflict
+from checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
 from checkpoint.register import Register, Stored
 
 if TYPE_CHECKING:
@@ -88,15 +88,20 @@ class RedisRegister(Register):
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""
-        with self._translated():
+        with self._translated(key):
             fields = self._client.hmget(_name(key), ["value", "version"])
         value, version = cast("list[bytes | None]", fields)
-        return None if value is None or version is None else Stored(value, version.decode())
+        if value is None or version is None:
+            return None
+        try:
+            return Stored(value, version.decode())
+        except UnicodeDecodeError as error:
+            raise self._foreign(key) from error
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value; see `Register.put`."""
         version = secrets.token_hex(16)
-        with self._translated():
+        with self._translated(key):
             done = self._put(keys=[_name(key)], args=[expected or "", version, value])
         if not done:
             raise VersionConflict(f"{self._server}: {key} was written by someone else")
@@ -104,7 +109,7 @@ class RedisRegister(Register):
 
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value; see `Register.delete`."""
-        with self._translated():
+        with self._translated(key):
             done = self._delete(keys=[_name(key)], args=[expected])
         if not done:
             raise VersionConflict(f"{self._server}: {key} was written by someone else")
@@ -115,18 +120,25 @@ class RedisRegister(Register):
         with self._translated():
             # A scan may give a key twice.
             names = set(self._client.scan_iter(match=pattern, count=SCAN_KEYS))
-        found = (name.decode()[len("outlast:{") : -len("}")] for name in names)
+        # A key of someone else's may be any bytes.
+        texts = (name.decode(errors="backslashreplace") for name in names)
+        found = (text[len("outlast:{") : -len("}")] for text in texts)
         yield from sorted(key for key in found if key > after)
 
     def close(self) -> None:
         """Close the connections; the register opens new ones where it is used again."""
         self._client.close()
 
+    def _foreign(self, key: str) -> CorruptRecord:
+        return CorruptRecord(f"{self._server}: what {_name(key)} holds is not Outlast's")
+
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, key: str = "") -> Iterator[None]:
         try:
             yield
         except redis.RedisError as error:
+            if "WRONGTYPE" in str(error):
+                raise self._foreign(key) from error
             advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
             reason = f"{error}".rstrip(".")
             raise StoreUnavailable(f"{self._server}: {reason}; {advice}") from error

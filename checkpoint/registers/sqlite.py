@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS outlast_register (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, value BLOB NOT NULL
 )
 """
-READ = "SELECT value, version FROM outlast_register WHERE key = ?"
+# Whatever its type, as someone else may have put it there: only bytes can be told to be foreign.
+READ = "SELECT CAST(value AS BLOB), version FROM outlast_register WHERE key = ?"
 CREATE = (
     "INSERT INTO outlast_register (version, value, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )

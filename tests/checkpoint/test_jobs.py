@@ -272,3 +272,16 @@ def test_ids_come_in_order_and_after_a_place(jobs: JobStore) -> None:
         jobs.submit(record(job_id))
     assert list(jobs.ids()) == ["a", "b", "c"]
     assert list(jobs.ids(after="a")) == ["b", "c"]
+
+
+def test_keys_that_are_no_jobs_are_passed_over(
+    jobs: JobStore, register: MemoryRegister, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder marker that an S3 console leaves would end `outlast list` and every sweep."""
+    for job_id in ("a", "b"):
+        jobs.submit(record(job_id))
+    for key in ("jobs/", "jobs/a b", "jobs/a/b", "jobs/\xff"):
+        register.values[key] = Stored(b"", "v")
+    with caplog.at_level("DEBUG", "outlast"):
+        assert list(jobs.ids()) == ["a", "b"]
+    assert "'jobs/a b'" in caplog.text

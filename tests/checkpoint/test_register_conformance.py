@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import VersionConflict
+from checkpoint.errors import CorruptRecord, VersionConflict
+from checkpoint.jobs import JobStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from checkpoint.register import Register
     from tests.checkpoint.conftest import Backend
 
@@ -28,6 +31,25 @@ ODD_KEYS = [
     "jobs/~",
     "jobs/" + "x" * 200,
 ]
+FOREIGN: dict[str, Callable[[Any], object]] = {
+    "text": lambda register: _insert(register, "'a text that is longer than twenty-eight bytes'"),
+    "no text": lambda register: _insert(register, "CAST(x'ff' AS TEXT)"),
+    "number": lambda register: _insert(register, "42"),
+    "string": lambda register: register._client.set("outlast:{jobs/one}", "theirs"),
+    "list": lambda register: register._client.rpush("outlast:{jobs/one}", "theirs"),
+    "hash": lambda register: register._client.hset(
+        "outlast:{jobs/one}", mapping={"value": "theirs", "version": b"\xff"}
+    ),
+}
+FOREIGN_TO = {
+    "sqlite": ["text", "no text", "number"],
+    "fakeredis": ["string", "list", "hash"],
+    "valkey": ["string", "list", "hash"],
+}
+
+
+def _insert(register: Any, value: str) -> None:
+    register._file.change(f"INSERT INTO outlast_register VALUES ('{KEY}', 'v1', {value})")
 
 
 def test_a_written_value_is_read_back(register: Register) -> None:
@@ -163,3 +185,18 @@ def test_keys_go_on_after_one(register: Register, after: str, expected: str) -> 
     for name in "dbca":
         register.put(f"jobs/{name}", name.encode(), expected=None)
     assert list(register.keys("jobs/", after=after)) == [f"jobs/{name}" for name in expected]
+
+
+@pytest.mark.parametrize(
+    ("backend", "foreign"),
+    [(name, foreign) for name, found in FOREIGN_TO.items() for foreign in found],
+    indirect=["backend"],
+)
+def test_a_foreign_value_is_told_as_one(backend: Backend, foreign: str) -> None:
+    """One value of another program's would hide all jobs from a list, or end every worker."""
+    register = backend.open()
+    FOREIGN[foreign](register)
+    jobs = JobStore(register)
+    with pytest.raises(CorruptRecord, match=r"one\b"):
+        jobs.load("one")
+    assert list(jobs.ids()) == ["one"]

@@ -177,6 +177,7 @@ def test_a_disk_without_space(start: Callable[..., Process], client: Client) -> 
 @pytest.mark.parametrize(
     ("value", "told"),
     [
+        ("'a text that is longer than twenty-eight bytes'", "job a: not a record of Outlast: "),
         ("x'0102030405060708'", "job a: not a record of Outlast: its first bytes are foreign"),
         ("substr(value, 1, 60)", "job a: a damaged record: its head does not have its checksum"),
     ],

@@ -83,6 +83,32 @@ def test_cancel_is_idempotent_and_spares_what_is_done(outlast: Outlast) -> None:
     assert ended.err == "outlast: job b is succeeded: it cannot be cancelled\n"
 
 
+def test_a_paused_job_waits_until_it_is_resumed(outlast: Outlast) -> None:
+    """A worker would go on with what a person has stopped, or never with what they let go on."""
+    outlast("submit", "tally", "steps=1", "--job-id", "a")
+    for _ in range(2):
+        assert outlast("pause", "a") == (0, "job a is paused\n", "")
+    outlast("worker", "--max-idle-seconds", "0.01")
+    assert outlast("result", "a").code == 3
+    for _ in range(2):
+        assert outlast("resume", "a") == (0, "job a goes on\n", "")
+    outlast("worker", "--max-slices", "1")
+    assert outlast("result", "a").code == 0
+    for command in ("pause", "resume", "retry"):
+        ended = outlast(command, "a")
+        assert ended.code == 1
+        assert ended.err.startswith("outlast: job a is succeeded: it cannot be ")
+
+
+def test_a_failed_job_goes_on_when_retried(outlast: Outlast, client: Client) -> None:
+    """Hours of work would be lost to a fault that has been mended since."""
+    outlast("submit", "tally", "steps=1", "--job-id", "a")
+    client.jobs.change("a", lambda record: record.failed("the disk was full"))
+    assert outlast("retry", "a") == (0, "job a goes on\n", "")
+    outlast("worker", "--max-slices", "1")
+    assert outlast("result", "a").code == 0
+
+
 def test_list_shows_all_jobs_by_id(outlast: Outlast, outlast_json: OutlastJson) -> None:
     """A person would lose sight of a job."""
     assert outlast("list") == (0, "", "")
@@ -97,7 +123,7 @@ def test_list_shows_all_jobs_by_id(outlast: Outlast, outlast_json: OutlastJson) 
 def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJson) -> None:
     """A person would have to read the source of a kernel to use it."""
     shown = outlast("kernels").out
-    assert "\n    position=...  integer from 1 to 1,000,000,000,000 - which prime" in shown
+    assert "\n    position=...  integer from 1 to 1,000,000,000,000,000,000 - which prime" in shown
     assert "\ntally  Counts, one step after the other.\n    steps=...  integer from 1" in shown
     assert "(default: 0.0)" in shown
     found = {kernel["name"]: kernel for kernel in outlast_json("kernels")}

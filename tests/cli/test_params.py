@@ -19,7 +19,7 @@ from worker.cli.params import format_params, parse_params
         ("-5", -5),
         ("007", 7),
         ("1.5", 1.5),
-        ("1e3", 1000.0),
+        ("1e3", 1000),
         ("true", True),
         ("false", False),
         ("null", None),

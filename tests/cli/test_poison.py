@@ -87,6 +87,8 @@ def test_a_worker_stops_when_asked_whatever_a_kernel_has_left_behind(
     client.submit("poison", job_id="a", how=how)
     worker = start("worker", "--json")
     worker.await_line("job a slice 1 ended")
+    client.submit("poison", job_id="b", how="prints")  # By its end the slice before is long over.
+    worker.await_line("job b slice 1 ended")
     worker.send(signal.SIGTERM)
     ended = worker.end()
     assert (ended.code, json.loads(ended.out)["stopped_by"]) == (0, "SIGTERM")

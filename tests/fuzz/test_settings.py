@@ -45,7 +45,7 @@ def test_no_url_ends_in_a_traceback_or_shows_a_password(scheme: str, parts: list
     told = ""
     for opener in (open_register, open_queue):
         try:
-            opener(url).close()
+            opener(url)  # which connects to nothing yet
         except (InvalidStoreUrl, InvalidQueueUrl) as error:
             told += str(error)
     # Where a URL has its secrets: before the last @, and among the options.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import primecountpy
 import pytest
 
-from kernel.nth_prime import NthPrime
+from kernel.nth_prime import NthPrime, PrimeCount
 from kernel.testing import assert_resumable
 from tests.kernels import (
     AnyState,
@@ -207,3 +207,10 @@ def test_the_nth_prime(position: int) -> None:
     """Our own kernel would not keep what we ask of others."""
     result = assert_resumable(NthPrime(), NthPrime.Params(position=position), interruptions=10)
     assert result.prime == primecountpy.nth_prime(position)
+
+
+@pytest.mark.parametrize("x", [10, 10**11, 10**13])
+def test_the_count_of_primes(x: int) -> None:
+    """The same for our other kernel, whose states are tables and whose threads share them."""
+    result = assert_resumable(PrimeCount(), PrimeCount.Params(x=x), interruptions=5)
+    assert result.count == primecountpy.prime_pi(x)

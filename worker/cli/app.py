@@ -12,7 +12,6 @@ import typer
 from typer.main import get_command
 
 from worker.cli import (
-    cancel,
     checkpoints,
     fork,
     kernels,
@@ -20,6 +19,7 @@ from worker.cli import (
     result,
     run,
     status,
+    steering,
     submit,
     sweep,
     wait,
@@ -40,7 +40,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "result": result.result,
     "wait": wait.wait,
     "list": listing.list_jobs,
-    "cancel": cancel.cancel,
+    "cancel": steering.cancel,
+    "pause": steering.pause,
+    "resume": steering.resume,
+    "retry": steering.retry,
     "checkpoints": checkpoints.checkpoints,
     "fork": fork.fork,
     "worker": worker.worker,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Lines(logging.Handler):
         """Pass the line on; the traceback of a kernel's error only where it was asked for."""
         if not self._debug:
             record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
-        self._say(self.format(record))
+        with suppress(OSError):  # a full disk under the log, or a reader that has gone
+            self._say(self.format(record))
 
 
 def level_of(settings: Settings, *, otherwise: str) -> str:

@@ -72,4 +72,5 @@ def put_result(result: Any) -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return format_params(value)
-    return value if isinstance(value, str) else json.dumps(value)
+    # A text of a kernel's may hold what would take over the terminal.
+    return value if isinstance(value, str) and value.isprintable() else json.dumps(value)

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 WHOLE = re.compile(r"[+-]?[0-9]+(_[0-9]+)*")
+POWER = re.compile(r"([+-]?[0-9]+)[eE]\+?([0-9]{1,3})")
 
 
 def parse_params(words: Iterable[str]) -> dict[str, Any]:
     """Return the parameters that `words`, each key=value, spell.
 
-    A value is a whole number, which may have underscores, or any JSON literal (true, 1.5, null,
-    "text", [1, 2]); all else is text. What fits is for the kernel's model to say.
+    A value is a whole number, which may have underscores or be written as 1e15, or any JSON literal
+    (true, 1.5, null, "text", [1, 2]); all else is text. What fits is for the kernel's model to say.
 
     Raises:
         InvalidParams: a word is not key=value, or a key comes twice.
@@ -40,6 +41,8 @@ def format_params(params: Mapping[str, Any]) -> str:
 
 
 def _value(text: str) -> Any:
+    if power := POWER.fullmatch(text):
+        return int(power[1]) * 10 ** int(power[2])
     try:
         return int(text) if WHOLE.fullmatch(text) else json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):

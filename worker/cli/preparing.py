@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 2.0
 def told(say: Callable[[str], None], kernel: str) -> Iterator[None]:
     """Say what is going on while the block, which prepares `kernel`, takes longer than a moment."""
     begun = time.monotonic()
-    line = f"preparing kernel {kernel}: its first run on a machine compiles it"
+    line = f"preparing kernel {kernel}: if it never ran on this machine, it is compiled now"
     timer = threading.Timer(PATIENCE_SECONDS, say, [line])
     timer.daemon = True
     timer.start()

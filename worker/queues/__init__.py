@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from checkpoint.registers import redacted
 from checkpoint.sqlite_file import sqlite_path
 from worker.queues.contract import InvalidQueueUrl
 
@@ -30,7 +31,7 @@ def open_queue(url: str) -> Queue:
         from worker.queues.sqs import SqsQueue  # only here: boto3 takes a third of a second
 
         return SqsQueue(url)
-    shown = re.sub(r"//.*@", "//***@", url)  # a password does not belong on a terminal
     raise InvalidQueueUrl(
-        f"queue {shown!r}: give sqlite:///path, sqs://queue-name or the https URL of an SQS queue"
+        f"queue {redacted(url)!r}: give sqlite:///path, sqs://queue-name or the https URL of an "
+        "SQS queue"
     )

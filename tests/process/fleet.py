@@ -1,0 +1,121 @@
+"""Workers as real processes, to which everything happens that happens to processes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FROZEN_SECONDS = 8.0  # longer than the shortest lease
+
+
+class Steps:
+    """Counts the steps that all kernels do, by the FIFO into which they write."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self.count = 0
+        # Open for both, so that it neither waits for a writer nor ends with the last one.
+        self._fifo = os.open(path, os.O_RDWR)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """Return the steps that were done."""
+        os.write(self._fifo, b"!")
+        self._thread.join()
+        os.close(self._fifo)
+        return self.count
+
+    def _read(self) -> None:
+        while b"!" not in (data := os.read(self._fifo, 65536)):
+            self.count += len(data)
+        self.count += len(data) - 1
+
+
+class Fleet:
+    """Worker processes, each replaced when it ends; `done` counts what was done to them."""
+
+    def __init__(self, logs: Path, size: int, environment: dict[str, str], seed: int) -> None:
+        self._logs = logs
+        self._environment = os.environ | environment
+        self._numbers = itertools.count()
+        self._random = random.Random(seed)
+        self._frozen: list[tuple[float, subprocess.Popen[bytes]]] = []
+        self._leaving: list[subprocess.Popen[bytes]] = []
+        self._workers = [self._start() for _ in range(size)]
+        self.done: Counter[str] = Counter()
+
+    def disturb(self) -> None:
+        """Kill, stop or freeze any worker, and wake those that were frozen long enough."""
+        self._wake(time.monotonic())
+        self._replace_ended()
+        worker = self._workers.pop(self._random.randrange(len(self._workers)))
+        kind = self._random.choices(["SIGKILL", "SIGTERM", "SIGSTOP"], [5, 2, 2])[0]
+        self.done[kind] += 1
+        worker.send_signal(signal.Signals[kind])
+        if kind == "SIGSTOP":
+            self._frozen.append((time.monotonic() + FROZEN_SECONDS, worker))
+        else:
+            worker.wait(timeout=60)
+        self._workers.append(self._start())
+
+    def fill_disk(self, seconds: float) -> None:
+        """Let no worker make a file longer for a while."""
+        self.done["disk full"] += 1
+        for limit in (1, resource.RLIM_INFINITY):
+            for worker in self._workers:
+                if worker.poll() is None:
+                    most = (limit, resource.RLIM_INFINITY)
+                    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, most)
+            time.sleep(seconds)
+
+    def stop(self) -> list[int]:
+        """Ask all to stop; return their exit codes."""
+        self._wake(float("inf"))
+        for worker in self._workers:
+            worker.terminate()
+        started = self._workers + self._leaving
+        try:
+            return [worker.wait(timeout=60) for worker in started]
+        finally:
+            for worker in started:
+                worker.kill()
+                worker.wait()
+
+    def _wake(self, now: float) -> None:
+        """Let those go on whose time has come; the oldest leave in their place."""
+        for due, worker in [entry for entry in self._frozen if entry[0] <= now]:
+            self._frozen.remove((due, worker))
+            worker.send_signal(signal.SIGCONT)
+            self._workers.append(worker)
+            self._leaving.append(self._workers.pop(0))
+            self._leaving[-1].terminate()
+
+    def _replace_ended(self) -> None:
+        """Start others for those that found no store at their start, as a supervisor would."""
+        for worker in [worker for worker in self._workers if worker.poll() is not None]:
+            self._workers.remove(worker)
+            self.done[f"exit {worker.returncode}"] += 1
+            self._workers.append(self._start())
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with (self._logs / f"worker-{next(self._numbers)}.log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "worker.cli", "worker"],
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+            )

@@ -1,0 +1,61 @@
+"""TLS before a server that speaks none, with a certificate that nobody else trusts."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import ssl
+import subprocess
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from tests.servers import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.servers import Server
+
+BUFFER_BYTES = 65_536
+
+
+@contextmanager
+def tls_before(behind: Server, folder: Path) -> Iterator[tuple[int, Path]]:
+    """Run a TLS server that passes all on; give its port and the file with its authority."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=outlast"]
+    words += ["-addext", f"subjectAltName=IP:{HOST}"]
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with (
+                suppress(OSError),  # a client that does not trust us, or that has gone
+                context.wrap_socket(self.request, server_side=True) as client,
+                socket.create_connection((HOST, behind.port)) as upstream,
+            ):
+                answers = threading.Thread(target=_pass_on, args=(upstream, client))
+                answers.start()
+                _pass_on(client, upstream)
+                answers.join()
+
+    with socketserver.ThreadingTCPServer((HOST, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1], certificate
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(BUFFER_BYTES):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
