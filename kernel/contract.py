@@ -85,8 +85,10 @@ class Kernel(ABC, Generic[P, S, R]):
     def prepare(self, params: P | None) -> None:
         """Do the slow work that a process needs only once, such as imports and compiling.
 
-        Called before a job is claimed, so that no slice pays for it. `params` are those of the
-        job that is to run; None asks for everything that any job could need.
+        Called before a job is claimed, so that no slice pays for it. It is called before every
+        slice: from the second time in a process on it should take no time, and leave alone what
+        slices keep for each other. `params` are those of the job that is to run; None asks for
+        everything that any job could need.
         """
 
     def migrate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -103,9 +104,17 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
             engine.prepare(None)
             return
         near = riemann.nth_prime(params.position)
-        sieve.after(near, 1)
+        _compile_sieve(near.bit_length())
         if params.position > SIEVED_POSITION:
             engine.prepare(near)
+
+
+@cache
+def _compile_sieve(bits: int) -> None:
+    """Compile what sieving near a number of so many bits needs, once in a process."""
+    from kernel.nth_prime import sieve
+
+    sieve.after(1 << (bits - 1), 1)
 
 
 def _estimate(n: int) -> NthPrimeState:

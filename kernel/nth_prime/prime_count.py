@@ -73,7 +73,7 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
         if params is None or _PURE_LIMIT < params.x < X_LEAST:
             from kernel.nth_prime import sieve
 
-            sieve.count(X_LEAST - 1, X_LEAST)
+            sieve.count(X_LEAST - 1, X_LEAST)  # a moment, once it is compiled
         if params is None or params.x >= X_LEAST:
             from kernel.nth_prime.gourdon import engine
 

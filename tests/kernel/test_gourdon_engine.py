@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernel import Resources
+from kernel.nth_prime import NthPrime
 from kernel.nth_prime.gourdon import ac, b, d, engine, phi0
 from kernel.nth_prime.gourdon.bounds import begin
 from kernel.nth_prime.gourdon.state import Counting
@@ -124,3 +126,16 @@ def test_tables_that_only_d_can_use_are_not_taken_for_others() -> None:
     states = list(engine.count(begin(10**11)))
     for state in (states[-1], states[0], states[-2], states[-1], states[1]):
         assert finish(engine.count(state)) == PI[11]
+
+
+def test_preparing_again_leaves_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each slice of a large job would build its tables again, and short ones never get further."""
+    kernel = NthPrime()
+    params = kernel.Params(position=10**13)
+    kernel.prepare(params)
+    steps = kernel.run(params, None, Resources())
+    state = next(state for state in steps if state.counting and state.counting.shards)
+    steps.close()
+    monkeypatch.setattr(engine, "build", None)  # cannot be called
+    kernel.prepare(params)
+    assert next(kernel.run(params, state, Resources())) != state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -166,7 +167,12 @@ def forget() -> None:
 
 
 def prepare(x: int | None) -> None:
-    """Compile what counting up to x needs; None stands for any x."""
-    finish(count(begin(X_LEAST)))
+    """Compile what counting up to x needs, once in a process; None stands for any x."""
+    _compile(X_LEAST)
     if x is None or x >= _LARGE:
-        finish(count(begin(_LARGE)))
+        _compile(_LARGE)
+
+
+@cache  # Not only because it takes time: it drops the tables of the computation under way.
+def _compile(x: int) -> None:
+    finish(count(begin(x)))
