@@ -58,12 +58,17 @@ def put_json(value: Any) -> None:
 
 
 def put_json_each(values: Iterable[Any]) -> None:
-    """Print one JSON array, each value as soon as it is there."""
+    """Print one JSON array, each value as soon as it is there; an error after some closes it."""
     opening = "["
-    for value in values:
-        print(f"{opening}\n{json.dumps(value)}", end="")
-        opening = ","
-    put("[]" if opening == "[" else "\n]")
+    try:
+        for value in values:
+            print(f"{opening}\n{json.dumps(value)}", end="")
+            opening = ","
+    finally:
+        if opening == ",":
+            put("\n]")
+    if opening == "[":
+        put("[]")
 
 
 def put_fields(fields: Mapping[str, Any]) -> None:
