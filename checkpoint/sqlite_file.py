@@ -48,7 +48,8 @@ class SqliteFile:
 
     Threads share one connection and take turns; processes each open the file for themselves, and
     so must a forked child. It is created with its folder where it is missing, and `schema` is
-    run at each opening: statements that say IF NOT EXISTS.
+    run at each opening: statements that say IF NOT EXISTS, and one that fails where a table of
+    that name has other columns.
 
     Every method raises StoreUnavailable where the file or the disk is at fault. What was to be
     written then has not been, or, if the disk fails during the commit, may have been.
@@ -111,7 +112,14 @@ class SqliteFile:
         self._use_write_ahead_log()
         # With the write-ahead log FULL is what syncs each commit; NORMAL would not.
         self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.executescript(schema)
+        try:
+            self._connection.executescript(schema)
+        except sqlite3.OperationalError as error:
+            if _primary(error) != sqlite3.SQLITE_ERROR:
+                raise
+            raise StoreUnavailable(
+                f"{self.path}: its tables are not Outlast's; choose another path ({error})"
+            ) from error
 
     def _use_write_ahead_log(self) -> None:
         """Switch a new file's mode, which SQLite refuses at once, not waiting, when others do."""

@@ -129,10 +129,13 @@ def deliver(
                 continue  # Someone else moved the job between our read and our claim: look again.
 
 
-def announce(runtime: Runtime, held: Held) -> None:
-    """Send the message for the job's next slice, then note that it was sent."""
+def announce(runtime: Runtime, held: Held, *, again: bool = False) -> None:
+    """Send the message for the job's next slice, then note that it was sent.
+
+    `again`: the store has forgotten that it was sent before; see `Queue.send`.
+    """
     record = held.record
-    runtime.queue.send(Message(job_id=record.job_id, slice=record.slice))
+    runtime.queue.send(Message(job_id=record.job_id, slice=record.slice), again=again)
     try:
         runtime.jobs.replace(held, record.announced_once())
     except VersionConflict:
@@ -177,7 +180,9 @@ def _run(
             return Handled(ack=status.is_final or status is Status.PAUSED)
         _log_ending(claimed.record, held.record, budgeted)
     if held.record.status is Status.QUEUED:
-        announce(runtime, held)
+        # A number beyond the record's: the continuation has been sent before, and forgotten.
+        number = Message.parse(delivery.body).slice or 0
+        announce(runtime, held, again=number > claimed.record.slice)
     pace.saw_ending(clock() - slice_.stopped_at)
     return Handled(ack=True, record=held.record)
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outlast_register (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, value BLOB NOT NULL
-)
+);
+SELECT key, version, value FROM outlast_register LIMIT 0;
 """
 # Whatever its type, as someone else may have put it there: only bytes can be told to be foreign.
 READ = "SELECT CAST(value AS BLOB), version FROM outlast_register WHERE key = ?"

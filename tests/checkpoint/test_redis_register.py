@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from checkpoint.errors import StoreUnavailable, VersionConflict
+from checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
 from checkpoint.registers import open_register
 from checkpoint.registers.redis import CONNECT_SECONDS, RedisRegister
 from tests.checkpoint.conftest import REAL_REDIS
@@ -175,6 +175,6 @@ def test_a_foreign_key_of_the_same_name_is_left_alone(
     """Another program's data would be destroyed."""
     with closing(redis.Redis.from_url(server.url)) as client:
         client.set(NAME, "foreign")
-        with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
+        with pytest.raises(CorruptRecord, match=KEY):
             register.put(KEY, b"first", expected=None)
         assert client.get(NAME) == b"foreign"

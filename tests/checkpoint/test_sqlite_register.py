@@ -195,3 +195,11 @@ def test_a_place_without_a_write_ahead_log_is_said() -> None:
     """The start would hang for ever where SQLite cannot keep its log."""
     with pytest.raises(StoreUnavailable, match="choose a file on a local disk"):
         SqliteRegister(Path(":memory:"))
+
+
+def test_a_file_with_a_table_of_someone_elses_is_named(path: Path) -> None:
+    """A person would be told of a column that they never heard of."""
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE outlast_register (key, theirs)")
+    with pytest.raises(StoreUnavailable, match=f"^{path}: its tables are not Outlast's; choose"):
+        SqliteRegister(path)

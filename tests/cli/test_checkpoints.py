@@ -76,6 +76,10 @@ def test_the_checkpoints_are_listed(
     ]
     assert outlast("checkpoints", "a", "--generation", "2", "--state").out == '{"done":3}\n'
     assert outlast("checkpoints", "a", "--state").out == '\\xff"done":4}\n'
+    assert outlast_json("checkpoints", "a", "--generation", "2", "--state") == {"done": 3}
+    ended = outlast("checkpoints", "a", "--state", "--json")
+    assert (ended.code, ended.out) == (1, "")
+    assert "job a: checkpoint 3 is damaged, so it is no JSON" in ended.err
 
 
 def test_a_job_without_checkpoints_has_an_empty_list(
@@ -86,6 +90,7 @@ def test_a_job_without_checkpoints_has_an_empty_list(
     assert outlast("checkpoints", "a") == (0, "", "")
     assert outlast("checkpoints", "a", "--state") == (0, "", "")
     assert outlast_json("checkpoints", "a") == []
+    assert outlast_json("checkpoints", "a", "--state") is None
 
 
 def test_what_a_worker_found_damaged_is_kept_and_shown(

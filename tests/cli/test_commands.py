@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from checkpoint.errors import StoreUnavailable
+from checkpoint.jobs import JobStore
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.cli.process import Ended
     from tests.servers import Server
@@ -129,6 +132,22 @@ def test_list_shows_all_jobs_by_id(outlast: Outlast, outlast_json: OutlastJson) 
     assert [found["job_id"] for found in outlast_json("list")] == ["a", "b", "c"]
     lines = outlast("list").out.splitlines()
     assert [line.split()[0] for line in lines] == ["JOB", "a", "b", "c"]
+
+
+def test_a_list_that_ends_early_is_still_json(
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program could not read even the jobs that were found before the store went away."""
+    outlast("submit", "tally", "steps=1", "--job-id", "a")
+
+    def ids(_: JobStore) -> Iterator[str]:
+        yield "a"
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(JobStore, "ids", ids)
+    ended = outlast("list", "--json")
+    assert (ended.code, ended.err) == (1, "outlast: away\n")
+    assert [found["job_id"] for found in json.loads(ended.out)] == ["a"]
 
 
 def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJson) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from checkpoint.record import Lease, Record
-from tests.cli.process import until
+from tests.cli.process import OUTLAST, until
 from worker.cli import preparing
 
 if TYPE_CHECKING:
@@ -157,3 +158,28 @@ def test_another_terminal_sees_the_job(
     ended = process.end()
     assert (ended.code, ended.out) == (1, "")
     assert "job a cancelled" in ended.err
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-"])
+@pytest.mark.parametrize("isolate", [(), ("--isolate",)], ids=["here", "isolated"])
+def test_a_closed_standard_error_costs_the_log_only(closed: str, isolate: tuple[str, ...]) -> None:
+    """A supervisor that starts commands without one would find log lines in the result, or none."""
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" "$@" {closed}', OUTLAST, "run", "tally", "steps=3", "--json", *isolate],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert json.loads(done.stdout)["result"] == {"total": 3}
+
+
+def test_a_closed_standard_output_costs_the_answer_only(client: Client) -> None:
+    """A job that is done would be told as failed."""
+    done = subprocess.run(
+        ["sh", "-c", f"{OUTLAST} run tally steps=3 --job-id a >&- <&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert "succeeded" in done.stderr
+    assert "Error" not in done.stderr
+    assert client.result("a") == {"total": 3}

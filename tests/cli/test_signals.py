@@ -6,6 +6,8 @@ import json
 import re
 import shlex
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
 LONG = ("tally", "steps=10_000", "step_seconds=0.01")
 STEP_SECONDS = 0.01
 INTERVAL_SECONDS = 0.1
+INTERRUPTED = """
+import os, signal, sys
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+from worker.cli import program
+program()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +150,11 @@ def test_a_stopped_wait_is_quiet(start: Callable[..., Process], client: Client) 
     ended = process.end()
     assert (ended.code, ended.out) == (130, "")
     assert "Traceback" not in ended.err
+
+
+def test_ctrl_c_while_the_command_starts_is_quiet() -> None:
+    """A person who sees their slip at once would get a traceback of imports."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, "list"], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

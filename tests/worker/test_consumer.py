@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Record, Status
+from checkpoint.record import Lease, Record, Status
 from kernel import UnknownKernel
 from tests import kernels
 from tests.kernels import expected
@@ -19,6 +19,7 @@ from worker.deadline import Deadline
 from worker.embedded import run_embedded
 from worker.message import Message
 from worker.queues.contract import Delivery, QueueUnavailable
+from worker.queues.memory import MemoryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -285,3 +286,32 @@ def test_an_embedded_run_waits_for_who_holds_the_job(floor: Floor) -> None:
     assert started[0].slices == 1
     floor.work(other)
     assert floor.record.result == expected(STEPS)
+
+
+def test_an_embedded_run_goes_on_soon_after_who_held_the_job(floor: Floor) -> None:
+    """A person would look at a run that sits idle, the longer the other one has had the job."""
+    floor.queue = MemoryQueue(clock=floor.clock, sleep=floor.clock.sleep, max_receives=None)
+    floor.submit(send=False)
+    begun, lease_seconds = floor.clock(), 10.0
+
+    def hold(operation: str) -> None:
+        """Renew the other worker's lease whenever it is looked at, for 100 s."""
+        now = floor.clock()
+        if operation == "read" and now < begun + 100.0:
+            floor.register.before = lambda _: None
+            lease = Lease(
+                worker="other",
+                token="t",
+                claimed_at=now,
+                expires_at=now + lease_seconds,
+                at_risk_seconds=1.0,
+            )
+            floor.change(lambda record: record.claimed(lease))
+            floor.change(lambda record: record.model_copy(update={"stalls": 0}))
+            floor.register.before = hold
+
+    first_steps: list[float] = []
+    floor.register.before = hold
+    floor.watched = lambda _: first_steps.append(floor.clock())
+    run_embedded(floor.runtime(), JOB, slice_seconds=3.0)
+    assert first_steps[0] < begun + 100.0 + lease_seconds + 2.0

@@ -438,3 +438,26 @@ def test_a_store_that_lost_its_newest_writes_goes_on_from_what_is_left(floor: Fl
     while not floor.record.status.is_final:
         floor.work()
     assert floor.record.result == expected(STEPS)
+
+
+def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a FIFO queue the job would stand still until a sweep: its continuation was sent before."""
+    seen: set[str] = set()
+    send = floor.queue.send
+
+    def send_once(message: Message, *, again: bool = False) -> None:
+        if again or message.body() not in seen:
+            send(message)
+        seen.add(message.body())
+
+    monkeypatch.setattr(floor.queue, "send", send_once)
+    floor.submit()
+    floor.work(seconds=2.0)
+    older = dict(floor.register.values)
+    floor.work(seconds=2.0)
+    floor.register.values = older
+    while not floor.record.status.is_final:
+        floor.work(seconds=2.0)
+    assert floor.record.result == expected(STEPS)

@@ -29,6 +29,7 @@ from worker.cli import (
 from worker.cli.errors import report
 from worker.cli.manual import manual
 from worker.cli.options import Debug, Json, Session
+from worker.cli.output import reopen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ for _name, _command in COMMANDS.items():
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run `args` (None: those of the process) and return the exit code."""
+    reopen()
     session = Session()
     try:
         words = list(sys.argv[1:] if args is None else args) or ["--help"]

@@ -39,7 +39,8 @@ def checkpoints(
 
     Exit codes:
         0  they are listed, even if there are none
-        1  there is no such job or checkpoint, or the store is at fault
+        1  there is no such job or checkpoint, the store is at fault, or JSON is asked of a state
+           that is damaged
         2  the id or a setting is wrong
     """
     from worker.client import Client
@@ -48,12 +49,26 @@ def checkpoints(
     record = Client().status(job_id)
     found = kept(record, generation)
     if state:
-        for checkpoint in found[:1]:
-            put(checkpoint.state.decode(errors="backslashreplace"))
+        _put_state(record, found[0] if found else None, as_json=as_json)
     elif as_json:
         put_json([_view(record, checkpoint) for checkpoint in found])
     elif found:
         _put_table([_view(record, checkpoint) for checkpoint in found])
+
+
+def _put_state(record: Record, checkpoint: Checkpoint | None, *, as_json: bool) -> None:
+    from checkpoint.errors import CorruptCheckpoint
+
+    if checkpoint is None:
+        if as_json:
+            put_json(None)
+        return
+    if as_json and not checkpoint.is_intact:
+        raise CorruptCheckpoint(
+            f"job {record.job_id}: checkpoint {checkpoint.sequence} is damaged, so it is no JSON; "
+            "leave out --json to see it"
+        )
+    put(checkpoint.state.decode(errors="backslashreplace"))
 
 
 def _view(record: Record, checkpoint: Checkpoint) -> dict[str, Any]:

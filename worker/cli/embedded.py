@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -89,7 +88,7 @@ def _advance(client: Client, record: Record, screen: Screen, stop: Deadline) -> 
         with told(screen.say, record.kernel):
             kernel.prepare(kernel.Params.model_validate_json(record.params_json))
     # However long the store is away, the one message of the one job is not given up.
-    queue = MemoryQueue(max_receives=sys.maxsize)
+    queue = MemoryQueue(max_receives=None)
     runtime = make_runtime(settings, client.jobs, queue, watch=Watch(screen))
     return run_embedded(runtime, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
 

@@ -16,15 +16,25 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 
+def reopen() -> None:
+    """Let what goes to a stream that whoever started us has closed go nowhere.
+
+    A print to a standard error that is missing goes to standard output. In this order each is
+    opened at its own number, which the next file would have otherwise.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(nowhere, True)  # noqa: FBT003 - a process started here needs it, too
+            setattr(sys, name, os.fdopen(nowhere, "r" if name == "stdin" else "w", closefd=False))
+
+
 @contextmanager
 def reserved() -> Iterator[None]:
     """Keep standard output free for the answer: what kernels print goes to standard error.
 
     So it does from C, and from processes that a kernel starts.
     """
-    if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
-        yield
-        return
     import ctypes  # here, as most commands do without
 
     sys.stdout.flush()
@@ -60,12 +70,17 @@ def put_json(value: Any) -> None:
 
 
 def put_json_each(values: Iterable[Any]) -> None:
-    """Print one JSON array, each value as soon as it is there."""
+    """Print one JSON array, each value as soon as it is there; an error after some closes it."""
     opening = "["
-    for value in values:
-        print(f"{opening}\n{json.dumps(value)}", end="")
-        opening = ","
-    put("[]" if opening == "[" else "\n]")
+    try:
+        for value in values:
+            print(f"{opening}\n{json.dumps(value)}", end="")
+            opening = ","
+    finally:
+        if opening == ",":
+            put("\n]")
+    if opening == "[":
+        put("[]")
 
 
 def put_fields(fields: Mapping[str, Any]) -> None:

@@ -25,7 +25,8 @@ class Delivery:
     Attributes:
         body: the text, which may be anyone's.
         receipt: what `hide` and `ack` need; good for this delivery only.
-        receives: how often this message has been delivered, this time included.
+        receives: how often this message has been delivered, this time included; always 1 where
+            nothing counts it, because no message is ever given up.
     """
 
     body: str

@@ -28,6 +28,8 @@ class _Held:
 class MemoryQueue(EmbeddedQueue):
     """Holds messages in this process, for any number of its threads.
 
+    With `max_receives` None no message is given up, and all its deliveries are like the first.
+
     A message is lost with the process; that is harmless where whoever starts again sends one, as
     the job's progress is in the store.
 
@@ -40,9 +42,10 @@ class MemoryQueue(EmbeddedQueue):
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        max_receives: int = MAX_RECEIVES,
+        max_receives: int | None = MAX_RECEIVES,
     ) -> None:
-        super().__init__(clock=clock, sleep=sleep, max_receives=max_receives)
+        self._is_counting = max_receives is not None
+        super().__init__(clock=clock, sleep=sleep, max_receives=max_receives or MAX_RECEIVES)
         self.dead: list[tuple[str, str]] = []
         self._visible: deque[_Held] = deque()
         self._hidden: dict[str, _Held] = {}
@@ -61,7 +64,7 @@ class MemoryQueue(EmbeddedQueue):
             if not self._visible:
                 return None
             held = self._visible.popleft()
-            held.receives += 1
+            held.receives = held.receives + 1 if self._is_counting else 1
             held.visible_at = now + visibility_seconds
             receipt = next(self._receipts)
             self._hidden[receipt] = held

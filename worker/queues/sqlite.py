@@ -19,25 +19,29 @@ if TYPE_CHECKING:
 
 # AUTOINCREMENT: an id is never used again, or a stale receipt could fit a later message.
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS messages (
+CREATE TABLE IF NOT EXISTS outlast_messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     body TEXT NOT NULL,
     visible_at REAL NOT NULL,  -- seconds since the epoch
     receives INTEGER NOT NULL DEFAULT 0,
     dead_reason TEXT  -- NULL while the message lives; a dead letter stays here
 );
-CREATE INDEX IF NOT EXISTS living_messages ON messages (visible_at) WHERE dead_reason IS NULL;
+CREATE INDEX IF NOT EXISTS outlast_living_messages ON outlast_messages (visible_at)
+WHERE dead_reason IS NULL;
+SELECT id, body, visible_at, receives, dead_reason FROM outlast_messages LIMIT 0;
 """
-SEND = "INSERT INTO messages (body, visible_at) VALUES (?, ?)"
+SEND = "INSERT INTO outlast_messages (body, visible_at) VALUES (?, ?)"
 NEXT = """
-SELECT id, body, receives FROM messages
+SELECT id, body, receives FROM outlast_messages
 WHERE dead_reason IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT 1
 """
 # The number of receives tells one delivery from the next, so it fences every later statement.
-TAKE = "UPDATE messages SET visible_at = ?, receives = receives + 1 WHERE id = ? AND receives = ?"
-BURY = "UPDATE messages SET dead_reason = ? WHERE id = ? AND receives = ?"
-HIDE = "UPDATE messages SET visible_at = ? WHERE id = ? AND receives = ?"
-ACK = "DELETE FROM messages WHERE id = ? AND receives = ?"
+TAKE = """
+UPDATE outlast_messages SET visible_at = ?, receives = receives + 1 WHERE id = ? AND receives = ?
+"""
+BURY = "UPDATE outlast_messages SET dead_reason = ? WHERE id = ? AND receives = ?"
+HIDE = "UPDATE outlast_messages SET visible_at = ? WHERE id = ? AND receives = ?"
+ACK = "DELETE FROM outlast_messages WHERE id = ? AND receives = ?"
 
 
 class SqliteQueue(EmbeddedQueue):

@@ -76,7 +76,10 @@ def sqlite(path: Path, clock: Clock) -> Backend:
     def dead() -> list[str]:
         with closing(sqlite3.connect(path)) as db:
             return [
-                body for (body,) in db.execute("SELECT body FROM messages WHERE dead_reason != ''")
+                body
+                for (body,) in db.execute(
+                    "SELECT body FROM outlast_messages WHERE dead_reason != ''"
+                )
             ]
 
     return Backend(queue, dead, clock=clock, close=queue.close)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,6 +62,18 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(QueueUnavailable, match=f"queue {path}"):
             open_queue(f"sqlite:///{path}")
+
+
+def test_a_file_with_tables_of_someone_elses_is_named(tmp_path: Path) -> None:
+    """A person would be told of a column that they never heard of."""
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE messages (text)")
+    open_queue(f"sqlite:///{path}").close()
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.executescript("DROP TABLE outlast_messages; CREATE TABLE outlast_messages (text)")
+    with pytest.raises(QueueUnavailable, match=f"queue {path}: its tables are not Outlast's; ch"):
+        open_queue(f"sqlite:///{path}")
 
 
 def test_the_embedded_queue_does_without_boto3(tmp_path: Path) -> None:

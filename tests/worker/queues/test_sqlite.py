@@ -84,7 +84,7 @@ def test_a_receipt_never_fits_a_later_message(queue: SqliteQueue) -> None:
     queue.send(Message(job_id="b", slice=1))
     current = take(queue)
     queue.ack(stale)
-    assert queue._quick.query("SELECT body FROM messages") == [(current.body,)]
+    assert queue._quick.query("SELECT body FROM outlast_messages") == [(current.body,)]
 
 
 def test_a_dead_letter_says_why(queue: SqliteQueue, path: Path) -> None:
@@ -93,5 +93,5 @@ def test_a_dead_letter_says_why(queue: SqliteQueue, path: Path) -> None:
     queue.hide(take(queue), 0)
     assert look(queue) is None
     with closing(sqlite3.connect(path)) as db:
-        reasons = db.execute("SELECT dead_reason FROM messages").fetchall()
+        reasons = db.execute("SELECT dead_reason FROM outlast_messages").fetchall()
     assert reasons == [("received 1 times and never acknowledged",)]
