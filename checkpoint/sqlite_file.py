@@ -40,7 +40,10 @@ def sqlite_path(url: str) -> Path | None:
     Three slashes begin a relative path, four an absolute one; a leading `~` is the home folder.
     """
     path = url.removeprefix("sqlite:///")
-    return Path(path).expanduser() if path not in {"", url} else None
+    try:
+        return Path(path).expanduser() if path not in {"", url} else None
+    except RuntimeError:  # `~name` of nobody here
+        return None
 
 
 class SqliteFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     max_stalls: Annotated[int, Field(ge=1)] = Limits().max_stalls
     max_slices: Annotated[int, Field(ge=1)] | None = Limits().max_slices
     max_compute_seconds: Seconds | None = None
-    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "WARNING"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
 
     @property
     def are_apart(self) -> bool:
@@ -96,7 +96,9 @@ def read_settings() -> Settings:
         InvalidSettings: a variable is unknown or has a bad value.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    # In small letters, too, which pydantic would take.
+    ours = {name for name in os.environ if name.upper().startswith(PREFIX)}
+    unknown = sorted(ours - known)
     if unknown:
         raise InvalidSettings(
             f"unknown setting {unknown[0]}; the settings are: {', '.join(sorted(known))}"

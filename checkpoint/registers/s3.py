@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from checkpoint.errors import StoreUnavailable, VersionConflict
+from checkpoint.errors import InvalidStoreUrl, StoreUnavailable, VersionConflict
 from checkpoint.register import Register, Stored
 from checkpoint.registers.s3_errors import advice_for, error_code
 
@@ -65,7 +65,12 @@ class S3Register(Register):
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._sleep = sleep
         with self._translated():
-            self._client = client or boto3.client("s3", config=CONFIG)
+            try:
+                self._client = client or boto3.client("s3", config=CONFIG)
+            except ValueError as error:
+                raise InvalidStoreUrl(
+                    f"s3://{bucket}: {error}; correct AWS_ENDPOINT_URL"
+                ) from error
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""

@@ -74,6 +74,7 @@ def test_s3_urls(url: str, prefix: str) -> None:
         "outlast.db",
         "sqlite://outlast.db",
         "sqlite:///",
+        "sqlite:///~no-such-user/outlast.db",
         "postgres://host/db",
         "redis://",
         "redis:///0",
@@ -90,6 +91,13 @@ def test_a_bad_url_names_the_accepted_forms(url: str) -> None:
     """A person would get a traceback, or jobs be stored in an unexpected place."""
     with pytest.raises(InvalidStoreUrl, match=r"^no store has the URL '.*'; use sqlite:///path,"):
         open_register(url)
+
+
+def test_a_bad_endpoint_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person would get a traceback, and not learn which variable is wrong."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "notaurl")
+    with pytest.raises(InvalidStoreUrl, match=r"^s3://jobs: .*notaurl; correct AWS_ENDPOINT_URL$"):
+        open_register("s3://jobs")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
         self._runtime.queue.send(message)
         return end(self, ending)
 
-    def only_note(runtime: Runtime, held: Held) -> None:
+    def only_note(runtime: Runtime, held: Held, **_: object) -> None:
         runtime.jobs.replace(held, held.record.announced_once())
 
     patch.setattr(Slice, "_end", send_and_end)
@@ -58,7 +58,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
 def skip_announced(patch: MonkeyPatch) -> None:
     """It is not noted that the continuation was sent."""
 
-    def only_send(runtime: Runtime, held: Held) -> None:
+    def only_send(runtime: Runtime, held: Held, **_: object) -> None:
         runtime.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice))
 
     patch.setattr(delivery, "announce", only_send)

@@ -45,7 +45,10 @@ def test_a_variable_is_taken(
     assert getattr(read_settings(), field) == wanted
 
 
-@pytest.mark.parametrize("name", ["OUTLAST_SLICE_SECOND", "OUTLAST_", "OUTLAST_REDIS_URL"])
+@pytest.mark.parametrize(
+    "name",
+    ["OUTLAST_SLICE_SECOND", "OUTLAST_", "OUTLAST_REDIS_URL", "outlast_slice_seconds"],
+)
 def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A slip in a name would silently leave the default in force."""
     monkeypatch.setenv(name, "1")
@@ -79,6 +82,13 @@ def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value:
         read_settings()
     assert str(caught.value).startswith(f"OUTLAST_{name}={value!r}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_bad_word_is_told_with_the_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person would have to read a pattern."""
+    monkeypatch.setenv("OUTLAST_LOG_LEVEL", "debug")
+    with pytest.raises(InvalidSettings, match=r"'DEBUG', 'INFO', 'WARNING' or 'ERROR'$"):
+        read_settings()
 
 
 def test_guards_reach_the_job() -> None:

@@ -43,6 +43,7 @@ WAYS_OUT = {
     "NoCredentialsError": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "NoRegionError": "set AWS_DEFAULT_REGION",
     "NonExistentQueue": _CREATE,
+    "ProfileNotFound": "correct AWS_PROFILE",
     "QueueDoesNotExist": _CREATE,  # the same, from a service that speaks only JSON
     "ReadTimeoutError": _CONNECT,
     "UnrecognizedClient": _SIGN_IN,

@@ -40,7 +40,17 @@ def test_sqlite_is_named_by_its_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "jobs", "sqlite:///", "sqs://", "sqs://a b", "sqs://a/b", "ftp://x/jobs", ACCOUNT + "/"],
+    [
+        "",
+        "jobs",
+        "sqlite:///",
+        "sqlite:///~no-such-user/q.db",
+        "sqs://",
+        "sqs://a b",
+        "sqs://a/b",
+        "ftp://x/jobs",
+        ACCOUNT + "/",
+    ],
 )
 def test_another_form_is_named_with_the_right_ones(url: str) -> None:
     """A person with a typing mistake would be left to guess."""

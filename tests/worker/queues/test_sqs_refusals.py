@@ -104,6 +104,13 @@ def test_missing_settings_are_named(
         look(SqsQueue("sqs://jobs"))
 
 
+def test_a_wrong_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person would look for the mistake on the side of AWS."""
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    with pytest.raises(QueueUnavailable, match=r"no-such-profile.*; correct AWS_PROFILE$"):
+        look(SqsQueue("sqs://jobs"))
+
+
 @pytest.mark.parametrize("endpoint", ["nonsense", "http://127.0.0.1:{port}"])
 def test_a_wrong_endpoint_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """A worker whose service is down or misspelt would end in a traceback."""
