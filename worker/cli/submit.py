@@ -34,9 +34,9 @@ def submit(
     from worker.status import view
 
     client = Client()
-    warn_if_apart(client.settings)
     values = parse_params(params or ())
     stored_id = client.submit(kernel, job_id=job_id, **values)
+    warn_if_apart(client.settings)
     if as_json:
         put_json(view(client.status(stored_id)))
     else:

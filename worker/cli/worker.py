@@ -54,10 +54,10 @@ def worker(
     with reserved(), Deadline() as stop:
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
         client = Client(settings=settings)
-        warn_if_apart(settings)
         log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
         runtime = make_runtime(settings, client.jobs, client.queue)
         client.jobs.reach()
+        warn_if_apart(settings)
         consumer = Consumer(
             runtime, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
