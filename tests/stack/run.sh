@@ -64,19 +64,19 @@ ends_with() {
 }
 
 say "A job outlives the stop of everything"
-begin patient 1_500_000_000
+begin patient 10_000_000_000_000_000
 compose stop --timeout 40 2>&1 | grep -vE '^ ?Container' || true
 compose ps --all --format 'table {{.Service}}\t{{.Status}}'
 # 137 would be SIGKILL: these end their slice first, and then themselves.
 compose ps --all --format '{{.Service}} {{.ExitCode}}' | grep -E '^(worker|runpod) ' | grep -v ' 0$' && fail "killed"
 compose up --detach --wait 2>&1 | grep -E 'Error' || true
-ends_with patient 34840062373
+ends_with patient 394906913903735329
 
 say "Killed workers are made up for"
-begin shot 2_000_000_000
+begin shot 10_000_000_000_000_000
 compose kill worker lambda runpod 2>&1 | grep -vE '^ ?Container' || true
 compose up --detach --wait 2>&1 | grep -E 'Error' || true
-ends_with shot 47055833459
+ends_with shot 394906913903735329
 
 say "The bucket is a store as well"
 compose run --rm --no-TTY --env OUTLAST_STORE=s3://outlast/jobs demo \
