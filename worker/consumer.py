@@ -94,8 +94,9 @@ class Consumer:
             )
             self._is_met = True
             self._tell_idle(delivery is None)
+            # Also while there is work: a queue that is never empty must not keep others asleep.
+            self._sweep_if_due()
             if delivery is None:
-                self._sweep_if_due()
                 self._troubles = 0
                 return None
             if stop.reason:

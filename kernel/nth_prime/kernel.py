@@ -79,6 +79,8 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
             state = _estimate(n)
             yield state
         if state is not None and state.counting is not None:
+            if state.counting.x != 240 * state.word - 1:
+                raise ValueError("the state counts up to another number than it is for")
             state = yield from _count(state, state.counting, resources.threads)
             yield state
         return NthPrimeResult(position=n, prime=(yield from _search(n, state)))

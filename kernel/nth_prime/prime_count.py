@@ -61,6 +61,8 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
         if state is None:
             state = begin(x)
             yield state
+        if state.x != x:
+            raise ValueError(f"a state of x={state.x} is none of x={x}")
         count = yield from engine.count(state, resources.threads)
         return PrimeCountResult(x=x, count=count)
 

@@ -39,7 +39,7 @@ USAGE = {
     "unknown": ((*NTH, "position=1", "x=2"), "there is no parameter 'x'"),
     "twice": ((*NTH, "position=1", "position=2"), "'position' is given twice"),
     "no key": ((*NTH, "7"), "'7' is not a parameter: write key=value"),
-    "kernel": (("submit", "no-such", "a=1"), "unknown kernel 'no-such'; installed kernels: nth-"),
+    "kernel": (("submit", "no-such", "a=1"), "unknown kernel 'no-such'; installed kernels: "),
     "slash": (("status", "a/b"), "job id 'a/b' cannot be used: take 1 to 128 letters"),
     "long": (("status", "a" * 300), "cannot be used"),
     "empty": (("status", ""), "job id '' cannot be used"),

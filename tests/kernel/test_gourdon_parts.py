@@ -136,7 +136,7 @@ def test_the_zeros_are_those_of_zeta(k: int) -> None:
 def test_the_estimate_is_near_the_prime(n: int) -> None:
     """Else the local sieve takes most of the time."""
     prime = primecountpy.nth_prime(n)
-    assert abs(riemann.nth_prime(n) - prime) < 0.15 * prime**0.5
+    assert abs(riemann.nth_prime(n) - prime) < 0.25 * prime**0.5
 
 
 @pytest.mark.parametrize("x", [X_LEAST - 1, X_LIMIT, 0, 10**30])

@@ -90,3 +90,13 @@ print([name for name in ("numba", "numpy") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["168", "[]"]
+
+
+def test_a_state_that_is_not_of_the_job_is_refused() -> None:
+    """A mixed-up or damaged state would end in a wrong number, or in a crash of the worker."""
+    kernel = PrimeCount()
+    state = next(kernel.run(kernel.Params(x=10**12), None, Resources()))
+    for changes in ({"x": 10**13}, {"y": 1}, {"y": 10**12}, {"b_words": 2**40}):
+        foreign = state.model_copy(update=changes)
+        with pytest.raises(ValueError, match="a state of"):
+            next(kernel.run(kernel.Params(x=10**12), foreign, Resources()))

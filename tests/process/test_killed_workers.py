@@ -133,7 +133,8 @@ def test_every_job_ends_right_though_workers_die(
             time.sleep(0.1)  # SQS has no event for that.
     finally:
         codes = fleet.stop()
-    assert codes == [0] * WORKERS, "SIGTERM is a clean end"
+    # One that had only just been started may not have listened for the signal yet.
+    assert set(codes) <= {0, -signal.SIGTERM}, "SIGTERM is a clean end"
     assert fleet.kills
     for position, job_id in jobs.items():
         assert client.status(job_id).slices > 1, "it did not outlast a worker"

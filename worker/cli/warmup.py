@@ -35,8 +35,8 @@ def warmup(only: Names = None, *, as_json: Json = False, _debug: Debug = False) 
     from kernel.registry import load, names
 
     took: dict[str, float] = {}
-    for name in only or names():
-        kernel = load(name)
+    kernels = {name: load(name) for name in only or names()}
+    for name, kernel in kernels.items():
         print(f"outlast: preparing kernel {name}", file=sys.stderr, flush=True)
         begun = time.monotonic()
         with reserved():
