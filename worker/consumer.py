@@ -42,7 +42,7 @@ class Consumer:
     ) -> None:
         """Run slices of about `slice_seconds` (None: no limit; see `deliver`).
 
-        An idle consumer sweeps every `sweep_seconds`; None: never.
+        A consumer sweeps every `sweep_seconds`; None: never.
         """
         self._runtime = runtime
         self._slice_seconds = slice_seconds

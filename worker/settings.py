@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         slice_seconds: how long a worker works on a job before it lets others have a turn.
         checkpoint_seconds: time between checkpoints, which bounds what a hard kill loses; None:
             it follows from the measured cost of a save, 1 s to 20 s.
-        sweep_seconds: how often an idle worker looks for jobs that lost their message, and how
+        sweep_seconds: how often a worker looks for jobs that lost their message, and how
             long a job must have been silent for that.
         max_state_bytes: a kernel's state over this size fails its job.
         max_failures, max_stalls, max_slices, max_compute_seconds: guards that a new job is given;

@@ -239,6 +239,23 @@ def test_an_idle_worker_wakes_what_lost_its_message(floor: Floor) -> None:
     assert floor.record.result == expected(STEPS)
 
 
+def test_a_busy_worker_wakes_what_lost_its_message(floor: Floor) -> None:
+    """A queue that never runs empty would leave a job asleep for ever."""
+    floor.submit(send=False)
+    runtime = floor.runtime()
+    receive = runtime.queue.receive
+
+    def busy(**how: float) -> Delivery:
+        floor.clock.sleep(10.0)
+        return receive(**how) or Delivery(body="not ours", receipt="none")
+
+    runtime.queue.receive = busy  # type: ignore[method-assign]
+    end = floor.clock() + 3000.0
+    worker = Consumer(runtime, slice_seconds=3.0, sweep_seconds=60.0)
+    worker.run(done=lambda: is_over(floor)() or floor.clock() > end)
+    assert floor.record.result == expected(STEPS)
+
+
 def test_without_a_sweep_nothing_is_woken(floor: Floor) -> None:
     """A worker of one job alone would take over everybody's."""
     floor.submit(send=False)

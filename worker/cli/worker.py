@@ -33,7 +33,7 @@ def worker(
     SIGTERM and Ctrl-C end the slice that runs at its next safe point: its progress is saved and
     its continuation sent, then the worker ends. Any number of workers may share a store and a
     queue, and any of them may be killed at any time. Each slice is one line on standard error,
-    unless OUTLAST_LOG_LEVEL is set to less; an idle worker sweeps every OUTLAST_SWEEP_SECONDS.
+    unless OUTLAST_LOG_LEVEL is set to less; a worker sweeps every OUTLAST_SWEEP_SECONDS.
 
     Examples:
         outlast worker
