@@ -155,8 +155,10 @@ def _run(
     keep_hidden = partial(_keep_hidden, runtime, delivery)
     begun = clock()
     # First of all: a worker that dies while it prepares is not to cost a queue's whole visibility
-    # timeout, which on Lambda is many times that of a slice.
-    keep_hidden(_lease_seconds(runtime, held.record))
+    # timeout, which on Lambda is many times that of a slice. A consumer asked for the right one
+    # when it received the message, and is spared a request.
+    if delivery.hidden_seconds < (lease_seconds := _lease_seconds(runtime, held.record)):
+        keep_hidden(lease_seconds)
     hiding = clock() - begun
     kernel = _prepared_kernel(runtime, held.record)
     if deadline.is_signalled:

@@ -65,7 +65,8 @@ class Pace:
         """The time to keep back for the end of a slice: to save, send, announce and ack.
 
         Before any slice has ended it is taken for twice its opening, which makes one write, one
-        request to the queue, and the connections to both.
+        request to the queue (none if a consumer hid the message at its receipt), and the
+        connections to both.
         """
         return SAFETY * (self.ending_seconds or 2 * self.opening_seconds)
 

@@ -120,7 +120,7 @@ class SimulatedQueue(Queue):
             self._process.crash("after receive")
         if fault == "lose answer":
             raise QueueUnavailable("simulated")
-        return Delivery(letter.body, letter.receipt, letter.receives)
+        return Delivery(letter.body, letter.receipt, letter.receives, visibility_seconds)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message."""

@@ -85,8 +85,8 @@ class Floor:
         return self.jobs.change(JOB, move).record
 
     def receive(self) -> Delivery:
-        """The next delivery; there must be one."""
-        delivery = self.queue.receive(visibility_seconds=5.0, wait_seconds=0.0)
+        """The next delivery, hidden for less than a lease at first; there must be one."""
+        delivery = self.queue.receive(visibility_seconds=4.0, wait_seconds=0.0)
         assert delivery is not None
         return delivery
 

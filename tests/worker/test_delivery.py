@@ -77,6 +77,19 @@ def test_a_job_goes_from_slice_to_slice_to_its_result(floor: Floor) -> None:
     assert floor.messages() == []
 
 
+@pytest.mark.parametrize(("hidden_seconds", "hides"), [(0.0, 1), (4.9, 1), (5.0, 0)])
+def test_a_message_that_its_receipt_hid_long_enough_is_not_hidden_again(
+    floor: Floor, hidden_seconds: float, hides: int
+) -> None:
+    """A small job would cost one request to the queue more; or two workers would share a job."""
+    floor.submit()
+    hidden = []
+    floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
+    body = Message(job_id=JOB, slice=1).body()
+    deliver(floor.runtime(), Delivery(body, "r", hidden_seconds=hidden_seconds), seconds=0)
+    assert hidden == [5.0] * hides
+
+
 @pytest.mark.parametrize("status", ["cancelled", "paused"])
 def test_a_job_that_shall_not_run_does_not(floor: Floor, status: str) -> None:
     """A person's decision would be ignored."""

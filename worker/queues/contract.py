@@ -27,11 +27,13 @@ class Delivery:
         receipt: what `hide` and `ack` need; good for this delivery only.
         receives: how often this message has been delivered, this time included; always 1 where
             nothing counts it, because no message is ever given up.
+        hidden_seconds: how long the receipt hides the message; 0 where nobody can tell.
     """
 
     body: str
     receipt: str
     receives: int = 1
+    hidden_seconds: float = 0.0
 
 
 class Queue(ABC):

@@ -68,7 +68,7 @@ class MemoryQueue(EmbeddedQueue):
             held.visible_at = now + visibility_seconds
             receipt = next(self._receipts)
             self._hidden[receipt] = held
-            return Delivery(held.body, receipt, held.receives)
+            return Delivery(held.body, receipt, held.receives, visibility_seconds)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""

@@ -81,7 +81,8 @@ class SqliteQueue(EmbeddedQueue):
                 if receives >= self._max_receives:
                     self._quick.change(BURY, self._dead_reason, number, receives)
                 elif self._quick.change(TAKE, now + visibility_seconds, number, receives):
-                    return Delivery(body, f"{number}:{receives + 1}", receives + 1)
+                    receipt = f"{number}:{receives + 1}"
+                    return Delivery(body, receipt, receives + 1, visibility_seconds)
             return None
 
     def hide(self, delivery: Delivery, seconds: float) -> None:

@@ -44,17 +44,18 @@ class SqsQueue(Queue):
 
         A wait of 0 asks only some of the service's servers, so it may miss a lone message.
         """
+        hidden_seconds = _whole(visibility_seconds, LONGEST_HIDE_SECONDS)
         with self._connection.asking() as (client, url):
             answer = client.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=1,
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
-                VisibilityTimeout=_whole(visibility_seconds, LONGEST_HIDE_SECONDS),
+                VisibilityTimeout=hidden_seconds,
                 WaitTimeSeconds=_whole(wait_seconds, LONGEST_POLL_SECONDS),
             )
         for found in answer.get("Messages", []):
             receives = found.get("Attributes", {}).get("ApproximateReceiveCount", "1")
-            return Delivery(found["Body"], found["ReceiptHandle"], int(receives))
+            return Delivery(found["Body"], found["ReceiptHandle"], int(receives), hidden_seconds)
         return None
 
     def hide(self, delivery: Delivery, seconds: float) -> None:

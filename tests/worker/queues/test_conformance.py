@@ -53,6 +53,14 @@ def test_a_delivered_message_is_hidden_and_shows_when_told(backend: Backend) -> 
     assert take(backend.queue).body == first.body
 
 
+def test_a_delivery_tells_how_long_it_is_hidden(backend: Backend) -> None:
+    """A worker would hide it once more, at the price of a request, or not at all."""
+    backend.queue.send(Message(job_id="a", slice=1))
+    delivery = backend.queue.receive(visibility_seconds=LONG, wait_seconds=1.0)
+    assert delivery is not None
+    assert delivery.hidden_seconds == LONG
+
+
 def test_receives_are_counted(backend: Backend) -> None:
     """A message that kills its worker each time could not be told from a new one."""
     backend.queue.send(Message(job_id="a", slice=1))
