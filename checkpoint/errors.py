@@ -34,6 +34,10 @@ class InvalidJobId(CheckpointError):
     """The id has characters or a length that a store could mistake. Choose another id."""
 
 
+class InvalidTag(CheckpointError):
+    """A tag has characters or a length that cannot be, or there are too many. Choose others."""
+
+
 class WrongStatus(CheckpointError):
     """The job's status does not allow this move, and nothing was written. Look at its status."""
 

@@ -14,16 +14,18 @@ from checkpoint.codec import decode, encode
 from checkpoint.errors import (
     CorruptRecord,
     InvalidJobId,
+    InvalidTag,
     JobExists,
     LeaseLost,
     StateTooLarge,
     UnknownJob,
     VersionConflict,
 )
-from checkpoint.record import JOB_ID
+from checkpoint.fields import JOB_ID, TAG
+from checkpoint.record import MOST_TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from checkpoint.record import Record
     from checkpoint.register import Register
@@ -196,6 +198,24 @@ def checked_id(job_id: str) -> str:
             "'-', beginning with a letter or digit"
         )
     return job_id
+
+
+def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Return the different ones of `tags`, if a job may have them.
+
+    Raises:
+        InvalidTag: one could be mistaken on a command line or a page, or there are too many.
+    """
+    for tag in tags:
+        if not re.fullmatch(TAG, tag):
+            raise InvalidTag(
+                f"tag {tag[:80]!r} cannot be used: take 1 to 64 letters, digits or '._:=/-', "
+                "beginning with a letter or digit"
+            )
+    different = tuple(dict.fromkeys(tags))
+    if len(different) > MOST_TAGS:
+        raise InvalidTag(f"a job can have {MOST_TAGS} tags, not {len(different)}")
+    return different
 
 
 def _key(job_id: str) -> str:

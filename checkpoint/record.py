@@ -13,21 +13,22 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from checkpoint.errors import CorruptCheckpoint, WrongStatus
+from checkpoint.fields import Count, JobId, Moment, Number, Part, Platform, Seconds, Share, Tag
+from checkpoint.history import (
+    ENDING_CHARACTERS,
+    LONGEST,
+    MOST_PLATFORMS,
+    Stretch,
+    Usage,
+    added,
+    extended,
+)
 
 GENERATIONS = 2
-
-# Safe as a part of a key, a file name, a URL and a queue's group id.
-JOB_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-JobId = Annotated[str, Field(pattern=rf"\A{JOB_ID}\z")]
-
-# What is read back may be damaged or forged: no number in it may upset who computes with it.
-Count = Annotated[int, Field(ge=0, lt=1 << 53)]
-Number = Annotated[int, Field(ge=1, lt=1 << 53)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Moment = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]  # before 10000
+MOST_TAGS = 16
 
 
 class Status(StrEnum):
@@ -46,11 +47,7 @@ class Status(StrEnum):
         return self in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Checkpoint(_Part):
+class Checkpoint(Part):
     """A kernel's state at a safe point, with the checksum that it must still have when read.
 
     Attributes:
@@ -69,7 +66,7 @@ class Checkpoint(_Part):
     version: int
     sequence: Count = 0
     slice: Count
-    progress: Annotated[float, Field(ge=0, le=1)]
+    progress: Share
     saved_at: Moment
 
     @property
@@ -78,11 +75,12 @@ class Checkpoint(_Part):
         return digest_of(self.state) == self.digest
 
 
-class Lease(_Part):
+class Lease(Part):
     """A time-bounded right to advance a job.
 
     Attributes:
         worker: who holds it, for people to read.
+        platform: where that is, for example "lambda/arm64/1769" or "local".
         token: unique for each claim, so that a worker knows its own.
         claimed_at: when the slice began.
         expires_at: when others may take the job.
@@ -90,13 +88,14 @@ class Lease(_Part):
     """
 
     worker: str
+    platform: Platform = "local"
     token: str
     claimed_at: Seconds
     expires_at: Seconds
     at_risk_seconds: Seconds
 
 
-class Limits(_Part):
+class Limits(Part):
     """When to give a job up; a job that advances meets none but the two ceilings on cost.
 
     Attributes:
@@ -112,11 +111,12 @@ class Limits(_Part):
     max_compute_seconds: Annotated[float, Field(gt=0)] | None = None
 
 
-class Record(_Part):
+class Record(Part):
     """One job.
 
     Attributes:
         params: the kernel's parameters, as JSON values.
+        tags: words by which people find the job.
         slice: the number of the slice that is running or, if none is, of the next one.
         announced: whether the message that starts `slice` is known to have been sent.
         not_before: the next slice waits until then (back-off after an error); 0 is at once.
@@ -126,6 +126,9 @@ class Record(_Part):
         slices, steps, saves: how many were begun, advanced and stored, over all workers.
         compute_seconds: wall time spent in the kernel, over all slices that could report it.
         redone_seconds: at most so much of it was lost to crashes and done again.
+        saved_bytes: the size of all states stored, before they were deflated.
+        history: what became of the slices that have ended, oldest first; `checkpoint.history`.
+        usage: what they took, by platform.
         failures: errors since the job last advanced.
         stalls: slices begun since the job last advanced.
         sweeps: messages that a sweep sent since the last claim.
@@ -138,6 +141,7 @@ class Record(_Part):
     job_id: JobId
     kernel: str
     params: dict[str, Any]
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS)] = ()
     limits: Limits = Limits()
     created_at: Moment
     updated_at: Moment
@@ -153,6 +157,11 @@ class Record(_Part):
     saves: Count = 0
     compute_seconds: Seconds = 0.0
     redone_seconds: Seconds = 0.0
+    saved_bytes: Count = 0
+    history: Annotated[tuple[Stretch, ...], Field(max_length=LONGEST)] = ()
+    usage: Annotated[dict[Platform, Usage], Field(max_length=MOST_PLATFORMS + 1)] = Field(
+        default_factory=dict
+    )
     failures: Count = 0
     stalls: Count = 0
     sweeps: Count = 0
@@ -210,16 +219,48 @@ class Record(_Part):
                 f"job {self.job_id}: none of its {len(broken)} checkpoints has its checksum; "
                 "they are kept for inspection"
             )
+        free = self.lost(lease.claimed_at)
+        changes = {
+            "status": Status.RUNNING,
+            "lease": lease,
+            "announced": True,
+            "checkpoints": intact,
+            "quarantine": (broken + self.quarantine)[:GENERATIONS],
+            "slices": self.slices + 1,
+            "stalls": self.stalls + 1,
+            "sweeps": 0,
+        }
+        return free.model_copy(update=changes)
+
+    def lost(self, now: float) -> Self:
+        """Account for a worker that died with the job; a record without a lease stays as it is."""
+        if self.lease is None:
+            return self
+        saved_at = self.checkpoints[0].saved_at if self.checkpoints else 0.0
+        since = max(self.lease.claimed_at, saved_at)
+        lost = min(max(now - since, 0.0), self.lease.at_risk_seconds)
+        freed = self._with(lease=None, redone_seconds=self.redone_seconds + lost)
+        return freed.noted(self, "lost", since + lost)
+
+    def noted(self, running: Self, ending: str, ended_at: float) -> Self:
+        """Enter in the history the slice that ran in the record `running`, and why it ended."""
+        lease = running.lease
+        if lease is None:
+            return self
+        began_at, platform = lease.claimed_at, lease.platform
+        seconds = max(ended_at - began_at, 0.0)
+        stretch = Stretch(
+            first=running.slice,
+            platform=platform,
+            worker=lease.worker,
+            began_at=began_at,
+            ended_at=began_at + seconds,
+            seconds=seconds,
+            progress=self.progress,
+            ending=ending[:ENDING_CHARACTERS],
+        )
         return self._with(
-            status=Status.RUNNING,
-            lease=lease,
-            announced=True,
-            checkpoints=intact,
-            quarantine=(broken + self.quarantine)[:GENERATIONS],
-            slices=self.slices + 1,
-            stalls=self.stalls + 1,
-            sweeps=0,
-            redone_seconds=self.redone_seconds + self._lost_seconds(lease.claimed_at),
+            history=extended(self.history, stretch), usage=added(self.usage, platform, seconds)
         )
 
     def saved(self, checkpoint: Checkpoint) -> Self:
@@ -233,6 +274,7 @@ class Record(_Part):
         return self._with(
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             saves=self.saves + 1,
+            saved_bytes=self.saved_bytes + len(newest.state),
             failures=0 if advanced else self.failures,
             stalls=0 if advanced else self.stalls,
         )
@@ -292,7 +334,9 @@ class Record(_Part):
         if self.status is Status.CANCELLED:
             return self
         self._require(not self.status.is_final, "cancelled")
-        return self._with(status=Status.CANCELLED, lease=None)
+        # The holder has yet to find out; what it did since its last write is not known here.
+        stopped = self._with(status=Status.CANCELLED, lease=None)
+        return stopped.noted(self, "cancelled", self.updated_at)
 
     def paused(self) -> Self:
         """Stop the job until it is resumed; a running slice saves, releases and stops."""
@@ -318,14 +362,6 @@ class Record(_Part):
     def _require(self, condition: bool, verb: str) -> None:  # noqa: FBT001 - read as an assertion
         if not condition:
             raise WrongStatus(f"job {self.job_id} is {self.status}: it cannot be {verb}")
-
-    def _lost_seconds(self, now: float) -> float:
-        """Return the most work that the holder before this one can have lost."""
-        if self.lease is None:
-            return 0.0
-        saved_at = self.checkpoints[0].saved_at if self.checkpoints else 0.0
-        since = max(self.lease.claimed_at, saved_at)
-        return min(max(now - since, 0.0), self.lease.at_risk_seconds)
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from checkpoint.errors import JobExists
-from checkpoint.jobs import JobStore
+from checkpoint.jobs import JobStore, checked_tags
 from checkpoint.record import Record, Status
 from checkpoint.registers import open_register
 from worker.message import Message
@@ -17,7 +17,7 @@ from worker.settings import Settings, read_settings
 from worker.sweep import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from worker.queues.contract import Queue
 
@@ -62,18 +62,21 @@ class Client:
             self._queue = open_queue(self._queue_url)
         return self._queue
 
-    def submit(self, kernel: str, /, *, job_id: str | None = None, **params: Any) -> str:
+    def submit(
+        self, kernel: str, /, *, job_id: str | None = None, tags: Sequence[str] = (), **params: Any
+    ) -> str:
         """Store a job, wake it and return its id.
 
-        With `job_id` this is idempotent: the same id with the same parameters is the same job.
+        With `job_id` this is idempotent: the same id with the same parameters is the same job,
+        which keeps the tags that it has. By its `tags` a job is found in a list.
 
         Raises:
-            UnknownKernel, InvalidParams: nothing was stored.
+            UnknownKernel, InvalidParams, InvalidTag: nothing was stored.
             JobExists: the id belongs to a job with other parameters.
             QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
         queue = self.queue  # A queue that cannot be is found out before anything is stored.
-        record, created = self.create(kernel, params, job_id=job_id)
+        record, created = self.create(kernel, params, job_id=job_id, tags=tags)
         # A job that never ran may be one whose first submission died before the send.
         if created or record.slices == 0:
             _wake(queue, record, "submit it again with this id", again=not created)
@@ -115,13 +118,18 @@ class Client:
         return fork.job_id
 
     def create(
-        self, kernel: str, params: Mapping[str, Any], *, job_id: str | None = None
+        self,
+        kernel: str,
+        params: Mapping[str, Any],
+        *,
+        job_id: str | None = None,
+        tags: Sequence[str] = (),
     ) -> tuple[Record, bool]:
         """Store a job without waking it; return it, and whether it is new."""
-        record = new_record(
-            kernel, params, job_id=job_id, limits=self.settings.limits, now=self.jobs.clock()
-        )
-        held, created = self.jobs.submit(record)
+        limits, now = self.settings.limits, self.jobs.clock()
+        record = new_record(kernel, params, job_id=job_id, limits=limits, now=now)
+        tagged = record.model_copy(update={"tags": checked_tags(tags)})
+        held, created = self.jobs.submit(tagged)
         return held.record, created
 
     def status(self, job_id: str) -> Record:

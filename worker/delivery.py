@@ -180,7 +180,7 @@ def _run(
             log.warning("%s; stopped, nothing written", error)
             status = runtime.jobs.load(claimed.record.job_id).record.status
             return Handled(ack=status.is_final or status is Status.PAUSED)
-        _log_ending(claimed.record, held.record, budgeted)
+        _log_ending(held.record)
     if held.record.status is Status.QUEUED:
         # A number beyond the record's: the continuation has been sent before, and forgotten.
         number = Message.parse(delivery.body).slice or 0
@@ -216,6 +216,7 @@ def _claim(runtime: Runtime, held: Held) -> Held | None:
     begun = runtime.clock()
     lease = Lease(
         worker=runtime.worker,
+        platform=runtime.platform,
         token=secrets.token_hex(8),
         claimed_at=now,
         expires_at=now + _lease_seconds(runtime, record),
@@ -223,9 +224,9 @@ def _claim(runtime: Runtime, held: Held) -> Held | None:
     )
     try:
         reason = record.exhausted()
-        moved = record.failed(reason) if reason else record.claimed(lease)
+        moved = record.lost(now).failed(reason) if reason else record.claimed(lease)
     except CorruptCheckpoint as error:
-        moved = record.failed(str(error))
+        moved = record.lost(now).failed(str(error))
     held = runtime.jobs.replace(held, moved)
     pace.saw_save(runtime.clock() - begun)
     if moved.status is Status.FAILED:
@@ -256,18 +257,12 @@ def _longer(seconds: float, record: Record) -> float:
     return seconds * 2.0 ** min(record.stalls, 8)
 
 
-def _log_ending(begun: Record, ended: Record, deadline: Deadline) -> None:
+def _log_ending(ended: Record) -> None:
     """Tell an operator what the slice came to, and why it stopped where it did."""
-    if ended.status is not Status.QUEUED:
-        why = str(ended.status)
-    elif ended.not_before > ended.updated_at:
-        why = f"error, to be retried in {ended.not_before - ended.updated_at:.0f} s"
-    else:
-        why = deadline.reason or "deadline"  # None: the next step would not have fitted.
-    seconds = ended.updated_at - begun.updated_at
-    progress = 100 * ended.progress
+    entry = ended.history[-1]
     message = "job %s slice %d ended at %.2f%% after %.2f s: %s"
-    log.info(message, begun.job_id, begun.slice, progress, seconds, why)
+    progress = 100 * entry.progress
+    log.info(message, ended.job_id, entry.first, progress, entry.seconds, entry.ending)
 
 
 def _patience(seconds: float, receives: int) -> float:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from checkpoint.record import JobId, Status
+from checkpoint.fields import JobId
+from checkpoint.record import Status
 from checkpoint.registers import redacted
 from worker.delivery import deliver
 from worker.message import Message

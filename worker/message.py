@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from checkpoint.record import JobId
+from checkpoint.fields import JobId
 
 
 class ForeignMessage(Exception):

@@ -75,6 +75,7 @@ def forked(
         job_id=_id_of(record.kernel, job_id),
         kernel=record.kernel,
         params=record.params,
+        tags=record.tags,
         limits=limits,
         created_at=now,
         updated_at=now,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kernel import Kernel, Resources
 from kernel.registry import load
 from worker.pace import Pace
+from worker.platform import LOCAL, platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ class Runtime:
         jobs: where progress is kept; its clock is the wall clock for leases.
         queue: where continuations are sent.
         worker: this worker's name, for people to read.
+        platform: where it runs, as far as that bears on what it costs; see `worker.platform`.
         resources: what is granted to kernels.
         pace: what the process has learned about time.
         max_state_bytes: a larger state fails its job.
@@ -44,6 +46,7 @@ class Runtime:
     jobs: JobStore
     queue: Queue
     worker: str
+    platform: str = LOCAL
     resources: Resources = field(default_factory=Resources)
     pace: Pace = field(default_factory=Pace)
     max_state_bytes: int = 64 << 20
@@ -66,6 +69,7 @@ def make_runtime(
         jobs=jobs,
         queue=queue,
         worker=f"{socket.gethostname()}:{os.getpid()}",
+        platform=settings.platform or platform_of(os.environ),
         resources=Resources(threads=settings.threads, memory_bytes=settings.memory_bytes),
         pace=Pace(checkpoint_seconds=settings.checkpoint_seconds),
         max_state_bytes=settings.max_state_bytes,

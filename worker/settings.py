@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from checkpoint.codec import MAX_STATE_BYTES
+from checkpoint.fields import PLATFORM
 from checkpoint.record import Limits
 
 PREFIX = "OUTLAST_"
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
         threads: how many threads a kernel may use; default: the cores this process may use.
         memory_bytes: how much memory a kernel may allocate, which is enforced where it is isolated;
             None sets no limit.
+        platform: where this worker runs, as the bill of a job names it; None: it is found out.
         isolate: run every kernel in a child process, which can be killed when it does not return.
         slice_seconds: how long a worker works on a job before it lets others have a turn.
         checkpoint_seconds: time between checkpoints, which bounds what a hard kill loses; None:
@@ -62,6 +64,7 @@ class Settings(BaseSettings):
     queue: str = Field(default_factory=_default_url)
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=_cores)
     memory_bytes: Annotated[int, Field(ge=1)] | None = None
+    platform: Annotated[str, Field(pattern=PLATFORM)] | None = None
     isolate: bool = False
     slice_seconds: Seconds = 60.0
     checkpoint_seconds: Seconds | None = None

@@ -94,7 +94,7 @@ class Slice:
             steps = self._start(state)
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
             reason = f"cannot go on from its checkpoint: {line(error)}"
-            return self._write(lambda record: record.failed(reason))
+            return self._write(self._closed(lambda record: record.failed(reason)))
         try:
             ending = self._advance(steps)
             self.stopped_at = self._runtime.clock()
@@ -184,11 +184,21 @@ class Slice:
         """Store the last state and the end of the slice in one write."""
         try:
             pending = self._pending()
-            return self._write_at_last(lambda record: ending(pending(record)))
+            return self._write_at_last(self._closed(lambda record: ending(pending(record))))
         except (Unusable, StateTooLarge) as error:
             self._drop_state()
             pending, failing = self._pending(), self._failure(error)
-            return self._write_at_last(lambda record: failing(pending(record)))
+            return self._write_at_last(self._closed(lambda record: failing(pending(record))))
+
+    def _closed(self, ending: Move) -> Move:
+        """Return `ending` with an entry in the job's history."""
+        stopped_at, reason = self._runtime.jobs.clock(), self._deadline.reason
+
+        def closed(record: Record) -> Record:
+            moved = ending(record)
+            return moved.noted(record, _why(moved, reason), stopped_at)
+
+        return closed
 
     def _write_at_last(self, move: Move) -> Held:
         """Store the end of the slice, trying more than once."""
@@ -274,3 +284,12 @@ class Slice:
             steps.close()
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
             log.warning("job %s: the kernel did not close: %s", self.record.job_id, line(error))
+
+
+def _why(ended: Record, reason: str | None) -> str:
+    """Return why a slice ended, of which `ended` is left; `reason` is the deadline's."""
+    if ended.status is not Status.QUEUED:
+        return ended.error if ended.status is Status.FAILED and ended.error else str(ended.status)
+    if ended.not_before:
+        return f"error, to be tried again: {ended.error}"
+    return reason or "deadline"  # None: the next step would not have fitted.

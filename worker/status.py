@@ -13,13 +13,14 @@ def view(record: Record) -> dict[str, Any]:
     """Return what there is to know of a job, as a JSON object.
 
     `progress` is the share that is done and stored, 0 to 1. Times are ISO 8601 in UTC. `worker`
-    is who runs the slice, None while nobody does; `result` and `error` are None while there is
-    none.
+    is who runs the slice and `platform` where, None while nobody does; `result` and `error` are
+    None while there is none.
     """
     return {
         "job_id": record.job_id,
         "kernel": record.kernel,
         "params": record.params,
+        "tags": list(record.tags),
         "status": str(record.status),
         "progress": record.progress,
         "slices": record.slices,
@@ -28,6 +29,7 @@ def view(record: Record) -> dict[str, Any]:
         "compute_seconds": round(record.compute_seconds, 6),
         "redone_seconds": round(record.redone_seconds, 6),
         "worker": record.lease.worker if record.lease else None,
+        "platform": record.lease.platform if record.lease else None,
         "result": record.result,
         "error": record.error,
         "created_at": moment(record.created_at),

@@ -31,7 +31,7 @@ def report(error: Exception, *, debug: bool) -> int:
 def exit_code(error: Exception) -> int:
     """Return the code that a shell sees for `error`."""
     # Imported here: a command that goes well does not need them all.
-    from checkpoint.errors import InvalidJobId, InvalidStoreUrl
+    from checkpoint.errors import InvalidJobId, InvalidStoreUrl, InvalidTag
     from kernel import InvalidParams, UnknownKernel
     from worker.client import JobNotFinished
     from worker.queues.contract import InvalidQueueUrl
@@ -44,6 +44,7 @@ def exit_code(error: Exception) -> int:
             | InvalidQueueUrl()
             | InvalidSettings()
             | InvalidStoreUrl()
+            | InvalidTag()
             | UnknownKernel()
         ):
             return USAGE

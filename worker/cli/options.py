@@ -73,6 +73,14 @@ NewJobId = Annotated[
         help="Call the job so: 1 to 128 letters, digits, '.', '_' or '-'. Default: made up.",
     ),
 ]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="TAG",
+        help="Give the job this tag, by which `outlast list` finds it; may be repeated.",
+    ),
+]
 KernelName = Annotated[
     str,
     typer.Argument(

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.options import Debug, Isolate, Json, KernelName, NewJobId, Params, SliceSeconds
+from worker.cli.options import (
+    Debug,
+    Isolate,
+    Json,
+    KernelName,
+    NewJobId,
+    Params,
+    SliceSeconds,
+    Tags,
+)
 from worker.cli.output import put_json, put_result, reserved
 from worker.cli.params import parse_params
 
@@ -22,6 +31,7 @@ def run(
     *,
     slice_seconds: SliceSeconds = None,
     job_id: NewJobId = None,
+    tags: Tags = None,
     isolate: Isolate = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -41,7 +51,7 @@ def run(
     Exit codes:
         0  the result is printed
         1  the job failed, its id belongs to another job, or the store is at fault
-        2  the kernel, a parameter, the id or a setting is wrong; nothing was stored
+        2  the kernel, a parameter, the id, a tag or a setting is wrong; nothing was stored
         3  the job is paused
         130, 143  stopped by Ctrl-C or by SIGTERM, everything is saved
     """
@@ -53,7 +63,7 @@ def run(
     settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
     client = Client(settings=settings)
     values = parse_params(params or ())
-    record, _ = client.create(kernel, values, job_id=job_id)
+    record, _ = client.create(kernel, values, job_id=job_id, tags=tags or ())
     words = _command(kernel, params or [], slice_seconds, isolate, record)
     with reserved():
         record, stopped_by = work(client, record, words, debug=debug)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.cli.options import Debug, Json, KernelName, NewJobId, Params
+from worker.cli.options import Debug, Json, KernelName, NewJobId, Params, Tags
 from worker.cli.output import put, put_json, warn_if_apart
 from worker.cli.params import parse_params
 
@@ -12,6 +12,7 @@ def submit(
     params: Params = None,
     *,
     job_id: NewJobId = None,
+    tags: Tags = None,
     as_json: Json = False,
     _debug: Debug = False,
 ) -> None:
@@ -23,19 +24,19 @@ def submit(
 
     Examples:
         outlast submit nth-prime position=1_000_000
-        outlast submit nth-prime position=1_000_000 --job-id million
+        outlast submit nth-prime position=1_000_000 --job-id million --tag primes
 
     Exit codes:
         0  the job is stored and its message sent
         1  the id belongs to another job, or the store or the queue is at fault
-        2  the kernel, a parameter, the id or a setting is wrong; nothing was stored
+        2  the kernel, a parameter, the id, a tag or a setting is wrong; nothing was stored
     """
     from worker.client import Client
     from worker.status import view
 
     client = Client()
     values = parse_params(params or ())
-    stored_id = client.submit(kernel, job_id=job_id, **values)
+    stored_id = client.submit(kernel, job_id=job_id, tags=tags or (), **values)
     warn_if_apart(client.settings)
     if as_json:
         put_json(view(client.status(stored_id)))

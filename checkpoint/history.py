@@ -1,0 +1,84 @@
+"""What became of a job's slices: where each ran, for how long, how far it came and why it ended.
+
+A record must stay small, however many slices a job takes. So the history holds stretches: the
+latest are single slices, and when there are too many of them the older ones are merged in pairs,
+which keeps the whole course of the job in view. What the slices cost is not merged but summed, by
+platform.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from checkpoint.fields import Count, Moment, Number, Part, Platform, Seconds, Share
+
+LONGEST = 48
+MOST_PLATFORMS = 16
+OTHER = "other"
+ENDING_CHARACTERS = 200
+
+
+class Stretch(Part):
+    """One slice, or several in a row.
+
+    Attributes:
+        first: the number of its first slice.
+        slices: how many it has.
+        platform: where the last of them ran, for example "lambda/arm64/1769" or "local".
+        worker: who ran the last of them.
+        began_at, ended_at: from the claim of the first to the release of the last; for one that
+            was lost, the latest that it can have lived.
+        seconds: how long workers were occupied with them.
+        progress: how far the job was at the end, stored.
+        ending: why the last of them ended: "deadline", a signal's name, "paused", "succeeded",
+            "lost" for a worker that died, or an error.
+    """
+
+    first: Number
+    slices: Count = 1
+    platform: Platform
+    worker: str
+    began_at: Moment
+    ended_at: Moment
+    seconds: Seconds
+    progress: Share
+    ending: str
+
+    def merged(self, later: Self) -> Self:
+        """Return this stretch and the next one as one."""
+        changes = {
+            "first": self.first,
+            "slices": self.slices + later.slices,
+            "began_at": self.began_at,
+            "seconds": self.seconds + later.seconds,
+        }
+        return later.model_copy(update=changes)
+
+
+class Usage(Part):
+    """What the slices on one platform took.
+
+    Attributes:
+        slices: how many ended there.
+        seconds: how long workers were occupied with them, from the claim to the release.
+    """
+
+    slices: Count = 0
+    seconds: Seconds = 0.0
+
+
+def extended(history: tuple[Stretch, ...], stretch: Stretch) -> tuple[Stretch, ...]:
+    """Return `history` with one more slice, merging the older half if it becomes too long."""
+    longer = (*history, stretch)
+    if len(longer) <= LONGEST:
+        return longer
+    older, latest = longer[: LONGEST // 2], longer[LONGEST // 2 :]
+    pairs = zip(older[::2], older[1::2], strict=True)
+    return (*(first.merged(second) for first, second in pairs), *latest)
+
+
+def added(usage: dict[str, Usage], platform: str, seconds: float) -> dict[str, Usage]:
+    """Return `usage` with one more slice; beyond so many platforms they are counted as one."""
+    name = platform if platform in usage or len(usage) < MOST_PLATFORMS else OTHER
+    before = usage.get(name, Usage())
+    return usage | {name: Usage(slices=before.slices + 1, seconds=before.seconds + seconds)}

@@ -1,0 +1,39 @@
+"""Where a worker says that it runs."""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+
+from checkpoint.history import Usage, added
+from checkpoint.record import Record
+from worker import platform as ours
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, f"lambda/{platform.machine()}/512"),
+        ({"RUNPOD_ENDPOINT_ID": "e"}, "runpod"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "container"),
+        ({}, "local"),
+    ],
+)
+def test_each_platform_is_told_by_what_it_sets(
+    environment, found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job's bill would name the wrong platform, and so the wrong price."""
+    monkeypatch.setattr(ours, "CONTAINER_FILES", ())
+    assert ours.platform_of(environment) == found
+    usage = added({}, found, 1.0)
+    fields = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 1, "updated_at": 1}
+    assert Record(**fields, usage=usage).usage[found] == Usage(slices=1, seconds=1.0)
+
+
+def test_a_plain_container_is_told_by_its_root(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker sets no variable."""
+    mark = tmp_path / ".dockerenv"
+    mark.touch()
+    monkeypatch.setattr(ours, "CONTAINER_FILES", (mark,))
+    assert ours.platform_of({}) == "container"

@@ -1,0 +1,35 @@
+"""Where this process runs, as far as that bears on what it costs.
+
+    lambda/x86_64/1769   AWS Lambda: the processor's kind and the function's memory in MB
+    runpod               RunPod serverless
+    container            a container of any other kind
+    local                anything else: a laptop, a server
+
+OUTLAST_PLATFORM says it better where there is more to say: "runpod/A40", "spot/c7g.large".
+"""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOCAL = "local"
+
+# What Docker and Podman put into a container's root, and what Kubernetes and ECS set.
+CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
+CONTAINER_VARIABLES = ("KUBERNETES_SERVICE_HOST", "ECS_CONTAINER_METADATA_URI_V4")
+
+
+def platform_of(environment: Mapping[str, str]) -> str:
+    """Return where a process with these environment variables runs, in the words above."""
+    if "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" in environment:
+        return f"lambda/{platform.machine()}/{environment['AWS_LAMBDA_FUNCTION_MEMORY_SIZE']}"
+    if "RUNPOD_ENDPOINT_ID" in environment or "RUNPOD_WEBHOOK_GET_JOB" in environment:
+        return "runpod"
+    if any(name in environment for name in CONTAINER_VARIABLES):
+        return "container"
+    return "container" if any(file.exists() for file in CONTAINER_FILES) else LOCAL
