@@ -4,11 +4,17 @@ A record must stay small, however many slices a job takes. So the history holds 
 latest are single slices, and when there are too many of them the older ones are merged in pairs,
 which keeps the whole course of the job in view. What the slices cost is not merged but summed, by
 platform.
+
+In a record a stretch is a line of text, as only people read it: a worker, which reads and writes a
+record several times a slice, is not to pay for their parts. A line that cannot be read is left out.
 """
 
 from __future__ import annotations
 
-from typing import Self
+import json
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from checkpoint.fields import Count, Moment, Number, Part, Platform, Seconds, Share
 
@@ -16,6 +22,9 @@ LONGEST = 48
 MOST_PLATFORMS = 16
 OTHER = "other"
 ENDING_CHARACTERS = 200
+WORKER_CHARACTERS = 80
+
+Line = Annotated[str, Field(max_length=4096)]
 
 
 class Stretch(Part):
@@ -54,6 +63,11 @@ class Stretch(Part):
         }
         return later.model_copy(update=changes)
 
+    @property
+    def line(self) -> str:
+        """This stretch as a record keeps it: a JSON array of its values."""
+        return json.dumps(list(self.model_dump().values()), separators=(",", ":"))
+
 
 class Usage(Part):
     """What the slices on one platform took.
@@ -67,14 +81,20 @@ class Usage(Part):
     seconds: Seconds = 0.0
 
 
-def extended(history: tuple[Stretch, ...], stretch: Stretch) -> tuple[Stretch, ...]:
-    """Return `history` with one more slice, merging the older half if it becomes too long."""
-    longer = (*history, stretch)
+def read(lines: tuple[str, ...]) -> tuple[Stretch, ...]:
+    """Return the stretches that `lines` hold."""
+    found = (_read(line) for line in lines)
+    return tuple(stretch for stretch in found if stretch is not None)
+
+
+def extended(lines: tuple[str, ...], stretch: Stretch) -> tuple[str, ...]:
+    """Return `lines` with one more slice, merging the older half if there are too many."""
+    longer = (*lines, stretch.line)
     if len(longer) <= LONGEST:
         return longer
-    older, latest = longer[: LONGEST // 2], longer[LONGEST // 2 :]
-    pairs = zip(older[::2], older[1::2], strict=True)
-    return (*(first.merged(second) for first, second in pairs), *latest)
+    older, latest = read(longer[: LONGEST // 2]), longer[LONGEST // 2 :]
+    merged = (first.merged(second) for first, second in zip(older[::2], older[1::2], strict=False))
+    return (*(pair.line for pair in merged), *latest)
 
 
 def added(usage: dict[str, Usage], platform: str, seconds: float) -> dict[str, Usage]:
@@ -82,3 +102,12 @@ def added(usage: dict[str, Usage], platform: str, seconds: float) -> dict[str, U
     name = platform if platform in usage or len(usage) < MOST_PLATFORMS else OTHER
     before = usage.get(name, Usage())
     return usage | {name: Usage(slices=before.slices + 1, seconds=before.seconds + seconds)}
+
+
+def _read(line: str) -> Stretch | None:
+    try:
+        return Stretch.model_validate(
+            dict(zip(Stretch.model_fields, json.loads(line), strict=True))
+        )
+    except (TypeError, ValueError):  # which all that pydantic raises is
+        return None

@@ -21,10 +21,13 @@ from checkpoint.history import (
     ENDING_CHARACTERS,
     LONGEST,
     MOST_PLATFORMS,
+    WORKER_CHARACTERS,
+    Line,
     Stretch,
     Usage,
     added,
     extended,
+    read,
 )
 
 GENERATIONS = 2
@@ -127,7 +130,7 @@ class Record(Part):
         compute_seconds: wall time spent in the kernel, over all slices that could report it.
         redone_seconds: at most so much of it was lost to crashes and done again.
         saved_bytes: the size of all states stored, before they were deflated.
-        history: what became of the slices that have ended, oldest first; `checkpoint.history`.
+        past: what became of the slices that have ended, as lines; `history` reads them.
         usage: what they took, by platform.
         failures: errors since the job last advanced.
         stalls: slices begun since the job last advanced.
@@ -158,7 +161,7 @@ class Record(Part):
     compute_seconds: Seconds = 0.0
     redone_seconds: Seconds = 0.0
     saved_bytes: Count = 0
-    history: Annotated[tuple[Stretch, ...], Field(max_length=LONGEST)] = ()
+    past: Annotated[tuple[Line, ...], Field(max_length=LONGEST)] = ()
     usage: Annotated[dict[Platform, Usage], Field(max_length=MOST_PLATFORMS + 1)] = Field(
         default_factory=dict
     )
@@ -181,6 +184,11 @@ class Record(Part):
         if self.status is Status.SUCCEEDED:
             return 1.0
         return self.checkpoints[0].progress if self.checkpoints else 0.0
+
+    @property
+    def history(self) -> tuple[Stretch, ...]:
+        """What became of the slices that have ended, oldest first, old ones merged."""
+        return read(self.past)
 
     def is_held(self, now: float) -> bool:
         """Whether a worker has the right to advance this job at `now`."""
@@ -252,7 +260,7 @@ class Record(Part):
         stretch = Stretch(
             first=running.slice,
             platform=platform,
-            worker=lease.worker,
+            worker=lease.worker[:WORKER_CHARACTERS],
             began_at=began_at,
             ended_at=began_at + seconds,
             seconds=seconds,
@@ -260,7 +268,7 @@ class Record(Part):
             ending=ending[:ENDING_CHARACTERS],
         )
         return self._with(
-            history=extended(self.history, stretch), usage=added(self.usage, platform, seconds)
+            past=extended(self.past, stretch), usage=added(self.usage, platform, seconds)
         )
 
     def saved(self, checkpoint: Checkpoint) -> Self:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from checkpoint.errors import CorruptCheckpoint, LeaseLost, VersionConflict
+from checkpoint.history import read
 from checkpoint.record import Lease, Status
 from worker.deadline import Deadline
 from worker.message import Message
@@ -259,7 +260,7 @@ def _longer(seconds: float, record: Record) -> float:
 
 def _log_ending(ended: Record) -> None:
     """Tell an operator what the slice came to, and why it stopped where it did."""
-    entry = ended.history[-1]
+    (entry,) = read(ended.past[-1:])
     message = "job %s slice %d ended at %.2f%% after %.2f s: %s"
     progress = 100 * entry.progress
     log.info(message, ended.job_id, entry.first, progress, entry.seconds, entry.ending)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from checkpoint.history import LONGEST, MOST_PLATFORMS, OTHER, Stretch, Usage, added, extended
+from checkpoint.history import LONGEST, MOST_PLATFORMS, OTHER, Stretch, Usage, added, extended, read
 from checkpoint.record import Checkpoint, Lease, Record, Status, digest_of
 
 
@@ -88,10 +88,11 @@ def test_a_clock_that_goes_backwards_gives_no_negative_time() -> None:
 
 def test_a_long_job_keeps_its_whole_course_in_a_bounded_space() -> None:
     """A record that grows with every slice slows each of them, and at last cannot be stored."""
-    history: tuple[Stretch, ...] = ()
+    lines: tuple[str, ...] = ()
     for number in range(1, 1001):
-        history = extended(history, _stretch(number))
-        assert len(history) <= LONGEST
+        lines = extended(lines, _stretch(number))
+        assert len(lines) <= LONGEST
+    history = read(lines)
     assert sum(part.slices for part in history) == 1000
     assert sum(part.seconds for part in history) == pytest.approx(4000.0)
     ends = [part.first + part.slices for part in history]
@@ -110,7 +111,16 @@ def test_platforms_beyond_measure_are_counted_as_one() -> None:
     assert _job(usage=usage).usage == usage
 
 
-def test_a_forged_history_is_refused() -> None:
-    """Its texts are shown on a terminal and on a page."""
+@pytest.mark.parametrize("line", ["", "[]", "{}", "7", '["<script>",1,1,1,1,1,1,1,1]'])
+def test_what_is_no_stretch_is_left_out(line) -> None:
+    """One bad line would hide the others, and its text reach a terminal or a page."""
+    good = _stretch(7)
+    assert _job(past=(line, good.line)).history == (good,)
+    assert len(extended((line,) * LONGEST, good)) < LONGEST
+
+
+def test_a_hostile_platform_is_refused() -> None:
+    """It is shown on a terminal and on a page."""
+    values = _stretch(1).model_dump()
     with pytest.raises(ValidationError, match="platform"):
-        _stretch(1).model_validate(_stretch(1).model_dump() | {"platform": "<script>"})
+        Stretch.model_validate(values | {"platform": "<script>"})
