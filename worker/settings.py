@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checkpoint.codec import MAX_STATE_BYTES
 from checkpoint.fields import PLATFORM
@@ -36,7 +35,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What an operator sets; each field is the variable OUTLAST_ and its name in capitals.
 
     Attributes:
@@ -58,7 +57,7 @@ class Settings(BaseSettings):
         log_level: which log lines go to standard error.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     store: str = Field(default_factory=_default_url)
     queue: str = Field(default_factory=_default_url)
@@ -98,16 +97,16 @@ def read_settings() -> Settings:
     Raises:
         InvalidSettings: a variable is unknown or has a bad value.
     """
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    # In small letters, too, which pydantic would take.
+    known = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    # In small letters, too, where somebody may have meant one of them.
     ours = {name for name in os.environ if name.upper().startswith(PREFIX)}
-    unknown = sorted(ours - known)
+    unknown = sorted(ours - set(known))
     if unknown:
         raise InvalidSettings(
             f"unknown setting {unknown[0]}; the settings are: {', '.join(sorted(known))}"
         )
     try:
-        return Settings()
+        return Settings.model_validate_strings({known[name]: os.environ[name] for name in ours})
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
