@@ -28,6 +28,7 @@ ENV = {
     "OUTLAST_QUEUE": "sqs://jobs",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
     "AWS_DEFAULT_REGION": "us-east-1",
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",  # as in the images
 }
 
 

@@ -13,7 +13,7 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from checkpoint.errors import CorruptCheckpoint, WrongStatus
 from checkpoint.fields import Count, JobId, Moment, Number, Part, Platform, Seconds, Share, Tag
@@ -140,6 +140,9 @@ class Record(Part):
         writes, writer: make every stored value different from all others: how often the job was
             written, and by whom and as which of its writes.
     """
+
+    # A worker reads records by the codec, which has a validator of its own.
+    model_config = ConfigDict(defer_build=True)
 
     job_id: JobId
     kernel: str

@@ -46,7 +46,7 @@ class InvalidRequest(Exception):
 class Request(BaseModel):
     """A request; the base of all."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
 
 
 class JobRequest(Request):

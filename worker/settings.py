@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checkpoint.codec import MAX_STATE_BYTES
@@ -24,6 +23,8 @@ class InvalidSettings(Exception):
 
 
 def _default_url() -> str:
+    import platformdirs  # here, as workers on other machines have no such default
+
     folder = Path(platformdirs.user_data_path("outlast"))
     return f"sqlite:///{folder / 'outlast.db'}"
 
