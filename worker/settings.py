@@ -29,7 +29,7 @@ def _default_url() -> str:
     return f"sqlite:///{folder / 'outlast.db'}"
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -62,7 +62,7 @@ class Settings(BaseModel):
 
     store: str = Field(default_factory=_default_url)
     queue: str = Field(default_factory=_default_url)
-    threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=_cores)
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=cores)
     memory_bytes: Annotated[int, Field(ge=1)] | None = None
     platform: Annotated[str, Field(pattern=PLATFORM)] | None = None
     isolate: bool = False

@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from worker.cli import (
     checkpoints,
+    doctor,
     fork,
     kernels,
     listing,
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "fork": fork.fork,
     "worker": worker.worker,
     "sweep": sweep.sweep,
+    "doctor": doctor.doctor,
     "kernels": kernels.kernels,
     "warmup": warmup.warmup,
 }

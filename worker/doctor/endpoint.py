@@ -1,0 +1,130 @@
+"""A serverless endpoint at RunPod, as its REST interface shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from worker.doctor.environment import environment_findings
+from worker.doctor.finding import Denied, Unreachable, error, ok, warning
+from worker.runpod_handler import DEFAULT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.doctor.finding import Check, Finding
+    from worker.settings import Settings
+
+# RunPod's own tools take another place of the interface from the same variable.
+BASE, BASE_VARIABLE = "https://rest.runpod.io/v1", "RUNPOD_REST_API_URL"
+ANSWER_SECONDS = 20.0
+RUNPOD_DEFAULT_MS = 600_000
+LONG_IDLE_SECONDS = 60
+REFUSED = {401, 403}
+PATCH = (
+    'curl -X PATCH {base}/endpoints/{id} -H "Authorization: Bearer $RUNPOD_API_KEY" '
+    "-H 'Content-Type: application/json' -d '{change}'"
+)
+
+
+def endpoint_checks(endpoint_id: str, settings: Settings) -> list[Check]:
+    """Return the checks of the endpoint; none of them asks it for work."""
+    look = EndpointLook(endpoint_id, settings)
+    return [look.reach, look.timeout, look.workers, look.environment]
+
+
+class EndpointLook:
+    """Examines one endpoint; the key is read from RUNPOD_API_KEY."""
+
+    def __init__(self, endpoint_id: str, settings: Settings) -> None:
+        self._id = endpoint_id
+        self._settings = settings
+        self._base = os.environ.get(BASE_VARIABLE, BASE).rstrip("/")
+
+    @cached_property
+    def _endpoint(self) -> dict[str, Any]:
+        if not (key := os.environ.get("RUNPOD_API_KEY", "")):
+            raise Denied("RUNPOD_API_KEY is not set")
+        request = urllib.request.Request(  # noqa: S310 - the place is the operator's own choice
+            f"{self._base}/endpoints/{self._id}?includeTemplate=true",
+            headers={"Authorization": f"Bearer {key}", "User-Agent": "outlast"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+                found: dict[str, Any] = json.load(answer)
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            if refused.code in REFUSED:
+                told = f"RunPod refuses RUNPOD_API_KEY (HTTP {refused.code})"
+                raise Denied(told) from refused
+            mend = "correct the id: it stands in the console, and in the URL that calls go to"
+            found_ = f"{self._base} knows no endpoint {self._id} (HTTP {refused.code})"
+            raise Unreachable(found_, mend=mend) from refused
+        except OSError as gone:
+            mend = f"check the network and {BASE_VARIABLE}"
+            raise Unreachable(f"{self._base}: {gone}", mend=mend) from gone
+        return found
+
+    def _patch(self, change: str) -> str:
+        return PATCH.format(base=self._base, id=self._id, change=change)
+
+    def reach(self) -> Iterator[Finding]:
+        """Look whether it is there."""
+        yield ok("endpoint.reach", f"{self._endpoint.get('name') or self._id}")
+
+    def timeout(self) -> Iterator[Finding]:
+        """Look whether a call may take as long as the handler works."""
+        seconds = (self._endpoint.get("executionTimeoutMs") or RUNPOD_DEFAULT_MS) / 1000
+        if seconds > DEFAULT_SECONDS:
+            yield ok("endpoint.timeout", f"a call may take {seconds:g} s")
+            return
+        yield error(
+            "endpoint.timeout",
+            f"a call may take {seconds:g} s, and works for {DEFAULT_SECONDS:g} s by default",
+            breaks="RunPod ends it before it saves: each call loses what came after a checkpoint, "
+            "and its answer",
+            mend=self._patch('{"executionTimeoutMs": 3600000}')
+            + ', or call with a smaller "max_seconds"',
+        )
+
+    def workers(self) -> Iterator[Finding]:
+        """Look at how many workers there may be, and which of them are paid for idling."""
+        found = self._endpoint
+        least, most = found.get("workersMin") or 0, found.get("workersMax")
+        if most == 0:
+            yield error(
+                "endpoint.workers",
+                "workersMax is 0",
+                breaks="no call is ever worked on",
+                mend=self._patch('{"workersMax": 3}'),
+            )
+        elif least:
+            yield warning(
+                "endpoint.workers",
+                f"workersMin is {least}",
+                breaks=f"{least} workers are paid for around the clock",
+                mend=self._patch('{"workersMin": 0}'),
+            )
+        else:
+            yield ok("endpoint.workers", f"0 to {most}")
+        idle = found.get("idleTimeout") or 0
+        if idle > LONG_IDLE_SECONDS:
+            yield warning(
+                "endpoint.idle",
+                f"idleTimeout is {idle} s",
+                breaks=f"each worker is paid for {idle} s after its last call",
+                mend=self._patch('{"idleTimeout": 5}'),
+            )
+        else:
+            yield ok("endpoint.idle", f"a worker ends {idle} s after its last call")
+
+    def environment(self) -> Iterator[Finding]:
+        """Look whether the workers have the store and the queue that we have."""
+        template = self._endpoint.get("template") or {}
+        theirs = (template.get("env") or {}) | (self._endpoint.get("env") or {})
+        where = "the template's env, as docs/deploy-runpod.md does"
+        yield from environment_findings("endpoint", theirs, self._settings, where=where)

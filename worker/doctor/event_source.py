@@ -1,0 +1,127 @@
+"""What carries a queue's messages to a Lambda function: the event source mapping."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from worker.doctor.finding import error, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_lambda import LambdaClient
+
+    from worker.doctor.finding import Finding
+
+
+def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> Iterator[Finding]:
+    """Yield what is wrong with the mapping from the queue to the function `name`."""
+    mapping = _mapping(client, name, queue_arn)
+    if mapping is None:
+        yield error(
+            "function.event-source",
+            "the queue feeds no message to this function",
+            breaks="no job is worked on by it",
+            mend=f"aws lambda create-event-source-mapping --function-name {name} "
+            f"--event-source-arn {queue_arn} --batch-size 1 "
+            "--function-response-types ReportBatchItemFailures --scaling-config "
+            "MaximumConcurrency=10; or Events in deploy/template.yaml",
+        )
+        return
+    change = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']}"
+    yield _state(mapping, change)
+    yield _batch(mapping, change)
+    yield _responses(mapping, change)
+    if mapping.get("FilterCriteria", {}).get("Filters"):
+        yield error(
+            "function.filter",
+            "the mapping has FilterCriteria",
+            breaks="a message that does not fit them is deleted, and its job sleeps",
+            mend=f"{change} --filter-criteria '{{}}'",
+        )
+    if window := mapping.get("MaximumBatchingWindowInSeconds"):
+        yield warning(
+            "function.batching-window",
+            f"MaximumBatchingWindowInSeconds is {window}",
+            breaks=f"each slice may begin {window} s late",
+            mend=f"{change} --maximum-batching-window-in-seconds 0",
+        )
+    reserved = client.get_function_concurrency(FunctionName=name).get(
+        "ReservedConcurrentExecutions"
+    )
+    most = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+    yield _concurrency(name, reserved, most, f"{change} --scaling-config MaximumConcurrency=")
+
+
+def _mapping(client: LambdaClient, name: str, queue_arn: str) -> dict[str, Any] | None:
+    """Return the mapping; one that is switched off only where there is no other."""
+    found = client.list_event_source_mappings(FunctionName=name, EventSourceArn=queue_arn)
+    mappings = sorted(
+        found["EventSourceMappings"], key=lambda mapping: mapping.get("State") == "Enabled"
+    )
+    return dict(mappings[-1]) if mappings else None
+
+
+def _state(mapping: dict[str, Any], change: str) -> Finding:
+    state = mapping.get("State", "")
+    if state in {"Enabled", "Enabling", "Updating", "Creating"}:
+        return ok("function.event-source", f"{mapping['EventSourceArn']} feeds it ({state})")
+    return error(
+        "function.event-source",
+        f"the event source mapping is {state}: {mapping.get('StateTransitionReason', '')}",
+        breaks="no job is worked on by it",
+        mend=f"{change} --enabled",
+    )
+
+
+def _batch(mapping: dict[str, Any], change: str) -> Finding:
+    size = mapping.get("BatchSize", 10)
+    if size == 1:
+        return ok("function.batch-size", "1")
+    return warning(
+        "function.batch-size",
+        f"{size}",
+        breaks="the slices of a batch share one time-out, one after the other",
+        mend=f"{change} --batch-size 1; or BatchSize in deploy/template.yaml",
+    )
+
+
+def _responses(mapping: dict[str, Any], change: str) -> Finding:
+    if "ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", []):
+        return ok("function.responses", "ReportBatchItemFailures")
+    return error(
+        "function.responses",
+        "ReportBatchItemFailures is not set",
+        breaks="AWS deletes also the messages that the function wants again: only a sweep wakes "
+        "their jobs, and no message reaches the dead-letter queue",
+        mend=f"{change} --function-response-types ReportBatchItemFailures; or "
+        "FunctionResponseTypes in deploy/template.yaml",
+    )
+
+
+def _concurrency(function: str, reserved: int | None, most: int | None, change: str) -> Finding:
+    name = "function.concurrency"
+    if reserved == 0:
+        return error(
+            name,
+            "reserved concurrency is 0",
+            breaks="the function is switched off: every message ends in the dead-letter queue",
+            mend=f"aws lambda delete-function-concurrency --function-name {function}",
+        )
+    template = "; or MaxConcurrency in deploy/template.yaml"
+    if reserved is not None and (most is None or most > reserved):
+        return warning(
+            name,
+            f"reserved concurrency {reserved}, MaximumConcurrency {most or 'not set'}",
+            breaks="messages beyond it are throttled, which counts as receives: they end in "
+            "the dead-letter queue",
+            mend=change + str(max(reserved, 2)) + template,
+        )
+    if most is None:
+        return warning(
+            name,
+            "neither MaximumConcurrency nor reserved concurrency is set",
+            breaks="many jobs take the account's concurrency from all its other functions",
+            mend=change + "10" + template,
+        )
+    return ok(name, f"at most {most} slices at once")

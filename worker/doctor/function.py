@@ -1,0 +1,172 @@
+"""A Lambda function and the event source mapping that feeds it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from worker.doctor.environment import environment_findings
+from worker.doctor.event_source import event_source_findings
+from worker.doctor.finding import Denied, Unreachable, error, ok, warning
+from worker.doctor.sqs_queue import SqsLook, is_denied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_lambda import LambdaClient
+
+    from worker.doctor.finding import Check, Finding
+    from worker.doctor.queue import QueueLook
+    from worker.settings import Settings
+
+CONFIG = Config(
+    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
+)
+MB_PER_CORE = 1769  # AWS: "At 1,769 MB, a function has the equivalent of one vCPU"
+LITTLE_MEMORY_MB = 512
+SHORT_TIMEOUT_SECONDS = 30
+ADVISED_TIMEOUTS = 6
+MISSING = "ResourceNotFoundException"
+
+
+def function_checks(name: str, settings: Settings, queue: QueueLook) -> list[Check]:
+    """Return the checks of the function `name`; none of them invokes or changes it."""
+    look = FunctionLook(name, settings, queue)
+    return [
+        look.configuration,
+        look.environment,
+        look.recursion,
+        look.visibility,
+        look.event_source,
+    ]
+
+
+class FunctionLook:
+    """Examines one Lambda function."""
+
+    def __init__(self, name: str, settings: Settings, queue: QueueLook) -> None:
+        self._name = name
+        self._settings = settings
+        self._queue = queue
+
+    @cached_property
+    def _client(self) -> LambdaClient:
+        client: LambdaClient = boto3.client("lambda", config=CONFIG)
+        return client
+
+    @cached_property
+    def _configuration(self) -> dict[str, Any]:
+        try:
+            return dict(self._client.get_function_configuration(FunctionName=self._name))
+        except ClientError as refused:
+            if is_denied(refused):
+                raise Denied(f"these credentials may not: {refused}") from refused
+            if refused.response["Error"].get("Code") == MISSING:
+                mend = "correct the name, or AWS_DEFAULT_REGION: aws lambda list-functions"
+                raise Unreachable(f"there is no function {self._name}", mend=mend) from refused
+            raise
+
+    @property
+    def _sqs(self) -> SqsLook:
+        if isinstance(self._queue, SqsLook):
+            return self._queue
+        mend = "set OUTLAST_QUEUE to the function's queue, sqs://queue-name"
+        raise Unreachable("OUTLAST_QUEUE is no SQS queue, so it feeds no function", mend=mend)
+
+    def configuration(self) -> Iterator[Finding]:
+        """Look at state, time-out and memory."""
+        found = self._configuration
+        state, updated = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
+        if state in {"Failed", "Inactive"} or updated == "Failed":
+            reason = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason"
+            yield error(
+                "function.state",
+                f"{state}, last update {updated}: {reason}",
+                breaks="it runs no slice, or an old version of it",
+                mend="deploy it again: aws cloudformation deploy, as in docs/deploy-lambda.md",
+            )
+        else:
+            yield ok("function.state", f"{self._name} is {state}")
+        yield self._timeout(found["Timeout"])
+        yield self._memory(found["MemorySize"])
+
+    def _timeout(self, seconds: int) -> Finding:
+        name = "function.timeout"
+        if seconds >= SHORT_TIMEOUT_SECONDS:
+            return ok(name, f"slices of up to {seconds} s")
+        return warning(
+            name,
+            f"time-out {seconds} s",
+            breaks="much of each slice goes into starting, saving and sending",
+            mend=f"aws lambda update-function-configuration --function-name {self._name} "
+            "--timeout 900; or TimeoutSeconds in deploy/template.yaml",
+        )
+
+    def _memory(self, megabytes: int) -> Finding:
+        name, cores = "function.memory", max(1, round(megabytes / MB_PER_CORE))
+        mend = f"aws lambda update-function-configuration --function-name {self._name} "
+        if megabytes < LITTLE_MEMORY_MB:
+            breaks = "kernels run out of memory, and on a fraction of a core"
+            mend += f"--memory-size {MB_PER_CORE}; or MemoryMegabytes in deploy/template.yaml"
+            return warning(name, f"{megabytes} MB", breaks=breaks, mend=mend)
+        threads = self._variables.get("OUTLAST_THREADS", "")
+        if threads.isdecimal() and int(threads) > cores:
+            return warning(
+                name,
+                f"{megabytes} MB bring {cores} core(s), OUTLAST_THREADS is {threads}",
+                breaks="the threads share the cores, and kernels get slower",
+                mend="take OUTLAST_THREADS out of the function's environment",
+            )
+        return ok(name, f"{megabytes} MB, {threads or cores} thread(s)")
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        found: dict[str, str] = self._configuration.get("Environment", {}).get("Variables", {})
+        return found
+
+    def environment(self) -> Iterator[Finding]:
+        """Look whether the function has the store and the queue that we have."""
+        where = "the function's environment, as deploy/template.yaml does"
+        yield from environment_findings("function", self._variables, self._settings, where=where)
+
+    def recursion(self) -> Iterator[Finding]:
+        """Look whether AWS lets a function send the message that starts its next slice."""
+        found = self._client.get_function_recursion_config(FunctionName=self._name)
+        name, loop = "function.recursion", found.get("RecursiveLoop")
+        if loop == "Allow":
+            yield ok(name, "RecursiveLoop is Allow")
+            return
+        yield error(
+            name,
+            f"RecursiveLoop is {loop}",
+            breaks="AWS drops each job's message after some 16 slices: jobs stop without an error",
+            mend=f"aws lambda put-function-recursion-config --function-name {self._name} "
+            "--recursive-loop Allow; or RecursiveLoop: Allow in deploy/template.yaml",
+        )
+
+    def visibility(self) -> Iterator[Finding]:
+        """Look whether the queue hides a message for as long as the function may take."""
+        timeout = self._configuration["Timeout"]
+        visible = int(self._sqs.attributes["VisibilityTimeout"])
+        name, found = "function.visibility", f"time-out {timeout} s, visibility timeout {visible} s"
+        wanted = min(ADVISED_TIMEOUTS * timeout, 43_200)
+        mend = f"aws sqs set-queue-attributes --queue-url {self._sqs.url} --attributes "
+        mend += f"VisibilityTimeout={wanted}; or Timeouts in deploy/template.yaml"
+        if visible < timeout:
+            breaks = "AWS refuses the event source mapping, and messages come while they are worked"
+            yield error(name, found, breaks=breaks, mend=mend)
+        elif visible < ADVISED_TIMEOUTS * timeout:
+            breaks = "AWS holds messages before the function has them, and some come twice; AWS "
+            breaks += f"advises {ADVISED_TIMEOUTS} time-outs"
+            yield warning(name, found, breaks=breaks, mend=mend)
+        else:
+            yield ok(name, found)
+
+    def event_source(self) -> Iterator[Finding]:
+        """Look at what carries the queue's messages to the function."""
+        arn = self._sqs.attributes["QueueArn"]
+        yield from event_source_findings(self._client, self._name, arn)

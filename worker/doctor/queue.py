@@ -1,0 +1,77 @@
+"""The queue: which kind it is, and what is to be said of the one in a file."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from checkpoint.sqlite_file import sqlite_path
+from worker.doctor.finding import ok, warning
+from worker.queues.contract import Delivery
+from worker.queues.sqlite import SqliteQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from worker.doctor.finding import Check, Finding
+    from worker.settings import Settings
+
+NOBODYS = Delivery("", "0:0")  # ids begin at 1
+
+
+class QueueLook(Protocol):
+    """One queue under examination."""
+
+    def checks(self) -> list[Check]:
+        """Return the checks of the queue; none of them takes or leaves a message."""
+
+
+def look_at_queue(settings: Settings) -> QueueLook:
+    """Return what examines the queue that the settings name."""
+    if path := sqlite_path(settings.queue):
+        return FileLook(settings, path)
+    from worker.doctor.sqs_queue import SqsLook
+
+    return SqsLook(settings)
+
+
+class FileLook:
+    """Examines a queue in a SQLite file."""
+
+    def __init__(self, settings: Settings, path: Path) -> None:
+        self._settings = settings
+        self._path = path
+
+    def checks(self) -> list[Check]:
+        """Return the checks; the disk's own only where the store's have not been made on it."""
+        found: list[Check] = [self._rights, self._dead]
+        if self._path != sqlite_path(self._settings.store):
+            from worker.doctor.sqlite_disk import disk_findings
+
+            limit = self._settings.max_state_bytes
+            found.append(partial(disk_findings, "queue", self._path, max_state_bytes=limit))
+        return found
+
+    def _rights(self) -> Iterator[Finding]:
+        with closing(SqliteQueue(self._path)) as queue:
+            # Each takes the lock to write and finds no message to change.
+            queue.hide(NOBODYS, 0)
+            queue.ack(NOBODYS)
+        yield ok("queue.reach", f"sqlite:///{self._path} can be written to")
+
+    def _dead(self) -> Iterator[Finding]:
+        count = "SELECT count(*) FROM outlast_messages WHERE dead_reason IS NOT NULL"
+        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            ((dead,),) = db.execute(count)
+        if not dead:
+            yield ok("queue.dead-letters", "there are none")
+            return
+        yield warning(
+            "queue.dead-letters",
+            f"{dead} messages were given up, each received 10 times",
+            breaks="their jobs, where there are such, go on by a sweep only",
+            mend="outlast list shows which jobs do not go on; outlast sweep wakes them",
+        )

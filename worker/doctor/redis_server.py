@@ -1,0 +1,157 @@
+"""How a Redis or Valkey server is set up: what it evicts, forgets or refuses."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import redis
+
+from checkpoint.registers.redis import ANSWER_SECONDS, CONNECT_SECONDS
+from worker.doctor.clock import clock_findings
+from worker.doctor.finding import error, ok, unknown, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from worker.doctor.finding import Check, Finding
+
+NEARLY_FULL = 0.9
+
+
+def redis_checks(url: str) -> list[Check]:
+    """Return the checks of the server at `url`; none of them reads or writes a job."""
+    return [partial(_asked, url, look) for look in (_facts, _save, _clock)]
+
+
+def _asked(url: str, look: Callable[[redis.Redis], Iterator[Finding]]) -> Iterator[Finding]:
+    client = redis.Redis.from_url(
+        url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS
+    )
+    with closing(client):
+        yield from look(client)
+
+
+def _facts(client: redis.Redis) -> Iterator[Finding]:
+    info: dict[str, Any] = client.info()
+    yield _role(info)
+    yield _eviction(info)
+    yield from _memory(info)
+    yield from _last_save(info)
+
+
+def _role(info: dict[str, Any]) -> Finding:
+    name = "store.role"
+    if info.get("cluster_enabled"):
+        return error(
+            name,
+            "the server is one node of a cluster",
+            breaks="it refuses the jobs whose slot is on another node, and lists only its own",
+            mend="use a server with cluster mode off: AWS::ElastiCache::ReplicationGroup without "
+            "NumNodeGroups, cluster-enabled no",
+        )
+    if info.get("role") != "master":
+        return error(
+            name,
+            "the server is a replica",
+            breaks="it refuses writes, or, where it takes them, loses them",
+            mend="name the primary in OUTLAST_STORE",
+        )
+    return ok(name, f"a primary, with {info.get('connected_slaves', 0)} replicas")
+
+
+def _eviction(info: dict[str, Any]) -> Finding:
+    name, policy = "store.eviction", info.get("maxmemory_policy", "")
+    if policy == "noeviction":
+        return ok(name, "maxmemory-policy is noeviction")
+    limit = info.get("maxmemory", 0)
+    found = (
+        f"maxmemory-policy is {policy}, maxmemory is {limit:,} bytes{'' if limit else ' (none)'}"
+    )
+    mend = "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf"
+    if limit and policy.startswith("allkeys"):
+        breaks = "a full server deletes jobs to make room"
+        return error(name, found, breaks=breaks, mend=mend)
+    breaks = "once there is a limit on memory, or a time to live on a job, jobs may be deleted"
+    return warning(name, found, breaks=breaks, mend=mend)
+
+
+def _memory(info: dict[str, Any]) -> Iterator[Finding]:
+    limit, used = info.get("maxmemory", 0), info.get("used_memory", 0)
+    if limit and used > NEARLY_FULL * limit:
+        yield warning(
+            "store.memory",
+            f"{used:,} of {limit:,} bytes are used",
+            breaks="a full server refuses to save",
+            mend="raise maxmemory, or delete jobs that are over",
+        )
+
+
+def _last_save(info: dict[str, Any]) -> Iterator[Finding]:
+    for key in ("aof_last_write_status", "rdb_last_bgsave_status"):
+        if info.get(key, "ok") != "ok":
+            yield error(
+                "store.disk",
+                f"the server could not write to its disk ({key} is {info[key]})",
+                breaks="it refuses writes by now, or forgets jobs at its next restart",
+                mend="see the server's log, its disk's space and rights",
+            )
+
+
+def _save(client: redis.Redis) -> Iterator[Finding]:
+    name = "store.persistence"
+    info: dict[str, Any] = client.info()
+    appends = bool(info.get("aof_enabled"))
+    try:
+        wanted = "appendfsync" if appends else "save"
+        config = cast("dict[str, str]", client.config_get(wanted))
+    # A managed server has no such command, a user with few rights must not use it.
+    except redis.ResponseError as refused:
+        if appends:
+            yield ok(name, "appendonly is on")
+        else:
+            mend = "allow +config|get, or see the backup settings of the service that runs it"
+            yield unknown(name, f"appendonly is off; {refused}", mend=mend)
+        return
+    if appends:
+        yield _appending(config["appendfsync"])
+    else:
+        yield _snapshots(config["save"], replicas=int(info.get("connected_slaves", 0)))
+
+
+def _appending(fsync: str) -> Finding:
+    if fsync == "no":
+        return warning(
+            "store.persistence",
+            "appendonly is on, appendfsync is no",
+            breaks="a power cut sets jobs back by what the system had not written, some 30 s",
+            mend="redis-cli CONFIG SET appendfsync everysec, and the same in redis.conf",
+        )
+    costs = "a crash loses nothing" if fsync == "always" else "a crash may lose a second"
+    return ok("store.persistence", f"appendonly is on, appendfsync is {fsync}: {costs}")
+
+
+def _snapshots(save: str, *, replicas: int) -> Finding:
+    mend = "redis-cli CONFIG SET appendonly yes, and the same in redis.conf"
+    if save:
+        return warning(
+            "store.persistence",
+            f"appendonly is off, snapshots are taken (save {save})",
+            breaks="a restart sets jobs back to the last snapshot; newer jobs are lost",
+            mend=mend,
+        )
+    found = 'appendonly is off, save is ""'
+    if replicas:
+        breaks = f"jobs outlast a restart on one of {replicas} replicas only"
+        return warning("store.persistence", found, breaks=breaks, mend=mend)
+    return error("store.persistence", found, breaks="a restart loses every job", mend=mend)
+
+
+def _clock(client: redis.Redis) -> Iterator[Finding]:
+    def ask() -> float:
+        seconds, microseconds = client.time()
+        return seconds + microseconds / 1e6
+
+    client.ping()  # or the time that a connection takes would blur the comparison
+    yield from clock_findings("store", ask, resolution_seconds=0.0)

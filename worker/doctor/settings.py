@@ -1,0 +1,65 @@
+"""Settings that are valid each, and wrong together or on this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from worker.doctor.finding import error, ok, warning
+from worker.settings import cores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from worker.doctor.finding import Finding
+    from worker.settings import Settings
+
+# Set by the platforms themselves, on machines whose disk ends with them.
+SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "RUNPOD_WEBHOOK_GET_JOB")
+
+
+def settings_findings(
+    settings: Settings, *, is_remote: bool, environment: Mapping[str, str] = os.environ
+) -> Iterator[Finding]:
+    """Yield what is wrong; `is_remote` says that workers on a platform share these settings."""
+    yield from _places(settings, is_remote=is_remote, environment=environment)
+    if settings.threads > cores():
+        yield warning(
+            "settings.threads",
+            f"OUTLAST_THREADS is {settings.threads}, this process may use {cores()} cores",
+            breaks="kernels share the cores and get slower",
+            mend="unset OUTLAST_THREADS, or set it where the workers are only",
+        )
+
+
+def _places(
+    settings: Settings, *, is_remote: bool, environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    files = [name for name in ("store", "queue") if getattr(settings, name).startswith("sqlite:")]
+    platform = next((name for name in SERVERLESS if name in environment), None)
+    if files and (is_remote or platform):
+        where = f"on this machine ({platform} is set)" if platform else "for workers on a platform"
+        names = " and ".join(f"OUTLAST_{name.upper()}" for name in files)
+        yield error(
+            "settings.places",
+            f"a file {where}: {names}",
+            breaks="each worker has a disk of its own, which ends with it: jobs are lost",
+            mend="set OUTLAST_STORE to redis://, rediss:// or s3://, OUTLAST_QUEUE to sqs://",
+        )
+    elif settings.are_apart:
+        yield warning(
+            "settings.places",
+            "the store is shared, but the queue is a file on this machine",
+            breaks="workers elsewhere find jobs by their sweep only",
+            mend="set OUTLAST_QUEUE to sqs://queue-name",
+        )
+    elif files == ["store"]:
+        yield error(
+            "settings.places",
+            "the queue is shared, but the store is a file on this machine",
+            breaks="workers elsewhere know no job that they are woken for: its messages end in the "
+            "dead-letter queue",
+            mend="set OUTLAST_STORE to redis://, rediss:// or s3://",
+        )
+    else:
+        yield ok("settings.places", "store and queue are on one machine" if files else "shared")

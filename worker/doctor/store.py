@@ -1,0 +1,140 @@
+"""The store: what the contract needs, by doing it; what each kind needs is in a file of its own."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import CheckpointError, StoreUnavailable, VersionConflict
+from checkpoint.registers import open_register, redacted
+from checkpoint.sqlite_file import sqlite_path
+from worker.doctor.finding import error, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from checkpoint.register import Register
+    from worker.doctor.finding import Check, Finding
+    from worker.settings import Settings
+
+# Beside the jobs' own prefix: a key that a killed doctor leaves there is no job to anybody.
+PREFIX = "doctor/"
+
+
+def store_checks(settings: Settings) -> list[Check]:
+    """Return the checks of the store; the first is whether it does what workers do with it."""
+    url = settings.store
+    facts: list[Check]
+    if path := sqlite_path(url):
+        from worker.doctor.sqlite_disk import disk_findings
+
+        facts = [partial(disk_findings, "store", path, max_state_bytes=settings.max_state_bytes)]
+    elif url.startswith("redis"):
+        from worker.doctor.redis_server import redis_checks
+
+        facts = redis_checks(url)
+    else:
+        from worker.doctor.s3_bucket import bucket_checks
+
+        facts = bucket_checks(url)
+    return [partial(_opened, url), *facts]
+
+
+def _opened(url: str) -> Iterator[Finding]:
+    register = open_register(url)
+    try:
+        yield from scratch_findings(register, redacted(url))
+    finally:
+        if close := getattr(register, "close", None):
+            close()
+
+
+def scratch_findings(register: Register, store: str) -> Iterator[Finding]:
+    """Yield what the store makes of a key of doctor's own, which is removed again in any case."""
+    key = PREFIX + secrets.token_hex(16)
+    register.read(key)
+    yield ok("store.reach", store)
+    try:
+        yield from _rights(register, key)
+    finally:
+        with suppress(CheckpointError):
+            if left := register.read(key):
+                register.delete(key, expected=left.version)
+
+
+def _rights(register: Register, key: str) -> Iterator[Finding]:
+    try:
+        first = register.write(key, _value(), expected=None)
+        second = register.write(key, _value(), expected=first)
+    except StoreUnavailable as refused:
+        found, _, mend = str(refused).rpartition("; ")
+        breaks = "no job can be stored, no progress saved"
+        yield error("store.write", found, breaks=breaks, mend=mend)
+        return
+    yield ok("store.write", "a scratch key was created and replaced")
+    yield _compare_and_set(register, key, first)
+    yield _list(register, key)
+    yield _delete(register, key, first, second)
+
+
+def _compare_and_set(register: Register, key: str, stale: str) -> Finding:
+    ignored = [
+        condition
+        for condition, expected in (("that a key is new", None), ("a value's version", stale))
+        if not _conflicts(partial(register.write, key, _value(), expected=expected))
+    ]
+    if ignored:
+        return error(
+            "store.compare-and-set",
+            f"the store wrote although the condition did not hold: {', '.join(ignored)}",
+            breaks="two workers overwrite each other's progress, and neither finds out",
+            mend="take a store that honours If-Match and If-None-Match on PUT, as AWS S3 does",
+        )
+    return ok("store.compare-and-set", "a write on a stale version is refused")
+
+
+def _list(register: Register, key: str) -> Finding:
+    breaks = "outlast list shows nothing, and no sweep wakes a job whose message was lost"
+    try:
+        if key in register.keys(PREFIX):
+            return ok("store.list", "the scratch key is listed")
+    except StoreUnavailable as refused:
+        found, _, mend = str(refused).rpartition("; ")
+        return error("store.list", found, breaks=breaks, mend=mend)
+    mend = "take a store whose lists show the last write"
+    return error("store.list", "a key just written is not listed", breaks=breaks, mend=mend)
+
+
+def _delete(register: Register, key: str, stale: str, current: str) -> Finding:
+    breaks = "no job can be deleted; workers do without. The scratch key stays; it is no job"
+    try:
+        is_checked = _conflicts(partial(register.delete, key, expected=stale))
+        if is_checked:
+            held = register.read(key)
+            register.delete(key, expected=held.version if held else current)
+    except StoreUnavailable as refused:
+        found, _, mend = str(refused).rpartition("; ")
+        return warning("store.delete", found, breaks=breaks, mend=mend)
+    if not is_checked:
+        return warning(
+            "store.delete",
+            "the store deleted although the version was a stale one",
+            breaks="a job that is deleted while it is written to loses that write",
+            mend="take a store that honours If-Match on DELETE, as AWS S3 does",
+        )
+    return ok("store.delete", "the scratch key is deleted")
+
+
+def _conflicts(change: Callable[[], object]) -> bool:
+    try:
+        change()
+    except VersionConflict:
+        return True
+    return False
+
+
+def _value() -> bytes:
+    """Return bytes that no other value has, as the register's contract wants it."""
+    return secrets.token_bytes(16)
