@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 10.0
 BUSY_POLL_SECONDS = 0.01
+MEMORY = ":memory:"
 
 # What SQLite's primary result codes mean to the person who runs this. Every other code is a
 # mistake of the program and is not translated.
@@ -52,27 +53,43 @@ class SqliteFile:
     Threads share one connection and take turns; processes each open the file for themselves, and
     so must a forked child. It is created with its folder where it is missing, and `schema` is
     run at each opening: statements that say IF NOT EXISTS, and one that fails where a table of
-    that name has other columns.
+    that name has other columns. With `read_only` no file is created and nothing
+    in it changed; a file that is missing or empty then stands for one with empty tables.
 
     Every method raises StoreUnavailable where the file or the disk is at fault. What was to be
     written then has not been, or, if the disk fails during the commit, may have been.
     """
 
-    def __init__(self, path: Path, *, schema: str, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        schema: str,
+        busy_seconds: float = BUSY_SECONDS,
+        read_only: bool = False,
+    ) -> None:
         self.path = path
         self._busy_seconds = busy_seconds
         self._lock = threading.Lock()
         self._process = os.getpid()
-        self._create_folder()
+        if not read_only:
+            self._create_folder()
+        place = _place_to_read(path) if read_only else str(path)
         with self._translated():
             # Autocommit: a single statement is its own transaction, others say BEGIN themselves.
             self._connection = sqlite3.connect(
-                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+                place,
+                timeout=busy_seconds,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=read_only,
             )
         # Whoever does not close it himself: no later than when it is forgotten, or at exit.
         self._close = weakref.finalize(self, self._connection.close)
         with self._translated():
-            self._prepare(schema)
+            if read_only and place != MEMORY:
+                self._connection.execute("PRAGMA query_only=ON")
+            self._prepare(schema, read_only=read_only)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement in a transaction of its own and return its rows."""
@@ -111,14 +128,17 @@ class SqliteFile:
             reason = f"its folder cannot be created ({error}); choose another path"
             raise StoreUnavailable(f"{self.path}: {reason}") from error
 
-    def _prepare(self, schema: str) -> None:
-        self._use_write_ahead_log()
-        # With the write-ahead log FULL is what syncs each commit; NORMAL would not.
-        self._connection.execute("PRAGMA synchronous=FULL")
+    def _prepare(self, schema: str, *, read_only: bool) -> None:
+        if not read_only:
+            self._use_write_ahead_log()
+            # With the write-ahead log FULL is what syncs each commit; NORMAL would not.
+            self._connection.execute("PRAGMA synchronous=FULL")
         try:
             self._connection.executescript(schema)
         except sqlite3.OperationalError as error:
-            if _primary(error) != sqlite3.SQLITE_ERROR:
+            # Where tables are there, creating those that are not is no write.
+            foreign = sqlite3.SQLITE_READONLY if read_only else sqlite3.SQLITE_ERROR
+            if _primary(error) not in {sqlite3.SQLITE_ERROR, foreign}:
                 raise
             raise StoreUnavailable(
                 f"{self.path}: its tables are not Outlast's; choose another path ({error})"
@@ -160,6 +180,20 @@ class SqliteFile:
             if reason is None:
                 raise
             raise StoreUnavailable(f"{self.path}: {reason} ({error})") from error
+
+
+def _place_to_read(path: Path) -> str:
+    """Return what opens the file so that nothing on the disk changes."""
+    if not path.exists() or path.stat().st_size == 0:
+        return MEMORY
+    uri = path.absolute().as_uri()
+    # Readers and writers of a write-ahead log share files beside it. Only who may write removes
+    # them again; left behind by another user, they would keep the writers out.
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return f"{uri}?mode=rw"
+    # Without such files there is no writer that could get in between.
+    has_log = path.with_name(path.name + "-wal").exists()
+    return f"{uri}?mode=ro" if has_log else f"{uri}?immutable=1"
 
 
 def _primary(error: sqlite3.Error) -> int:

@@ -45,13 +45,15 @@ class Client:
         queue: str | None = None,
         *,
         settings: Settings | None = None,
+        read_only: bool = False,
     ) -> None:
         """Use `store` and `queue`, URLs as in OUTLAST_STORE and OUTLAST_QUEUE; None: the settings.
 
-        Neither is contacted before it is needed.
+        Neither is contacted before it is needed. With `read_only`, for who only looks at jobs, a
+        store in a file is neither created nor changed.
         """
         self.settings = settings or read_settings()
-        self.jobs = JobStore(open_register(store or self.settings.store))
+        self.jobs = JobStore(open_register(store or self.settings.store, read_only=read_only))
         self._queue_url = queue or self.settings.queue
         self._queue: Queue | None = None
 

@@ -16,13 +16,14 @@ REDIS = re.compile(r"rediss?://[^/?#]+(/\d*)?(\?[^#]*)?")
 S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+[a-z0-9])(/(?P<prefix>[^?#]*))?")
 
 
-def open_register(url: str) -> Register:
+def open_register(url: str, *, read_only: bool = False) -> Register:
     """Return the register that a URL names, importing only what this kind needs.
 
     `sqlite:///path` (three slashes: relative, four: absolute; `~` is the home folder),
     `redis://…` and `rediss://…` (redis-py's URLs with their options), `s3://bucket/prefix`
     (region, endpoint and credentials come from boto3's own settings). Servers are first asked at
-    the first call; a file is opened, and created where it is missing, at once.
+    the first call; a file is opened, and created where it is missing, at once. With `read_only` a
+    file is neither created nor changed, and one that is missing is an empty store.
 
     Raises:
         InvalidStoreUrl: the URL has another form, or an option that is not known.
@@ -31,7 +32,7 @@ def open_register(url: str) -> Register:
     if (path := sqlite_path(url)) is not None:
         from checkpoint.registers.sqlite import SqliteRegister
 
-        return SqliteRegister(path)
+        return SqliteRegister(path, read_only=read_only)
     if REDIS.fullmatch(url):
         return _redis(url)
     if found := S3.fullmatch(url):

@@ -42,8 +42,10 @@ class SqliteRegister(Register):
     are random, so none ever repeats.
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self._file = SqliteFile(path, schema=SCHEMA, busy_seconds=busy_seconds)
+    def __init__(
+        self, path: Path, *, busy_seconds: float = BUSY_SECONDS, read_only: bool = False
+    ) -> None:
+        self._file = SqliteFile(path, schema=SCHEMA, busy_seconds=busy_seconds, read_only=read_only)
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""

@@ -46,7 +46,7 @@ def checkpoints(
     from worker.client import Client
     from worker.new_job import kept
 
-    record = Client().status(job_id)
+    record = Client(read_only=True).status(job_id)
     found = kept(record, generation)
     if state:
         _put_state(record, found[0] if found else None, as_json=as_json)

@@ -36,7 +36,7 @@ def list_jobs(*, as_json: Json = False, _debug: Debug = False) -> None:
     """
     from worker.client import Client
 
-    listing = Listing(Client())
+    listing = Listing(Client(read_only=True))
     if as_json:
         put_json_each(listing.views())
     else:

@@ -21,7 +21,7 @@ def result(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     """
     from worker.client import Client
 
-    show(Client().result(job_id), as_json=as_json)
+    show(Client(read_only=True).result(job_id), as_json=as_json)
 
 
 def show(found: object, *, as_json: bool) -> None:

@@ -26,7 +26,7 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     from worker.client import Client
     from worker.status import view
 
-    found = view(Client().status(job_id))
+    found = view(Client(read_only=True).status(job_id))
     if as_json:
         put_json(found)
     else:
