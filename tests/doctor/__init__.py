@@ -1,0 +1,1 @@
+"""What doctor finds, each check seen well and broken."""

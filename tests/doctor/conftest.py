@@ -1,0 +1,45 @@
+"""A deployment that is well, to be broken by a test in one place."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from worker.doctor.examine import examine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from worker.doctor.finding import Finding
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep jobs and messages in a folder of this test, with no setting of the person's own."""
+    for name in [name for name in os.environ if name.startswith(("OUTLAST_", "RUNPOD_"))]:
+        monkeypatch.delenv(name)
+    url = f"sqlite:///{tmp_path / 'outlast.db'}"
+    monkeypatch.setenv("OUTLAST_STORE", url)
+    monkeypatch.setenv("OUTLAST_QUEUE", url)
+    return tmp_path
+
+
+@pytest.fixture
+def findings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
+    """Examine with these variables set; return what is found by the name of the check."""
+
+    def run(
+        function: str | None = None, endpoint: str | None = None, **variables: str
+    ) -> dict[str, Finding]:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        found = list(examine(function=function, endpoint=endpoint))
+        for finding in found:
+            is_well = finding.level == "ok"
+            assert is_well == (not finding.breaks) == (not finding.mend), finding
+        return {finding.check: finding for finding in found}
+
+    return run

@@ -1,0 +1,129 @@
+"""What every store must do, tried on a key of doctor's own."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkpoint.errors import StoreUnavailable
+from checkpoint.jobs import JobStore
+from checkpoint.registers import open_register
+from checkpoint.registers.sqlite import SqliteRegister
+from tests.checkpoint.conftest import BACKENDS, make_backend
+from worker.client import Client
+from worker.doctor.store import PREFIX, scratch_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from checkpoint.register import Register
+    from tests.checkpoint.conftest import Backend
+    from worker.doctor.finding import Finding
+
+RIGHTS = ["store.write", "store.compare-and-set", "store.list", "store.delete"]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Every store in turn."""
+    with ExitStack() as opened:
+        yield make_backend(request.param, request, opened)
+
+
+def levels(register: Register) -> dict[str, str]:
+    """Return how each right is found."""
+    return {f.check: str(f.level) for f in scratch_findings(register, "store")}
+
+
+def test_a_store_that_is_well(backend: Backend) -> None:
+    """Doctor would cry wolf, leave rubbish behind, or show its key as a job."""
+    register = backend.open()
+    assert levels(register) == dict.fromkeys(["store.reach", *RIGHTS], "ok")
+    assert list(register.keys("")) == []
+
+
+class Broken(SqliteRegister):
+    """A store with one fault."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(path)
+        self.fault = fault
+
+    def put(self, key: str, value: bytes, *, expected: str | None) -> str:
+        """Write, or as the fault has it."""
+        if self.fault == "refuses writes" or (self.fault == "refuses changes" and expected):
+            raise StoreUnavailable("place: refused; allow it")
+        if self.fault == "ignores conditions" and (held := self.read(key)):
+            expected = held.version
+        return super().put(key, value, expected=expected)
+
+    def delete(self, key: str, *, expected: str) -> None:
+        """Delete, or as the fault has it."""
+        if self.fault == "refuses deletes":
+            raise StoreUnavailable("place: refused; allow it")
+        if self.fault == "deletes anything" and (held := self.read(key)):
+            expected = held.version
+        super().delete(key, expected=expected)
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """List, or as the fault has it."""
+        if self.fault == "refuses lists":
+            raise StoreUnavailable("place: refused; allow it")
+        return iter(()) if self.fault == "lists nothing" else super().keys(prefix, after=after)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "expected"),
+    [
+        ("refuses writes", "store.write", "error"),
+        ("refuses changes", "store.write", "error"),
+        ("ignores conditions", "store.compare-and-set", "error"),
+        ("refuses lists", "store.list", "error"),
+        ("lists nothing", "store.list", "error"),
+        ("refuses deletes", "store.delete", "warning"),
+        ("deletes anything", "store.delete", "warning"),
+    ],
+)
+def test_a_store_with_a_fault(fault: str, check: str, expected: str, place: Path) -> None:
+    """Jobs would be lost or stand still, after a deployment that looked well."""
+    with closing(Broken(place / "a.db", fault)) as register:
+        found = levels(register)
+        assert {name: level for name, level in found.items() if level != "ok"} == {check: expected}
+        left = list(SqliteRegister.keys(register, ""))
+    assert len(left) == (1 if fault == "refuses deletes" else 0)
+
+
+def test_a_key_that_is_left_behind_is_no_job(place: Path) -> None:
+    """Each list would show a job that nobody submitted, or fail on it."""
+    with closing(Broken(place / "outlast.db", "refuses deletes")) as register:
+        levels(register)
+        assert [key[: len(PREFIX)] for key in SqliteRegister.keys(register, "")] == [PREFIX]
+        assert list(JobStore(register).ids()) == []
+    client = Client()
+    client.submit("nth-prime", position=5, job_id="a")
+    assert [record.job_id for record in client.records()] == ["a"]
+
+
+def test_a_doctor_that_is_stopped_leaves_nothing(place: Path) -> None:
+    """Ctrl-C would leave a key behind each time."""
+    with closing(open_register(f"sqlite:///{place}/outlast.db")) as register:
+        looking = scratch_findings(register, "store")
+        assert [next(looking).check, next(looking).check] == ["store.reach", "store.write"]
+        assert len(list(register.keys(PREFIX))) == 1
+        looking.close()
+        assert list(register.keys("")) == []
+
+
+def test_jobs_are_not_disturbed(place: Path, findings: Callable[..., dict[str, Finding]]) -> None:
+    """An operator would not dare to look at a system that works."""
+    client = Client()
+    client.submit("nth-prime", position=5, job_id="a")
+    with closing(open_register(f"sqlite:///{place}/outlast.db")) as register:
+        before = register.read("jobs/a")
+        findings()
+        assert register.read("jobs/a") == before
+        assert list(register.keys("")) == ["jobs/a"]
+    assert client.queue.receive(visibility_seconds=1, wait_seconds=0).receives == 1
