@@ -43,6 +43,8 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (redis.exceptions.NoPermissionError, "allow this user the commands and keys outlast:*"),
     (redis.exceptions.OutOfMemoryError, "give the server more memory"),
     (redis.ReadOnlyError, "connect to the primary, not to a replica"),
+    (redis.exceptions.AskError, "use a server with cluster mode off"),
+    (redis.exceptions.ClusterError, "use a server with cluster mode off"),
     (redis.BusyLoadingError, "wait until the server has loaded its data"),
     (redis.ConnectionError, "check that the server runs and that the address is right"),
     (redis.TimeoutError, "check that the server runs and that the address is right"),

@@ -1,0 +1,132 @@
+"""An endpoint at RunPod, as a small server of that interface describes it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.doctor.between import Answer, Asked, between
+from tests.servers import HOST, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "rpa-key-of-this-test"
+STORE, QUEUE = "redis://h:6379/0", "sqs://jobs"
+WELL: dict[str, Any] = {
+    "id": "abc",
+    "name": "outlast",
+    "executionTimeoutMs": 3_600_000,
+    "workersMin": 0,
+    "workersMax": 3,
+    "idleTimeout": 5,
+    "env": {},
+    "template": {"env": {"OUTLAST_STORE": STORE, "OUTLAST_QUEUE": QUEUE}},
+}
+
+
+@contextmanager
+def runpod(**change: Any) -> Iterator[str]:
+    """Run the interface with one endpoint, well but for `change`; give its URL."""
+
+    def answer(asked: Asked) -> Answer:
+        if asked.headers.get("authorization") != f"Bearer {KEY}":
+            return Answer(401, b"{}")
+        if asked.path != "/v1/endpoints/abc?includeTemplate=true":
+            return Answer(404, b"{}")
+        return Answer(200, json.dumps(WELL | change).encode())
+
+    with between(answer) as url:
+        yield f"{url}/v1"
+
+
+@pytest.fixture
+def look(findings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Examine the endpoint; return what is found about it."""
+    monkeypatch.setenv("OUTLAST_STORE", STORE)
+    monkeypatch.setenv("OUTLAST_QUEUE", QUEUE)
+    monkeypatch.setenv("RUNPOD_API_KEY", KEY)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{free_ports(1)[0]}")
+    # Neither is there; nobody needs to wait for that.
+    monkeypatch.setattr("worker.doctor.examine.store_checks", lambda _: [])
+    monkeypatch.setattr("worker.doctor.sqs_queue.SqsLook.checks", lambda _: [])
+
+    def run(url: str, endpoint: str = "abc") -> dict[str, Any]:
+        found = findings(endpoint=endpoint, RUNPOD_REST_API_URL=url)
+        assert KEY not in str(found)
+        return {name: f for name, f in found.items() if name.startswith("endpoint.")}
+
+    return run
+
+
+def bad(found: dict[str, Any]) -> dict[str, str]:
+    """Return how bad each thing is that is not well."""
+    return {name: str(f.level) for name, f in found.items() if f.level != "ok"}
+
+
+def test_an_endpoint_that_is_well(look: Any) -> None:
+    """Doctor would cry wolf."""
+    with runpod() as url:
+        found = look(url)
+    assert bad(found) == {}
+    assert {f"endpoint.{name}" for name in ("timeout", "workers", "idle", "store", "queue")} <= set(
+        found
+    )
+
+
+SECRET = {"OUTLAST_STORE": "{{ RUNPOD_SECRET_store }}"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"executionTimeoutMs": 300_000}, {"endpoint.timeout": "error"}),
+        ({"executionTimeoutMs": None}, {}),  # RunPod's own 600 s
+        ({"workersMax": 0}, {"endpoint.workers": "error"}),
+        ({"workersMin": 1}, {"endpoint.workers": "warning"}),
+        ({"idleTimeout": 600}, {"endpoint.idle": "warning"}),
+        (
+            {"template": None},
+            {"endpoint.store": "error", "endpoint.queue": "error"},
+        ),
+        ({"env": {"OUTLAST_QUEUE": "sqs://other"}}, {"endpoint.queue": "error"}),
+        ({"env": {"OUTLAST_STORE": "redis://other/0"}}, {"endpoint.store": "warning"}),
+        ({"env": {"OUTLAST_STORE": "redis://u:p@h/1"}}, {"endpoint.store": "error"}),
+        ({"env": {"OUTLAST_STORE": "redis://u:p@h"}}, {}),
+        ({"env": SECRET}, {"endpoint.store": "unknown"}),
+        ({"env": {"OUTLAST_SPEED": "11"}}, {"endpoint.settings": "error"}),
+    ],
+)
+def test_an_endpoint_with_a_fault(
+    change: dict[str, Any], expected: dict[str, str], look: Any
+) -> None:
+    """Calls would be ended before they save, never run, or be paid for while they idle."""
+    with runpod(**change) as url:
+        assert bad(look(url)) == expected
+
+
+def test_an_endpoint_that_is_not_there(look: Any) -> None:
+    """A typo would be told as four errors."""
+    with runpod() as url:
+        assert bad(look(url, "xyz")) == {"endpoint.reach": "error"}
+
+
+@pytest.mark.parametrize("key", ["", "wrong"])
+def test_a_key_that_may_not_look(key: str, look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no key would be told of errors that are none."""
+    monkeypatch.setenv("RUNPOD_API_KEY", key)
+    with runpod() as url:
+        found = look(url)
+    assert bad(found) == {"endpoint.look": "unknown"}
+    assert "RUNPOD_API_KEY" in found["endpoint.look"].found
+
+
+def test_an_interface_that_does_not_answer(look: Any) -> None:
+    """A person would search for the fault in the endpoint."""
+    url = f"http://{HOST}:{free_ports(1)[0]}"
+    found = look(url)
+    assert bad(found) == {"endpoint.reach": "error"}
+    assert "RUNPOD_REST_API_URL" in found["endpoint.reach"].mend

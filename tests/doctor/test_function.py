@@ -1,0 +1,230 @@
+"""A Lambda function and its event source mapping, changed as an operator would."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from tests.cli.process import until
+from tests.doctor.between import DENIED, Answer, between
+from tests.doctor.test_sqs import make
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_lambda import LambdaClient
+
+    from tests.servers import Server
+
+STORE = "s3://bucket/jobs"
+
+
+@pytest.fixture
+def aws(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[LambdaClient]:
+    """A client of a service with a function that is as deploy/template.yaml makes it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    monkeypatch.setenv("OUTLAST_STORE", STORE)
+    with closing(boto3.client("s3")) as s3, closing(boto3.client("sqs")) as sqs:
+        s3.create_bucket(Bucket="bucket")
+        queue = make(sqs)
+    monkeypatch.setenv("OUTLAST_QUEUE", queue)
+    with closing(boto3.client("lambda")) as client:
+        create(client, "f", {"OUTLAST_STORE": STORE, "OUTLAST_QUEUE": queue})
+        client.put_function_recursion_config(FunctionName="f", RecursiveLoop="Allow")
+        client.create_event_source_mapping(
+            FunctionName="f",
+            EventSourceArn="arn:aws:sqs:us-east-1:000000000000:jobs",
+            BatchSize=1,
+            FunctionResponseTypes=["ReportBatchItemFailures"],
+            ScalingConfig={"MaximumConcurrency": 10},
+        )
+        yield client
+
+
+def create(client: LambdaClient, name: str, variables: dict[str, str]) -> None:
+    """Create a function, and wait until it may be changed."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("f.py", "def handler(event, context): pass")
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role="arn:aws:iam::000000000000:role/r",
+        Handler="f.handler",
+        Code={"ZipFile": code.getvalue()},
+        Timeout=900,
+        MemorySize=1769,
+        Environment={"Variables": variables},
+    )
+    until(lambda: client.get_function_configuration(FunctionName=name)["State"] == "Active")
+
+
+def bad(found: dict[str, Any]) -> dict[str, str]:
+    """Return how bad each thing is about the function that is not well."""
+    return {
+        name: str(finding.level)
+        for name, finding in found.items()
+        if finding.level != "ok" and name.startswith("function.")
+    }
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_function_that_is_well(findings: Any) -> None:
+    """Doctor would cry wolf."""
+    found = findings(function="f")
+    assert {name: f.level for name, f in found.items() if f.level != "ok"} == {}
+    assert {
+        "function.recursion",
+        "function.timeout",
+        "function.memory",
+        "function.visibility",
+        "function.event-source",
+        "function.batch-size",
+        "function.responses",
+        "function.concurrency",
+        "function.store",
+        "function.queue",
+    } <= set(found)
+
+
+def test_a_function_that_may_not_wake_itself(aws: LambdaClient, findings: Any) -> None:
+    """Each job would stop after some 16 slices, without an error anywhere."""
+    aws.put_function_recursion_config(FunctionName="f", RecursiveLoop="Terminate")
+    found = findings(function="f")
+    assert bad(found) == {"function.recursion": "error"}
+    assert "put-function-recursion-config --function-name f" in found["function.recursion"].mend
+
+
+VARIABLES = {"OUTLAST_STORE": STORE, "OUTLAST_QUEUE": "sqs://jobs"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"Timeout": 3}, {"function.timeout": "warning"}),
+        ({"MemorySize": 128}, {"function.memory": "warning"}),
+        ({"Environment": {"Variables": VARIABLES}}, {}),
+        (
+            {"Environment": {"Variables": VARIABLES | {"OUTLAST_THREADS": "8"}}},
+            {"function.memory": "warning"},
+        ),
+        (
+            {"Environment": {"Variables": VARIABLES | {"OUTLAST_SPEED": "11"}}},
+            {"function.settings": "error"},
+        ),
+        (
+            {"Environment": {"Variables": VARIABLES | {"OUTLAST_STORE": "s3://other"}}},
+            {"function.store": "error"},
+        ),
+        (
+            {"Environment": {"Variables": VARIABLES | {"OUTLAST_QUEUE": "sqs://other"}}},
+            {"function.queue": "error"},
+        ),
+        (
+            {"Environment": {"Variables": {}}},
+            {"function.store": "error", "function.queue": "error"},
+        ),
+    ],
+)
+def test_a_function_with_a_fault(
+    change: dict[str, Any], expected: dict[str, str], aws: LambdaClient, findings: Any
+) -> None:
+    """It would work on other jobs, not at all, or slowly."""
+    aws.update_function_configuration(FunctionName="f", **change)
+    assert bad(findings(function="f")) == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(60, "error"), (900, "warning"), (5400, "ok")])
+@pytest.mark.usefixtures("aws")
+def test_a_queue_that_shows_messages_too_soon(seconds: int, expected: str, findings: Any) -> None:
+    """Each slice would be run twice."""
+    with closing(boto3.client("sqs")) as sqs:
+        sqs.set_queue_attributes(
+            QueueUrl=sqs.get_queue_url(QueueName="jobs")["QueueUrl"],
+            Attributes={"VisibilityTimeout": str(seconds)},
+        )
+    assert findings(function="f")["function.visibility"].level == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"Enabled": False}, {"function.event-source": "error"}),
+        ({"BatchSize": 10}, {"function.batch-size": "warning"}),
+        ({"FunctionResponseTypes": []}, {"function.responses": "error"}),
+        ({"ScalingConfig": {}}, {"function.concurrency": "warning"}),
+        (
+            {"FilterCriteria": {"Filters": [{"Pattern": '{"body": ["x"]}'}]}},
+            {"function.filter": "error"},
+        ),
+        ({"MaximumBatchingWindowInSeconds": 20}, {"function.batching-window": "warning"}),
+    ],
+)
+def test_a_mapping_with_a_fault(
+    change: dict[str, Any], expected: dict[str, str], aws: LambdaClient, findings: Any
+) -> None:
+    """Messages would be deleted, wait, or never come."""
+    (mapping,) = aws.list_event_source_mappings(FunctionName="f")["EventSourceMappings"]
+    aws.update_event_source_mapping(UUID=mapping["UUID"], **change)
+    found = findings(function="f")
+    assert bad(found) == expected
+    assert mapping["UUID"] in found[next(iter(expected))].mend
+
+
+def test_a_function_that_no_queue_feeds(aws: LambdaClient, findings: Any) -> None:
+    """Jobs would be stored and sent, and nothing happen."""
+    (mapping,) = aws.list_event_source_mappings(FunctionName="f")["EventSourceMappings"]
+    aws.delete_event_source_mapping(UUID=mapping["UUID"])
+    assert bad(findings(function="f")) == {"function.event-source": "error"}
+
+
+@pytest.mark.parametrize(("reserved", "expected"), [(0, "error"), (5, "warning"), (10, "ok")])
+def test_reserved_concurrency(
+    reserved: int, expected: str, aws: LambdaClient, findings: Any
+) -> None:
+    """Messages would be throttled into the dead-letter queue, or nothing run at all."""
+    aws.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=reserved)
+    assert findings(function="f")["function.concurrency"].level == expected
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_function_that_is_not_there(findings: Any) -> None:
+    """A typo would be told as five errors of AWS."""
+    assert bad(findings(function="g")) == {"function.reach": "error"}
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_queue_that_feeds_no_function(findings: Any) -> None:
+    """A person would not see that it is the queue's kind."""
+    found = findings(function="f", OUTLAST_QUEUE="sqlite:///a.db")
+    assert found["settings.places"].level == "error"
+    assert found["function.reach"].level == "error"
+    assert "no SQS queue" in found["function.reach"].found
+
+
+def denying(part: str) -> Callable[[Any], Answer | None]:
+    """Refuse what has this in its path."""
+    return lambda asked: Answer(403, DENIED) if part in asked.path else None
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("part", "still"),
+    [
+        ("/configuration", "function.recursion"),
+        ("/recursion-config", "function.batch-size"),
+        ("/event-source-mappings", "function.timeout"),
+        ("/concurrency", "function.batch-size"),
+    ],
+)
+def test_a_user_who_may_not_look(part: str, still: str, ministack: Server, findings: Any) -> None:
+    """One missing right would hide what the others tell, or count as an error."""
+    with between(denying(part), ministack.url) as url:
+        found = findings(function="f", AWS_ENDPOINT_URL=url)
+    assert bad(found) == {"function.look": "unknown"}
+    assert found[still].level == "ok"

@@ -1,0 +1,165 @@
+"""How a real Valkey server is set up, changed as an operator would."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from tests import servers
+from tests.cli.process import until
+from tests.servers import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import Server
+    from worker.doctor.finding import Finding
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server of these tests' own, as they change it."""
+    with servers.valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def admin(server: Server) -> Iterator[redis.Redis]:
+    """A connection that may do anything; the server is well at the start of each test."""
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.replicaof("NO", "ONE")
+        client.flushall()
+        for name, value in WELL.items():
+            client.config_set(name, value)
+        yield client
+
+
+WELL = {
+    "maxmemory-policy": "noeviction",
+    "maxmemory": 0,
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "3600 1",
+}
+
+
+def bad(found: dict[str, Finding]) -> dict[str, str]:
+    """Return how bad each thing is about the store that is not well."""
+    return {
+        name: str(finding.level)
+        for name, finding in found.items()
+        if finding.level != "ok" and name.startswith(("store.", "clock."))
+    }
+
+
+def test_a_server_that_is_well(admin: redis.Redis, server: Server, findings: Any) -> None:  # noqa: ARG001
+    """Doctor would cry wolf."""
+    found = findings(OUTLAST_STORE=server.url)
+    assert bad(found) == {}
+    assert {"store.eviction", "store.persistence", "store.role", "clock.store"} <= set(found)
+    assert "may lose a second" in found["store.persistence"].found
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "breaks"),
+    [
+        (
+            {"maxmemory": 100 << 20, "maxmemory-policy": "allkeys-lru"},
+            {"store.eviction": "error"},
+            "deletes jobs to make room",
+        ),
+        ({"maxmemory-policy": "allkeys-lru"}, {"store.eviction": "warning"}, "may be deleted"),
+        ({"maxmemory-policy": "volatile-ttl"}, {"store.eviction": "warning"}, "may be deleted"),
+        ({"maxmemory": 1000}, {"store.write": "error", "store.memory": "warning"}, "refuses"),
+        ({"appendfsync": "no"}, {"store.persistence": "warning"}, "power cut"),
+        ({"appendonly": "no"}, {"store.persistence": "warning"}, "the last snapshot"),
+        (
+            {"appendonly": "no", "save": ""},
+            {"store.persistence": "error"},
+            "a restart loses every job",
+        ),
+    ],
+)
+def test_a_server_that_forgets(
+    change: dict[str, Any],
+    expected: dict[str, str],
+    breaks: str,
+    *,
+    admin: redis.Redis,
+    server: Server,
+    findings: Any,
+) -> None:
+    """Jobs would vanish weeks later, when the memory is full or the server restarts."""
+    for name, value in change.items():
+        admin.config_set(name, value)
+    found = findings(OUTLAST_STORE=server.url)
+    assert bad(found) == expected
+    assert any(breaks in found[name].breaks for name in expected)
+
+
+def test_a_replica(admin: redis.Redis, server: Server, findings: Any) -> None:
+    """Each write would be refused, though the address answers."""
+    admin.replicaof(HOST, str(servers.free_ports(1)[0]))
+    found = findings(OUTLAST_STORE=server.url)
+    assert {"store.role", "store.write"} <= set(bad(found))
+    assert "primary" in found["store.role"].mend
+
+
+def test_a_node_of_a_cluster(findings: Any) -> None:
+    """Some jobs would work and others not, by the hash of their id."""
+    with servers.valkey("--cluster-enabled", "yes") as server:
+        found = findings(OUTLAST_STORE=server.url)["store.reach"]
+        assert (found.level, found.mend) == ("error", "use a server with cluster mode off")
+        with closing(redis.Redis.from_url(server.url)) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+        assert findings()["store.role"].level == "error"
+
+
+def test_a_user_who_may_not_look(admin: redis.Redis, server: Server, findings: Any) -> None:
+    """A user with the least rights would be told of errors that are none."""
+    rights = ["+hget", "+hset", "+hmget", "+scan", "+evalsha", "+script|load", "+del", "~outlast:*"]
+    admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">s3cret", *rights)
+    url = f"redis://few:s3cret@{HOST}:{server.port}/0"
+    found = findings(OUTLAST_STORE=url)
+    assert bad(found) == {"store.look": "unknown"}
+    assert "s3cret" not in str(found)
+
+
+def test_a_user_who_may_not_ask_for_the_configuration(
+    admin: redis.Redis, server: Server, findings: Any
+) -> None:
+    """On a managed server, which has no CONFIG, everything else would go unsaid."""
+    admin.config_set("appendonly", "no")
+    admin.execute_command("ACL", "SETUSER", "some", "reset", "on", ">x", "+@all", "-config", "~*")
+    found = findings(OUTLAST_STORE=f"redis://some:x@{HOST}:{server.port}/0")
+    assert bad(found) == {"store.persistence": "unknown"}
+
+
+@pytest.mark.parametrize("missing", ["+hset", "+scan", "+del", "+hmget"])
+def test_a_user_without_a_right(
+    missing: str, admin: redis.Redis, server: Server, findings: Any
+) -> None:
+    """The first job would find out, not who deploys."""
+    rights = {"+hget", "+hset", "+hmget", "+scan", "+evalsha", "+script|load", "+del"} - {missing}
+    rights |= {"+info", "+config|get", "+time", "+ping"}
+    admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">x", *rights, "~outlast:*")
+    found = findings(OUTLAST_STORE=f"redis://few:x@{HOST}:{server.port}/0")
+    check, level = {
+        "+hset": ("store.write", "error"),
+        "+scan": ("store.list", "error"),
+        "+del": ("store.delete", "warning"),
+        "+hmget": ("store.reach", "error"),
+    }[missing]
+    assert bad(found) == {check: level}
+
+
+def test_a_server_that_is_not_there(findings: Any) -> None:
+    """One fault would be told five times, or hide what is wrong with the queue."""
+    found = findings(OUTLAST_STORE=f"redis://:hidden@{HOST}:{servers.free_ports(1)[0]}/0")
+    assert bad(found) == {"store.reach": "error"}
+    assert found["queue.reach"].level == "ok"
+    assert "hidden" not in str(found)

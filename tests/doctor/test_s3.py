@@ -1,0 +1,124 @@
+"""How a bucket is set up."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from tests.doctor.between import DENIED_BY_S3, Answer, between
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+    from tests.servers import Server
+
+STORE = "s3://bucket/jobs"
+
+
+@pytest.fixture
+def s3(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
+    """A client of a service with one empty bucket."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    with closing(boto3.client("s3")) as client:
+        client.create_bucket(Bucket="bucket")
+        yield client
+
+
+def bad(found: dict[str, Any]) -> dict[str, str]:
+    """Return how bad each thing is about the store that is not well."""
+    return {
+        name: str(finding.level)
+        for name, finding in found.items()
+        if finding.level != "ok" and name.startswith(("store.", "clock."))
+    }
+
+
+def test_a_bucket_that_is_well(s3: S3Client, findings: Any) -> None:  # noqa: ARG001
+    """Doctor would cry wolf."""
+    found = findings(OUTLAST_STORE=STORE)
+    assert bad(found) == {}
+    assert {"store.versioning", "store.lifecycle", "clock.store"} <= set(found)
+
+
+def test_a_bucket_that_keeps_every_version(s3: S3Client, findings: Any) -> None:
+    """Each checkpoint would be paid for as long as the bucket stands."""
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    assert bad(findings(OUTLAST_STORE=STORE)) == {"store.versioning": "warning"}
+
+
+GLACIER = {"Transitions": [{"Days": 90, "StorageClass": "GLACIER"}]}
+RULES = {
+    "a year": ({"Expiration": {"Days": 365}}, "ok"),
+    "a week": ({"Expiration": {"Days": 7}}, "warning"),
+    "a day in the calendar": ({"Expiration": {"Date": datetime(2030, 1, 1, tzinfo=UTC)}}, "error"),
+    "out of reach": (GLACIER, "error"),
+    "cheaper": ({"Transitions": [{"Days": 90, "StorageClass": "STANDARD_IA"}]}, "ok"),
+    "elsewhere": ({"Expiration": {"Days": 1}, "Filter": {"Prefix": "logs/"}}, "ok"),
+    "a part of it": ({"Expiration": {"Days": 1}, "Filter": {"Prefix": "jobs/jobs/a"}}, "warning"),
+    "switched off": ({"Expiration": {"Days": 1}, "Status": "Disabled"}, "ok"),
+    "tagged": (
+        {"Expiration": {"Days": 1}, "Filter": {"Tag": {"Key": "a", "Value": "b"}}},
+        "ok",
+    ),
+    "old form": ({"Expiration": {"Days": 1}, "Prefix": "jobs/"}, "warning"),
+}
+
+
+@pytest.mark.parametrize(("rule", "expected"), RULES.values(), ids=RULES)
+def test_a_rule_that_deletes_jobs(
+    rule: dict[str, Any], expected: str, s3: S3Client, findings: Any
+) -> None:
+    """Jobs would vanish months after the rule was made, or a harmless rule alarm."""
+    whole: Any = {"ID": "r", "Status": "Enabled"} | rule
+    if "Prefix" not in whole:
+        whole = {"Filter": {"Prefix": ""}} | whole
+    s3.put_bucket_lifecycle_configuration(
+        Bucket="bucket", LifecycleConfiguration={"Rules": [whole]}
+    )
+    found = findings(OUTLAST_STORE=STORE)
+    assert bad(found) == ({} if expected == "ok" else {"store.lifecycle": expected})
+
+
+def test_a_store_that_ignores_conditions(ministack: Server, findings: Any) -> None:
+    """Two workers would overwrite each other, and each believe that all is well."""
+    dropped = ("if-match", "if-none-match")
+    with between(lambda _: None, ministack.url, drop=dropped) as url:
+        found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
+    assert bad(found) == {"store.compare-and-set": "error", "store.delete": "warning"}
+    assert s3.list_objects_v2(Bucket="bucket")["KeyCount"] == 0
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_user_who_may_not_look_at_the_bucket(ministack: Server, findings: Any) -> None:
+    """The least rights of a worker would be told as errors."""
+
+    def answer(asked: Any) -> Answer | None:
+        is_setting = asked.path.endswith(("?versioning", "?lifecycle"))
+        return Answer(403, DENIED_BY_S3) if is_setting else None
+
+    with between(answer, ministack.url) as url:
+        found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
+    assert bad(found) == {"store.look": "unknown"}
+    assert found["clock.store"].level == "ok"
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_user_who_may_nothing(ministack: Server, findings: Any) -> None:
+    """The first job would find out, not who deploys."""
+    with between(lambda _: Answer(403, DENIED_BY_S3), ministack.url) as url:
+        found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
+    assert bad(found) == {"store.reach": "error"}
+    assert "s3:PutObject" in found["store.reach"].mend
+
+
+def test_a_bucket_that_is_not_there(s3: S3Client, findings: Any) -> None:  # noqa: ARG001
+    """A person would not know that it is the bucket that is missing."""
+    found = findings(OUTLAST_STORE="s3://no-such-bucket/jobs")
+    assert bad(found) == {"store.reach": "error"}
+    assert found["store.reach"].mend == "create the bucket or correct the name"

@@ -1,0 +1,111 @@
+"""A store and a queue in a file."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from worker.client import Client
+from worker.doctor import sqlite_disk
+from worker.doctor.sqlite_disk import disk_findings, file_system
+from worker.message import Message
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOUNTS = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:27 / /tmp rw - tmpfs tmpfs rw
+31 22 0:28 / /home rw shared:1 - nfs4 host:/home rw
+32 31 0:29 / /home/a\\040b rw - xfs /dev/vdb rw
+33 22 0:30 / /box rw - overlay overlay rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "expected"),
+    [
+        ("/var/lib/a.db", "ext4", "ok"),
+        ("/home/me/a.db", "nfs4", "error"),
+        ("/home/a b/a.db", "xfs", "ok"),
+        ("/tmp/a.db", "tmpfs", "warning"),
+        ("/box/a.db", "overlay", "warning"),
+        ("/tmpx/a.db", "ext4", "ok"),
+    ],
+)
+def test_the_disk_of_a_file(path: str, kind: str, expected: str, tmp_path: Path) -> None:
+    """Two machines would damage the file, or a container take it along when it ends."""
+    from pathlib import Path
+
+    assert file_system(Path(path), MOUNTS) == kind
+    table = tmp_path / "mountinfo"
+    table.write_text(MOUNTS)
+    found = {
+        f.check: f.level
+        for f in disk_findings("store", Path(path), max_state_bytes=1, mounts=table)
+    }
+    assert found == {"store.disk": expected, "store.space": "ok"}
+
+
+def test_the_disk_of_a_system_without_such_a_table(tmp_path: Path) -> None:
+    """Doctor would fail on a Mac."""
+    found = disk_findings("store", tmp_path, max_state_bytes=1, mounts=tmp_path / "none")
+    assert [f.level for f in found] == ["ok", "ok"]
+
+
+def test_a_disk_that_is_nearly_full(findings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All jobs would stop at the next large save."""
+    usage = type("Usage", (), {"free": 100 << 20})
+    monkeypatch.setattr(sqlite_disk.shutil, "disk_usage", lambda _: usage)
+    assert findings()["store.space"].level == "warning"
+
+
+def test_a_file_that_cannot_be(place: Path, findings: Any) -> None:
+    """A person would not know which folder it is; the queue's own fault would be hidden."""
+    (place / "file").touch()
+    bad = f"sqlite:///{place}/file/a.db"
+    found = findings(OUTLAST_STORE=bad, OUTLAST_QUEUE=bad)
+    assert {name: f.level for name, f in found.items() if f.level != "ok"} == {
+        "store.reach": "error",
+        "queue.reach": "error",
+    }
+    assert found["store.reach"].mend
+
+
+def test_a_file_that_keeps_no_log(findings: Any) -> None:
+    """A crash could damage the file."""
+    found = findings(OUTLAST_STORE="sqlite:///:memory:")
+    assert "no write-ahead log" in found["store.reach"].found
+
+
+def test_a_queue_that_cannot_be_written(place: Path, findings: Any) -> None:
+    """Jobs would be stored and never woken."""
+    with closing(sqlite3.connect(place / "outlast.db")) as other:
+        Client().queue.send(Message(job_id="a"))
+        other.execute("DROP TABLE outlast_messages")
+        other.execute("CREATE TABLE outlast_messages (x)")
+        other.commit()
+    found = findings()
+    assert found["queue.reach"].level == "error"
+    assert "its tables are not Outlast's" in found["queue.reach"].found
+
+
+def test_messages_that_were_given_up(place: Path, findings: Any) -> None:
+    """Nobody would look for the jobs that stand still."""
+    Client().queue.send(Message(job_id="a"))
+    assert findings()["queue.dead-letters"].level == "ok"
+    with closing(sqlite3.connect(place / "outlast.db")) as other:
+        other.execute("UPDATE outlast_messages SET dead_reason = 'received 10 times'")
+        other.commit()
+    found = findings()["queue.dead-letters"]
+    assert (found.level, found.found[:2]) == ("warning", "1 ")
+
+
+def test_two_files(place: Path, findings: Any) -> None:
+    """The disk of the queue would go unsaid, or that of one file be told twice."""
+    assert "queue.disk" not in findings()
+    found = findings(OUTLAST_QUEUE=f"sqlite:///{place}/queue.db")
+    assert {"store.disk", "queue.disk"} <= set(found)

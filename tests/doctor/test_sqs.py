@@ -1,0 +1,198 @@
+"""An SQS queue, changed as an operator would."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from tests.doctor.between import DENIED, Answer, between
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_sqs import SQSClient
+
+    from tests.servers import Server
+
+QUEUE = "sqs://jobs"
+WELL = {
+    "VisibilityTimeout": "5400",
+    "MessageRetentionPeriod": "1209600",
+    "SqsManagedSseEnabled": "true",
+}
+
+
+@pytest.fixture
+def sqs(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[SQSClient]:
+    """A client of a service with a queue and its dead-letter queue, both well."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    monkeypatch.setenv("OUTLAST_STORE", "s3://bucket/jobs")
+    monkeypatch.setenv("OUTLAST_QUEUE", QUEUE)
+    with closing(boto3.client("s3")) as s3:
+        s3.create_bucket(Bucket="bucket")
+    with closing(boto3.client("sqs")) as client:
+        make(client)
+        yield client
+
+
+def make(client: SQSClient, ending: str = "", **attributes: str) -> str:
+    """Create the two queues; return the URL of the first."""
+    fifo = {"FifoQueue": "true"} if ending else {}
+    long = {"MessageRetentionPeriod": "1209600"}
+    client.create_queue(QueueName=f"dead{ending}", Attributes=fifo | long)
+    policy = {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:000000000000:dead{ending}"}
+    redrive = {"RedrivePolicy": json.dumps(policy | {"maxReceiveCount": 10})}
+    wanted: Any = WELL | redrive | fifo | attributes
+    return client.create_queue(QueueName=f"jobs{ending}", Attributes=wanted)["QueueUrl"]
+
+
+def bad(found: dict[str, Any]) -> dict[str, str]:
+    """Return how bad each thing is about the queue that is not well."""
+    return {
+        name: str(finding.level)
+        for name, finding in found.items()
+        if finding.level != "ok" and "queue" in name
+    }
+
+
+def url_of(client: SQSClient, name: str = "jobs") -> str:
+    """Return the URL of a queue."""
+    return client.get_queue_url(QueueName=name)["QueueUrl"]
+
+
+@pytest.mark.parametrize("by", ["name", "url"])
+def test_a_queue_that_is_well(by: str, sqs: SQSClient, findings: Any) -> None:
+    """Doctor would cry wolf."""
+    found = findings(OUTLAST_QUEUE=QUEUE if by == "name" else url_of(sqs))
+    assert bad(found) == {}
+    assert {"queue.reach", "queue.rights", "queue.dead-letters", "clock.queue"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"VisibilityTimeout": "10"}, {"queue.visibility": "warning"}),
+        ({"MessageRetentionPeriod": "3600"}, {"queue.retention": "warning"}),
+        ({"DelaySeconds": "30"}, {"queue.delay": "warning"}),
+        ({"SqsManagedSseEnabled": "false"}, {"queue.encryption": "warning"}),
+        ({"RedrivePolicy": ""}, {"queue.dead-letter-queue": "error"}),
+        ({"SqsManagedSseEnabled": "false", "KmsMasterKeyId": "alias/mine"}, {}),
+    ],
+)
+def test_a_queue_with_a_fault(
+    change: dict[str, Any], expected: dict[str, str], sqs: SQSClient, findings: Any
+) -> None:
+    """Messages would vanish, come late or come back for ever."""
+    sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=change)
+    assert bad(findings()) == expected
+
+
+def redrive(sqs: SQSClient, receives: int, dead: str = "dead") -> None:
+    """Set another redrive policy."""
+    policy = {
+        "deadLetterTargetArn": f"arn:aws:sqs:us-east-1:000000000000:{dead}",
+        "maxReceiveCount": receives,
+    }
+    sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes={"RedrivePolicy": json.dumps(policy)})
+
+
+def test_a_queue_that_gives_up_early(sqs: SQSClient, findings: Any) -> None:
+    """A job would lose its message to a few throttles."""
+    redrive(sqs, 2)
+    found = findings()
+    assert bad(found) == {"queue.dead-letter-queue": "warning"}
+    given = found["queue.dead-letter-queue"].mend.partition("--attributes '")[2].rstrip("'")
+    sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=json.loads(given))
+    assert bad(findings()) == {}
+
+
+def test_a_dead_letter_queue_that_is_gone(sqs: SQSClient, findings: Any) -> None:
+    """Messages would be given up into nothing."""
+    sqs.delete_queue(QueueUrl=url_of(sqs, "dead"))
+    assert findings()["queue.dead-letter-queue"].level == "error"
+
+
+def test_a_dead_letter_queue_that_forgets(sqs: SQSClient, findings: Any) -> None:
+    """A dead letter would be gone before anybody looked."""
+    sqs.set_queue_attributes(
+        QueueUrl=url_of(sqs, "dead"), Attributes={"MessageRetentionPeriod": "345600"}
+    )
+    assert bad(findings()) == {"queue.dead-letter-retention": "warning"}
+
+
+def test_messages_that_were_given_up(sqs: SQSClient, findings: Any) -> None:
+    """Nobody would look for the jobs that stand still."""
+    sqs.send_message(QueueUrl=url_of(sqs, "dead"), MessageBody="{}")
+    found = findings()
+    assert bad(found) == {"queue.dead-letters": "warning"}
+    assert found["queue.dead-letters"].found.startswith("1 ")
+
+
+def test_a_fifo_queue(sqs: SQSClient, findings: Any) -> None:
+    """Its own options would go unsaid."""
+    make(sqs, ".fifo", ContentBasedDeduplication="true")
+    found = findings(OUTLAST_QUEUE="sqs://jobs.fifo")
+    assert bad(found) == {}
+    assert "300 requests" in found["queue.fifo"].found
+    limits = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+    sqs.set_queue_attributes(QueueUrl=url_of(sqs, "jobs.fifo"), Attributes=limits)
+    assert "high throughput" in findings()["queue.fifo"].found
+
+
+@pytest.mark.parametrize("ending", ["", ".fifo"])
+def test_messages_are_not_touched(ending: str, sqs: SQSClient, findings: Any) -> None:
+    """A look would count as a crash of a worker, or a job be woken that was not to be."""
+    url = url_of(sqs) if not ending else make(sqs, ending)
+    ids = {"MessageGroupId": "a", "MessageDeduplicationId": "a"} if ending else {}
+    sqs.send_message(QueueUrl=url, MessageBody="theirs", **ids)
+    assert bad(findings(OUTLAST_QUEUE=url)) == {}
+    got = sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"]
+    )["Messages"]
+    assert [m["Body"] for m in got] == ["theirs"]
+    assert got[0]["Attributes"] == {"ApproximateReceiveCount": "1"}
+
+
+def denying(*operations: str) -> Callable[[Any], Answer | None]:
+    """Refuse these operations of SQS."""
+
+    def answer(asked: Any) -> Answer | None:
+        operation = asked.headers.get("x-amz-target", "").rpartition(".")[2]
+        return Answer(400, DENIED) if operation in operations else None
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "operation", ["SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"]
+)
+@pytest.mark.usefixtures("sqs")
+def test_a_user_without_a_right(operation: str, ministack: Server, findings: Any) -> None:
+    """The first job would find out, not who deploys."""
+    with between(denying(operation), ministack.url) as url:
+        found = findings(AWS_ENDPOINT_URL=url)
+    assert bad(found) == {"queue.rights": "error"}
+    assert f"sqs:{operation}" in found["queue.rights"].mend
+
+
+@pytest.mark.usefixtures("sqs")
+def test_a_user_who_may_not_look(ministack: Server, findings: Any) -> None:
+    """The least rights of a worker would be told as errors."""
+    with between(denying("GetQueueAttributes"), ministack.url) as url:
+        found = findings(AWS_ENDPOINT_URL=url)
+    assert bad(found) == {"queue.look": "unknown"}
+    assert {found[name].level for name in ("queue.reach", "queue.rights", "clock.queue")} == {"ok"}
+
+
+@pytest.mark.usefixtures("sqs")
+@pytest.mark.parametrize("by", ["name", "url"])
+def test_a_queue_that_is_not_there(by: str, ministack: Server, findings: Any) -> None:
+    """A person would not know that it is the queue that is missing."""
+    url = f"{ministack.url}/000000000000/nothing"
+    found = findings(OUTLAST_QUEUE="sqs://nothing" if by == "name" else url)
+    assert bad(found) == {"queue.reach": "error"}
+    assert found["queue.reach"].mend == "create the queue, or correct its name, region or account"
