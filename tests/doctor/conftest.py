@@ -40,6 +40,7 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding
         for finding in found:
             is_well = finding.level == "ok"
             assert is_well == (not finding.breaks) == (not finding.mend), finding
+        assert len(set(found)) == len(found), "something is told twice"
         return {finding.check: finding for finding in found}
 
     return run

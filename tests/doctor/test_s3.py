@@ -85,7 +85,7 @@ def test_a_rule_that_deletes_jobs(
     assert bad(found) == ({} if expected == "ok" else {"store.lifecycle": expected})
 
 
-def test_a_store_that_ignores_conditions(ministack: Server, findings: Any) -> None:
+def test_a_store_that_ignores_conditions(ministack: Server, s3: S3Client, findings: Any) -> None:
     """Two workers would overwrite each other, and each believe that all is well."""
     dropped = ("if-match", "if-none-match")
     with between(lambda _: None, ministack.url, drop=dropped) as url:

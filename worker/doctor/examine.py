@@ -61,6 +61,7 @@ def guarded(subject: str, checks: Iterable[Check]) -> Iterator[Finding]:
 
     Only where the subject itself cannot be reached are its further checks left out.
     """
+    told: set[Finding] = set()
     for check in checks:
         try:
             yield from check()
@@ -73,8 +74,11 @@ def guarded(subject: str, checks: Iterable[Check]) -> Iterator[Finding]:
             return
         except Exception as failed:
             log.debug("a check of the %s failed", subject, exc_info=True)
-            told = str(failed) if isinstance(failed, Denied) else line(failed)
-            yield unknown(f"{subject}.look", told, mend=RIGHTS)
+            why = str(failed) if isinstance(failed, Denied) else line(failed)
+            finding = unknown(f"{subject}.look", why, mend=RIGHTS)
+            if finding not in told:  # Several checks may lack one and the same right.
+                told.add(finding)
+                yield finding
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
