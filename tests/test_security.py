@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 import redis
+from botocore.client import BaseClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +23,7 @@ from tests.servers import HOST
 from tests.tls import tls_before
 from worker.client import Client
 from worker.consumer import Consumer
+from worker.doctor.examine import examine
 from worker.runtime import make_runtime
 
 if TYPE_CHECKING:
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/security.md").read_text()
 OUTSIDE = {"pickle", "marshal", "shelve", "dill", "yaml", "importlib", "runpy", "code"}
+# Where S3's right is not named after the operation.
+PERMISSIONS = {
+    "ListObjectsV2": "ListBucket",
+    "HeadBucket": "ListBucket",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+}
 EXECUTING = {"eval", "exec", "compile", "__import__"}
 
 
@@ -123,6 +132,39 @@ def test_the_rights_listed_for_aws_are_enough(
     assert used >= granted - {"sqs:GetQueueUrl", "sqs:ChangeMessageVisibility"}
 
 
+def test_the_rights_listed_for_doctor_on_aws_are_enough(
+    ministack: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator who grants what the page lists would be told that doctor may not look."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    with closing(boto3.client("s3")) as storage, closing(boto3.client("sqs")) as queues:
+        storage.create_bucket(Bucket="rights")
+        arn = "arn:aws:sqs:us-east-1:000000000000:dead"
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 10})
+        queues.create_queue(QueueName="dead")
+        queues.create_queue(QueueName="rights", Attributes={"RedrivePolicy": policy})
+    monkeypatch.setenv("OUTLAST_STORE", "s3://rights/jobs")
+    monkeypatch.setenv("OUTLAST_QUEUE", "sqs://rights")
+    used: set[str] = set()
+    call = BaseClient._make_api_call
+
+    def noted(client: BaseClient, operation: str, arguments: dict[str, object]) -> object:
+        used.add(f"{client.meta.service_model.service_name}:{operation}")
+        if operation == "GetFunctionConfiguration":
+            return {"Timeout": 900, "MemorySize": 1769}
+        if operation == "ListEventSourceMappings":
+            return {"EventSourceMappings": [{"UUID": "u", "EventSourceArn": arn}]}
+        return call(client, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", noted)
+    assert len(list(examine(function="f"))) > 20
+    for operation, right in PERMISSIONS.items():
+        used = {name.replace(operation, right) for name in used}
+    parts = ("all on S3", "doctor on S3, more", "worker on SQS", "doctor on SQS")
+    granted = {right for part in (*parts, "doctor --function") for right in listed(part)}
+    assert used == granted
+
+
 @pytest.fixture
 def as_user(valkey_server: Server) -> Iterator[Callable[[list[str]], str]]:
     """Make a user with some rights; return the URL to connect as that user."""
@@ -160,6 +202,22 @@ def test_the_rights_listed_for_redis_are_enough_and_each_is_needed(
         left = [right for right in rights if right != missing]
         with pytest.raises(StoreUnavailable, match="permission"):
             use(as_user([*left, "+del"]))
+
+
+def test_the_rights_listed_for_doctor_on_redis_are_enough_and_each_is_needed(
+    as_user: Callable[[list[str]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator would be told that doctor may not look, or grant more than it needs."""
+    worker, more = (listed(part)[0].split() for part in ("all on Redis", "doctor on Redis, more"))
+
+    def denied(rights: list[str]) -> list[str]:
+        monkeypatch.setenv("OUTLAST_STORE", as_user(rights))
+        found = [f for f in examine() if f.check.startswith(("store.", "clock."))]
+        return [f.check for f in found if "permission" in f.found]
+
+    assert denied(worker + more) == []
+    for missing in more:
+        assert denied([*worker, *(right for right in more if right != missing)]), missing
 
 
 def test_tls_is_verified_unless_told_otherwise(valkey_server: Server, tmp_path: Path) -> None:

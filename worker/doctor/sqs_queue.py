@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 
-# Requests that cannot succeed whatever the queue holds. SQS looks at the rights before it looks
-# at these values.
+# Requests that cannot succeed, whatever the queue holds, so none takes or leaves a message. Where
+# a service looked at these values before the rights, a missing right would go unseen.
 NOTHING = "outlast-doctor"
 PROBES: dict[str, Callable[[SQSClient, str], object]] = {
     "SendMessage": lambda client, url: client.send_message(
