@@ -55,6 +55,19 @@ def test_more_threads_than_cores() -> None:
 
 
 @pytest.mark.parametrize(
+    ("subject", "url"), [("store", "postgres://me:s3cret@db"), ("queue", "kafka://q")]
+)
+def test_a_place_of_no_known_kind(
+    subject: str, url: str, findings: Callable[..., dict[str, Finding]]
+) -> None:
+    """A typo would be told as a network that is down."""
+    found = findings(**{f"OUTLAST_{subject.upper()}": url})[f"{subject}.reach"]
+    assert found.level == "error"
+    assert "sqlite:///path" in found.found + found.mend
+    assert "s3cret" not in str(found)
+
+
+@pytest.mark.parametrize(
     ("name", "value"), [("OUTLAST_SPEED", "11"), ("OUTLAST_SLICE_SECONDS", "soon")]
 )
 def test_a_setting_that_stops_the_start(

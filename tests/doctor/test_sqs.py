@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,6 @@ def test_a_queue_that_is_well(by: str, sqs: SQSClient, findings: Any) -> None:
         ({"MessageRetentionPeriod": "3600"}, {"queue.retention": "warning"}),
         ({"DelaySeconds": "30"}, {"queue.delay": "warning"}),
         ({"SqsManagedSseEnabled": "false"}, {"queue.encryption": "warning"}),
-        ({"RedrivePolicy": ""}, {"queue.dead-letter-queue": "error"}),
         ({"SqsManagedSseEnabled": "false", "KmsMasterKeyId": "alias/mine"}, {}),
     ],
 )
@@ -107,6 +107,22 @@ def test_a_queue_that_gives_up_early(sqs: SQSClient, findings: Any) -> None:
     assert bad(found) == {"queue.dead-letter-queue": "warning"}
     given = found["queue.dead-letter-queue"].mend.partition("--attributes '")[2].rstrip("'")
     sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=json.loads(given))
+    assert bad(findings()) == {}
+
+
+@pytest.mark.parametrize("ending", ["", ".fifo"])
+def test_a_queue_without_a_dead_letter_queue(ending: str, sqs: SQSClient, findings: Any) -> None:
+    """A message that nobody can handle would come back for ever, and the advice not help."""
+    fifo = {"FifoQueue": "true"} if ending else {}
+    url = sqs.create_queue(QueueName=f"lone{ending}", Attributes=WELL | fifo)["QueueUrl"]
+    found = findings(OUTLAST_QUEUE=url)
+    assert bad(found) == {"queue.dead-letter-queue": "error"}
+    create, _, change = found["queue.dead-letter-queue"].mend.partition(" && ")
+    words = shlex.split(create)
+    given = dict(pair.split("=") for pair in words[-1].split(","))
+    sqs.create_queue(QueueName=words[words.index("--queue-name") + 1], Attributes=given)
+    words = shlex.split(change.partition("; or")[0])
+    sqs.set_queue_attributes(QueueUrl=words[4], Attributes=json.loads(words[-1]))
     assert bad(findings()) == {}
 
 

@@ -56,7 +56,8 @@ class Broken(SqliteRegister):
         """Write, or as the fault has it."""
         if self.fault == "refuses writes" or (self.fault == "refuses changes" and expected):
             raise StoreUnavailable("place: refused; allow it")
-        if self.fault == "ignores conditions" and (held := self.read(key)):
+        ignored = "ignores that it exists" if expected is None else "ignores versions"
+        if self.fault == ignored and (held := self.read(key)):
             expected = held.version
         return super().put(key, value, expected=expected)
 
@@ -80,7 +81,8 @@ class Broken(SqliteRegister):
     [
         ("refuses writes", "store.write", "error"),
         ("refuses changes", "store.write", "error"),
-        ("ignores conditions", "store.compare-and-set", "error"),
+        ("ignores that it exists", "store.compare-and-set", "error"),
+        ("ignores versions", "store.compare-and-set", "error"),
         ("refuses lists", "store.list", "error"),
         ("lists nothing", "store.list", "error"),
         ("refuses deletes", "store.delete", "warning"),

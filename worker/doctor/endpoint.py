@@ -48,7 +48,8 @@ class EndpointLook:
     @cached_property
     def _endpoint(self) -> dict[str, Any]:
         if not (key := os.environ.get("RUNPOD_API_KEY", "")):
-            raise Denied("RUNPOD_API_KEY is not set")
+            mend = "export RUNPOD_API_KEY=…: the console makes keys, one that may read is enough"
+            raise Denied("RUNPOD_API_KEY is not set", mend=mend)
         request = urllib.request.Request(  # noqa: S310 - the place is the operator's own choice
             f"{self._base}/endpoints/{self._id}?includeTemplate=true",
             headers={"Authorization": f"Bearer {key}", "User-Agent": "outlast"},
@@ -60,7 +61,8 @@ class EndpointLook:
             refused.close()
             if refused.code in REFUSED:
                 told = f"RunPod refuses RUNPOD_API_KEY (HTTP {refused.code})"
-                raise Denied(told) from refused
+                mend = "correct RUNPOD_API_KEY, or let the key read this endpoint"
+                raise Denied(told, mend=mend) from refused
             mend = "correct the id: it stands in the console, and in the URL that calls go to"
             found_ = f"{self._base} knows no endpoint {self._id} (HTTP {refused.code})"
             raise Unreachable(found_, mend=mend) from refused

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from checkpoint.errors import CheckpointError
-from worker.doctor.finding import Denied, Level, Unreachable, error, unknown
+from worker.doctor.finding import RIGHTS, Denied, Level, Unreachable, error, unknown
 from worker.doctor.queue import look_at_queue
 from worker.doctor.settings import settings_findings
 from worker.doctor.store import store_checks
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from worker.doctor.finding import Check, Finding
 
 log = logging.getLogger("outlast.doctor")
-
-RIGHTS = "docs/security.md lists the rights that doctor needs"
 
 
 def examine(*, function: str | None = None, endpoint: str | None = None) -> Iterator[Finding]:
@@ -69,16 +67,20 @@ def guarded(subject: str, checks: Iterable[Check]) -> Iterator[Finding]:
             yield _unreachable(subject, str(gone), gone.mend)
             return
         except (CheckpointError, QueueUnavailable, InvalidQueueUrl) as gone:
-            found, _, mend = str(gone).rpartition("; ")
-            yield _unreachable(subject, found or mend, mend)
+            found, has_advice, mend = str(gone).rpartition("; ")
+            if has_advice:
+                yield _unreachable(subject, found, mend)
+            else:
+                yield _unreachable(subject, str(gone), f"correct OUTLAST_{subject.upper()}")
             return
-        except Exception as failed:
-            log.debug("a check of the %s failed", subject, exc_info=True)
-            why = str(failed) if isinstance(failed, Denied) else line(failed)
-            finding = unknown(f"{subject}.look", why, mend=RIGHTS)
+        except Denied as denied:
+            finding = unknown(f"{subject}.look", str(denied), mend=denied.mend)
             if finding not in told:  # Several checks may lack one and the same right.
                 told.add(finding)
                 yield finding
+        except Exception as failed:
+            log.debug("a check of the %s failed", subject, exc_info=True)
+            yield unknown(f"{subject}.look", line(failed), mend=RIGHTS)
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:

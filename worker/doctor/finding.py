@@ -39,8 +39,15 @@ class Finding:
 Check = Callable[[], Iterable[Finding]]
 
 
+RIGHTS = "docs/security.md lists the rights that doctor needs"
+
+
 class Denied(Exception):
     """These credentials may not look at it; the message names the operation."""
+
+    def __init__(self, found: str, *, mend: str = RIGHTS) -> None:
+        super().__init__(found)
+        self.mend = mend
 
 
 class Unreachable(Exception):

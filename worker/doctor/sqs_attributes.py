@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 DAY_SECONDS = 86_400
 LONGEST_RETENTION_SECONDS = 14 * DAY_SECONDS
-FEW_RECEIVES = 5
+FEW_RECEIVES, RECEIVES = 5, 10
 SET = "aws sqs set-queue-attributes --queue-url {url} --attributes {attributes}"
 
 
@@ -29,8 +29,8 @@ def visibility(attributes: dict[str, str], url: str, slice_seconds: float) -> Fi
     return warning(
         "queue.visibility",
         f"visibility timeout {seconds} s, slices take {slice_seconds:g} s",
-        breaks="a worker sets its own, so this counts where a function starts late: the message "
-        "is delivered twice",
+        breaks="a Lambda function that takes longer gets messages twice; a plain worker sets a "
+        "timeout of its own",
         mend=_set(url, VisibilityTimeout=str(min(int(6 * slice_seconds), 43_200))),
     )
 
@@ -51,29 +51,36 @@ def retention(attributes: dict[str, str], url: str) -> Finding:
 def redrive(attributes: dict[str, str], url: str) -> Finding:
     """Judge after how many receives a message is given up."""
     if "RedrivePolicy" not in attributes:
-        return no_dead_letter_queue("there is no redrive policy")
+        return no_dead_letter_queue("there is no redrive policy", attributes, url)
     policy = json.loads(attributes["RedrivePolicy"])
     receives = int(policy["maxReceiveCount"])
     if receives >= FEW_RECEIVES:
         return ok("queue.dead-letter-queue", f"after {receives} receives: maxReceiveCount")
-    wanted = json.dumps(json.dumps(policy | {"maxReceiveCount": 10}))
     return warning(
         "queue.dead-letter-queue",
         f"maxReceiveCount is {receives}",
         breaks="a message is given up after so many crashes, waits for a lease and throttles",
-        mend=SET.format(url=url, attributes=f"'{{\"RedrivePolicy\": {wanted}}}'"),
+        mend=_redrive_to(policy["deadLetterTargetArn"], url),
     )
 
 
-def no_dead_letter_queue(found: str) -> Finding:
+def no_dead_letter_queue(found: str, attributes: dict[str, str], url: str) -> Finding:
     """Return the finding that no message is ever given up."""
+    is_fifo = attributes.get("FifoQueue") == "true"
+    arn = attributes["QueueArn"].removesuffix(".fifo") + ("-dead.fifo" if is_fifo else "-dead")
+    options = f"MessageRetentionPeriod={LONGEST_RETENTION_SECONDS}{',FifoQueue=true' * is_fifo}"
+    create = f"aws sqs create-queue --queue-name {arn.rpartition(':')[2]} --attributes {options}"
     return error(
         "queue.dead-letter-queue",
         found,
         breaks="a message that no worker can handle comes back for ever, paid for each time",
-        mend="RedrivePolicy: {deadLetterTargetArn: ARN-OF-ANOTHER-QUEUE, maxReceiveCount: 10}, as "
-        "in deploy/template.yaml",
+        mend=f"{create} && {_redrive_to(arn, url)}; or RedrivePolicy in deploy/template.yaml",
     )
+
+
+def _redrive_to(arn: str, url: str) -> str:
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": str(RECEIVES)})
+    return SET.format(url=url, attributes=f"'{json.dumps({'RedrivePolicy': policy})}'")
 
 
 def encryption(attributes: dict[str, str], url: str) -> Finding:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from worker.doctor import sqs_attributes
 from worker.doctor.clock import clock_findings, date_of
 from worker.doctor.finding import Denied, error, ok
+from worker.queues import open_queue
 from worker.queues.sqs_connection import Connection
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class SqsLook:
         return found
 
     def _reach(self) -> Iterator[Finding]:
+        open_queue(self._settings.queue)  # refuses what is no queue's URL
         try:
             waiting = f"{self.attributes.get('ApproximateNumberOfMessages', 'no')} messages wait"
         except Denied:  # It is there, and says so; the check of the attributes tells the rest.
@@ -135,9 +137,8 @@ class SqsLook:
             try:
                 dead_url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
             except client.exceptions.QueueDoesNotExist:
-                yield sqs_attributes.no_dead_letter_queue(
-                    f"the redrive policy names {arn}, which is not there"
-                )
+                missing = f"the redrive policy names {arn}, which is not there"
+                yield sqs_attributes.no_dead_letter_queue(missing, self.attributes, self.url)
                 return
             dead = self._attributes_of(client, dead_url["QueueUrl"])
         yield sqs_attributes.dead_retention(self.attributes, dead, dead_url["QueueUrl"])
