@@ -73,14 +73,12 @@ def guarded(subject: str, checks: Iterable[Check]) -> Iterator[Finding]:
             else:
                 yield _unreachable(subject, str(gone), f"correct OUTLAST_{subject.upper()}")
             return
-        except Denied as denied:
-            finding = unknown(f"{subject}.look", str(denied), mend=denied.mend)
+        except Exception as failed:
+            log.debug("a check of the %s failed", subject, exc_info=True)
+            finding = _not_looked_at(subject, failed)
             if finding not in told:  # Several checks may lack one and the same right.
                 told.add(finding)
                 yield finding
-        except Exception as failed:
-            log.debug("a check of the %s failed", subject, exc_info=True)
-            yield unknown(f"{subject}.look", line(failed), mend=RIGHTS)
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
@@ -90,3 +88,9 @@ def has_errors(findings: Iterable[Finding]) -> bool:
 
 def _unreachable(subject: str, found: str, mend: str) -> Finding:
     return error(f"{subject}.reach", found, breaks="no job can run", mend=mend)
+
+
+def _not_looked_at(subject: str, failed: Exception) -> Finding:
+    if isinstance(failed, Denied):
+        return unknown(f"{subject}.look", str(failed), mend=failed.mend)
+    return unknown(f"{subject}.look", line(failed), mend=RIGHTS)
