@@ -14,6 +14,7 @@ NAMES = (
     "lambda_share",
     "prime_speed",
     "prime_stops",
+    "cost_model",
     "peers",
 )
 

@@ -13,6 +13,8 @@ from typer.main import get_command
 
 from worker.cli import (
     checkpoints,
+    cost,
+    estimate,
     fork,
     kernels,
     listing,
@@ -47,6 +49,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "retry": steering.retry,
     "checkpoints": checkpoints.checkpoints,
     "fork": fork.fork,
+    "cost": cost.cost,
+    "estimate": estimate.estimate,
     "worker": worker.worker,
     "sweep": sweep.sweep,
     "kernels": kernels.kernels,
