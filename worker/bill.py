@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 
+WAYS = ("write", "read")  # A store may have a price for each.
+
+
 @dataclass(frozen=True)
 class Consumption:
     """What jobs have taken; that of several is their sum.
@@ -153,10 +156,11 @@ def items_of(taken: Consumption, prices: Prices, services: Services) -> list[Ite
     """Return the lines of the bill: the platforms by name, then the requests there were."""
     store, queue = services
     requests, million = requests_of(taken), prices.million
+    writing, reading = (million.get(f"{store}.{way}", million.get(store)) for way in WAYS)
     counted = [
         ("lambda invocations", requests.invocations, million["lambda"]),
-        (f"{store} store writes", requests.writes, million.get(f"{store}.write", million.get(store))),
-        (f"{store} store reads", requests.reads, million.get(f"{store}.read", million.get(store))),
+        (f"{store} store writes", requests.writes, writing),
+        (f"{store} store reads", requests.reads, reading),
         (f"{queue} queue requests", requests.queue, million[queue]),
     ]
     return [

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checkpoint.codec import MAX_STATE_BYTES
-from checkpoint.fields import PLATFORM
+from checkpoint.fields import Platform
 from checkpoint.record import Limits
 
 PREFIX = "OUTLAST_"
@@ -65,7 +65,7 @@ class Settings(BaseModel):
     queue: str = Field(default_factory=_default_url)
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=_cores)
     memory_bytes: Annotated[int, Field(ge=1)] | None = None
-    platform: Annotated[str, Field(pattern=PLATFORM)] | None = None
+    platform: Platform | None = None
     prices: Path | None = None
     isolate: bool = False
     slice_seconds: Seconds = 60.0

@@ -33,7 +33,7 @@ _SIEVING_SECONDS = 7.1e-10
 _SERIAL_SHARE = 0.10
 _TABLES_SHARE = 0.022
 
-_PROCESS_BYTES = 200 << 20  # the interpreter with numba and the compiled code
+_PROCESS_BYTES = 220 << 20  # the interpreter with numba and the compiled code
 
 
 def of_count(x: int) -> Estimate:

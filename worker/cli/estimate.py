@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,7 +78,7 @@ def estimate(
     as_json: Json = False,
     _debug: Debug = False,
 ) -> None:
-    """Print how long a job would take and what it would cost, before anything runs.
+    """Print what a job would take and cost, before anything runs.
 
     The time comes from the kernel's own model, in CPU seconds of its reference core. A row is this
     machine with OUTLAST_THREADS and OUTLAST_SLICE_SECONDS, or a size of Lambda, where 1,769 MB are
@@ -138,10 +139,12 @@ def estimate(
 
 def _other(word: str, settings: Settings, core_factor: float) -> Size:
     """Return the worker that an option --also names."""
+    from checkpoint.fields import PLATFORM
     from worker.forecast import Size
 
     platform, equals, cores = word.rpartition("=")
-    if not (platform and equals and cores.isdecimal() and 0 < int(cores) <= MOST_CORES):
+    known = re.fullmatch(PLATFORM, platform)
+    if not (known and equals and cores.isdecimal() and 0 < int(cores) <= MOST_CORES):
         raise typer.BadParameter(f"{word[:80]!r}: write PLATFORM=CORES, runpod/4090=8 say")
     return Size(
         platform=platform,
