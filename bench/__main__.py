@@ -16,6 +16,7 @@ NAMES = (
     "prime_stops",
     "cost_model",
     "peers",
+    "listing",
 )
 
 
