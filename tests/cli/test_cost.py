@@ -121,7 +121,26 @@ def test_all_jobs_are_summed_whatever_is_broken(
     assert "\nb " in ended.out
 
 
-@pytest.mark.parametrize("words", [(), ("a", "--all")])
+def test_filters_choose_from_all(
+    client: Client, outlast: Outlast, outlast_json: OutlastJson
+) -> None:
+    """What last night's jobs cost would have to be picked out of the bill of all."""
+    client.create("tally", {"steps": 9}, job_id="a", tags=["nightly"])
+    client.create("tally", {"steps": 9}, job_id="b")
+    found = outlast_json("cost", "--all", "--tag", "nightly", "--status", "queued")
+    assert [job["job_id"] for job in found["jobs"]] == ["a"]
+    assert outlast_json("cost", "--all", "--status", "failed")["jobs"] == []
+    assert outlast("cost", "--all", "--status", "failed").out.startswith("no job fits\nprices of ")
+
+
+def test_filters_do_not_choose_from_ids(outlast: Outlast) -> None:
+    """A filter that does nothing would be taken for one that fits."""
+    ended = outlast("cost", "a", "--tag", "nightly")
+    assert (ended.code, ended.out) == (2, "")
+    assert "filters choose from --all" in ended.err
+
+
+@pytest.mark.parametrize("words", [(), ("a", "--all"), ("--tag", "nightly")])
 def test_one_says_which_jobs(outlast: Outlast, words: tuple[str, ...]) -> None:
     """An empty bill would be taken for a free one."""
     ended = outlast("cost", *words)

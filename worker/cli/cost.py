@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.errors import FAULT, one_line
+from worker.cli.filters import NewerThan, OfKernel, OlderThan, Statuses, WithTags, chosen, words_of
 from worker.cli.options import Debug, Json
 from worker.cli.output import put, put_json
-from worker.cli.pricing import dollars, footing, priced, told, total
+from worker.cli.pricing import dollars, dollars_in_all, footing, priced, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from checkpoint.errors import CorruptRecord
     from checkpoint.record import Record
     from worker.bill import Consumption, Services
     from worker.client import Client
     from worker.prices import Prices
+    from worker.selection import Selection
 
 COLUMNS = "{:<32} {:>6} {:>12} {:>9} {:>13} {:>7} {:>8} {:>14}"
 HEADING = ("JOB", "SLICES", "OCCUPIED", "WRITES", "BYTES SAVED", "WASTED", "OVERHEAD", "DOLLARS")
@@ -28,11 +31,20 @@ JobIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="JOB_ID...", help="The jobs, as submit or list print them."),
 ]
-All = Annotated[bool, typer.Option("--all", help="All jobs of the store.")]
+All = Annotated[bool, typer.Option("--all", help="All jobs of the store that fit the filters.")]
 
 
 def cost(
-    job_ids: JobIds = None, *, every: All = False, as_json: Json = False, _debug: Debug = False
+    job_ids: JobIds = None,
+    *,
+    every: All = False,
+    statuses: Statuses = None,
+    kernel: OfKernel = None,
+    tags: WithTags = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    as_json: Json = False,
+    _debug: Debug = False,
 ) -> None:
     """Print what jobs have taken, and what that costs.
 
@@ -51,15 +63,20 @@ def cost(
 
     Examples:
         outlast cost million
+        outlast cost --all --tag nightly --newer-than 7d
         outlast cost --all --json | jq .total.dollars
 
     Exit codes:
         0  the costs are printed
         1  there is no such job, a record cannot be read, or the store is at fault
-        2  neither a job nor --all is given, or an id, a setting or the price table is wrong
+        2  neither a job nor --all is given, or an id, a filter, a setting or the price table is
+           wrong
     """
     if every == bool(job_ids):
         raise typer.BadParameter("give job ids or --all, and not both")
+    selection = chosen(statuses, kernel, tags, older_than, newer_than)
+    if job_ids and words_of(selection):
+        raise typer.BadParameter("filters choose from --all: leave out the job ids")
     from worker.bill import Consumption, services_of
     from worker.client import Client
     from worker.prices import read_prices
@@ -69,13 +86,12 @@ def cost(
     prices = read_prices(settings.prices)
     client = Client(settings=settings)
     costs = _Costs(prices, services_of(settings), Consumption())
-    records = _every(client, costs) if every else map(client.status, job_ids or ())
+    records = _chosen(client, selection, costs) if every else map(client.status, job_ids or ())
     views = costs.views(records)
     if as_json:
         put_json({"jobs": list(views), "total": costs.total(), "prices": told(prices, settings)})
     else:
-        _put_rows(views)
-        _put_items(costs)
+        _put_bill(views, costs)
         put(footing(prices, settings))
     if costs.faults:
         raise typer.Exit(FAULT)
@@ -119,27 +135,36 @@ class _Costs:
         }
 
 
-def _every(client: Client, costs: _Costs) -> Iterator[Record]:
-    """Yield each job of the store that can be read."""
-    from checkpoint.errors import CorruptRecord, UnknownJob
+def _chosen(client: Client, selection: Selection, costs: _Costs) -> Iterator[Record]:
+    """Yield each job of the store that is chosen and can be read."""
 
-    for job_id in client.jobs.ids():
-        try:
-            yield client.status(job_id)
-        except UnknownJob:
-            continue  # It was deleted since its id was read.
-        except CorruptRecord as error:
-            costs.faults += 1
-            print(f"outlast: {one_line(str(error))}", file=sys.stderr)
+    def tell(error: CorruptRecord) -> None:
+        costs.faults += 1
+        print(f"outlast: {one_line(str(error))}", file=sys.stderr)
+
+    now = client.jobs.clock()
+    records = client.records(on_corrupt=tell)
+    return (record for record in records if selection.takes(record, now))
 
 
-def _put_rows(views: Iterator[dict[str, Any]]) -> None:
+def _put_bill(views: Iterator[dict[str, Any]], costs: _Costs) -> None:
+    """Print a row for each job, one for all of them, and what this consists of."""
     heading = COLUMNS.format(*HEADING)
     for view in views:
         if heading:
             put(heading)
             heading = ""
         _put_row(view["job_id"], view)
+    if heading:
+        put("no job fits")
+        return
+    total = costs.total()
+    _put_row("total", total)
+    put("")
+    for item in total["items"]:
+        count = f"{item['amount']:,.0f}" if item["unit"] == "requests" else f"{item['amount']:,.2f}"
+        put(LINE.format(item["what"], count, item["unit"], dollars(item["dollars"])))
+    put("")
 
 
 def _put_row(name: str, view: dict[str, Any]) -> None:
@@ -150,19 +175,9 @@ def _put_row(name: str, view: dict[str, Any]) -> None:
         f"{view['saved_bytes']:,}",
         _percent(view["wasted_share"]),
         _percent(view["overhead_share"]),
-        total(view),
+        dollars_in_all(view),
     )
     put(COLUMNS.format(name, *row))
-
-
-def _put_items(costs: _Costs) -> None:
-    view = costs.total()
-    _put_row("total", view)
-    put("")
-    for item in view["items"]:
-        count = f"{item['amount']:,.0f}" if item["unit"] == "requests" else f"{item['amount']:,.2f}"
-        put(LINE.format(item["what"], count, item["unit"], dollars(item["dollars"])))
-    put("")
 
 
 def _percent(share: float | None) -> str:

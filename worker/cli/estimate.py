@@ -11,7 +11,7 @@ import typer
 from worker.cli.options import Debug, Json, KernelName, Params
 from worker.cli.output import put, put_json, reserved
 from worker.cli.params import format_params, parse_params
-from worker.cli.pricing import footing, priced, told, total, unpriced
+from worker.cli.pricing import dollars_in_all, footing, priced, told, unpriced
 from worker.cli.rate import clock_time
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _put_row(row: dict[str, Any]) -> None:
     if row["obstacle"]:
         put(COLUMNS.format(row["platform"], row["threads"], row["obstacle"], "", "", "").rstrip())
         return
-    cells = (_time(row["seconds"]), row["slices"], row["writes"], total(row))
+    cells = (_time(row["seconds"]), row["slices"], row["writes"], dollars_in_all(row))
     put(COLUMNS.format(row["platform"], row["threads"], *cells))
 
 

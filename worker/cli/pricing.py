@@ -52,7 +52,7 @@ def dollars(amount: float | None) -> str:
     return f"${amount:,.6f}" if 0 < amount < 1 else f"${amount:,.2f}"
 
 
-def total(bill: dict[str, Any]) -> str:
+def dollars_in_all(bill: dict[str, Any]) -> str:
     """Return the sum of a bill as people read it; a lower bound where an item has no price."""
     return dollars(bill["dollars"]) if bill["is_complete"] else f"over {dollars(bill['dollars'])}"
 
