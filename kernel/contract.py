@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -58,6 +59,10 @@ class Estimate:
         memory_bytes: the most memory of a process that does nothing but this, interpreter and
             libraries included.
         state_bytes: the size of the largest state as JSON.
+
+    Raises:
+        ValueError: a figure is negative, infinite or not a number, the time is 0, or more of it is
+            for one thread than there is.
     """
 
     seconds: float
@@ -65,6 +70,12 @@ class Estimate:
     resume_seconds: float
     memory_bytes: int
     state_bytes: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.serial_seconds <= self.seconds < math.inf or self.seconds == 0:
+            raise ValueError(f"no job takes so long: {self}")
+        if not 0 <= self.resume_seconds < math.inf or min(self.memory_bytes, self.state_bytes) < 0:
+            raise ValueError(f"no job takes so much: {self}")
 
 
 P = TypeVar("P", bound=BaseModel)

@@ -7,7 +7,6 @@ the number of writes to the store. Reads and requests to the queue follow from t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,7 +46,8 @@ class Consumption:
         usage = dict(self.usage)
         for platform, more in other.usage.items():
             had = usage.get(platform, Usage())
-            usage[platform] = Usage(
+            # Not checked: a sum of what was stored may be beyond what is.
+            usage[platform] = Usage.model_construct(
                 slices=had.slices + more.slices, seconds=had.seconds + more.seconds
             )
         return Consumption(
@@ -62,7 +62,7 @@ class Consumption:
     @property
     def occupied_seconds(self) -> float:
         """How long workers were occupied, on all platforms."""
-        return math.fsum(usage.seconds for usage in self.usage.values())
+        return sum(usage.seconds for usage in self.usage.values())
 
     @property
     def wasted_share(self) -> float | None:
@@ -176,7 +176,7 @@ def items_of(taken: Consumption, prices: Prices, services: Services) -> list[Ite
 def dollars_of(items: list[Item]) -> tuple[float, bool]:
     """Return what the items cost together, and whether each of them has a price."""
     known = [item.dollars for item in items if item.dollars is not None]
-    return math.fsum(known), len(known) == len(items)
+    return sum(known), len(known) == len(items)
 
 
 def _worked(platform: str, usage: Usage, prices: Prices) -> Item:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from kernel import Resources
+from kernel import Estimate, Resources
 from kernel.nth_prime import NthPrime, PrimeCount
 
 # CPU seconds of one thread with code compiled for x86-64-v3, none of which the model was made from.
@@ -64,3 +64,22 @@ def test_the_calibration_job_takes_about_a_second(kernel) -> None:
     for _ in zip(range(3), kernel.run(params, None, Resources()), strict=False):
         pass
     assert time.process_time() > begun
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        (0.0, 0.0, 0.0, 0, 0),
+        (float("nan"), 0.0, 0.0, 0, 0),
+        (float("inf"), 0.0, 0.0, 0, 0),
+        (1.0, 2.0, 0.0, 0, 0),
+        (1.0, -1.0, 0.0, 0, 0),
+        (1.0, 0.0, float("nan"), 0, 0),
+        (1.0, 0.0, 0.0, -1, 0),
+        (1.0, 0.0, 0.0, 0, -1),
+    ],
+)
+def test_an_estimate_that_cannot_be_is_refused(figures) -> None:
+    """A slip in a kernel's model would end in a division by zero, or in a price below nothing."""
+    with pytest.raises(ValueError, match="no job takes so"):
+        Estimate(*figures)

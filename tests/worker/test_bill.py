@@ -102,6 +102,20 @@ def test_a_sum_has_the_price_of_its_parts() -> None:
     assert dollars_of(list(bill(both).values()))[0] == pytest.approx(sum(parts))
 
 
+def test_no_forged_number_upsets_the_sum() -> None:
+    """One damaged record would end the bill of all jobs in a traceback."""
+    huge = Consumption(
+        usage={"lambda/arm64/" + 50 * "9": Usage(slices=2**53 - 1, seconds=1.7e308)},
+        slices=2**53 - 1,
+        writes=2**53 - 1,
+        compute_seconds=1.7e308,
+        redone_seconds=1.7e308,
+    )
+    both = huge + huge
+    assert dollars_of(items_of(both, read_prices(None), S3_AND_SQS))[0] == float("inf")
+    assert f"{both.wasted_share:.1%} {both.overhead_share:.1%}" == "nan% nan%"
+
+
 def test_shares_are_of_the_time_there_was() -> None:
     """A job that nobody has begun would divide by zero; waste would be told as overhead."""
     assert (Consumption().wasted_share, Consumption().overhead_share) == (None, None)
