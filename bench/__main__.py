@@ -14,7 +14,9 @@ NAMES = (
     "lambda_share",
     "prime_speed",
     "prime_stops",
+    "cost_model",
     "peers",
+    "listing",
 )
 
 

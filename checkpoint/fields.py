@@ -17,8 +17,8 @@ JobId = Annotated[str, Field(pattern=rf"\A{JOB_ID}\z")]
 TAG = r"[A-Za-z0-9][A-Za-z0-9._:=/-]{0,63}"
 Tag = Annotated[str, Field(pattern=rf"\A{TAG}\z")]
 
-PLATFORM = r"\A[A-Za-z0-9][A-Za-z0-9 ._:=/-]{0,63}\z"
-Platform = Annotated[str, Field(pattern=PLATFORM)]
+PLATFORM = r"[A-Za-z0-9][A-Za-z0-9 ._:=/-]{0,63}"
+Platform = Annotated[str, Field(pattern=rf"\A{PLATFORM}\z")]
 
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 Number = Annotated[int, Field(ge=1, lt=1 << 53)]

@@ -1,5 +1,5 @@
 """Computations that can be stopped at a safe point and go on elsewhere."""
 
-from kernel.contract import InvalidParams, Kernel, Model, Resources, UnknownKernel
+from kernel.contract import Estimate, InvalidParams, Kernel, Model, Resources, UnknownKernel
 
-__all__ = ["InvalidParams", "Kernel", "Model", "Resources", "UnknownKernel"]
+__all__ = ["Estimate", "InvalidParams", "Kernel", "Model", "Resources", "UnknownKernel"]

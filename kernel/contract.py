@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -40,6 +41,41 @@ class Resources:
     threads: int = 1
     memory_bytes: int | None = None
     scratch: Path | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job will take, by its kernel's own cost model.
+
+    Times are CPU seconds on the kernel's reference core. That is whichever core the figures were
+    measured on: another one takes the same multiple of all of them, and the job of
+    `Kernel.calibration` tells which.
+
+    Attributes:
+        seconds: what one thread takes, from the start to the result.
+        serial_seconds: so much of it can be done by one thread only, however many there are.
+        resume_seconds: what a new process takes to rebuild what the state does not hold, before
+            it gets ahead; 0 if a state holds everything.
+        memory_bytes: the most memory of a process that does nothing but this, interpreter and
+            libraries included.
+        state_bytes: the size of the largest state as JSON.
+
+    Raises:
+        ValueError: a figure is negative, infinite or not a number, the time is 0, or more of it is
+            for one thread than there is.
+    """
+
+    seconds: float
+    serial_seconds: float
+    resume_seconds: float
+    memory_bytes: int
+    state_bytes: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.serial_seconds <= self.seconds < math.inf or self.seconds == 0:
+            raise ValueError(f"no job takes so long: {self}")
+        if not 0 <= self.resume_seconds < math.inf or min(self.memory_bytes, self.state_bytes) < 0:
+            raise ValueError(f"no job takes so much: {self}")
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -90,6 +126,18 @@ class Kernel(ABC, Generic[P, S, R]):
         slices keep for each other. `params` are those of the job that is to run; None asks for
         everything that any job could need.
         """
+
+    def estimate(self, params: P) -> Estimate | None:  # noqa: ARG002 - for those that override this
+        """Return what a job with these parameters will take, at once; None: there is no model."""
+        return None
+
+    def calibration(self) -> P | None:
+        """Return parameters of a job of about a second, by which `estimate` can be checked.
+
+        A core's factor is the CPU time that it takes for that job over `seconds` of its estimate.
+        None: there is no such job.
+        """
+        return None
 
     def migrate(
         self,

@@ -19,6 +19,7 @@ from worker.client import Client
 from worker.consumer import NOT_FOR_US
 from worker.delivery import deliver
 from worker.direct import InvalidRequest, Kick, Position, Submit, Sweep, advance, parse
+from worker.platform import lambda_threads
 from worker.queues.contract import Delivery, QueueUnavailable
 from worker.runtime import make_runtime
 from worker.settings import Settings, read_settings, require_remote
@@ -32,7 +33,6 @@ log = logging.getLogger("outlast.lambda")
 # before the time-out; also what a busy host may take from us without our seeing it.
 MARGIN_SECONDS = 0.1
 
-MB_PER_CORE = 1769  # AWS: "At 1,769 MB, a function has the equivalent of one vCPU"
 # The rest is for this process itself and for the interpreter in the child of an isolated kernel.
 SHARE_OF_KERNEL = 0.75
 
@@ -64,7 +64,7 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
         return settings
     megabytes = int(environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"])
     granted = {
-        "threads": max(1, round(megabytes / MB_PER_CORE)),
+        "threads": lambda_threads(megabytes),
         "memory_bytes": int(SHARE_OF_KERNEL * megabytes) << 20,
     }
     chosen = settings.model_fields_set

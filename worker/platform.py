@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 
+MB_PER_CORE = 1769  # AWS: "At 1,769 MB, a function has the equivalent of one vCPU"
+
 # What Docker and Podman put into a container's root, and what Kubernetes and ECS set.
 CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
 CONTAINER_VARIABLES = ("KUBERNETES_SERVICE_HOST", "ECS_CONTAINER_METADATA_URI_V4")
@@ -33,3 +35,8 @@ def platform_of(environment: Mapping[str, str]) -> str:
     if any(name in environment for name in CONTAINER_VARIABLES):
         return "container"
     return "container" if any(file.exists() for file in CONTAINER_FILES) else LOCAL
+
+
+def lambda_threads(megabytes: int) -> int:
+    """Return how many threads suit a Lambda function of this memory size: one for each core."""
+    return max(1, round(megabytes / MB_PER_CORE))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checkpoint.codec import MAX_STATE_BYTES
-from checkpoint.fields import PLATFORM
+from checkpoint.fields import Platform
 from checkpoint.record import Limits
 
 PREFIX = "OUTLAST_"
@@ -46,6 +46,7 @@ class Settings(BaseModel):
         memory_bytes: how much memory a kernel may allocate, which is enforced where it is isolated;
             None sets no limit.
         platform: where this worker runs, as the bill of a job names it; None: it is found out.
+        prices: a file of prices that replace those which come with Outlast; None: those.
         isolate: run every kernel in a child process, which can be killed when it does not return.
         slice_seconds: how long a worker works on a job before it lets others have a turn.
         checkpoint_seconds: time between checkpoints, which bounds what a hard kill loses; None:
@@ -64,7 +65,8 @@ class Settings(BaseModel):
     queue: str = Field(default_factory=_default_url)
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=cores)
     memory_bytes: Annotated[int, Field(ge=1)] | None = None
-    platform: Annotated[str, Field(pattern=PLATFORM)] | None = None
+    platform: Platform | None = None
+    prices: Path | None = None
     isolate: bool = False
     slice_seconds: Seconds = 60.0
     checkpoint_seconds: Seconds | None = None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from kernel.contract import Kernel, Model, Resources
-from kernel.nth_prime import small
+from kernel.contract import Estimate, Kernel, Model, Resources
+from kernel.nth_prime import cost, small
 from kernel.nth_prime.gourdon import riemann
 from kernel.nth_prime.gourdon.bounds import begin
 from kernel.nth_prime.gourdon.state import Counting, Natural
@@ -109,6 +109,14 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
         _compile_sieve(near.bit_length())
         if params.position > SIEVED_POSITION:
             engine.prepare(near)
+
+    def estimate(self, params: NthPrimeParams) -> Estimate:
+        """Return what the model of `kernel.nth_prime.cost` says."""
+        return cost.of_prime(params.position)
+
+    def calibration(self) -> NthPrimeParams:
+        """Return the position of a prime that takes about a second."""
+        return NthPrimeParams(position=10**14)
 
 
 @cache

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from kernel.contract import Kernel, Model, Resources
-from kernel.nth_prime import small
+from kernel.contract import Estimate, Kernel, Model, Resources
+from kernel.nth_prime import cost, small
 from kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin
 from kernel.nth_prime.gourdon.state import Counting
 
@@ -80,3 +80,11 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
             from kernel.nth_prime.gourdon import engine
 
             engine.prepare(params.x if params else None)
+
+    def estimate(self, params: PrimeCountParams) -> Estimate:
+        """Return what the model of `kernel.nth_prime.cost` says."""
+        return cost.of_count(params.x)
+
+    def calibration(self) -> PrimeCountParams:
+        """Return an x that takes about a second."""
+        return PrimeCountParams(x=2 * 10**15)

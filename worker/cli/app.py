@@ -13,7 +13,9 @@ from typer.main import get_command
 
 from worker.cli import (
     checkpoints,
+    cost,
     doctor,
+    estimate,
     fork,
     kernels,
     listing,
@@ -48,6 +50,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "retry": steering.retry,
     "checkpoints": checkpoints.checkpoints,
     "fork": fork.fork,
+    "cost": cost.cost,
+    "estimate": estimate.estimate,
     "worker": worker.worker,
     "sweep": sweep.sweep,
     "doctor": doctor.doctor,

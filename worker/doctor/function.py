@@ -13,6 +13,7 @@ from worker.doctor.environment import environment_findings
 from worker.doctor.event_source import event_source_findings
 from worker.doctor.finding import Denied, Unreachable, error, ok, warning
 from worker.doctor.sqs_queue import SqsLook, is_denied
+from worker.platform import MB_PER_CORE, lambda_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
 )
-MB_PER_CORE = 1769  # AWS: "At 1,769 MB, a function has the equivalent of one vCPU"
 LITTLE_MEMORY_MB = 512
 SHORT_TIMEOUT_SECONDS = 30
 ADVISED_TIMEOUTS = 6
@@ -107,7 +107,7 @@ class FunctionLook:
         )
 
     def _memory(self, megabytes: int) -> Finding:
-        name, cores = "function.memory", max(1, round(megabytes / MB_PER_CORE))
+        name, cores = "function.memory", lambda_threads(megabytes)
         mend = f"aws lambda update-function-configuration --function-name {self._name} "
         if megabytes < LITTLE_MEMORY_MB:
             breaks = "kernels run out of memory, and on a fraction of a core"

@@ -1,0 +1,76 @@
+"""What `prime-count` and `nth-prime` take: a model fitted to measurements.
+
+The reference core is one of an Intel Xeon that runs code compiled for x86-64-v3 (AVX2), as the
+images do. docs/cost.md says how good the model is.
+"""
+
+from __future__ import annotations
+
+import math
+
+from kernel.contract import Estimate
+from kernel.nth_prime.gourdon.bounds import X_LEAST, begin
+
+# log10 x, and the CPU seconds of one thread for π(x); in between the law is a power. The last is
+# calculated: code compiled for AVX-512 took 287 s, 0.75 of this.
+_COUNTING = (
+    (12.0, 0.0082),
+    (13.0, 0.0337),
+    (14.0, 0.136),
+    (15.0, 0.576),
+    (16.0, 2.43),
+    (17.0, 10.8),
+    (18.0, 50.0),
+    (math.log10(2**64), 383.0),
+)
+_LEAST_SECONDS = 0.01  # Below it the model has nothing to say.
+
+# Up to the estimated prime, in proportion to √x; no second thread helps.
+_SIEVING_SECONDS = 7.1e-10
+
+# Tables and sums that one thread makes while others wait are half of it; the other half is what
+# threads lose to each other, as two of them showed.
+_SERIAL_SHARE = 0.10
+_TABLES_SHARE = 0.022
+
+_PROCESS_BYTES = 220 << 20  # the interpreter with numba and the compiled code
+
+
+def of_count(x: int) -> Estimate:
+    """Return what π(x) takes."""
+    seconds = _counting_seconds(x)
+    return Estimate(
+        seconds=seconds,
+        serial_seconds=_SERIAL_SHARE * seconds,
+        resume_seconds=_TABLES_SHARE * seconds,
+        memory_bytes=_PROCESS_BYTES + _table_bytes(x),
+        # Mostly the carry of D, one number for each prime up to about x^(1/4).
+        state_bytes=200 + round(34_000 * (x / 1e18) ** 0.245),
+    )
+
+
+def of_prime(n: int) -> Estimate:
+    """Return what the n-th prime takes: to count up to near it, and to sieve on."""
+    log = math.log(max(n, 6))
+    x = int(n * (log + math.log(log) - 1)) + 2  # within 1% from n = 10^5 on
+    counting, sieving = of_count(x), _SIEVING_SECONDS * math.sqrt(x)
+    return Estimate(
+        seconds=counting.seconds + sieving,
+        serial_seconds=counting.serial_seconds + sieving,
+        resume_seconds=counting.resume_seconds,
+        memory_bytes=counting.memory_bytes,
+        state_bytes=counting.state_bytes,
+    )
+
+
+def _counting_seconds(x: int) -> float:
+    log = math.log10(max(x, 1))
+    below = max((i for i, point in enumerate(_COUNTING[:-1]) if point[0] <= log), default=0)
+    (low, first), (high, second) = _COUNTING[below : below + 2]
+    share = (log - low) / (high - low)
+    return max(first * math.exp(share * math.log(second / first)), _LEAST_SECONDS)
+
+
+def _table_bytes(x: int) -> int:
+    """Return what is said of the tables in docs/nth-prime.md: π up to √x, and the leaves."""
+    return math.isqrt(x) // 8 + 2 * begin(x).y if x >= X_LEAST else 0

@@ -1,0 +1,85 @@
+"""The cost model of the prime kernels, against what was measured."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from kernel import Estimate, Resources
+from kernel.nth_prime import NthPrime, PrimeCount
+
+# CPU seconds of one thread with code compiled for x86-64-v3, none of which the model was made from.
+MEASURED = {10**10: 0.0062, 10**12: 0.0708, 10**14: 1.293, 10**15: 5.77, 10**16: 28.5}
+
+
+def seconds(position: int) -> float:
+    """Return what the model says of the prime at `position`."""
+    kernel = NthPrime()
+    return kernel.estimate(kernel.Params(position=position)).seconds
+
+
+@pytest.mark.parametrize("position", [n for n in MEASURED if MEASURED[n] > 0.01])
+def test_the_model_is_near_what_was_measured(position: int) -> None:
+    """An estimate would be off by more than the factor 1.5 that the documentation promises."""
+    assert 1 / 1.5 < seconds(position) / MEASURED[position] < 1.5
+
+
+def test_more_is_never_estimated_at_less() -> None:
+    """A larger job would seem to be cheaper, or the model break where it goes over to another."""
+    kernel = PrimeCount()
+    sizes = [0, 1, 10**6, 10**8 - 1, *(round(10 ** (k / 4)) for k in range(32, 80)), 2**66 - 1]
+    found = [kernel.estimate(kernel.Params(x=x)) for x in sizes]
+    for less, more in pairwise(found):
+        assert less.seconds <= more.seconds
+        assert less.memory_bytes <= more.memory_bytes
+        assert less.state_bytes <= more.state_bytes
+    assert all(0 < e.serial_seconds < e.seconds and e.resume_seconds < e.seconds for e in found)
+    for position in (1, 10**5, 6 * 10**6, 10**18):
+        assert seconds(position) > 0
+
+
+def test_memory_and_state_are_near_what_was_measured() -> None:
+    """A function's memory would be chosen too small for the tables."""
+    kernel = PrimeCount()
+    for x, memory_mib, state_bytes in (
+        (10**13, 159, 2_179),
+        (10**15, 166, 6_393),
+        (10**17, 257, 19_454),
+        (10**18, 345, 34_247),
+        (2**64, 951, 70_000),
+    ):
+        found = kernel.estimate(kernel.Params(x=x))
+        assert 1 <= found.memory_bytes / (memory_mib << 20) < 1.45
+        assert found.state_bytes == pytest.approx(state_bytes, rel=0.15)
+
+
+@pytest.mark.parametrize("kernel", [NthPrime(), PrimeCount()], ids=lambda kernel: kernel.name)
+def test_the_calibration_job_takes_about_a_second(kernel) -> None:
+    """--calibrate would take minutes, or be too short to measure anything; nothing real is run."""
+    params = kernel.calibration()
+    assert 0.5 < kernel.estimate(params).seconds < 2
+    begun = time.process_time()
+    for _ in zip(range(3), kernel.run(params, None, Resources()), strict=False):
+        pass
+    assert time.process_time() > begun
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        (0.0, 0.0, 0.0, 0, 0),
+        (float("nan"), 0.0, 0.0, 0, 0),
+        (float("inf"), 0.0, 0.0, 0, 0),
+        (1.0, 2.0, 0.0, 0, 0),
+        (1.0, -1.0, 0.0, 0, 0),
+        (1.0, 0.0, float("nan"), 0, 0),
+        (1.0, 0.0, 0.0, -1, 0),
+        (1.0, 0.0, 0.0, 0, -1),
+    ],
+)
+def test_an_estimate_that_cannot_be_is_refused(figures) -> None:
+    """A slip in a kernel's model would end in a division by zero, or in a price below nothing."""
+    with pytest.raises(ValueError, match="no job takes so"):
+        Estimate(*figures)
