@@ -67,16 +67,8 @@ def decode(data: bytes) -> Record:
     Raises:
         CorruptRecord: the bytes are not a record, of a newer format, or the head is damaged.
     """
-    found, end = _split(data)
-    try:
-        head = _Head.model_validate_json(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CorruptRecord(f"not a record of this version: {where}: {first['msg']}") from None
+    head, end = _read_head(data)
     record, count = head.record, len(head.record.checkpoints)
-    if len(head.states) != count + len(record.quarantine):
-        raise CorruptRecord("not a record of this version: its states do not fit its checkpoints")
     states = []
     for stored in head.states:
         state, end = data[end : end + stored.size], end + stored.size
@@ -89,20 +81,47 @@ def decode(data: bytes) -> Record:
     )
 
 
-def _split(data: bytes) -> tuple[bytes, int]:
+def decode_head(start: bytes) -> Record | None:
+    """Return the record whose first bytes are `start`, its states left empty.
+
+    None where its head is longer than `start`; a whole value is never so short, unless damaged.
+
+    Raises:
+        CorruptRecord: as `decode`.
+    """
+    if _end_of_head(start) > len(start):
+        return None
+    head, _ = _read_head(start)
+    return head.record
+
+
+def _read_head(data: bytes) -> tuple[_Head, int]:
     """Return the head, verified, and where it ends."""
+    end = _end_of_head(data)
+    _, digest, _ = HEAD.unpack_from(data)
+    found = data[HEAD.size : end]
+    if _digest(found) != digest:
+        raise CorruptRecord("a damaged record: its head does not have its checksum")
+    try:
+        head = _Head.model_validate_json(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CorruptRecord(f"not a record of this version: {where}: {first['msg']}") from None
+    if len(head.states) != len(head.record.checkpoints) + len(head.record.quarantine):
+        raise CorruptRecord("not a record of this version: its states do not fit its checkpoints")
+    return head, end
+
+
+def _end_of_head(data: bytes) -> int:
     if len(data) < HEAD.size or not data.startswith(MAGIC[:-1]):
         raise CorruptRecord("not a record of Outlast: its first bytes are foreign")
-    magic, digest, size = HEAD.unpack_from(data)
+    magic, _, size = HEAD.unpack_from(data)
     if magic != MAGIC:
         raise CorruptRecord(
             f"a record of format {magic[-1:]!r}: this version reads {MAGIC[-1:]!r}; upgrade Outlast"
         )
-    end = HEAD.size + size
-    head = data[HEAD.size : end]
-    if _digest(head) != digest:
-        raise CorruptRecord("a damaged record: its head does not have its checksum")
-    return head, end
+    return HEAD.size + int(size)
 
 
 def _attach(found: tuple[Checkpoint, ...], states: list[bytes]) -> tuple[Checkpoint, ...]:

@@ -6,11 +6,12 @@ import logging
 import re
 import secrets
 import time
+from contextlib import contextmanager
 from functools import cached_property
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from checkpoint.codec import decode, encode
+from checkpoint.codec import decode, decode_head, encode
 from checkpoint.errors import (
     CorruptRecord,
     InvalidJobId,
@@ -34,6 +35,15 @@ log = logging.getLogger("outlast.jobs")
 
 PREFIX = "jobs/"
 MAX_RECORD_BYTES = 256 << 20
+
+# A head with a full history is shorter; one that is not, for its large result, is read again.
+HEAD_BYTES = 16 << 10
+HEADS_AT_ONCE = 128
+
+
+def tell_corrupt(error: CorruptRecord) -> None:
+    """Log that a record cannot be read."""
+    log.error("%s", error)
 
 
 class Held(NamedTuple):
@@ -98,13 +108,8 @@ class JobStore:
         stored = self._register.read(_key(job_id))
         if stored is None:
             raise UnknownJob(f"there is no job {job_id!r} in this store")
-        try:
-            record = decode(stored.value)
-        except CorruptRecord as error:
-            raise CorruptRecord(f"job {job_id}: {error}") from None
-        if record.job_id != job_id:
-            raise CorruptRecord(f"job {job_id}: the record found there is of {record.job_id!r}")
-        return Held(record, stored.version)
+        with _named(job_id):
+            return Held(_own(decode(stored.value), job_id), stored.version)
 
     def replace(self, held: Held, record: Record) -> Held:
         """Store `record` where `held` still stands.
@@ -168,6 +173,39 @@ class JobStore:
             else:
                 log.debug("the store holds %r, which is no job", key)
 
+    def heads(
+        self, *, after: str = "", on_corrupt: Callable[[CorruptRecord], object] = tell_corrupt
+    ) -> Iterator[Record]:
+        """Yield the jobs whose ids sort after `after`, by id, with the states left empty.
+
+        Only the beginnings of the values are read, and a hundred at a time: so it is the way to
+        look through all jobs of a store. A record that cannot be read goes to `on_corrupt`.
+        """
+        ids = self.ids(after=after)
+        while page := list(islice(ids, HEADS_AT_ONCE)):
+            starts = self._register.peek([_key(job_id) for job_id in page], HEAD_BYTES)
+            for job_id, start in zip(page, starts, strict=True):
+                try:
+                    record = self._head(job_id, start)
+                except CorruptRecord as error:
+                    on_corrupt(error)
+                    continue
+                if record is not None:
+                    yield record
+
+    def _head(self, job_id: str, start: bytes | None) -> Record | None:
+        """Return the job without its states; None if it was deleted since its id was read."""
+        if start is None:
+            return None
+        with _named(job_id):
+            record = decode_head(start)
+            if record is None:
+                stored = self._register.read(_key(job_id))
+                if stored is None:
+                    return None
+                record = decode_head(stored.value) or decode(stored.value)
+            return _own(record, job_id)
+
     def _write(self, record: Record, *, expected: str | None) -> Held:
         stamped = record.model_copy(
             update={
@@ -216,6 +254,21 @@ def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
     if len(different) > MOST_TAGS:
         raise InvalidTag(f"a job can have {MOST_TAGS} tags, not {len(different)}")
     return different
+
+
+@contextmanager
+def _named(job_id: str) -> Iterator[None]:
+    """Let what is said of a corrupt record begin with the job."""
+    try:
+        yield
+    except CorruptRecord as error:
+        raise CorruptRecord(f"job {job_id}: {error}") from None
+
+
+def _own(record: Record, job_id: str) -> Record:
+    if record.job_id != job_id:
+        raise CorruptRecord(f"the record found there is of {record.job_id!r}")
+    return record
 
 
 def _key(job_id: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
-from checkpoint.errors import StoreUnavailable, VersionConflict
+from checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class Stored(NamedTuple):
@@ -21,7 +21,8 @@ class Stored(NamedTuple):
 class Register(ABC):
     """Named values, each replaced only by a caller who has seen the current one.
 
-    A backend provides `read`, `put`, `delete` and `keys`. Keys are plain ASCII words separated by
+    A backend provides `read`, `put`, `delete` and `keys`, and its own `peek` where it can read the
+    start of a value for less than the whole. Keys are plain ASCII words separated by
     slashes; the caller vouches for that. No two values ever written under a key may be the same
     bytes: on a store whose version is a hash of the value, a repeated one could not be told from
     the earlier one. A record carries a counter and its writer's id for this reason.
@@ -64,6 +65,24 @@ class Register(ABC):
         Raises:
             StoreUnavailable: the store did not answer or refused.
         """
+
+    def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
+        """Return the first `limit_bytes` of each key's value, in the order of `keys`.
+
+        None stands for a key that does not exist, b"" for what a register never puts there. Give
+        a hundred keys or so at a time: they are read together, and all are in memory at once.
+
+        Raises:
+            StoreUnavailable: the store did not answer or refused.
+        """
+        return [self._start(key, limit_bytes) for key in keys]
+
+    def _start(self, key: str, limit_bytes: int) -> bytes | None:
+        try:
+            stored = self.read(key)
+        except CorruptRecord:
+            return b""
+        return stored.value[:limit_bytes] if stored else None
 
     def write(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value whose version is `expected` and return the new version.

@@ -15,6 +15,7 @@ from checkpoint.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 BUSY_SECONDS = 10.0
 BUSY_POLL_SECONDS = 0.01
@@ -84,14 +85,24 @@ class SqliteFile:
         with self._turn() as connection:
             return connection.execute(sql, parameters).rowcount
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Hold the write lock for several statements: all of them last, or none on an error.
 
         Run them on the connection it gives; this object's own methods would wait for ever.
         """
+        return self._begun("BEGIN IMMEDIATE")
+
+    def snapshot(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Hold one view of the file for several reads; others may write meanwhile.
+
+        Read on the connection it gives, as in `transaction`.
+        """
+        return self._begun("BEGIN")
+
+    @contextmanager
+    def _begun(self, statement: str) -> Iterator[sqlite3.Connection]:
         with self._turn() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement)
             try:
                 yield connection
                 connection.execute("COMMIT")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import CheckpointError, StoreUnavailable, VersionConflict
+from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob, VersionConflict
 from checkpoint.record import Status
 from worker.message import Message
 
@@ -28,15 +28,18 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
     that do arrive are harmless: they carry the number of the slice.
     """
     woken = []
-    for job_id in jobs.ids():
+    for head in jobs.heads():
+        if not _is_silent(head, jobs.clock(), after_seconds):
+            continue
+        job_id = head.job_id
         try:
             held = jobs.load(job_id)
             if not _is_silent(held.record, jobs.clock(), after_seconds):
                 continue
             # Written before it is sent, so that two sweeps at once do not both send.
             jobs.replace(held, held.record.swept())
-        except VersionConflict:
-            continue  # It is being moved, so it is not silent.
+        except (VersionConflict, UnknownJob):
+            continue  # It is being moved, or was deleted, so it is not silent.
         except StoreUnavailable:
             raise
         except CheckpointError as error:

@@ -15,7 +15,7 @@ from checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
 from checkpoint.register import Register, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # Both can be set in the URL: redis://host?socket_timeout=20
 CONNECT_SECONDS = 2.0
@@ -34,6 +34,14 @@ return 1
 DELETE = """
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
+"""
+# The type of a value that is no hash is someone else's.
+PEEK = """
+local value = redis.pcall('HGET', KEYS[1], 'value')
+if type(value) == 'table' then
+  return string.find(tostring(value.err), 'WRONGTYPE') and '' or value
+end
+return value and string.sub(value, 1, ARGV[1])
 """
 
 # The first class that fits says what to do.
@@ -65,6 +73,7 @@ class RedisRegister(Register):
         self._client = client
         self._put = client.register_script(PUT)
         self._delete = client.register_script(DELETE)
+        self._peek = client.register_script(PEEK)
         settings = client.connection_pool.connection_kwargs
         self._server = f"redis at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
 
@@ -124,6 +133,13 @@ class RedisRegister(Register):
         texts = (name.decode(errors="backslashreplace") for name in names)
         found = (text[len("outlast:{") : -len("}")] for text in texts)
         yield from sorted(key for key in found if key > after)
+
+    def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
+        """Return the values' first bytes, in one round trip; see `Register.peek`."""
+        with self._translated(), self._client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                self._peek(keys=[_name(key)], args=[limit_bytes], client=pipeline)
+            return cast("list[bytes | None]", pipeline.execute())
 
     def close(self) -> None:
         """Close the connections; the register opens new ones where it is used again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,7 @@ from checkpoint.register import Register, Stored
 from checkpoint.registers.s3_errors import advice_for, error_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import (
@@ -35,6 +36,7 @@ CONFIG = Config(
 COLLISION = "ConditionalRequestConflict"
 COLLISION_ATTEMPTS = 6
 COLLISION_WAIT_SECONDS = 0.05  # doubled after each attempt: 1.55 s in all
+PEEK_THREADS = 10  # as many connections as a client of boto3 keeps
 # A condition that does not hold; a key that is gone meets If-Match with 404 on AWS.
 CONFLICTS = {"PreconditionFailed", "412", "NoSuchKey"}
 
@@ -123,6 +125,24 @@ class S3Register(Register):
             for page in pages:
                 names = [entry["Key"] for entry in page.get("Contents", [])]
                 yield from (name.removeprefix(self._prefix) for name in names)
+
+    def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
+        """Return the values' first bytes, several at a time; see `Register.peek`."""
+        with self._translated(), ThreadPoolExecutor(PEEK_THREADS) as pool:
+            return list(pool.map(lambda key: self._start(key, limit_bytes), keys))
+
+    def _start(self, key: str, limit_bytes: int) -> bytes | None:
+        try:
+            found = self._client.get_object(
+                Bucket=self._bucket, Key=self._prefix + key, Range=f"bytes=0-{limit_bytes - 1}"
+            )
+        except self._client.exceptions.NoSuchKey:
+            return None
+        except ClientError as error:
+            if error_code(error) == "InvalidRange":  # An empty object has no first byte.
+                return b""
+            raise
+        return found["Body"].read()
 
     def close(self) -> None:
         """Close the connections; the register is of no further use."""

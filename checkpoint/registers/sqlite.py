@@ -10,7 +10,8 @@ from checkpoint.register import Register, Stored
 from checkpoint.sqlite_file import BUSY_SECONDS, SqliteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import sqlite3
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 # The version stands before the value: SQLite need not walk through megabytes to compare it.
@@ -26,6 +27,7 @@ CREATE = (
     "INSERT INTO outlast_register (version, value, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )
 REPLACE = "UPDATE outlast_register SET version = ?, value = ? WHERE key = ? AND version = ?"
+FIND = "SELECT rowid, typeof(value) FROM outlast_register WHERE key = ?"
 DELETE = "DELETE FROM outlast_register WHERE key = ? AND version = ?"
 PAGE = """
 SELECT key FROM outlast_register WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?
@@ -73,6 +75,23 @@ class SqliteRegister(Register):
             yield from (key for (key,) in page)
             after = page[-1][0]
 
+    def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
+        """Return the values' first bytes; see `Register.peek`."""
+        with self._file.snapshot() as connection:
+            return [_start(connection, key, limit_bytes) for key in keys]
+
     def close(self) -> None:
         """Close the file; the register is of no further use."""
         self._file.close()
+
+
+def _start(connection: sqlite3.Connection, key: str, limit_bytes: int) -> bytes | None:
+    found = connection.execute(FIND, (key,)).fetchone()
+    if found is None:
+        return None
+    row, kind = found
+    if kind != "blob":
+        return b""
+    # A query would walk through the whole value even where it returns only its beginning.
+    with connection.blobopen("outlast_register", "value", row, readonly=True) as value:
+        return value.read(limit_bytes)

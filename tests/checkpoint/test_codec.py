@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkpoint.codec import HEAD, MAGIC, PACK_FROM_BYTES, decode, encode
+from checkpoint.codec import HEAD, MAGIC, PACK_FROM_BYTES, decode, decode_head, encode
 from checkpoint.errors import CorruptCheckpoint, CorruptRecord
 from checkpoint.record import Checkpoint, Lease, Record, digest_of
 
@@ -175,3 +175,26 @@ def with_head(head: bytes) -> bytes:
     """Bytes whose head has its checksum, whatever it says."""
     digest = hashlib.blake2b(head, digest_size=16).digest()
     return HEAD.pack(MAGIC, digest, len(head)) + head
+
+
+def test_a_head_is_the_record_without_its_states() -> None:
+    """A list of jobs would have to load megabytes of each."""
+    for data in small_and_large():
+        whole, end = decode(data), HEAD.size + HEAD.unpack_from(data)[2]
+        head = decode_head(data[:end])
+        assert head is not None
+        assert head.model_dump() == whole.model_dump()
+        assert [checkpoint.state for checkpoint in head.checkpoints] == [b"", b""]
+        assert decode_head(data) == head
+
+
+@given(cut=st.integers(min_value=HEAD.size))
+@settings(max_examples=50)
+def test_a_start_that_is_too_short_is_told_from_damage(cut: int) -> None:
+    """A long result would make its job look corrupt, or damage look like a long result."""
+    data = small_and_large()[0]
+    end = HEAD.size + HEAD.unpack_from(data)[2]
+    start = data[:cut]
+    assert (decode_head(start) is None) == (len(start) < end)
+    with pytest.raises(CorruptRecord, match="checksum"):
+        decode_head(flipped(data, min(cut, end - 1), 0))

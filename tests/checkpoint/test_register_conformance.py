@@ -187,6 +187,17 @@ def test_keys_go_on_after_one(register: Register, after: str, expected: str) -> 
     assert list(register.keys("jobs/", after=after)) == [f"jobs/{name}" for name in expected]
 
 
+def test_the_first_bytes_of_many_values(register: Register) -> None:
+    """A list of jobs would show one job's progress as another's, or stop at one just deleted."""
+    values = {f"jobs/{n}": os.urandom(n) for n in (100_000, 0, 99, 100, 101)}
+    for key, value in values.items():
+        register.put(key, value, expected=None)
+    keys = [*values, "jobs/missing", *reversed(values)]
+    found = register.peek(keys, 100)
+    assert found == [None if key == "jobs/missing" else values[key][:100] for key in keys]
+    assert register.peek([], 100) == []
+
+
 @pytest.mark.parametrize(
     ("backend", "foreign"),
     [(name, foreign) for name, found in FOREIGN_TO.items() for foreign in found],
@@ -200,3 +211,6 @@ def test_a_foreign_value_is_told_as_one(backend: Backend, foreign: str) -> None:
     with pytest.raises(CorruptRecord, match=r"one\b"):
         jobs.load("one")
     assert list(jobs.ids()) == ["one"]
+    told: list[CorruptRecord] = []
+    assert list(jobs.heads(on_corrupt=told.append)) == []
+    assert str(told[0]).startswith("job one: ")
