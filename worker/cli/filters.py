@@ -1,0 +1,104 @@
+"""The options that choose jobs, and the way back from a choice to the options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.selection import Selection, format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _statuses() -> list[str]:
+    from checkpoint.record import Status  # It brings pydantic, half of a start's time.
+
+    return [str(status) for status in Status]
+
+
+def _known(words: list[str] | None) -> list[str] | None:
+    for word in words or ():
+        if word not in _statuses():
+            raise typer.BadParameter(f"{word[:40]!r} is none of {', '.join(_statuses())}")
+    return words
+
+
+def _complete_status(incomplete: str) -> list[str]:
+    return [status for status in _statuses() if status.startswith(incomplete)]
+
+
+def _age(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Statuses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        callback=_known,
+        autocompletion=_complete_status,
+        help="Only jobs of this status; may be repeated for several.",
+    ),
+]
+OfKernel = Annotated[
+    str | None, typer.Option("--kernel", metavar="KERNEL", help="Only jobs of this kernel.")
+]
+WithTags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Only jobs with this tag; if repeated, with all."),
+]
+OlderThan = Annotated[
+    float | None,
+    typer.Option(
+        "--older-than",
+        metavar="AGE",
+        parser=_age,
+        help="Only jobs last changed longer ago than 90s, 15m, 12h, 7d or 2w.",
+    ),
+]
+NewerThan = Annotated[
+    float | None,
+    typer.Option(
+        "--newer-than",
+        metavar="AGE",
+        parser=_age,
+        help="Only jobs last changed less long ago than this.",
+    ),
+]
+
+
+def chosen(
+    statuses: Sequence[str] | None,
+    kernel: str | None,
+    tags: Sequence[str] | None,
+    older_than: float | None,
+    newer_than: float | None,
+) -> Selection:
+    """Return the choice that the options make."""
+    return Selection(
+        statuses=frozenset(statuses or ()),
+        kernel=kernel,
+        tags=frozenset(tags or ()),
+        older_than_seconds=older_than,
+        newer_than_seconds=newer_than,
+    )
+
+
+def words_of(selection: Selection) -> list[str]:
+    """Return the options that make the choice."""
+    ages = (
+        ("--older-than", selection.older_than_seconds),
+        ("--newer-than", selection.newer_than_seconds),
+    )
+    return [
+        *(word for status in sorted(selection.statuses) for word in ("--status", status)),
+        *(("--kernel", selection.kernel) if selection.kernel is not None else ()),
+        *(word for tag in sorted(selection.tags) for word in ("--tag", tag)),
+        *(w for name, age in ages if age is not None for w in (name, format_duration(age))),
+    ]
