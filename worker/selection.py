@@ -62,4 +62,4 @@ def format_duration(seconds: float) -> str:
     """Return a duration as `parse_duration` reads it, in the largest unit that fits."""
     units = sorted(UNIT_SECONDS.items(), key=lambda unit: -unit[1])
     unit, size = next((u for u in units if seconds and seconds % u[1] == 0), ("s", 1))
-    return f"{seconds / size:g}{unit or 's'}"
+    return f"{seconds / size:.15g}{unit or 's'}"

@@ -51,6 +51,7 @@ def test_a_job_must_fit_every_filter() -> None:
         ("7d", 604_800, "1w"),
         ("30d", 2_592_000, "30d"),
         ("0.5", 0.5, "0.5s"),
+        ("1234567.25", 1_234_567.25, "1234567.25s"),
     ],
 )
 def test_a_duration_is_read_and_written(text: str, seconds: float, shown: str) -> None:

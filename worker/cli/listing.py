@@ -1,13 +1,15 @@
-"""outlast list: all jobs of the store."""
+"""outlast list: the jobs of the store, page by page."""
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker.cli.errors import FAULT, one_line
+from worker.cli.filters import NewerThan, OfKernel, OlderThan, Statuses, WithTags, chosen, words_of
 from worker.cli.options import Debug, Json
 from worker.cli.output import put, put_json_each
 from worker.cli.params import format_params
@@ -15,56 +17,112 @@ from worker.cli.params import format_params
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from checkpoint.errors import CorruptRecord
     from worker.client import Client
+    from worker.selection import Selection
 
 COLUMNS = "{:<32} {:<10} {:>8} {:>6}  {:<24} {}"
+PAGE_JOBS = 100
+
+Limit = Annotated[
+    int,
+    typer.Option(
+        "--limit", min=0, metavar="N", help="Show at most so many jobs; 0 shows all of them."
+    ),
+]
+After = Annotated[
+    str, typer.Option("--after", metavar="JOB_ID", help="Begin with the first id after this one.")
+]
 
 
-def list_jobs(*, as_json: Json = False, _debug: Debug = False) -> None:
-    """List the jobs of the store, ordered by id.
+def list_jobs(
+    *,
+    statuses: Statuses = None,
+    kernel: OfKernel = None,
+    tags: WithTags = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    limit: Limit = PAGE_JOBS,
+    after: After = "",
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """List the jobs that fit all filters, ordered by id.
 
+    Where more jobs follow than --limit allows, standard error tells the command that lists the
+    next ones. A job's age is the time since it was last changed: saved, claimed, paused or ended.
     A record that cannot be read is told on standard error and does not hide the others.
 
     Examples:
         outlast list
-        outlast list --json | jq '.[] | select(.status == "failed") | .job_id'
+        outlast list --status failed --status cancelled --newer-than 7d
+        outlast list --tag nightly --limit 0 --json | jq '.[].job_id'
 
     Exit codes:
-        0  all jobs are listed
+        0  the jobs are listed
         1  a record cannot be read, or the store is at fault
-        2  a setting is wrong
+        2  a filter or a setting is wrong
     """
     from worker.client import Client
 
-    listing = Listing(Client())
+    selection = chosen(statuses, kernel, tags, older_than, newer_than)
+    listing = Listing(Client(), selection, limit=limit, after=after)
     if as_json:
         put_json_each(listing.views())
     else:
         _put_table(listing.views())
+    listing.tell_rest()
     if listing.faults:
         raise typer.Exit(FAULT)
 
 
 class Listing:
-    """The jobs of a store, one at a time; `faults` counts those that cannot be read."""
+    """The jobs that are chosen, one at a time; `faults` counts those that cannot be read."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, selection: Selection, *, limit: int, after: str) -> None:
         self.faults = 0
         self._client = client
+        self._selection = selection
+        self._limit = limit
+        self._last = after
+        self._shown = 0
+        self._has_more = False
 
     def views(self) -> Iterator[dict[str, Any]]:
-        """Yield each job that can be read."""
-        from checkpoint.errors import CorruptRecord, UnknownJob
+        """Yield as many jobs as the limit allows."""
         from worker.status import view
 
-        for job_id in self._client.jobs.ids():
-            try:
-                yield view(self._client.status(job_id))
-            except UnknownJob:
-                continue  # It was deleted since its id was read.
-            except CorruptRecord as error:
-                self.faults += 1
-                print(f"outlast: {one_line(str(error))}", file=sys.stderr)
+        now = self._client.jobs.clock()
+        for record in self._client.records(after=self._last, on_corrupt=self._tell_corrupt):
+            if not self._selection.takes(record, now):
+                continue
+            if self._shown == self._limit != 0:
+                self._has_more = True
+                return
+            self._shown += 1
+            self._last = record.job_id
+            yield view(record)
+
+    def tell_rest(self) -> None:
+        """Say on standard error how to see more, or where there was nothing to see."""
+        if self._has_more:
+            words = ["outlast", "list", *words_of(self._selection)]
+            if self._limit != PAGE_JOBS:
+                words += ["--limit", str(self._limit)]
+            _tell(f"more jobs follow: {shlex.join([*words, '--after', self._last])}")
+        elif not self._shown:
+            from checkpoint.registers import redacted
+
+            fits = " that fits" if words_of(self._selection) or self._last else ""
+            _tell(f"there is no job{fits} in {redacted(self._client.settings.store)}")
+
+    def _tell_corrupt(self, error: CorruptRecord) -> None:
+        self.faults += 1
+        _tell(one_line(str(error)))
+
+
+def _tell(line: str) -> None:
+    print(f"outlast: {line}", file=sys.stderr)
 
 
 def _put_table(views: Iterator[dict[str, Any]]) -> None:
