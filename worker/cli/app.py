@@ -14,6 +14,7 @@ from typer.main import get_command
 from worker.cli import (
     checkpoints,
     fork,
+    history,
     kernels,
     listing,
     result,
@@ -24,6 +25,7 @@ from worker.cli import (
     sweep,
     wait,
     warmup,
+    watch,
     worker,
 )
 from worker.cli.errors import report
@@ -40,7 +42,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "status": status.status,
     "result": result.result,
     "wait": wait.wait,
+    "watch": watch.watch,
     "list": listing.list_jobs,
+    "history": history.history,
     "cancel": steering.cancel,
     "pause": steering.pause,
     "resume": steering.resume,
