@@ -23,7 +23,9 @@ class Terminal:
     ) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        environment = {name: os.environ[name] for name in os.environ if name != "NO_COLOR"}
+        environment = {
+            name: os.environ[name] for name in os.environ if name not in {"NO_COLOR", "COLUMNS"}
+        }
         self.process = subprocess.Popen(
             [OUTLAST, *words],
             stdin=theirs,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from checkpoint.record import Record
 
 BAR_CELLS = 20
+GAP_CELLS = 2  # between columns
 UNKNOWN = "-"
 # Between slices a job waits for a moment only; one that waits longer has no end in sight.
 WAITING_SECONDS = 60.0
@@ -125,13 +126,19 @@ class LiveTable(Table):
             caption=f"and {hidden:,} more" if hidden > 0 else None if jobs else "no unfinished job",
             caption_justify="left",
         )
-        for name in names:
-            grid.add_column(name, no_wrap=True, overflow="ellipsis", ratio=None)
         # Those that move first.
-        for record in sorted(jobs, key=lambda r: (r.lease is None, r.job_id))[:room]:
+        shown = sorted(jobs, key=lambda job: (job.lease is None, job.job_id))[:room]
+        rows = [(record, cells_of(record, now)) for record in shown]
+        widths = {n: max(len(n), *(len(c.get(n, "")) for _, c in rows), 0) for n in names}
+        widths[""] = BAR_CELLS
+        others = sum(widths[name] + GAP_CELLS for name in names if name != "JOB")
+        for name in names:
+            # Where the terminal is narrow it is a long id that is cut.
+            most = max(self._console.width - others, len(name)) if name == "JOB" else widths[name]
+            grid.add_column(name, no_wrap=True, overflow="ellipsis", max_width=most)
+        for record, cells in rows:
             bar = ProgressBar(total=1.0, completed=record.progress, width=BAR_CELLS)
-            cells: dict[str, Any] = {**cells_of(record, now), "": bar}
-            grid.add_row(*(cells[name] for name in names))
+            grid.add_row(*(cells.get(name, bar) for name in names))
         return grid
 
 
