@@ -26,7 +26,7 @@ from checkpoint.fields import JOB_ID, TAG
 from checkpoint.record import MOST_TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from checkpoint.record import Record
     from checkpoint.register import Register
@@ -181,7 +181,20 @@ class JobStore:
         Only the beginnings of the values are read, and a hundred at a time: so it is the way to
         look through all jobs of a store. A record that cannot be read goes to `on_corrupt`.
         """
-        ids = self.ids(after=after)
+        return self.heads_of(self.ids(after=after), on_corrupt=on_corrupt)
+
+    def heads_of(
+        self,
+        job_ids: Iterable[str],
+        *,
+        on_corrupt: Callable[[CorruptRecord], object] = tell_corrupt,
+    ) -> Iterator[Record]:
+        """Yield these jobs as `heads` does, in the order given; an unknown one is left out.
+
+        Raises:
+            InvalidJobId: there can be no job with one of the ids.
+        """
+        ids = iter(job_ids)
         while page := list(islice(ids, HEADS_AT_ONCE)):
             starts = self._register.peek([_key(job_id) for job_id in page], HEAD_BYTES)
             for job_id, start in zip(page, starts, strict=True):

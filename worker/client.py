@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from checkpoint.errors import JobExists
+from checkpoint.errors import JobExists, StoreUnavailable
 from checkpoint.jobs import JobStore, checked_tags, tell_corrupt
 from checkpoint.record import Record, Status
 from checkpoint.registers import open_register
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from checkpoint.errors import CorruptRecord
     from worker.queues.contract import Queue
+
+log = logging.getLogger("outlast.client")
 
 FIRST_POLL_SECONDS = 0.02
 LONGEST_POLL_SECONDS = 1.0
@@ -146,12 +150,7 @@ class Client:
             JobNotFinished: there is none yet.
             JobFailed: there will be none.
         """
-        record = self.status(job_id)
-        if record.status is Status.SUCCEEDED:
-            return record.result
-        if record.status.is_final:
-            raise JobFailed(f"job {job_id} {record.status}: {record.error or 'by request'}")
-        raise JobNotFinished(f"job {job_id} is {record.status}, {record.progress:.1%} done")
+        return _result(self.status(job_id))
 
     def wait(
         self,
@@ -162,20 +161,34 @@ class Client:
     ) -> Any:
         """Wait until the job is over and return its result; `watch` sees it at every look.
 
+        A store that has answered once and then does not is asked again until it does; the log
+        tells.
+
         Raises:
             JobFailed: it is over and has no result.
             JobNotFinished: `timeout_seconds` passed first.
+            StoreUnavailable: the store did not answer at first, or when the time had passed.
         """
-        end = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        pause = FIRST_POLL_SECONDS
+        end = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+        pause, record = FIRST_POLL_SECONDS, self.status(job_id)
+        is_away = False
         while True:
-            record = self.status(job_id)
             watch(record)
-            if record.status.is_final or (end is not None and time.monotonic() >= end):
-                return self.result(job_id)
-            left = pause if end is None else min(pause, max(end - time.monotonic(), 0.0))
-            time.sleep(left)
+            left = end - time.monotonic()
+            if record.status.is_final:
+                return _result(record)
+            if left <= 0:
+                raise JobNotFinished(f"gave up after {timeout_seconds:g} s: {_standing(record)}")
+            time.sleep(min(pause, left))
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
+            try:
+                record, is_away = self.status(job_id), False
+            except StoreUnavailable as error:
+                if time.monotonic() >= end:
+                    raise
+                if not is_away:
+                    log.warning("%s; trying again until it answers", error)
+                is_away = True
 
     def cancel(self, job_id: str) -> Record:
         """Stop the job for good; a slice that runs finds out at its next save."""
@@ -226,6 +239,18 @@ class Client:
         """Wake the jobs whose message was lost; return their ids. See `worker.sweep.sweep`."""
         after = self.settings.sweep_seconds if after_seconds is None else after_seconds
         return sweep(self.jobs, self.queue, after_seconds=after)
+
+
+def _result(record: Record) -> Any:
+    if record.status is Status.SUCCEEDED:
+        return record.result
+    if record.status.is_final:
+        raise JobFailed(f"job {record.job_id} {record.status}: {record.error or 'by request'}")
+    raise JobNotFinished(_standing(record))
+
+
+def _standing(record: Record) -> str:
+    return f"job {record.job_id} is {record.status}, {record.progress:.1%} done"
 
 
 def _wake(queue: Queue, record: Record, way_out: str, *, again: bool = False) -> None:

@@ -26,6 +26,17 @@ CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
 CONTAINER_VARIABLES = ("KUBERNETES_SERVICE_HOST", "ECS_CONTAINER_METADATA_URI_V4")
 
 
+NAMES = {"lambda": "Lambda", "runpod": "RunPod"}
+
+
+def title_of(platform: str) -> str:
+    """Return a platform as a person calls it: "Lambda arm64 1769 MB", "RunPod A40", "local"."""
+    name, *rest = platform.split("/")
+    if name == "lambda" and rest:
+        rest[-1] += " MB"
+    return " ".join([NAMES.get(name, name), *rest])
+
+
 def platform_of(environment: Mapping[str, str]) -> str:
     """Return where a process with these environment variables runs, in the words above."""
     if "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" in environment:

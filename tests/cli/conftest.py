@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.process import Ended, Process
+from tests.cli.terminal import Terminal
 from worker.cli import main
 
 if TYPE_CHECKING:
@@ -89,3 +90,17 @@ def start() -> Iterator[Callable[..., Process]]:
     yield run
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Open terminals that are closed after the test."""
+    opened: list[Terminal] = []
+
+    def run(*words: str, **options: Any) -> Terminal:
+        opened.append(Terminal(*words, **options))
+        return opened[-1]
+
+    yield run
+    for one in opened:
+        one.close()

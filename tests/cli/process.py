@@ -55,6 +55,10 @@ class Process:
         """Return the match of the next line on standard error that has `pattern`."""
         return self._err.await_line(pattern)
 
+    def await_out(self, pattern: str) -> re.Match[str]:
+        """Return the match of the next line on standard output that has `pattern`."""
+        return self._out.await_line(pattern)
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)

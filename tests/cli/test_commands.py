@@ -73,7 +73,10 @@ def test_wait_gives_up_in_time(outlast: Outlast, client: Client) -> None:
     client.create("tally", {"steps": 3}, job_id="a")
     ended = outlast("wait", "a", "--timeout-seconds", "0.05", "--json")
     assert (ended.code, ended.out) == (3, "")
-    assert ended.err.splitlines()[-1] == "outlast: job a is queued, 0.0% done"
+    assert ended.err.splitlines() == [
+        "outlast: job a is queued, 0.0% done",
+        "outlast: gave up after 0.05 s: job a is queued, 0.0% done",
+    ]
 
 
 def test_result_and_wait_print_the_result_as_json(

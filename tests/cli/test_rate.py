@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.cli.rate import WINDOW_SECONDS, Rate, clock_time
+from checkpoint.record import Checkpoint, Lease, Record, digest_of
+from worker.cli.rate import WINDOW_SECONDS, Rate, clock_time, rate_of
 
 
 def test_nothing_is_claimed_before_there_are_two_looks() -> None:
@@ -53,3 +54,50 @@ def test_work_done_again_starts_the_measure_again() -> None:
 def test_a_duration_reads_like_a_clock(seconds: float, shown: str) -> None:
     """A person would have to divide by 3600."""
     assert clock_time(seconds) == shown
+
+
+def claimed(job: Record, at: float) -> Record:
+    """The job in the hands of a worker."""
+    lease = Lease(worker="w", token=f"{at}", claimed_at=at, expires_at=at + 60, at_risk_seconds=20)
+    return job.claimed(lease)
+
+
+def saved(job: Record, progress: float, at: float) -> Record:
+    """The job with one more checkpoint."""
+    state = f"{progress}".encode()
+    checkpoint = Checkpoint(
+        state=state, digest=digest_of(state), version=1, slice=1, progress=progress, saved_at=at
+    )
+    return job.saved(checkpoint)
+
+
+NEW = Record(job_id="a", kernel="k", params={}, created_at=0, updated_at=0)
+
+
+def test_a_new_job_has_no_speed_before_its_first_checkpoint() -> None:
+    """A person would plan by a number that means nothing."""
+    assert rate_of(NEW).per_second is None
+    assert rate_of(claimed(NEW, 100)).per_second is None
+
+
+def test_one_look_is_enough_for_the_speed_of_a_job() -> None:
+    """A person would wait for a second look, minutes later where checkpoints are rare."""
+    assert rate_of(saved(claimed(NEW, 100), 0.25, 150)).per_second == pytest.approx(0.005)
+    later = saved(saved(claimed(NEW, 100), 0.1, 120), 0.5, 140)
+    assert rate_of(later).per_second == pytest.approx(0.02), "not the latest speed"
+    assert rate_of(later).seconds_left == pytest.approx(25)
+
+
+def test_the_time_that_a_job_waited_is_no_time_of_work() -> None:
+    """A job that was paused for a day would look as if it needed years."""
+    first = claimed(NEW, 100)
+    waiting = saved(first, 0.5, 150).released().noted(first, "paused", 150)
+    again = saved(claimed(waiting, 100_000), 0.6, 100_020)
+    assert rate_of(again).per_second == pytest.approx(0.005)
+
+
+def test_work_that_was_lost_does_not_count() -> None:
+    """After a crash the time left would be too short."""
+    first = saved(claimed(NEW, 100), 0.5, 150)
+    again = saved(claimed(first.lost(170), 200), 0.6, 220)
+    assert rate_of(again).per_second == pytest.approx(0.005)

@@ -2,92 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import termios
-import time
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.cli.process import OUTLAST, PATIENCE_SECONDS
+from tests.cli.process import OUTLAST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.cli.process import Process
+    from tests.cli.terminal import Terminal
 
 LONG = ("tally", "steps=10_000", "step_seconds=0.005")
 BAR = "━"
-
-
-class Terminal:
-    """A command at a pseudo-terminal of 100 columns; standard output goes to a pipe."""
-
-    def __init__(self, *words: str, **env: str) -> None:
-        self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-        environment = {name: os.environ[name] for name in os.environ if name != "NO_COLOR"}
-        self.process = subprocess.Popen(
-            [OUTLAST, *words],
-            stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            text=True,
-            env=environment | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"} | env,
-        )
-        os.close(theirs)
-        self.seen = ""
-
-    def await_text(self, pattern: str) -> None:
-        """Return once the terminal has shown `pattern`."""
-        limit = time.monotonic() + PATIENCE_SECONDS
-        while not re.search(pattern, self.seen):
-            assert time.monotonic() < limit, self.seen
-            assert self._read(), self.seen
-
-    def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and what went to standard output."""
-        while self._read():
-            pass
-        out, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return self.process.returncode, out
-
-    def close(self) -> None:
-        """Give the terminal back."""
-        self.process.kill()
-        self.process.communicate()
-        os.close(self._ours)
-
-    def _read(self) -> bool:
-        if not select.select([self._ours], [], [], PATIENCE_SECONDS)[0]:
-            return False
-        try:
-            data = os.read(self._ours, 4096)
-        except OSError:  # Linux says so when the other end is closed.
-            return False
-        self.seen += data.decode(errors="replace")
-        return bool(data)
-
-
-@pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Open terminals that are closed after the test."""
-    opened: list[Terminal] = []
-
-    def run(*words: str, **env: str) -> Terminal:
-        opened.append(Terminal(*words, **env))
-        return opened[-1]
-
-    yield run
-    for one in opened:
-        one.close()
 
 
 def test_a_bar_moves_on_a_terminal(terminal: Callable[..., Terminal]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import InvalidJobId, JobExists, UnknownJob
+from checkpoint.errors import InvalidJobId, JobExists, StoreUnavailable, UnknownJob
 from checkpoint.record import Limits, Record, Status
 from kernel import InvalidParams, UnknownKernel
 from kernel.contract import Model
@@ -209,6 +209,42 @@ def test_a_wait_ends_at_its_time_or_with_the_job(client: Client) -> None:
 
     assert client.wait(job_id, watch=watch) == {"total": 1}
     assert seen == [Status.QUEUED, Status.QUEUED, Status.SUCCEEDED]
+
+
+def test_a_wait_outlives_an_outage_but_not_its_time(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A program that waited for hours would die with one restart of the store."""
+    job_id = client.submit("counting", steps=3)
+    done = client.jobs.change(job_id, lambda r: r.succeeded({"total": 1})).record
+    answers = iter([client.status(job_id).model_copy(update={"status": Status.QUEUED}), None, None])
+
+    def status(_: str) -> Record:
+        answer = next(answers, done)
+        if answer is None:
+            raise StoreUnavailable("away")
+        return answer
+
+    monkeypatch.setattr(client, "status", status)
+    assert client.wait(job_id) == {"total": 1}
+    assert caplog.messages == ["away; trying again until it answers"]
+    answers = iter([done.model_copy(update={"status": Status.QUEUED}), *[None] * 1000])
+    with pytest.raises(StoreUnavailable):
+        client.wait(job_id, timeout_seconds=0.05)
+    answers = iter([None])
+    with pytest.raises(StoreUnavailable):  # An address that never worked is a mistake.
+        client.wait(job_id)
+
+
+def test_damage_does_not_hide_the_other_jobs(client: Client) -> None:
+    """A program that goes through all jobs would end at the first bad one."""
+    for job_id in "abc":
+        client.submit("counting", job_id=job_id, steps=3)
+    stored = client.jobs.load("b")
+    client.jobs._register.put("jobs/b", b"theirs", expected=stored.version)
+    told: list[Exception] = []
+    assert [r.job_id for r in client.records(on_corrupt=told.append)] == ["a", "c"]
+    assert [str(error).partition(":")[0] for error in told] == ["job b"]
 
 
 def test_a_cancelled_job_is_cancelled_and_an_unknown_one_named(client: Client) -> None:

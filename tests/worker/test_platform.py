@@ -37,3 +37,18 @@ def test_a_plain_container_is_told_by_its_root(tmp_path, monkeypatch: pytest.Mon
     mark.touch()
     monkeypatch.setattr(ours, "CONTAINER_FILES", (mark,))
     assert ours.platform_of({}) == "container"
+
+
+@pytest.mark.parametrize(
+    ("platform", "title"),
+    [
+        ("lambda/arm64/1769", "Lambda arm64 1769 MB"),
+        ("lambda", "Lambda"),
+        ("runpod/A40", "RunPod A40"),
+        ("container", "container"),
+        ("spot/c7g.large", "spot c7g.large"),
+    ],
+)
+def test_a_platform_has_a_name_for_people(platform: str, title: str) -> None:
+    """A person would have to know how Outlast spells platforms."""
+    assert ours.title_of(platform) == title

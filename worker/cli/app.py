@@ -17,6 +17,7 @@ from worker.cli import (
     doctor,
     estimate,
     fork,
+    history,
     kernels,
     listing,
     result,
@@ -27,6 +28,7 @@ from worker.cli import (
     sweep,
     wait,
     warmup,
+    watch,
     worker,
 )
 from worker.cli.errors import report
@@ -43,7 +45,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "status": status.status,
     "result": result.result,
     "wait": wait.wait,
+    "watch": watch.watch,
     "list": listing.list_jobs,
+    "history": history.history,
     "cancel": steering.cancel,
     "pause": steering.pause,
     "resume": steering.resume,

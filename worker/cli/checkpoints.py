@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,6 +55,8 @@ def checkpoints(
         put_json([_view(record, checkpoint) for checkpoint in found])
     elif found:
         _put_table([_view(record, checkpoint) for checkpoint in found])
+    else:
+        print(f"outlast: job {job_id} has no checkpoint yet", file=sys.stderr)
 
 
 def _put_state(record: Record, checkpoint: Checkpoint | None, *, as_json: bool) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
 
 # Long enough to even out steps of different length, short enough to follow a change of speed.
 WINDOW_SECONDS = 15.0
@@ -42,6 +46,25 @@ class Rate:
         if rate is None or left is None:
             return "speed not known yet"
         return f"{100 * rate:.2g} %/s, {clock_time(left)} left"
+
+
+def rate_of(record: Record) -> Rate:
+    """Return the speed of the stored progress lately, from what is stored of a job.
+
+    The time during which nobody worked counts no more than what falls between the last points.
+    """
+    points = []
+    before = 0.0
+    for stretch in record.history:
+        points += [(stretch.began_at, before), (stretch.ended_at, stretch.progress)]
+        before = stretch.progress
+    if record.lease:
+        points.append((record.lease.claimed_at, before))
+    points += [(checkpoint.saved_at, checkpoint.progress) for checkpoint in record.checkpoints]
+    rate = Rate()
+    for now, progress in sorted(points):
+        rate.saw(progress, now)
+    return rate
 
 
 def clock_time(seconds: float) -> str:

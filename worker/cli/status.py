@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from worker.cli.options import Debug, JobId, Json
 from worker.cli.output import put_fields, put_json
 
@@ -30,4 +32,16 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     if as_json:
         put_json(found)
     else:
-        put_fields(found | {"progress": f"{found['progress']:.2%}"})
+        put_fields(found | _shown(found))
+
+
+def _shown(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that a person reads in another way than a program."""
+    from worker.platform import title_of
+
+    platform = found["platform"]
+    return {
+        "progress": f"{found['progress']:.2%}",
+        "tags": " ".join(found["tags"]) or None,
+        "platform": title_of(platform) if platform else None,
+    }

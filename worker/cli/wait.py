@@ -22,6 +22,7 @@ def wait(
     """Wait until a job is over and print its result.
 
     It only looks: the work is done by workers elsewhere. Stopping it does nothing to the job.
+    A store that stops answering is asked again until it does.
 
     Examples:
         outlast wait million
@@ -33,8 +34,10 @@ def wait(
         2  the id or a setting is wrong
         3  the time-out passed first
     """
+    from worker.cli.logs import log_to
     from worker.client import Client
 
+    log_to(_tell, "WARNING")
     found = Client().wait(job_id, timeout_seconds=timeout_seconds, watch=Changes())
     show(found, as_json=as_json)
 
@@ -50,5 +53,8 @@ class Changes:
         if record.status.is_final or record.status == self._told:
             return
         self._told = record.status
-        line = f"outlast: job {record.job_id} is {record.status}, {record.progress:.1%} done"
-        print(line, file=sys.stderr, flush=True)
+        _tell(f"job {record.job_id} is {record.status}, {record.progress:.1%} done")
+
+
+def _tell(line: str) -> None:
+    print(f"outlast: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,182 @@
+"""Where `outlast watch` shows jobs: a live table on a terminal, lines for changes elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from worker.cli.errors import one_line
+from worker.cli.rate import clock_time, rate_of
+from worker.platform import title_of
+from worker.status import view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from checkpoint.record import Record
+
+BAR_CELLS = 20
+GAP_CELLS = 2  # between columns
+UNKNOWN = "-"
+# Between slices a job waits for a moment only; one that waits longer has no end in sight.
+WAITING_SECONDS = 60.0
+# The columns, with the width of a terminal from which each is shown.
+COLUMNS = {
+    "JOB": 0,
+    "STATUS": 0,
+    "": 64,
+    "DONE": 0,
+    "RATE": 100,
+    "LEFT": 48,
+    "SLICE": 80,
+    "SAVED": 90,
+    "WHERE": 112,
+    "WORKER": 140,
+}
+
+
+class Table(ABC):
+    """Something that shows jobs and says lines; a context manager.
+
+    Attributes:
+        interval_seconds: how often it is worth looking, unless a person says otherwise.
+    """
+
+    interval_seconds: ClassVar[float]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    @abstractmethod
+    def show(self, jobs: Iterable[Record], changed: Sequence[Record], now: float) -> None:
+        """Show the jobs that are followed, and those that have changed since the last time."""
+
+    @abstractmethod
+    def say(self, line: str) -> None:
+        """Show one line that stays."""
+
+
+class Lines(Table):
+    """One line for each change on standard output; what is wrong goes to standard error."""
+
+    interval_seconds = 5.0
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def show(self, jobs: Iterable[Record], changed: Sequence[Record], now: float) -> None:  # noqa: ARG002 - only what has changed is shown
+        """Print the jobs that have changed."""
+        for record in changed:
+            print(json.dumps(view(record)) if self._as_json else line_of(record, now), flush=True)
+
+    def say(self, line: str) -> None:
+        """Print it."""
+        with suppress(OSError):
+            print(f"outlast: {one_line(line)}", file=sys.stderr, flush=True)
+
+
+class LiveTable(Table):
+    """A table that is drawn again and again; jobs that are over leave it for a line above."""
+
+    interval_seconds = 1.0
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(highlight=False, markup=False, emoji=False)
+        self._live = Live(console=self._console, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._live.stop()
+
+    def show(self, jobs: Iterable[Record], changed: Sequence[Record], now: float) -> None:
+        """Draw the table."""
+        for record in changed:
+            if record.status.is_final:
+                self.say(line_of(record, now))
+        self._live.update(self._table(list(jobs), now), refresh=True)
+
+    def say(self, line: str) -> None:
+        """Print it above the table."""
+        self._console.print(one_line(line), soft_wrap=True)
+
+    def _table(self, jobs: list[Record], now: float) -> Any:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table as Grid
+
+        names = [name for name, width in COLUMNS.items() if self._console.width >= width]
+        room = max(self._console.height - 4, 1)  # the heading, the caption, and the cursor's line
+        hidden = len(jobs) - room
+        grid = Grid(
+            box=None,
+            pad_edge=False,
+            caption=f"and {hidden:,} more" if hidden > 0 else None if jobs else "no unfinished job",
+            caption_justify="left",
+        )
+        # Those that move first.
+        shown = sorted(jobs, key=lambda job: (job.lease is None, job.job_id))[:room]
+        rows = [(record, cells_of(record, now)) for record in shown]
+        widths = {n: max(len(n), *(len(c.get(n, "")) for _, c in rows), 0) for n in names}
+        widths[""] = BAR_CELLS
+        others = sum(widths[name] + GAP_CELLS for name in names if name != "JOB")
+        for name in names:
+            # Where the terminal is narrow it is a long id that is cut.
+            most = max(self._console.width - others, len(name)) if name == "JOB" else widths[name]
+            grid.add_column(name, no_wrap=True, overflow="ellipsis", max_width=most)
+        for record, cells in rows:
+            bar = ProgressBar(total=1.0, completed=record.progress, width=BAR_CELLS)
+            grid.add_row(*(cells.get(name, bar) for name in names))
+        return grid
+
+
+def cells_of(record: Record, now: float) -> dict[str, str]:
+    """Return what the table tells of a job, by column; times are relative to `now`."""
+    rate = rate_of(record)
+    moves = record.lease is not None or now - record.updated_at < WAITING_SECONDS
+    speed = rate.per_second if moves else None
+    left = rate.seconds_left if moves else None
+    newest = record.checkpoints[0] if record.checkpoints else None
+    since = now - newest.saved_at if newest else 0.0
+    return {
+        "JOB": record.job_id,
+        "STATUS": str(record.status),
+        "DONE": f"{record.progress:.1%}",
+        "RATE": f"{100 * speed:.2g} %/s" if speed else UNKNOWN,
+        "LEFT": clock_time(max(left - since, 0.0)) if left is not None else UNKNOWN,
+        "SLICE": str(record.slice),
+        "SAVED": f"{clock_time(max(since, 0.0))} ago" if newest else UNKNOWN,
+        "WHERE": title_of(record.lease.platform) if record.lease else UNKNOWN,
+        "WORKER": one_line(record.lease.worker) if record.lease else UNKNOWN,
+    }
+
+
+def line_of(record: Record, now: float) -> str:
+    """Return what there is to tell of a job in one line."""
+    told = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice}"
+    if record.status.is_final:
+        told = f"job {record.job_id} {record.status} after {record.slices} slices"
+    elif record.lease:
+        cells = cells_of(record, now)
+        told += f" on {cells['WHERE']}, {cells['WORKER']}"
+        if cells["LEFT"] != UNKNOWN:
+            told += f", {cells['RATE']}, {cells['LEFT']} left"
+    return one_line(f"{told}: {record.error}" if record.error else told)
+
+
+def open_table(*, as_json: bool) -> Table:
+    """Return what fits standard output."""
+    is_terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return LiveTable() if is_terminal and not as_json else Lines(as_json=as_json)
