@@ -145,7 +145,7 @@ def test_a_page_of_ten_thousand_reads_a_page(
         status = Status.FAILED if number % 1000 == 999 else Status.QUEUED
         jobs.submit(template.model_copy(update={"job_id": f"j{number:05}", "status": status}))
     register.whole = register.peeked = 0
-    monkeypatch.setattr("worker.client.open_register", lambda _: register)
+    monkeypatch.setattr("worker.client.open_register", lambda *_, **__: register)
 
     page = outlast("list", "--json")
     assert ids(page) == [f"j{number:05}" for number in range(100)]

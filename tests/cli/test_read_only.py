@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.cli.process import Ended
     from worker.client import Client
 
-LOOKS = [("status", "a"), ("result", "a"), ("checkpoints", "a"), ("list",)]
+LOOKS = [("status", "a"), ("result", "a"), ("checkpoints", "a"), ("history", "a"), ("list",)]
 
 
 @pytest.mark.parametrize("words", LOOKS, ids=lambda words: words[0])
@@ -33,7 +33,8 @@ def test_a_look_creates_no_store(
     ended = outlast(*words)
     assert list(place.iterdir()) == []
     if words == ("list",):
-        assert (ended.code, ended.out, ended.err) == (0, "", "")
+        assert (ended.code, ended.out) == (0, "")
+        assert ended.err == f"outlast: there is no job in sqlite:///{place}/new/folder/a.db\n"
     else:
         assert ended == (1, "", "outlast: there is no job 'a' in this store\n")
 

@@ -84,7 +84,7 @@ def cost(
 
     settings = read_settings()
     prices = read_prices(settings.prices)
-    client = Client(settings=settings)
+    client = Client(settings=settings, read_only=True)
     costs = _Costs(prices, services_of(settings), Consumption())
     records = _chosen(client, selection, costs) if every else map(client.status, job_ids or ())
     views = costs.views(records)

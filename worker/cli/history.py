@@ -35,7 +35,7 @@ def history(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> N
     """
     from worker.client import Client
 
-    record = Client().status(job_id)
+    record = Client(read_only=True).status(job_id)
     found = list(views(record))
     if as_json:
         put_json(found)

@@ -76,7 +76,7 @@ def watch(
 
     if job_ids and any((statuses, kernel, tags, older_than is not None, newer_than is not None)):
         raise typer.BadParameter("name jobs, or choose them by filters, not both")
-    client = Client()
+    client = Client(read_only=True)
     selection = chosen(statuses, kernel, tags, older_than, newer_than)
     with open_table(as_json=as_json) as table, Deadline() as stop:
         watching = Watching(client, job_ids or (), selection, table.say)
