@@ -61,6 +61,6 @@ def arithmetic_for(exponent: int) -> Arithmetic:
     if found is None and exponent > LARGEST_PLAIN_EXPONENT:
         raise RuntimeError(
             f"exponents above {LARGEST_PLAIN_EXPONENT:,} need gmpy2 on every worker: "
-            "pip install 'outlast[gmp]'"
+            "pip install gmpy2"
         )
     return found or PLAIN
