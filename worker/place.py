@@ -29,14 +29,20 @@ def keep_place(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) 
 
 
 def place_of(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str | None:
-    """Return "file.py:42", the innermost line that is in the kernel's package; None: none is."""
+    """Return "file.py:42", the innermost line that is in the kernel's package; None: none is.
+
+    It is that of the error, or else of the one that it was raised from.
+    """
     package = _package(kernel_class.__module__)
-    places = [
-        f"{Path(frame.f_code.co_filename).name}:{number}"
-        for frame, number in walk_tb(error.__traceback__)
-        if _package(str(frame.f_globals.get("__name__"))) == package
-    ]
-    return places[-1] if places else None
+    for raised in (error, error.__cause__):
+        places = [
+            f"{Path(frame.f_code.co_filename).name}:{number}"
+            for frame, number in walk_tb(raised.__traceback__ if raised else None)
+            if _package(str(frame.f_globals.get("__name__"))) == package
+        ]
+        if places:
+            return places[-1]
+    return None
 
 
 def _package(module: str) -> str:

@@ -56,6 +56,16 @@ def test_an_error_of_a_library_has_the_place_of_its_call() -> None:
     assert place == f"test_place.py:{line_of(_read_json)}"
 
 
+def test_an_error_that_hides_another_has_its_place() -> None:
+    """An author would not find what is wrong with their `progress`."""
+    error = ValueError("cannot tell its progress")
+    try:
+        _read_json(0)
+    except json.JSONDecodeError as cause:
+        error.__cause__ = cause
+    assert place_of(error, kernels.Counting) == f"test_place.py:{line_of(_read_json)}"
+
+
 def test_an_error_from_elsewhere_has_no_place() -> None:
     """An author would look for a fault in a kernel that has none."""
     error = ValueError("no such root")
