@@ -36,7 +36,7 @@ audit: $(BIN)/.installed-audit  ## compare what is installed with published advi
 	$(BIN)/pip-audit --skip-editable
 
 clean:  ## remove the virtual environment and all caches
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .nox
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache worker/scaffold/.ruff_cache .import_linter_cache .nox
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

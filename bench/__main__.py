@@ -15,6 +15,7 @@ NAMES = (
     "prime_speed",
     "prime_stops",
     "cost_model",
+    "lucas_lehmer",
     "peers",
     "listing",
 )

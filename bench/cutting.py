@@ -24,7 +24,11 @@ ROUNDS = 3
 
 def main() -> None:
     """Print the CPU time of both, in turn, and the ratio pair by pair."""
-    rounds = [(cpu_seconds(None), cpu_seconds(SLICE_SECONDS)) for _ in range(ROUNDS)]
+    params = {"position": POSITION}
+    rounds = [
+        (cpu_seconds("nth-prime", params, None), cpu_seconds("nth-prime", params, SLICE_SECONDS))
+        for _ in range(ROUNDS)
+    ]
     whole = statistics.median(w[0] for w, _ in rounds)
     cut = statistics.median(c[0] for _, c in rounds)
     ratio = statistics.median(c[0] / w[0] for w, c in rounds)
@@ -39,17 +43,18 @@ def main() -> None:
     )
 
 
-def cpu_seconds(slice_seconds: float | None) -> tuple[float, int]:
+def cpu_seconds(
+    name: str, params: dict[str, int], slice_seconds: float | None
+) -> tuple[float, int]:
     """Return the CPU time of the whole job and the number of its slices."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "outlast.db"
         jobs, queue = JobStore(SqliteRegister(path)), SqliteQueue(path)
         runtime = Runtime(jobs=jobs, queue=queue, worker="bench")
-        kernel = load("nth-prime")
-        kernel.prepare(kernel.Params(position=POSITION))
-        params = {"position": POSITION}
+        kernel = load(name)
+        kernel.prepare(kernel.Params(**params))
         jobs.submit(
-            Record(job_id="job", kernel="nth-prime", params=params, created_at=0.0, updated_at=0.0)
+            Record(job_id="job", kernel=name, params=params, created_at=0.0, updated_at=0.0)
         )
         queue.send(Message(job_id="job", slice=1))
         begun = time.process_time()

@@ -13,6 +13,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from worker.place import ATTRIBUTE, keep_place
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from multiprocessing.connection import Connection
@@ -36,7 +38,7 @@ def serve(
     steps = _run(kernel_class, params, state, resources)
     try:
         while pipe.recv():
-            answer = _step(steps)
+            answer = _step(steps, kernel_class)
             pipe.send_bytes(answer)
     except (EOFError, BrokenPipeError):
         pass  # The parent has asked us to leave, or is gone.
@@ -80,13 +82,14 @@ def _limit_memory(more_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _step(steps: Steps) -> bytes:
+def _step(steps: Steps, kernel_class: type[Kernel[Any, Any, Any]]) -> bytes:
     """Return the pickled answer to one request."""
     try:
         answer = ("state", next(steps))
     except StopIteration as end:
         answer = ("result", end.value)
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+        keep_place(error, kernel_class)
         return _pickled_error(error)
     try:
         return pickle.dumps(answer)
@@ -103,5 +106,6 @@ def _pickled_error(error: BaseException) -> bytes:
     except Exception:  # noqa: BLE001 - as above
         plain = RuntimeError(f"{type(error).__name__}: {error}")
         plain.add_note(error.__notes__[-1])
+        setattr(plain, ATTRIBUTE, getattr(error, ATTRIBUTE, None))
         return pickle.dumps(("error", plain))
     return data

@@ -17,6 +17,8 @@ from kernel.registry import load
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import BaseModel
+
     from checkpoint.record import Checkpoint
 
 
@@ -39,8 +41,7 @@ def new_record(
     try:
         valid = model.model_validate(dict(params))
     except ValidationError as error:
-        known = ", ".join(model.model_fields) or "none"
-        raise InvalidParams(f"{kernel}: {_complaint(error)}; its parameters: {known}") from None
+        raise refusal(kernel, model, error) from None
     try:
         stored = valid.model_dump_json()
         survives = model.model_validate_json(stored) == valid
@@ -110,15 +111,26 @@ def _id_of(kernel: str, job_id: str | None) -> str:
     return checked_id(f"{kernel}-{secrets.token_hex(5)}" if job_id is None else job_id)
 
 
-def _complaint(error: ValidationError) -> str:
-    """Return one thing that pydantic has against the parameters: a wrong name before a gap."""
+def refusal(
+    kernel: str,
+    model: type[BaseModel],
+    error: ValidationError,
+    typed: Mapping[str, str] | None = None,
+) -> InvalidParams:
+    """Return what pydantic has against parameters on one line: a wrong name before a gap.
+
+    `typed` has the parameters as a person typed them; None: they come from a program.
+    """
     errors = error.errors()
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     name = ".".join(map(str, first["loc"]))
     match first["type"]:
         case "missing":
-            return f"parameter {name!r} is missing"
+            told = f"parameter {name!r} is missing"
         case "extra_forbidden":
-            return f"there is no parameter {name!r}"
+            told = f"there is no parameter {name!r}"
         case _:
-            return f"{name}={str(first['input'])[:60]!r}: {first['msg']}"
+            value = (typed or {}).get(name, str(first["input"]))
+            told = f"{name}={value[:60]!r}: {first['msg']}"
+    known = ", ".join(model.model_fields) or "none"
+    return InvalidParams(f"{kernel}: {told}; its parameters: {known}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from checkpoint.errors import LeaseLost, StateTooLarge, StoreUnavailable
 from checkpoint.record import Checkpoint, Status, digest_of
 from worker.isolation import Busy, isolated
+from worker.place import located
 from worker.storable import Unusable, line, stored_result, stored_state
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Slice:
             state = self._restore()
             steps = self._start(state)
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-            reason = f"cannot go on from its checkpoint: {line(error)}"
+            reason = f"cannot go on from its checkpoint: {located(error, type(self._kernel))}"
             return self._write(self._closed(lambda record: record.failed(reason)))
         try:
             ending = self._advance(steps)
@@ -267,7 +268,7 @@ class Slice:
 
     def _failure(self, error: BaseException) -> Move:
         """Return the move for an error: fail at once if it can only repeat, else back off."""
-        job_id, reason = self.record.job_id, line(error)
+        job_id, reason = self.record.job_id, located(error, type(self._kernel))
         log.error("job %s: %s", job_id, reason, exc_info=error)
         if isinstance(error, StateTooLarge):
             return lambda record: record.failed(reason)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel import InvalidParams
-from worker.cli.params import format_params, parse_params
+from worker.cli.params import format_params, params_for, split_params, value_of
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from worker.cli.params import format_params, parse_params
 )
 def test_a_value_is_what_it_looks_like(text: str, value: Any) -> None:
     """A person would compute something else than they typed, or see a traceback."""
-    found = parse_params([f"key={text}"])["key"]
+    found = value_of(text)
     assert (found, type(found)) == (value, type(value))
 
 
@@ -46,13 +46,13 @@ def test_a_value_is_what_it_looks_like(text: str, value: Any) -> None:
 def test_a_word_without_key_and_equals_sign_is_refused(word: str) -> None:
     """A forgotten key would be taken for something else."""
     with pytest.raises(InvalidParams, match="write key=value"):
-        parse_params([word])
+        split_params([word])
 
 
 def test_a_key_given_twice_is_refused() -> None:
     """One of two contradicting values would be dropped without a word."""
     with pytest.raises(InvalidParams, match="'position' is given twice"):
-        parse_params(["position=1", "position=2"])
+        split_params(["position=1", "position=2"])
 
 
 JSON = st.recursive(
@@ -70,4 +70,40 @@ JSON = st.recursive(
 def test_what_is_shown_can_be_typed(value: Any) -> None:
     """A parameter copied from a listing would become another one."""
     shown = format_params({"key": value})
-    assert parse_params([shown]) == {"key": value}
+    assert {key: value_of(text) for key, text in split_params([shown]).items()} == {"key": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("123", "123"),
+        ("007", "007"),
+        ("1e3", "1e3"),
+        ("1.50", "1.50"),
+        ("true", "true"),
+        ("abc", "abc"),
+        ('"123"', "123"),
+        ("null", None),
+    ],
+)
+def test_where_a_kernel_wants_text_what_was_typed_is_text(text: str, value: Any) -> None:
+    """A label, a date or a version that looks like a number would be refused, or changed."""
+    assert params_for("tally", ["steps=1e2", f"label={text}"]) == {"steps": 100, "label": value}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["steps=1e3", "label=[1]"], r"label='[1]': Input should be a valid string"),
+        (["steps=1e3", "label=1234567890"], "label='1234567890': String should have at most 9"),
+        (["steps=-1e3"], "steps='-1e3': Input should be greater than"),
+        (["steps=null"], "steps='null': Input should be a valid integer"),
+        (["steps=true"], "steps='true': Input should be a valid integer"),
+        (["steps=[1]"], "steps='[1]': Input should be a valid integer"),
+    ],
+)
+def test_a_refusal_shows_what_was_typed(words: list[str], told: str) -> None:
+    """A person would look for something on their command line that is not there."""
+    with pytest.raises(InvalidParams) as caught:
+        params_for("tally", words)
+    assert told in str(caught.value)

@@ -20,6 +20,7 @@ from worker.cli import (
     history,
     kernels,
     listing,
+    new_kernel,
     result,
     run,
     status,
@@ -60,6 +61,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sweep": sweep.sweep,
     "doctor": doctor.doctor,
     "kernels": kernels.kernels,
+    "new-kernel": new_kernel.new_kernel,
     "warmup": warmup.warmup,
 }
 

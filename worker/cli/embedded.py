@@ -13,6 +13,7 @@ from worker.cli.rate import Rate
 from worker.cli.screen import open_screen
 from worker.deadline import Deadline
 from worker.embedded import run_embedded
+from worker.place import located
 from worker.queues.memory import MemoryQueue
 from worker.runtime import make_runtime
 
@@ -20,9 +21,14 @@ if TYPE_CHECKING:
     from checkpoint.record import Record
     from worker.cli.screen import Screen
     from worker.client import Client
+    from worker.runtime import AnyKernel
     from worker.slice import Slice
 
 LOOK_SECONDS = 0.2
+
+
+class Unprepared(Exception):
+    """The kernel cannot be prepared for the job here. Mend what the message says, and go on."""
 
 
 def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[Record, str | None]:
@@ -86,11 +92,18 @@ def _advance(client: Client, record: Record, screen: Screen, stop: Deadline) -> 
     kernel = load(record.kernel)
     if not (settings.isolate or kernel.may_not_return):  # Else its child prepares it.
         with told(screen.say, record.kernel):
-            kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+            _prepare(kernel, record)
     # However long the store is away, the one message of the one job is not given up.
     queue = MemoryQueue(max_receives=None)
     runtime = make_runtime(settings, client.jobs, queue, watch=Watch(screen))
     return run_embedded(runtime, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
+
+
+def _prepare(kernel: AnyKernel, record: Record) -> None:
+    try:
+        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+    except Exception as error:
+        raise Unprepared(f"{kernel.name}: {located(error, type(kernel))}") from error
 
 
 class Watch:

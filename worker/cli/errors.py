@@ -35,11 +35,13 @@ def exit_code(error: Exception) -> int:
     from kernel import InvalidParams, UnknownKernel
     from worker.client import JobNotFinished
     from worker.queues.contract import InvalidQueueUrl
+    from worker.scaffolding import CannotScaffold
     from worker.settings import InvalidSettings
 
     match error:
         case (
-            InvalidJobId()
+            CannotScaffold()
+            | InvalidJobId()
             | InvalidParams()
             | InvalidQueueUrl()
             | InvalidSettings()

@@ -10,7 +10,7 @@ import typer
 
 from worker.cli.options import Debug, Json, KernelName, Params
 from worker.cli.output import put, put_json, reserved
-from worker.cli.params import format_params, parse_params
+from worker.cli.params import format_params, params_for
 from worker.cli.pricing import dollars_in_all, footing, priced, told, unpriced
 from worker.cli.rate import clock_time
 
@@ -110,7 +110,7 @@ def estimate(
 
     settings = read_settings()
     prices = read_prices(settings.prices)
-    values = parse_params(params or ())
+    values = params_for(kernel, params or ())
     found = estimate_of(kernel, values)
     with reserved():
         factor = factor_of(kernel) if calibrate else core_factor

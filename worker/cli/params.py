@@ -9,29 +9,58 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pydantic import ValidationError
+
 WHOLE = re.compile(r"[+-]?[0-9]+(_[0-9]+)*")
 POWER = re.compile(r"([+-]?[0-9]+)[eE]\+?([0-9]{1,3})")
 
 
-def parse_params(words: Iterable[str]) -> dict[str, Any]:
-    """Return the parameters that `words`, each key=value, spell.
+def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters that `words`, each key=value, spell for a kernel.
 
-    A value is a whole number, which may have underscores or be written as 1e15, or any JSON literal
-    (true, 1.5, null, "text", [1, 2]); all else is text. What fits is for the kernel's model to say.
+    Each is what `value_of` says, but what was typed where the kernel's model wants text.
+
+    Raises:
+        UnknownKernel: no such kernel is installed.
+        InvalidParams: a word is not key=value, a key comes twice, or the model refuses a value.
+    """
+    # It brings pydantic, half of a start's time.
+    from pydantic import ValidationError
+
+    from kernel.registry import load
+    from worker.new_job import refusal
+
+    model = load(kernel).Params
+    typed = split_params(words)
+    params = {key: value_of(text) for key, text in typed.items()}
+    while True:
+        try:
+            model.model_validate(params)
+        except ValidationError as error:
+            as_text = {key: typed[key] for key in _wanted_as_text(error, params)}
+            if not as_text:
+                raise refusal(kernel, model, error, typed) from None
+            params |= as_text
+        else:
+            return params
+
+
+def split_params(words: Iterable[str]) -> dict[str, str]:
+    """Return the parameters that `words`, each key=value, give, as they were typed.
 
     Raises:
         InvalidParams: a word is not key=value, or a key comes twice.
     """
-    from kernel import InvalidParams  # It brings pydantic, half of a start's time.
+    from kernel import InvalidParams
 
-    params: dict[str, Any] = {}
+    params: dict[str, str] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not (key and equals):
             raise InvalidParams(f"{word[:80]!r} is not a parameter: write key=value")
         if key in params:
             raise InvalidParams(f"parameter {key[:80]!r} is given twice: give it once")
-        params[key] = _value(text)
+        params[key] = text
     return params
 
 
@@ -40,7 +69,12 @@ def format_params(params: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={_text(value)}" for key, value in params.items())
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """Return what a typed value looks like.
+
+    That is a whole number, which may have underscores or be written as 1e15, or any JSON literal
+    (true, 1.5, null, "text", [1, 2]); all else is text. What fits is for a kernel's model to say.
+    """
     if power := POWER.fullmatch(text):
         return int(power[1]) * 10 ** int(power[2])
     try:
@@ -49,11 +83,17 @@ def _value(text: str) -> Any:
         return text  # Python reads no whole number of over 4300 digits either.
 
 
+def _wanted_as_text(error: ValidationError, params: Mapping[str, Any]) -> set[str]:
+    """Return the parameters that look like a number, true, false or null where text is wanted."""
+    wanted = {str(e["loc"][0]) for e in error.errors() if e["type"] == "string_type"}
+    return {key for key in wanted & set(params) if not isinstance(params[key], str | list | dict)}
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str) and value.isprintable() and _value(value) == value:
+    if isinstance(value, str) and value.isprintable() and value_of(value) == value:
         return value
     return json.dumps(value)

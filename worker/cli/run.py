@@ -19,7 +19,7 @@ from worker.cli.options import (
     Tags,
 )
 from worker.cli.output import put_json, put_result, reserved
-from worker.cli.params import parse_params
+from worker.cli.params import params_for
 
 if TYPE_CHECKING:
     from checkpoint.record import Record
@@ -62,7 +62,7 @@ def run(
 
     settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
     client = Client(settings=settings)
-    values = parse_params(params or ())
+    values = params_for(kernel, params or ())
     record, _ = client.create(kernel, values, job_id=job_id, tags=tags or ())
     words = _command(kernel, params or [], slice_seconds, isolate, record)
     with reserved():

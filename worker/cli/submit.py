@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.cli.options import Debug, Json, KernelName, NewJobId, Params, Tags
 from worker.cli.output import put, put_json, warn_if_apart
-from worker.cli.params import parse_params
+from worker.cli.params import params_for
 
 
 def submit(
@@ -35,7 +35,7 @@ def submit(
     from worker.status import view
 
     client = Client()
-    values = parse_params(params or ())
+    values = params_for(kernel, params or ())
     stored_id = client.submit(kernel, job_id=job_id, tags=tags or (), **values)
     warn_if_apart(client.settings)
     if as_json:

@@ -1,6 +1,7 @@
 """A kernel that is installed beside Outlast, and takes as long as it is told to."""
 
 import time
+from typing import Annotated
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ class TallyParams(Model):
     step_seconds: float = 0.0
     prepare_seconds: float = 0.0
     fails_at: int | None = None
+    label: Annotated[str, Field(max_length=9)] | None = None
 
 
 class TallyState(Model):

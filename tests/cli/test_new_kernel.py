@@ -1,0 +1,113 @@
+"""`outlast new-kernel`: what it refuses, and that it writes all or nothing.
+
+That what it writes can be installed, tested and run is tested with docs/writing-a-kernel.md.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.test_bad_input import assert_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.process import Ended
+
+    Outlast = Callable[..., Ended]
+
+FILES = ["README.md", "longest_walk.py", "pyproject.toml", "test_longest_walk.py"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that a person is in, with nothing in it."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_it_tells_what_it_wrote_and_what_to_do(outlast: Outlast, here: Path) -> None:
+    """An author would have to search for what is new, and for how to begin."""
+    ended = outlast("new-kernel", "longest-walk")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"longest-walk: {', '.join(FILES)}\nnext: cd longest-walk && ")
+    assert "outlast run longest-walk" in ended.out
+    assert [path.name for path in here.iterdir()] == ["longest-walk"]
+    written = {path: path.read_text() for path in (here / "longest-walk").iterdir()}
+    assert sorted(path.name for path in written) == FILES
+    assert not [text for text in written.values() if re.search("my.?name", text, re.IGNORECASE)]
+
+
+def test_it_tells_programs_the_same(outlast_json: Callable[..., Any], tmp_path: Path) -> None:
+    """A script could not tell where the package is."""
+    found = outlast_json("new-kernel", "longest-walk", "--into", str(tmp_path))
+    folder = str(tmp_path / "longest-walk")
+    assert found == {"name": "longest-walk", "folder": folder, "files": FILES}
+    assert Path(folder).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Longest", "'Longest' cannot be a kernel's name: take up to 30 small letters"),
+        ("longest_walk", "cannot be a kernel's name"),
+        ("longest--walk", "cannot be a kernel's name"),
+        ("longest-", "cannot be a kernel's name"),
+        ("3-walks", "cannot be a kernel's name"),
+        ("../walk", "cannot be a kernel's name"),
+        ("walk\n", r"'walk\n' cannot be a kernel's name"),
+        ("", "'' cannot be a kernel's name"),
+        ("a" * 31, "cannot be a kernel's name"),
+        ("lambda", "'lambda' is a word of Python's: choose another name"),
+        ("match", "'match' is a word of Python's"),
+        ("json", "a module 'json' is installed already"),
+        ("concurrent", "a module 'concurrent' is installed already"),
+        ("worker", "a module 'worker' is installed already"),
+        ("pytest", "a module 'pytest' is installed already"),
+        ("nth-prime", "a kernel 'nth-prime' is installed already"),
+        ("tally", "a kernel 'tally' is installed already"),
+    ],
+)
+def test_a_name_that_cannot_be_used(name: str, told: str, outlast: Outlast, here: Path) -> None:
+    """An author would find out after an hour's work that nothing can import their package."""
+    assert_one_line(outlast("new-kernel", name), 2, told)
+    assert list(here.iterdir()) == []
+
+
+def test_a_folder_that_is_there_is_left_alone(outlast: Outlast, here: Path) -> None:
+    """An author's work would be overwritten."""
+    (here / "longest-walk").mkdir()
+    told = "'longest-walk' is there already: choose another name or --into"
+    assert_one_line(outlast("new-kernel", "longest-walk"), 2, told)
+    assert list((here / "longest-walk").iterdir()) == []
+    (here / "gone").symlink_to(here / "nowhere")
+    assert_one_line(outlast("new-kernel", "gone"), 2, "'gone' is there already")
+
+
+def test_a_place_that_is_not_there(outlast: Outlast) -> None:
+    """A mistyped folder would be made, and the package looked for elsewhere."""
+    told = "there is no folder 'nowhere': make it, or choose another --into"
+    assert_one_line(outlast("new-kernel", "longest-walk", "--into", "nowhere"), 2, told)
+
+
+def test_it_is_written_whole_or_not_at_all(
+    outlast: Outlast, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk would leave half a package, which the next try would refuse to replace."""
+    written: list[Path] = []
+
+    def write(path: Path, *_: Any, **__: Any) -> None:
+        written.append(path)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write)
+    assert_one_line(outlast("new-kernel", "longest-walk"), 1, "No space left on device")
+    assert len(written) == 3
+    assert list(here.iterdir()) == []

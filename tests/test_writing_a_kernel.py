@@ -1,0 +1,84 @@
+"""What docs/writing-a-kernel.md and a new package's README show is done, in a new environment."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.new_user import environment_in, shell
+from worker.scaffolding import FILES, TEMPLATE
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs/writing-a-kernel.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a new user's."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def environment(home: Path) -> dict[str, str]:
+    """Their virtual environment."""
+    return environment_in(home)
+
+
+def blocks(language: str, text: str) -> list[str]:
+    """Return the code blocks of `language`, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+TYPED = [line[2:] for line in PAGE.splitlines() if line.startswith("$ ")]
+
+
+@pytest.fixture(scope="module")
+def printed(home: Path, environment: dict[str, str]) -> list[str]:
+    """What is printed when the commands of the page are typed."""
+    return shell("\n".join(TYPED), home, environment).splitlines()
+
+
+def test_the_page_leads_from_nothing_to_a_running_kernel(
+    home: Path, environment: dict[str, str], printed: list[str]
+) -> None:
+    """An author would give up in their first ten minutes."""
+    (shown,) = blocks("console", PAGE)
+    assert [words.split()[0] for words in TYPED] == ["outlast", "cd", "pip", "pytest", "outlast"]
+    told = [line for line in shown.splitlines() if not line.startswith("$ ")]
+    assert [line for line in printed if line in told] == told
+    assert any(re.search(r"\b\d+ passed", line) for line in printed)
+    # The page's own test runs, too.
+    (test,) = blocks("python", PAGE)
+    (home / "longest-walk/test_of_the_page.py").write_text(test)
+    assert "1 passed" in shell("pytest test_of_the_page.py", home / "longest-walk", environment)
+
+
+@pytest.mark.usefixtures("printed")
+def test_the_readme_of_a_new_package_says_what_works(
+    home: Path, environment: dict[str, str]
+) -> None:
+    """An author would meet a wrong command in the folder that was made for them."""
+    folder = home / "longest-walk"
+    first, as_a_job = blocks("sh", (folder / "README.md").read_text())
+    assert first.splitlines() == [words.replace(" --quiet", "") for words in TYPED[2:]]
+    told = shell(as_a_job.replace("1_000_000", "100_000"), folder, environment)
+    assert told.splitlines() == ["longest", "start=77031 steps=350"]
+
+
+def test_the_wheel_holds_the_package_to_begin_with(tmp_path: Path) -> None:
+    """`outlast new-kernel` would work where Outlast was checked out, and nowhere else."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = {n: archive.read(n) for n in archive.namelist() if n.startswith("worker/scaffold/")}
+    assert held == {f"worker/scaffold/{n}": (TEMPLATE / n).read_bytes() for n in FILES}

@@ -1,0 +1,86 @@
+"""A kernel's error names the line of the kernel that it came from."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel import Resources
+from tests import kernels
+from tests.worker import unruly
+from worker.isolation import isolated
+from worker.place import keep_place, located, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def line_of(function: Callable[..., object]) -> int:
+    """The number of the last line of a function."""
+    lines, first = inspect.getsourcelines(function)
+    return first + len(lines) - 1
+
+
+@pytest.mark.parametrize(
+    ("how", "message", "raiser"),
+    [
+        ("raises", "ValueError: no such root", unruly._raise),
+        ("raises unrepeatably", "Unrepeatable: no root", unruly._raise_unrepeatable),
+    ],
+)
+def test_an_error_from_another_process_has_its_place(
+    how: str, message: str, raiser: Callable[..., object]
+) -> None:
+    """The author of a kernel that runs isolated would be told what, but not where."""
+    steps = isolated(unruly.Unruly(), unruly.Params(how=how, at=0), None, Resources())
+    with pytest.raises((ValueError, RuntimeError)) as caught:
+        for _ in steps:
+            pass
+    told = located(caught.value, unruly.Unruly)
+    assert told.endswith(f"{message} (unruly.py:{line_of(raiser)})")
+
+
+def _read_json(_: int) -> None:
+    json.loads("{")
+
+
+def test_an_error_of_a_library_has_the_place_of_its_call() -> None:
+    """An author would be pointed into a library, where there is nothing to mend."""
+    kernel = kernels.Counting(_read_json)
+    with pytest.raises(json.JSONDecodeError) as caught:
+        next(kernel.run(kernel.Params(steps=1), None, Resources()))
+    place = place_of(caught.value, kernels.Counting)
+    assert place == f"test_place.py:{line_of(_read_json)}"
+
+
+def test_an_error_that_hides_another_has_its_place() -> None:
+    """An author would not find what is wrong with their `progress`."""
+    error = ValueError("cannot tell its progress")
+    try:
+        _read_json(0)
+    except json.JSONDecodeError as cause:
+        error.__cause__ = cause
+    assert place_of(error, kernels.Counting) == f"test_place.py:{line_of(_read_json)}"
+
+
+def test_an_error_from_elsewhere_has_no_place() -> None:
+    """An author would look for a fault in a kernel that has none."""
+    error = ValueError("no such root")
+    assert located(error, kernels.Counting) == "ValueError: no such root"
+
+
+class Slotted(Exception):
+    """An exception whose attributes cannot be set."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError(name)
+
+
+def test_an_error_that_takes_no_attribute_is_told_all_the_same() -> None:
+    """An odd exception would end the process in place of the kernel's step."""
+    error = Slotted("no root")
+    keep_place(error, kernels.Counting)
+    assert located(error, kernels.Counting) == "Slotted: no root"

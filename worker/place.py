@@ -1,0 +1,49 @@
+"""Where in a kernel's code an error arose."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
+
+from worker.storable import line
+
+if TYPE_CHECKING:
+    from kernel import Kernel
+
+# An attribute of an exception goes with it from process to process, its traceback does not.
+ATTRIBUTE = "outlast_place"
+
+
+def located(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str:
+    """Return the error on one line, with the file and line of the kernel's code if it is there."""
+    place = getattr(error, ATTRIBUTE, None) or place_of(error, kernel_class)
+    return f"{line(error)} ({place})" if isinstance(place, str) else line(error)
+
+
+def keep_place(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> None:
+    """Note in the error itself where it arose, for a process that will not have its traceback."""
+    with suppress(Exception):  # a foreign class may refuse attributes
+        setattr(error, ATTRIBUTE, place_of(error, kernel_class))
+
+
+def place_of(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str | None:
+    """Return "file.py:42", the innermost line that is in the kernel's package; None: none is.
+
+    It is that of the error, or else of the one that it was raised from.
+    """
+    package = _package(kernel_class.__module__)
+    for raised in (error, error.__cause__):
+        places = [
+            f"{Path(frame.f_code.co_filename).name}:{number}"
+            for frame, number in walk_tb(raised.__traceback__ if raised else None)
+            if _package(str(frame.f_globals.get("__name__"))) == package
+        ]
+        if places:
+            return places[-1]
+    return None
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]

@@ -1,0 +1,80 @@
+"""Writes the package that a new kernel begins as."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from kernel.registry import names
+
+TEMPLATE = Path(__file__).with_name("scaffold")
+FILES = ("README.md", "my_name.py", "pyproject.toml", "test_my_name.py")
+KEBAB_CASE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+LONGEST_NAME = 30
+
+
+class CannotScaffold(Exception):
+    """The name or the folder cannot be used. Choose another; nothing was written."""
+
+
+def scaffold(name: str, into: Path) -> Path:
+    """Write the package for a kernel called `name` as a new folder in `into`; return the folder.
+
+    It is there whole or not at all.
+
+    Raises:
+        CannotScaffold: the name cannot be used, or the folder exists, or `into` does not.
+        OSError: the folder cannot be written.
+    """
+    _check_name(name)
+    folder = into / name
+    if not into.is_dir():
+        raise CannotScaffold(f"there is no folder {str(into)!r}: make it, or choose another --into")
+    if folder.exists() or folder.is_symlink():
+        raise CannotScaffold(f"{str(folder)!r} is there already: choose another name or --into")
+    # Not in the system's folder for such, from which a rename may not be possible.
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=into))
+    try:
+        for file in FILES:
+            text = (TEMPLATE / file).read_text(encoding="utf-8")
+            (unfinished / _named(file, name)).write_text(_named(text, name), encoding="utf-8")
+        unfinished.chmod(into.stat().st_mode & 0o777)  # mkdtemp's are closed to all others
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return folder
+
+
+def _check_name(name: str) -> None:
+    module = name.replace("-", "_")
+    if not KEBAB_CASE.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise CannotScaffold(
+            f"{name[:80]!r} cannot be a kernel's name: take up to {LONGEST_NAME} small letters, "
+            "digits and single '-' between them, a letter first"
+        )
+    if name in names():
+        raise CannotScaffold(f"a kernel {name!r} is installed already: choose another name")
+    if keyword.iskeyword(module) or keyword.issoftkeyword(module):
+        raise CannotScaffold(f"{module!r} is a word of Python's: choose another name")
+    if find_spec(module) is not None:
+        raise CannotScaffold(
+            f"a module {module!r} is installed already, which the package would hide: "
+            "choose another name"
+        )
+
+
+def _named(text: str, name: str) -> str:
+    """Return `text` of the template with the kernel's name in place of its own."""
+    words = name.split("-")
+    for placeholder, actual in (
+        ("my-name", name),
+        ("my_name", "_".join(words)),
+        ("MyName", "".join(word.capitalize() for word in words)),
+    ):
+        text = text.replace(placeholder, actual)
+    return text
