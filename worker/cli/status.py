@@ -37,11 +37,9 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
 
 def _shown(found: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that a person reads in another way than a program."""
-    from worker.platform import title_of
+    shown = {"progress": f"{found['progress']:.2%}", "tags": " ".join(found["tags"]) or None}
+    if found["platform"]:
+        from worker.platform import title_of
 
-    platform = found["platform"]
-    return {
-        "progress": f"{found['progress']:.2%}",
-        "tags": " ".join(found["tags"]) or None,
-        "platform": title_of(platform) if platform else None,
-    }
+        shown["platform"] = title_of(found["platform"])
+    return shown

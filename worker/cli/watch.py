@@ -22,7 +22,7 @@ REACTION_SECONDS = 0.1
 
 JobIds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[JOB_ID]...", help="The jobs. Default: all that are not over."),
+    typer.Argument(metavar="JOB_ID", help="The jobs. Default: all that are not over."),
 ]
 Interval = Annotated[
     float | None,
