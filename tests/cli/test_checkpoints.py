@@ -87,7 +87,7 @@ def test_a_job_without_checkpoints_has_an_empty_list(
 ) -> None:
     """A script would fail on a job that has just begun."""
     client.create("tally", {"steps": 9}, job_id="a")
-    assert outlast("checkpoints", "a") == (0, "", "")
+    assert outlast("checkpoints", "a") == (0, "", "outlast: job a has no checkpoint yet\n")
     assert outlast("checkpoints", "a", "--state") == (0, "", "")
     assert outlast_json("checkpoints", "a") == []
     assert outlast_json("checkpoints", "a", "--state") is None
