@@ -22,6 +22,10 @@ class UnknownJob(CheckpointError):
     """No job has this id. Correct the id, or submit the job."""
 
 
+class DeletedJob(UnknownJob):
+    """The job was deleted by a person. A message for it has nothing left to do: ack it."""
+
+
 class UnknownCheckpoint(CheckpointError):
     """The job has no checkpoint of this number. Look which ones it has; only the last are kept."""
 

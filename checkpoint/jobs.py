@@ -12,6 +12,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from checkpoint.codec import decode, decode_head, encode
+from checkpoint.deletions import Deletions
 from checkpoint.errors import (
     CorruptRecord,
     InvalidJobId,
@@ -19,7 +20,6 @@ from checkpoint.errors import (
     JobExists,
     LeaseLost,
     StateTooLarge,
-    UnknownJob,
     VersionConflict,
 )
 from checkpoint.fields import JOB_ID, TAG
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from checkpoint.record import Record
-    from checkpoint.register import Register
+    from checkpoint.register import Register, Stored
 
 log = logging.getLogger("outlast.jobs")
 
@@ -65,6 +65,7 @@ class JobStore:
         self._register = register
         self._writes = count(1)
         self.clock = clock
+        self.deletions = Deletions(register, clock)
 
     @cached_property
     def _writer(self) -> str:
@@ -102,12 +103,10 @@ class JobStore:
         """Return the job.
 
         Raises:
-            UnknownJob: there is none with this id.
+            UnknownJob: there is none with this id; DeletedJob, if there was one.
             InvalidJobId: there can be none with this id.
         """
-        stored = self._register.read(_key(job_id))
-        if stored is None:
-            raise UnknownJob(f"there is no job {job_id!r} in this store")
+        stored = self._stored(job_id)
         with _named(job_id):
             return Held(_own(decode(stored.value), job_id), stored.version)
 
@@ -153,12 +152,24 @@ class JobStore:
                 held = self.load(held.record.job_id)
 
     def delete(self, held: Held) -> None:
-        """Remove the job.
+        """Remove the job; who asks for it is told that it was deleted until that is forgotten.
 
         Raises:
             VersionConflict: someone else has changed the job since.
         """
-        self._register.delete(_key(held.record.job_id), expected=held.version)
+        self._delete(held.record.job_id, held.version)
+
+    def discard(self, job_id: str) -> None:
+        """Remove what is stored as the job, whatever it is: also what is no record, or damaged.
+
+        Raises:
+            UnknownJob: there is none with this id; DeletedJob, if there was one.
+        """
+        while True:
+            try:
+                return self._delete(job_id, self._stored(job_id).version)
+            except VersionConflict:
+                continue
 
     def ids(self, *, after: str = "") -> Iterator[str]:
         """Yield the ids of all jobs that sort after `after`, in ascending order.
@@ -218,6 +229,19 @@ class JobStore:
                     return None
                 record = decode_head(stored.value) or decode(stored.value)
             return _own(record, job_id)
+
+    def _stored(self, job_id: str) -> Stored:
+        key = _key(job_id)
+        stored = self._register.read(key)
+        if stored is None:
+            raise self.deletions.missing(job_id)
+        return stored
+
+    def _delete(self, job_id: str, version: str) -> None:
+        # Marked first: a crash in between leaves a job that can be deleted again, not a message
+        # for one that seems lost.
+        self.deletions.note(job_id)
+        self._register.delete(_key(job_id), expected=version)
 
     def _write(self, record: Record, *, expected: str | None) -> Held:
         stamped = record.model_copy(

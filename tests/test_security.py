@@ -21,9 +21,12 @@ from checkpoint.jobs import JobStore, _key
 from checkpoint.registers import open_register
 from tests.servers import HOST
 from tests.tls import tls_before
+from tests.worker.queues import backends
 from worker.client import Client
 from worker.consumer import Consumer
 from worker.doctor.examine import examine
+from worker.message import Message
+from worker.queues.sqs_dead import SqsDeadLetters
 from worker.runtime import make_runtime
 
 if TYPE_CHECKING:
@@ -104,6 +107,7 @@ def life_of_a_job(client: Client) -> None:
     client.cancel("b")
     assert [record.job_id for record in client.records()] == ["a", "b"]
     client.sweep(after_seconds=1.0)
+    client.delete("b")
 
 
 def test_the_rights_listed_for_aws_are_enough(
@@ -127,7 +131,7 @@ def test_the_rights_listed_for_aws_are_enough(
         )
     life_of_a_job(client)
     used = {name.replace("ListObjectsV2", "ListBucket") for name in used}
-    granted = {*listed("all on S3"), *listed("worker on SQS")}
+    granted = {*listed("all on S3"), *listed("delete, prune on S3"), *listed("worker on SQS")}
     assert used <= granted
     assert used >= granted - {"sqs:GetQueueUrl", "sqs:ChangeMessageVisibility"}
 
@@ -165,6 +169,35 @@ def test_the_rights_listed_for_doctor_on_aws_are_enough(
     assert used == granted
 
 
+def test_the_rights_listed_for_dead_letters_are_enough(
+    ministack: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator would be refused at the moment in which an alarm rings."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    queue = backends.sqs(ministack.url, "").queue
+    for number in range(2):
+        queue.send(Message(job_id=f"a{number}"))
+    while delivery := queue.receive(visibility_seconds=0, wait_seconds=0):
+        queue.hide(delivery, 0)
+    dead, used = SqsDeadLetters("sqs://jobs"), set()
+    dead._connection._connect()[0].meta.events.register(
+        "before-call.*", lambda model, **_: used.add(f"sqs:{model.name}".removesuffix("Batch"))
+    )
+    with dead.look() as letters:
+        for act in (dead.redrive, dead.drop):
+            act(next(letters))
+    with dead.look() as letters:
+        assert list(letters) == []
+    queue.send(Message(job_id="a2"))
+    while delivery := queue.receive(visibility_seconds=0, wait_seconds=0):
+        queue.hide(delivery, 0)
+    with dead.look() as letters:
+        assert list(letters)
+    granted = set(listed("dlq on SQS"))
+    assert used <= granted
+    assert used >= granted - {"sqs:GetQueueUrl"}
+
+
 @pytest.fixture
 def as_user(valkey_server: Server) -> Iterator[Callable[[list[str]], str]]:
     """Make a user with some rights; return the URL to connect as that user."""
@@ -195,13 +228,14 @@ def test_the_rights_listed_for_redis_are_enough_and_each_is_needed(
     """An operator would grant too little for the workers to run, or more than they need."""
     (line,) = listed("all on Redis")
     rights = line.split()
-    use(as_user([*rights, "+del"]))
+    deleting = listed("delete, prune on Redis")
+    use(as_user([*rights, *deleting]))
     for missing in rights:
         with closing(redis.Redis.from_url(valkey_server.url)) as admin:
             admin.script_flush()
         left = [right for right in rights if right != missing]
         with pytest.raises(StoreUnavailable, match="permission"):
-            use(as_user([*left, "+del"]))
+            use(as_user([*left, *deleting]))
 
 
 def test_the_rights_listed_for_doctor_on_redis_are_enough_and_each_is_needed(

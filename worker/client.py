@@ -5,9 +5,16 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from checkpoint.errors import JobExists, StoreUnavailable
+from checkpoint.errors import (
+    DeletedJob,
+    JobExists,
+    StoreUnavailable,
+    VersionConflict,
+    WrongStatus,
+)
 from checkpoint.jobs import JobStore, checked_tags, tell_corrupt
 from checkpoint.record import Record, Status
 from checkpoint.registers import open_register
@@ -201,6 +208,34 @@ class Client:
             WrongStatus: the job is over.
         """
         return self.jobs.change(job_id, Record.paused).record
+
+    def delete(self, job_id: str, *, force: bool = False) -> None:
+        """Remove a job that is over, with all that is stored of it; one that is deleted stays so.
+
+        With `force` the job need not be over, nor its record readable: a slice that runs finds out
+        at its next save, and stops. Messages for it that are still under way are dropped.
+
+        Raises:
+            WrongStatus: the job is not over, and nothing was removed.
+        """
+        with suppress(DeletedJob):
+            if force:
+                self.jobs.discard(job_id)
+                return
+            while not self._delete_over(job_id):
+                pass  # Someone else has changed it since it was read.
+
+    def _delete_over(self, job_id: str) -> bool:
+        held = self.jobs.load(job_id)
+        if not held.record.status.is_final:
+            raise WrongStatus(
+                f"job {job_id} is {held.record.status}: cancel it first, or delete it with --force"
+            )
+        try:
+            self.jobs.delete(held)
+        except VersionConflict:
+            return False
+        return True
 
     def resume(self, job_id: str) -> Record:
         """Let a paused job go on, and wake it.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from checkpoint.errors import CorruptCheckpoint, LeaseLost, VersionConflict
+from checkpoint.errors import CorruptCheckpoint, DeletedJob, LeaseLost, VersionConflict
 from checkpoint.history import read
 from checkpoint.record import Lease, Status
 from worker.deadline import Deadline
@@ -113,8 +113,8 @@ def deliver(
     message = Message.parse(delivery.body)
     with Deadline(seconds, outer=stop, clock=runtime.clock) as deadline:
         while True:
-            held = runtime.jobs.load(message.job_id)
             try:
+                held = runtime.jobs.load(message.job_id)
                 match decide(held.record, message.slice, runtime.jobs.clock()):
                     case Ack():
                         return Handled(ack=True)
@@ -128,6 +128,9 @@ def deliver(
                         return _run(runtime, delivery, held, deadline, slice_seconds)
             except VersionConflict:
                 continue  # Someone else moved the job between our read and our claim: look again.
+            except DeletedJob as error:  # perhaps while its slice ran
+                log.info("%s: its message is dropped", error)
+                return Handled(ack=True)
 
 
 def announce(runtime: Runtime, held: Held, *, again: bool = False) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from checkpoint.codec import MAX_STATE_BYTES
 from checkpoint.fields import Platform
@@ -16,6 +16,11 @@ PREFIX = "OUTLAST_"
 
 # Beyond 30 years the system's timers overflow.
 Seconds = Annotated[float, Field(gt=0, lt=1e9)]
+
+
+# `none` lifts a limit. An empty value is refused: it is mostly that of a variable which someone
+# forgot to set, and must not lift a ceiling on cost.
+OR_NONE = BeforeValidator(lambda value: None if value == "none" else value)
 
 
 class InvalidSettings(Exception):
@@ -38,6 +43,8 @@ def cores() -> int:
 
 class Settings(BaseModel):
     """What an operator sets; each field is the variable OUTLAST_ and its name in capitals.
+
+    `none` as a value lifts a limit that may be lifted.
 
     Attributes:
         store: where jobs are kept: sqlite:///path, redis://..., rediss://... or s3://bucket/prefix.
@@ -64,18 +71,18 @@ class Settings(BaseModel):
     store: str = Field(default_factory=_default_url)
     queue: str = Field(default_factory=_default_url)
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=cores)
-    memory_bytes: Annotated[int, Field(ge=1)] | None = None
+    memory_bytes: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = None
     platform: Platform | None = None
     prices: Path | None = None
     isolate: bool = False
     slice_seconds: Seconds = 60.0
-    checkpoint_seconds: Seconds | None = None
+    checkpoint_seconds: Annotated[Seconds | None, OR_NONE] = None
     sweep_seconds: Seconds = 60.0
     max_state_bytes: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] = 64 << 20
     max_failures: Annotated[int, Field(ge=1)] = Limits().max_failures
     max_stalls: Annotated[int, Field(ge=1)] = Limits().max_stalls
-    max_slices: Annotated[int, Field(ge=1)] | None = Limits().max_slices
-    max_compute_seconds: Seconds | None = None
+    max_slices: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = Limits().max_slices
+    max_compute_seconds: Annotated[Seconds | None, OR_NONE] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
 
     @property

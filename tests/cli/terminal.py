@@ -44,6 +44,10 @@ class Terminal:
             assert time.monotonic() < limit, self.seen
             assert self._read(), self.seen
 
+    def type(self, text: str) -> None:
+        """Type on the keyboard."""
+        os.write(self._ours, text.encode())
+
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit code and what went to standard output."""
         while self._read():

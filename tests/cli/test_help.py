@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from worker.cli import dlq
 from worker.cli.app import COMMANDS, main
 
 if TYPE_CHECKING:
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 HEAVY = {"boto3", "botocore", "numba", "numpy", "redis", "rich"}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+ALL = [*COMMANDS, "dlq", *(f"dlq {command}" for command in dlq.COMMANDS)]
+
+
+@pytest.mark.parametrize("command", ALL)
 def test_each_command_has_a_manual(command: str, outlast: Callable[..., Ended]) -> None:
     """A person would have to guess what a command does, or what its exit code means."""
-    ended = outlast(command, "--help")
+    ended = outlast(*command.split(), "--help")
     assert (ended.code, ended.err) == (0, "")
     assert f"Usage: outlast {command}" in ended.out
     assert f"\n  Examples:\n      outlast {command}" in ended.out
@@ -40,7 +44,7 @@ def test_the_first_page_lists_all_commands(
     ended = outlast(*words)
     assert (ended.code, ended.err) == (0, "")
     page = ended.out.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in page if line] == list(COMMANDS)
+    assert [line.split()[0] for line in page if line] == [*COMMANDS, "dlq"]
     assert not [line for line in page if line.endswith("...")], "a summary is cut"
 
 

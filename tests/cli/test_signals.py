@@ -59,7 +59,7 @@ def test_a_stopped_run_goes_on_where_it_was(
     stopped = client.status("my-job")
     assert (stopped.status, stopped.redone_seconds) == (Status.QUEUED, 0)
     assert stopped.steps >= 1
-    found = re.search(r"to go on: outlast (.*)", ended.err)
+    found = re.search(r"to go on here: outlast (.*)", ended.err)
     assert found is not None
 
     again = start(*shlex.split(found[1]))

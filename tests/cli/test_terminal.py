@@ -39,7 +39,7 @@ def test_ctrl_c_on_a_terminal_leaves_it_clean(terminal: Callable[..., Terminal])
     at.await_text("slice 1")
     at.process.send_signal(signal.SIGINT)
     assert at.end() == (130, "")
-    assert "to go on: outlast run tally steps=10_000 step_seconds=0.005 --job-id a" in at.seen
+    assert "to go on here: outlast run tally steps=10_000 step_seconds=0.005 --job-id a" in at.seen
     assert at.seen.rfind("\x1b[?25h") > at.seen.rfind("\x1b[?25l"), "the cursor stays hidden"
 
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.errors import CorruptRecord, StoreUnavailable, UnknownJob, VersionConflict
+from checkpoint.errors import (
+    CorruptRecord,
+    DeletedJob,
+    StoreUnavailable,
+    UnknownJob,
+    VersionConflict,
+)
 from checkpoint.record import Lease, Record, Status
 from checkpoint.register import Stored
 from kernel import UnknownKernel
@@ -17,14 +23,13 @@ from tests import kernels
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
 from worker.deadline import Deadline
-from worker.delivery import Ack, Announce, NewerState, Run, Wait, decide, deliver
+from worker.delivery import Ack, Announce, Handled, NewerState, Run, Wait, decide, deliver
 from worker.message import ForeignMessage, Message
 from worker.queues.contract import Delivery, QueueUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.delivery import Handled
 
 NOW = 1000.0
 HELD = Lease(worker="w", token="t", claimed_at=990.0, expires_at=1030.0, at_risk_seconds=1.0)
@@ -150,6 +155,31 @@ def test_a_message_of_an_unknown_job_is_left_to_the_queue(floor: Floor) -> None:
     """The wrong store in the settings would silently empty the queue."""
     with pytest.raises(UnknownJob, match="there is no job 'job-1'"):
         deliver(floor.runtime(), Delivery(Message(job_id=JOB).body(), "r"), seconds=None)
+
+
+def test_a_message_of_a_deleted_job_dies_out(floor: Floor) -> None:
+    """Each job that a person deletes would raise an alarm on the dead-letter queue."""
+    floor.submit()
+    floor.jobs.discard(JOB)
+    handled, _ = floor.work()
+    assert handled == Handled(ack=True)
+    assert floor.messages() == []
+
+
+def test_a_job_deleted_while_its_slice_runs_is_not_written_back(floor: Floor) -> None:
+    """A worker would bring the job back from the dead, or end in an error."""
+    floor.submit()
+
+    def delete(number: int) -> None:
+        if number == 3:
+            floor.jobs.discard(JOB)
+
+    floor.watched = delete
+    handled, _ = floor.work()
+    assert handled == Handled(ack=True)
+    assert floor.messages() == []
+    with pytest.raises(DeletedJob):
+        floor.jobs.load(JOB)
 
 
 def test_a_damaged_record_is_left_as_it_is(floor: Floor) -> None:

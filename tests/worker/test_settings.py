@@ -34,6 +34,8 @@ def test_nothing_needs_to_be_set() -> None:
         ("SLICE_SECONDS", "0.25", "slice_seconds", 0.25),
         ("CHECKPOINT_SECONDS", "5", "checkpoint_seconds", 5.0),
         ("MAX_SLICES", "7", "max_slices", 7),
+        ("MAX_SLICES", "none", "max_slices", None),
+        ("MAX_COMPUTE_SECONDS", "none", "max_compute_seconds", None),
         ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
     ],
 )
@@ -70,6 +72,8 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         ("THREADS", "1.5"),
         ("MAX_STATE_BYTES", str(1 << 40)),
         ("MAX_SLICES", "0"),
+        ("MAX_SLICES", ""),
+        ("MAX_FAILURES", "none"),
         ("MAX_FAILURES", "0"),
         ("MAX_COMPUTE_SECONDS", "-1"),
         ("LOG_LEVEL", "LOUD"),

@@ -14,6 +14,8 @@ from typer.main import get_command
 from worker.cli import (
     checkpoints,
     cost,
+    delete,
+    dlq,
     doctor,
     estimate,
     fork,
@@ -21,6 +23,7 @@ from worker.cli import (
     kernels,
     listing,
     new_kernel,
+    prune,
     result,
     run,
     status,
@@ -53,6 +56,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "pause": steering.pause,
     "resume": steering.resume,
     "retry": steering.retry,
+    "delete": delete.delete,
+    "prune": prune.prune,
     "checkpoints": checkpoints.checkpoints,
     "fork": fork.fork,
     "cost": cost.cost,
@@ -74,6 +79,7 @@ app = typer.Typer(
 )
 for _name, _command in COMMANDS.items():
     app.command(_name, help=manual(_command))(_command)
+app.add_typer(dlq.app, name="dlq", help=manual(dlq.dlq))
 
 
 def main(args: Sequence[str] | None = None) -> int:

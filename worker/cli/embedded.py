@@ -11,6 +11,7 @@ from worker.cli.logs import level_of, log_to
 from worker.cli.preparing import told
 from worker.cli.rate import Rate
 from worker.cli.screen import open_screen
+from worker.cli.stops import stops_told
 from worker.deadline import Deadline
 from worker.embedded import run_embedded
 from worker.place import located
@@ -34,11 +35,17 @@ class Unprepared(Exception):
 def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[Record, str | None]:
     """Work the job until it is over, paused, or a stop signal comes; return it and the signal.
 
-    `command` is what a person may type to go on.
+    `command` is what a person may type to go on here.
     """
     if record.status.is_final:
         return record, None
-    with open_screen() as screen, Deadline() as stop:
+
+    def end() -> None:
+        screen.say("ended at once; what was done since the last checkpoint is lost")
+        _say_ways_on(screen, record, command)
+        screen.__exit__(None)
+
+    with open_screen() as screen, Deadline() as stop, stops_told(screen.say, end):
         level = level_of(client.settings, otherwise=screen.log_level)
         log_to(screen.say, level, debug=debug)
         _say_start(screen, record)
@@ -46,11 +53,11 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
             record = _await_turn(client, record, screen, stop)
             record = _advance(client, record, screen, stop)
         except Exception:
-            screen.say(f"to go on: {command}")
+            _say_ways_on(screen, record, command)
             raise
         if stop.reason and not record.status.is_final:
             screen.say(f"stopped by {stop.reason}, saved at {record.progress:.1%}")
-            screen.say(f"to go on: {command}")
+            _say_ways_on(screen, record, command)
         elif record.status is Status.SUCCEEDED:
             screen.show(1.0, _summary(record))
     return record, stop.reason
@@ -61,6 +68,12 @@ def _say_start(screen: Screen, record: Record) -> None:
         screen.say(f"job {record.job_id} goes on from {record.progress:.1%}")
     else:
         screen.say(f"job {record.job_id} starts")
+
+
+def _say_ways_on(screen: Screen, record: Record, command: str) -> None:
+    screen.say(f"to go on here: {command}")
+    # No message is on its way: that of a run is in this process.
+    screen.say(f"to leave it to the workers: outlast resume {record.job_id}")
 
 
 def _await_turn(client: Client, record: Record, screen: Screen, stop: Deadline) -> Record:

@@ -22,10 +22,17 @@ def report(error: Exception, *, debug: bool) -> int:
         # Whoever read the output has gone: nobody to tell, nor at the last flush of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
-    if debug:
+    if debug and not _is_answer(error):
         traceback.print_exception(error)
     print(f"outlast: {one_line(_message(error))}", file=sys.stderr)
     return exit_code(error)
+
+
+def _is_answer(error: Exception) -> bool:
+    """Whether `error` is what a command was asked for, which is no fault to look for."""
+    from worker.client import JobFailed, JobNotFinished
+
+    return isinstance(error, (JobFailed, JobNotFinished))
 
 
 def exit_code(error: Exception) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
@@ -45,13 +46,19 @@ def worker(
         2  a setting is wrong
     """
     from worker.cli.logs import level_of, log_to_stderr
+    from worker.cli.stops import stops_told
     from worker.client import Client
     from worker.consumer import Consumer
     from worker.deadline import Deadline
     from worker.runtime import make_runtime
     from worker.settings import overridden, read_settings
 
-    with reserved(), Deadline() as stop:
+    log = logging.getLogger("outlast.worker")
+    with (
+        reserved(),
+        Deadline() as stop,
+        stops_told(log.warning, lambda: log.warning("ended at once; another worker goes on")),
+    ):
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
         client = Client(settings=settings)
         log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)

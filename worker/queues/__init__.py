@@ -11,6 +11,7 @@ from worker.queues.contract import InvalidQueueUrl
 
 if TYPE_CHECKING:
     from worker.queues.contract import Queue
+    from worker.queues.dead import DeadLetters
 
 _SQS = re.compile(r"(sqs://|https?://[^/@\s]+/(\S+/)?)[A-Za-z0-9_-]+(\.fifo)?")
 
@@ -31,7 +32,24 @@ def open_queue(url: str) -> Queue:
         from worker.queues.sqs import SqsQueue  # only here: boto3 takes a third of a second
 
         return SqsQueue(url)
-    raise InvalidQueueUrl(
+    raise _invalid(url)
+
+
+def open_dead_letters(url: str) -> DeadLetters:
+    """Return the dead letters of the queue that `url` names; see `open_queue`."""
+    if path := sqlite_path(url):
+        from worker.queues.sqlite_dead import SqliteDeadLetters
+
+        return SqliteDeadLetters(path)
+    if _SQS.fullmatch(url):
+        from worker.queues.sqs_dead import SqsDeadLetters
+
+        return SqsDeadLetters(url)
+    raise _invalid(url)
+
+
+def _invalid(url: str) -> InvalidQueueUrl:
+    return InvalidQueueUrl(
         f"queue {redacted(url)!r}: give sqlite:///path, sqs://queue-name or the https URL of an "
         "SQS queue"
     )

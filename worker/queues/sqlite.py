@@ -63,18 +63,18 @@ class SqliteQueue(EmbeddedQueue):
         # Only a send must survive a power cut: a receive, hide or ack that is lost leads to a
         # duplicate, which the protocol ends. Not waiting for the disk there makes a message cost
         # one sync in place of four. How a commit syncs is set by connection: hence two of them.
-        with _translated():
+        with translated():
             self._durable = SqliteFile(path, schema=SCHEMA)
             self._quick = SqliteFile(path, schema="PRAGMA synchronous=NORMAL")
 
     def send(self, message: Message, *, again: bool = False) -> None:  # noqa: ARG002 - drops none
         """Put `message` behind those that are visible."""
-        with _translated():
+        with translated():
             self._durable.change(SEND, message.body(), self._clock())
 
     def look(self, visibility_seconds: float) -> Delivery | None:
         """Return the message that has been visible longest, or None."""
-        with _translated():
+        with translated():
             now = self._clock()
             while rows := self._quick.query(NEXT, now):
                 number, body, receives = rows[0]
@@ -87,12 +87,12 @@ class SqliteQueue(EmbeddedQueue):
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
-        with _translated():
+        with translated():
             self._quick.change(HIDE, self._clock() + seconds, *delivery.receipt.split(":"))
 
     def ack(self, delivery: Delivery) -> None:
         """Delete the message, also where it was given up in the meantime."""
-        with _translated():
+        with translated():
             self._quick.change(ACK, *delivery.receipt.split(":"))
 
     def close(self) -> None:
@@ -102,7 +102,8 @@ class SqliteQueue(EmbeddedQueue):
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Tell what is wrong with the file as what is wrong with the queue."""
     try:
         yield
     except StoreUnavailable as error:

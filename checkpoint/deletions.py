@@ -1,0 +1,73 @@
+"""What is left of a deleted job: a mark, by which a late message is told from a lost job."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from checkpoint.errors import DeletedJob, UnknownJob, VersionConflict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from checkpoint.register import Register
+
+PREFIX = "deleted/"
+
+
+class Deletions:
+    """The marks of deleted jobs in a register, each a small value of its own.
+
+    All methods raise StoreUnavailable where the register does.
+    """
+
+    def __init__(self, register: Register, clock: Callable[[], float]) -> None:
+        self._register = register
+        self._clock = clock
+
+    def note(self, job_id: str) -> None:
+        """Mark the job as deleted now."""
+        key = PREFIX + job_id
+        before = self._register.read(key)
+        # No two values under a key may be the same; see `Register`.
+        value = {"deleted_at": self._clock(), "nonce": secrets.token_hex(8)}
+        with suppress(VersionConflict):  # Someone else has just marked it.
+            self._register.write(
+                key, json.dumps(value).encode(), expected=before.version if before else None
+            )
+
+    def noted_at(self, job_id: str) -> float | None:
+        """Return when the job was marked, in seconds since the epoch; None: it was not."""
+        stored = self._register.read(PREFIX + job_id)
+        return None if stored is None else _moment(stored.value)
+
+    def missing(self, job_id: str) -> UnknownJob:
+        """Return what to raise for a job that is not there: DeletedJob if it was marked."""
+        deleted_at = self.noted_at(job_id)
+        if deleted_at is None:
+            return UnknownJob(f"there is no job {job_id!r} in this store")
+        day = datetime.fromtimestamp(deleted_at, UTC)
+        return DeletedJob(f"job {job_id} was deleted on {day:%Y-%m-%d at %H:%M} UTC")
+
+    def forget(self, before: float) -> int:
+        """Remove the marks made before that time; return how many."""
+        forgotten = 0
+        for key in self._register.keys(PREFIX):
+            stored = self._register.read(key)
+            if stored is None or _moment(stored.value) >= before:
+                continue
+            with suppress(VersionConflict):
+                self._register.delete(key, expected=stored.version)
+                forgotten += 1
+        return forgotten
+
+
+def _moment(value: bytes) -> float:
+    """Return the time in a mark; one that someone else has written is taken for the oldest."""
+    try:
+        return float(json.loads(value)["deleted_at"])
+    except (ValueError, TypeError, KeyError):
+        return 0.0

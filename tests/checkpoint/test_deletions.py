@@ -1,0 +1,119 @@
+"""Deleted jobs: gone with all that was stored, yet told from jobs that never were, or were lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkpoint.deletions import PREFIX
+from checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob
+from checkpoint.jobs import JobStore
+from checkpoint.record import Record, Status
+from tests.fakes import START, FakeClock, MemoryRegister
+
+if TYPE_CHECKING:
+    from checkpoint.register import Register
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The time of the store."""
+    return FakeClock()
+
+
+def submit(jobs: JobStore, job_id: str = "a") -> None:
+    """Store a job."""
+    jobs.submit(Record(job_id=job_id, kernel="k", params={}, created_at=START, updated_at=START))
+
+
+def test_a_deleted_job_is_told_from_one_that_never_was(
+    register: Register, clock: FakeClock
+) -> None:
+    """A late message for it would end as a dead letter; or a wrong store would empty the queue."""
+    jobs = JobStore(register, clock=clock)
+    submit(jobs)
+    submit(jobs, "b")
+    jobs.delete(jobs.load("a"))
+    jobs.discard("b")
+    for job_id in "ab":
+        with pytest.raises(DeletedJob, match=f"job {job_id} was deleted on 2027-01-15 at 08:00"):
+            jobs.load(job_id)
+        with pytest.raises(DeletedJob):
+            jobs.discard(job_id)
+    with pytest.raises(UnknownJob) as caught:
+        jobs.load("c")
+    assert not isinstance(caught.value, DeletedJob)
+    assert list(jobs.ids()) == []
+
+
+def test_an_id_can_be_used_and_deleted_again(register: Register, clock: FakeClock) -> None:
+    """A name would be used up for ever."""
+    jobs = JobStore(register, clock=clock)
+    for _ in range(2):
+        submit(jobs)
+        assert jobs.load("a").record.status is Status.QUEUED
+        jobs.discard("a")
+
+
+def test_marks_are_forgotten_by_age(register: Register, clock: FakeClock) -> None:
+    """They would fill the store for ever; or be gone while messages are still under way."""
+    jobs = JobStore(register, clock=clock)
+    for job_id in ("old", "new"):
+        submit(jobs, job_id)
+        jobs.discard(job_id)
+        clock.now += 2 * DAY
+    assert jobs.deletions.forget(clock.now - 3 * DAY) == 1
+    assert jobs.deletions.noted_at("old") is None
+    assert jobs.deletions.noted_at("new") == clock.now - 2 * DAY
+
+
+def test_what_cannot_be_read_can_be_discarded(clock: FakeClock) -> None:
+    """A damaged record could be removed by means of the store only."""
+    register = MemoryRegister()
+    register.put("jobs/a", b"foreign", expected=None)
+    register.put(PREFIX + "a", b"foreign, too", expected=None)
+    jobs = JobStore(register, clock=clock)
+    jobs.discard("a")
+    with pytest.raises(DeletedJob):
+        jobs.load("a")
+
+
+def test_a_discard_takes_what_was_written_meanwhile(clock: FakeClock) -> None:
+    """A busy job could not be deleted by force: its worker would always be faster."""
+    register = MemoryRegister()
+    jobs = JobStore(register, clock=clock)
+    submit(jobs)
+    others = JobStore(register, clock=clock)
+    writes = iter([Record.paused, Record.resumed, Record.cancelled])
+
+    def meddle(operation: str) -> None:
+        if operation == "delete" and (move := next(writes, None)):
+            others.change("a", move)
+
+    register.before = meddle
+    jobs.discard("a")
+    assert list(register.keys("jobs/")) == []
+
+
+def test_a_crash_between_mark_and_removal_leaves_a_job_that_can_be_deleted(
+    clock: FakeClock,
+) -> None:
+    """A job would be half deleted: neither there nor told to be gone."""
+    register = MemoryRegister()
+    jobs = JobStore(register, clock=clock)
+    submit(jobs)
+
+    def away(operation: str) -> None:
+        if operation == "delete":
+            raise StoreUnavailable("away")
+
+    register.before = away
+    with pytest.raises(StoreUnavailable):
+        jobs.discard("a")
+    register.before = lambda _: None
+    assert jobs.load("a").record.status is Status.QUEUED
+    jobs.discard("a")
+    assert list(register.keys("jobs/")) == []

@@ -1,0 +1,272 @@
+"""Dead letters: what a person is told of them, and what they can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+import redis
+
+from checkpoint.record import Lease, Record
+from tests.cli.process import OUTLAST
+from worker.client import Client
+from worker.finding import find_out
+from worker.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.process import Ended
+    from tests.servers import Server
+
+    Outlast = Callable[..., Ended]
+    OutlastJson = Callable[..., Any]
+
+FOREIGN = '{"hello": "\x1b[2Jworld"}'
+LEASE = Lease(worker="w", token="t", claimed_at=0.0, expires_at=9e9, at_risk_seconds=1.0)
+
+
+class Foreign:
+    """A message of someone else's."""
+
+    job_id, slice = "x", 1
+
+    def body(self) -> str:
+        """Return a text that would clear a terminal."""
+        return FOREIGN
+
+
+def kill(client: Client, *messages: Message) -> None:
+    """Let the embedded queue give messages up."""
+    for message in messages:
+        client.queue.send(message)
+    while delivery := client.queue.receive(visibility_seconds=0, wait_seconds=0):
+        client.queue.hide(delivery, 0)
+
+
+@pytest.fixture
+def dead(client: Client) -> Client:
+    """A queue with three dead letters: of a job that is over, of none, and a foreign one."""
+    client.create("tally", {"steps": 1}, job_id="done")
+    client.jobs.change("done", lambda record: record.succeeded({"total": 1}))
+    foreign = cast("Message", Foreign())
+    kill(client, Message(job_id="done", slice=1), Message(job_id="never"), foreign)
+    return client
+
+
+def test_a_list_says_what_there_is_and_what_to_do(
+    outlast: Outlast, outlast_json: OutlastJson, dead: Client
+) -> None:
+    """A person would have to look up each job by hand."""
+    assert dead
+    ended = outlast("dlq", "list")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert lines[0].split() == ["ID", "JOB", "SLICE", "RECEIVES", "AGE", "REASON"]
+    assert lines[1].split()[:4] == ["1", "done", "1", "10"]
+    assert lines[1].endswith("received 10 times and never acknowledged")
+    assert lines[2] == "    the job is succeeded: nothing to do: drop it"
+    assert lines[4].startswith("    the store has no such job: see that the workers use this store")
+    assert lines[6:] == [
+        '    body: "{\\"hello\\": \\"\\u001b[2Jworld\\"}"',
+        "    not a message of Outlast: find out who sends such messages, then drop it",
+    ]
+    found = outlast_json("dlq", "list")
+    assert [letter["job_id"] for letter in found] == ["done", "never", None]
+    assert [letter["slice"] for letter in found] == [1, None, None]
+    assert found[2]["body"] == FOREIGN
+    assert len(outlast_json("dlq", "list", "--limit", "2")) == 2
+
+
+def test_one_letter_is_shown_in_full(
+    outlast: Outlast, outlast_json: OutlastJson, dead: Client
+) -> None:
+    """A person could not see what a foreign message says; or it would take over the terminal."""
+    assert dead
+    assert outlast_json("dlq", "show", "3")["body"] == FOREIGN
+    shown = outlast("dlq", "show", "3").out
+    assert "\x1b" not in shown
+    assert '\\"hello\\": \\"\\u001b[2Jworld\\"' in shown
+    ended = outlast("dlq", "show", "99")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "outlast: there is no dead letter '99'; outlast dlq list shows them\n"
+
+
+@pytest.mark.parametrize(("command", "outcome"), [("redrive", "sent again"), ("drop", "dropped")])
+def test_letters_are_taken_by_id_and_twice_is_no_error(
+    command: str, outcome: str, outlast: Outlast, outlast_json: OutlastJson, dead: Client
+) -> None:
+    """A script that is run again would fail, or send a message twice."""
+    assert outlast("dlq", command, "3", "1").out == f"message 1: {outcome}\nmessage 3: {outcome}\n"
+    assert outlast_json("dlq", command, "1") == [{"id": "1", "outcome": "no dead letter"}]
+    assert [letter["id"] for letter in outlast_json("dlq", "list")] == ["2"]
+    received = []
+    while delivery := dead.queue.receive(visibility_seconds=60, wait_seconds=0):
+        received.append(delivery.body)
+    sent = [Message(job_id="done", slice=1).body(), FOREIGN]
+    assert received == (sent if command == "redrive" else [])
+
+
+@pytest.mark.parametrize("command", ["redrive", "drop"])
+def test_all_letters_are_taken(command: str, outlast_json: OutlastJson, dead: Client) -> None:
+    """A person with a thousand dead letters would have to name each."""
+    assert dead
+    assert [found["id"] for found in outlast_json("dlq", command, "--all")] == ["1", "2", "3"]
+    assert outlast_json("dlq", "list") == []
+    assert outlast_json("dlq", command, "--all") == []
+
+
+@pytest.mark.parametrize("words", [(), ("--all", "1")])
+@pytest.mark.parametrize("command", ["redrive", "drop"])
+def test_it_is_said_which_letters(
+    command: str, words: tuple[str, ...], outlast: Outlast, dead: Client
+) -> None:
+    """A forgotten id would drop all."""
+    assert dead
+    ended = outlast("dlq", command, *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert "give the ids of dead letters, or --all" in ended.err
+    assert outlast("dlq", "list").out.count("REASON") == 1
+
+
+def test_a_redriven_message_leads_its_job_on(outlast: Outlast, client: Client) -> None:
+    """A job whose worker failed for another reason than the job would stand still until a sweep."""
+    client.submit("tally", job_id="a", steps=2)
+    kill(client)
+    assert "the job waits for a message: find out from the workers' log" in (
+        outlast("dlq", "list").out
+    )
+    assert outlast("dlq", "redrive", "--all").code == 0
+    assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
+    assert client.result("a") == {"total": 2}
+
+
+def moved(record: Record) -> Record:
+    """Return the job as it is after a slice, announced."""
+    return record.claimed(LEASE).released().announced_once()
+
+
+@pytest.mark.parametrize(
+    ("move", "finding", "advice"),
+    [
+        (lambda r: r, "the job waits for a message", "then redrive"),
+        (lambda r: r.claimed(LEASE).released(), "the job waits for a message", "then redrive"),
+        (Record.cancelled, "the job is cancelled", "nothing to do: drop it"),
+        (Record.paused, "the job is paused", "drop it; outlast resume a sends a new one"),
+        (lambda r: r.failed("it broke"), "the job failed: it broke", "outlast retry a sends a"),
+        (lambda r: r.claimed(LEASE), "the job is running at slice 1", "nothing to do: drop it"),
+        (moved, "the job is queued at slice 2", "nothing to do: drop it"),
+    ],
+)
+def test_what_a_record_says(
+    move: Callable[[Record], Record], finding: str, advice: str, client: Client
+) -> None:
+    """A person would redrive what is done, or drop what a job still needs."""
+    client.create("tally", {"steps": 1}, job_id="a")
+    client.jobs.change("a", move)
+    found = find_out(client.jobs, ["tally"], Message(job_id="a", slice=1).body())
+    assert found[:3] == ("a", 1, finding)
+    assert advice in found.advice
+
+
+def test_what_else_may_be_found(client: Client) -> None:
+    """The most common mistakes in a deployment would not be named."""
+    client.create("tally", {"steps": 1}, job_id="a")
+    body = Message(job_id="a", slice=1).body()
+    found = find_out(client.jobs, ["other"], body)
+    assert found.finding == "the job waits; its kernel 'tally' is not installed here"
+    client.jobs.discard("a")
+    assert find_out(client.jobs, [], body).finding == "the job was deleted"
+    client.jobs._register.put("jobs/a", b"damaged", expected=None)
+    found = find_out(client.jobs, [], body)
+    assert found.finding == "job a: not a record of Outlast: its first bytes are foreign"
+    assert found.advice.endswith("or outlast delete --force a")
+
+
+@pytest.fixture(params=["", ".fifo"], ids=["standard", "fifo"])
+def remote(
+    request: pytest.FixtureRequest,
+    ministack: Server,
+    valkey_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Client:
+    """A store on Valkey and an SQS queue that gives a message up after two receives."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/8")
+    monkeypatch.setenv("OUTLAST_QUEUE", f"sqs://jobs{request.param}")
+    with redis.Redis.from_url(f"{valkey_server.url}/8") as connection:
+        connection.flushdb()
+    sqs = boto3.client("sqs")
+    fifo = {"FifoQueue": "true"} if request.param else {}
+    url = sqs.create_queue(QueueName=f"dead{request.param}", Attributes=fifo)["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    policy = {"deadLetterTargetArn": found["Attributes"]["QueueArn"], "maxReceiveCount": 2}
+    sqs.create_queue(
+        QueueName=f"jobs{request.param}",
+        Attributes={"RedrivePolicy": json.dumps(policy), **fifo},
+    )
+    return Client()
+
+
+def command(*words: str, text: str = "") -> str:
+    """Run `outlast` as a process that must succeed; return its standard output."""
+    done = subprocess.run(
+        [OUTLAST, *words], input=text, capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_on_real_servers_a_job_comes_back_from_the_dead(remote: Client, place: Path) -> None:
+    """What works on one machine would not work where people have it: on SQS and Redis."""
+    assert place
+    command("submit", "tally", "steps=3", "--job-id", "a")
+    command("submit", "tally", "steps=3", "--job-id", "b")
+    for _ in range(2):
+        taken = [remote.queue.receive(visibility_seconds=60, wait_seconds=1) for _ in range(2)]
+        for delivery in taken:
+            assert delivery is not None
+            remote.queue.hide(delivery, 0)
+    assert remote.queue.receive(visibility_seconds=1, wait_seconds=0) is None
+
+    for _ in range(2):  # A look changes nothing.
+        found = json.loads(command("dlq", "list", "--json"))
+        assert sorted(letter["job_id"] for letter in found) == ["a", "b"]
+    by_job = {letter["job_id"]: letter for letter in found}
+    assert by_job["a"]["reason"] == "received 2 times and never acknowledged"
+    shown = json.loads(command("dlq", "show", by_job["a"]["id"], "--json"))
+    assert int(shown["attributes"]["SentTimestamp"]) <= time.time() * 1000
+
+    command("dlq", "drop", by_job["b"]["id"])
+    assert command("dlq", "redrive", "-", text=by_job["a"]["id"]).endswith(": sent again\n")
+    assert command("dlq", "list") == ""
+    command("worker", "--max-idle-seconds", "0.5")
+    assert remote.result("a") == {"total": 3}
+    # The other one's message is gone, which costs nothing: a person wakes the job.
+    command("resume", "-", text="b\n")
+    command("worker", "--max-idle-seconds", "0.5")
+    assert remote.result("b") == {"total": 3}
+
+
+def test_on_real_servers_jobs_are_deleted_and_their_messages_die_out(remote: Client) -> None:
+    """Each deletion would end in an alarm on the dead-letter queue."""
+    for job_id in ("a", "b"):
+        command("submit", "tally", "steps=3", "--job-id", job_id)
+    command("cancel", "a")
+    command("prune", "--older-than", "0s", "--yes")
+    command("delete", "--force", "b")
+    for _ in range(2):
+        command("worker", "--max-idle-seconds", "0.5")
+    assert list(remote.jobs.ids()) == []
+    assert command("dlq", "list") == ""
+    sqs = boto3.client("sqs")
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    for url in sqs.list_queues()["QueueUrls"]:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        assert set(found.values()) == {"0"}

@@ -1,0 +1,219 @@
+"""What becomes of the messages that a queue has given up, asked of each queue that keeps them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
+import boto3
+import pytest
+
+from tests.worker.queues import backends
+from tests.worker.queues.backends import MAX_RECEIVES, Clock
+from tests.worker.queues.test_conformance import look, take
+from worker.message import Message
+from worker.queues import open_dead_letters
+from worker.queues.contract import QueueUnavailable
+from worker.queues.dead import NoDeadLetterQueue
+from worker.queues.sqlite_dead import SqliteDeadLetters
+from worker.queues.sqs_dead import SqsDeadLetters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.servers import Server
+    from worker.queues.contract import Queue
+    from worker.queues.dead import DeadLetter, DeadLetters
+
+Place = tuple["Queue", "DeadLetters"]
+
+
+@pytest.fixture(params=["sqlite", "sqs", "sqs-fifo"])
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """A queue, and its dead letters."""
+    if request.param == "sqlite":
+        clock = Clock()
+        backend = backends.sqlite(tmp_path / "outlast.db", clock)
+        with closing(SqliteDeadLetters(tmp_path / "outlast.db", clock=clock)) as dead:
+            yield backend.queue, dead
+        backend.close()
+        return
+    server: Server = request.getfixturevalue("ministack")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    ending = ".fifo" if request.param == "sqs-fifo" else ""
+    yield backends.sqs(server.url, ending).queue, SqsDeadLetters("sqs://jobs" + ending)
+
+
+def kill(queue: Queue, message: Message) -> None:
+    """Send a message and receive it until it is given up."""
+    queue.send(message)
+    for _ in range(MAX_RECEIVES):
+        queue.hide(take(queue), 0)
+    assert look(queue) is None
+
+
+def seen(dead: DeadLetters) -> list[DeadLetter]:
+    """Return the dead letters, as one look shows them."""
+    with dead.look() as letters:
+        return list(letters)
+
+
+def bodies(dead: DeadLetters) -> list[str]:
+    """Return the bodies of the dead letters, sorted."""
+    return sorted(letter.body for letter in seen(dead))
+
+
+def test_without_dead_letters_there_is_nothing_to_see(place: Place) -> None:
+    """A person would be shown messages that are on their way."""
+    queue, dead = place
+    queue.send(Message(job_id="a", slice=1))
+    assert seen(dead) == []
+
+
+def test_a_dead_letter_is_shown_with_what_is_known_of_it(place: Place) -> None:
+    """A person would not know what was given up, nor why."""
+    queue, dead = place
+    kill(queue, Message(job_id="a", slice=2))
+    (letter,) = seen(dead)
+    assert Message.parse(letter.body) == Message(job_id="a", slice=2)
+    assert letter.receives >= MAX_RECEIVES
+    assert letter.reason == f"received {MAX_RECEIVES} times and never acknowledged"
+    assert letter.since > 0
+
+
+def test_a_look_hides_nothing_from_the_next_one(place: Place) -> None:
+    """A person who looks twice would believe that the dead letters are gone."""
+    queue, dead = place
+    messages = [Message(job_id=job_id, slice=1) for job_id in "abc"]
+    for message in messages:
+        kill(queue, message)
+    wanted = [message.body() for message in messages]
+    assert bodies(dead) == wanted
+    assert bodies(dead) == wanted
+    assert {letter.letter_id for letter in seen(dead)} == {
+        letter.letter_id for letter in seen(dead)
+    }
+
+
+def test_a_look_that_ends_early_hides_nothing(place: Place) -> None:
+    """`--limit 1`, or an error, would hide the rest for minutes."""
+    queue, dead = place
+    for job_id in "abc":
+        kill(queue, Message(job_id=job_id, slice=1))
+    with dead.look() as letters:
+        next(letters)
+    assert len(seen(dead)) == 3
+
+
+def test_more_than_one_page_of_dead_letters_is_shown(place: Place) -> None:
+    """A person would see the first ten and take them for all."""
+    queue, dead = place
+    jobs = [f"job-{number:02}" for number in range(12)]
+    for job_id in jobs:
+        kill(queue, Message(job_id=job_id, slice=1))
+    assert bodies(dead) == [Message(job_id=job_id, slice=1).body() for job_id in jobs]
+
+
+def test_a_message_that_is_redriven_arrives_as_a_new_one(place: Place) -> None:
+    """What was given up for a fault that is mended would never be done; or be given up at once."""
+    queue, dead = place
+    kill(queue, Message(job_id="a", slice=2))
+    kill(queue, Message(job_id="b", slice=2))
+    with dead.look() as letters:
+        letter = next(letter for letter in letters if '"a"' in letter.body)
+        dead.redrive(letter)
+    delivery = take(queue)
+    assert (delivery.body, delivery.receives) == (letter.body, 1)
+    assert bodies(dead) == [Message(job_id="b", slice=2).body()]
+    queue.ack(delivery)
+    assert look(queue) is None
+
+
+def test_what_died_twice_can_be_redriven_twice(place: Place) -> None:
+    """The second attempt would be dropped as a duplicate, without a word."""
+    queue, dead = place
+    kill(queue, Message(job_id="a", slice=2))
+    for _ in range(2):
+        with dead.look() as letters:
+            dead.redrive(next(letters))
+        for _ in range(MAX_RECEIVES):
+            queue.hide(take(queue), 0)
+        assert look(queue) is None
+    assert len(seen(dead)) == 1
+
+
+def test_a_message_that_is_dropped_is_gone(place: Place) -> None:
+    """Dead letters could never be cleared."""
+    queue, dead = place
+    kill(queue, Message(job_id="a", slice=2))
+    with dead.look() as letters:
+        (letter,) = letters
+        dead.drop(letter)
+        dead.drop(letter)
+    assert seen(dead) == []
+    assert look(queue) is None
+
+
+def test_a_body_of_someone_elses_is_sent_as_it_is(place: Place) -> None:
+    """A message that ended up here by mistake would be changed on its way."""
+    queue, dead = place
+
+    class Foreign:
+        job_id, slice = "x", 1
+
+        def body(self) -> str:
+            return "anything: \N{SNOWMAN} \" '; DROP TABLE outlast_messages"
+
+    kill(queue, cast("Message", Foreign()))
+    with dead.look() as letters:
+        dead.redrive(next(letters))
+    assert take(queue).body == Foreign().body()
+
+
+def test_a_stale_receipt_does_not_fit_a_redriven_message(tmp_path: Path) -> None:
+    """A worker that froze before its message died would delete the one that a person sent again."""
+    clock = Clock()
+    backend = backends.sqlite(tmp_path / "outlast.db", clock)
+    queue, dead = backend.queue, SqliteDeadLetters(tmp_path / "outlast.db", clock=clock)
+    queue.send(Message(job_id="a", slice=1))
+    stale = take(queue)
+    queue.hide(stale, 0)
+    for _ in range(MAX_RECEIVES - 1):
+        queue.hide(take(queue), 0)
+    assert look(queue) is None
+    with dead.look() as letters:
+        (letter,) = letters
+        dead.redrive(letter)
+        dead.redrive(letter)
+    current = take(queue)
+    queue.ack(stale)
+    queue.hide(current, 0)
+    again = take(queue)
+    queue.ack(again)
+    assert look(queue) is None, "it was sent twice"
+    backend.close()
+    dead.close()
+
+
+def test_a_queue_without_a_dead_letter_queue_says_so(
+    ministack: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person would take "nothing given up" for good news."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    boto3.client("sqs").create_queue(QueueName="jobs")
+    with pytest.raises(NoDeadLetterQueue, match="jobs has no dead-letter queue: give it a Redrive"):
+        seen(open_dead_letters("sqs://jobs"))
+
+
+def test_a_redrive_policy_that_cannot_be_read_is_told() -> None:
+    """A person would get a traceback."""
+    from worker.queues.sqs_dead import _place_of
+
+    for policy in ("", "[]", '{"deadLetterTargetArn": "a:b"}', '{"maxReceiveCount": "x"}'):
+        with pytest.raises(QueueUnavailable, match="http://h/1/q: its RedrivePolicy cannot be rea"):
+            _place_of("http://h/1/q", policy)
+    policy = '{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:1:dead", "maxReceiveCount": "10"}'
+    assert _place_of("http://h/1/q", policy)[0] == "http://h/1/dead"
