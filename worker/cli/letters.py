@@ -40,7 +40,7 @@ def opened() -> tuple[DeadLetters, Callable[[str], Any]]:
     from worker.client import Client
     from worker.finding import find_out
 
-    client, kernels = Client(), names()
+    client, kernels = Client(read_only=True), names()
     return dead_letters(), lambda body: find_out(client.jobs, kernels, body)
 
 

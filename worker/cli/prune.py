@@ -56,7 +56,7 @@ def prune(
 
     if not (dry_run or yes or sys.stdin.isatty()):
         raise typer.BadParameter("nobody can be asked here: give --yes, or --dry-run to look")
-    client, faults = Client(), Faults()
+    client, faults = Client(read_only=dry_run), Faults()
     jobs, store = client.jobs, redacted(client.settings.store)
     selection = chosen(statuses, kernel, tags, older_than, None)
     heads = jobs.heads(on_corrupt=faults)
