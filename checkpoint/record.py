@@ -274,6 +274,17 @@ class Record(Part):
             past=extended(self.past, stretch), usage=added(self.usage, platform, seconds)
         )
 
+    def unclaimed(self, before: Self) -> Self:
+        """Undo the claim of `before`, of which nothing came: it is as if there had been none."""
+        return self._with(
+            status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
+            lease=None,
+            announced=before.announced,
+            slices=before.slices,
+            stalls=before.stalls,
+            sweeps=before.sweeps,
+        )
+
     def saved(self, checkpoint: Checkpoint) -> Self:
         """Store a checkpoint and number it.
 

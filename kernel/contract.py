@@ -121,10 +121,15 @@ class Kernel(ABC, Generic[P, S, R]):
     def prepare(self, params: P | None) -> None:
         """Do the slow work that a process needs only once, such as imports and compiling.
 
-        Called before a job is claimed, so that no slice pays for it. It is called before every
-        slice: from the second time in a process on it should take no time, and leave alone what
-        slices keep for each other. `params` are those of the job that is to run; None asks for
-        everything that any job could need.
+        Called before every slice, whose time it does not use up: from the second time in a process
+        on it should take no time, and leave alone what slices keep for each other. A worker allows
+        a minute for the first time; one that takes longer may find its job with another worker.
+        `params` are those of the job that is to run; None asks for everything that any job could
+        need.
+
+        What it raises is logged, and left for `run` to raise. Where it takes the process down (an
+        exit, a crash in native code, no memory) the slice counts as one without progress, and so
+        does importing the kernel: after `max_stalls` of them the job fails.
         """
 
     def estimate(self, params: P) -> Estimate | None:  # noqa: ARG002 - for those that override this

@@ -20,6 +20,10 @@ LONGEST_INTERVAL_SECONDS = 20.0
 LEASE_INTERVALS = 3
 SHORTEST_LEASE_SECONDS = 5.0
 
+# What a lease allows for the first time that a kernel is imported and compiled in a process:
+# compiling all of our own takes up to 20 s on a slow machine.
+PREPARING_SECONDS = 60.0
+
 
 class Pace:
     """Learned durations, kept for the life of a process, and what follows from them.
@@ -38,6 +42,15 @@ class Pace:
         self.save_seconds = 0.0
         self.opening_seconds = 0.0
         self.ending_seconds = 0.0
+        self._prepared: set[str] = set()
+
+    def prepared(self, kernel: str) -> None:
+        """Learn that the kernel of this name has been imported and prepared here."""
+        self._prepared.add(kernel)
+
+    def preparing_seconds(self, kernel: str) -> float:
+        """How much longer a lease is to be because the kernel has to be prepared first."""
+        return 0.0 if kernel in self._prepared else PREPARING_SECONDS
 
     def saw_step(self, seconds: float) -> None:
         """Learn from a step."""

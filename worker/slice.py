@@ -10,7 +10,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import LeaseLost, StateTooLarge, StoreUnavailable
+from checkpoint.errors import CorruptCheckpoint, LeaseLost, StateTooLarge, StoreUnavailable
 from checkpoint.record import Checkpoint, Status, digest_of
 from worker.isolation import Busy, isolated
 from worker.place import located
@@ -104,10 +104,13 @@ class Slice:
             self._close(steps)
 
     def _restore(self) -> BaseModel | None:
-        """Return the state of the newest checkpoint, migrated if its version is an older one."""
+        """Return the state of the newest intact checkpoint, migrated from an older version."""
         if not self.record.checkpoints:
             return None
-        checkpoint = self.record.checkpoints[0]
+        # They were verified at the claim, and may have been read again since.
+        checkpoint = next((c for c in self.record.checkpoints if c.is_intact), None)
+        if checkpoint is None:
+            raise CorruptCheckpoint("none of its checkpoints has its checksum")
         state = checkpoint.state
         if checkpoint.version != self._kernel.version:
             migrated = self._kernel.migrate(json.loads(state), checkpoint.version)

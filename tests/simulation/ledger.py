@@ -32,7 +32,8 @@ class Job:
     """One job.
 
     Attributes:
-        kind: "sound", "poison" (always raises at some step) or "stalling" (never advances).
+        kind: "sound", "poison" (always raises at some step), "stalling" (never advances) or
+            "deadly" (whose kernel takes the process down when it is loaded).
         record: as it is stored; None until it is submitted.
         raised: errors since the job last advanced. stalled: claims since then.
         kernel_seconds: computed for it, lost or not.

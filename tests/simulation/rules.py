@@ -135,8 +135,11 @@ class Rules:
             f"{job.job_id} is {new.status} with lease {new.lease}",
         )
         _require(0 <= new.slice - old.slice <= 1, f"slice went from {old.slice} to {new.slice}")
-        for name in ("slices", "steps", "saves", "compute_seconds", "redone_seconds"):
+        for name in ("steps", "saves", "compute_seconds", "redone_seconds"):
             _require(getattr(new, name) >= getattr(old, name), f"{name} of {job.job_id} sank")
+        if new.slices < old.slices:
+            self._judge_return(process, job, old, new)
+            return
         is_claim = new.lease is not None and (
             old.lease is None or old.lease.token != new.lease.token
         )
@@ -162,6 +165,18 @@ class Rules:
         job.stalled += 1
         process.tokens.add(new.lease.token)
         process.unsaved_seconds = process.longest_step_seconds = 0.0
+
+    def _judge_return(self, process: Process, job: Job, old: Record, new: Record) -> None:
+        """Judge a claim that is taken back, because the worker cannot run the job."""
+        _require(
+            old.lease is not None and old.lease.token in process.tokens and new.lease is None,
+            f"{process.name} gave {job.job_id} back without its lease",
+        )
+        _require(
+            (new.slices, new.stalls, new.slice) == (old.slices - 1, old.stalls - 1, old.slice),
+            f"{job.job_id} was not given back as it was",
+        )
+        job.stalled -= 1
 
     def _judge_work(self, process: Process, job: Job, old: Record, new: Record) -> None:
         if new.status is F and (old.exhausted() or job.is_damaged):
