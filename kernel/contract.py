@@ -18,6 +18,13 @@ class UnknownKernel(Exception):
     """No installed package registers a kernel of that name. Install it, or correct the name."""
 
 
+class NonRetryable(Exception):
+    """What a kernel raises where another attempt from the same state would only fail again.
+
+    The job fails at once, with the error as its reason. Derive one's own errors from it.
+    """
+
+
 class InvalidParams(Exception):
     """The parameters do not fit the kernel's model. Correct them; nothing was stored."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from checkpoint.errors import CorruptCheckpoint, LeaseLost, StateTooLarge, StoreUnavailable
 from checkpoint.record import Checkpoint, Status, digest_of
+from kernel import NonRetryable
 from worker.isolation import Busy, isolated
 from worker.place import located
 from worker.storable import Unusable, line, stored_result, stored_state
@@ -273,7 +274,7 @@ class Slice:
         """Return the move for an error: fail at once if it can only repeat, else back off."""
         job_id, reason = self.record.job_id, located(error, type(self._kernel))
         log.error("job %s: %s", job_id, reason, exc_info=error)
-        if isinstance(error, StateTooLarge):
+        if isinstance(error, (StateTooLarge, NonRetryable)):
             return lambda record: record.failed(reason)
         now = self._runtime.jobs.clock()
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from kernel import Resources
 from kernel.nth_prime import NthPrime
-from kernel.nth_prime.gourdon import ac, b, d, engine, phi0
+from kernel.nth_prime.gourdon import ac, b, d, engine, phi0, riemann
 from kernel.nth_prime.gourdon.bounds import begin
-from kernel.nth_prime.gourdon.state import Counting
+from kernel.nth_prime.gourdon.state import Counting, WrongState
 from kernel.nth_prime.sieve.steps import finish
 
 PI = {
@@ -88,8 +88,30 @@ def test_a_wrong_sum_is_an_error() -> None:
     *_, state = engine.count(begin(10**10))
     assert engine.lift(state.total, state.x) == PI[10]
     for bit in range(20, 64):
-        with pytest.raises(engine.WrongSum, match="more than √x"):
+        with pytest.raises(riemann.WrongSum, match="more than √x"):
             engine.lift(state.total ^ (1 << bit), state.x)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pieces": 7},
+        {"cursor": 10**6},
+        {"carry": ()},
+        {"carry": (1,) * 5},
+        {"term": "b"},
+        {"term": "ac"},
+        {"y": 10**6},
+        {"ac_span": 2**40},
+        {"b_words": 2**32},
+    ],
+    ids=str,
+)
+def test_a_state_that_no_computation_comes_to(wrong: dict[str, object], fine_shards: None) -> None:  # noqa: ARG001
+    """Else compiled code reads beyond its tables, or an hour is spent on a wrong sum."""
+    state = next(s for s in engine.count(begin(10**10)) if s.term == "d" and s.cursor)
+    with pytest.raises(WrongState, match=r"^a state of π\(10000000000\) [^\n]*$"):
+        next(engine.count(state.model_copy(update=wrong)))
 
 
 def test_the_total_may_wrap_around() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kernel import Resources
+from kernel import NonRetryable, Resources
 from kernel.nth_prime import PrimeCount
 from kernel.nth_prime.sieve.steps import finish
 from kernel.registry import load
@@ -98,5 +98,5 @@ def test_a_state_that_is_not_of_the_job_is_refused() -> None:
     state = next(kernel.run(kernel.Params(x=10**12), None, Resources()))
     for changes in ({"x": 10**13}, {"y": 1}, {"y": 10**12}, {"b_words": 2**40}):
         foreign = state.model_copy(update=changes)
-        with pytest.raises(ValueError, match="a state of"):
+        with pytest.raises(NonRetryable, match="a state of"):
             next(kernel.run(kernel.Params(x=10**12), foreign, Resources()))

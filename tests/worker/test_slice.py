@@ -10,6 +10,7 @@ import pytest
 
 from checkpoint.errors import LeaseLost, StoreUnavailable
 from checkpoint.record import Record, Status
+from kernel import NonRetryable
 from tests import kernels
 from tests.kernels import Counting, expected
 from tests.worker.floor import JOB, STEPS, Floor
@@ -252,6 +253,18 @@ def test_errors_without_progress_end_the_job_with_the_reason(floor: Floor) -> No
     told = "ValueError: no such row (error 3 in a row without progress)"
     assert unplaced(floor.record.error) == told
     assert floor.record.checkpoints[0].progress == 7 / STEPS
+
+
+def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> None:
+    """A job of hours that failed its last check would fail it again and again, minutes apart."""
+    floor.kernel = kernels.raising(NonRetryable("the sum is wrong"), at=7)
+    floor.submit()
+    handled, _ = floor.work()
+    assert handled.ack
+    assert (floor.record.status, floor.record.slices) == (Status.FAILED, 1)
+    assert floor.record.error == "NonRetryable: the sum is wrong"
+    assert floor.record.checkpoints[0].progress == 7 / STEPS
+    assert floor.messages() == []
 
 
 def test_the_back_off_has_an_end(floor: Floor) -> None:

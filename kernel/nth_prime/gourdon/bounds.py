@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from kernel.nth_prime.gourdon.state import Counting
+from kernel.nth_prime.gourdon.state import Counting, WrongState
 
 X_LIMIT = 2**66
 """x must be below: there the table of π up to √x reaches 1 GiB."""
@@ -80,12 +80,12 @@ def bounds_of(state: Counting) -> Bounds:
     """Return the bounds of a computation.
 
     Raises:
-        ValueError: the state is damaged. Compiled code does not check what it is given.
+        WrongState: the state is damaged. Compiled code does not check what it is given.
     """
     x, y = state.x, state.y
     fits = X_LEAST <= x < X_LIMIT and cube_root(x) < y < math.isqrt(x)
     if not fits or state.ac_span > AC_SPAN_LIMIT or state.b_words > B_WORDS_LIMIT:
-        raise ValueError(f"a state of π({x}) with bounds that it cannot have: start the job again")
+        raise WrongState(f"a state of π({x}) with bounds that it cannot have")
     middle = math.isqrt(x // y)
     # Rounded up: every p <= x* must have its leaves in C or D, and none beyond may.
     star = max(math.isqrt(math.isqrt(x)), -(-x // (y * y)))

@@ -12,6 +12,7 @@ import numpy as np
 from kernel.nth_prime.gourdon import ac, b, d, phi0, riemann, sigma
 from kernel.nth_prime.gourdon.bounds import X_LEAST, begin, bounds_of
 from kernel.nth_prime.gourdon.phase import fold
+from kernel.nth_prime.gourdon.state import WrongState
 from kernel.nth_prime.gourdon.tables import build
 from kernel.nth_prime.sieve.steps import at_each, finish
 
@@ -28,17 +29,11 @@ TERMS: dict[str, Term] = {"sigma": sigma, "phi0": phi0, "ac": ac, "b": b, "d": d
 """π(x) is the sum of these."""
 
 
-class WrongSum(Exception):
-    """The terms do not add up to a possible π(x): memory or the processor failed, or a bug did.
-
-    Nothing of the computation is trustworthy: start it again, on another machine.
-    """
-
-
 def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
     """Return π(x). Yields the state after every shard, and while tables are being built.
 
     Raises:
+        WrongState: the state is none of a computation of π(x).
         WrongSum: the result fails its check.
     """
     bounds = bounds_of(state)
@@ -76,6 +71,9 @@ def _add(state: Counting, site: _Site) -> Generator[Counting, None, Counting]:
     pieces = term.pieces(site.bounds, site.t)
     carry = term.carry(site.bounds, site.t)
     if state.cursor:
+        # Compiled code does not check what it is given.
+        if (state.pieces, len(state.carry)) != (pieces, len(carry)) or state.cursor > pieces:
+            raise WrongState(f"a state of π({state.x}) that is at another place than it says")
         carry = np.array(state.carry, np.int64)
     total = state.total
     for end, part in _shards(term, site, state.cursor, pieces):
@@ -122,13 +120,9 @@ def lift(total: int, x: int) -> int:
         WrongSum: it is not within √x of R(x).
     """
     near = round(riemann.prime_count(x))
-    distance = (total - near + 2**63) % 2**64 - 2**63
-    if distance**2 >= x:
-        raise WrongSum(
-            f"the terms of π({x}) add up to {near + distance}, which is {abs(distance)} away from "
-            f"Riemann's R(x): more than √x, so it is wrong"
-        )
-    return near + distance
+    found = near + (total - near + 2**63) % 2**64 - 2**63
+    riemann.check(found, x)
+    return found
 
 
 _LARGE = 10**12
