@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import primecountpy
@@ -148,6 +149,43 @@ def test_tables_that_only_d_can_use_are_not_taken_for_others() -> None:
     states = list(engine.count(begin(10**11)))
     for state in (states[-1], states[0], states[-2], states[-1], states[1]):
         assert finish(engine.count(state)) == PI[11]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_two_computations_in_turns(threads: int) -> None:
+    """Else a program that looks at one job while another runs gets an error from both."""
+    xs = [10**11, 10**11, 10**11 + 1]
+    states = [begin(x) for x in xs]
+    left = [engine.count(state, threads) for state in states]
+    counts: dict[int, int] = {}
+    while len(counts) < len(xs):
+        for i, steps in enumerate(left):
+            try:
+                states[i] = next(steps)
+            except StopIteration as end:
+                counts.setdefault(i, end.value)
+            if i == 0 and i not in counts:  # Stopped at each step, its tables are put aside.
+                steps.close()
+                left[i] = engine.count(states[i], threads)
+    assert list(map(counts.get, range(3))) == [PI[11], PI[11], primecountpy.prime_pi(xs[2])]
+
+
+def test_computations_in_several_threads(fine_shards: None) -> None:  # noqa: ARG001
+    """Else two slices in one process end each other."""
+
+    def stop_and_go(_: int) -> int:
+        state = begin(10**11)
+        while True:
+            steps = engine.count(state)
+            for _ in range(5):
+                try:
+                    state = next(steps)
+                except StopIteration as end:
+                    return int(end.value)
+            steps.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(stop_and_go, range(4))) == [PI[11]] * 4
 
 
 def test_preparing_again_leaves_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
