@@ -10,7 +10,7 @@ from pydantic import Field
 from kernel.contract import Estimate, Kernel, Model, Resources
 from kernel.nth_prime import cost, small
 from kernel.nth_prime.gourdon import riemann
-from kernel.nth_prime.gourdon.bounds import begin
+from kernel.nth_prime.gourdon.bounds import begin, fitting_threads
 from kernel.nth_prime.gourdon.state import Counting, Natural, WrongState
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
         if state is not None and state.counting is not None:
             if state.counting.x != 240 * state.word - 1:
                 raise WrongState("a state that counts up to another number than it searches from")
-            state = yield from _count(state, state.counting, resources.threads)
+            threads = fitting_threads(state.counting, resources)
+            state = yield from _count(state, state.counting, threads)
             yield state
         return NthPrimeResult(position=n, prime=(yield from _search(n, state)))
 
