@@ -21,6 +21,7 @@ from worker.deadline import Deadline
 from worker.delivery import Ack, Announce, NewerState, Run, Wait, decide, deliver
 from worker.message import ForeignMessage, Message
 from worker.queues.contract import Delivery, QueueUnavailable
+from worker.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -600,10 +601,9 @@ def test_a_store_that_lost_its_newest_writes_goes_on_from_what_is_left(floor: Fl
     assert floor.record.result == expected(STEPS)
 
 
-def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a FIFO queue the job would stand still until a sweep: its continuation was sent before."""
+@pytest.fixture
+def fifo(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the queue drop every message that it has seen, unless it is sent again on purpose."""
     seen: set[str] = set()
     send = floor.queue.send
 
@@ -613,11 +613,26 @@ def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
         seen.add(message.body())
 
     monkeypatch.setattr(floor.queue, "send", send_once)
+
+
+@pytest.mark.usefixtures("fifo")
+@pytest.mark.parametrize(("lost", "sweeps"), [(1, 0), (2, 1), (3, 2), (4, 3)])
+def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
+    floor: Floor, lost: int, sweeps: int
+) -> None:
+    """Its continuations were sent before: it would stand still at more than is promised."""
     floor.submit()
     floor.work(seconds=2.0)
     older = dict(floor.register.values)
-    floor.work(seconds=2.0)
-    floor.register.values = older
-    while not floor.record.status.is_final:
+    for _ in range(lost):
         floor.work(seconds=2.0)
+    floor.register.values = older
+    woken = 0
+    while not floor.record.status.is_final:
+        while delivery := floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.0):
+            deliver(floor.runtime(), delivery, seconds=2.0)
+            floor.queue.ack(delivery)
+        floor.clock.sleep(60.0)
+        woken += len(sweep(floor.jobs, floor.queue, after_seconds=60.0))
     assert floor.record.result == expected(STEPS)
+    assert woken == sweeps
