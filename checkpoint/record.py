@@ -374,12 +374,27 @@ class Record(Part):
         self._require(self.status is Status.PAUSED, "resumed")
         return self._with(status=Status.RUNNING if self.lease else Status.QUEUED, announced=False)
 
-    def retried(self) -> Self:
-        """Let a failed job go on from its last checkpoint, with its guards set back."""
+    def retried(
+        self, *, max_slices: int | None = None, max_compute_seconds: float | None = None
+    ) -> Self:
+        """Let a failed job go on from its last checkpoint, with its guards set back.
+
+        A ceiling that is given replaces the job's own, also while it has not failed; None keeps it.
+
+        Raises:
+            WrongStatus: the job has not failed, or a ceiling would fail it again at once.
+        """
+        given = {"max_slices": max_slices, "max_compute_seconds": max_compute_seconds}
+        changes = {name: value for name, value in given.items() if value is not None}
+        limits = Limits(**self.limits.model_dump() | changes)
         if self.status in {Status.QUEUED, Status.RUNNING}:
-            return self
+            return self._with(limits=limits) if changes else self
         self._require(self.status is Status.FAILED, "retried")
-        return self._with(error=None, failures=0, stalls=0, status=Status.QUEUED).released()
+        queued = {"status": Status.QUEUED, "error": None, "failures": 0, "stalls": 0}
+        free = self._with(limits=limits, **queued).released()
+        if reason := free.exhausted():
+            raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
+        return free
 
     def _require(self, condition: bool, verb: str) -> None:  # noqa: FBT001 - read as an assertion
         if not condition:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from worker.cli.options import Debug, JobId, Json
+import typer
+
+from worker.cli.options import Debug, JobId, Json, positive_duration
 from worker.cli.output import put, put_json
 
 if TYPE_CHECKING:
@@ -68,23 +70,49 @@ def resume(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     _put(Client().resume(job_id), "goes on", as_json=as_json)
 
 
-def retry(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:
+MaxSlices = Annotated[
+    int | None,
+    typer.Option("--max-slices", min=1, metavar="N", help="The job's ceiling on slices from now."),
+]
+MaxComputeSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--max-compute-seconds",
+        metavar="SECONDS",
+        callback=positive_duration,
+        help="The job's ceiling on compute time from now.",
+    ),
+]
+
+
+def retry(
+    job_id: JobId,
+    *,
+    max_slices: MaxSlices = None,
+    max_compute_seconds: MaxComputeSeconds = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
     """Let a failed job go on from its last checkpoint.
 
-    Its errors and stalls are forgotten. A ceiling that it has reached still stands: fork the job
-    to go on with another one. Retrying a job that has not failed and is not over only wakes it.
+    Its errors and stalls are forgotten. A job that has reached a ceiling needs a higher one, which
+    counts from the job's beginning. Retrying a job that has not failed and is not over sets its
+    ceilings, if any are given, and wakes it.
 
     Examples:
         outlast retry million
+        outlast retry million --max-slices 1000
 
     Exit codes:
         0  the job goes on as soon as a worker is free
-        1  it did not fail, there is no such job, or the store or the queue is at fault
-        2  the id or a setting is wrong
+        1  it did not fail, has reached a ceiling, there is no such job, or the store or the queue
+           is at fault
+        2  the id, a ceiling or a setting is wrong
     """
     from worker.client import Client
 
-    _put(Client().retry(job_id), "goes on", as_json=as_json)
+    record = Client().retry(job_id, max_slices=max_slices, max_compute_seconds=max_compute_seconds)
+    _put(record, "goes on", as_json=as_json)
 
 
 def _put(record: Record, what: str, *, as_json: bool) -> None:
