@@ -191,7 +191,8 @@ class Rules:
         self._judge_accounts(job, new)
         if new.status is S:
             _require(new.result == job.expected, f"{job.job_id} has a wrong result: {new.result}")
-            _require(new.steps >= job.steps, f"{job.job_id} ended after {new.steps} steps")
+            done = job.begun_at + new.steps
+            _require(done >= job.steps, f"{job.job_id} ended after {done} steps")
         else:
             _require(new.result is None, f"{job.job_id} is {new.status} with a result")
         if new.status is F:
@@ -219,9 +220,10 @@ class Rules:
         newest = next((c for c in new.checkpoints if is_whole(c)), None)
         if newest is not None and job.kind != "stalling":
             at, _ = place(newest)
+            done = job.begun_at + new.steps
             _require(
-                new.steps == at or (job.is_damaged and new.steps > at),
-                f"{job.job_id} counts {new.steps} steps at step {at}",
+                done == at or (job.is_damaged and done > at),
+                f"{job.job_id} counts {done} steps at step {at}",
             )
 
     def _judge_failure(self, job: Job, new: Record) -> None:
