@@ -44,14 +44,16 @@ def worker(
         1  the store or the queue did not answer when first asked; later on it is asked again
         2  a setting is wrong
     """
-    from worker.cli.logs import level_of, log_to_stderr
-    from worker.client import Client
-    from worker.consumer import Consumer
     from worker.deadline import Deadline
-    from worker.runtime import make_runtime
-    from worker.settings import overridden, read_settings
 
     with reserved(), Deadline() as stop:
+        # All that takes time comes after: a signal is heard while it is imported.
+        from worker.cli.logs import level_of, log_to_stderr
+        from worker.client import Client
+        from worker.consumer import Consumer
+        from worker.runtime import make_runtime
+        from worker.settings import overridden, read_settings
+
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
         client = Client(settings=settings)
         log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
