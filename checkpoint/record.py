@@ -207,10 +207,14 @@ class Record(Part):
             )
         if limits.max_slices is not None and self.slices >= limits.max_slices:
             return f"reached its ceiling of {limits.max_slices} slices (max_slices)"
-        ceiling = limits.max_compute_seconds
-        if ceiling is not None and self.compute_seconds >= ceiling:
-            return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
-        return None
+        return self.overspent()
+
+    def overspent(self) -> str | None:
+        """Return that the ceiling on compute time is reached, or None if it is not."""
+        ceiling = self.limits.max_compute_seconds
+        if ceiling is None or self.compute_seconds < ceiling:
+            return None
+        return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
 
     # What a worker does.
 

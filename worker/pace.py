@@ -20,10 +20,6 @@ LONGEST_INTERVAL_SECONDS = 20.0
 LEASE_INTERVALS = 3
 SHORTEST_LEASE_SECONDS = 5.0
 
-# What a lease allows for the first time that a kernel is imported and compiled in a process:
-# compiling all of our own takes up to 20 s on a slow machine.
-PREPARING_SECONDS = 60.0
-
 
 class Pace:
     """Learned durations, kept for the life of a process, and what follows from them.
@@ -42,15 +38,6 @@ class Pace:
         self.save_seconds = 0.0
         self.opening_seconds = 0.0
         self.ending_seconds = 0.0
-        self._prepared: set[str] = set()
-
-    def prepared(self, kernel: str) -> None:
-        """Learn that the kernel of this name has been imported and prepared here."""
-        self._prepared.add(kernel)
-
-    def preparing_seconds(self, kernel: str) -> float:
-        """How much longer a lease is to be because the kernel has to be prepared first."""
-        return 0.0 if kernel in self._prepared else PREPARING_SECONDS
 
     def saw_step(self, seconds: float) -> None:
         """Learn from a step."""
@@ -82,6 +69,14 @@ class Pace:
         connections to both.
         """
         return SAFETY * (self.ending_seconds or 2 * self.opening_seconds)
+
+    def reserve_within(self, seconds: float) -> float:
+        """The time to keep back of `seconds`: half of them at most.
+
+        One answer that took a minute is no reason not to work at all in slices of a minute; nor
+        would it be forgotten, as that takes slices.
+        """
+        return min(self.reserve_seconds, seconds / 2)
 
     @property
     def interval_seconds(self) -> float:

@@ -267,6 +267,20 @@ def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> N
     assert floor.messages() == []
 
 
+def test_a_slice_of_hours_ends_at_the_ceiling_on_compute_time(floor: Floor) -> None:
+    """A budget would be overdrawn by as much as a slice lasts, which on a laptop is hours."""
+    floor.submit(max_compute_seconds=3.2)
+    floor.work()
+    assert floor.record.status is Status.FAILED
+    assert "reached its ceiling of 3.2 compute seconds" in str(floor.record.error)
+    assert (floor.record.compute_seconds, floor.record.slices) == (3.5, 1)
+    assert floor.record.checkpoints[0].progress == 7 / STEPS
+    floor.change(lambda record: record.retried(max_compute_seconds=100.0))
+    floor.queue.send(Message(job_id=JOB))
+    floor.work()
+    assert floor.record.result == expected(STEPS)
+
+
 def test_the_back_off_has_an_end(floor: Floor) -> None:
     """A job allowed thousands of failures would end the worker with an overflow."""
     floor.kernel = kernels.raising(ValueError("no"), at=0)
