@@ -129,10 +129,8 @@ class Kernel(ABC, Generic[P, S, R]):
         """Do the slow work that a process needs only once, such as imports and compiling.
 
         Called before every slice, whose time it does not use up: from the second time in a process
-        on it should take no time, and leave alone what slices keep for each other. A worker allows
-        a minute for the first time; one that takes longer may find its job with another worker.
-        `params` are those of the job that is to run; None asks for everything that any job could
-        need.
+        on it should take no time, and leave alone what slices keep for each other. `params` are
+        those of the job that is to run; None asks for everything that any job could need.
 
         What it raises is logged, and left for `run` to raise. Where it takes the process down (an
         exit, a crash in native code, no memory) the slice counts as one without progress, and so

@@ -20,6 +20,7 @@ from checkpoint.history import read
 from checkpoint.record import Lease, Status
 from kernel import UnknownKernel
 from worker.deadline import Deadline
+from worker.heartbeat import repeated
 from worker.message import Message
 from worker.queues.contract import QueueUnavailable
 from worker.slice import Slice
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("outlast.delivery")
 
 LONGEST_HIDE_SECONDS = 900.0
-# A lease so close to what it should be is not worth a write.
-CLOSE_SECONDS = 1.0
+# So little of a lease may pass before the first step: to renew it is not worth a write.
+BRIEF_SECONDS = 1.0
 
 
 class NewerState(Exception):
@@ -161,34 +162,35 @@ def _run(
     pace, clock = runtime.pace, runtime.clock
     begun = clock()
     lease_seconds = _longer(pace.lease_seconds, held.record)
-    first_seconds = lease_seconds + pace.preparing_seconds(held.record.kernel)
     # A worker that dies is not to cost a queue's whole visibility timeout, which on Lambda is many
     # times that of a slice. A consumer asked for the right one when it received the message, and
-    # is spared a request unless the kernel has to be prepared first.
-    if delivery.hidden_seconds < first_seconds:
-        _keep_hidden(runtime, delivery, first_seconds)
+    # is spared a request.
+    if delivery.hidden_seconds < lease_seconds:
+        _keep_hidden(runtime, delivery, lease_seconds)
     # Before anything of the kernel is imported or runs: it may take this process down, and then
     # the slice has been counted.
-    lease = _new_lease(runtime, first_seconds)
+    lease = _new_lease(runtime, lease_seconds)
     claimed = _claim(runtime, held, lease)
     if claimed is None:
         return Handled(ack=True)
     pace.saw_opening(clock() - begun)
     wanted = math.inf if slice_seconds is None else _longer(slice_seconds, held.record)
+    renew = partial(_renewed, runtime, delivery, claimed, lease, lease_seconds)
     try:
-        kernel = _prepared_kernel(runtime, claimed.record)
+        with repeated(renew, every_seconds=lease_seconds / 3):
+            kernel = _prepared_kernel(runtime, claimed.record)
         if deadline.is_signalled:
             _give_back(runtime, claimed, lease, held.record)
             runtime.queue.hide(delivery, 0)
             return Handled(ack=False)
-        claimed = _renewed(runtime, delivery, claimed, lease, lease_seconds)
+        claimed = renew()
         # Known only now: in a new process the reserve is measured by its opening.
-        budget = min(deadline.remaining, wanted) - pace.reserve_seconds
+        available = min(deadline.remaining, wanted)
+        budget = available - pace.reserve_within(available)
         with Deadline(budget, outer=deadline, clock=clock) as budgeted:
             return _run_slice(runtime, delivery, claimed, kernel, budgeted)
     except (UnknownKernel, NewerState):
         _give_back(runtime, claimed, lease, held.record)
-        _keep_hidden(runtime, delivery, lease_seconds)
         raise
     except LeaseLost as error:
         log.warning("%s; stopped, nothing written", error)
@@ -229,7 +231,6 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
         kernel.prepare(kernel.Params.model_validate_json(record.params_json))
     except BaseException:  # The same error will end the slice, where it is counted.
         log.exception("job %s: kernel %r did not prepare", record.job_id, kernel.name)
-    runtime.pace.prepared(record.kernel)
     return kernel
 
 
@@ -244,14 +245,14 @@ def _give_back(runtime: Runtime, claimed: Held, lease: Lease, before: Record) ->
 def _renewed(
     runtime: Runtime, delivery: Delivery, claimed: Held, lease: Lease, seconds: float
 ) -> Held:
-    """Return the job with a lease of about `seconds` from now, whatever preparing has taken.
+    """Return the job with `seconds` of its lease from now, if preparing has taken time of it.
 
     Raises:
         LeaseLost: it took longer than the lease and another worker has the job, or a person
             stopped it meanwhile.
     """
     now = runtime.jobs.clock()
-    if abs(lease.expires_at - now - seconds) <= CLOSE_SECONDS:
+    if now - lease.claimed_at < BRIEF_SECONDS:
         return claimed
     due = {"expires_at": now + seconds, "at_risk_seconds": runtime.pace.at_risk_seconds}
     try:

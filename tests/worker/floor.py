@@ -47,21 +47,13 @@ class Floor:
         self.clock.sleep(self.step_seconds)
         self.watched(number)
 
-    def runtime(
-        self, worker: str = "w", *, kernel: AnyKernel | None = None, is_cold: bool = False
-    ) -> Runtime:
-        """A worker of its own, as another process would be; it saves every second.
-
-        It has prepared the kernel before, unless it `is_cold`.
-        """
-        pace = Pace(checkpoint_seconds=1.0)
-        if not is_cold:
-            pace.prepared("counting")
+    def runtime(self, worker: str = "w", *, kernel: AnyKernel | None = None) -> Runtime:
+        """A worker of its own, as another process would be; it saves every second."""
         return Runtime(
             jobs=JobStore(self.register, clock=self.clock),
             queue=self.queue,
             worker=worker,
-            pace=pace,
+            pace=Pace(checkpoint_seconds=1.0),
             max_state_bytes=10_000,
             kernels=lambda _: kernel or self.kernel,
             clock=self.clock,

@@ -96,7 +96,6 @@ def _advance(client: Client, record: Record, screen: Screen, stop: Deadline) -> 
     # However long the store is away, the one message of the one job is not given up.
     queue = MemoryQueue(max_receives=None)
     runtime = make_runtime(settings, client.jobs, queue, watch=Watch(screen))
-    runtime.pace.prepared(record.kernel)
     return run_embedded(runtime, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
 
 
