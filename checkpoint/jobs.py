@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 import time
+from collections import deque
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import count, islice
@@ -20,6 +21,7 @@ from checkpoint.errors import (
     JobExists,
     LeaseLost,
     StateTooLarge,
+    StoreUnavailable,
     VersionConflict,
 )
 from checkpoint.fields import JOB_ID, TAG
@@ -64,6 +66,8 @@ class JobStore:
         """Keep jobs in `register`; `clock` gives seconds since the epoch."""
         self._register = register
         self._writes = count(1)
+        # The last writes whose answer did not come, by their `writer`: one may have happened.
+        self._unanswered: deque[str] = deque(maxlen=8)
         self.clock = clock
         self.deletions = Deletions(register, clock)
 
@@ -137,7 +141,8 @@ class JobStore:
     def advance(self, held: Held, token: str, move: Callable[[Record], Record]) -> Held:
         """Apply `move` for the holder of the lease `token`.
 
-        What others may do meanwhile and leave the lease alone, a pause for example, stays.
+        What others may do meanwhile and leave the lease alone, a pause for example, stays. If an
+        earlier move that gave the lease up was stored and only its answer lost, that is the job.
 
         Raises:
             LeaseLost: another worker has claimed the job, or it was cancelled.
@@ -145,6 +150,8 @@ class JobStore:
         while True:
             lease = held.record.lease
             if lease is None or lease.token != token:
+                if held.record.writer in self._unanswered:
+                    return held  # We have given it up ourselves; only the answer was lost.
                 raise LeaseLost(f"job {held.record.job_id} is no longer ours")
             try:
                 return self.replace(held, move(held.record))
@@ -257,7 +264,11 @@ class JobStore:
                 f"job {record.job_id}: its record of {len(data):,} bytes is over the limit of "
                 f"{MAX_RECORD_BYTES:,}"
             )
-        version = self._register.write(_key(record.job_id), data, expected=expected)
+        try:
+            version = self._register.write(_key(record.job_id), data, expected=expected)
+        except StoreUnavailable:
+            self._unanswered.append(stamped.writer)
+            raise
         return Held(stamped, version)
 
 

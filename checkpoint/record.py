@@ -207,10 +207,14 @@ class Record(Part):
             )
         if limits.max_slices is not None and self.slices >= limits.max_slices:
             return f"reached its ceiling of {limits.max_slices} slices (max_slices)"
-        ceiling = limits.max_compute_seconds
-        if ceiling is not None and self.compute_seconds >= ceiling:
-            return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
-        return None
+        return self.overspent()
+
+    def overspent(self) -> str | None:
+        """Return that the ceiling on compute time is reached, or None if it is not."""
+        ceiling = self.limits.max_compute_seconds
+        if ceiling is None or self.compute_seconds < ceiling:
+            return None
+        return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
 
     # What a worker does.
 
@@ -272,6 +276,17 @@ class Record(Part):
         )
         return self._with(
             past=extended(self.past, stretch), usage=added(self.usage, platform, seconds)
+        )
+
+    def unclaimed(self, before: Self) -> Self:
+        """Undo the claim of `before`, of which nothing came: it is as if there had been none."""
+        return self._with(
+            status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
+            lease=None,
+            announced=before.announced,
+            slices=before.slices,
+            stalls=before.stalls,
+            sweeps=before.sweeps,
         )
 
     def saved(self, checkpoint: Checkpoint) -> Self:
@@ -363,12 +378,27 @@ class Record(Part):
         self._require(self.status is Status.PAUSED, "resumed")
         return self._with(status=Status.RUNNING if self.lease else Status.QUEUED, announced=False)
 
-    def retried(self) -> Self:
-        """Let a failed job go on from its last checkpoint, with its guards set back."""
+    def retried(
+        self, *, max_slices: int | None = None, max_compute_seconds: float | None = None
+    ) -> Self:
+        """Let a failed job go on from its last checkpoint, with its guards set back.
+
+        A ceiling that is given replaces the job's own, also while it has not failed; None keeps it.
+
+        Raises:
+            WrongStatus: the job has not failed, or a ceiling would fail it again at once.
+        """
+        given = {"max_slices": max_slices, "max_compute_seconds": max_compute_seconds}
+        changes = {name: value for name, value in given.items() if value is not None}
+        limits = Limits(**self.limits.model_dump() | changes)
         if self.status in {Status.QUEUED, Status.RUNNING}:
-            return self
+            return self._with(limits=limits) if changes else self
         self._require(self.status is Status.FAILED, "retried")
-        return self._with(error=None, failures=0, stalls=0, status=Status.QUEUED).released()
+        queued = {"status": Status.QUEUED, "error": None, "failures": 0, "stalls": 0}
+        free = self._with(limits=limits, **queued).released()
+        if reason := free.exhausted():
+            raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
+        return free
 
     def _require(self, condition: bool, verb: str) -> None:  # noqa: FBT001 - read as an assertion
         if not condition:

@@ -18,6 +18,13 @@ class UnknownKernel(Exception):
     """No installed package registers a kernel of that name. Install it, or correct the name."""
 
 
+class NonRetryable(Exception):
+    """What a kernel raises where another attempt from the same state would only fail again.
+
+    The job fails at once, with the error as its reason. Derive one's own errors from it.
+    """
+
+
 class InvalidParams(Exception):
     """The parameters do not fit the kernel's model. Correct them; nothing was stored."""
 
@@ -121,10 +128,13 @@ class Kernel(ABC, Generic[P, S, R]):
     def prepare(self, params: P | None) -> None:
         """Do the slow work that a process needs only once, such as imports and compiling.
 
-        Called before a job is claimed, so that no slice pays for it. It is called before every
-        slice: from the second time in a process on it should take no time, and leave alone what
-        slices keep for each other. `params` are those of the job that is to run; None asks for
-        everything that any job could need.
+        Called before every slice, whose time it does not use up: from the second time in a process
+        on it should take no time, and leave alone what slices keep for each other. `params` are
+        those of the job that is to run; None asks for everything that any job could need.
+
+        What it raises is logged, and left for `run` to raise. Where it takes the process down (an
+        exit, a crash in native code, no memory) the slice counts as one without progress, and so
+        does importing the kernel: after `max_stalls` of them the job fails.
         """
 
     def estimate(self, params: P) -> Estimate | None:  # noqa: ARG002 - for those that override this

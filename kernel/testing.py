@@ -5,15 +5,23 @@
     def test_my_kernel_can_be_stopped_anywhere():
         assert assert_resumable(MyKernel(), MyKernel.Params(size=10)).answer == 42
 
-Nothing of the worker is needed for that. Whatever happens to a worker (a deadline, a kill between
-any two of its effects, a message delivered twice) comes to one thing for a kernel: it is asked to
-go on from a state that it has yielded, perhaps not the newest, perhaps in a process that has gone
-on from it before.
+Nothing of the worker is needed for that. Whatever happens to a worker comes to one thing for a
+kernel: it is asked to go on from a state that it has yielded.
+
+    what happens                          what the kernel is asked
+    a deadline, a stop signal             to go on from its newest state
+    killed before the newest was saved    to go on from an older one, in another process
+    killed between save, send and ack     to go on from the newest, in another process
+    a lease or a save that was lost       to go on from an older one, in a process that has gone on
+    a message delivered twice             to go on from a state from which it has gone on before
+
+The first and the last two are tried in the process at hand, the others by a copy of the kernel.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -45,8 +53,9 @@ def assert_resumable(
     """Fail unless `kernel` comes to one result for `params`, wherever it is stopped; return it.
 
     It runs whole; then from each safe point to the end, by a copy of the kernel as another process
-    has it; then stopped at each safe point, by the kernel that has run before. A state always
-    passes through its JSON, as a worker stores it, and the number of threads varies.
+    has it; then stopped at each safe point, by the kernel that has run before; then the same, but
+    back to the safe point before each time and over that stretch again. A state always passes
+    through its JSON, as a worker stores it, and the number of threads varies.
 
     Where there are more than `interruptions` safe points, that many or half of them are taken,
     evenly spread. All that takes at most `interruptions` times as long as one run: choose
@@ -79,12 +88,15 @@ def assert_resumable(
                 f"gone on with from {point} it comes to {_shown(found)} instead of "
                 f"{_shown(wanted)}: all that it needs must be in its state"
             )
-    found = trial.interrupted(kernel, sample)
-    if found != wanted:
-        raise AssertionError(
-            f"stopped at {sample.stops} it comes to {_shown(found)} instead of {_shown(wanted)}, "
-            "though it does not from any one of them: nothing may stay in the kernel object"
-        )
+    ways = {"stopped": False, "stopped, and sent back to the one before,": True}
+    for what, is_redone in ways.items():
+        found = trial.interrupted(kernel, sample, is_redone=is_redone)
+        if found != wanted:
+            raise AssertionError(
+                f"{what} at {sample.stops} it comes to {_shown(found)} instead of "
+                f"{_shown(wanted)}, though it does not from any one of them: nothing may stay in "
+                "the kernel object"
+            )
     return wanted
 
 
@@ -169,11 +181,19 @@ class _Trial(Generic[R]):
         except Exception as error:
             raise AssertionError(f"gone on with from {point} it raises {error!r}") from error
 
-    def interrupted(self, kernel: Kernel[Any, Any, R], sample: _Sample) -> R:
-        """Return the result of a run that is stopped at each safe point of the sample."""
+    def interrupted(self, kernel: Kernel[Any, Any, R], sample: _Sample, *, is_redone: bool) -> R:
+        """Return the result of a run that is stopped at each safe point of the sample.
+
+        `is_redone`: each stretch is run, forgotten, and run again from the same state.
+        """
         text: str | None = None
         most = MOST_STEPS_RATIO * sample.count + MOST_STEPS_MORE
         for _ in range(0, most, sample.stride):
+            if is_redone:
+                lost = self.run(kernel, text)
+                for _ in islice(lost, sample.stride):
+                    pass
+                lost.close()
             steps = self.run(kernel, text)
             for _ in range(sample.stride):
                 try:

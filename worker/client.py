@@ -246,14 +246,27 @@ class Client:
         """
         return self._let_go_on(job_id, Record.resumed)
 
-    def retry(self, job_id: str) -> Record:
+    def retry(
+        self,
+        job_id: str,
+        *,
+        max_slices: int | None = None,
+        max_compute_seconds: float | None = None,
+    ) -> Record:
         """Let a failed job go on from its last checkpoint, and wake it.
 
+        A ceiling that is given replaces the one that the job has; None leaves it.
+
         Raises:
-            WrongStatus: the job has succeeded, was cancelled or is paused.
+            WrongStatus: the job has succeeded, was cancelled or is paused; or it has reached a
+                ceiling, and would fail again at once.
             QueueUnavailable: it may go on, but is asleep; retry it again, or sweep.
         """
-        return self._let_go_on(job_id, Record.retried)
+
+        def retried(record: Record) -> Record:
+            return record.retried(max_slices=max_slices, max_compute_seconds=max_compute_seconds)
+
+        return self._let_go_on(job_id, retried)
 
     def _let_go_on(self, job_id: str, move: Callable[[Record], Record]) -> Record:
         record = self.jobs.change(job_id, move).record

@@ -15,10 +15,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from checkpoint.errors import CorruptCheckpoint, DeletedJob, LeaseLost, VersionConflict
+from checkpoint.errors import (
+    CorruptCheckpoint,
+    DeletedJob,
+    LeaseLost,
+    StoreUnavailable,
+    VersionConflict,
+)
 from checkpoint.history import read
 from checkpoint.record import Lease, Status
+from kernel import UnknownKernel
 from worker.deadline import Deadline
+from worker.heartbeat import repeated
 from worker.message import Message
 from worker.queues.contract import QueueUnavailable
 from worker.slice import Slice
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("outlast.delivery")
 
 LONGEST_HIDE_SECONDS = 900.0
+# So little of a lease may pass before the first step: to renew it is not worth a write.
+BRIEF_SECONDS = 1.0
 
 
 class NewerState(Exception):
@@ -155,46 +165,69 @@ def _run(
     slice_seconds: float | None,
 ) -> Handled:
     """Claim the job, run its next slice and send the continuation."""
-    pace, clock = runtime.pace, runtime.clock
-    keep_hidden = partial(_keep_hidden, runtime, delivery)
-    begun = clock()
-    # First of all: a worker that dies while it prepares is not to cost a queue's whole visibility
-    # timeout, which on Lambda is many times that of a slice. A consumer asked for the right one
-    # when it received the message, and is spared a request.
-    if delivery.hidden_seconds < (lease_seconds := _lease_seconds(runtime, held.record)):
-        keep_hidden(lease_seconds)
-    hiding = clock() - begun
-    kernel = _prepared_kernel(runtime, held.record)
     if deadline.is_signalled:
         runtime.queue.hide(delivery, 0)
         return Handled(ack=False)
+    pace, clock = runtime.pace, runtime.clock
     begun = clock()
-    claimed = _claim(runtime, held)
+    lease_seconds = _longer(pace.lease_seconds, held.record)
+    # A worker that dies is not to cost a queue's whole visibility timeout, which on Lambda is many
+    # times that of a slice. A consumer asked for the right one when it received the message, and
+    # is spared a request.
+    if delivery.hidden_seconds < lease_seconds:
+        _keep_hidden(runtime, delivery, lease_seconds)
+    # Before anything of the kernel is imported or runs: it may take this process down, and then
+    # the slice has been counted.
+    lease = _new_lease(runtime, lease_seconds)
+    claimed = _claim(runtime, held, lease)
     if claimed is None:
         return Handled(ack=True)
-    pace.saw_opening(hiding + clock() - begun)
+    pace.saw_opening(clock() - begun)
     wanted = math.inf if slice_seconds is None else _longer(slice_seconds, held.record)
-    # Known only now: in a new process the reserve is measured by its opening.
-    budget = min(deadline.remaining, wanted) - pace.reserve_seconds
-    with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
-        slice_ = Slice(runtime, claimed, kernel, budgeted, keep_hidden)
-        try:
-            held = slice_.run()
-        except LeaseLost as error:
-            log.warning("%s; stopped, nothing written", error)
-            status = runtime.jobs.load(claimed.record.job_id).record.status
-            return Handled(ack=status.is_final or status is Status.PAUSED)
-        _log_ending(held.record)
+    renew = partial(_renewed, runtime, delivery, claimed, lease, lease_seconds)
+    try:
+        with repeated(renew, every_seconds=lease_seconds / 3):
+            kernel = _prepared_kernel(runtime, claimed.record)
+        if deadline.is_signalled:
+            _give_back(runtime, claimed, lease, held.record)
+            runtime.queue.hide(delivery, 0)
+            return Handled(ack=False)
+        claimed = renew()
+        # Known only now: in a new process the reserve is measured by its opening.
+        available = min(deadline.remaining, wanted)
+        budget = available - pace.reserve_within(available)
+        with Deadline(budget, outer=deadline, clock=clock) as budgeted:
+            return _run_slice(runtime, delivery, claimed, kernel, budgeted)
+    except (UnknownKernel, NewerState):
+        _give_back(runtime, claimed, lease, held.record)
+        raise
+    except LeaseLost as error:
+        log.warning("%s; stopped, nothing written", error)
+        status = runtime.jobs.load(claimed.record.job_id).record.status
+        return Handled(ack=status.is_final or status is Status.PAUSED)
+
+
+def _run_slice(
+    runtime: Runtime, delivery: Delivery, claimed: Held, kernel: AnyKernel, deadline: Deadline
+) -> Handled:
+    """Run the slice that was claimed, until the deadline, and send the continuation."""
+    slice_ = Slice(runtime, claimed, kernel, deadline, partial(_keep_hidden, runtime, delivery))
+    held = slice_.run()
+    _log_ending(held.record)
     if held.record.status is Status.QUEUED:
         # A number beyond the record's: the continuation has been sent before, and forgotten.
         number = Message.parse(delivery.body).slice or 0
         announce(runtime, held, again=number > claimed.record.slice)
-    pace.saw_ending(clock() - slice_.stopped_at)
+    runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
     return Handled(ack=True, record=held.record)
 
 
 def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
-    """Return the job's kernel, ready to run without a long first step."""
+    """Return the job's kernel, ready to run without a long first step.
+
+    Raises:
+        UnknownKernel, NewerState: this worker is not one for the job.
+    """
     kernel = runtime.kernels(record.kernel)
     if record.checkpoints and record.checkpoints[0].version > kernel.version:
         raise NewerState(
@@ -210,29 +243,63 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
     return kernel
 
 
-def _claim(runtime: Runtime, held: Held) -> Held | None:
+def _give_back(runtime: Runtime, claimed: Held, lease: Lease, before: Record) -> None:
+    """Undo the claim, as nothing of the job was run; where that fails, a stall has been counted."""
+    try:
+        runtime.jobs.advance(claimed, lease.token, lambda record: record.unclaimed(before))
+    except (StoreUnavailable, LeaseLost) as error:
+        log.warning("job %s was not given back: %s", claimed.record.job_id, error)
+
+
+def _renewed(
+    runtime: Runtime, delivery: Delivery, claimed: Held, lease: Lease, seconds: float
+) -> Held:
+    """Return the job with `seconds` of its lease from now, if preparing has taken time of it.
+
+    Raises:
+        LeaseLost: it took longer than the lease and another worker has the job, or a person
+            stopped it meanwhile.
+    """
+    now = runtime.jobs.clock()
+    if now - lease.claimed_at < BRIEF_SECONDS:
+        return claimed
+    due = {"expires_at": now + seconds, "at_risk_seconds": runtime.pace.at_risk_seconds}
+    try:
+        renewed = runtime.jobs.advance(claimed, lease.token, lambda record: record.renewed(**due))
+    except StoreUnavailable as error:
+        log.warning("job %s starts on the lease that it has: %s", claimed.record.job_id, error)
+        return claimed
+    _keep_hidden(runtime, delivery, seconds)
+    return renewed
+
+
+def _new_lease(runtime: Runtime, seconds: float) -> Lease:
+    now = runtime.jobs.clock()
+    return Lease(
+        worker=runtime.worker,
+        platform=runtime.platform,
+        token=secrets.token_hex(8),
+        claimed_at=now,
+        expires_at=now + seconds,
+        at_risk_seconds=runtime.pace.at_risk_seconds,
+    )
+
+
+def _claim(runtime: Runtime, held: Held, lease: Lease) -> Held | None:
     """Take the lease of the job; None: it has been given up instead.
 
     Raises:
         VersionConflict: someone else was faster.
     """
-    record, pace, now = held.record, runtime.pace, runtime.jobs.clock()
+    record, now = held.record, lease.claimed_at
     begun = runtime.clock()
-    lease = Lease(
-        worker=runtime.worker,
-        platform=runtime.platform,
-        token=secrets.token_hex(8),
-        claimed_at=now,
-        expires_at=now + _lease_seconds(runtime, record),
-        at_risk_seconds=pace.at_risk_seconds,
-    )
     try:
         reason = record.exhausted()
         moved = record.lost(now).failed(reason) if reason else record.claimed(lease)
     except CorruptCheckpoint as error:
         moved = record.lost(now).failed(str(error))
     held = runtime.jobs.replace(held, moved)
-    pace.saw_save(runtime.clock() - begun)
+    runtime.pace.saw_save(runtime.clock() - begun)
     if moved.status is Status.FAILED:
         log.error("job %s failed: %s", record.job_id, moved.error)
         return None
@@ -247,17 +314,12 @@ def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
         log.warning("a message may come again too soon: %s", error)
 
 
-def _lease_seconds(runtime: Runtime, record: Record) -> float:
-    """Return the length of the first lease of a slice.
-
-    Were it too short for the first step the job would be taken from one worker after another, to
-    the benefit of none.
-    """
-    return _longer(runtime.pace.lease_seconds, record)
-
-
 def _longer(seconds: float, record: Record) -> float:
-    """Return a time that doubles with each slice in a row that did not advance the job."""
+    """Return a time that doubles with each slice in a row that did not advance the job.
+
+    Were a lease too short for the first step, the job would be taken from one worker after
+    another, to the benefit of none.
+    """
     return seconds * 2.0 ** min(record.stalls, 8)
 
 

@@ -104,18 +104,21 @@ def _handle_batch(records: list[dict[str, Any]], context: Context) -> dict[str, 
         raise InvalidRequest("a batch of records from another source than SQS")
     failed = []
     for done, record in enumerate(records):
-        seconds = _seconds_left(context) / (len(records) - done)
-        if not _is_done(record, seconds):
+        left = _seconds_left(context)
+        if not _is_done(record, left / (len(records) - done), left):
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
 
 
-def _is_done(record: dict[str, Any], seconds: float) -> bool:
-    """Handle one message; return False if it is to come again."""
+def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
+    """Handle one message in `seconds` of those that are `left`; return False for it to come again.
+
+    The last one of a batch is never refused, as all that is left is its share.
+    """
     receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
     delivery = Delivery(record["body"], record["receiptHandle"], receives)
     try:
-        if seconds <= runtime.pace.reserve_seconds:  # the ones before it took too long
+        if seconds <= runtime.pace.reserve_within(left):  # the ones before it took too long
             runtime.queue.hide(delivery, 0)
             return False
         return deliver(runtime, delivery, seconds=seconds).ack

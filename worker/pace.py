@@ -70,6 +70,14 @@ class Pace:
         """
         return SAFETY * (self.ending_seconds or 2 * self.opening_seconds)
 
+    def reserve_within(self, seconds: float) -> float:
+        """The time to keep back of `seconds`: half of them at most.
+
+        One answer that took a minute is no reason not to work at all in slices of a minute; nor
+        would it be forgotten, as that takes slices.
+        """
+        return min(self.reserve_seconds, seconds / 2)
+
     @property
     def interval_seconds(self) -> float:
         """The time between two checkpoints, unless it was fixed.

@@ -110,7 +110,8 @@ class Handler:
     def _drain(self, runtime: Runtime, request: Drain) -> bool:
         """Work through the queue; return False if the time was too short for that."""
         consumer = Consumer(runtime, slice_seconds=self._client.settings.slice_seconds)
-        with Deadline(request.max_seconds - runtime.pace.reserve_seconds) as stop:
+        seconds = request.max_seconds
+        with Deadline(seconds - runtime.pace.reserve_within(seconds)) as stop:
             consumer.run(max_idle_seconds=IDLE_SECONDS, outer=stop)
         return stop.reason is None
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import LeaseLost, StateTooLarge, StoreUnavailable
-from checkpoint.record import Checkpoint, Status, digest_of
+from checkpoint.errors import CorruptCheckpoint, LeaseLost, StateTooLarge, StoreUnavailable
+from checkpoint.record import Checkpoint, Record, Status, digest_of
+from kernel import NonRetryable
 from worker.isolation import Busy, isolated
 from worker.place import located
 from worker.storable import Unusable, line, stored_result, stored_state
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from checkpoint.jobs import Held
-    from checkpoint.record import Record
     from worker.deadline import Deadline
     from worker.runtime import AnyKernel, Runtime
 
@@ -104,10 +105,13 @@ class Slice:
             self._close(steps)
 
     def _restore(self) -> BaseModel | None:
-        """Return the state of the newest checkpoint, migrated if its version is an older one."""
+        """Return the state of the newest intact checkpoint, migrated from an older version."""
         if not self.record.checkpoints:
             return None
-        checkpoint = self.record.checkpoints[0]
+        # They were verified at the claim, and may have been read again since.
+        checkpoint = next((c for c in self.record.checkpoints if c.is_intact), None)
+        if checkpoint is None:
+            raise CorruptCheckpoint("none of its checkpoints has its checksum")
         state = checkpoint.state
         if checkpoint.version != self._kernel.version:
             migrated = self._kernel.migrate(json.loads(state), checkpoint.version)
@@ -135,6 +139,8 @@ class Slice:
             except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
                 self._seconds += clock() - begun
                 return self._failure(error)
+            if reason := self._overspent():
+                return partial(Record.failed, error=reason)
             if self._must_stop():
                 return lambda record: record.released()
             try:
@@ -166,6 +172,12 @@ class Slice:
         # An isolated step that has begun may use all the time there is: it can be cut off.
         needed = 0.0 if self._step_seconds else self._runtime.pace.next_step_seconds
         return paused or self._deadline.remaining <= needed
+
+    def _overspent(self) -> str | None:
+        """Return why the job is to end here, which a slice may reach that lasts for hours."""
+        if self.record.limits.max_compute_seconds is None:
+            return None
+        return self.record.spent(steps=self._steps, seconds=self._seconds).overspent()
 
     def _keep_house(self) -> None:
         """Store the state and renew lease and visibility, when the interval has passed."""
@@ -270,7 +282,7 @@ class Slice:
         """Return the move for an error: fail at once if it can only repeat, else back off."""
         job_id, reason = self.record.job_id, located(error, type(self._kernel))
         log.error("job %s: %s", job_id, reason, exc_info=error)
-        if isinstance(error, StateTooLarge):
+        if isinstance(error, (StateTooLarge, NonRetryable)):
             return lambda record: record.failed(reason)
         now = self._runtime.jobs.clock()
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from kernel.contract import Estimate, Kernel, Model, Resources
 from kernel.nth_prime import cost, small
 from kernel.nth_prime.gourdon import riemann
-from kernel.nth_prime.gourdon.bounds import begin
-from kernel.nth_prime.gourdon.state import Counting, Natural
+from kernel.nth_prime.gourdon.bounds import begin, fitting_threads
+from kernel.nth_prime.gourdon.state import Counting, Natural, WrongState
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -80,8 +80,9 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
             yield state
         if state is not None and state.counting is not None:
             if state.counting.x != 240 * state.word - 1:
-                raise ValueError("the state counts up to another number than it is for")
-            state = yield from _count(state, state.counting, resources.threads)
+                raise WrongState("a state that counts up to another number than it searches from")
+            threads = fitting_threads(state.counting, resources)
+            state = yield from _count(state, state.counting, threads)
             yield state
         return NthPrimeResult(position=n, prime=(yield from _search(n, state)))
 
@@ -152,7 +153,12 @@ def _search(n: int, state: NthPrimeState | None) -> Generator[NthPrimeState, Non
     """Return the n-th prime, by sieving up or down from the state's word; from 0 if it is None."""
     from kernel.nth_prime import sieve
 
-    steps = sieve.find(n, sieve.Place(state.word, state.count) if state else sieve.START)
+    place = sieve.Place(state.word, state.count) if state else sieve.START
+    if place.word:
+        riemann.check(place.count, 240 * place.word - 1)
+    elif place != sieve.START:
+        raise WrongState(f"a state that has {place.count} primes where the search begins")
+    steps = sieve.find(n, place)
     while True:
         try:
             place = next(steps)

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from kernel.contract import Estimate, Kernel, Model, Resources
 from kernel.nth_prime import cost, small
-from kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin
-from kernel.nth_prime.gourdon.state import Counting
+from kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin, fitting_threads
+from kernel.nth_prime.gourdon.state import Counting, WrongState
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,8 +62,8 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
             state = begin(x)
             yield state
         if state.x != x:
-            raise ValueError(f"a state of x={state.x} is none of x={x}")
-        count = yield from engine.count(state, resources.threads)
+            raise WrongState(f"a state of x={state.x} is none of x={x}")
+        count = yield from engine.count(state, fitting_threads(state, resources))
         return PrimeCountResult(x=x, count=count)
 
     def progress(self, params: PrimeCountParams, state: Counting) -> float:  # noqa: ARG002

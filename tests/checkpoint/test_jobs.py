@@ -166,6 +166,31 @@ def test_a_holder_that_lost_its_lease_cannot_write(jobs: JobStore, how: str) -> 
     assert jobs.load("a") == after
 
 
+@pytest.mark.parametrize("more_failures", [0, 1])
+def test_a_holder_knows_its_own_release_though_its_answer_was_lost(
+    register: MemoryRegister, jobs: JobStore, more_failures: int
+) -> None:
+    """A slice that ended well would be reported as lost, and its continuation not be sent."""
+    jobs.submit(record())
+    held = claimed(jobs)
+
+    def lose(_: str) -> None:
+        raise StoreUnavailable("no answer")
+
+    register.after = lose
+    with pytest.raises(StoreUnavailable):
+        jobs.advance(held, "t", Record.released)
+    register.after, register.before = register.before, lose
+    for _ in range(more_failures):
+        with pytest.raises(StoreUnavailable):
+            jobs.advance(held, "t", Record.released)
+    register.before = register.after
+    assert jobs.advance(held, "t", Record.released).record == jobs.load("a").record
+    assert jobs.load("a").record.slice == 2
+    with pytest.raises(LeaseLost):
+        JobStore(register).advance(held, "t", Record.released)
+
+
 def test_a_holder_whose_record_was_never_leased_cannot_write(jobs: JobStore) -> None:
     """A slip in the order of calls would go round the fence."""
     held, _ = jobs.submit(record())

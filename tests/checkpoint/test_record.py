@@ -220,6 +220,20 @@ def test_a_failed_job_can_be_retried_with_its_guards_set_back() -> None:
     assert retried.retried() is retried
 
 
+def test_a_job_at_its_ceiling_is_retried_with_a_higher_one() -> None:
+    """It would fail again at once, and the way out be a copy of it under another id."""
+    limits = Limits(max_slices=3, max_compute_seconds=9.0)
+    failed = record(limits=limits, slices=3, compute_seconds=9.5).failed("ceiling")
+    with pytest.raises(WrongStatus, match=r"job a reached its ceiling of 3 slices .*higher one"):
+        failed.retried()
+    with pytest.raises(WrongStatus, match="ceiling of 9 compute seconds"):
+        failed.retried(max_slices=4)
+    retried = failed.retried(max_slices=4, max_compute_seconds=20.0)
+    assert (retried.status, retried.exhausted()) == (Status.QUEUED, None)
+    assert retried.limits == Limits(max_slices=4, max_compute_seconds=20.0)
+    assert retried.retried(max_slices=9).limits.max_slices == 9
+
+
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.CANCELLED, Status.PAUSED])
 def test_only_a_failed_job_is_retried(status: Status) -> None:
     """A result would be overwritten."""

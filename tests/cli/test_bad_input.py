@@ -6,6 +6,7 @@ import resource
 import socket
 import sqlite3
 import subprocess
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,7 +40,6 @@ USAGE = {
     "unknown": ((*NTH, "position=1", "x=2"), "there is no parameter 'x'"),
     "twice": ((*NTH, "position=1", "position=2"), "'position' is given twice"),
     "no key": ((*NTH, "7"), "'7' is not a parameter: write key=value"),
-    "kernel": (("submit", "no-such", "a=1"), "unknown kernel 'no-such'; installed kernels: "),
     "slash": (("status", "a/b"), "job id 'a/b' cannot be used: take 1 to 128 letters"),
     "long": (("status", "a" * 300), "cannot be used"),
     "empty": (("status", ""), "job id '' cannot be used"),
@@ -248,6 +248,14 @@ def test_a_package_that_is_broken(
         assert (ended.code, ended.err.count("\n")) == (code, 1)
         assert ended.err.startswith(told)
     assert "\ntally  " in outlast("kernels").out
+
+
+def test_an_unknown_kernel_is_answered_by_those_that_there_are(outlast: Outlast) -> None:
+    """A person who mistypes a name would have to look for the right one."""
+    ours = distribution("outlast").entry_points.select(group=registry.GROUP).names
+    known = ", ".join(sorted([*ours, "tally"]))
+    told = f"outlast: unknown kernel 'no-such'; installed kernels: {known}\n"
+    assert outlast("submit", "no-such", "a=1") == (2, "", told)
 
 
 @pytest.mark.parametrize("words", [("--debug", "status", "x"), ("status", "x", "--debug")])

@@ -126,6 +126,19 @@ def test_a_failed_job_goes_on_when_retried(outlast: Outlast, client: Client) -> 
     assert outlast("result", "a").code == 0
 
 
+def test_a_job_at_its_ceiling_goes_on_with_a_higher_one(outlast: Outlast, client: Client) -> None:
+    """A job of days that reached its budget would have to be copied under another id."""
+    outlast("submit", "tally", "steps=1", "--job-id", "a")
+    client.jobs.change("a", lambda record: record.retried(max_compute_seconds=1.0))
+    client.jobs.change("a", lambda record: record.spent(steps=1, seconds=2.0).failed("ceiling"))
+    ended = outlast("retry", "a")
+    assert (ended.code, ended.out) == (1, "")
+    assert "reached its ceiling of 1 compute seconds (max_compute_seconds): retry it" in ended.err
+    assert outlast("retry", "a", "--max-compute-seconds", "60").code == 0
+    outlast("worker", "--max-slices", "1")
+    assert outlast("result", "a").code == 0
+
+
 def test_list_shows_all_jobs_by_id(outlast: Outlast, outlast_json: OutlastJson) -> None:
     """A person would lose sight of a job."""
     ended = outlast("list")

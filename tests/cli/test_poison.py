@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from checkpoint.record import Status
+from worker.client import Client
+from worker.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from checkpoint.record import Record
     from tests.cli.process import Ended, Process
-    from worker.client import Client
 
     Start = Callable[..., Process]
 
@@ -99,3 +101,29 @@ def test_what_a_kernel_prints_is_not_the_answer(start: Start) -> None:
     ended = start("run", "poison", "how=prints", "--json").end()
     assert json.loads(ended.out)["result"] == {"did": "prints"}
     assert "42 is the answer\nor so\n" in ended.err
+
+
+def test_what_kills_its_worker_before_the_first_step_is_given_up(
+    client: Client, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end every worker that there is, and its message come back for days."""
+    monkeypatch.setenv("OUTLAST_MAX_STALLS", "3")
+    Client().submit("poison", job_id="deadly", how="dies preparing")
+    for died in range(3):
+        assert start("worker").end().code == 9
+        assert client.status("deadly").stalls == died + 1
+        client.jobs.change("deadly", without_the_wait)
+        client.queue.send(Message(job_id="deadly"), again=True)
+    client.submit("tally", job_id="good", steps=3)
+    assert start("worker", "--max-idle-seconds", "0.5").end().code == 0
+    record = client.status("deadly")
+    assert (record.status, record.slices) == (Status.FAILED, 3)
+    assert "gave up after 3 slices in a row without progress" in str(record.error)
+    assert client.result("good") == {"total": 3}
+
+
+def without_the_wait(record: Record) -> Record:
+    """The job once the lease of the worker that died has ended, some minutes later."""
+    assert record.lease is not None
+    lease = record.lease.model_copy(update={"expires_at": record.lease.claimed_at})
+    return record.model_copy(update={"lease": lease})

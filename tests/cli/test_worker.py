@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -109,3 +111,27 @@ def test_a_lost_message_is_swept_up(outlast: Callable[..., Ended], client: Clien
     assert outlast("sweep", "--after-seconds", "0.001").out == "a\n"
     assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
     assert outlast("result", "a").out == "total=2\n"
+
+
+LISTENS = """
+import signal, sys
+install = signal.signal
+
+def spy(number, handler):
+    if number == signal.SIGTERM:
+        print(sorted({"boto3", "numpy", "redis", "sqlite3", "worker.client"} & sys.modules.keys()))
+        sys.exit()
+    return install(number, handler)
+
+signal.signal = spy
+from worker.cli import main
+main(["worker"])
+"""
+
+
+def test_a_worker_listens_before_it_imports_what_takes_time() -> None:
+    """A platform that stops a worker at its start would see it end by the signal, as in a crash."""
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENS], capture_output=True, text=True, check=True
+    )
+    assert done.stdout + done.stderr == "[]\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import primecountpy
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 
 from kernel import Resources
 from kernel.nth_prime import NthPrime
-from kernel.nth_prime.gourdon import ac, b, d, engine, phi0
+from kernel.nth_prime.gourdon import ac, b, d, engine, phi0, riemann
 from kernel.nth_prime.gourdon.bounds import begin
-from kernel.nth_prime.gourdon.state import Counting
+from kernel.nth_prime.gourdon.state import Counting, WrongState
 from kernel.nth_prime.sieve.steps import finish
 
 PI = {
@@ -88,8 +89,30 @@ def test_a_wrong_sum_is_an_error() -> None:
     *_, state = engine.count(begin(10**10))
     assert engine.lift(state.total, state.x) == PI[10]
     for bit in range(20, 64):
-        with pytest.raises(engine.WrongSum, match="more than √x"):
+        with pytest.raises(riemann.WrongSum, match="more than √x"):
             engine.lift(state.total ^ (1 << bit), state.x)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pieces": 7},
+        {"cursor": 10**6},
+        {"carry": ()},
+        {"carry": (1,) * 5},
+        {"term": "b"},
+        {"term": "ac"},
+        {"y": 10**6},
+        {"ac_span": 2**40},
+        {"b_words": 2**32},
+    ],
+    ids=str,
+)
+def test_a_state_that_no_computation_comes_to(wrong: dict[str, object], fine_shards: None) -> None:  # noqa: ARG001
+    """Else compiled code reads beyond its tables, or an hour is spent on a wrong sum."""
+    state = next(s for s in engine.count(begin(10**10)) if s.term == "d" and s.cursor)
+    with pytest.raises(WrongState, match=r"^a state of π\(10000000000\) [^\n]*$"):
+        next(engine.count(state.model_copy(update=wrong)))
 
 
 def test_the_total_may_wrap_around() -> None:
@@ -126,6 +149,44 @@ def test_tables_that_only_d_can_use_are_not_taken_for_others() -> None:
     states = list(engine.count(begin(10**11)))
     for state in (states[-1], states[0], states[-2], states[-1], states[1]):
         assert finish(engine.count(state)) == PI[11]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_two_computations_in_turns(threads: int) -> None:
+    """Else a program that looks at one job while another runs gets an error from both."""
+    xs = [10**11, 10**11, 10**11 + 1]
+    states = [begin(x) for x in xs]
+    left = [engine.count(state, threads) for state in states]
+    counts: dict[int, int] = {}
+    while len(counts) < len(xs):
+        for i, steps in enumerate(left):
+            try:
+                states[i] = next(steps)
+            except StopIteration as end:
+                counts.setdefault(i, end.value)
+            if i == 0 and i not in counts:  # Stopped at each step, its tables are put aside.
+                steps.close()
+                left[i] = engine.count(states[i], threads)
+    assert list(map(counts.get, range(3))) == [PI[11], PI[11], primecountpy.prime_pi(xs[2])]
+
+
+def test_computations_in_several_threads(fine_shards: None) -> None:  # noqa: ARG001
+    """Else two slices in one process end each other."""
+
+    def stop_and_go(x: int) -> int:
+        state = begin(x)
+        while True:
+            steps = engine.count(state)
+            for _ in range(5):
+                try:
+                    state = next(steps)
+                except StopIteration as end:
+                    return int(end.value)
+            steps.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        xs = [10**11, 10**11, 10**11 + 1, 10**11 + 2]
+        assert list(pool.map(stop_and_go, xs)) == [primecountpy.prime_pi(x) for x in xs]
 
 
 def test_preparing_again_leaves_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:

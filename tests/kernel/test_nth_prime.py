@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kernel import Resources
+from kernel import NonRetryable, Resources
 from kernel.nth_prime import NthPrime, small
 from kernel.registry import load
 
@@ -118,6 +118,26 @@ def test_positions_out_of_bounds_are_refused(position: object) -> None:
         KERNEL.Params(position=position)
 
 
+@pytest.mark.parametrize(
+    ("n", "wrong", "told"),
+    [
+        (10**7, {"word": 10**5, "counting": None, "count": 10**6}, "away from Riemann's R"),
+        (10**7, {"counting": None}, "away from Riemann's R"),
+        (10**7, {"word": 12}, "counts up to another number"),
+        (10**7, {"word": 0, "counting": None}, "0 primes where the search begins"),
+        (10**6, {"word": 0, "count": 10}, "10 primes where the search begins"),
+        (10**6, {"word": 50_000, "count": 10**6 - 1}, "away from Riemann's R"),
+    ],
+)
+def test_a_state_that_no_search_comes_to(n: int, wrong: dict[str, object], told: str) -> None:
+    """Else the job ends with a wrong prime, which looks like any other."""
+    params = KERNEL.Params(position=n)
+    state = next(KERNEL.run(params, None, Resources())).model_copy(update=wrong)
+    with pytest.raises(NonRetryable, match=told) as caught:
+        next(KERNEL.run(params, state, Resources()))
+    assert "\n" not in str(caught.value)
+
+
 def test_missing_and_unknown_parameters_are_refused() -> None:
     """Else a misspelt parameter is silently ignored."""
     with pytest.raises(ValidationError, match="position"):
@@ -139,7 +159,7 @@ def test_small_positions_need_no_compiler() -> None:
     """Else the shortest job waits for imports, and for compiling on a fresh machine."""
     code = f"""
 import sys
-from kernel import Resources
+from kernel import NonRetryable, Resources
 from kernel.registry import load
 kernel = load("nth-prime")
 for n in (1, {small.LARGEST_POSITION}):

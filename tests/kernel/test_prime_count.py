@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from random import Random
+from typing import Any
 
 import primecountpy
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kernel import Resources
-from kernel.nth_prime import PrimeCount
+from kernel import Kernel, NonRetryable, Resources
+from kernel.nth_prime import NthPrime, PrimeCount
+from kernel.nth_prime.gourdon.bounds import begin, fitting_threads
 from kernel.nth_prime.sieve.steps import finish
 from kernel.registry import load
 
@@ -98,5 +100,56 @@ def test_a_state_that_is_not_of_the_job_is_refused() -> None:
     state = next(kernel.run(kernel.Params(x=10**12), None, Resources()))
     for changes in ({"x": 10**13}, {"y": 1}, {"y": 10**12}, {"b_words": 2**40}):
         foreign = state.model_copy(update=changes)
-        with pytest.raises(ValueError, match="a state of"):
+        with pytest.raises(NonRetryable, match="a state of"):
             next(kernel.run(kernel.Params(x=10**12), foreign, Resources()))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "params"),
+    [(KERNEL, KERNEL.Params(x=10**19)), (NthPrime(), NthPrime.Params(position=10**17))],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_does_not_fit_in_the_memory_is_refused(
+    kernel: Kernel[Any, Any, Any], params: object
+) -> None:
+    """Else the system kills the worker minutes later, and the next one, without a word."""
+    steps = kernel.run(params, None, Resources(memory_bytes=100 << 20))
+    with pytest.raises(MemoryError, match=r"takes \d+ MiB of memory.* grants 100 MiB"):
+        finish(steps)
+
+
+def test_threads_that_do_not_fit_in_the_memory_are_not_used() -> None:
+    """Else a job that one thread could do is refused, or killed, on a machine of many cores."""
+    state = begin(10**15)
+    granted = [
+        fitting_threads(state, Resources(threads=8, memory_bytes=mib << 20))
+        for mib in (22, 40, 58, 1000)
+    ]
+    assert granted == [1, 2, 4, 8]
+    assert fitting_threads(state, Resources(threads=3)) == 3
+
+
+MEASURED = """
+import resource
+from kernel import Resources
+from kernel.nth_prime import PrimeCount
+from kernel.nth_prime.gourdon.bounds import begin, bytes_needed
+kernel = PrimeCount()
+params = kernel.Params(x=10**15)
+kernel.prepare(params)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+steps = kernel.run(params, None, Resources(threads=2))
+for state in steps:
+    if state.shards:
+        break
+taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(taken * 1024 <= bytes_needed(begin(params.x), 2))
+"""
+
+
+def test_it_takes_no_more_memory_than_it_says() -> None:
+    """Else it is killed where it was let in."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"

@@ -89,6 +89,23 @@ class Hoarding(Walking):
             self.total = state.total
 
 
+class Proud(Walking):
+    """Trusts what it knows rather than the state, once it has been further than that."""
+
+    furthest = State(at=0, total=0)
+
+    def begin(self, state: State | None) -> None:
+        is_back = state is not None and state.at < self.furthest.at
+        self.at = state.at if state else 0
+        self.total = self.furthest.total if is_back else state.total if state else 0
+
+    def total_after(self, at: int, resources: Resources) -> int:
+        total = super().total_after(at, resources)
+        if at + 1 > self.furthest.at or at == 0:
+            self.furthest = State(at=at + 1, total=total)
+        return total
+
+
 class Crowded(Walking):
     """Its answer depends on how many threads it may use."""
 
@@ -154,6 +171,7 @@ def test_a_state_that_is_yielded_again_is_no_mistake() -> None:
         (Forgetful(), r"gone on with from safe point 1, \{\"at\":1.*: all that it needs must be"),
         (Late(), "gone on with from safe point 7, "),
         (Hoarding(), "stopped at each of its 12 safe points .* nothing may stay in the kernel"),
+        (Proud(), "stopped, and sent back to the one before, at each of its 12 safe points"),
         (Crowded(), "gone on with from safe point 1, "),
         (Circling(), "it does not come to an end"),
         (Broken(), r"gone on with from safe point 1, .* it raises KeyError\('table'\)"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.process.faults import Valkey, faulty_proxy
 from tests.process.fleet import Fleet, Steps
+from tests.process.installed.chain import STEP_SECONDS, expected
 from worker.client import Client
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 INSTALLED = Path(__file__).with_name("installed")
-sys.path.append(str(INSTALLED))
-from chain import STEP_SECONDS, expected  # noqa: E402 - where it is installed
 
 pytestmark = pytest.mark.chaos
 

@@ -32,7 +32,9 @@ class Job:
     """One job.
 
     Attributes:
-        kind: "sound", "poison" (always raises at some step) or "stalling" (never advances).
+        kind: "sound", "poison" (always raises at some step), "stalling" (never advances) or
+            "deadly" (whose kernel takes the process down when it is loaded).
+        begun_at: the step from which it starts, as a fork of another job; 0 for any other.
         record: as it is stored; None until it is submitted.
         raised: errors since the job last advanced. stalled: claims since then.
         kernel_seconds: computed for it, lost or not.
@@ -47,6 +49,7 @@ class Job:
     job_id: str
     kind: str
     steps: int
+    begun_at: int = 0
     record: Record | None = None
     raised: int = 0
     stalled: int = 0

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
 
     from checkpoint.jobs import Held
+    from checkpoint.record import Lease
     from worker.delivery import Handled
     from worker.queues.contract import Delivery
     from worker.runtime import Runtime
@@ -137,6 +138,17 @@ def forget_the_stalls(patch: MonkeyPatch) -> None:
     patch.setattr(Record, "claimed", uncounted)
 
 
+def load_before_the_claim(patch: MonkeyPatch) -> None:
+    """The kernel is loaded while nobody counts: it may take the process down."""
+    claim = delivery._claim
+
+    def load_and_claim(runtime: Runtime, held: Held, lease: Lease) -> Held | None:
+        runtime.kernels(held.record.kernel)
+        return claim(runtime, held, lease)
+
+    patch.setattr(delivery, "_claim", load_and_claim)
+
+
 def never_save_between(patch: MonkeyPatch) -> None:
     """The state is stored at the end of the slice only."""
     patch.setattr(Slice, "_keep_house", lambda _: None)
@@ -174,6 +186,7 @@ MUTATIONS: list[Mutation] = [
     announce_without_the_lease,
     trust_the_bytes,
     forget_the_stalls,
+    load_before_the_claim,
     never_save_between,
     bill_lost_answers_twice,
     never_sweep,

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, TypeVar
 from checkpoint.errors import StoreUnavailable, WrongStatus
 from checkpoint.jobs import JobStore
 from checkpoint.record import Record, Status
+from tests.simulation.ledger import Job, place
 from tests.simulation.process import EPOCH, Process
 from tests.simulation.queue import SimulatedQueue
 from tests.simulation.rules import Violation
 from tests.simulation.store import SimulatedRegister
 from worker.message import Message
+from worker.new_job import forked
 from worker.queues.contract import QueueUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.clockwork import Actor
-    from tests.simulation.ledger import Job
     from tests.simulation.world import World
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ PAUSE_SECONDS = (2.0, 60.0)
 LOOK_SECONDS = 30.0
 PATIENCE_SECONDS = 2.0
 MOST_RETRIES = 3
+MOST_FORKS = 2
 
 
 class Person:
@@ -36,6 +38,7 @@ class Person:
         self._world = world
         self._is_busy = world.rng.random() < 0.6
         self._retries = 0
+        self._forks = 0
 
     def start(self) -> None:
         """Begin."""
@@ -82,6 +85,20 @@ class Person:
             created_at=EPOCH,
             updated_at=EPOCH,
         )
+        self._store(job, record)
+
+    def _fork(self, job: Job) -> None:
+        """Start another job from a checkpoint of this one."""
+        other = self._patiently(lambda: self._jobs.load(job.job_id)).record
+        self._forks += 1
+        new_id = f"{job.job_id}-fork-{self._forks}"
+        fork = forked(other, generation=None, job_id=new_id, limits=other.limits, now=EPOCH)
+        begun_at = place(fork.checkpoints[0])[0] if fork.checkpoints else 0
+        new = Job(new_id, job.kind, job.steps, begun_at)
+        self._world.jobs[new_id] = new
+        self._store(new, fork.model_copy(update={"kernel": new_id}))
+
+    def _store(self, job: Job, record: Record) -> None:
         job.in_hand = True
         self._patiently(lambda: self._jobs.submit(record))
         if self._world.faults.may_lose and self._rng.random() < 0.2:
@@ -92,7 +109,7 @@ class Person:
 
     def _meddle(self, job: Job) -> None:
         """Do something that a person may do at any moment."""
-        match self._rng.randrange(8):
+        match self._rng.randrange(9):
             case 0:
                 self._change(job, Record.cancelled)
             case 1 | 2:
@@ -106,6 +123,8 @@ class Person:
                 self._patiently(lambda: self._queue.send(Message(job_id=job.job_id), again=True))
             case 7:
                 self._submit(job)
+            case 8 if self._forks < MOST_FORKS:
+                self._fork(job)
 
     def _mend(self, job: Job) -> None:
         """Bring the job on its way once nothing goes wrong any more."""

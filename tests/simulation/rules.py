@@ -135,8 +135,11 @@ class Rules:
             f"{job.job_id} is {new.status} with lease {new.lease}",
         )
         _require(0 <= new.slice - old.slice <= 1, f"slice went from {old.slice} to {new.slice}")
-        for name in ("slices", "steps", "saves", "compute_seconds", "redone_seconds"):
+        for name in ("steps", "saves", "compute_seconds", "redone_seconds"):
             _require(getattr(new, name) >= getattr(old, name), f"{name} of {job.job_id} sank")
+        if new.slices < old.slices:
+            self._judge_return(process, job, old, new)
+            return
         is_claim = new.lease is not None and (
             old.lease is None or old.lease.token != new.lease.token
         )
@@ -163,6 +166,18 @@ class Rules:
         process.tokens.add(new.lease.token)
         process.unsaved_seconds = process.longest_step_seconds = 0.0
 
+    def _judge_return(self, process: Process, job: Job, old: Record, new: Record) -> None:
+        """Judge a claim that is taken back, because the worker cannot run the job."""
+        _require(
+            old.lease is not None and old.lease.token in process.tokens and new.lease is None,
+            f"{process.name} gave {job.job_id} back without its lease",
+        )
+        _require(
+            (new.slices, new.stalls, new.slice) == (old.slices - 1, old.stalls - 1, old.slice),
+            f"{job.job_id} was not given back as it was",
+        )
+        job.stalled -= 1
+
     def _judge_work(self, process: Process, job: Job, old: Record, new: Record) -> None:
         if new.status is F and (old.exhausted() or job.is_damaged):
             self._judge_failure(job, new)
@@ -176,7 +191,8 @@ class Rules:
         self._judge_accounts(job, new)
         if new.status is S:
             _require(new.result == job.expected, f"{job.job_id} has a wrong result: {new.result}")
-            _require(new.steps >= job.steps, f"{job.job_id} ended after {new.steps} steps")
+            done = job.begun_at + new.steps
+            _require(done >= job.steps, f"{job.job_id} ended after {done} steps")
         else:
             _require(new.result is None, f"{job.job_id} is {new.status} with a result")
         if new.status is F:
@@ -204,9 +220,10 @@ class Rules:
         newest = next((c for c in new.checkpoints if is_whole(c)), None)
         if newest is not None and job.kind != "stalling":
             at, _ = place(newest)
+            done = job.begun_at + new.steps
             _require(
-                new.steps == at or (job.is_damaged and new.steps > at),
-                f"{job.job_id} counts {new.steps} steps at step {at}",
+                done == at or (job.is_damaged and done > at),
+                f"{job.job_id} counts {done} steps at step {at}",
             )
 
     def _judge_failure(self, job: Job, new: Record) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from checkpoint.jobs import JobStore
+from kernel import UnknownKernel
 from tests.kernels import Counting, NewerCounting, Stalling
 from tests.simulation.clockwork import Crash
 from tests.simulation.process import FREEZE_SECONDS, Process
@@ -28,6 +29,7 @@ SLOW_STEP_SECONDS = (1.0, 8.0)
 SLOW_SHARE = 0.01
 POISONED_STEP = 3
 DOWN_SECONDS = (0.5, 60.0)
+COMPILING_SECONDS = (1.0, 100.0)
 
 
 class Worker:
@@ -84,6 +86,13 @@ class Worker:
     def _kernel(self, process: Process, version: int, job_id: str) -> AnyKernel:
         """Return the job's kernel: in the simulation each job has one of its own."""
         job = self._world.jobs[job_id]
+        fault = self._world.faults.draw("load", process.name, process.rng)
+        if fault == "crash" or job.kind == "deadly":
+            process.crash("while a kernel is loaded")
+        if fault == "slow":
+            process.sleep(process.rng.uniform(*COMPILING_SECONDS))
+        if fault == "unknown":
+            raise UnknownKernel(job_id)
         step = partial(self._step, process, job)
         if job.kind == "stalling":
             return Stalling(step)

@@ -60,7 +60,8 @@ class World:
         self.person = Person(self)
 
     def _new_job(self, number: int) -> Job:
-        kind = self.rng.choices(("sound", "poison", "stalling"), (8, 1, 1))[0]
+        kinds = ("sound", "poison", "stalling", "deadly")
+        kind = self.rng.choices(kinds, (16, 2, 2, 1))[0]
         return Job(f"job-{number}", kind, self.rng.randint(4, 40))
 
     def draw_skew(self, rng: Random) -> float:

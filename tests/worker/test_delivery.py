@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import date
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from checkpoint.codec import HEAD
 from checkpoint.errors import (
     CorruptRecord,
     DeletedJob,
@@ -22,18 +24,26 @@ from kernel.contract import Model
 from tests import kernels
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
+from worker import delivery as delivery_module
 from worker.deadline import Deadline
 from worker.delivery import Ack, Announce, Handled, NewerState, Run, Wait, decide, deliver
 from worker.message import ForeignMessage, Message
 from worker.queues.contract import Delivery, QueueUnavailable
+from worker.sweep import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 NOW = 1000.0
 HELD = Lease(worker="w", token="t", claimed_at=990.0, expires_at=1030.0, at_risk_seconds=1.0)
 LATE = HELD.model_copy(update={"expires_at": 995.0})
+
+
+def is_untouched(record: Record, before: Record) -> bool:
+    """Whether the job is as it was, but for the bookkeeping of what was written."""
+    changed = {"writes", "writer", "updated_at"}
+    return record == before.model_copy(update={name: getattr(record, name) for name in changed})
 
 
 def job(**fields: object) -> Record:
@@ -204,7 +214,7 @@ def test_a_job_of_an_unknown_kernel_is_left_to_others(floor: Floor) -> None:
     object.__setattr__(runtime, "kernels", unknown)
     with pytest.raises(UnknownKernel):
         floor.work(runtime)
-    assert floor.record == before
+    assert is_untouched(floor.record, before)
 
 
 def test_a_job_of_a_newer_kernel_is_left_to_newer_workers(floor: Floor) -> None:
@@ -214,7 +224,157 @@ def test_a_job_of_a_newer_kernel_is_left_to_newer_workers(floor: Floor) -> None:
     before = floor.record
     with pytest.raises(NewerState, match="upgrade"):
         floor.work()
-    assert floor.record == before
+    assert is_untouched(floor.record, before)
+
+
+def test_a_message_that_a_worker_leaves_is_soon_there_for_another(floor: Floor) -> None:
+    """Every job would wait a minute for each worker that lacks its kernel."""
+
+    def unknown(name: str) -> kernels.Counting:
+        raise UnknownKernel(name)
+
+    floor.submit()
+    runtime = floor.runtime()
+    object.__setattr__(runtime, "kernels", unknown)
+    with pytest.raises(UnknownKernel):
+        floor.work(runtime)
+    floor.clock.sleep(5.0)
+    assert floor.work()[0].record is not None
+
+
+class Compiling(kernels.Counting):
+    """Does `act` when it is prepared."""
+
+    def __init__(self, floor: Floor, act: Callable[[], object]) -> None:
+        super().__init__(floor.step)
+        self.act = act
+
+    def prepare(self, params: object) -> None:  # noqa: ARG002 - the contract's
+        """Compile, or whatever takes its place."""
+        self.act()
+
+
+class Killed(BaseException):
+    """The process ends; what is raised by the loading of a kernel nobody catches but the test."""
+
+
+def test_a_process_that_dies_of_loading_a_kernel_has_been_counted(floor: Floor) -> None:
+    """Such a job would end one worker after the other, for as long as the queue delivers it."""
+    floor.submit(max_stalls=3)
+
+    def die(_: str) -> kernels.Counting:
+        raise Killed
+
+    for _ in range(3):
+        runtime = floor.runtime()
+        object.__setattr__(runtime, "kernels", die)
+        with pytest.raises(Killed):
+            floor.work(runtime)
+        floor.clock.sleep(1000.0)
+    assert floor.work()[0].ack
+    assert floor.record.status is Status.FAILED
+    assert "gave up after 3 slices in a row without progress" in str(floor.record.error)
+
+
+def test_preparing_takes_nothing_from_the_slice(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a new worker others would take the job meanwhile, and its first slice be a short one."""
+    others = []
+
+    beats: list[Callable[[], object]] = []
+
+    @contextmanager
+    def repeated(act: Callable[[], object], *, every_seconds: float) -> Iterator[None]:
+        assert every_seconds < 2.0
+        beats.append(act)
+        yield
+
+    def compile_() -> None:
+        monkeypatch.undo()
+        for _ in range(10):
+            floor.clock.sleep(4.9)
+            beats[0]()
+        floor.clock.sleep(1.0)
+        floor.queue.send(Message(job_id=JOB, slice=1))
+        others.append(floor.work(floor.runtime("other"))[0].record)
+
+    floor.submit()
+    leases = []
+    floor.watched = lambda _: leases.append(floor.record.lease)
+    monkeypatch.setattr(delivery_module, "repeated", repeated)
+    floor.kernel = Compiling(floor, compile_)
+    runtime = floor.runtime()
+    delivery = floor.receive()
+    begun = floor.clock()
+    handled = deliver(runtime, delivery, seconds=None, slice_seconds=3.0)
+    assert others == [None]
+    assert handled.record is not None
+    assert handled.record.steps == 5  # A sixth would not have fitted.
+    assert floor.clock() - begun == pytest.approx(52.5)
+    assert leases[0].expires_at == pytest.approx(begun + 50.0 + 5.0)
+    assert runtime.pace.opening_seconds == runtime.pace.reserve_seconds == 0.0
+
+
+def test_a_stop_signal_while_the_kernel_is_prepared_gives_the_job_to_another(floor: Floor) -> None:
+    """A deploy would cost each job a stall, and the time of a long lease."""
+    floor.submit()
+    before = floor.record
+    stop = Deadline()
+    floor.kernel = Compiling(floor, lambda: setattr(stop, "_reason", "SIGTERM"))
+    delivery = floor.receive()
+    runtime = floor.runtime()
+    assert not deliver(runtime, delivery, seconds=None, stop=stop).ack
+    assert is_untouched(floor.record, before)
+    assert floor.receive().body == delivery.body
+
+
+def test_a_pause_while_the_kernel_is_prepared_stays(floor: Floor) -> None:
+    """A person's decision would be undone by a worker that gives the job back."""
+    floor.submit()
+    stop = Deadline()
+
+    def pause() -> None:
+        floor.change(Record.paused)
+        stop._reason = "SIGTERM"
+
+    floor.kernel = Compiling(floor, pause)
+    deliver(floor.runtime(), floor.receive(), seconds=None, stop=stop)
+    assert (floor.record.status, floor.record.lease) == (Status.PAUSED, None)
+
+
+def test_a_job_that_is_cancelled_while_the_kernel_is_prepared_is_not_run(floor: Floor) -> None:
+    """It would be billed for up to an interval of work that nobody wants."""
+    floor.submit()
+    steps: list[int] = []
+    floor.watched = steps.append
+
+    def cancel() -> None:
+        floor.clock.sleep(2.0)
+        floor.change(Record.cancelled)
+
+    floor.kernel = Compiling(floor, cancel)
+    assert floor.work(floor.runtime())[0].ack
+    assert steps == []
+
+
+def test_a_checkpoint_that_is_damaged_while_the_kernel_is_prepared_is_passed_over(
+    floor: Floor,
+) -> None:
+    """The record is read again then: the job would fail, or go on from damaged bytes."""
+    floor.submit()
+    floor.work(seconds=3.0)
+
+    def damage() -> None:
+        floor.clock.sleep(2.0)
+        key, stored = next(iter(floor.register.values.items()))
+        value = bytearray(stored.value)
+        value[HEAD.size + HEAD.unpack_from(value)[2]] ^= 1
+        floor.register.values[key] = Stored(bytes(value), "of another write")
+
+    floor.kernel = Compiling(floor, damage)
+    floor.work(floor.runtime())
+    assert floor.record.result == expected(STEPS)
 
 
 def test_a_kernel_that_ends_the_process_when_prepared_does_not(floor: Floor) -> None:
@@ -483,10 +643,9 @@ def test_a_store_that_lost_its_newest_writes_goes_on_from_what_is_left(floor: Fl
     assert floor.record.result == expected(STEPS)
 
 
-def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a FIFO queue the job would stand still until a sweep: its continuation was sent before."""
+@pytest.fixture
+def fifo(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the queue drop every message that it has seen, unless it is sent again on purpose."""
     seen: set[str] = set()
     send = floor.queue.send
 
@@ -496,11 +655,26 @@ def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
         seen.add(message.body())
 
     monkeypatch.setattr(floor.queue, "send", send_once)
+
+
+@pytest.mark.usefixtures("fifo")
+@pytest.mark.parametrize(("lost", "sweeps"), [(1, 0), (2, 1), (3, 2), (4, 3)])
+def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
+    floor: Floor, lost: int, sweeps: int
+) -> None:
+    """Its continuations were sent before: it would stand still at more than is promised."""
     floor.submit()
     floor.work(seconds=2.0)
     older = dict(floor.register.values)
-    floor.work(seconds=2.0)
-    floor.register.values = older
-    while not floor.record.status.is_final:
+    for _ in range(lost):
         floor.work(seconds=2.0)
+    floor.register.values = older
+    woken = 0
+    while not floor.record.status.is_final:
+        while delivery := floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.0):
+            deliver(floor.runtime(), delivery, seconds=2.0)
+            floor.queue.ack(delivery)
+        floor.clock.sleep(60.0)
+        woken += len(sweep(floor.jobs, floor.queue, after_seconds=60.0))
     assert floor.record.result == expected(STEPS)
+    assert woken == sweeps

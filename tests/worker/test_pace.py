@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from worker.pace import LONGEST_INTERVAL_SECONDS, SHORTEST_INTERVAL_SECONDS, Pace
@@ -34,6 +36,16 @@ def test_the_reserve_is_guessed_from_the_opening_and_then_measured() -> None:
     assert pace.reserve_seconds == pytest.approx(0.6)
     pace.saw_ending(0.2)
     assert pace.reserve_seconds == pytest.approx(0.3)
+
+
+def test_one_slow_answer_leaves_half_of_a_slice() -> None:
+    """Slices of seconds would do one step each; a function would refuse every message for good."""
+    pace = Pace()
+    pace.saw_ending(0.2)
+    assert pace.reserve_within(10.0) == pytest.approx(0.3)
+    pace.saw_ending(60.0)
+    assert pace.reserve_within(10.0) == 5.0
+    assert pace.reserve_within(math.inf) == 90.0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from checkpoint.errors import LeaseLost, StoreUnavailable
 from checkpoint.record import Record, Status
+from kernel import NonRetryable
 from tests import kernels
 from tests.kernels import Counting, expected
 from tests.worker.floor import JOB, STEPS, Floor
@@ -252,6 +253,32 @@ def test_errors_without_progress_end_the_job_with_the_reason(floor: Floor) -> No
     told = "ValueError: no such row (error 3 in a row without progress)"
     assert unplaced(floor.record.error) == told
     assert floor.record.checkpoints[0].progress == 7 / STEPS
+
+
+def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> None:
+    """A job of hours that failed its last check would fail it again and again, minutes apart."""
+    floor.kernel = kernels.raising(NonRetryable("the sum is wrong"), at=7)
+    floor.submit()
+    handled, _ = floor.work()
+    assert handled.ack
+    assert (floor.record.status, floor.record.slices) == (Status.FAILED, 1)
+    assert str(floor.record.error).startswith("NonRetryable: the sum is wrong")
+    assert floor.record.checkpoints[0].progress == 7 / STEPS
+    assert floor.messages() == []
+
+
+def test_a_slice_of_hours_ends_at_the_ceiling_on_compute_time(floor: Floor) -> None:
+    """A budget would be overdrawn by as much as a slice lasts, which on a laptop is hours."""
+    floor.submit(max_compute_seconds=3.2)
+    floor.work()
+    assert floor.record.status is Status.FAILED
+    assert "reached its ceiling of 3.2 compute seconds" in str(floor.record.error)
+    assert (floor.record.compute_seconds, floor.record.slices) == (3.5, 1)
+    assert floor.record.checkpoints[0].progress == 7 / STEPS
+    floor.change(lambda record: record.retried(max_compute_seconds=100.0))
+    floor.queue.send(Message(job_id=JOB))
+    floor.work()
+    assert floor.record.result == expected(STEPS)
 
 
 def test_the_back_off_has_an_end(floor: Floor) -> None:

@@ -28,7 +28,8 @@ def _debug(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the s
     return session.debug
 
 
-def _duration(value: float | None) -> float | None:
+def positive_duration(value: float | None) -> float | None:
+    """Return the seconds that an option was given, if there are any and they can be waited for."""
     if value is not None and not (0 < value < LONGEST_SECONDS):
         raise typer.BadParameter(f"give seconds, more than 0 and less than {LONGEST_SECONDS:.0e}")
     return value
@@ -98,7 +99,7 @@ SliceSeconds = Annotated[
     typer.Option(
         "--slice-seconds",
         metavar="SECONDS",
-        callback=_duration,
+        callback=positive_duration,
         help="Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60.",
     ),
 ]
@@ -114,7 +115,7 @@ TimeoutSeconds = Annotated[
     typer.Option(
         "--timeout-seconds",
         metavar="SECONDS",
-        callback=_duration,
+        callback=positive_duration,
         help="Wait no longer than this. Default: for ever.",
     ),
 ]
@@ -123,7 +124,7 @@ MaxIdleSeconds = Annotated[
     typer.Option(
         "--max-idle-seconds",
         metavar="SECONDS",
-        callback=_duration,
+        callback=positive_duration,
         help="End after this time without a message. Default: never.",
     ),
 ]
@@ -132,7 +133,7 @@ AfterSeconds = Annotated[
     typer.Option(
         "--after-seconds",
         metavar="SECONDS",
-        callback=_duration,
+        callback=positive_duration,
         help="Wake what has been silent for so long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
     ),
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from worker.cli.options import Debug, Json
+import typer
+
+from worker.cli.options import Debug, Json, positive_duration
 from worker.cli.several import JobIds, for_each
 
 if TYPE_CHECKING:
@@ -82,28 +84,57 @@ def resume(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
     _steer(job_ids, Client().resume, "goes on", as_json=as_json)
 
 
-def retry(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
+MaxSlices = Annotated[
+    int | None,
+    typer.Option("--max-slices", min=1, metavar="N", help="The job's ceiling on slices from now."),
+]
+MaxComputeSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--max-compute-seconds",
+        metavar="SECONDS",
+        callback=positive_duration,
+        help="The job's ceiling on compute time from now.",
+    ),
+]
+
+
+def retry(
+    job_ids: JobIds,
+    *,
+    max_slices: MaxSlices = None,
+    max_compute_seconds: MaxComputeSeconds = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
     """Let failed jobs go on from their last checkpoints.
 
-    Their errors and stalls are forgotten. A ceiling that one has reached still stands: fork the
-    job to go on with another one. Retrying a job that has not failed and is not over only wakes
-    it.
+    Their errors and stalls are forgotten. A job that has reached a ceiling needs a higher one,
+    which counts from the job's beginning. Retrying a job that has not failed and is not over sets
+    its ceilings, if any are given, and wakes it.
 
     What cannot be done with one job is told and keeps it from no other one. With --json one id
     gives an object, several or - an array of the jobs with which it was done.
 
     Examples:
         outlast retry million
+        outlast retry million --max-slices 1000
         outlast list --status failed --limit 0 --json | jq '.[].job_id' | outlast retry -
 
     Exit codes:
         0  the jobs go on as soon as a worker is free
-        1  one did not fail, there is no such job, or the store or the queue is at fault
-        2  an id or a setting is wrong; nothing was done
+        1  one did not fail, has reached a ceiling, there is no such job, or the store or the queue
+           is at fault
+        2  an id, a ceiling or a setting is wrong; nothing was done
     """
+    from functools import partial
+
     from worker.client import Client
 
-    _steer(job_ids, Client().retry, "goes on", as_json=as_json)
+    retry_one = partial(
+        Client().retry, max_slices=max_slices, max_compute_seconds=max_compute_seconds
+    )
+    _steer(job_ids, retry_one, "goes on", as_json=as_json)
 
 
 def _steer(job_ids: list[str], move: Callable[[str], Record], what: str, *, as_json: bool) -> None:

@@ -45,20 +45,18 @@ def worker(
         1  the store or the queue did not answer when first asked; later on it is asked again
         2  a setting is wrong
     """
-    from worker.cli.logs import level_of, log_to_stderr
-    from worker.cli.stops import stops_told
-    from worker.client import Client
-    from worker.consumer import Consumer
     from worker.deadline import Deadline
-    from worker.runtime import make_runtime
-    from worker.settings import overridden, read_settings
 
     log = logging.getLogger("outlast.worker")
-    with (
-        reserved(),
-        Deadline() as stop,
-        stops_told(log.warning, lambda: log.warning("ended at once; another worker goes on")),
-    ):
+    with reserved(), Deadline() as stop:
+        # All that takes time comes after: a signal is heard while it is imported.
+        from worker.cli.logs import level_of, log_to_stderr
+        from worker.cli.stops import stops_told
+        from worker.client import Client
+        from worker.consumer import Consumer
+        from worker.runtime import make_runtime
+        from worker.settings import overridden, read_settings
+
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
         client = Client(settings=settings)
         log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
@@ -68,8 +66,9 @@ def worker(
         consumer = Consumer(
             runtime, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
-        stopped_by = consumer.run(
-            max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
-        )
+        with stops_told(log.warning, lambda: log.warning("ended at once; another worker goes on")):
+            stopped_by = consumer.run(
+                max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
+            )
     if as_json:
         put_json({"worker": runtime.worker, "stopped_by": stopped_by})

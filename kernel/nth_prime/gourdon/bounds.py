@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kernel.nth_prime.gourdon.state import Counting
+from kernel.nth_prime.gourdon.state import Counting, WrongState
+
+if TYPE_CHECKING:
+    from kernel.contract import Resources
 
 X_LIMIT = 2**66
 """x must be below: there the table of π up to √x reaches 1 GiB."""
@@ -15,6 +18,10 @@ AC_SPAN_LIMIT, B_WORDS_LIMIT = 2**26, 2**20
 
 X_LEAST = 10**8
 """From here on the formula holds with room to spare; below, a plain sieve is as fast."""
+
+
+THREAD_BYTES = 12 << 20
+"""What a thread takes: its stack, and its sieve and counters."""
 
 
 class Bounds(NamedTuple):
@@ -80,12 +87,12 @@ def bounds_of(state: Counting) -> Bounds:
     """Return the bounds of a computation.
 
     Raises:
-        ValueError: the state is damaged. Compiled code does not check what it is given.
+        WrongState: the state is damaged. Compiled code does not check what it is given.
     """
     x, y = state.x, state.y
     fits = X_LEAST <= x < X_LIMIT and cube_root(x) < y < math.isqrt(x)
     if not fits or state.ac_span > AC_SPAN_LIMIT or state.b_words > B_WORDS_LIMIT:
-        raise ValueError(f"a state of π({x}) with bounds that it cannot have: start the job again")
+        raise WrongState(f"a state of π({x}) with bounds that it cannot have")
     middle = math.isqrt(x // y)
     # Rounded up: every p <= x* must have its leaves in C or D, and none beyond may.
     star = max(math.isqrt(math.isqrt(x)), -(-x // (y * y)))
@@ -103,6 +110,31 @@ def bounds_of(state: Counting) -> Bounds:
         b_words=state.b_words,
         d_words=state.d_words,
     )
+
+
+def bytes_needed(state: Counting, threads: int) -> int:
+    """Return how much memory a computation takes at most, beyond what importing it has taken."""
+    # docs/nth-prime.md has the sum; while they are built the tables take up to a sixth more.
+    tables = math.isqrt(state.x) // 8 + 2 * state.y
+    return 5 * tables // 4 + threads * THREAD_BYTES
+
+
+def fitting_threads(state: Counting, resources: Resources) -> int:
+    """Return how many of the threads that are granted the memory suffices for, at least 1.
+
+    Raises:
+        MemoryError: it does not suffice for one.
+    """
+    memory = resources.memory_bytes
+    if memory is None:
+        return resources.threads
+    if (needed := bytes_needed(state, 1)) > memory:
+        raise MemoryError(
+            f"counting the primes up to {state.x} takes {needed >> 20} MiB of memory, and this "
+            f"worker grants {memory >> 20} MiB: give it more, or use another one"
+        )
+    fitting = 1 + (memory - needed) // THREAD_BYTES
+    return min(resources.threads, fitting)
 
 
 def _alpha(x: int) -> float:

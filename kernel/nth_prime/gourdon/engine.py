@@ -12,6 +12,7 @@ import numpy as np
 from kernel.nth_prime.gourdon import ac, b, d, phi0, riemann, sigma
 from kernel.nth_prime.gourdon.bounds import X_LEAST, begin, bounds_of
 from kernel.nth_prime.gourdon.phase import fold
+from kernel.nth_prime.gourdon.state import WrongState
 from kernel.nth_prime.gourdon.tables import build
 from kernel.nth_prime.sieve.steps import at_each, finish
 
@@ -28,24 +29,28 @@ TERMS: dict[str, Term] = {"sigma": sigma, "phi0": phi0, "ac": ac, "b": b, "d": d
 """π(x) is the sum of these."""
 
 
-class WrongSum(Exception):
-    """The terms do not add up to a possible π(x): memory or the processor failed, or a bug did.
-
-    Nothing of the computation is trustworthy: start it again, on another machine.
-    """
-
-
 def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
     """Return π(x). Yields the state after every shard, and while tables are being built.
 
     Raises:
+        WrongState: the state is none of a computation of π(x).
         WrongSum: the result fails its check.
     """
-    bounds = bounds_of(state)
-    t = yield from at_each(_tables(bounds, state.term), state)
+    tables = _take(bounds_of(state), state.term)
+    try:
+        total = yield from _sum(state, tables, threads)
+    except GeneratorExit:
+        _KEPT[:] = [tables]
+        raise
+    return lift(total, state.x)
+
+
+def _sum(state: Counting, tables: _Tables, threads: int) -> Generator[Counting, None, int]:
+    """Return the sum of all terms modulo 2^64, from the state on."""
+    t = yield from at_each(tables.built(), state)
     names = list(TERMS)
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
-    site = _Site(bounds, t, pool, threads)
+    site = _Site(tables.bounds, t, pool, threads)
     try:
         for name in names[names.index(state.term) :]:
             if name != state.term:
@@ -57,8 +62,7 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         if pool is not None:
             # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
             pool.shutdown(cancel_futures=True)
-    forget()
-    return lift(state.total, state.x)
+    return state.total
 
 
 class _Site(NamedTuple):
@@ -76,6 +80,9 @@ def _add(state: Counting, site: _Site) -> Generator[Counting, None, Counting]:
     pieces = term.pieces(site.bounds, site.t)
     carry = term.carry(site.bounds, site.t)
     if state.cursor:
+        # Compiled code does not check what it is given.
+        if (state.pieces, len(state.carry)) != (pieces, len(carry)) or state.cursor > pieces:
+            raise WrongState(f"a state of π({state.x}) that is at another place than it says")
         carry = np.array(state.carry, np.int64)
     total = state.total
     for end, part in _shards(term, site, state.cursor, pieces):
@@ -122,48 +129,60 @@ def lift(total: int, x: int) -> int:
         WrongSum: it is not within √x of R(x).
     """
     near = round(riemann.prime_count(x))
-    distance = (total - near + 2**63) % 2**64 - 2**63
-    if distance**2 >= x:
-        raise WrongSum(
-            f"the terms of π({x}) add up to {near + distance}, which is {abs(distance)} away from "
-            f"Riemann's R(x): more than √x, so it is wrong"
-        )
-    return near + distance
+    found = near + (total - near + 2**63) % 2**64 - 2**63
+    riemann.check(found, x)
+    return found
 
 
 _LARGE = 10**12
 """Before here no term is cut into shards."""
 
-_KEPT: dict[tuple[Bounds, int], Tables] = {}
-"""The tables of the computation under way, so that its next slice in this process has them."""
 
-_BEGUN: dict[tuple[Bounds, int], Generator[None, None, Tables]] = {}
-"""Tables that a stop left half built; the next slice in this process goes on with them."""
+class _Tables:
+    """The tables of one computation, whole or half built.
+
+    Attributes:
+        bounds: whose they are.
+        limit: up to where they hold π.
+    """
+
+    def __init__(self, bounds: Bounds, limit: int) -> None:
+        self.bounds = bounds
+        self.limit = limit
+        self._steps = build(bounds, limit)
+        self._whole: Tables | None = None
+
+    def built(self) -> Generator[None, None, Tables]:
+        """Go on to build them; return them when they are whole."""
+        while self._whole is None:
+            try:
+                next(self._steps)
+            except StopIteration as end:
+                self._whole = end.value
+            else:
+                yield
+        return self._whole
 
 
-def _tables(bounds: Bounds, term: str) -> Generator[None, None, Tables]:
-    """Return the tables for the term and those that follow it."""
+_KEPT: list[_Tables] = []
+"""The tables that the last computation which was stopped has left, or none, for its next slice in
+this process. Who uses them takes them out: two computations never share what is half built."""
+
+
+def _take(bounds: Bounds, term: str) -> _Tables:
+    """Return tables for the term and those that follow it: those that were kept, if they do."""
     # D is the last and takes longest, and most of the table of π is not for it.
     limit = bounds.y if term == "d" else bounds.root
-    wanted = (bounds, bounds.root) if (bounds, bounds.root) in _KEPT else (bounds, limit)
-    if wanted not in _KEPT and wanted not in _BEGUN:
-        forget()
-        _BEGUN[wanted] = build(bounds, limit)
-    while wanted not in _KEPT:
-        try:
-            next(_BEGUN[wanted])
-        except StopIteration as built:
-            _KEPT[wanted] = built.value
-            _BEGUN.clear()
-        else:
-            yield
-    return _KEPT[wanted]
+    try:
+        kept = _KEPT.pop()
+    except IndexError:
+        return _Tables(bounds, limit)
+    return kept if kept.bounds == bounds and kept.limit >= limit else _Tables(bounds, limit)
 
 
 def forget() -> None:
     """Drop the tables that are kept for the next slice in this process."""
     _KEPT.clear()
-    _BEGUN.clear()
 
 
 def prepare(x: int | None) -> None:

@@ -6,9 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kernel.contract import Model
+from kernel.contract import Model, NonRetryable
 
 Natural = Annotated[int, Field(ge=0)]
+
+
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class WrongState(NonRetryable):
+    """No computation of these parameters comes to such a state: it is damaged, or of another."""
 
 
 class Counting(Model):
@@ -40,7 +47,7 @@ class Counting(Model):
     pieces: Natural = 0
     shards: Natural = 0
     total: Annotated[int, Field(ge=0, lt=2**64)] = 0
-    carry: tuple[int, ...] = ()
+    carry: tuple[Int64, ...] = ()
 
     def progress(self) -> float:
         """Return the share of the time that is over, from 0 to 1, roughly."""

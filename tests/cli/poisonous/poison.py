@@ -72,6 +72,11 @@ class Poison(Kernel[PoisonParams, PoisonState, PoisonResult]):
     State = PoisonState
     Result = PoisonResult
 
+    def prepare(self, params):
+        """End the process, if that is what is wanted."""
+        if params.how == "dies preparing":
+            os._exit(9)
+
     def run(self, params, state, resources):  # noqa: ARG002 - needs nothing of them
         """Yield after each of four steps."""
         for done in range(state.done if state else 0, 4):
