@@ -16,12 +16,14 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from checkpoint.errors import CorruptCheckpoint, DeletedJob, LeaseLost, VersionConflict
-from checkpoint.history import read
 from checkpoint.record import Lease, Status
 from worker.deadline import Deadline
+from worker.events import KERNEL_NOT_PREPARED, QUEUE_UNAVAILABLE, WRITES_LOST, tell
 from worker.message import Message
 from worker.queues.contract import QueueUnavailable
+from worker.reporting import report_claim, report_ending, report_lost_lease
 from worker.slice import Slice
+from worker.storable import line
 
 if TYPE_CHECKING:
     from checkpoint.jobs import Held
@@ -125,12 +127,19 @@ def deliver(
                         runtime.queue.hide(delivery, _patience(wait, delivery.receives))
                         return Handled(ack=False)
                     case Run():
+                        _notice_lost_writes(held.record, message)
                         return _run(runtime, delivery, held, deadline, slice_seconds)
             except VersionConflict:
                 continue  # Someone else moved the job between our read and our claim: look again.
             except DeletedJob as error:  # perhaps while its slice ran
                 log.info("%s: its message is dropped", error)
                 return Handled(ack=True)
+
+
+def _notice_lost_writes(record: Record, message: Message) -> None:
+    number = record.slice
+    if message.slice is not None and message.slice > number:
+        tell(log, WRITES_LOST, job_id=record.job_id, slice=number, announced=message.slice)
 
 
 def announce(runtime: Runtime, held: Held, *, again: bool = False) -> None:
@@ -180,11 +189,11 @@ def _run(
         slice_ = Slice(runtime, claimed, kernel, budgeted, keep_hidden)
         try:
             held = slice_.run()
-        except LeaseLost as error:
-            log.warning("%s; stopped, nothing written", error)
+        except LeaseLost:
+            report_lost_lease(claimed.record, clock() - begun)
             status = runtime.jobs.load(claimed.record.job_id).record.status
             return Handled(ack=status.is_final or status is Status.PAUSED)
-        _log_ending(held.record)
+        report_ending(claimed.record, held.record)
     if held.record.status is Status.QUEUED:
         # A number beyond the record's: the continuation has been sent before, and forgotten.
         number = Message.parse(delivery.body).slice or 0
@@ -205,8 +214,15 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
         return kernel  # Preparing it may take the process down, too: its child does that.
     try:
         kernel.prepare(kernel.Params.model_validate_json(record.params_json))
-    except BaseException:  # The same error will end the slice, where it is counted.
-        log.exception("job %s: kernel %r did not prepare", record.job_id, kernel.name)
+    except BaseException as error:  # noqa: BLE001 - it will end the slice, where it is counted
+        tell(
+            log,
+            KERNEL_NOT_PREPARED,
+            job_id=record.job_id,
+            kernel=kernel.name,
+            error=line(error),
+            cause=error,
+        )
     return kernel
 
 
@@ -233,10 +249,8 @@ def _claim(runtime: Runtime, held: Held) -> Held | None:
         moved = record.lost(now).failed(str(error))
     held = runtime.jobs.replace(held, moved)
     pace.saw_save(runtime.clock() - begun)
-    if moved.status is Status.FAILED:
-        log.error("job %s failed: %s", record.job_id, moved.error)
-        return None
-    return held
+    report_claim(record, moved, runtime.platform)
+    return None if moved.status is Status.FAILED else held
 
 
 def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
@@ -244,7 +258,7 @@ def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
     try:
         runtime.queue.hide(delivery, seconds)
     except QueueUnavailable as error:
-        log.warning("a message may come again too soon: %s", error)
+        tell(log, QUEUE_UNAVAILABLE, effect="a message may come again too soon", error=str(error))
 
 
 def _lease_seconds(runtime: Runtime, record: Record) -> float:
@@ -259,14 +273,6 @@ def _lease_seconds(runtime: Runtime, record: Record) -> float:
 def _longer(seconds: float, record: Record) -> float:
     """Return a time that doubles with each slice in a row that did not advance the job."""
     return seconds * 2.0 ** min(record.stalls, 8)
-
-
-def _log_ending(ended: Record) -> None:
-    """Tell an operator what the slice came to, and why it stopped where it did."""
-    (entry,) = read(ended.past[-1:])
-    message = "job %s slice %d ended at %.2f%% after %.2f s: %s"
-    progress = 100 * entry.progress
-    log.info(message, ended.job_id, entry.first, progress, entry.seconds, entry.ending)
 
 
 def _patience(seconds: float, receives: int) -> float:

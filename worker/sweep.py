@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob, VersionConflict
 from checkpoint.record import Status
+from worker.events import JOB_WOKEN, RECORD_UNREADABLE, tell
 from worker.message import Message
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
         except StoreUnavailable:
             raise
         except CheckpointError as error:
-            log.error("%s", error)  # One bad record must not keep the others asleep.
+            # One bad record must not keep the others asleep.
+            tell(log, RECORD_UNREADABLE, job_id=job_id, error=str(error))
             continue
         queue.send(Message(job_id=job_id, slice=held.record.slice), again=True)
         woken.append(job_id)
+        tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice)
     return woken
 
 
