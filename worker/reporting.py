@@ -34,9 +34,8 @@ def report_claim(before: Record, claimed: Record, platform: str) -> None:
     if before.lease is not None:
         redone = claimed.redone_seconds - before.redone_seconds
         tell(log, SLICE_LOST, **_slice(before, before.lease), redone_seconds=redone)
-    known = {checkpoint.sequence for checkpoint in before.quarantine}
     for checkpoint in claimed.quarantine:
-        if checkpoint.sequence not in known:
+        if checkpoint not in before.quarantine:
             tell(
                 log,
                 CHECKPOINT_QUARANTINED,
@@ -44,10 +43,10 @@ def report_claim(before: Record, claimed: Record, platform: str) -> None:
                 kernel=claimed.kernel,
                 sequence=checkpoint.sequence,
             )
-    if claimed.lease is not None:
-        tell(log, SLICE_STARTED, **_slice(claimed, claimed.lease), progress=claimed.progress)
-    else:
+    if claimed.lease is None:
         _report_over(claimed, platform)
+    elif log.isEnabledFor(SLICE_STARTED.level):
+        tell(log, SLICE_STARTED, **_slice(claimed, claimed.lease), progress=claimed.progress)
 
 
 def report_ending(claimed: Record, ended: Record) -> None:

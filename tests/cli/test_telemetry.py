@@ -59,6 +59,8 @@ def test_prometheus_can_fetch_what_a_worker_does(
     assert found["outlast_checkpoint_seconds_count tally"] >= 2
     assert 0 < found["outlast_slice_progress_ratio"] <= 1
     assert found["outlast_troubles_total store"] == found["outlast_troubles_total queue"] == 0
+    assert found["outlast_jobs_total tally failed"] == 0
+    assert found["outlast_messages_left_total UnknownJob"] == 0
     assert not any("good" in name or "long" in name for name in found)  # a series for each job
     process.send(signal.SIGTERM)
     assert process.end().code == 0
