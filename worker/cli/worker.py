@@ -22,7 +22,7 @@ MetricsPort = Annotated[
     int | None,
     typer.Option(
         "--metrics-port",
-        min=0,
+        min=1,
         max=65535,
         metavar="PORT",
         help="Serve metrics to Prometheus, at /metrics; needs outlast[metrics]. Default: not.",
