@@ -91,10 +91,12 @@ def test_metrics_do_not_make_the_log_longer(
     shown.emit = lambda record: lines.append(record.getMessage())
     log.addHandler(shown)
     floor.submit()
-    with switched_on(Settings(metrics="emf")):
+    with switched_on(Settings(metrics="emf"), metrics_port=0):
         floor.work()
+        logging.getLogger("outlast.jobs").debug("no event")
     assert emf_lines(capsys)
     assert lines == []
+    assert log.level == logging.WARNING
 
 
 def test_a_line_is_one_json_object(floor: Floor, log: logging.Logger) -> None:

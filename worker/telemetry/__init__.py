@@ -32,12 +32,15 @@ def switched_on(
     Raises:
         InvalidSettings: a package is missing, or the port is taken; the message says what to do.
     """
+    log = logging.getLogger("outlast")
+    level = log.level
     sinks = switch_on(settings, metrics_port=metrics_port, metrics_host=metrics_host)
     try:
         yield
     finally:
+        log.setLevel(level)
         for sink in sinks:
-            logging.getLogger("outlast").removeHandler(sink)
+            log.removeHandler(sink)
             sink.close()
 
 
@@ -52,7 +55,7 @@ def switch_on(
         shown = log.getEffectiveLevel()
         for handler in log.handlers or logging.getLogger().handlers:
             handler.addFilter(
-                lambda record: record.levelno >= shown or not hasattr(record, "event")
+                lambda record: record.levelno >= shown or not record.name.startswith("outlast")
             )
         log.setLevel(min(shown, *(sink.level for sink in sinks)))
     for sink in sinks:
