@@ -19,8 +19,8 @@ from worker.client import Client
 from worker.consumer import NOT_FOR_US, unavailable
 from worker.delivery import deliver
 from worker.direct import InvalidRequest, Kick, Position, Submit, Sweep, advance, parse
-from worker.platform import lambda_threads
 from worker.events import MESSAGE_FAILED, MESSAGE_LEFT, tell
+from worker.platform import lambda_threads
 from worker.queues.contract import Delivery, QueueUnavailable
 from worker.runtime import make_runtime
 from worker.settings import Settings, read_settings, require_remote
