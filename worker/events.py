@@ -140,7 +140,7 @@ KERNEL_NOT_CLOSED = _event(
 
 STORE_UNAVAILABLE = _event(WARNING, "store_unavailable", "%(effect)s: %(error)s", "effect error")
 QUEUE_UNAVAILABLE = _event(WARNING, "queue_unavailable", "%(effect)s: %(error)s", "effect error")
-RECORD_UNREADABLE = _event(ERROR, "record_unreadable", "%(error)s", "job_id error")
+RECORD_UNREADABLE = _event(ERROR, "record_unreadable", "%(error)s", "error")
 MESSAGE_LEFT = _event(
     ERROR, "message_left", "left for the dead-letter queue: %(error)s", "error error_type"
 )
