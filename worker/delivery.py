@@ -22,14 +22,16 @@ from checkpoint.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from checkpoint.history import read
 from checkpoint.record import Lease, Status
 from kernel import UnknownKernel
 from worker.deadline import Deadline
+from worker.events import KERNEL_NOT_PREPARED, QUEUE_UNAVAILABLE, WRITES_LOST, tell
 from worker.heartbeat import repeated
 from worker.message import Message
 from worker.queues.contract import QueueUnavailable
+from worker.reporting import report_claim, report_ending, report_lost_lease
 from worker.slice import Slice
+from worker.storable import line
 
 if TYPE_CHECKING:
     from checkpoint.jobs import Held
@@ -135,12 +137,19 @@ def deliver(
                         runtime.queue.hide(delivery, _patience(wait, delivery.receives))
                         return Handled(ack=False)
                     case Run():
+                        _notice_lost_writes(held.record, message)
                         return _run(runtime, delivery, held, deadline, slice_seconds)
             except VersionConflict:
                 continue  # Someone else moved the job between our read and our claim: look again.
             except DeletedJob as error:  # perhaps while its slice ran
                 log.info("%s: its message is dropped", error)
                 return Handled(ack=True)
+
+
+def _notice_lost_writes(record: Record, message: Message) -> None:
+    number = record.slice
+    if message.slice is not None and message.slice > number:
+        tell(log, WRITES_LOST, job_id=record.job_id, slice=number, announced=message.slice)
 
 
 def announce(runtime: Runtime, held: Held, *, again: bool = False) -> None:
@@ -201,8 +210,8 @@ def _run(
     except (UnknownKernel, NewerState):
         _give_back(runtime, claimed, lease, held.record)
         raise
-    except LeaseLost as error:
-        log.warning("%s; stopped, nothing written", error)
+    except LeaseLost:
+        report_lost_lease(claimed.record, clock() - begun)
         status = runtime.jobs.load(claimed.record.job_id).record.status
         return Handled(ack=status.is_final or status is Status.PAUSED)
 
@@ -213,7 +222,7 @@ def _run_slice(
     """Run the slice that was claimed, until the deadline, and send the continuation."""
     slice_ = Slice(runtime, claimed, kernel, deadline, partial(_keep_hidden, runtime, delivery))
     held = slice_.run()
-    _log_ending(held.record)
+    report_ending(claimed.record, held.record)
     if held.record.status is Status.QUEUED:
         # A number beyond the record's: the continuation has been sent before, and forgotten.
         number = Message.parse(delivery.body).slice or 0
@@ -238,8 +247,15 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
         return kernel  # Preparing it may take the process down, too: its child does that.
     try:
         kernel.prepare(kernel.Params.model_validate_json(record.params_json))
-    except BaseException:  # The same error will end the slice, where it is counted.
-        log.exception("job %s: kernel %r did not prepare", record.job_id, kernel.name)
+    except BaseException as error:  # noqa: BLE001 - it will end the slice, where it is counted
+        tell(
+            log,
+            KERNEL_NOT_PREPARED,
+            job_id=record.job_id,
+            kernel=kernel.name,
+            error=line(error),
+            cause=error,
+        )
     return kernel
 
 
@@ -300,10 +316,8 @@ def _claim(runtime: Runtime, held: Held, lease: Lease) -> Held | None:
         moved = record.lost(now).failed(str(error))
     held = runtime.jobs.replace(held, moved)
     runtime.pace.saw_save(runtime.clock() - begun)
-    if moved.status is Status.FAILED:
-        log.error("job %s failed: %s", record.job_id, moved.error)
-        return None
-    return held
+    report_claim(record, moved, runtime.platform)
+    return None if moved.status is Status.FAILED else held
 
 
 def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
@@ -311,7 +325,7 @@ def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
     try:
         runtime.queue.hide(delivery, seconds)
     except QueueUnavailable as error:
-        log.warning("a message may come again too soon: %s", error)
+        tell(log, QUEUE_UNAVAILABLE, effect="a message may come again too soon", error=str(error))
 
 
 def _longer(seconds: float, record: Record) -> float:
@@ -321,14 +335,6 @@ def _longer(seconds: float, record: Record) -> float:
     another, to the benefit of none.
     """
     return seconds * 2.0 ** min(record.stalls, 8)
-
-
-def _log_ending(ended: Record) -> None:
-    """Tell an operator what the slice came to, and why it stopped where it did."""
-    (entry,) = read(ended.past[-1:])
-    message = "job %s slice %d ended at %.2f%% after %.2f s: %s"
-    progress = 100 * entry.progress
-    log.info(message, ended.job_id, entry.first, progress, entry.seconds, entry.ending)
 
 
 def _patience(seconds: float, receives: int) -> float:
