@@ -20,6 +20,9 @@ Tag = Annotated[str, Field(pattern=rf"\A{TAG}\z")]
 PLATFORM = r"[A-Za-z0-9][A-Za-z0-9 ._:=/-]{0,63}"
 Platform = Annotated[str, Field(pattern=rf"\A{PLATFORM}\z")]
 
+# A URL; what it may be is decided where it is given, and again where it is used.
+Target = Annotated[str, Field(pattern=r"\A[\x21-\x7e]{1,500}\z")]
+
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 Number = Annotated[int, Field(ge=1, lt=1 << 53)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -11,12 +11,23 @@ from __future__ import annotations
 import hashlib
 import json
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
 from checkpoint.errors import CorruptCheckpoint, WrongStatus
-from checkpoint.fields import Count, JobId, Moment, Number, Part, Platform, Seconds, Share, Tag
+from checkpoint.fields import (
+    Count,
+    JobId,
+    Moment,
+    Number,
+    Part,
+    Platform,
+    Seconds,
+    Share,
+    Tag,
+    Target,
+)
 from checkpoint.history import (
     ENDING_CHARACTERS,
     LONGEST,
@@ -30,8 +41,12 @@ from checkpoint.history import (
     read,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 GENERATIONS = 2
 MOST_TAGS = 16
+MOST_TARGETS = 4
 
 
 class Status(StrEnum):
@@ -120,9 +135,14 @@ class Record(Part):
     Attributes:
         params: the kernel's parameters, as JSON values.
         tags: words by which people find the job.
+        notify: whom to tell when the job is over.
+        owed: those of them who are yet to be told; none before the job is over.
+        unheard: those who were given up.
+        notices: how often it was tried to tell them, since the job is over.
         slice: the number of the slice that is running or, if none is, of the next one.
         announced: whether the message that starts `slice` is known to have been sent.
-        not_before: the next slice waits until then (back-off after an error); 0 is at once.
+        not_before: the next slice, or the next notice, waits until then (back-off after an error);
+            0 is at once.
         lease: who runs the slice; None while nobody does.
         checkpoints: newest first, at most two.
         quarantine: the last checkpoints that failed their checksum, kept for inspection.
@@ -148,6 +168,10 @@ class Record(Part):
     kernel: str
     params: dict[str, Any]
     tags: Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS)] = ()
+    notify: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
+    owed: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
+    unheard: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
+    notices: Count = 0
     limits: Limits = Limits()
     created_at: Moment
     updated_at: Moment
@@ -341,13 +365,29 @@ class Record(Part):
 
     def succeeded(self, result: Any) -> Self:
         """Store the result; the job is over."""
-        return self._with(
-            status=Status.SUCCEEDED, lease=None, result=result, error=None, failures=0, stalls=0
-        )
+        return self._over(Status.SUCCEEDED, result=result, error=None, failures=0, stalls=0)
 
     def failed(self, error: str) -> Self:
         """Give the job up for a reason; its checkpoints stay."""
-        return self._with(status=Status.FAILED, lease=None, error=error)
+        return self._over(Status.FAILED, error=error)
+
+    def noticed(
+        self, reached: Collection[str], gone: Collection[str], *, not_before: float, most: int
+    ) -> Self:
+        """Note who was told that the job is over, and who will not be told again.
+
+        Those that are left wait until `not_before`; after `most` notices they are given up.
+        """
+        left = tuple(target for target in self.owed if target not in reached)
+        notices = self.notices + 1
+        lost = tuple(target for target in left if notices >= most or target in gone)
+        owed = tuple(target for target in left if target not in lost)
+        return self._with(
+            owed=owed,
+            unheard=self.unheard + lost,
+            notices=notices,
+            not_before=not_before if owed else 0.0,
+        )
 
     def swept(self) -> Self:
         """Note that a sweep sends the message for `slice` again."""
@@ -361,7 +401,7 @@ class Record(Part):
             return self
         self._require(not self.status.is_final, "cancelled")
         # The holder has yet to find out; what it did since its last write is not known here.
-        stopped = self._with(status=Status.CANCELLED, lease=None)
+        stopped = self._over(Status.CANCELLED)
         return stopped.noted(self, "cancelled", self.updated_at)
 
     def paused(self) -> Self:
@@ -395,10 +435,16 @@ class Record(Part):
             return self._with(limits=limits) if changes else self
         self._require(self.status is Status.FAILED, "retried")
         queued = {"status": Status.QUEUED, "error": None, "failures": 0, "stalls": 0}
-        free = self._with(limits=limits, **queued).released()
+        untold: dict[str, Any] = {"owed": (), "unheard": (), "notices": 0}
+        free = self._with(limits=limits, **queued, **untold).released()
         if reason := free.exhausted():
             raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
         return free
+
+    def _over(self, status: Status, **changes: Any) -> Self:
+        """End the job; whoever is to be told of it is owed that."""
+        told: dict[str, Any] = {"owed": self.notify, "unheard": (), "notices": 0}
+        return self._with(status=status, lease=None, not_before=0.0, **told, **changes)
 
     def _require(self, condition: bool, verb: str) -> None:  # noqa: FBT001 - read as an assertion
         if not condition:

@@ -2,13 +2,17 @@
 
 from typing import Any
 
-__all__ = ["Client"]
+__all__ = ["AsyncClient", "Client", "JobFailed", "JobNotFinished"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Client` when it is first asked for: a worker's start should not pay for it."""
-    if name == "Client":
-        from worker.client import Client
+    """Import the clients when they are first asked for: a start should not pay for them."""
+    if name == "AsyncClient":
+        from worker.async_client import AsyncClient
 
-        return Client
+        return AsyncClient
+    if name in __all__:
+        from worker import client
+
+        return getattr(client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from checkpoint.errors import (
     DeletedJob,
     JobExists,
-    StoreUnavailable,
     VersionConflict,
     WrongStatus,
 )
 from checkpoint.jobs import JobStore, checked_tags, tell_corrupt
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
 from checkpoint.registers import open_register
 from worker.events import JOB_SUBMITTED, tell
+from worker.mapping import results, submit_all
 from worker.message import Message
 from worker.new_job import forked, new_record
+from worker.notify.target import checked_targets
 from worker.queues import open_queue
 from worker.queues.contract import QueueUnavailable
 from worker.settings import Settings, read_settings
 from worker.sweep import sweep
+from worker.waiting import JobFailed, JobNotFinished, ends, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from checkpoint.errors import CorruptRecord
     from worker.queues.contract import Queue
 
+__all__ = ["Client", "JobFailed", "JobNotFinished"]
+
+T = TypeVar("T")
+
 log = logging.getLogger("outlast.client")
-
-FIRST_POLL_SECONDS = 0.02
-LONGEST_POLL_SECONDS = 1.0
-
-
-class JobNotFinished(Exception):
-    """The job has no result yet. Wait, or look at its status."""
-
-
-class JobFailed(Exception):
-    """The job failed or was cancelled; the message says why."""
 
 
 class Client:
@@ -78,24 +73,36 @@ class Client:
         return self._queue
 
     def submit(
-        self, kernel: str, /, *, job_id: str | None = None, tags: Sequence[str] = (), **params: Any
+        self,
+        kernel: str,
+        /,
+        *,
+        job_id: str | None = None,
+        tags: Sequence[str] = (),
+        notify: Sequence[str] = (),
+        **params: Any,
     ) -> str:
         """Store a job, wake it and return its id.
 
         With `job_id` this is idempotent: the same id with the same parameters is the same job,
-        which keeps the tags that it has. By its `tags` a job is found in a list.
+        which keeps the tags and targets that it has. By its `tags` a job is found in a list; those
+        in `notify` are told when it is over: see `worker.notify.target`.
 
         Raises:
-            UnknownKernel, InvalidParams, InvalidTag: nothing was stored.
+            UnknownKernel, InvalidParams, InvalidTag, InvalidTarget: nothing was stored.
             JobExists: the id belongs to a job with other parameters.
             QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
+        return self.put(self.new(kernel, params, job_id=job_id, tags=tags, notify=notify)).job_id
+
+    def put(self, record: Record) -> Record:
+        """Store a new job and wake it; return it as it is stored. Else see `submit`."""
         queue = self.queue  # A queue that cannot be is found out before anything is stored.
-        record, created = self.create(kernel, params, job_id=job_id, tags=tags)
+        record, created = self._store(record)
         # A job that never ran may be one whose first submission died before the send.
         if created or record.slices == 0:
             _wake(queue, record, "submit it again with this id", again=not created)
-        return record.job_id
+        return record
 
     def fork(
         self,
@@ -140,12 +147,28 @@ class Client:
         *,
         job_id: str | None = None,
         tags: Sequence[str] = (),
+        notify: Sequence[str] = (),
     ) -> tuple[Record, bool]:
         """Store a job without waking it; return it, and whether it is new."""
+        return self._store(self.new(kernel, params, job_id=job_id, tags=tags, notify=notify))
+
+    def new(
+        self,
+        kernel: str,
+        params: Mapping[str, Any],
+        *,
+        job_id: str | None,
+        tags: Sequence[str],
+        notify: Sequence[str],
+    ) -> Record:
+        """Return a new job, which is not stored yet."""
         limits, now = self.settings.limits, self.jobs.clock()
         record = new_record(kernel, params, job_id=job_id, limits=limits, now=now)
-        tagged = record.model_copy(update={"tags": checked_tags(tags)})
-        held, created = self.jobs.submit(tagged)
+        targets = checked_targets(notify, self.settings)
+        return record.model_copy(update={"tags": checked_tags(tags), "notify": targets})
+
+    def _store(self, record: Record) -> tuple[Record, bool]:
+        held, created = self.jobs.submit(record)
         if created:
             tell(log, JOB_SUBMITTED, job_id=record.job_id, kernel=record.kernel)
         return held.record, created
@@ -161,7 +184,7 @@ class Client:
             JobNotFinished: there is none yet.
             JobFailed: there will be none.
         """
-        return _result(self.status(job_id))
+        return result_of(self.status(job_id))
 
     def wait(
         self,
@@ -180,30 +203,68 @@ class Client:
             JobNotFinished: `timeout_seconds` passed first.
             StoreUnavailable: the store did not answer at first, or when the time had passed.
         """
-        end = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
-        pause, record = FIRST_POLL_SECONDS, self.status(job_id)
-        is_away = False
-        while True:
-            watch(record)
-            left = end - time.monotonic()
-            if record.status.is_final:
-                return _result(record)
-            if left <= 0:
-                raise JobNotFinished(f"gave up after {timeout_seconds:g} s: {_standing(record)}")
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
-            try:
-                record, is_away = self.status(job_id), False
-            except StoreUnavailable as error:
-                if time.monotonic() >= end:
-                    raise
-                if not is_away:
-                    log.warning("%s; trying again until it answers", error)
-                is_away = True
+        for item in ends(self.jobs, [job_id], timeout_seconds=timeout_seconds, watch=watch):
+            if not isinstance(item, float):
+                return result_of(item)
+            time.sleep(item)
+        raise AssertionError  # a wait ends in a job or an error
+
+    def map(  # noqa: PLR0913 - each is an option of its own, given by name
+        self,
+        kernel: str,
+        params: Iterable[Mapping[str, Any]],
+        /,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        notify: Sequence[str] = (),
+        as_completed: bool = False,
+        return_exceptions: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[tuple[Mapping[str, Any], Any]]:
+        """Submit a job for each of `params`; return an iterator over each of them and its result.
+
+        All are handed to the workers before this returns; how many run at a time is up to the
+        workers. They come in their order, or `as_completed`. With a `name` this is idempotent: the
+        same parameters under the same name are the same job, so whoever is interrupted does it
+        again and pays for nothing twice. Without one, all jobs are new.
+
+        A job that failed or was cancelled raises JobFailed in its turn, after which the others are
+        had by doing it again with the same `name`; with `return_exceptions` the JobFailed stands in
+        the place of its result. One that failed stays so until it is retried.
+
+        Raises:
+            UnknownKernel, InvalidParams, InvalidTag, InvalidTarget, InvalidJobId: nothing was
+                stored.
+            QueueUnavailable, StoreUnavailable: some jobs are stored; do it again with the same
+                `name`, or sweep.
+            JobNotFinished: while iterating: `timeout_seconds` passed first. The jobs go on.
+        """
+        new = partial(self.new, kernel, job_id=None, tags=tags, notify=notify)
+        pairs = submit_all(self, params, new, name=name)
+        return _slept(
+            results(
+                self,
+                pairs,
+                as_completed=as_completed,
+                return_exceptions=return_exceptions,
+                timeout_seconds=timeout_seconds,
+            )
+        )
 
     def cancel(self, job_id: str) -> Record:
-        """Stop the job for good; a slice that runs finds out at its next save."""
-        return self.jobs.change(job_id, Record.cancelled).record
+        """Stop the job for good; a slice that runs finds out at its next save.
+
+        A job that is to notify others is woken, so that a worker does.
+
+        Raises:
+            WrongStatus: the job is over.
+            QueueUnavailable: it is cancelled, but nobody is told before a sweep; cancel it again.
+        """
+        record = self.jobs.change(job_id, Record.cancelled).record
+        if record.owed:
+            _wake(self.queue, record, "cancel it again, or sweep", again=True)
+        return record
 
     def pause(self, job_id: str) -> Record:
         """Stop the job until it is resumed; a slice that runs saves, and stops, at its next save.
@@ -293,16 +354,13 @@ class Client:
         return sweep(self.jobs, self.queue, after_seconds=after)
 
 
-def _result(record: Record) -> Any:
-    if record.status is Status.SUCCEEDED:
-        return record.result
-    if record.status.is_final:
-        raise JobFailed(f"job {record.job_id} {record.status}: {record.error or 'by request'}")
-    raise JobNotFinished(_standing(record))
-
-
-def _standing(record: Record) -> str:
-    return f"job {record.job_id} is {record.status}, {record.progress:.1%} done"
+def _slept(items: Iterator[T | float]) -> Iterator[T]:
+    """Yield the items that are no seconds to wait, and wait those."""
+    for item in items:
+        if isinstance(item, float):
+            time.sleep(item)
+        else:
+            yield item
 
 
 def _wake(queue: Queue, record: Record, way_out: str, *, again: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What to do with one delivery: the whole protocol in one place.
 
     save (state, next slice, no lease) -> send the continuation -> note it as announced -> ack
+    save (the job is over) -> tell those who are to be told -> note who was told -> ack
 
 In this order a crash at any point leaves a message that leads on, and a duplicate finds a record
 that has moved past it.
@@ -28,6 +29,7 @@ from worker.deadline import Deadline
 from worker.events import KERNEL_NOT_PREPARED, QUEUE_UNAVAILABLE, WRITES_LOST, tell
 from worker.heartbeat import repeated
 from worker.message import Message
+from worker.notify.owed import LONGEST_HIDE_SECONDS, give_notice
 from worker.queues.contract import QueueUnavailable
 from worker.reporting import report_claim, report_ending, report_lost_lease
 from worker.slice import Slice
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlast.delivery")
 
-LONGEST_HIDE_SECONDS = 900.0
 # So little of a lease may pass before the first step: to renew it is not worth a write.
 BRIEF_SECONDS = 1.0
 
@@ -72,12 +73,22 @@ class Run:
     """Claim the job and run its next slice."""
 
 
-def decide(record: Record, number: int | None, now: float) -> Ack | Announce | Wait | Run:
+@dataclass(frozen=True)
+class Notify:
+    """The job is over, and there are some who are yet to be told."""
+
+
+Decision = Ack | Announce | Wait | Run | Notify
+
+
+def decide(record: Record, number: int | None, now: float) -> Decision:
     """Return what a message for slice `number` of the job `record` calls for at `now`.
 
     None is a kick, for whichever slice is next. A number beyond the record's means that the store
     lost its newest writes: the job goes on from what is left.
     """
+    if record.owed:
+        return _decide_notice(record.not_before - now)
     if record.status.is_final or record.status is Status.PAUSED:
         return Ack()
     if number is not None and number < record.slice:
@@ -87,6 +98,13 @@ def decide(record: Record, number: int | None, now: float) -> Ack | Announce | W
     if now < record.not_before:
         return Wait(record.not_before - now)
     return Run()
+
+
+def _decide_notice(early_seconds: float) -> Notify | Wait | Ack:
+    if early_seconds <= 0:
+        return Notify()
+    # The message of a long wait is the sweep's: one that comes too early too often is given up.
+    return Wait(early_seconds) if early_seconds <= LONGEST_HIDE_SECONDS else Ack()
 
 
 class Handled(NamedTuple):
@@ -136,6 +154,9 @@ def deliver(
                     case Wait(wait):
                         runtime.queue.hide(delivery, _patience(wait, delivery.receives))
                         return Handled(ack=False)
+                    case Notify():
+                        is_done = give_notice(runtime, delivery, held.record, deadline)
+                        return Handled(ack=is_done)
                     case Run():
                         _notice_lost_writes(held.record, message)
                         return _run(runtime, delivery, held, deadline, slice_seconds)
@@ -189,8 +210,8 @@ def _run(
     # the slice has been counted.
     lease = _new_lease(runtime, lease_seconds)
     claimed = _claim(runtime, held, lease)
-    if claimed is None:
-        return Handled(ack=True)
+    if claimed.record.status is Status.FAILED:
+        return Handled(ack=give_notice(runtime, delivery, claimed.record, deadline))
     pace.saw_opening(clock() - begun)
     wanted = math.inf if slice_seconds is None else _longer(slice_seconds, held.record)
     renew = partial(_renewed, runtime, delivery, claimed, lease, lease_seconds)
@@ -206,7 +227,8 @@ def _run(
         available = min(deadline.remaining, wanted)
         budget = available - pace.reserve_within(available)
         with Deadline(budget, outer=deadline, clock=clock) as budgeted:
-            return _run_slice(runtime, delivery, claimed, kernel, budgeted)
+            record = _run_slice(runtime, delivery, claimed, kernel, budgeted)
+        return Handled(ack=give_notice(runtime, delivery, record, deadline), record=record)
     except (UnknownKernel, NewerState):
         _give_back(runtime, claimed, lease, held.record)
         raise
@@ -218,7 +240,7 @@ def _run(
 
 def _run_slice(
     runtime: Runtime, delivery: Delivery, claimed: Held, kernel: AnyKernel, deadline: Deadline
-) -> Handled:
+) -> Record:
     """Run the slice that was claimed, until the deadline, and send the continuation."""
     slice_ = Slice(runtime, claimed, kernel, deadline, partial(_keep_hidden, runtime, delivery))
     held = slice_.run()
@@ -228,7 +250,7 @@ def _run_slice(
         number = Message.parse(delivery.body).slice or 0
         announce(runtime, held, again=number > claimed.record.slice)
     runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
-    return Handled(ack=True, record=held.record)
+    return held.record
 
 
 def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
@@ -301,8 +323,8 @@ def _new_lease(runtime: Runtime, seconds: float) -> Lease:
     )
 
 
-def _claim(runtime: Runtime, held: Held, lease: Lease) -> Held | None:
-    """Take the lease of the job; None: it has been given up instead.
+def _claim(runtime: Runtime, held: Held, lease: Lease) -> Held:
+    """Take the lease of the job, or give the job up.
 
     Raises:
         VersionConflict: someone else was faster.
@@ -317,7 +339,7 @@ def _claim(runtime: Runtime, held: Held, lease: Lease) -> Held | None:
     held = runtime.jobs.replace(held, moved)
     runtime.pace.saw_save(runtime.clock() - begun)
     report_claim(record, moved, runtime.platform)
-    return None if moved.status is Status.FAILED else held
+    return held
 
 
 def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:

@@ -1,7 +1,8 @@
 """What may be asked of a serverless function directly, that is without a message: one JSON object.
 
     {"job_id": id}                                    run the job's next slice now
-    {"kernel": name, "params": {…}[, "job_id": id]}   store a job and run its first slice now
+    {"kernel": name, "params": {…}[, "job_id": id]    store a job and run its first slice now
+     [, "notify": [target, …]]}
     {"position": n}                                   the same for the n-th prime
     {"sweep": true}                                   wake the jobs that lost their message
 
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from checkpoint.fields import JobId
-from checkpoint.record import Status
+from checkpoint.fields import JobId, Target
+from checkpoint.record import MOST_TARGETS, Status
 from checkpoint.registers import redacted
 from worker.delivery import deliver
 from worker.message import Message
@@ -67,6 +68,7 @@ class Submit(JobRequest):
     kernel: str
     params: dict[str, Any] = {}
     job_id: JobId | None = None
+    notify: Annotated[list[Target], Field(max_length=MOST_TARGETS)] = []
 
 
 class Position(JobRequest):
@@ -130,7 +132,7 @@ def advance(
     job_id = request.job_id
     if isinstance(request, Submit):
         job_id = job_id or _made_up_id(request, request_id)
-        client.create(request.kernel, request.params, job_id=job_id)
+        client.create(request.kernel, request.params, job_id=job_id, notify=request.notify)
     here = replace(runtime, queue=Unqueued(runtime.queue))
     message = Message(job_id=str(job_id))
     if request.max_seconds is not None:

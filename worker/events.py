@@ -70,6 +70,22 @@ JOB_WOKEN = _event(
     WARNING, "job_woken", "job %(job_id)s had lost its message: woken", "job_id slice"
 )
 
+NOTICE_GIVEN = _event(
+    INFO, "notice_given", "job %(job_id)s is over: told %(target)s", "job_id target"
+)
+NOTICE_FAILED = _event(
+    WARNING,
+    "notice_failed",
+    "job %(job_id)s is over, but %(target)s was not told: %(error)s",
+    "job_id target error",
+)
+NOTICE_GIVEN_UP = _event(
+    ERROR,
+    "notice_given_up",
+    "job %(job_id)s is over, and %(target)s will not be told",
+    "job_id target",
+)
+
 # ---- Slices
 
 SLICE_STARTED = _event(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel import Kernel, Resources
 from kernel.registry import load
+from worker.notify.notifier import Notifier, tell_nobody
 from worker.pace import Pace
 from worker.platform import LOCAL, platform_of
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from checkpoint.jobs import JobStore
+    from worker.notify.event import Event
     from worker.queues.contract import Queue
     from worker.settings import Settings
     from worker.slice import Slice
@@ -38,6 +40,7 @@ class Runtime:
         max_state_bytes: a larger state fails its job.
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
+        notify: tells one target of a job's end; raises NotTold or Gone.
         watch: called after every step, with the slice; for a display. None: nobody looks.
         clock: monotonic seconds.
         sleep: waits that many seconds.
@@ -52,6 +55,7 @@ class Runtime:
     max_state_bytes: int = 64 << 20
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
+    notify: Callable[[str, Event], None] = tell_nobody
     watch: Callable[[Slice], None] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -74,5 +78,6 @@ def make_runtime(
         pace=Pace(checkpoint_seconds=settings.checkpoint_seconds),
         max_state_bytes=settings.max_state_bytes,
         isolate=settings.isolate,
+        notify=Notifier(settings),
         watch=watch,
     )

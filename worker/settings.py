@@ -6,7 +6,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from checkpoint.codec import MAX_STATE_BYTES
 from checkpoint.fields import Platform
@@ -63,6 +71,10 @@ class Settings(BaseModel):
         max_state_bytes: a kernel's state over this size fails its job.
         max_failures, max_stalls, max_slices, max_compute_seconds: guards that a new job is given;
             see `checkpoint.record.Limits`.
+        notify_secret: what webhooks are signed with: the base64 of 24 to 64 bytes, or a few of them
+            with spaces between; None: there are no webhooks.
+        notify_hosts: the only hosts of webhooks and names of SQS queues that may be notified, with
+            commas between; None: any.
         log_level: which log lines go to standard error.
         log_format: whether a log line is text for people or one JSON object.
         metrics: "emf" prints CloudWatch's embedded metrics on standard output; None: none.
@@ -86,10 +98,21 @@ class Settings(BaseModel):
     max_stalls: Annotated[int, Field(ge=1)] = Limits().max_stalls
     max_slices: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = Limits().max_slices
     max_compute_seconds: Annotated[Seconds | None, OR_NONE] = None
+    notify_secret: Annotated[SecretStr | None, OR_NONE] = None
+    notify_hosts: Annotated[str | None, OR_NONE] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
     log_format: Literal["text", "json"] = "text"
     metrics: Literal["emf"] | None = None
     traces: Literal["otel"] | None = None
+
+    @field_validator("notify_secret")
+    @classmethod
+    def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            from worker.notify.signing import keys_of
+
+            keys_of(value.get_secret_value())
+        return value
 
     @property
     def are_apart(self) -> bool:
@@ -126,7 +149,8 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        raise InvalidSettings(f"{name}={os.environ.get(name, '')!r}: {first['msg']}") from None
+        value = "***" if "SECRET" in name else repr(os.environ.get(name, ""))
+        raise InvalidSettings(f"{name}={value}: {first['msg']}") from None
 
 
 def overridden(settings: Settings, **options: object) -> Settings:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from checkpoint.registers import redacted
+
 if TYPE_CHECKING:
     from checkpoint.record import Record
 
@@ -14,7 +16,8 @@ def view(record: Record) -> dict[str, Any]:
 
     `progress` is the share that is done and stored, 0 to 1. Times are ISO 8601 in UTC. `worker`
     is who runs the slice and `platform` where, None while nobody does; `result` and `error` are
-    None while there is none.
+    None while there is none. `notified` is whether all in `notify` were told that the job is over,
+    None where there are none; each has a status "waiting", "owed", "told" or "given up".
     """
     return {
         "job_id": record.job_id,
@@ -32,9 +35,29 @@ def view(record: Record) -> dict[str, Any]:
         "platform": record.lease.platform if record.lease else None,
         "result": record.result,
         "error": record.error,
+        "notify": [
+            {"target": redacted(target), "status": _notice(record, target)}
+            for target in record.notify
+        ],
+        "notified": is_notified(record),
         "created_at": moment(record.created_at),
         "updated_at": moment(record.updated_at),
     }
+
+
+def is_notified(record: Record) -> bool | None:
+    """Return whether all in `notify` were told that the job is over; None: there are none."""
+    if not record.notify:
+        return None
+    return record.status.is_final and not record.owed and not record.unheard
+
+
+def _notice(record: Record, target: str) -> str:
+    if not record.status.is_final:
+        return "waiting"
+    if target in record.owed:
+        return "owed"
+    return "given up" if target in record.unheard else "told"
 
 
 def moment(seconds: float) -> str:

@@ -23,8 +23,8 @@ LONGEST_WAIT_SECONDS = 24 * 3600.0
 def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
     """Send the continuation again for every job that has been silent; return their ids.
 
-    Silent means: neither final, paused nor leased, due to run, and not written to for
-    `after_seconds`. A job that stays silent, perhaps because the queue is long, is swept after
+    Silent means: not paused or leased, due to run or to tell others of its end, and not written to
+    for `after_seconds`. A job that stays silent, perhaps because the queue is long, is swept after
     twice that time, then four times, so that sweeps do not fill the queue with duplicates. Those
     that do arrive are harmless: they carry the number of the slice.
     """
@@ -49,7 +49,8 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
             continue
         queue.send(Message(job_id=job_id, slice=held.record.slice), again=True)
         woken.append(job_id)
-        tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice)
+        if not held.record.owed:  # else a message would only have waited too long
+            tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice)
     return woken
 
 
@@ -58,7 +59,11 @@ def _tell_unreadable(error: CheckpointError) -> None:
 
 
 def _is_silent(record: Record, now: float, after_seconds: float) -> bool:
-    if record.status.is_final or record.status is Status.PAUSED or record.is_held(now):
+    if (
+        (record.status.is_final and not record.owed)
+        or record.status is Status.PAUSED
+        or record.is_held(now)
+    ):
         return False
     patience = min(after_seconds * 2.0 ** min(record.sweeps, 32), LONGEST_WAIT_SECONDS)
     due = max(record.updated_at, record.not_before, record.lease.expires_at if record.lease else 0)

@@ -142,7 +142,7 @@ def load_before_the_claim(patch: MonkeyPatch) -> None:
     """The kernel is loaded while nobody counts: it may take the process down."""
     claim = delivery._claim
 
-    def load_and_claim(runtime: Runtime, held: Held, lease: Lease) -> Held | None:
+    def load_and_claim(runtime: Runtime, held: Held, lease: Lease) -> Held:
         runtime.kernels(held.record.kernel)
         return claim(runtime, held, lease)
 

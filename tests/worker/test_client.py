@@ -219,13 +219,13 @@ def test_a_wait_outlives_an_outage_but_not_its_time(
     done = client.jobs.change(job_id, lambda r: r.succeeded({"total": 1})).record
     answers = iter([client.status(job_id).model_copy(update={"status": Status.QUEUED}), None, None])
 
-    def status(_: str) -> Record:
+    def heads_of(*_: object, **__: object) -> list[Record]:
         answer = next(answers, done)
         if answer is None:
             raise StoreUnavailable("away")
-        return answer
+        return [answer]
 
-    monkeypatch.setattr(client, "status", status)
+    monkeypatch.setattr(client.jobs, "heads_of", heads_of)
     assert client.wait(job_id) == {"total": 1}
     assert caplog.messages == ["away; trying again until it answers"]
     answers = iter([done.model_copy(update={"status": Status.QUEUED}), *[None] * 1000])

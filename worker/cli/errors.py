@@ -40,10 +40,11 @@ def exit_code(error: Exception) -> int:
     # Imported here: a command that goes well does not need them all.
     from checkpoint.errors import InvalidJobId, InvalidStoreUrl, InvalidTag
     from kernel import InvalidParams, UnknownKernel
-    from worker.client import JobNotFinished
+    from worker.notify.target import InvalidTarget
     from worker.queues.contract import InvalidQueueUrl
     from worker.scaffolding import CannotScaffold
     from worker.settings import InvalidSettings
+    from worker.waiting import JobNotFinished
 
     match error:
         case (
@@ -54,6 +55,7 @@ def exit_code(error: Exception) -> int:
             | InvalidSettings()
             | InvalidStoreUrl()
             | InvalidTag()
+            | InvalidTarget()
             | UnknownKernel()
         ):
             return USAGE

@@ -82,6 +82,14 @@ Tags = Annotated[
         help="Give the job this tag, by which `outlast list` finds it; may be repeated.",
     ),
 ]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="TARGET",
+        help="Tell this target when the job is over; may be repeated.",
+    ),
+]
 KernelName = Annotated[
     str,
     typer.Argument(

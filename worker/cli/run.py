@@ -14,6 +14,7 @@ from worker.cli.options import (
     Json,
     KernelName,
     NewJobId,
+    Notify,
     Params,
     SliceSeconds,
     Tags,
@@ -32,6 +33,7 @@ def run(
     slice_seconds: SliceSeconds = None,
     job_id: NewJobId = None,
     tags: Tags = None,
+    notify: Notify = None,
     isolate: Isolate = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -45,31 +47,43 @@ def run(
     come to its next safe point, a second Ctrl-C ends the command at once. While another worker has
     the job this one waits for its turn.
 
+    Each --notify names one that is told, at least once, when the job is over. What `outlast submit`
+    takes is kept with the job. Two more are of this command alone and of this machine: file:///path
+    gets a line of JSON, and exec:command is run without a shell, with that JSON on its standard
+    input; both once it is over or found to be. They are never stored, as then whoever may write to
+    the store could run commands. One that fails is told of on standard error.
+
     Examples:
         outlast run nth-prime position=1_000_000
         outlast run nth-prime position=1_000_000_000 --slice-seconds 2 --job-id billion
         outlast run nth-prime position=10_000 --json
+        outlast run nth-prime position=1_000_000 --notify 'exec:notify-send "it is found"'
 
     Exit codes:
         0  the result is printed
         1  the job failed, its id belongs to another job, or the store is at fault
-        2  the kernel, a parameter, the id, a tag or a setting is wrong; nothing was stored
+        2  the kernel, a parameter, the id, a tag, target or setting is wrong; nothing was stored
         3  the job is paused
         130, 143  stopped by Ctrl-C or by SIGTERM, everything is saved; 130 also after a second
                   Ctrl-C, which loses what was done since the last checkpoint
     """
     from worker.cli.embedded import work
+    from worker.cli.notices import give, prepared
     from worker.client import Client
+    from worker.notify.target import split
     from worker.settings import overridden, read_settings
     from worker.status import view
 
     settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
     client = Client(settings=settings)
     values = params_for(kernel, params or ())
-    record, _ = client.create(kernel, values, job_id=job_id, tags=tags or ())
-    words = _command(kernel, params or [], slice_seconds, isolate, record)
+    local, stored = split(notify or ())
+    notices = prepared(local)
+    record, _ = client.create(kernel, values, job_id=job_id, tags=tags or (), notify=stored)
+    words = _command(kernel, params or [], slice_seconds, isolate, notify=local, record=record)
     with reserved():
         record, stopped_by = work(client, record, words, debug=debug)
+        give(notices, record)
     if as_json:
         put_json(view(record))
     if stopped_by and not record.status.is_final:
@@ -84,6 +98,8 @@ def _command(
     params: list[str],
     slice_seconds: float | None,
     isolate: bool | None,  # noqa: FBT001 - an option of the command, as given
+    *,
+    notify: tuple[str, ...],
     record: Record,
 ) -> str:
     """Return the command line that goes on with the job."""
@@ -92,4 +108,6 @@ def _command(
         words += ["--slice-seconds", f"{slice_seconds:g}"]
     if isolate:
         words += ["--isolate"]
+    for target in notify:
+        words += ["--notify", target]
     return shlex.join([*words, "--job-id", record.job_id])

@@ -37,7 +37,12 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
 
 def _shown(found: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that a person reads in another way than a program."""
-    shown = {"progress": f"{found['progress']:.2%}", "tags": " ".join(found["tags"]) or None}
+    notices = [f"{notice['target']} ({notice['status']})" for notice in found["notify"]]
+    shown = {
+        "progress": f"{found['progress']:.2%}",
+        "tags": " ".join(found["tags"]) or None,
+        "notify": ", ".join(notices) or None,
+    }
     if found["platform"]:
         from worker.platform import title_of
 

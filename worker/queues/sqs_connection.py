@@ -54,8 +54,9 @@ WAYS_OUT = {
 class Connection:
     """The client and the URL of the queue named by `sqs://name` or its URL, made at first use."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, *, config: Config = CONFIG) -> None:
         self._place = place
+        self._config = config
         self._made: tuple[SQSClient, str] | None = None
         self._lock = Lock()
 
@@ -78,7 +79,7 @@ class Connection:
         with self._lock:
             if self._made is None:
                 try:
-                    self._made = _make(self._place)
+                    self._made = _make(self._place, self._config)
                 # boto3 answers a malformed endpoint with a bare ValueError
                 except (BotoCoreError, ClientError, ValueError) as error:
                     raise self._unavailable(error) from error
@@ -90,17 +91,17 @@ class Connection:
         return QueueUnavailable(f"queue {self._place}: {told}; {way_out}")
 
 
-def _make(place: str) -> tuple[SQSClient, str]:
+def _make(place: str, config: Config) -> tuple[SQSClient, str]:
     # A session of its own: boto3's default one is not safe to share between threads.
     session = boto3.session.Session()
     url = urlsplit(place)
     if url.scheme == "sqs":
-        client = session.client("sqs", config=CONFIG)
+        client = session.client("sqs", config=config)
         return client, client.get_queue_url(QueueName=url.netloc)["QueueUrl"]
     if region := re.match(r"sqs[a-z-]*\.([a-z0-9-]+)\.(amazonaws\.com|api\.aws)", url.netloc):
-        return session.client("sqs", region_name=region[1], config=CONFIG), place
+        return session.client("sqs", region_name=region[1], config=config), place
     endpoint = f"{url.scheme}://{url.netloc}"  # an emulator, or a gateway into a private network
-    return session.client("sqs", endpoint_url=endpoint, config=CONFIG), place
+    return session.client("sqs", endpoint_url=endpoint, config=config), place
 
 
 def _name(error: Exception) -> str:

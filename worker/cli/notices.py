@@ -1,0 +1,54 @@
+"""What `outlast run` tells, and whom, once its job is over."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from checkpoint.registers import redacted
+from worker.notify.contract import NotTold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from checkpoint.record import Record
+    from worker.notify.event import Event
+
+    Notices = dict[str, Callable[[Event], None]]
+
+
+def prepared(targets: Iterable[str]) -> Notices:
+    """Return what tells each of the targets on this machine.
+
+    Raises:
+        InvalidTarget: one is none.
+    """
+    if not targets:
+        return {}
+    from worker.notify.local import local_notice
+
+    return {target: local_notice(target) for target in targets}
+
+
+def give(notices: Notices, record: Record) -> None:
+    """Tell the targets on this machine, if the job is over, and say who has not been told."""
+    if not record.status.is_final:
+        return
+    for target in record.owed:
+        _say(f"{redacted(target)} was not told yet; workers and `outlast sweep` try again")
+    for target in record.unheard:
+        _say(f"{redacted(target)} will not be told")
+    if not notices:
+        return
+    from worker.notify.event import event_of
+
+    event = event_of(record)
+    for target, tell in notices.items():
+        try:
+            tell(event)
+        except NotTold as error:
+            _say(f"{target} was not told: {error}")
+
+
+def _say(text: str) -> None:
+    print(f"outlast: {text}", file=sys.stderr, flush=True)

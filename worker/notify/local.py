@@ -1,0 +1,65 @@
+"""Notices on this machine, which `outlast run` gives itself once its job is over."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from worker.notify.contract import NotTold
+from worker.notify.target import InvalidTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.notify.event import Event
+
+
+def local_notice(target: str) -> Callable[[Event], None]:
+    """Return what tells the target of an event, and may raise NotTold.
+
+    `file:///path` gets one line more, the event as JSON, which is on the disk when it returns.
+    `exec:command` runs the command without a shell, with the event on its standard input.
+
+    Raises:
+        InvalidTarget: the target is neither.
+    """
+    if target.startswith("exec:"):
+        try:
+            words = shlex.split(target.removeprefix("exec:"))
+        except ValueError as error:
+            raise InvalidTarget(f"notify {target!r}: {error}") from None
+        if not words:
+            raise InvalidTarget(f"notify {target!r}: give a command, as in 'exec:notify-send done'")
+        return lambda event: _run(words, event)
+    place = urlsplit(target)
+    if place.netloc or not place.path.startswith("/"):
+        raise InvalidTarget(f"notify {target!r}: give file:///path, with three slashes")
+    return lambda event: _append(unquote(place.path), event)
+
+
+def _append(path: str, event: Event) -> None:
+    line = f"{event.body}\n".encode()
+    try:
+        # One write at the end of the file, so that runs side by side do not mix their lines.
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            written = os.write(file, line)
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise NotTold(str(error)) from error
+    if written != len(line):
+        raise NotTold(f"only {written} of {len(line)} bytes were written: is the disk full?")
+
+
+def _run(words: list[str], event: Event) -> None:
+    try:
+        ended = subprocess.run(words, input=event.body.encode(), check=False)  # noqa: S603 - the user's own words
+    except (OSError, ValueError) as error:
+        raise NotTold(str(error)) from error
+    if ended.returncode:
+        raise NotTold(f"{words[0]} ended with code {ended.returncode}")

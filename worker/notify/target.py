@@ -1,0 +1,101 @@
+"""Whom to tell when a job is over: which targets there are, and where each may stand.
+
+    sqs://queue-name               an SQS queue, or its https URL
+    https://host/path              a webhook; http:// only where OUTLAST_NOTIFY_HOSTS names the host
+    file:///path, exec:command     on this machine, for `outlast run` only
+
+Those of the last line are never stored: whoever may write to the store could have workers write
+files and run commands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from checkpoint.record import MOST_TARGETS
+from checkpoint.registers import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.settings import Settings
+
+MOST_CHARACTERS = 500
+LOCAL = ("file:", "exec:")
+LOOPBACK = {"localhost", "127.0.0.1"}
+FORMS = "sqs://queue-name, an SQS queue's https URL, or a webhook's: https://host/path"
+
+_SQS_NAME = re.compile(r"sqs://[A-Za-z0-9_-]{1,80}(\.fifo)?")
+_SQS_URL = re.compile(
+    r"https://sqs[a-z-]*\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws)/\d+/[\w-]+(\.fifo)?"
+)
+_WEB = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\x21-\x7e]*)?")
+
+
+class InvalidTarget(Exception):
+    """A target of a notice cannot be used; nothing was stored. Correct it, or a setting."""
+
+
+class Split(NamedTuple):
+    """Local targets, and those that are stored with the job."""
+
+    local: tuple[str, ...]
+    stored: tuple[str, ...]
+
+
+def split(targets: Sequence[str]) -> Split:
+    """Return the targets on this machine, and the others."""
+    local = tuple(t for t in targets if t.startswith(LOCAL))
+    return Split(local, tuple(t for t in targets if t not in local))
+
+
+def checked_targets(targets: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    """Return the different ones of `targets`, if a worker with these settings could tell them.
+
+    Raises:
+        InvalidTarget: it could not; one line that names the target and the way out.
+    """
+    different = tuple(dict.fromkeys(targets))
+    if len(different) > MOST_TARGETS:
+        raise InvalidTarget(f"a job can notify {MOST_TARGETS} targets, not {len(different)}")
+    for target in different:
+        require_allowed(target, settings)
+        if target == settings.queue:
+            raise InvalidTarget(f"notify {target!r}: workers read that queue; give one of your own")
+        if not is_sqs(target) and settings.notify_secret is None:
+            raise InvalidTarget(
+                f"notify {redacted(target)!r}: set OUTLAST_NOTIFY_SECRET, with which webhooks are "
+                "signed, here and for the workers; `openssl rand -base64 32` makes one"
+            )
+    return different
+
+
+def require_allowed(target: str, settings: Settings) -> None:
+    """Refuse a target of another form, or one that the settings do not allow.
+
+    Raises:
+        InvalidTarget: it is such a one.
+    """
+    name = f"notify {redacted(target)[:100]!r}"
+    if target.startswith(LOCAL):
+        raise InvalidTarget(f"{name}: files and commands are for `outlast run` only")
+    if len(target) > MOST_CHARACTERS or not (is_sqs(target) or _WEB.fullmatch(target)):
+        raise InvalidTarget(f"{name}: give {FORMS}; at most {MOST_CHARACTERS} characters")
+    place, hosts = urlsplit(target), settings.notify_hosts
+    if hosts is not None and not {place.netloc, place.hostname} & _listed(hosts):
+        raise InvalidTarget(f"{name}: OUTLAST_NOTIFY_HOSTS does not name {place.netloc!r}")
+    if place.scheme == "http" and (hosts is None or place.hostname not in LOOPBACK):
+        raise InvalidTarget(
+            f"{name}: give https://; http:// is for localhost, where OUTLAST_NOTIFY_HOSTS names it"
+        )
+
+
+def _listed(hosts: str) -> set[str]:
+    return {host.strip() for host in hosts.split(",")}
+
+
+def is_sqs(target: str) -> bool:
+    """Whether the target is a queue, by name or URL."""
+    return bool(_SQS_NAME.fullmatch(target) or _SQS_URL.fullmatch(target))
