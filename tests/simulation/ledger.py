@@ -35,6 +35,7 @@ class Job:
         kind: "sound", "poison" (always raises at some step), "stalling" (never advances) or
             "deadly" (whose kernel takes the process down when it is loaded).
         begun_at: the step from which it starts, as a fork of another job; 0 for any other.
+        notify: whom to tell of its end.
         record: as it is stored; None until it is submitted.
         raised: errors since the job last advanced. stalled: claims since then.
         kernel_seconds: computed for it, lost or not.
@@ -43,6 +44,10 @@ class Job:
         is_lossy: messages or writes of it were lost outright. is_damaged: stored bytes were.
         keep_paused: a person wants it to be paused at the end.
         settled_slice: from this slice on, after all faults, there is one message for each slice.
+        notices: how often a target was told of each of the job's ends, by the end's id.
+        ends: the ids of all that the job ever came to.
+        gone: targets that wanted no more.
+        was_paused: it ended while it was paused, so its message may have been acknowledged.
         extras: messages sent beyond that. spares: as many of them as there may be.
     """
 
@@ -50,6 +55,7 @@ class Job:
     kind: str
     steps: int
     begun_at: int = 0
+    notify: tuple[str, ...] = ()
     record: Record | None = None
     raised: int = 0
     stalled: int = 0
@@ -61,6 +67,10 @@ class Job:
     is_damaged: bool = False
     keep_paused: bool = False
     settled_slice: int | None = None
+    notices: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ends: set[str] = field(default_factory=set)
+    was_paused: bool = False
+    gone: set[str] = field(default_factory=set)
     extras: int = 0
     spares: int = 0
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from checkpoint.jobs import Held
     from checkpoint.record import Lease
+    from worker.deadline import Deadline
     from worker.delivery import Handled
     from worker.queues.contract import Delivery
     from worker.runtime import Runtime
@@ -175,6 +176,37 @@ def never_sweep(patch: MonkeyPatch) -> None:
     patch.setattr(consumer, "sweep", lambda *_, **__: [])
 
 
+def note_before_telling(patch: MonkeyPatch) -> None:
+    """Who is to be told that a job is over is noted as told before that is done."""
+    give = delivery.give_notice
+
+    def note_and_give(
+        runtime: Runtime, message: Delivery, record: Record, deadline: Deadline
+    ) -> bool:
+        note = {"most": 1, "not_before": 0.0}
+        runtime.jobs.change(
+            record.job_id, lambda now: now.noticed(now.owed, (), **note) if now.owed else now
+        )
+        return give(runtime, message, record, deadline)
+
+    patch.setattr(delivery, "give_notice", note_and_give)
+
+
+def forget_the_notices(patch: MonkeyPatch) -> None:
+    """A message of a job that is over is acknowledged whoever is yet to be told."""
+    decide = delivery.decide
+
+    def decide_alone(record: Record, number: int | None, now: float) -> object:
+        return decide(record.model_copy(update={"owed": ()}), number, now)
+
+    patch.setattr(delivery, "decide", decide_alone)
+
+
+def repeat_the_notices(patch: MonkeyPatch) -> None:
+    """It is not noted who was told that a job is over."""
+    patch.setattr(Record, "noticed", lambda self, *_, **__: self)
+
+
 MUTATIONS: list[Mutation] = [
     drop_the_fence,
     swap_save_and_enqueue,
@@ -190,4 +222,7 @@ MUTATIONS: list[Mutation] = [
     never_save_between,
     bill_lost_answers_twice,
     never_sweep,
+    note_before_telling,
+    forget_the_notices,
+    repeat_the_notices,
 ]

@@ -48,6 +48,8 @@ class Person:
         """Whether the job is where this person wants it to be in the end."""
         if job.record is None or job.in_hand:
             return False
+        if job.record.owed:
+            return False
         match job.record.status:
             case Status.PAUSED:
                 return job.keep_paused
@@ -82,6 +84,7 @@ class Person:
             job_id=job.job_id,
             kernel=job.job_id,
             params={"steps": job.steps},
+            notify=job.notify,
             created_at=EPOCH,
             updated_at=EPOCH,
         )
@@ -111,7 +114,7 @@ class Person:
         """Do something that a person may do at any moment."""
         match self._rng.randrange(9):
             case 0:
-                self._change(job, Record.cancelled)
+                self._cancel(job)
             case 1 | 2:
                 self._change(job, Record.paused)
                 job.keep_paused = self._rng.random() < 0.3
@@ -129,7 +132,9 @@ class Person:
     def _mend(self, job: Job) -> None:
         """Bring the job on its way once nothing goes wrong any more."""
         status = job.record and job.record.status
-        if status is Status.PAUSED and not job.keep_paused:
+        if job.record and job.record.owed:
+            self._wake(job, lambda record: record)  # as `outlast sweep` does
+        elif status is Status.PAUSED and not job.keep_paused:
             self._wake(job, Record.resumed)
         elif status is Status.FAILED:
             self._retries += 1
@@ -143,6 +148,15 @@ class Person:
             return self._patiently(lambda: self._jobs.change(job.job_id, move)).record
         except WrongStatus:
             return None
+
+    def _cancel(self, job: Job) -> None:
+        """Stop the job, and wake it if others are to be told."""
+        job.in_hand = True
+        record = self._change(job, Record.cancelled)
+        if record is not None and record.owed:
+            message = Message(job_id=job.job_id, slice=record.slice)
+            self._patiently(lambda: self._queue.send(message, again=True))
+        job.in_hand = False
 
     def _wake(self, job: Job, move: Callable[[Record], Record]) -> None:
         """Apply the move, and send the message that it calls for."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from checkpoint.record import Status
 from tests.simulation.ledger import TOTALS, is_whole, place
+from worker.notify.event import event_of
 
 if TYPE_CHECKING:
     from checkpoint.record import Record
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.queue import Letter
     from tests.simulation.world import World
     from worker.message import Message
+    from worker.notify.event import Event
 
 Q, R, P = Status.QUEUED, Status.RUNNING, Status.PAUSED
 S, F, C = Status.SUCCEEDED, Status.FAILED, Status.CANCELLED
@@ -30,6 +33,11 @@ MOVES = {
 # What a worker may write without a lease: that a message was sent.
 BOOKKEEPING = ("announced", "sweeps", "updated_at", "writes", "writer")
 
+
+# What a worker may write of a job that is over, without a lease: who was told of that.
+NOTICES = ("owed", "unheard", "notices", "not_before", *BOOKKEEPING)
+# Ever, of one end to one target: each time that the note of it was lost it is given again.
+MOST_NOTICES = 40
 
 # Ever, for one slice: by workers that end a slice or find that its message is missing, and by
 # sweeps, each of which waits twice as long as the one before.
@@ -52,6 +60,9 @@ class Rules:
         job = self._world.jobs[new.job_id]
         old, job.record = job.record, new
         self._world.note(process, "put {}", new)
+        if new.status.is_final:
+            job.was_paused = job.was_paused or (old is not None and old.status is P)
+            job.ends.add(event_of(new).id)
         if old is not None:
             self._judge(process, job, old, new)
         self.queue_changed(job.job_id)
@@ -112,8 +123,10 @@ class Rules:
             return
         job = self._world.jobs[job_id]
         record = job.record
-        if record is None or record.status.is_final or record.status is P:
+        if record is None or record.status is P or (record.status.is_final and not record.owed):
             return
+        if record.notices or job.was_paused:
+            return  # A sweep may have to send one.
         if job.is_lossy or job.in_hand:
             return
         for letter in self._world.post.letters:
@@ -125,6 +138,8 @@ class Rules:
 
     def _judge(self, process: Process, job: Job, old: Record, new: Record) -> None:
         _require(new.writes == old.writes + 1, f"writes went from {old.writes} to {new.writes}")
+        if old.owed and (_is_bookkeeping(job, old, new) or self._is_note(job, old, new)):
+            return
         _require(
             new.status in MOVES[old.status] and (old.status is not F or process.is_person),
             f"{job.job_id} went from {old.status} to {new.status}",
@@ -150,6 +165,47 @@ class Rules:
                 job.stalled = job.raised = 0
         elif not _is_bookkeeping(job, old, new):
             self._judge_work(process, job, old, new)
+
+    def notified(self, process: Process, target: str, event: Event) -> None:
+        """Judge a notice that a target receives."""
+        job = self._world.jobs[event.job_id]
+        self._world.note(process, f"tells {target}: {event.id}")
+        told = json.loads(event.body)
+        assert job.record is not None
+        _require(
+            told["type"] == f"job.{told['data']['status']}"
+            and (job.is_lossy or event.id in job.ends),
+            f"{target} was told of {told['type']}, which {job.job_id} never was",
+        )
+        _require(target in job.notify, f"{target} was told of {job.job_id}, and never asked")
+        job.notices[target, event.id] += 1
+        _require(
+            job.notices[target, event.id] <= MOST_NOTICES + job.spares,
+            f"{target} was told too often of {job.job_id}",
+        )
+
+    def judge_notices(self, job: Job) -> None:
+        """Judge, at the very end, whether all who were to be told were."""
+        record = job.record
+        if record is None or not record.status.is_final:
+            return
+        for target in job.notify:
+            _require(
+                job.notices[target, event_of(record).id]
+                or target in job.gone
+                or (record.notices >= 10 and target in record.unheard),
+                f"{target} was never told that {job.job_id} {record.status}",
+            )
+
+    def _is_note(self, job: Job, old: Record, new: Record) -> bool:
+        """Whether a worker noted who was told of the job's end, as far as that is true."""
+        names = (*NOTICES, "checkpoints") if job.is_damaged else NOTICES
+        if new != old.model_copy(update={name: getattr(new, name) for name in names}):
+            return False
+        event_id = event_of(old).id
+        for target in set(old.owed) - set(new.owed) - set(new.unheard):
+            _require(job.notices[target, event_id], f"{target} was not told of {job.job_id}")
+        return set(new.owed) <= set(old.owed) and new.notices == old.notices + 1
 
     def _judge_claim(self, process: Process, job: Job, old: Record, new: Record) -> None:
         assert new.lease is not None

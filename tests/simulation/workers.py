@@ -14,6 +14,7 @@ from tests.simulation.queue import SimulatedQueue
 from tests.simulation.store import SimulatedRegister
 from worker.consumer import Consumer
 from worker.deadline import Deadline
+from worker.notify.contract import Gone, NotTold
 from worker.pace import Pace
 from worker.runtime import Runtime
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.clockwork import Actor
     from tests.simulation.ledger import Job
     from tests.simulation.world import World
+    from worker.notify.event import Event
     from worker.runtime import AnyKernel
 
 STEP_SECONDS = (0.02, 0.4)
@@ -65,6 +67,7 @@ class Worker:
             pace=Pace(checkpoint_seconds=world.checkpoint_seconds),
             kernels=partial(self._kernel, process, world.version),
             clock=process.clock,
+            notify=partial(self._notify, process),
             sleep=process.sleep,
         )
         consumer = Consumer(
@@ -97,6 +100,20 @@ class Worker:
         if job.kind == "stalling":
             return Stalling(step)
         return Counting(step) if version == 1 else NewerCounting(step)
+
+    def _notify(self, process: Process, target: str, event: Event) -> None:
+        """Tell a target, which may not answer, or answer and not be heard."""
+        fault = process.effect("notify")
+        if fault == "refuse":
+            raise NotTold("simulated")
+        if fault == "gone":
+            self._world.jobs[event.job_id].gone.add(target)
+            raise Gone("simulated")
+        self._world.rules.notified(process, target, event)
+        if fault == "crash after":
+            process.crash("after notify")
+        if fault == "lose answer":
+            raise NotTold("simulated")
 
     def _step(self, process: Process, job: Job, number: int) -> None:
         """Take the time of a step, with all that can befall it."""

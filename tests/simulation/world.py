@@ -62,7 +62,9 @@ class World:
     def _new_job(self, number: int) -> Job:
         kinds = ("sound", "poison", "stalling", "deadly")
         kind = self.rng.choices(kinds, (16, 2, 2, 1))[0]
-        return Job(f"job-{number}", kind, self.rng.randint(4, 40))
+        steps = self.rng.randint(4, 40)
+        notify = tuple(f"https://target-{n}" for n in range(self.rng.choice((0, 1, 1, 2))))
+        return Job(f"job-{number}", kind, steps, notify=notify)
 
     def draw_skew(self, rng: Random) -> float:
         """Return by how much one machine's clock is wrong."""
@@ -133,6 +135,7 @@ class World:
         status = job.record.status
         if job.kind != "sound" and status is Status.SUCCEEDED:
             raise Violation(f"{job.job_id}, which is {job.kind}, succeeded")
+        self.rules.judge_notices(job)
         if job.kind == "sound" and status is Status.FAILED and not job.is_damaged:
             raise Violation(f"{job.job_id} failed: {job.record.error}")
 

@@ -53,7 +53,8 @@ def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: 
 
     def noticed(now: Record) -> Record:
         # A person may have let the job go on meanwhile: then its end is yet to come.
-        if (now.status, now.slice) != (record.status, record.slice):
+        # And another worker with a duplicate may have told them all.
+        if not now.owed or (now.status, now.slice) != (record.status, record.slice):
             return now
         return now.noticed(reached, gone, not_before=not_before, most=MOST_NOTICES)
 
