@@ -127,6 +127,10 @@ class AsyncClient:
         """Stop the job until it is resumed."""
         return await asyncio.to_thread(self.client.pause, job_id)
 
+    async def delete(self, job_id: str, *, force: bool = False) -> None:
+        """Remove a job that is over, or with `force` any, with all that is stored of it."""
+        await asyncio.to_thread(self.client.delete, job_id, force=force)
+
     async def resume(self, job_id: str) -> Record:
         """Let a paused job go on, and wake it."""
         return await asyncio.to_thread(self.client.resume, job_id)

@@ -98,8 +98,8 @@ class Settings(BaseModel):
     max_stalls: Annotated[int, Field(ge=1)] = Limits().max_stalls
     max_slices: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = Limits().max_slices
     max_compute_seconds: Annotated[Seconds | None, OR_NONE] = None
-    notify_secret: Annotated[SecretStr | None, OR_NONE] = None
-    notify_hosts: Annotated[str | None, OR_NONE] = None
+    notify_secret: SecretStr | None = None
+    notify_hosts: Annotated[str, Field(min_length=1)] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
     log_format: Literal["text", "json"] = "text"
     metrics: Literal["emf"] | None = None

@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from tests.worker.floor import JOB, STEPS, Floor
 from worker.client import Client
 from worker.consumer import Consumer
 from worker.events import EVENTS, SLICE_STARTED, tell
+from worker.delivery import deliver
 from worker.message import Message
+from worker.notify.contract import Gone
 from worker.queues.contract import QueueUnavailable
 from worker.sweep import sweep
 
@@ -90,6 +93,25 @@ def _asleep(floor: Floor) -> None:
     floor.submit(send=False)
     floor.clock.sleep(600)
     assert sweep(floor.jobs, floor.queue, after_seconds=60) == [JOB]
+
+
+def _told(floor: Floor) -> None:
+    _finished(floor, lambda *_: None)
+
+
+def _deaf(floor: Floor) -> None:
+    def gone(*_: object) -> None:
+        raise Gone("it answered 410")
+
+    _finished(floor, gone)
+
+
+def _finished(floor: Floor, notify: Callable[..., None]) -> None:
+    floor.submit()
+    floor.change(
+        lambda record: record.model_copy(update={"notify": ("https://host/",)}).cancelled()
+    )
+    deliver(replace(floor.runtime(), notify=notify), floor.receive())
 
 
 def _unreadable(floor: Floor) -> None:
@@ -173,6 +195,9 @@ SCENES: dict[str, Callable[..., None]] = {
     "lease_lost": _cancelled,
     "message_failed": _on_lambda,
     "message_left": _foreign,
+    "notice_failed": _deaf,
+    "notice_given": _told,
+    "notice_given_up": _deaf,
     "queue_unavailable": _queue_away,
     "record_unreadable": _unreadable,
     "slice_ended": _one_slice,

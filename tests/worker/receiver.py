@@ -1,0 +1,67 @@
+"""A real HTTP server that takes webhooks, and answers as a test wants."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class Receiver:
+    """What was received, and what is answered.
+
+    Attributes:
+        url: of the webhook. host: its host and port.
+        answers: a status for each request; once they are used up it is 204. 0: no answer at all.
+        requests: the path, headers and body of each.
+    """
+
+    url: str = ""
+    host: str = ""
+    answers: list[int] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+    closing: Event = field(default_factory=Event)
+    came: Event = field(default_factory=Event)
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """Run a receiver on a free port of this machine."""
+    found = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"])).decode()
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            found.requests.append((self.path, headers, body))
+            found.came.set()
+            status = found.answers.pop(0) if found.answers else 204
+            if status == 0:
+                found.closing.wait()
+                return
+            self.send_response(status)
+            if status in range(300, 400):
+                self.send_header("location", found.url + "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.host = f"127.0.0.1:{server.server_port}"
+    found.url = f"http://{found.host}/done?for=me"
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield found
+    finally:
+        found.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
