@@ -73,6 +73,7 @@ def test_the_python_example_runs(environment: dict[str, str], tmp_path: Path) ->
         finally:
             w.terminate()
     assert "15485863" in answer
+    assert answer.splitlines()[1:] == ["1 2", "10 29", "100 541", "1000 7919"]
     assert w.returncode == 0
 
 

@@ -18,8 +18,8 @@ from tests.kernels import Stubborn, Unprepared, raising
 from tests.worker.floor import JOB, STEPS, Floor
 from worker.client import Client
 from worker.consumer import Consumer
-from worker.events import EVENTS, SLICE_STARTED, tell
 from worker.delivery import deliver
+from worker.events import EVENTS, SLICE_STARTED, tell
 from worker.message import Message
 from worker.notify.contract import Gone
 from worker.queues.contract import QueueUnavailable
@@ -179,7 +179,7 @@ def _on_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "deliver", deliver)
     record = {"messageId": "m", "body": "{}", "receiptHandle": "r"}
-    assert not module._is_done(record, 100.0)
+    assert not module._is_done(record, 100.0, left=1)
 
 
 SCENES: dict[str, Callable[..., None]] = {
