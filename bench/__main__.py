@@ -7,6 +7,7 @@ from importlib import import_module
 
 NAMES = (
     "slice_cost",
+    "telemetry",
     "deadline",
     "cutting",
     "isolation",

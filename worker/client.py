@@ -18,6 +18,7 @@ from checkpoint.errors import (
 from checkpoint.jobs import JobStore, checked_tags, tell_corrupt
 from checkpoint.record import Record, Status
 from checkpoint.registers import open_register
+from worker.events import JOB_SUBMITTED, tell
 from worker.message import Message
 from worker.new_job import forked, new_record
 from worker.queues import open_queue
@@ -127,6 +128,7 @@ class Client:
         _, created = jobs.submit(fork)
         if not created:
             raise JobExists(f"job {fork.job_id} exists; choose another job id")
+        tell(log, JOB_SUBMITTED, job_id=fork.job_id, kernel=fork.kernel)
         if queue is not None:
             _wake(queue, fork, "a sweep will do that")
         return fork.job_id
@@ -144,6 +146,8 @@ class Client:
         record = new_record(kernel, params, job_id=job_id, limits=limits, now=now)
         tagged = record.model_copy(update={"tags": checked_tags(tags)})
         held, created = self.jobs.submit(tagged)
+        if created:
+            tell(log, JOB_SUBMITTED, job_id=record.job_id, kernel=record.kernel)
         return held.record, created
 
     def status(self, job_id: str) -> Record:

@@ -9,6 +9,14 @@ from checkpoint.errors import CheckpointError, StoreUnavailable
 from kernel import UnknownKernel
 from worker.deadline import Deadline
 from worker.delivery import NewerState, deliver
+from worker.events import (
+    MESSAGE_LEFT,
+    QUEUE_UNAVAILABLE,
+    STORE_UNAVAILABLE,
+    WORKER_IDLE,
+    Event,
+    tell,
+)
 from worker.message import ForeignMessage
 from worker.queues.contract import QueueUnavailable
 from worker.sweep import sweep
@@ -28,6 +36,11 @@ LONGEST_BACKOFF_SECONDS = 30.0
 
 # Nothing that this worker can mend: the queue's redrive takes such a message away.
 NOT_FOR_US = (ForeignMessage, CheckpointError, UnknownKernel, NewerState)
+
+
+def unavailable(error: StoreUnavailable | QueueUnavailable) -> Event:
+    """Return the event that `error` is."""
+    return STORE_UNAVAILABLE if isinstance(error, StoreUnavailable) else QUEUE_UNAVAILABLE
 
 
 class Consumer:
@@ -117,7 +130,7 @@ class Consumer:
         except (StoreUnavailable, QueueUnavailable):
             raise
         except NOT_FOR_US as error:
-            log.error("left for the dead-letter queue: %s", error)
+            tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
             return 0
         if handled.ack:
             self._runtime.queue.ack(delivery)
@@ -125,7 +138,7 @@ class Consumer:
 
     def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag
         if is_idle and not self._is_idle:
-            log.info("worker %s waits for messages", self._runtime.worker)
+            tell(log, WORKER_IDLE, worker=self._runtime.worker)
         self._is_idle = is_idle
 
     def _sweep_if_due(self) -> None:
@@ -134,11 +147,10 @@ class Consumer:
             return
         self._swept_at = now
         runtime = self._runtime
-        for job_id in sweep(runtime.jobs, runtime.queue, after_seconds=self._sweep_seconds):
-            log.warning("job %s had lost its message: woken", job_id)
+        sweep(runtime.jobs, runtime.queue, after_seconds=self._sweep_seconds)
 
-    def _back_off(self, error: Exception, stop: Deadline) -> None:
-        log.warning("%s", error)
+    def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
+        tell(log, unavailable(error), effect="the worker waits", error=str(error))
         doubled = FIRST_BACKOFF_SECONDS * 2.0 ** min(self._troubles, 16)
         left = min(doubled, LONGEST_BACKOFF_SECONDS)
         self._troubles += 1

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from checkpoint.errors import StoreUnavailable
 from worker.client import Client
-from worker.consumer import NOT_FOR_US
+from worker.consumer import NOT_FOR_US, unavailable
 from worker.delivery import deliver
 from worker.direct import InvalidRequest, Kick, Position, Submit, Sweep, advance, parse
+from worker.events import MESSAGE_FAILED, MESSAGE_LEFT, tell
 from worker.platform import lambda_threads
 from worker.queues.contract import Delivery, QueueUnavailable
 from worker.runtime import make_runtime
 from worker.settings import Settings, read_settings, require_remote
+from worker.storable import line
+from worker.telemetry import log_on_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,9 +75,7 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
 
 
 settings = settings_of(os.environ)
-logging.getLogger("outlast").setLevel(
-    settings.log_level if "log_level" in settings.model_fields_set else logging.INFO
-)
+log_on_platform(settings)
 client = Client(settings=settings)
 runtime = make_runtime(settings, client.jobs, client.queue)
 
@@ -123,11 +124,19 @@ def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
             return False
         return deliver(runtime, delivery, seconds=seconds).ack
     except (StoreUnavailable, QueueUnavailable) as error:
-        log.warning("message %s will come again: %s", record["messageId"], error)
+        effect = f"message {record['messageId']} will come again"
+        tell(log, unavailable(error), effect=effect, error=str(error))
     except NOT_FOR_US as error:
-        log.error("left for the dead-letter queue: %s", error)
-    except Exception:  # The other messages of the batch are none the worse.
-        log.exception("message %s will come again", record["messageId"])
+        tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - the other messages are none the worse
+        tell(
+            log,
+            MESSAGE_FAILED,
+            message_id=record["messageId"],
+            error=line(error),
+            error_type=type(error).__name__,
+            cause=error,
+        )
     return False
 
 

@@ -37,6 +37,7 @@ from worker.direct import (
 from worker.queues.contract import QueueUnavailable
 from worker.runtime import Runtime, make_runtime
 from worker.settings import InvalidSettings, read_settings, require_remote
+from worker.telemetry import log_on_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,8 +149,7 @@ def main() -> None:
     except InvalidSettings as error:
         sys.exit(f"outlast: {error}")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    is_chosen = "log_level" in settings.model_fields_set
-    logging.getLogger("outlast").setLevel(settings.log_level if is_chosen else logging.INFO)
+    log_on_platform(settings)
     client = Client(settings=settings)
     runtime = make_runtime(settings, client.jobs, client.queue)
     # In a trial there is nobody to tell.

@@ -64,6 +64,9 @@ class Settings(BaseModel):
         max_failures, max_stalls, max_slices, max_compute_seconds: guards that a new job is given;
             see `checkpoint.record.Limits`.
         log_level: which log lines go to standard error.
+        log_format: whether a log line is text for people or one JSON object.
+        metrics: "emf" prints CloudWatch's embedded metrics on standard output; None: none.
+        traces: "otel" sends a span for each slice, as the OTEL_ variables say; None: none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,6 +87,9 @@ class Settings(BaseModel):
     max_slices: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = Limits().max_slices
     max_compute_seconds: Annotated[Seconds | None, OR_NONE] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    log_format: Literal["text", "json"] = "text"
+    metrics: Literal["emf"] | None = None
+    traces: Literal["otel"] | None = None
 
     @property
     def are_apart(self) -> bool:

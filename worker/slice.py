@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING
 from checkpoint.errors import CorruptCheckpoint, LeaseLost, StateTooLarge, StoreUnavailable
 from checkpoint.record import Checkpoint, Record, Status, digest_of
 from kernel import NonRetryable
+from worker.events import (
+    CHECKPOINT_SAVED,
+    KERNEL_FAILED,
+    KERNEL_NOT_CLOSED,
+    STORE_UNAVAILABLE,
+    tell,
+)
 from worker.isolation import Busy, isolated
 from worker.place import located
 from worker.storable import Unusable, line, stored_result, stored_state
@@ -187,11 +194,30 @@ class Slice:
             return
         try:
             self._write(self._pending())
-            pace.saw_save(clock() - begun)
+            pace.saw_save(seconds := clock() - begun)
+            self._tell_saved(seconds)
             self._keep_hidden(pace.lease_seconds)
         except StoreUnavailable as error:
-            log.warning("job %s goes on without a save: %s", self.record.job_id, error)
+            self._tell_unsaved("goes on without a save", error)
         self._saved_at = clock()
+
+    def _tell_saved(self, seconds: float) -> None:
+        record = self.record
+        if record.checkpoints and log.isEnabledFor(CHECKPOINT_SAVED.level):
+            tell(
+                log,
+                CHECKPOINT_SAVED,
+                job_id=record.job_id,
+                kernel=record.kernel,
+                slice=record.slice,
+                progress=record.progress,
+                seconds=seconds,
+                bytes=len(record.checkpoints[0].state),
+            )
+
+    def _tell_unsaved(self, effect: str, error: StoreUnavailable) -> None:
+        effect = f"job {self.record.job_id} {effect}"
+        tell(log, STORE_UNAVAILABLE, effect=effect, error=str(error))
 
     def _end(self, ending: Move) -> Held:
         """Store the last state and the end of the slice in one write."""
@@ -219,7 +245,7 @@ class Slice:
             try:
                 return self._write(move)
             except StoreUnavailable as error:
-                log.warning("job %s: the last save failed: %s", self.record.job_id, error)
+                self._tell_unsaved("tries its last save again", error)
                 self._runtime.sleep(seconds)
         return self._write(move)
 
@@ -280,8 +306,16 @@ class Slice:
 
     def _failure(self, error: BaseException) -> Move:
         """Return the move for an error: fail at once if it can only repeat, else back off."""
-        job_id, reason = self.record.job_id, located(error, type(self._kernel))
-        log.error("job %s: %s", job_id, reason, exc_info=error)
+        record, reason = self.record, located(error, type(self._kernel))
+        tell(
+            log,
+            KERNEL_FAILED,
+            job_id=record.job_id,
+            kernel=record.kernel,
+            slice=record.slice,
+            error=reason,
+            cause=error,
+        )
         if isinstance(error, (StateTooLarge, NonRetryable)):
             return lambda record: record.failed(reason)
         now = self._runtime.jobs.clock()
@@ -296,7 +330,14 @@ class Slice:
         try:
             steps.close()
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-            log.warning("job %s: the kernel did not close: %s", self.record.job_id, line(error))
+            record, reason = self.record, line(error)
+            tell(
+                log,
+                KERNEL_NOT_CLOSED,
+                job_id=record.job_id,
+                kernel=record.kernel,
+                error=reason,
+            )
 
 
 def _why(ended: Record, reason: str | None) -> str:

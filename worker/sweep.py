@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob, VersionConflict
 from checkpoint.record import Status
+from worker.events import JOB_WOKEN, RECORD_UNREADABLE, tell
 from worker.message import Message
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
     that do arrive are harmless: they carry the number of the slice.
     """
     woken = []
-    for head in jobs.heads():
+    for head in jobs.heads(on_corrupt=_tell_unreadable):
         if not _is_silent(head, jobs.clock(), after_seconds):
             continue
         job_id = head.job_id
@@ -43,11 +44,17 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
         except StoreUnavailable:
             raise
         except CheckpointError as error:
-            log.error("%s", error)  # One bad record must not keep the others asleep.
+            # One bad record must not keep the others asleep.
+            _tell_unreadable(error)
             continue
         queue.send(Message(job_id=job_id, slice=held.record.slice), again=True)
         woken.append(job_id)
+        tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice)
     return woken
+
+
+def _tell_unreadable(error: CheckpointError) -> None:
+    tell(log, RECORD_UNREADABLE, error=str(error))
 
 
 def _is_silent(record: Record, now: float, after_seconds: float) -> bool:

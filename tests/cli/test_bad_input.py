@@ -134,6 +134,7 @@ def test_a_queue_that_does_not_exist(
     """A worker would look healthy and never work; a submission would seem lost."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
     monkeypatch.setenv("OUTLAST_QUEUE", "sqs://no-such-queue")
+    monkeypatch.setenv("OUTLAST_LOG_LEVEL", "WARNING")
     assert_one_line(outlast("worker"), 1, "queue sqs://no-such-queue: ")
     ended = outlast("submit", "tally", "steps=1", "--job-id", "a")
     assert_one_line(ended, 1, "job a is stored but was not woken")

@@ -17,6 +17,7 @@ from worker.embedded import run_embedded
 from worker.place import located
 from worker.queues.memory import MemoryQueue
 from worker.runtime import make_runtime
+from worker.telemetry import switched_on
 
 if TYPE_CHECKING:
     from checkpoint.record import Record
@@ -51,7 +52,8 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
         _say_start(screen, record)
         try:
             record = _await_turn(client, record, screen, stop)
-            record = _advance(client, record, screen, stop)
+            with switched_on(client.settings):
+                record = _advance(client, record, screen, stop)
         except Exception:
             _say_ways_on(screen, record, command)
             raise

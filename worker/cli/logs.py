@@ -35,10 +35,14 @@ def level_of(settings: Settings, *, otherwise: str) -> str:
     return settings.log_level if "log_level" in settings.model_fields_set else otherwise
 
 
-def log_to_stderr(level: str, *, debug: bool = False) -> None:
+def log_to_stderr(level: str, *, log_format: str = "text", debug: bool = False) -> None:
     """Print the log from `level` on to standard error, each line with its time in UTC."""
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
+    if log_format == "json":
+        from worker.telemetry.json_lines import JsonLines
+
+        formatter = JsonLines()
     _log_to(lambda line: print(line, file=sys.stderr, flush=True), level, formatter, debug=debug)
 
 

@@ -27,11 +27,13 @@ def sweep(
         1  the store or the queue is at fault
         2  a setting is wrong
     """
-    from worker.cli.logs import log_to_stderr
+    from worker.cli.logs import level_of, log_to_stderr
     from worker.client import Client
 
     client = Client()
-    log_to_stderr(client.settings.log_level)
+    settings = client.settings
+    # Those that were woken are the answer; a log line of each besides is for those who ask for it.
+    log_to_stderr(level_of(settings, otherwise="ERROR"), log_format=settings.log_format)
     woken = client.sweep(after_seconds=after_seconds)
     if as_json:
         put_json({"woken": woken})

@@ -10,11 +10,27 @@ import typer
 from worker.cli.options import Debug, Isolate, Json, MaxIdleSeconds, SliceSeconds
 from worker.cli.output import put_json, reserved, warn_if_apart
 
+log = logging.getLogger("outlast.worker")
+
 MaxSlices = Annotated[
     int | None,
     typer.Option(
         "--max-slices", min=1, metavar="N", help="End after so many slices. Default: never."
     ),
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=1,
+        max=65535,
+        metavar="PORT",
+        help="Serve metrics to Prometheus, at /metrics; needs outlast[metrics]. Default: not.",
+    ),
+]
+MetricsHost = Annotated[
+    str,
+    typer.Option("--metrics-host", metavar="HOST", help="The address that metrics are served at."),
 ]
 
 
@@ -23,6 +39,8 @@ def worker(
     slice_seconds: SliceSeconds = None,
     max_idle_seconds: MaxIdleSeconds = None,
     max_slices: MaxSlices = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     isolate: Isolate = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -39,11 +57,12 @@ def worker(
     Examples:
         outlast worker
         outlast worker --slice-seconds 30 --max-idle-seconds 60
+        outlast worker --metrics-port 9464
 
     Exit codes:
         0  stopped by a signal, or by one of the limits
         1  the store or the queue did not answer when first asked; later on it is asked again
-        2  a setting is wrong
+        2  a setting is wrong, or metrics cannot be served
     """
     from worker.deadline import Deadline
 
@@ -54,21 +73,29 @@ def worker(
         from worker.cli.stops import stops_told
         from worker.client import Client
         from worker.consumer import Consumer
+        from worker.events import WORKER_STARTED, WORKER_STOPPED, tell
         from worker.runtime import make_runtime
         from worker.settings import overridden, read_settings
+        from worker.telemetry import switched_on
 
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
         client = Client(settings=settings)
-        log_to_stderr(level_of(settings, otherwise="INFO"), debug=debug)
+        level = level_of(settings, otherwise="INFO")
+        log_to_stderr(level, log_format=settings.log_format, debug=debug)
         runtime = make_runtime(settings, client.jobs, client.queue)
         client.jobs.reach()
         warn_if_apart(settings)
         consumer = Consumer(
             runtime, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
-        with stops_told(log.warning, lambda: log.warning("ended at once; another worker goes on")):
+        with (
+            switched_on(settings, metrics_port=metrics_port, metrics_host=metrics_host),
+            stops_told(log.warning, lambda: log.warning("ended at once; another worker goes on")),
+        ):
+            tell(log, WORKER_STARTED, worker=runtime.worker, platform=runtime.platform)
             stopped_by = consumer.run(
                 max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
             )
+            tell(log, WORKER_STOPPED, worker=runtime.worker, reason=stopped_by or "limit")
     if as_json:
         put_json({"worker": runtime.worker, "stopped_by": stopped_by})

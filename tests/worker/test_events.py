@@ -1,0 +1,257 @@
+"""The events: each is emitted with the fields that it promises, and is in the operator's table."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from checkpoint.errors import StoreUnavailable
+from checkpoint.record import Lease, Record
+from tests.kernels import Stubborn, Unprepared, raising
+from tests.worker.floor import JOB, STEPS, Floor
+from worker.client import Client
+from worker.consumer import Consumer
+from worker.events import EVENTS, SLICE_STARTED, tell
+from worker.message import Message
+from worker.queues.contract import QueueUnavailable
+from worker.sweep import sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
+STANDARD = set(vars(logging.makeLogRecord({}))) | {"event", "message", "asctime"}
+
+
+def _one_slice(floor: Floor) -> None:
+    floor.submit()
+    floor.work(seconds=4.0)
+
+
+def _to_the_end(floor: Floor) -> None:
+    floor.submit()
+    floor.work()
+
+
+def _killed(floor: Floor) -> None:
+    floor.submit()
+    now = floor.clock()
+    lease = Lease(worker="x", token="t", claimed_at=now, expires_at=now + 5, at_risk_seconds=3.0)
+    floor.change(lambda record: record.claimed(lease))
+    floor.clock.sleep(60)
+    floor.work()
+
+
+def _given_up(floor: Floor) -> None:
+    floor.submit(max_failures=1)
+    floor.kernel = raising(ValueError("no"), 2)
+    floor.work()
+
+
+def _cancelled(floor: Floor) -> None:
+    floor.submit()
+    floor.watched = lambda at: floor.change(Record.cancelled) if at == 3 else None
+    floor.work()
+
+
+def _damaged(floor: Floor) -> None:
+    floor.submit()
+    floor.work(seconds=4.0)
+    record = floor.record
+    bad = record.checkpoints[0].model_copy(update={"digest": "0" * 32})
+    floor.change(lambda r: r.model_copy(update={"checkpoints": (bad, *r.checkpoints[1:])}))
+    floor.work()
+
+
+def _set_back(floor: Floor) -> None:
+    floor.submit(send=False)
+    floor.queue.send(Message(job_id=JOB, slice=7))
+    floor.work()
+
+
+def _unprepared(floor: Floor) -> None:
+    floor.kernel = Unprepared(floor.step)
+    _to_the_end(floor)
+
+
+def _stubborn(floor: Floor) -> None:
+    floor.kernel = Stubborn(floor.step)
+    floor.submit()
+    floor.work(seconds=0.0)
+
+
+def _asleep(floor: Floor) -> None:
+    floor.submit(send=False)
+    floor.clock.sleep(600)
+    assert sweep(floor.jobs, floor.queue, after_seconds=60) == [JOB]
+
+
+def _unreadable(floor: Floor) -> None:
+    floor.register.put("jobs/bad", b"not a record", expected=None)
+    sweep(floor.jobs, floor.queue, after_seconds=60)
+
+
+def _foreign(floor: Floor) -> None:
+    floor.queue.send(Message(job_id="never-was", slice=1))
+    _consumer(floor).run(max_idle_seconds=0.5)
+
+
+def _store_away(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    floor.submit()
+    runtime = floor.runtime()
+    load, left = runtime.jobs.load, [1]
+
+    def failing(job_id: str) -> Any:
+        if left.pop() if left else 0:
+            raise StoreUnavailable("connection refused")
+        return load(job_id)
+
+    monkeypatch.setattr(runtime.jobs, "load", failing)
+    Consumer(runtime, slice_seconds=None).run(max_idle_seconds=2.0)
+
+
+def _queue_away(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hide(*_: Any) -> None:
+        raise QueueUnavailable("connection refused")
+
+    monkeypatch.setattr(floor.queue, "hide", hide)
+    floor.submit()
+    floor.work()
+
+
+def _idle(floor: Floor) -> None:
+    _consumer(floor).run(max_idle_seconds=0.5)
+
+
+def _consumer(floor: Floor) -> Consumer:
+    return Consumer(floor.runtime(), slice_seconds=None)
+
+
+def _submitted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'o.db'}"
+    Client(url, url).submit("nth-prime", position=1)
+
+
+def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.cli import main
+
+    url = f"sqlite:///{tmp_path / 'o.db'}"
+    monkeypatch.setenv("OUTLAST_STORE", url)
+    monkeypatch.setenv("OUTLAST_QUEUE", url)
+    assert main(["worker", "--max-idle-seconds", "0.01"]) == 0
+
+
+def _on_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OUTLAST_STORE", "OUTLAST_QUEUE"):
+        monkeypatch.setenv(name, f"sqlite:///{tmp_path / 'o.db'}")
+    import worker.lambda_handler as module
+
+    def deliver(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "deliver", deliver)
+    record = {"messageId": "m", "body": "{}", "receiptHandle": "r"}
+    assert not module._is_done(record, 100.0, 100.0)
+
+
+SCENES: dict[str, Callable[..., None]] = {
+    "checkpoint_quarantined": _damaged,
+    "checkpoint_saved": _one_slice,
+    "job_failed": _given_up,
+    "job_submitted": _submitted,
+    "job_succeeded": _to_the_end,
+    "job_woken": _asleep,
+    "kernel_failed": _given_up,
+    "kernel_not_closed": _stubborn,
+    "kernel_not_prepared": _unprepared,
+    "lease_lost": _cancelled,
+    "message_failed": _on_lambda,
+    "message_left": _foreign,
+    "queue_unavailable": _queue_away,
+    "record_unreadable": _unreadable,
+    "slice_ended": _one_slice,
+    "slice_lost": _killed,
+    "slice_started": _one_slice,
+    "store_unavailable": _store_away,
+    "worker_idle": _idle,
+    "worker_started": _command,
+    "worker_stopped": _command,
+    "writes_lost": _set_back,
+}
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
+    """All records below "outlast", from DEBUG on, whatever a command does to the handlers."""
+    for name in [name for name in os.environ if name.startswith("OUTLAST_")]:
+        monkeypatch.delenv(name)
+    log = logging.getLogger("outlast")
+    for name in ("handlers", "propagate"):
+        monkeypatch.setattr(log, name, getattr(log, name))
+    found: list[logging.LogRecord] = []
+    monkeypatch.setattr(logging.Logger, "handle", lambda _, record: found.append(record))
+    return found
+
+
+def test_every_event_has_a_scene() -> None:
+    """An event that nothing emits would stand in the operator's table for ever."""
+    assert set(SCENES) == set(EVENTS)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_an_event_is_emitted_with_its_fields(
+    name: str, seen: list[logging.LogRecord], request: pytest.FixtureRequest
+) -> None:
+    """A dashboard or an alarm that was built on the table would stay empty."""
+    scene = SCENES[name]
+    wanted = inspect.signature(scene).parameters
+    log = logging.getLogger("outlast")
+    before = log.level
+    log.setLevel(logging.DEBUG)
+    try:
+        scene(**{word: request.getfixturevalue(word) for word in wanted})
+    finally:
+        log.setLevel(before)
+    records = [record for record in seen if getattr(record, "event", None) == name]
+    assert records, [record.getMessage() for record in seen]
+    for record in records:
+        assert set(vars(record)) - STANDARD == set(EVENTS[name].fields)
+        assert record.levelno == EVENTS[name].level
+        assert not re.search(r"%\(|None", record.getMessage())
+
+
+def test_what_a_slice_took_is_right(floor: Floor, seen: list[logging.LogRecord]) -> None:
+    """Metrics and bills made of the events would be wrong."""
+    logging.getLogger("outlast").setLevel(logging.INFO)
+    floor.submit()
+    floor.work(seconds=6.0)
+    floor.work()
+    first, last = (r for r in seen if getattr(r, "event", None) == "slice_ended")
+    assert (first.slice, first.outcome, first.ending) == (1, "deadline", "deadline")
+    assert (last.slice, last.outcome, last.progress) == (2, "succeeded", 1.0)
+    assert first.compute_seconds + last.compute_seconds == floor.record.compute_seconds
+    assert first.checkpoints + last.checkpoints == floor.record.saves
+    assert first.seconds + last.seconds == pytest.approx(STEPS * 0.5, abs=0.1)
+
+
+def test_the_table_for_operators_is_true() -> None:
+    """An operator would wait for an event, or filter by a field, that there is not."""
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", OPERATIONS.read_text(), re.MULTILINE)
+    table = {name: (level, tuple(re.findall(r"`(\w+)`", fields))) for name, level, fields in rows}
+    assert table == {
+        name: (logging.getLevelName(event.level), event.fields) for name, event in EVENTS.items()
+    }
+
+
+def test_an_event_below_the_level_costs_no_record(seen: list[logging.LogRecord]) -> None:
+    """Each slice would pay for lines that nobody reads."""
+    log = logging.getLogger("outlast.test")
+    log.setLevel(logging.WARNING)
+    tell(log, SLICE_STARTED)  # its fields are not even looked at
+    assert seen == []

@@ -1,0 +1,284 @@
+"""Metrics and traces: what their sinks make of the events of slices, and that off is off."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from checkpoint.record import Record
+from tests.kernels import raising
+from tests.worker.emf_schema import SCHEMA
+from worker.settings import InvalidSettings, Settings
+from worker.telemetry import switched_on
+from worker.telemetry.emf import DIMENSIONS, METRICS, document_of
+from worker.telemetry.json_lines import JsonLines
+from worker.telemetry.spans import SpanHandler, exporting, ids_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from tests.worker.floor import Floor
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
+    """The logger as a worker finds it: without handlers of its own, showing warnings."""
+    log = logging.getLogger("outlast")
+    monkeypatch.setattr(log, "handlers", [])
+    before = log.level
+    log.setLevel(logging.WARNING)
+    yield log
+    log.setLevel(before)
+
+
+def emf_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return the documents on standard output, each checked by Amazon's own schema."""
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for document in documents:
+        jsonschema.validate(document, SCHEMA)
+        for directive in document["_aws"]["CloudWatchMetrics"]:
+            targets = [metric["Name"] for metric in directive["Metrics"]]
+            assert all(isinstance(document[name], (int, float)) for name in targets)
+            named = {name for names in directive["Dimensions"] for name in names}
+            assert all(isinstance(document[name], str) for name in named)
+            assert "job_id" not in named  # one metric for each job would be paid for
+    return documents
+
+
+def test_a_job_is_embedded_metrics(floor: Floor, capsys: pytest.CaptureFixture[str]) -> None:
+    """CloudWatch would drop the lines without a word, and no alarm ring."""
+    floor.submit()
+    with switched_on(Settings(metrics="emf")):
+        floor.work(seconds=6.0)
+        floor.work()
+    first, last, job = emf_lines(capsys)
+    assert first["SlicesEnded"] == last["SlicesEnded"] == job["JobsSucceeded"] == 1
+    assert first["ComputeSeconds"] + last["ComputeSeconds"] == floor.record.compute_seconds
+    assert first["Checkpoints"] + last["Checkpoints"] == floor.record.saves
+    assert (first["kernel"], first["platform"], first["slice"]) == ("counting", "local", 1)
+    assert first["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [DIMENSIONS, []]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_each_event_with_metrics_is_a_valid_document(name: str) -> None:
+    """A metric would refer to a field that its event does not have."""
+    from worker.events import EVENTS
+
+    fields = dict.fromkeys(EVENTS[name].fields, 1) | {"kernel": "k", "platform": "p"}
+    known = {field: value for field, value in fields.items() if field in EVENTS[name].fields}
+    document = document_of(logging.makeLogRecord({"event": name, **known}))
+    jsonschema.validate(document, SCHEMA)
+
+
+def test_metrics_do_not_make_the_log_longer(
+    floor: Floor, log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever turned the log down would get it back with the metrics, and pay for it."""
+    lines: list[str] = []
+    shown = logging.Handler()
+    shown.emit = lambda record: lines.append(record.getMessage())
+    log.addHandler(shown)
+    floor.submit()
+    with switched_on(Settings(metrics="emf"), metrics_port=0):
+        floor.work()
+        logging.getLogger("outlast.jobs").debug("no event")
+    assert emf_lines(capsys)
+    assert lines == []
+    assert log.level == logging.WARNING
+
+
+def test_a_line_is_one_json_object(floor: Floor, log: logging.Logger) -> None:
+    """A log collector would take a line apart that has a break inside, or lack its fields."""
+    lines: list[str] = []
+    shown = logging.Handler()
+    shown.setFormatter(JsonLines())
+    shown.emit = lambda record: lines.append(shown.format(record))
+    log.addHandler(shown)
+    log.setLevel(logging.INFO)
+    floor.kernel = raising(ValueError("one\ntwo"), 3)
+    floor.submit(max_failures=1)
+    floor.work()
+    assert not any("\n" in line for line in lines)
+    error, ended, failed = map(json.loads, lines)
+    assert (error["event"], error["level"], error["kernel"]) == (
+        "kernel_failed",
+        "ERROR",
+        "counting",
+    )
+    assert "raise error" in error["traceback"]
+    assert (ended["event"], ended["slice"], ended["outcome"]) == ("slice_ended", 1, "failed")
+    assert ended["message"].startswith("job job-1 slice 1 ended at ")
+    assert (failed["event"], failed["job_id"]) == ("job_failed", "job-1")
+    assert failed["timestamp"].endswith("Z")
+
+
+@pytest.fixture
+def exporters() -> list[InMemorySpanExporter]:
+    """The exporters of the workers of a test."""
+    return []
+
+
+@pytest.fixture
+def traced(
+    log: logging.Logger, exporters: list[InMemorySpanExporter]
+) -> Iterator[Callable[[], None]]:
+    """A function after whose call slices are traced as by a new worker, with nothing in common."""
+
+    def new_worker(queue: str = "sqs://jobs", **environment: str) -> None:
+        for handler in log.handlers:
+            handler.close()
+        exporters.append(InMemorySpanExporter())
+        processor = SimpleSpanProcessor(exporters[-1])
+        log.handlers = [SpanHandler(processor, queue=queue, environment=environment)]
+        log.setLevel(logging.INFO)
+
+    yield new_worker
+    for handler in log.handlers:
+        handler.close()
+
+
+def spans_of(exporters: list[InMemorySpanExporter]) -> list[ReadableSpan]:
+    """Return all spans in the order of their ends."""
+    return [span for exporter in exporters for span in exporter.get_finished_spans()]
+
+
+def test_the_slices_of_a_job_are_one_trace(
+    floor: Floor, traced: Callable[..., None], exporters: list[InMemorySpanExporter]
+) -> None:
+    """A person would have to look for the slices of a job one by one, on each worker."""
+    floor.submit()
+    for _ in range(3):
+        traced()
+        floor.work(seconds=4.0)
+    traced()
+    floor.work()
+    *slices, job = spans_of(exporters)
+    ids = ids_of("job-1", floor.record.created_at)
+    assert [span.attributes["outlast.slice"] for span in slices] == [1, 2, 3, 4]
+    assert {span.context.trace_id for span in (*slices, job)} == {ids.trace_id}
+    assert len({span.context.span_id for span in (*slices, job)}) == 5
+    assert {span.parent.span_id for span in slices} == {job.context.span_id} == {ids.root_id}
+    assert job.parent is None
+    assert (job.name, slices[0].name) == ("job counting", "slice counting")
+    assert slices[0].attributes["messaging.system"] == "aws_sqs"
+    assert slices[0].attributes["messaging.destination.name"] == "jobs"
+    assert slices[0].end_time - slices[0].start_time == pytest.approx(4e9, abs=1e9)
+
+
+def test_another_job_of_the_same_name_is_another_trace(floor: Floor) -> None:
+    """A job that was deleted and submitted again would be mixed up with the one before."""
+    assert ids_of("a", 1.0) != ids_of("a", 2.0) != ids_of("b", 2.0)
+    assert ids_of("a", floor.clock()) == ids_of("a", json.loads(json.dumps(floor.clock())))
+
+
+def test_failures_are_seen_in_the_trace(
+    floor: Floor, traced: Callable[..., None], exporters: list[InMemorySpanExporter]
+) -> None:
+    """Nobody would find the slice at fault among hundreds."""
+    traced()
+    floor.kernel = raising(ValueError("no"), 2)
+    floor.submit(max_failures=1)
+    floor.work()
+    slice_, job = spans_of(exporters)
+    assert slice_.status.status_code is job.status.status_code is StatusCode.ERROR
+    assert "ValueError: no" in job.status.description
+
+
+def test_a_slice_that_lost_its_job_is_a_span(
+    floor: Floor, traced: Callable[..., None], exporters: list[InMemorySpanExporter]
+) -> None:
+    """The time that a worker spent on it would be missing."""
+    traced()
+    floor.submit()
+    floor.watched = lambda at: floor.change(Record.cancelled) if at == 3 else None
+    floor.work()
+    (span,) = spans_of(exporters)
+    assert span.attributes["outlast.outcome"] == "lease_lost"
+    assert span.status.status_code is StatusCode.ERROR
+
+
+@pytest.mark.parametrize("ratio", [0, 1])
+def test_a_job_is_sampled_whole_or_not_at_all(
+    floor: Floor,
+    traced: Callable[..., None],
+    exporters: list[InMemorySpanExporter],
+    monkeypatch: pytest.MonkeyPatch,
+    ratio: int,
+) -> None:
+    """A trace would have holes, or a person who asked for fewer spans get, and pay for, all."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", str(ratio))
+    floor.submit()
+    traced()
+    floor.work(seconds=4.0)
+    traced()
+    floor.work()
+    assert len(spans_of(exporters)) == 3 * ratio
+
+
+def test_a_span_says_which_function_it_is_of(
+    floor: Floor, traced: Callable[..., None], exporters: list[InMemorySpanExporter]
+) -> None:
+    """Spans of several stacks could not be told apart."""
+    traced(AWS_LAMBDA_FUNCTION_NAME="f", AWS_REGION="eu-west-1")
+    floor.submit()
+    floor.work()
+    found = spans_of(exporters)[0].resource.attributes
+    assert (found["service.name"], found["faas.name"]) == ("outlast", "f")
+    assert (found["cloud.region"], found["cloud.platform"]) == ("eu-west-1", "aws_lambda")
+
+
+def test_an_exporter_that_is_not_there_is_named() -> None:
+    """Spans would go nowhere, without a word."""
+    with pytest.raises(InvalidSettings, match="no exporter 'jaeger'"):
+        exporting({"OTEL_TRACES_EXPORTER": "jaeger"})
+
+
+OFF = ("prometheus_client", "opentelemetry", "worker.telemetry.")
+
+
+def test_what_is_off_is_not_imported(tmp_path: Path) -> None:
+    """Every cold start would be longer, for nothing."""
+    program = (
+        "import sys; from worker.cli import main; url = sys.argv[1]; "
+        "import os; os.environ |= {'OUTLAST_STORE': url, 'OUTLAST_QUEUE': url}; "
+        "main(['submit', 'nth-prime', 'position=10', '--job-id', 'a']); "
+        "main(['worker', '--max-slices', '1']); main(['result', 'a']); "
+        "import worker.lambda_handler, worker.runpod_handler; print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", program, f"sqlite:///{tmp_path / 'o.db'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    *_, result, modules = done.stdout.splitlines()
+    assert result == "position=10 prime=29"
+    assert [name for name in modules.split() if name.startswith(OFF)] == []
+
+
+@pytest.mark.parametrize(
+    ("package", "settings", "extra"),
+    [("prometheus_client", {}, "metrics"), ("opentelemetry", {"traces": "otel"}, "otel")],
+)
+def test_a_missing_extra_is_told_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, package: str, settings: dict[str, Any], extra: str
+) -> None:
+    """A person would get a traceback, or no metrics and no word."""
+    for name in [n for n in sys.modules if n.startswith((package, "worker.telemetry."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    port = 0 if extra == "metrics" else None
+    with (
+        pytest.raises(InvalidSettings, match=rf"pip install 'outlast\[{extra}\]'$"),
+        switched_on(Settings(**settings), metrics_port=port),
+    ):
+        pass

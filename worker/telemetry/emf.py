@@ -1,0 +1,72 @@
+"""CloudWatch's embedded metrics: a JSON line on standard output is all that it takes on Lambda.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+NAMESPACE = "Outlast"
+# Each metric is there by kernel and platform, and over all. A job's id would make one metric a job.
+DIMENSIONS = ["kernel", "platform"]
+# What a person who looks at the line may want to know besides.
+PROPERTIES = ("job_id", "slice", "worker", "outcome")
+
+COUNT, SECONDS = "Count", "Seconds"
+
+# The metrics that an event makes: name, unit, and the event's field with the value; None: it is 1.
+METRICS: dict[str, list[tuple[str, str, str | None]]] = {
+    "slice_ended": [
+        ("SlicesEnded", COUNT, None),
+        ("SliceSeconds", SECONDS, "seconds"),
+        ("ComputeSeconds", SECONDS, "compute_seconds"),
+        ("Checkpoints", COUNT, "checkpoints"),
+    ],
+    "slice_lost": [("SlicesLost", COUNT, None), ("RedoneSeconds", SECONDS, "redone_seconds")],
+    "lease_lost": [("LeasesLost", COUNT, None)],
+    "job_succeeded": [("JobsSucceeded", COUNT, None)],
+    "job_failed": [("JobsFailed", COUNT, None)],
+    "job_woken": [("JobsWoken", COUNT, None)],
+    "kernel_failed": [("KernelErrors", COUNT, None)],
+    "checkpoint_quarantined": [("CheckpointsQuarantined", COUNT, None)],
+    "message_left": [("MessagesLeft", COUNT, None)],
+    "store_unavailable": [("StoreErrors", COUNT, None)],
+    "queue_unavailable": [("QueueErrors", COUNT, None)],
+}
+
+
+class EmfHandler(logging.Handler):
+    """Prints one line for each event that has metrics."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the metrics of `record`, if it is such an event."""
+        if (document := document_of(record)) is not None:
+            try:
+                print(json.dumps(document), flush=True)  # noqa: T201 - it is what Lambda reads
+            except OSError:
+                self.handleError(record)
+
+
+def document_of(record: logging.LogRecord) -> dict[str, object] | None:
+    """Return the metrics of `record` as CloudWatch reads them; None: it is no event that has any.
+
+    One that concerns no kernel has metrics without dimensions only.
+    """
+    if (metrics := METRICS.get(getattr(record, "event", ""))) is None:
+        return None
+    members = {name: getattr(record, name, None) for name in (*DIMENSIONS, *PROPERTIES)}
+    members = {name: value for name, value in members.items() if value is not None}
+    has_all = all(name in members for name in DIMENSIONS)
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [DIMENSIONS, []] if has_all else [[]],
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit, _ in metrics],
+    }
+    values = {name: getattr(record, field) if field else 1 for name, _, field in metrics}
+    timestamp = int(record.created * 1000)
+    return {"_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [directive]}, **members, **values}

@@ -1,0 +1,41 @@
+"""Log records as JSON, one object a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.events import EVENTS
+
+
+class JsonLines(logging.Formatter):
+    """Makes one JSON object of a record, with the names that Lambda's own JSON has.
+
+    It has "timestamp" (UTC, RFC 3339), "level", "logger" and "message"; of an event also "event"
+    and its fields; "requestId" on Lambda; "traceback" if the record has one.
+    """
+
+    def __init__(self, *, end: str = "") -> None:
+        """Put `end` after each object."""
+        super().__init__()
+        self._end = end
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object as JSON text without a line break inside."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        values: dict[str, Any] = {
+            "timestamp": at.replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if (name := getattr(record, "event", None)) in EVENTS:
+            values["event"] = name
+            values |= {field: getattr(record, field, None) for field in EVENTS[name].fields}
+        if request_id := getattr(record, "aws_request_id", None):
+            values["requestId"] = request_id
+        if record.exc_info:
+            values["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(values, default=str) + self._end

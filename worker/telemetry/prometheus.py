@@ -1,0 +1,144 @@
+"""Metrics that Prometheus fetches over HTTP, with its own client; the extra `outlast[metrics]`.
+
+No label is a job's id, or anything else of which there may be many.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from worker.settings import InvalidSettings
+
+# Why a message is left: what `worker.consumer.NOT_FOR_US` can be.
+ERROR_TYPES = ("ForeignMessage", "UnknownJob", "CorruptRecord", "UnknownKernel", "NewerState")
+BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+
+
+class PrometheusHandler(logging.Handler):
+    """Counts the events of this process, and serves the counts from a thread of its own."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Listen at `host` and `port`; 0 is a port that is free.
+
+        Raises:
+            InvalidSettings: that is not possible.
+        """
+        super().__init__(logging.DEBUG)
+        registry = CollectorRegistry()
+        self._metrics = _Metrics(registry)
+        try:
+            self._server, self._thread = start_http_server(port, host, registry)
+        except OSError as error:
+            raise InvalidSettings(
+                f"metrics cannot be served at {host}:{port}: {error.strerror}; choose another "
+                "--metrics-port"
+            ) from error
+        self.port: int = self._server.server_port
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count `record`, if it is an event that is counted."""
+        if count := getattr(self._metrics, getattr(record, "event", ""), None):
+            try:
+                count(record)
+            except Exception:  # noqa: BLE001 - a metric is never worth a slice
+                self.handleError(record)
+
+    def close(self) -> None:
+        """Stop to serve."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        super().close()
+
+
+class _Metrics:
+    """The metrics, and for each event that is counted a method of its name."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, help_: str, *labels: str) -> Counter:
+            return Counter(f"outlast_{name}", help_, labels, registry=registry)
+
+        self._slices = counter("slices", "Slices that ended here.", "kernel", "outcome")
+        self._occupied = counter("slice_seconds", "Time from their claim to release.", "kernel")
+        self._compute = counter("compute_seconds", "Time spent in the kernel.", "kernel")
+        self._lost = counter("slices_lost", "Slices that died with another worker.", "kernel")
+        self._redone = counter("redone_seconds", "Work done again for that, at most.", "kernel")
+        self._leases = counter("leases_lost", "Slices whose job was taken away.", "kernel")
+        self._jobs = counter("jobs", "Jobs that came to their end here.", "kernel", "status")
+        self._errors = counter("kernel_errors", "Errors raised by kernels.", "kernel")
+        self._damaged = counter("checkpoints_quarantined", "Damaged checkpoints.", "kernel")
+        self._woken = counter("jobs_woken", "Jobs that had lost their message.")
+        self._left = counter("messages_left", "Left for the dead-letter queue.", "error_type")
+        self._troubles = counter("troubles", "What store or queue did not do.", "service")
+        self._saves = Histogram(
+            "outlast_checkpoint_seconds",
+            "Time that saving a checkpoint within a slice took.",
+            ["kernel"],
+            buckets=BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self._running = Gauge(
+            "outlast_slices_running", "Slices that run here: 1 or 0.", registry=registry
+        )
+        self._progress = Gauge(
+            "outlast_slice_progress_ratio", "Stored progress of the last slice.", registry=registry
+        )
+        # What is alarmed on needs a 0 before its first 1: Prometheus sees what is added only.
+        for service in ("store", "queue"):
+            self._troubles.labels(service)
+        for error in ERROR_TYPES:
+            self._left.labels(error)
+
+    def slice_started(self, event: Any) -> None:
+        self._running.set(1)
+        self._progress.set(event.progress)
+        for status in ("succeeded", "failed"):
+            self._jobs.labels(event.kernel, status)
+        for counted in (self._lost, self._redone, self._errors, self._damaged):
+            counted.labels(event.kernel)
+
+    def checkpoint_saved(self, event: Any) -> None:
+        self._saves.labels(event.kernel).observe(event.seconds)
+        self._progress.set(event.progress)
+
+    def slice_ended(self, event: Any) -> None:
+        self._running.set(0)
+        self._progress.set(event.progress)
+        self._slices.labels(event.kernel, event.outcome).inc()
+        self._occupied.labels(event.kernel).inc(event.seconds)
+        self._compute.labels(event.kernel).inc(event.compute_seconds)
+
+    def slice_lost(self, event: Any) -> None:
+        self._lost.labels(event.kernel).inc()
+        self._redone.labels(event.kernel).inc(event.redone_seconds)
+
+    def lease_lost(self, event: Any) -> None:
+        self._running.set(0)
+        self._leases.labels(event.kernel).inc()
+
+    def job_succeeded(self, event: Any) -> None:
+        self._jobs.labels(event.kernel, "succeeded").inc()
+
+    def job_failed(self, event: Any) -> None:
+        self._jobs.labels(event.kernel, "failed").inc()
+
+    def kernel_failed(self, event: Any) -> None:
+        self._errors.labels(event.kernel).inc()
+
+    def checkpoint_quarantined(self, event: Any) -> None:
+        self._damaged.labels(event.kernel).inc()
+
+    def job_woken(self, _event: Any) -> None:
+        self._woken.inc()
+
+    def message_left(self, event: Any) -> None:
+        self._left.labels(event.error_type).inc()
+
+    def store_unavailable(self, _event: Any) -> None:
+        self._troubles.labels("store").inc()
+
+    def queue_unavailable(self, _event: Any) -> None:
+        self._troubles.labels("queue").inc()

@@ -1,0 +1,209 @@
+"""OpenTelemetry: a span for each slice, and one trace for each job; the extra `outlast[otel]`.
+
+The ids of a job's trace and of its root span follow from the job itself. So the slices of a job are
+in one trace whichever workers ran them, with nothing stored and nothing in a message. The root span
+is sent by whoever ends the job.
+"""
+
+from __future__ import annotations
+
+import logging
+from hashlib import blake2b
+from importlib.metadata import entry_points, version
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from worker.settings import InvalidSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.trace import Span
+
+ON_LAMBDA = {
+    "cloud.region": "AWS_REGION",
+    "faas.name": "AWS_LAMBDA_FUNCTION_NAME",
+    "faas.version": "AWS_LAMBDA_FUNCTION_VERSION",
+    "faas.instance": "AWS_LAMBDA_LOG_STREAM_NAME",
+}
+
+
+class Ids(NamedTuple):
+    """The ids of a job's trace and of its root span."""
+
+    trace_id: int
+    root_id: int
+
+
+def ids_of(job_id: str, created_at: float) -> Ids:
+    """Return the ids of the job; another job of the same name has others."""
+    digest = blake2b(f"{job_id} {created_at!r}".encode(), digest_size=24).digest()
+    return Ids(int.from_bytes(digest[:16]), int.from_bytes(digest[16:]))
+
+
+class JobIds(RandomIdGenerator):
+    """Random ids, but for the root span of the job whose ids are set."""
+
+    root: Ids | None = None
+
+    def generate_trace_id(self) -> int:
+        """Return the id of the next trace."""
+        return self.root.trace_id if self.root else super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        """Return the id of the next span."""
+        return self.root.root_id if self.root else super().generate_span_id()
+
+
+class SpanHandler(logging.Handler):
+    """Makes a span of each slice that ends here, and of each job."""
+
+    def __init__(
+        self, processor: SpanProcessor, *, queue: str, environment: Mapping[str, str]
+    ) -> None:
+        """Give the spans to `processor`; `queue` is the queue's URL."""
+        super().__init__(logging.INFO)
+        self._ids = JobIds()
+        self._provider = TracerProvider(
+            resource=Resource.create(_resource(environment)), id_generator=self._ids
+        )
+        self._provider.add_span_processor(processor)
+        self._tracer = self._provider.get_tracer("outlast", version("outlast"))
+        self._messaging = _messaging(queue)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send the span that ends with `record`, if one does."""
+        event: Any = record
+        try:
+            match getattr(record, "event", None):
+                case "slice_ended":
+                    self._slice(event, event.outcome, event.ending)
+                case "lease_lost":
+                    self._slice(event, "lease_lost", "lease_lost")
+                case "job_succeeded":
+                    self._job(event, None)
+                case "job_failed":
+                    self._job(event, event.error)
+        except Exception:  # noqa: BLE001 - a trace is never worth a slice
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Send what is still to be sent, for as long as OTEL_BSP_EXPORT_TIMEOUT allows."""
+        self._provider.shutdown()
+        super().close()
+
+    def _slice(self, event: Any, outcome: str, ending: str) -> None:
+        ids = ids_of(event.job_id, event.created_at)
+        attributes = self._messaging | {
+            "outlast.slice": event.slice,
+            "outlast.worker": event.worker,
+            "outlast.platform": event.platform,
+            "outlast.outcome": outcome,
+        }
+        for name in ("progress", "compute_seconds", "checkpoints"):
+            if hasattr(event, name):
+                attributes[f"outlast.{name}"] = getattr(event, name)
+        span = self._tracer.start_span(
+            f"slice {event.kernel}",
+            self._within(ids),
+            SpanKind.CONSUMER,
+            attributes,
+            start_time=_nanoseconds(event.created - event.seconds),
+        )
+        _end(span, event, ending if outcome in {"error", "failed", "lease_lost"} else None)
+
+    def _within(self, ids: Ids) -> Context:
+        """Return the context of a job's root span, which may be sent by another worker, later.
+
+        Whether the trace is sampled is asked here, as by the id alone it is the same for all.
+        """
+        sampled = self._provider.sampler.should_sample(None, ids.trace_id, "job").decision
+        is_sampled = sampled is Decision.RECORD_AND_SAMPLE
+        flags = TraceFlags(TraceFlags.SAMPLED if is_sampled else TraceFlags.DEFAULT)
+        root = SpanContext(ids.trace_id, ids.root_id, is_remote=True, trace_flags=flags)
+        return set_span_in_context(NonRecordingSpan(root), Context())
+
+    def _job(self, event: Any, error: str | None) -> None:
+        self._ids.root = ids_of(event.job_id, event.created_at)
+        try:
+            span = self._tracer.start_span(
+                f"job {event.kernel}",
+                Context(),
+                attributes={"outlast.slices": event.slices},
+                start_time=_nanoseconds(event.created_at),
+            )
+        finally:
+            self._ids.root = None
+        _end(span, event, error)
+
+
+def exporting(environment: Mapping[str, str]) -> SpanProcessor:
+    """Return what sends spans as the OTEL_ variables in `environment` say.
+
+    On Lambda each span is sent before the function answers, because then the process is frozen.
+
+    Raises:
+        InvalidSettings: no exporter of that name is installed.
+    """
+    name = environment.get("OTEL_TRACES_EXPORTER", "otlp")
+    if name == "otlp":
+        common = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        protocol = environment.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", common)
+        name = "otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http"
+    for exporter in entry_points(group="opentelemetry_traces_exporter", name=name):
+        on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environment
+        return (SimpleSpanProcessor if on_lambda else BatchSpanProcessor)(exporter.load()())
+    raise InvalidSettings(f"OUTLAST_TRACES=otel: no exporter {name!r} is installed")
+
+
+def _end(span: Span, event: Any, error: str | None) -> None:
+    span.set_attributes({"outlast.job_id": event.job_id, "outlast.kernel": event.kernel})
+    if error is not None:
+        span.set_status(Status(StatusCode.ERROR, error))
+    span.end(_nanoseconds(event.created))
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+def _messaging(queue: str) -> dict[str, Any]:
+    """Return what the conventions for messaging want to know of the queue at this URL."""
+    attributes = {"messaging.operation.type": "process", "messaging.operation.name": "slice"}
+    if queue.startswith("sqlite:"):
+        return attributes
+    name = urlsplit(queue).path.rpartition("/")[2] or urlsplit(queue).netloc
+    return attributes | {"messaging.system": "aws_sqs", "messaging.destination.name": name}
+
+
+def _resource(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what this process is, where the OTEL_ variables do not say it."""
+    said = environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    attributes: dict[str, Any] = {}
+    if "OTEL_SERVICE_NAME" not in environment and "service.name=" not in said:
+        attributes["service.name"] = "outlast"
+    if "AWS_LAMBDA_FUNCTION_NAME" in environment:
+        attributes |= {"cloud.provider": "aws", "cloud.platform": "aws_lambda"}
+        attributes |= {
+            name: environment[variable]
+            for name, variable in ON_LAMBDA.items()
+            if variable in environment
+        }
+    return attributes
