@@ -175,8 +175,7 @@ def _run(
     runtime.pace.saw_opening(runtime.clock() - begun)
     wanted = math.inf if slice_seconds is None else longer(slice_seconds, held.record)
     try:
-        with repeated(claim.renewed, every_seconds=claim.seconds / 3):
-            kernel = _prepared_kernel(runtime, claimed.record)
+        kernel = _ready_kernel(runtime, claim, claimed.record)
         if deadline.is_signalled:
             claim.give_back()
             runtime.queue.hide(delivery, 0)
@@ -208,6 +207,17 @@ def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice) -> Handled:
         announce(runtime, held, again=number > claimed.slice)
     runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
     return Handled(ack=True, record=held.record)
+
+
+def _ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
+    """Return the job's kernel, ready; its lease lives on while that takes time."""
+    # Once more takes no time, and a thread would cost a short slice a tenth.
+    if record.kernel in runtime.pace.prepared:
+        return _prepared_kernel(runtime, record)
+    with repeated(claim.renewed, every_seconds=claim.seconds / 3):
+        kernel = _prepared_kernel(runtime, record)
+    runtime.pace.prepared.add(record.kernel)
+    return kernel
 
 
 def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
