@@ -1,0 +1,75 @@
+"""Numbers, times and foreign texts as people read them on a page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# What a kernel or a worker says may be of any length; a page shows its beginning.
+LINE_CHARACTERS = 160
+BLOCK_CHARACTERS = 4_000
+
+UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def line(value: Any, limit: int = LINE_CHARACTERS) -> str:
+    """Return a JSON value on one line, no longer than `limit` and a note of what is left out."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _cut(text, limit, keep="")
+
+
+def block(value: Any) -> str:
+    """Return a JSON value on as many lines as it is best read on, cut as in `line`."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    return _cut(text, BLOCK_CHARACTERS, keep="\n")
+
+
+def params(values: dict[str, Any]) -> str:
+    """Return parameters on one line, as they are typed."""
+    shown, length = [], 0
+    for name, value in values.items():
+        shown.append(f"{line(name, 40)}={line(value, 60)}")
+        length += len(shown[-1])
+        if length > LINE_CHARACTERS:
+            break
+    return _cut(" ".join(shown), LINE_CHARACTERS, keep="")
+
+
+def percent(share: float) -> str:
+    """Return a share, 0 to 1, as a percentage that says 100 only of a whole."""
+    return f"{min(100 * share, 100.0 if share >= 1 else 99.99):.2f} %"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time by its two largest units: "45 s", "3 min 20 s", "2 d 4 h"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    left = float(round(seconds))
+    for at, (size, unit) in enumerate(UNITS):
+        if left >= size:
+            whole, rest = divmod(left, size)
+            smaller = UNITS[at + 1 : at + 2]
+            parts = [f"{whole:,.0f} {unit}"]
+            parts += [f"{rest // s:.0f} {u}" for s, u in smaller if rest >= s]
+            return " ".join(parts)
+    return "0 s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes by the unit that suits it."""
+    amount = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:,.1f} {unit}"
+        amount /= 1024
+    return f"{amount:,.1f} TiB"
+
+
+def _cut(text: str, limit: int, *, keep: str) -> str:
+    """Return the beginning of `text`, with what cannot be seen, or turns the line round, escaped."""
+    shown = "".join(c if c.isprintable() or c in keep else _escape(c) for c in text[:limit])
+    return f"{shown} … ({len(text):,} characters in all)" if len(text) > limit else shown
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
