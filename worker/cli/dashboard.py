@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -69,7 +70,7 @@ def dashboard(
     if token is None and settings.dashboard_token is not None:
         token = settings.dashboard_token.get_secret_value()
     try:
-        from worker.dashboard.serve import serve
+        from worker.dashboard.serve import Address, serve
     except ModuleNotFoundError as error:
         raise MissingPackage(
             f"the dashboard needs the package {error.name}: pip install 'outlast[dashboard]'"
@@ -81,7 +82,7 @@ def dashboard(
             put_json({"url": url})
         else:
             put(f"the dashboard is at {url}, until Ctrl-C")
-        typer.get_text_stream("stdout").flush()
+        sys.stdout.flush()  # whoever started this reads the URL
         if opens:
             import webbrowser
 
@@ -90,7 +91,7 @@ def dashboard(
     with Deadline() as stop:
         client = Client(settings=settings)
         log_to_stderr(level_of(settings, otherwise="WARNING"), debug=debug)
-        serve(client, host=host, port=port, token=token, stop=stop, announce=announce)
+        serve(client, Address(host, port, token), stop=stop, announce=announce)
 
 
 class MissingPackage(Exception):

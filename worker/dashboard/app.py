@@ -21,7 +21,7 @@ from checkpoint.errors import (
     UnknownJob,
 )
 from worker.dashboard.guard import Guard, Keys, Refused, form_of
-from worker.dashboard.listing import Selection
+from worker.dashboard.listing import Query
 from worker.dashboard.live import MOST_VIEWERS, Live, Parts
 from worker.dashboard.pages import Pages
 from worker.dashboard.steering import ASKING, BUTTONS, steer
@@ -80,7 +80,7 @@ class _Dashboard:
         self._pages = Pages(client.jobs, keys)
 
     def jobs(self, request: Request) -> Response:
-        return HTMLResponse(self._pages.jobs(Selection.read(request.query_params)))
+        return HTMLResponse(self._pages.jobs(Query.read(request.query_params)))
 
     def job(self, request: Request) -> Response:
         did = request.query_params.get("did", "")
@@ -109,10 +109,8 @@ class _Dashboard:
         return RedirectResponse(f"/jobs/{shown}?did={verb}", 303)
 
     async def jobs_events(self, request: Request) -> Response:
-        selection = Selection.read(request.query_params)
-        return self._stream(
-            f"/{selection.query(after=selection.after)}", lambda: self._pages.jobs_parts(selection)
-        )
+        query = Query.read(request.query_params)
+        return self._stream(f"/{query.address}", lambda: self._pages.jobs_parts(query))
 
     async def job_events(self, request: Request) -> Response:
         job_id = request.path_params["job_id"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from checkpoint.record import Status
+from worker.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from checkpoint.record import Record
 
 JOBS_A_PAGE = 50
+FIELD_CHARACTERS = 200
 # A search looks at no more jobs than this before it asks whether to go on.
 MOST_SEARCHED = 2_000
 
 
-class Selection(NamedTuple):
-    """Which jobs to show, and after which id the page begins; an empty text selects all."""
+class Query(NamedTuple):
+    """What an address says: which jobs, and after which id the page begins; "" leaves it open."""
 
     status: str = ""
     kernel: str = ""
@@ -30,30 +32,35 @@ class Selection(NamedTuple):
     after: str = ""
 
     @classmethod
-    def read(cls, query: Mapping[str, str]) -> Selection:
-        """Return what the query of an address selects; a status that is none selects all."""
-        chosen = {name: query.get(name, "").strip()[:200] for name in cls._fields}
-        if chosen["status"] not in set(Status):
-            chosen["status"] = ""
-        return cls(**chosen)
+    def read(cls, given: Mapping[str, str]) -> Query:
+        """Return what the query of an address says; a status that is none leaves it open."""
+        said = {name: given.get(name, "").strip()[:FIELD_CHARACTERS] for name in cls._fields}
+        if said["status"] not in set(Status):
+            said["status"] = ""
+        return cls(**said)
 
     @property
     def is_narrow(self) -> bool:
         """Whether it leaves out any jobs."""
         return any((self.status, self.kernel, self.tag, self.text))
 
-    def query(self, **changes: str) -> str:
-        """Return it as the query of an address, with `?`, or nothing where it selects all."""
-        chosen = {k: v for k, v in self._replace(**{"after": "", **changes})._asdict().items() if v}
-        return f"?{urlencode(chosen)}" if chosen else ""
+    @property
+    def address(self) -> str:
+        """The query as a part of an address: with `?`, or nothing where all is open."""
+        said = {name: value for name, value in self._asdict().items() if value}
+        return f"?{urlencode(said)}" if said else ""
 
-    def fits(self, record: Record) -> bool:
-        """Whether a job is among those selected."""
-        return (
-            self.status in {"", record.status}
-            and self.kernel in {"", record.kernel}
-            and (not self.tag or self.tag in record.tags)
-            and (not self.text or self.text.casefold() in _words(record))
+    def but(self, **changes: str) -> Query:
+        """Return the first page of a query that differs in `changes`."""
+        return self._replace(**{"after": "", **changes})
+
+    @property
+    def selection(self) -> Selection:
+        """The choice of jobs, without the text."""
+        return Selection(
+            statuses=frozenset(filter(None, [self.status])),
+            kernel=self.kernel or None,
+            tags=frozenset(filter(None, [self.tag])),
         )
 
 
@@ -73,21 +80,22 @@ class Listing(NamedTuple):
     is_cut: bool = False
 
 
-def listing_of(jobs: JobStore, selection: Selection) -> Listing:
-    """Return the page that begins after `selection.after`."""
+def listing_of(jobs: JobStore, query: Query) -> Listing:
+    """Return the page of jobs that `query` asks for."""
+    selection, text, now = query.selection, query.text.casefold(), jobs.clock()
     found: list[Record] = []
     faults: list[str] = []
-    last = ""
+    last = query.after
 
     def note(error: CorruptRecord) -> None:
         faults.append(str(error))
 
-    for searched, record in enumerate(jobs.heads(after=selection.after, on_corrupt=note)):
+    for searched, record in enumerate(jobs.heads(after=query.after, on_corrupt=note)):
         if len(found) == JOBS_A_PAGE:
-            return Listing(found, faults, found[-1].job_id)
+            return Listing(found, faults, last)
         if searched == MOST_SEARCHED:
             return Listing(found, faults, last, is_cut=True)
-        if selection.fits(record):
+        if selection.takes(record, now) and (not text or text in _words(record)):
             found.append(record)
         last = record.job_id
     return Listing(found, faults, None)

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from checkpoint.errors import CheckpointError, StoreUnavailable
 from checkpoint.record import Status
 from worker.dashboard import words
-from worker.dashboard.listing import Listing, Selection, listing_of
+from worker.dashboard.listing import Listing, Query, listing_of
 from worker.dashboard.live import Part, Parts
 from worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
 from worker.dashboard.speed import speed_of
@@ -57,26 +57,26 @@ class Pages:
             "logout_csrf": keys.sealed("steer") if keys.token else None,
         }
 
-    def jobs(self, selection: Selection) -> str:
+    def jobs(self, query: Query) -> str:
         """Return the page of a selection of jobs, in an outage an empty one that says so."""
         outage, listing = "", Listing([], [], None)
         try:
-            listing = listing_of(self._jobs, selection)
+            listing = listing_of(self._jobs, query)
         except StoreUnavailable as error:
             outage = str(error)
         return self._filled(
             "jobs.html",
-            selection=selection,
+            query=query,
             listing=listing,
             mark=_mark_of(listing),
             outage=outage,
-            events=f"/events/jobs{selection.query(after=selection.after)}",
+            events=f"/events/jobs{query.address}",
         )
 
-    def jobs_parts(self, selection: Selection) -> Parts:
+    def jobs_parts(self, query: Query) -> Parts:
         """Return what may change on that page."""
         try:
-            listing = listing_of(self._jobs, selection)
+            listing = listing_of(self._jobs, query)
         except StoreUnavailable as error:
             return self._outage(error)
         rows = self._env.get_template("rows.html").render(listing=listing)

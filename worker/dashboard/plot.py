@@ -9,14 +9,17 @@ if TYPE_CHECKING:
 
 # The drawing's own units; the page scales it to the room there is.
 WIDTH, HEIGHT = 720.0, 260.0
-LEFT, RIGHT, TOP, BOTTOM = 8.0, 14.0, 18.0, 28.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 10.0, 26.0
 # So many looks of a platform there are in the style sheet.
 LOOKS = 6
 MOST_TICKS = 6
-STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
-STEPS += tuple(60 * s for s in (1, 2, 5, 10, 20, 30))
-STEPS += tuple(3_600 * s for s in (1, 2, 4, 6, 12))
-STEPS += tuple(86_400 * s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000))
+# Seconds between two times below the drawing.
+STEPS: tuple[float, ...] = (
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30),
+    *(60 * minutes for minutes in (1, 2, 5, 10, 20, 30)),
+    *(3_600 * hours for hours in (1, 2, 4, 6, 12)),
+    *(86_400 * days for days in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)),
+)
 
 # What is drawn at the end of a slice, by why it ended; an error for all that is not here.
 ENDINGS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
@@ -27,28 +27,27 @@ class CannotListen(Exception):
     """The address cannot be had: another program has it, or it is not of this machine."""
 
 
-class Unprotected(Exception):
-    """Others could reach the dashboard, and nothing would keep them out. Set a token."""
+class Address(NamedTuple):
+    """Where to listen, port 0 for any free one, and what a viewer must enter; None: nothing."""
+
+    host: str
+    port: int
+    token: str | None
 
 
 def serve(
-    client: Client,
-    *,
-    host: str,
-    port: int,
-    token: str | None,
-    stop: Deadline,
-    announce: Callable[[str], None],
+    client: Client, address: Address, *, stop: Deadline, announce: Callable[[str], None]
 ) -> None:
-    """Serve until `stop` has a reason; `announce` is given the address once it answers.
+    """Serve until `stop` has a reason; `announce` is given the URL once it answers.
 
     Raises:
         CannotListen: nothing was served.
     """
-    with _listening(host, port) as listener:
+    host = address.host
+    with _listening(host, address.port) as listener:
         port = listener.getsockname()[1]
         live = Live()
-        app = make_app(client, Keys(token, port), live, is_local=is_loopback(host))
+        app = make_app(client, Keys(address.token, port), live, is_local=is_loopback(host))
         config = uvicorn.Config(
             app,
             log_config=None,

@@ -28,7 +28,9 @@ def params(values: dict[str, Any]) -> str:
     """Return parameters on one line, as they are typed."""
     shown, length = [], 0
     for name, value in values.items():
-        shown.append(f"{line(name, 40)}={line(value, 60)}")
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        text = f"{value:_}" if is_number else line(value, 60)
+        shown.append(f"{line(name, 40)}={text}")
         length += len(shown[-1])
         if length > LINE_CHARACTERS:
             break
@@ -66,7 +68,7 @@ def size(count: int) -> str:
 
 
 def _cut(text: str, limit: int, *, keep: str) -> str:
-    """Return the beginning of `text`, with what cannot be seen, or turns the line round, escaped."""
+    """Return the beginning of `text`; what cannot be seen, or turns a line round, is escaped."""
     shown = "".join(c if c.isprintable() or c in keep else _escape(c) for c in text[:limit])
     return f"{shown} … ({len(text):,} characters in all)" if len(text) > limit else shown
 
