@@ -8,6 +8,8 @@ from typing import Any
 # What a kernel or a worker says may be of any length; a page shows its beginning.
 LINE_CHARACTERS = 160
 BLOCK_CHARACTERS = 4_000
+# From so many on, nobody counts the zeros of a number.
+SHORTENED_ZEROS = 6
 
 UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 
@@ -28,8 +30,7 @@ def params(values: dict[str, Any]) -> str:
     """Return parameters on one line, as they are typed."""
     shown, length = [], 0
     for name, value in values.items():
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        text = f"{value:_}" if is_number else line(value, 60)
+        text = _number(value) if type(value) is int else line(value, 60)
         shown.append(f"{line(name, 40)}={text}")
         length += len(shown[-1])
         if length > LINE_CHARACTERS:
@@ -65,6 +66,13 @@ def size(count: int) -> str:
             return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:,.1f} {unit}"
         amount /= 1024
     return f"{amount:,.1f} TiB"
+
+
+def _number(value: int) -> str:
+    """Return a whole number as it is typed most easily: 1e15, 37_124_508."""
+    digits = str(value)
+    zeros = len(digits) - len(digits.rstrip("0"))
+    return f"{digits[:-zeros]}e{zeros}" if value and zeros >= SHORTENED_ZEROS else f"{value:_}"
 
 
 def _cut(text: str, limit: int, *, keep: str) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from checkpoint.jobs import JobStore
 from checkpoint.registers import open_register
+from tests.cli.dashboard.browser import chromium
+from tests.cli.dashboard.scene import busy_day
 from tests.cli.process import Process
-from tests.dashboard.browser import chromium
-from tests.dashboard.scene import busy_day
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+IMAGES = Path(__file__).parents[3] / "docs" / "images"
 JOB = "jobs/prime-1e18"
 # Name, page, width, height, colours.
 PICTURES = (
