@@ -21,6 +21,8 @@ PAUSE_PER_LOOK = 9.0
 # Tells a proxy in between that the stream lives.
 HEARTBEAT_SECONDS = 15.0
 HEARTBEAT = ": nothing new\n\n"
+# How soon a browser comes back after the connection was lost.
+RETRY = "retry: 1000\n\n"
 MOST_VIEWERS = 100
 
 
@@ -50,11 +52,12 @@ class _Channel:
 
 
 class Live:
-    """The streams of events, and the looks at the store that feed them."""
+    """The streams of events, and the looks at the store that feed them.
 
-    def __init__(self, *, period_seconds: float = PERIOD_SECONDS) -> None:
-        """Look at what a page shows every `period_seconds`, while somebody looks at the page."""
-        self._period_seconds = period_seconds
+    A page is looked up every PERIOD_SECONDS, while somebody looks at it.
+    """
+
+    def __init__(self) -> None:
         self._channels: dict[str, _Channel] = {}
         self._is_over = False
 
@@ -77,6 +80,7 @@ class Live:
         channel = self._joined(key, look)
         seen: dict[str, str] = {}
         try:
+            yield RETRY
             while not self._is_over:
                 news = channel.news
                 fresh = {n: p for n, p in channel.parts.items() if seen.get(n) != p.mark}
@@ -113,7 +117,7 @@ class Live:
                 if changed:
                     channel.tell()
             took = time.monotonic() - begun
-            await asyncio.sleep(max(self._period_seconds, PAUSE_PER_LOOK * took))
+            await asyncio.sleep(max(PERIOD_SECONDS, PAUSE_PER_LOOK * took))
 
 
 def _event(parts: Parts) -> str:

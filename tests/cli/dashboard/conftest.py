@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -10,16 +12,17 @@ from starlette.testclient import TestClient
 
 from tests.cli.dashboard.browser import Viewer, chromium
 from tests.cli.dashboard.scene import busy_day
+from tests.cli.process import PATIENCE_SECONDS
 from worker.dashboard.app import make_app
 from worker.dashboard.guard import Keys
 from worker.dashboard.live import Live
+from worker.dashboard.serve import Address, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser
 
-    from tests.cli.process import Process
     from worker.client import Client
 
 URL = "http://127.0.0.1:8765"
@@ -45,21 +48,38 @@ def day(client: Client) -> None:
         client.jobs.submit(record)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
-    """A real Chromium."""
+    """A real Chromium; while it is there, no other event loop can run in this thread."""
     with chromium() as browser:
         yield browser
 
 
+class Stop:
+    """What ends a server: the flag of a `Deadline`, for a thread, which no signal reaches."""
+
+    reason: str | None = None
+
+
 @pytest.fixture
-def serve(start: Callable[..., Process]) -> Callable[..., str]:
-    """Start a dashboard of the test's store and return its address."""
+def served(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Serve the test's store from a thread of this process and return the address."""
+    monkeypatch.setattr("worker.dashboard.live.PERIOD_SECONDS", 0.2)
+    stop, threads = Stop(), []
 
-    def run(*words: str) -> str:
-        return start("dashboard", "--port", "0", *words).await_out(r"http://\S+/")[0]
+    def run(*, host: str = "127.0.0.1", token: str | None = None) -> str:
+        urls: queue.Queue[str] = queue.Queue()
+        options = {"stop": stop, "announce": urls.put}
+        address = Address(host, 0, token)
+        threads.append(threading.Thread(target=serve, args=[client, address], kwargs=options))
+        threads[-1].start()
+        return urls.get(timeout=PATIENCE_SECONDS).replace(host, "127.0.0.1")
 
-    return run
+    yield run
+    stop.reason = "the test is over"
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -183,3 +185,31 @@ def test_a_short_token_in_the_environment_is_refused_and_not_told(
     ended = outlast("dashboard")
     assert ended.code == 2
     assert "hunter2" not in ended.err
+
+
+def test_without_its_extra_it_says_what_to_install(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new user would meet a traceback in place of the one command that helps."""
+    monkeypatch.delitem(sys.modules, "worker.dashboard.serve", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    ended = outlast("dashboard")
+    assert (ended.code, ended.out) == (1, "")
+    assert "pip install 'outlast[dashboard]'" in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_the_address_opens_in_the_browser_if_asked(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--open` would do nothing, or open a page before it can be shown."""
+    opened = []
+
+    def opens(url: str) -> None:
+        opened.append(url)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("webbrowser.open", opens)
+    ended = outlast("dashboard", "--port", "0", "--open")
+    assert (ended.code, ended.err) == (0, "")
+    assert opened[0] in ended.out
