@@ -79,7 +79,7 @@ def record_of(
         )
         record = record.model_copy(
             update={
-                "history": extended(record.history, stretch),
+                "past": extended(record.past, stretch),
                 "usage": added(record.usage, run.platform, run.seconds),
             }
         )

@@ -78,8 +78,9 @@ def test_an_error_of_ours_ends_no_stream(caplog: pytest.LogCaptureFixture) -> No
         store, live = Store(), Live()
         stream = live.events("/", store.look)
         await _next(stream)
-        store.fails = True
-        await asyncio.sleep(0.05)
+        store.fails, before = True, store.looks
+        while store.looks < before + 2:
+            await asyncio.sleep(0.01)
         store.fails, store.number = False, 3
         assert await _next(stream) == {"number": "3"}
         await stream.aclose()
