@@ -102,9 +102,10 @@ class Guard:
             return _no(421, "this dashboard answers to 127.0.0.1 and localhost only")
         if request.method not in {"GET", "HEAD"} and not _is_own(request, host):
             return _no(403, "this came from another site's page")
-        if request.url.path.startswith(("/static/", "/login")) or self._keys.knows(request):
+        path = request.url.path
+        if path == "/login" or path.startswith("/static/") or self._keys.knows(request):
             return None
-        if request.url.path.startswith("/events/"):
+        if path.startswith("/events/"):
             return _no(401, "log in first")
         return RedirectResponse("/login", 303)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 CELLS = ("status", "progress", "slices", "where", "saved")
 PIECES = ("status", "actions", "now", "error", "result", "course", "accounts")
 
+# What is shown to anyone must not hold what steers.
+OUTSIDE = {"csrf": "", "has_login": False}
+
 
 class Pages:
     """Fills the templates; every text that comes from outside is escaped there."""
@@ -33,28 +37,11 @@ class Pages:
     def __init__(self, jobs: JobStore, keys: Keys) -> None:
         """Show the jobs of `jobs`; forms carry what `keys` seals."""
         self._jobs = jobs
-        self._env = Environment(
-            loader=PackageLoader("worker.dashboard"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._env.filters |= {
-            name: getattr(words, name)
-            for name in ("line", "block", "params", "percent", "duration", "size")
-        }
-        self._env.filters["moment"] = moment
-        self._env.globals |= {
-            "statuses": list(Status),
-            "speed_of": speed_of,
-            "plot_of": plot_of,
-            "buttons_for": buttons_for,
-            "asking": ASKING,
-            "plot_size": (WIDTH, HEIGHT, LEFT),
+        self._env = _environment()
+        self._common = {
             "csrf": keys.sealed("steer"),
             "login_csrf": keys.sealed("login"),
-            "logout_csrf": keys.sealed("steer") if keys.token else None,
+            "has_login": keys.token is not None,
         }
 
     def jobs(self, query: Query) -> str:
@@ -79,7 +66,7 @@ class Pages:
             listing = listing_of(self._jobs, query)
         except StoreUnavailable as error:
             return self._outage(error)
-        rows = self._env.get_template("rows.html").render(listing=listing)
+        rows = self._filled("rows.html", listing=listing)
         parts = {"rows": Part(rows, _mark_of(listing)), "outage": Part("", "")}
         for record in listing.records:
             parts |= self._parts(record, CELLS, f"/{record.job_id}")
@@ -122,26 +109,51 @@ class Pages:
 
     def login(self, *, failed: bool = False) -> str:
         """Return the page that asks for the token."""
-        return self._filled("login.html", failed=failed)
+        return self._filled("login.html", failed=failed, **OUTSIDE)
 
     def problem(self, heading: str, text: str, *, again: bool = False) -> str:
         """Return a page that says what is wrong; with `again` it loads itself anew."""
-        return self._filled("problem.html", heading=heading, text=text, again=again)
+        return self._filled("problem.html", heading=heading, text=text, again=again, **OUTSIDE)
 
     def _filled(self, name: str, **values: Any) -> str:
-        return self._env.get_template(name).render(values)
+        return self._env.get_template(name).render(self._common | values)
 
     def _parts(self, record: Record, names: tuple[str, ...], suffix: str) -> Parts:
         cells = {name: self._cell(name, record) for name in names}
         return {f"{name}{suffix}": Part(html, _mark(html)) for name, html in cells.items()}
 
-    def _cell(self, name: str, record: Record, **options: Any) -> str:
-        return str(getattr(self._env.get_template("cells.html").module, name)(record, **options))
+    def _cell(self, name: str, shown: Any, **options: Any) -> str:
+        module = self._env.get_template("cells.html").make_module(self._common)
+        return str(getattr(module, name)(shown, **options))
 
     def _outage(self, error: CheckpointError) -> Parts:
-        module: Any = self._env.get_template("cells.html").module
-        html = str(module.outage(str(error)))
+        html = self._cell("outage", str(error))
         return {"outage": Part(html, _mark(html))}
+
+
+@cache
+def _environment() -> Environment:
+    env = Environment(
+        loader=PackageLoader("worker.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        name: getattr(words, name)
+        for name in ("line", "block", "params", "percent", "duration", "size")
+    }
+    env.filters["moment"] = moment
+    env.globals |= {
+        "statuses": list(Status),
+        "speed_of": speed_of,
+        "plot_of": plot_of,
+        "buttons_for": buttons_for,
+        "asking": ASKING,
+        "plot_size": (WIDTH, HEIGHT, LEFT),
+    }
+    return env
 
 
 def _mark(text: str) -> str:

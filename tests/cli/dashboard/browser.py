@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
@@ -28,11 +29,17 @@ OPTIONS = (
 )
 
 
+class NoBrowser(Exception):
+    """There is none on this machine. Install one; the dashboard cannot be tested without."""
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run the machine's Chromium or Chrome, or else the one that playwright has downloaded."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            raise NoBrowser("install Chromium or Chrome, or run: playwright install chromium")
         browser = playwright.chromium.launch(executable_path=path, args=OPTIONS)
         try:
             yield browser

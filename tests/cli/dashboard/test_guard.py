@@ -144,7 +144,11 @@ def test_the_token_opens_and_the_cookie_is_kept_close(
     assert TOKEN not in cookie
     page = browser.get("/")
     assert page.status_code == 200
-    browser.post("/logout", data={"csrf": csrf_in(page.text)})
+    steering = csrf_in(page.text)
+    assert steering != csrf
+    for anyone in ("/login", "/static/none", "/jobs/none"):
+        assert steering not in browser.get(anyone).text
+    browser.post("/logout", data={"csrf": steering})
     assert browser.get("/").status_code == 303
 
 
