@@ -7,7 +7,6 @@
     live.py     what has changed, to all who look
     steering.py the buttons
     plot.py     a job's course as SVG
-    speed.py    how fast a job gets on
     words.py    numbers and foreign texts for people
     serve.py    the process
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from checkpoint.errors import CheckpointError, StoreUnavailable
+from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
 from checkpoint.record import Status
+from worker.cli.rate import Rate, rate_of
 from worker.dashboard import words
 from worker.dashboard.listing import Listing, Query, listing_of
 from worker.dashboard.live import Part, Parts
 from worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
-from worker.dashboard.speed import speed_of
 from worker.dashboard.steering import ASKING, DONE, buttons_for
 from worker.status import moment
 
@@ -90,7 +90,7 @@ class Pages:
     def job_parts(self, job_id: str) -> Parts:
         """Return what may change on that page."""
         try:
-            record = self._jobs.head(job_id)
+            record = self._head(job_id)
         except CheckpointError as error:  # deleted or damaged meanwhile, too
             return self._outage(error)
         stored = self._cell("checkpoints", record, whole=False)
@@ -114,6 +114,11 @@ class Pages:
     def problem(self, heading: str, text: str, *, again: bool = False) -> str:
         """Return a page that says what is wrong; with `again` it loads itself anew."""
         return self._filled("problem.html", heading=heading, text=text, again=again, **OUTSIDE)
+
+    def _head(self, job_id: str) -> Record:
+        for record in self._jobs.heads_of([job_id], on_corrupt=_raise):
+            return record
+        raise UnknownJob(f"job {job_id} has gone from the store")
 
     def _filled(self, name: str, **values: Any) -> str:
         return self._env.get_template(name).render(self._common | values)
@@ -142,18 +147,28 @@ def _environment() -> Environment:
     )
     env.filters |= {
         name: getattr(words, name)
-        for name in ("line", "block", "params", "percent", "duration", "size")
+        for name in ("line", "block", "params", "percent", "duration", "size", "speed")
     }
     env.filters["moment"] = moment
     env.globals |= {
         "statuses": list(Status),
-        "speed_of": speed_of,
+        "rate_of": _rate_of,
         "plot_of": plot_of,
         "buttons_for": buttons_for,
         "asking": ASKING,
         "plot_size": (WIDTH, HEIGHT, LEFT),
     }
     return env
+
+
+def _rate_of(record: Record) -> Rate | None:
+    """Return how fast a job gets on; None while it does not, or nothing is known."""
+    rate = rate_of(record) if record.status is Status.RUNNING else None
+    return rate if rate and rate.per_second else None
+
+
+def _raise(error: CheckpointError) -> NoReturn:
+    raise error
 
 
 def _mark(text: str) -> str:

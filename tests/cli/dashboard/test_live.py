@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.record import Status
-from tests.cli.dashboard.scene import LAMBDA, Run, record_of
 from worker.dashboard.live import Live, Part
-from worker.dashboard.speed import speed_of
-from worker.dashboard.words import duration, line, params, percent, size
+from worker.dashboard.words import duration, line, params, percent, size, speed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,23 +86,6 @@ def test_an_error_of_ours_ends_no_stream(caplog: pytest.LogCaptureFixture) -> No
     assert "a page could not be brought up to date" in caplog.text
 
 
-def test_the_speed_is_that_of_the_latest_slices() -> None:
-    """The time left would be wrong by what the job did long ago, or where it was paused."""
-    now = time.time()
-    slow = [Run(LAMBDA, "w", 1000, 0.001)] * 10
-    fast = [Run(LAMBDA, "w", 100, 0.1, idle_seconds=0)] * 6
-    record = record_of("a", {}, [*slow, *fast], begun=now - 12_000, status=Status.RUNNING)
-    speed = speed_of(record)
-    assert speed
-    assert speed.per_second == pytest.approx(0.001, rel=0.01)
-    assert speed.seconds_left == pytest.approx(390, rel=0.01)
-    paused = [*slow, Run(LAMBDA, "w", 100, 0.1, "paused", 86_400), *fast[:2]]
-    speed = speed_of(record_of("a", {}, paused, begun=now - 1e5, status=Status.RUNNING))
-    assert speed
-    assert speed.rate == "0.1 %/s"
-    assert speed_of(record_of("a", {}, fast, begun=now)) is None
-
-
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -116,6 +96,10 @@ def test_the_speed_is_that_of_the_latest_slices() -> None:
         (duration(59.6), "1 min"),
         (duration(3_725), "1 h 2 min"),
         (duration(1e9), "11,574 d 1 h"),
+        (speed(0.02), "2 %/s"),
+        (speed(0.0001), "0.6 %/min"),
+        (speed(1e-6), "0.36 %/h"),
+        (speed(1e-9), "0.0086 %/d"),
         (size(1023), "1,023 bytes"),
         (size(1 << 20), "1.0 MiB"),
         (
