@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 JOBS_A_PAGE = 50
 FIELD_CHARACTERS = 200
-# A search looks at no more jobs than this before it asks whether to go on.
-MOST_SEARCHED = 2_000
+# A search that takes longer asks whether to go on.
+SEARCH_SECONDS = 1.0
 
 
 class Query(NamedTuple):
@@ -85,15 +86,15 @@ def listing_of(jobs: JobStore, query: Query) -> Listing:
     selection, text, now = query.selection, query.text.casefold(), jobs.clock()
     found: list[Record] = []
     faults: list[str] = []
-    last = query.after
+    last, limit = query.after, time.monotonic() + SEARCH_SECONDS
 
     def note(error: CorruptRecord) -> None:
         faults.append(str(error))
 
-    for searched, record in enumerate(jobs.heads(after=query.after, on_corrupt=note)):
+    for record in jobs.heads(after=query.after, on_corrupt=note):
         if len(found) == JOBS_A_PAGE:
             return Listing(found, faults, last)
-        if searched == MOST_SEARCHED:
+        if last != query.after and time.monotonic() > limit:
             return Listing(found, faults, last, is_cut=True)
         if selection.takes(record, now) and (not text or text in _words(record)):
             found.append(record)

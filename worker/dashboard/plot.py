@@ -61,8 +61,9 @@ class Tick(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """All that the template draws."""
+    """All that the template draws; times are counted from `begun`, seconds since the epoch."""
 
+    begun: float
     segments: list[Segment]
     times: list[Tick]
     shares: list[Tick]
@@ -82,6 +83,7 @@ def plot_of(record: Record) -> Plot | None:
     segments = [_segment(course, begun, span, looks) for course in courses]
     seen = {segment.mark for segment in segments}
     return Plot(
+        begun=begun,
         segments=segments,
         times=_times(span),
         shares=[Tick(_y(share), f"{100 * share:.0f} %") for share in (0.0, 0.25, 0.5, 0.75, 1.0)],

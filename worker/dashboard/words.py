@@ -7,7 +7,7 @@ from typing import Any
 
 # What a kernel or a worker says may be of any length; a page shows its beginning.
 LINE_CHARACTERS = 160
-BLOCK_CHARACTERS = 4_000
+BLOCK_CHARACTERS = 1_000
 # From so many on, nobody counts the zeros of a number.
 SHORTENED_ZEROS = 6
 # A tenth of a percent: less of it in a second is told by the minute, and so on.

@@ -117,6 +117,7 @@ def busy_day(now: float) -> list[Record]:
         *runs(1, 0.04),
         Run(LAMBDA, "prime-worker-77d2", 320, 0.015),
     ]
+    done = [*runs(1, 0.8), Run(LAMBDA, "prime-worker-9a3e", 240, 0.3, "succeeded")]
     length = sum(run.seconds + run.idle_seconds for run in long_run)
     return [
         record_of(
@@ -148,7 +149,7 @@ def busy_day(now: float) -> list[Record]:
         record_of(
             "nightly-0411",
             {"position": 10**15},
-            [*runs(1, 1.2)],
+            done,
             begun=now - 86_400,
             status=Status.SUCCEEDED,
             result={"position": 10**15, "prime": 37124508045065437},
@@ -157,7 +158,7 @@ def busy_day(now: float) -> list[Record]:
         record_of(
             "nightly-0410",
             {"position": 10**15},
-            [*runs(1, 1.2)],
+            done,
             begun=now - 2 * 86_400,
             status=Status.SUCCEEDED,
             result={"position": 10**15, "prime": 37124508045065437},

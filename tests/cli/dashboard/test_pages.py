@@ -83,12 +83,12 @@ def test_many_jobs_come_a_page_at_a_time(
 
 def test_a_long_search_stops_and_says_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search for what is not there would read the whole store at every look."""
-    monkeypatch.setattr("worker.dashboard.listing.MOST_SEARCHED", 3)
+    monkeypatch.setattr("worker.dashboard.listing.SEARCH_SECONDS", -1)
     for number in range(5):
         client.create("nth-prime", {"position": 1}, job_id=f"job-{number}")
     cut = listing_of(client.jobs, Query(text="nowhere"))
-    assert (cut.records, cut.following, cut.is_cut) == ([], "job-2", True)
-    rest = listing_of(client.jobs, Query(text="nowhere", after="job-2"))
+    assert (cut.records, cut.following, cut.is_cut) == ([], "job-0", True)
+    rest = listing_of(client.jobs, Query(text="nowhere", after="job-3"))
     assert (rest.following, rest.is_cut) == (None, False)
 
 
