@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.options import Debug, Json
-from worker.cli.output import put, put_json
+from worker.cli.output import put, put_json, warn_if_apart
 
 LEAST_TOKEN_CHARACTERS = 16
 NEW_TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe())'"  # noqa: S105 - makes one
@@ -90,6 +90,7 @@ def dashboard(
 
     with Deadline() as stop:
         client = Client(settings=settings)
+        warn_if_apart(settings)
         log_to_stderr(level_of(settings, otherwise="WARNING"), debug=debug)
         serve(client, Address(host, port, token), stop=stop, announce=announce)
 

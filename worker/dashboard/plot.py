@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # The drawing's own units; the page scales it to the room there is.
 WIDTH, HEIGHT = 720.0, 260.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 10.0, 26.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 10.0, 34.0
 # So many looks of a platform there are in the style sheet.
 LOOKS = 6
 MOST_TICKS = 6

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from checkpoint.errors import StoreUnavailable
 from checkpoint.record import Status
 from tests.cli.dashboard.conftest import TOKEN
 from tests.cli.dashboard.test_pages import hostile
@@ -226,6 +227,28 @@ def test_it_ends_at_once_with_viewers_and_says_so_to_them(
     again.send(signal.SIGINT)
     assert again.end().code == 0
     looks.complaints.clear()  # of the time in between
+
+
+def test_an_outage_of_the_store_is_a_banner_for_as_long_as_it_lasts(
+    client: Client,
+    served: Callable[..., str],
+    viewer: Callable[..., Viewer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The page would go blank, or pass what is old for what is."""
+    submit(client, "slow")
+    page = viewer().page
+    page.goto(served())
+    page.wait_for_selector(IS_LIVE)
+
+    def fail(*_: object, **__: object) -> None:
+        raise StoreUnavailable("redis at db:6379 does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(client.jobs._register, "keys", fail)
+        page.get_by_text("redis at db:6379 does not answer").wait_for()
+        assert page.get_by_role("link", name="slow").is_visible()
+    page.get_by_text("redis at db:6379").wait_for(state="hidden")
 
 
 def test_a_viewer_who_leaves_costs_nothing(

@@ -227,6 +227,25 @@ def test_an_outage_is_told_and_passes(
     assert before["outage"].html == ""
 
 
+@pytest.mark.usefixtures("day")
+def test_each_slice_is_drawn_with_its_place_and_its_ending(
+    browser_of: Callable[..., TestClient],
+) -> None:
+    """An operator would not see on which workers a job dies, or that it does."""
+    page = browser_of().get("/jobs/prime-1e18").text
+    drawing = page[page.index('<svg class="plot"') : page.index('<ul class="legend"')]
+    counted = {
+        mark: drawing.count(f'<g class="mark {mark}"')
+        for mark in ("deadline", "signal", "lost", "error", "succeeded")
+    }
+    assert counted == {"deadline": 9, "signal": 1, "lost": 1, "error": 1, "succeeded": 0}
+    assert drawing.count('<path class="course') == 13
+    assert drawing.count("<pattern ") == 3
+    assert '<desc id="plot-text">73.22 % after 13 slices in 3 h' in drawing
+    rows = re.findall(r'<tr><th scope="row">(\d+)</th>.*?</tr>', page[page.index("</svg>") :])
+    assert rows[:13] == [str(number) for number in range(13, 0, -1)]
+
+
 def test_a_fresh_job_and_one_of_many_slices_are_drawn(
     browser_of: Callable[..., TestClient], client: Client
 ) -> None:
