@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from checkpoint.codec import MAX_STATE_BYTES
 from checkpoint.fields import Platform
@@ -63,6 +63,7 @@ class Settings(BaseModel):
         max_state_bytes: a kernel's state over this size fails its job.
         max_failures, max_stalls, max_slices, max_compute_seconds: guards that a new job is given;
             see `checkpoint.record.Limits`.
+        dashboard_token: what a viewer of `outlast dashboard` must enter.
         log_level: which log lines go to standard error.
         log_format: whether a log line is text for people or one JSON object.
         metrics: "emf" prints CloudWatch's embedded metrics on standard output; None: none.
@@ -86,6 +87,7 @@ class Settings(BaseModel):
     max_stalls: Annotated[int, Field(ge=1)] = Limits().max_stalls
     max_slices: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = Limits().max_slices
     max_compute_seconds: Annotated[Seconds | None, OR_NONE] = None
+    dashboard_token: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
     log_format: Literal["text", "json"] = "text"
     metrics: Literal["emf"] | None = None
