@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench chaos audit clean
+.PHONY: help demo test check format bench chaos audit screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,6 +34,9 @@ chaos: $(BIN)/.installed-test  ## the long tests: soaks, heavy numbers, killed p
 
 audit: $(BIN)/.installed-audit  ## compare what is installed with published advisories; asks the network
 	$(BIN)/pip-audit --skip-editable
+
+screenshots: $(BIN)/.installed-test  ## take the pictures in docs/images again; needs Chromium
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.cli.dashboard.screenshots
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache worker/scaffold/.ruff_cache .import_linter_cache .nox

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from checkpoint.fields import Count, Moment, Number, Part, Platform, Seconds, Share
 
-LONGEST = 48
+LONGEST = 32
 MOST_PLATFORMS = 16
 OTHER = "other"
 ENDING_CHARACTERS = 200

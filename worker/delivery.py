@@ -11,27 +11,19 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from checkpoint.errors import (
-    CorruptCheckpoint,
-    DeletedJob,
-    LeaseLost,
-    StoreUnavailable,
-    VersionConflict,
-)
-from checkpoint.record import Lease, Status
+from checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
+from checkpoint.record import Status
 from kernel import UnknownKernel
+from worker.claim import Claim, longer
 from worker.deadline import Deadline
-from worker.events import KERNEL_NOT_PREPARED, QUEUE_UNAVAILABLE, WRITES_LOST, tell
+from worker.events import KERNEL_NOT_PREPARED, WRITES_LOST, tell
 from worker.heartbeat import repeated
 from worker.message import Message
 from worker.notify.owed import LONGEST_HIDE_SECONDS, give_notice
-from worker.queues.contract import QueueUnavailable
-from worker.reporting import report_claim, report_ending, report_lost_lease
+from worker.reporting import report_ending, report_lost_lease
 from worker.slice import Slice
 from worker.storable import line
 
@@ -42,9 +34,6 @@ if TYPE_CHECKING:
     from worker.runtime import AnyKernel, Runtime
 
 log = logging.getLogger("outlast.delivery")
-
-# So little of a lease may pass before the first step: to renew it is not worth a write.
-BRIEF_SECONDS = 1.0
 
 
 class NewerState(Exception):
@@ -198,59 +187,59 @@ def _run(
     if deadline.is_signalled:
         runtime.queue.hide(delivery, 0)
         return Handled(ack=False)
-    pace, clock = runtime.pace, runtime.clock
-    begun = clock()
-    lease_seconds = _longer(pace.lease_seconds, held.record)
-    # A worker that dies is not to cost a queue's whole visibility timeout, which on Lambda is many
-    # times that of a slice. A consumer asked for the right one when it received the message, and
-    # is spared a request.
-    if delivery.hidden_seconds < lease_seconds:
-        _keep_hidden(runtime, delivery, lease_seconds)
-    # Before anything of the kernel is imported or runs: it may take this process down, and then
-    # the slice has been counted.
-    lease = _new_lease(runtime, lease_seconds)
-    claimed = _claim(runtime, held, lease)
-    if claimed.record.status is Status.FAILED:
-        return Handled(ack=give_notice(runtime, delivery, claimed.record, deadline))
-    pace.saw_opening(clock() - begun)
-    wanted = math.inf if slice_seconds is None else _longer(slice_seconds, held.record)
-    renew = partial(_renewed, runtime, delivery, claimed, lease, lease_seconds)
+    begun = runtime.clock()
+    claim = Claim(runtime, delivery, held)
+    claimed = claim.take()
+    if claimed is None:
+        given_up = runtime.jobs.load(held.record.job_id).record
+        return Handled(ack=give_notice(runtime, delivery, given_up, deadline))
+    runtime.pace.saw_opening(runtime.clock() - begun)
+    wanted = math.inf if slice_seconds is None else longer(slice_seconds, held.record)
     try:
-        with repeated(renew, every_seconds=lease_seconds / 3):
-            kernel = _prepared_kernel(runtime, claimed.record)
+        kernel = _ready_kernel(runtime, claim, claimed.record)
         if deadline.is_signalled:
-            _give_back(runtime, claimed, lease, held.record)
+            claim.give_back()
             runtime.queue.hide(delivery, 0)
             return Handled(ack=False)
-        claimed = renew()
+        claimed = claim.renewed()
         # Known only now: in a new process the reserve is measured by its opening.
         available = min(deadline.remaining, wanted)
-        budget = available - pace.reserve_within(available)
-        with Deadline(budget, outer=deadline, clock=clock) as budgeted:
-            record = _run_slice(runtime, delivery, claimed, kernel, budgeted)
+        budget = available - runtime.pace.reserve_within(available)
+        with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
+            slice_ = Slice(runtime, claimed, kernel, budgeted, claim.keep_hidden)
+            record = _run_slice(runtime, delivery, slice_)
         return Handled(ack=give_notice(runtime, delivery, record, deadline), record=record)
     except (UnknownKernel, NewerState):
-        _give_back(runtime, claimed, lease, held.record)
+        claim.give_back()
         raise
     except LeaseLost:
-        report_lost_lease(claimed.record, clock() - begun)
+        report_lost_lease(claimed.record, runtime.clock() - begun)
         status = runtime.jobs.load(claimed.record.job_id).record.status
         return Handled(ack=status.is_final or status is Status.PAUSED)
 
 
-def _run_slice(
-    runtime: Runtime, delivery: Delivery, claimed: Held, kernel: AnyKernel, deadline: Deadline
-) -> Record:
-    """Run the slice that was claimed, until the deadline, and send the continuation."""
-    slice_ = Slice(runtime, claimed, kernel, deadline, partial(_keep_hidden, runtime, delivery))
+def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice) -> Record:
+    """Run the slice until the deadline and send the continuation."""
+    claimed = slice_.record
     held = slice_.run()
-    report_ending(claimed.record, held.record)
+    report_ending(claimed, held.record)
     if held.record.status is Status.QUEUED:
         # A number beyond the record's: the continuation has been sent before, and forgotten.
         number = Message.parse(delivery.body).slice or 0
-        announce(runtime, held, again=number > claimed.record.slice)
+        announce(runtime, held, again=number > claimed.slice)
     runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
     return held.record
+
+
+def _ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
+    """Return the job's kernel, ready; its lease lives on while that takes time."""
+    # Once more takes no time, and a thread would cost a short slice a tenth.
+    if record.kernel in runtime.pace.prepared:
+        return _prepared_kernel(runtime, record)
+    with repeated(claim.renewed, every_seconds=claim.seconds / 3):
+        kernel = _prepared_kernel(runtime, record)
+    runtime.pace.prepared.add(record.kernel)
+    return kernel
 
 
 def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
@@ -279,84 +268,6 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
             cause=error,
         )
     return kernel
-
-
-def _give_back(runtime: Runtime, claimed: Held, lease: Lease, before: Record) -> None:
-    """Undo the claim, as nothing of the job was run; where that fails, a stall has been counted."""
-    try:
-        runtime.jobs.advance(claimed, lease.token, lambda record: record.unclaimed(before))
-    except (StoreUnavailable, LeaseLost) as error:
-        log.warning("job %s was not given back: %s", claimed.record.job_id, error)
-
-
-def _renewed(
-    runtime: Runtime, delivery: Delivery, claimed: Held, lease: Lease, seconds: float
-) -> Held:
-    """Return the job with `seconds` of its lease from now, if preparing has taken time of it.
-
-    Raises:
-        LeaseLost: it took longer than the lease and another worker has the job, or a person
-            stopped it meanwhile.
-    """
-    now = runtime.jobs.clock()
-    if now - lease.claimed_at < BRIEF_SECONDS:
-        return claimed
-    due = {"expires_at": now + seconds, "at_risk_seconds": runtime.pace.at_risk_seconds}
-    try:
-        renewed = runtime.jobs.advance(claimed, lease.token, lambda record: record.renewed(**due))
-    except StoreUnavailable as error:
-        log.warning("job %s starts on the lease that it has: %s", claimed.record.job_id, error)
-        return claimed
-    _keep_hidden(runtime, delivery, seconds)
-    return renewed
-
-
-def _new_lease(runtime: Runtime, seconds: float) -> Lease:
-    now = runtime.jobs.clock()
-    return Lease(
-        worker=runtime.worker,
-        platform=runtime.platform,
-        token=secrets.token_hex(8),
-        claimed_at=now,
-        expires_at=now + seconds,
-        at_risk_seconds=runtime.pace.at_risk_seconds,
-    )
-
-
-def _claim(runtime: Runtime, held: Held, lease: Lease) -> Held:
-    """Take the lease of the job, or give the job up.
-
-    Raises:
-        VersionConflict: someone else was faster.
-    """
-    record, now = held.record, lease.claimed_at
-    begun = runtime.clock()
-    try:
-        reason = record.exhausted()
-        moved = record.lost(now).failed(reason) if reason else record.claimed(lease)
-    except CorruptCheckpoint as error:
-        moved = record.lost(now).failed(str(error))
-    held = runtime.jobs.replace(held, moved)
-    runtime.pace.saw_save(runtime.clock() - begun)
-    report_claim(record, moved, runtime.platform)
-    return held
-
-
-def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
-    """Hide the message of a job that is held; without that it costs a look, so go on."""
-    try:
-        runtime.queue.hide(delivery, seconds)
-    except QueueUnavailable as error:
-        tell(log, QUEUE_UNAVAILABLE, effect="a message may come again too soon", error=str(error))
-
-
-def _longer(seconds: float, record: Record) -> float:
-    """Return a time that doubles with each slice in a row that did not advance the job.
-
-    Were a lease too short for the first step, the job would be taken from one worker after
-    another, to the benefit of none.
-    """
-    return seconds * 2.0 ** min(record.stalls, 8)
 
 
 def _patience(seconds: float, receives: int) -> float:

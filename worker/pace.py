@@ -38,6 +38,8 @@ class Pace:
         self.save_seconds = 0.0
         self.opening_seconds = 0.0
         self.ending_seconds = 0.0
+        self.prepared: set[str] = set()
+        """The kernels that the process has prepared: once more takes them no time."""
 
     def saw_step(self, seconds: float) -> None:
         """Learn from a step."""

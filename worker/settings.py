@@ -75,6 +75,7 @@ class Settings(BaseModel):
             with spaces between; None: there are no webhooks.
         notify_hosts: the only hosts of webhooks and names of SQS queues that may be notified, with
             commas between; None: any.
+        dashboard_token: what a viewer of `outlast dashboard` must enter.
         log_level: which log lines go to standard error.
         log_format: whether a log line is text for people or one JSON object.
         metrics: "emf" prints CloudWatch's embedded metrics on standard output; None: none.
@@ -100,6 +101,7 @@ class Settings(BaseModel):
     max_compute_seconds: Annotated[Seconds | None, OR_NONE] = None
     notify_secret: SecretStr | None = None
     notify_hosts: Annotated[str, Field(min_length=1)] | None = None
+    dashboard_token: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
     log_format: Literal["text", "json"] = "text"
     metrics: Literal["emf"] | None = None

@@ -22,6 +22,7 @@ LARGEST_POSITION = 10**18
 SIEVED_POSITION = 6 * 10**6
 """Up to here, where Gourdon's algorithm does not hold yet, all primes are sieved."""
 
+_MOST_COMPILED_BITS = 44
 _COUNTING_SHARE = 0.93
 
 
@@ -125,7 +126,8 @@ def _compile_sieve(bits: int) -> None:
     """Compile what sieving near a number of so many bits needs, once in a process."""
     from kernel.nth_prime import sieve
 
-    sieve.after(1 << (bits - 1), 1)
+    # Beyond this the code is the same, and only the primes to sieve with are more.
+    sieve.after(1 << (min(bits, _MOST_COMPILED_BITS) - 1), 1)
 
 
 def _estimate(n: int) -> NthPrimeState:

@@ -27,6 +27,8 @@ BRAKES = {
     "worker": ["--max-idle-seconds", "0.01"],
     "wait": ["--timeout-seconds", "0.01"],
     "warmup": ["tally"],
+    "watch": ["nobody"],  # an unknown job ends it
+    "dashboard": ["--host", "192.0.2.1"],  # not without a token
 }
 OPTIONS = [
     "--json",

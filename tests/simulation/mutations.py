@@ -9,6 +9,7 @@ from checkpoint.jobs import JobStore
 from checkpoint.record import Checkpoint, Record
 from checkpoint.register import Register
 from worker import consumer, delivery
+from worker.claim import Claim
 from worker.message import Message
 from worker.slice import Slice
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
 
     from checkpoint.jobs import Held
-    from checkpoint.record import Lease
     from worker.deadline import Deadline
     from worker.delivery import Handled
     from worker.queues.contract import Delivery
@@ -141,13 +141,13 @@ def forget_the_stalls(patch: MonkeyPatch) -> None:
 
 def load_before_the_claim(patch: MonkeyPatch) -> None:
     """The kernel is loaded while nobody counts: it may take the process down."""
-    claim = delivery._claim
+    take = Claim.take
 
-    def load_and_claim(runtime: Runtime, held: Held, lease: Lease) -> Held:
-        runtime.kernels(held.record.kernel)
-        return claim(runtime, held, lease)
+    def load_and_take(self: Claim) -> Held | None:
+        self._runtime.kernels(self._before.record.kernel)
+        return take(self)
 
-    patch.setattr(delivery, "_claim", load_and_claim)
+    patch.setattr(Claim, "take", load_and_take)
 
 
 def never_save_between(patch: MonkeyPatch) -> None:

@@ -179,7 +179,7 @@ def _on_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "deliver", deliver)
     record = {"messageId": "m", "body": "{}", "receiptHandle": "r"}
-    assert not module._is_done(record, 100.0, left=1)
+    assert not module._is_done(record, 100.0, 100.0)
 
 
 SCENES: dict[str, Callable[..., None]] = {

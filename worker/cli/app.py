@@ -14,6 +14,7 @@ from typer.main import get_command
 from worker.cli import (
     checkpoints,
     cost,
+    dashboard,
     delete,
     dlq,
     doctor,
@@ -63,6 +64,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "cost": cost.cost,
     "estimate": estimate.estimate,
     "worker": worker.worker,
+    "dashboard": dashboard.dashboard,
     "sweep": sweep.sweep,
     "doctor": doctor.doctor,
     "kernels": kernels.kernels,

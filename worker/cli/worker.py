@@ -88,8 +88,10 @@ def worker(
         consumer = Consumer(
             runtime, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
-        told = stops_told(log.warning, lambda: log.warning("ended at once; another worker goes on"))
-        with told, switched_on(settings, metrics_port=metrics_port, metrics_host=metrics_host):
+        with (
+            switched_on(settings, metrics_port=metrics_port, metrics_host=metrics_host),
+            stops_told(log.warning, lambda: log.warning("ended at once; another worker goes on")),
+        ):
             tell(log, WORKER_STARTED, worker=runtime.worker, platform=runtime.platform)
             stopped_by = consumer.run(
                 max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop

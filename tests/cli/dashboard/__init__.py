@@ -1,0 +1,1 @@
+"""Tests of the dashboard: its answers, and itself in a real browser."""

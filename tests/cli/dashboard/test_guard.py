@@ -1,0 +1,219 @@
+"""Who may look, and that a click was meant."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkpoint.record import Status
+from tests.cli.dashboard.conftest import TOKEN, URL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.testclient import TestClient
+
+    from tests.cli.process import Ended
+    from worker.client import Client
+
+JOB = "/jobs/prime-1e18"
+BOUND = ["127.0.0.1", "127.0.0.1:8765", "localhost:9000", "[::1]:8765", "LOCALHOST"]
+FOREIGN = ["evil.example", "127.0.0.1.evil.example:8765", "localhost.evil", "[", "", "10.0.0.1"]
+
+
+def csrf_in(page: str) -> str:
+    """Return what the forms of a page hand back."""
+    found = re.search(r'name="csrf" value="(\w+)"', page)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("host", BOUND)
+def test_names_of_this_machine_lead_to_it(browser_of: Callable[..., TestClient], host: str) -> None:
+    """Who forwards a port, or types localhost, would see nothing."""
+    assert browser_of().get("/", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_a_foreign_name_does_not(browser_of: Callable[..., TestClient], host: str) -> None:
+    """Any web page could point its own name at this machine and read all jobs (DNS rebinding)."""
+    answer = browser_of().get("/", headers={"Host": host})
+    assert answer.status_code == 421
+    assert "<html" not in answer.text
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:8766"},
+        {"Origin": "null"},
+        {"Origin": "file://127.0.0.1:8765"},
+        {"Origin": ""},
+    ],
+)
+def test_a_post_from_elsewhere_does_nothing(
+    browser_of: Callable[..., TestClient], client: Client, headers: dict[str, str]
+) -> None:
+    """Any web page, or another program's on another port, could cancel jobs."""
+    browser = browser_of()
+    form = {"csrf": csrf_in(browser.get(JOB).text)}
+    assert browser.post(f"{JOB}/cancel", data=form, headers=headers).status_code == 403
+    assert client.status("prime-1e18").status is Status.RUNNING
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize("csrf", [None, "", "0" * 64, "é", "login"])
+def test_a_post_without_its_token_does_nothing(
+    browser_of: Callable[..., TestClient], client: Client, csrf: str | None
+) -> None:
+    """A flaw of a browser in telling the origin would be enough to cancel jobs."""
+    browser = browser_of()
+    if csrf == "login":  # What anyone may see must not be what steers.
+        csrf = csrf_in(browser.get("/login").text)
+    answer = browser.post(f"{JOB}/cancel", data={} if csrf is None else {"csrf": csrf})
+    assert answer.status_code == 403
+    assert "Nothing was done" in answer.text
+    assert client.status("prime-1e18").status is Status.RUNNING
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"a=1&" * 100, b"x" * 100_000])
+def test_what_is_no_form_of_ours_is_refused(
+    browser_of: Callable[..., TestClient], body: bytes
+) -> None:
+    """One request could fill the memory, or end in a traceback."""
+    assert browser_of().post(f"{JOB}/cancel", content=body).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_no_other_method_does_anything(browser_of: Callable[..., TestClient], method: str) -> None:
+    """A way around the check of forms would be open."""
+    assert browser_of().request(method, f"{JOB}/cancel").status_code == 405
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize(
+    "path", ["/", JOB, f"{JOB}/cancel", "/login", "/no", "/jobs/%00", "/static/dashboard.css"]
+)
+def test_every_answer_is_sealed(browser_of: Callable[..., TestClient], path: str) -> None:
+    """A page could be framed, cached, or made to run a script that came in with a job."""
+    headers = browser_of().get(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 303), (JOB, 303), ("/events/jobs", 401), (f"{JOB}/cancel", 303)]
+)
+def test_nothing_is_shown_before_the_login(
+    browser_of: Callable[..., TestClient], path: str, status: int
+) -> None:
+    """Everyone on the network could see, and steer, all jobs."""
+    browser = browser_of(token=TOKEN, is_local=False)
+    answer = browser.get(path, headers={"Cookie": "outlast-8765=guess"})
+    assert answer.status_code == status
+    assert "prime" not in answer.text
+    assert browser.post(f"{JOB}/pause").status_code == 303
+
+
+def test_the_token_opens_and_the_cookie_is_kept_close(
+    browser_of: Callable[..., TestClient],
+) -> None:
+    """Nobody would get in; or a script, or another site, could use the login."""
+    browser = browser_of(token=TOKEN, is_local=False)
+    csrf = csrf_in(browser.get("/login").text)
+    wrong = browser.post("/login", data={"csrf": csrf, "token": "é" + TOKEN})
+    assert (wrong.status_code, "set-cookie" in wrong.headers) == (403, False)
+    right = browser.post("/login", data={"csrf": csrf, "token": TOKEN})
+    assert (right.status_code, right.headers["location"]) == (303, "/")
+    cookie = right.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert TOKEN not in cookie
+    page = browser.get("/")
+    assert page.status_code == 200
+    steering = csrf_in(page.text)
+    assert steering != csrf
+    for anyone in ("/login", "/static/none", "/jobs/none"):
+        assert steering not in browser.get(anyone).text
+    browser.post("/logout", data={"csrf": steering})
+    assert browser.get("/").status_code == 303
+
+
+def test_a_login_ends_with_the_process(browser_of: Callable[..., TestClient]) -> None:
+    """Changing the token would not keep out who had the old one."""
+    browser, later = browser_of(token=TOKEN), browser_of(token=TOKEN)
+    csrf = csrf_in(browser.get("/login").text)
+    browser.post("/login", data={"csrf": csrf, "token": TOKEN})
+    later.cookies = browser.cookies
+    assert browser.get("/", headers={"Host": URL.removeprefix("http://")}).status_code == 200
+    assert later.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--host", "0.0.0.0"], "set OUTLAST_DASHBOARD_TOKEN"),
+        (["--host", "192.0.2.1"], "set OUTLAST_DASHBOARD_TOKEN"),
+        (["--token", "short"], "shorter than 16 characters"),
+        (["--port", "70000"], "--port"),
+    ],
+)
+def test_it_does_not_start_unprotected(
+    outlast: Callable[..., Ended], words: list[str], told: str
+) -> None:
+    """A slip on the command line would show all jobs to the network."""
+    ended = outlast("dashboard", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_a_short_token_in_the_environment_is_refused_and_not_told(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret would stand in a log."""
+    monkeypatch.setenv("OUTLAST_DASHBOARD_TOKEN", "hunter2")
+    ended = outlast("dashboard")
+    assert ended.code == 2
+    assert "hunter2" not in ended.err
+
+
+def test_without_its_extra_it_says_what_to_install(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new user would meet a traceback in place of the one command that helps."""
+    monkeypatch.delitem(sys.modules, "worker.dashboard.serve", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    ended = outlast("dashboard")
+    assert (ended.code, ended.out) == (1, "")
+    assert "pip install 'outlast[dashboard]'" in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_the_address_opens_in_the_browser_if_asked(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--open` would do nothing, or open a page before it can be shown."""
+    opened = []
+
+    def opens(url: str) -> None:
+        opened.append(url)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("webbrowser.open", opens)
+    ended = outlast("dashboard", "--port", "0", "--open")
+    assert (ended.code, ended.err) == (0, "")
+    assert opened[0] in ended.out

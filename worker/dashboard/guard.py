@@ -1,0 +1,157 @@
+"""Who may look at the pages, and that a click was meant: what stands before every answer."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+FORM_BYTES = 16 << 10
+FIELDS = 20
+
+# No page needs more: its own style sheet, script, pictures, events and forms.
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Stricter, browsers would send no Origin with a form, which is checked below.
+    "Referrer-Policy": "same-origin",
+}
+
+
+class Refused(Exception):
+    """A form that no page of ours sent. Load the page again."""
+
+
+class Keys:
+    """The secrets of one process: what a viewer must know, and what a page must hand back.
+
+    Attributes:
+        token: what a person enters to be let in; None: everyone who reaches the port may look.
+        cookie: the name of the cookie that says that they were.
+    """
+
+    def __init__(self, token: str | None, port: int) -> None:
+        self.token = token
+        # A browser sends a cookie to every port of a host.
+        self.cookie = f"outlast-{port}"
+        self._secret = secrets.token_bytes(32)
+
+    def sealed(self, purpose: str) -> str:
+        """Return what nobody outside of this process can know, one for each purpose."""
+        return hmac.new(self._secret, purpose.encode(), hashlib.sha256).hexdigest()
+
+    def opens(self, purpose: str, given: str) -> bool:
+        """Whether `given` is what `sealed` returns; nothing is learned from how long it takes."""
+        return hmac.compare_digest(self.sealed(purpose).encode(), given.encode())
+
+    def admits(self, token: str) -> bool:
+        """Whether `token` is the one that lets a person in."""
+        expected = self.token
+        return expected is not None and hmac.compare_digest(expected.encode(), token.encode())
+
+    def knows(self, request: Request) -> bool:
+        """Whether whoever sent this may look."""
+        given = request.cookies.get(self.cookie, "")
+        return self.token is None or self.opens("session", given)
+
+
+class Guard:
+    """ASGI middleware: lets through what a person meant, and seals every answer."""
+
+    def __init__(self, app: ASGIApp, *, keys: Keys, is_local: bool) -> None:
+        """Guard `app`; where it `is_local`, only names of this machine may lead to it."""
+        self._app = app
+        self._keys = keys
+        self._is_local = is_local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await (self._refusal(Request(scope)) or self._app)(scope, receive, sealed)
+
+    def _refusal(self, request: Request) -> Response | None:
+        host = request.headers.get("host", "")
+        if self._is_local and not is_loopback(_name(host)):
+            # Whatever name an attacker gave to this address, his pages shall not read ours.
+            return _no(421, "this dashboard answers to 127.0.0.1 and localhost only")
+        if request.method not in {"GET", "HEAD"} and not _is_own(request, host):
+            return _no(403, "this came from another site's page")
+        path = request.url.path
+        if path == "/login" or path.startswith("/static/") or self._keys.knows(request):
+            return None
+        if path.startswith("/events/"):
+            return _no(401, "log in first")
+        return RedirectResponse("/login", 303)
+
+
+async def form_of(request: Request, keys: Keys, purpose: str) -> dict[str, str]:
+    """Return the fields of a form that a page of ours sent.
+
+    Raises:
+        Refused: it is not, it is from before a restart, or it is larger than ours are.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES:
+            raise Refused(f"the form is larger than {FORM_BYTES:,} bytes")
+    try:
+        form = dict(parse_qsl(body.decode(), max_num_fields=FIELDS))
+    except ValueError:  # no UTF-8, or too many fields
+        raise Refused("this is no form of ours") from None
+    if not keys.opens(purpose, form.pop("csrf", "")):
+        raise Refused("the page is from before the dashboard was started again: go back, reload it")
+    return form
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can be nothing but this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_own(request: Request, host: str) -> bool:
+    """Whether a page of this very address sent the request; browsers say so, and cannot lie."""
+    origin = urlsplit(request.headers.get("origin", ""))
+    return origin.scheme in {"http", "https"} and origin.netloc == host
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _no(status: int, reason: str) -> Response:
+    return PlainTextResponse(f"outlast: {reason}\n", status)

@@ -1,0 +1,186 @@
+"""Records as HTML: whole pages, and the parts of them that change."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
+from checkpoint.record import Status
+from worker.cli.rate import Rate, rate_of
+from worker.dashboard import words
+from worker.dashboard.listing import Listing, Query, listing_of
+from worker.dashboard.live import Part, Parts
+from worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
+from worker.dashboard.steering import ASKING, DONE, buttons_for
+from worker.status import moment
+
+if TYPE_CHECKING:
+    from checkpoint.jobs import JobStore
+    from checkpoint.record import Record
+    from worker.dashboard.guard import Keys
+
+# The parts of a row and of a job's page; each is a macro of that name in cells.html.
+CELLS = ("status", "progress", "slices", "where", "saved")
+PIECES = ("status", "actions", "now", "error", "result", "course", "accounts")
+
+# What is shown to anyone must not hold what steers.
+OUTSIDE = {"csrf": "", "has_login": False}
+
+
+class Pages:
+    """Fills the templates; every text that comes from outside is escaped there."""
+
+    def __init__(self, jobs: JobStore, keys: Keys) -> None:
+        """Show the jobs of `jobs`; forms carry what `keys` seals."""
+        self._jobs = jobs
+        self._env = _environment()
+        self._common = {
+            "csrf": keys.sealed("steer"),
+            "login_csrf": keys.sealed("login"),
+            "has_login": keys.token is not None,
+        }
+
+    def jobs(self, query: Query) -> str:
+        """Return the page of a selection of jobs, in an outage an empty one that says so."""
+        outage, listing = "", Listing([], [], None)
+        try:
+            listing = listing_of(self._jobs, query)
+        except StoreUnavailable as error:
+            outage = str(error)
+        return self._filled(
+            "jobs.html",
+            query=query,
+            listing=listing,
+            mark=_mark_of(listing),
+            outage=outage,
+            events=f"/events/jobs{query.address}",
+        )
+
+    def jobs_parts(self, query: Query) -> Parts:
+        """Return what may change on that page."""
+        try:
+            listing = listing_of(self._jobs, query)
+        except StoreUnavailable as error:
+            return self._outage(error)
+        rows = self._filled("rows.html", listing=listing)
+        parts = {"rows": Part(rows, _mark_of(listing)), "outage": Part("", "")}
+        for record in listing.records:
+            parts |= self._parts(record, CELLS, f"/{record.job_id}")
+        return parts
+
+    def job(self, job_id: str, *, did: str = "", problem: str = "") -> str:
+        """Return the page of a job, with a word on what was done with it, or why not.
+
+        Raises what `JobStore.load` does.
+        """
+        record = self._jobs.load(job_id).record
+        return self._filled(
+            "job.html",
+            job=record,
+            mark=_checkpoints_mark(record),
+            done=DONE.get(did, ""),
+            problem=problem,
+            events=f"/events/jobs/{job_id}",
+        )
+
+    def job_parts(self, job_id: str) -> Parts:
+        """Return what may change on that page."""
+        try:
+            record = self._head(job_id)
+        except CheckpointError as error:  # deleted or damaged meanwhile, too
+            return self._outage(error)
+        stored = self._cell("checkpoints", record, whole=False)
+        return {
+            **self._parts(record, PIECES, ""),
+            "checkpoints": Part(stored, _checkpoints_mark(record)),
+            "outage": Part("", ""),
+        }
+
+    def ask(self, verb: str, job_id: str) -> str:
+        """Return the page that asks before `verb` is done.
+
+        Raises what `JobStore.load` does.
+        """
+        return self._filled("ask.html", verb=verb, job=self._jobs.load(job_id).record)
+
+    def login(self, *, failed: bool = False) -> str:
+        """Return the page that asks for the token."""
+        return self._filled("login.html", failed=failed, **OUTSIDE)
+
+    def problem(self, heading: str, text: str, *, again: bool = False) -> str:
+        """Return a page that says what is wrong; with `again` it loads itself anew."""
+        return self._filled("problem.html", heading=heading, text=text, again=again, **OUTSIDE)
+
+    def _head(self, job_id: str) -> Record:
+        for record in self._jobs.heads_of([job_id], on_corrupt=_raise):
+            return record
+        raise UnknownJob(f"job {job_id} has gone from the store")
+
+    def _filled(self, name: str, **values: Any) -> str:
+        return self._env.get_template(name).render(self._common | values)
+
+    def _parts(self, record: Record, names: tuple[str, ...], suffix: str) -> Parts:
+        cells = {name: self._cell(name, record) for name in names}
+        return {f"{name}{suffix}": Part(html, _mark(html)) for name, html in cells.items()}
+
+    def _cell(self, name: str, shown: Any, **options: Any) -> str:
+        module = self._env.get_template("cells.html").make_module(self._common)
+        return str(getattr(module, name)(shown, **options))
+
+    def _outage(self, error: CheckpointError) -> Parts:
+        html = self._cell("outage", str(error))
+        return {"outage": Part(html, _mark(html))}
+
+
+@cache
+def _environment() -> Environment:
+    env = Environment(
+        loader=PackageLoader("worker.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        name: getattr(words, name)
+        for name in ("line", "block", "params", "percent", "duration", "size", "speed")
+    }
+    env.filters["moment"] = moment
+    env.globals |= {
+        "statuses": list(Status),
+        "rate_of": _rate_of,
+        "plot_of": plot_of,
+        "buttons_for": buttons_for,
+        "asking": ASKING,
+        "plot_size": (WIDTH, HEIGHT, LEFT),
+    }
+    return env
+
+
+def _rate_of(record: Record) -> Rate | None:
+    """Return how fast a job gets on; None while it does not, or nothing is known."""
+    rate = rate_of(record) if record.status is Status.RUNNING else None
+    return rate if rate and rate.per_second else None
+
+
+def _raise(error: CheckpointError) -> NoReturn:
+    raise error
+
+
+def _mark(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _mark_of(listing: Listing) -> str:
+    ids = (record.job_id for record in listing.records)
+    return _mark("\n".join((*ids, *listing.faults, listing.following or "")))
+
+
+def _checkpoints_mark(record: Record) -> str:
+    """Return what changes with the checkpoints that there are, but not with a look at them."""
+    kept = (*record.checkpoints, *record.quarantine)
+    return _mark(" ".join(f"{c.sequence}{c.digest}" for c in kept) + str(len(record.quarantine)))

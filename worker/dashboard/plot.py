@@ -1,0 +1,177 @@
+"""A job's course as SVG: progress over time, each slice a segment, and why it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+
+# The drawing's own units; the page scales it to the room there is.
+WIDTH, HEIGHT = 720.0, 260.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 10.0, 34.0
+# So many looks of a platform there are in the style sheet.
+LOOKS = 6
+MOST_TICKS = 6
+# Seconds between two times below the drawing.
+STEPS: tuple[float, ...] = (
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30),
+    *(60 * minutes for minutes in (1, 2, 5, 10, 20, 30)),
+    *(3_600 * hours for hours in (1, 2, 4, 6, 12)),
+    *(86_400 * days for days in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)),
+)
+
+# What is drawn at the end of a slice, by why it ended; an error for all that is not here.
+ENDINGS = {
+    "deadline": "deadline",
+    "SIGTERM": "signal",
+    "SIGINT": "signal",
+    "paused": "paused",
+    "cancelled": "paused",
+    "lost": "lost",
+    "succeeded": "succeeded",
+}
+SAYS = {
+    "deadline": "ended at its deadline",
+    "signal": "stopped by a signal",
+    "paused": "paused or cancelled",
+    "lost": "worker lost",
+    "succeeded": "succeeded",
+    "error": "ended by an error",
+}
+
+
+class Segment(NamedTuple):
+    """One slice, or several merged, in the drawing's units; `mark` is None while it runs."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    look: int
+    mark: str | None
+    hint: str
+
+
+class Tick(NamedTuple):
+    """A line across the drawing, and what stands beside it."""
+
+    at: float
+    label: str
+
+
+class Plot(NamedTuple):
+    """All that the template draws; times are counted from `begun`, seconds since the epoch."""
+
+    begun: float
+    segments: list[Segment]
+    times: list[Tick]
+    shares: list[Tick]
+    platforms: list[tuple[int, str]]
+    marks: list[tuple[str, str]]
+    describes: str
+
+
+def plot_of(record: Record) -> Plot | None:
+    """Return the course of a job; None where no slice has left a trace yet."""
+    courses = _courses(record)
+    if not courses:
+        return None
+    begun = min(course.began_at for course in courses)
+    span = max(max(course.ended_at for course in courses) - begun, 0.1)
+    looks: dict[str, int] = {}
+    segments = [_segment(course, begun, span, looks) for course in courses]
+    seen = {segment.mark for segment in segments}
+    return Plot(
+        begun=begun,
+        segments=segments,
+        times=_times(span),
+        shares=[Tick(_y(share), f"{100 * share:.0f} %") for share in (0.0, 0.25, 0.5, 0.75, 1.0)],
+        platforms=[(look, platform) for platform, look in looks.items()],
+        marks=[(mark, says) for mark, says in SAYS.items() if mark in seen],
+        describes=_describes(record, span),
+    )
+
+
+class _Course(NamedTuple):
+    began_at: float
+    ended_at: float
+    before: float
+    after: float
+    platform: str
+    ending: str | None
+    hint: str
+
+
+def _courses(record: Record) -> list[_Course]:
+    """Return the slices that have ended, and the one that runs as far as it is stored."""
+    courses, before = [], 0.0
+    for stretch in record.history:
+        numbers = f"slice {stretch.first}"
+        if stretch.slices > 1:
+            numbers = f"slices {stretch.first} to {stretch.first + stretch.slices - 1}"
+        hint = f"{numbers}: {stretch.progress:.2%} on {stretch.platform}, {stretch.ending[:60]}"
+        courses.append(
+            _Course(
+                stretch.began_at,
+                stretch.ended_at,
+                before,
+                stretch.progress,
+                stretch.platform,
+                stretch.ending,
+                hint,
+            )
+        )
+        before = stretch.progress
+    if (lease := record.lease) and record.checkpoints:
+        saved_at = max(record.checkpoints[0].saved_at, lease.claimed_at)
+        after, platform = record.progress, lease.platform
+        hint = f"slice {record.slice}: running on {platform}"
+        courses.append(_Course(lease.claimed_at, saved_at, before, after, platform, None, hint))
+    return courses
+
+
+def _segment(course: _Course, begun: float, span: float, looks: dict[str, int]) -> Segment:
+    look = looks.setdefault(course.platform, len(looks) % LOOKS)
+    mark = None if course.ending is None else ENDINGS.get(course.ending, "error")
+    return Segment(
+        _x((course.began_at - begun) / span),
+        _y(course.before),
+        _x((course.ended_at - begun) / span),
+        _y(course.after),
+        look,
+        mark,
+        course.hint,
+    )
+
+
+def _times(span: float) -> list[Tick]:
+    step = next((step for step in STEPS if span / step <= MOST_TICKS), STEPS[-1])
+    count = min(int(span / step), MOST_TICKS)
+    return [Tick(_x(at * step / span), _time(at * step)) for at in range(count + 1)]
+
+
+def _time(seconds: float) -> str:
+    """Return a time since the beginning by the largest unit of which it is a whole number."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:,.0f} {unit}"
+    if seconds >= 3_600:
+        return f"{seconds // 3_600:.0f}:{seconds % 3_600 // 60:02.0f} h"
+    return f"{seconds:.3g} s" if seconds else "0"
+
+
+def _describes(record: Record, span: float) -> str:
+    from worker.dashboard.words import duration, percent
+
+    count = record.slices
+    slices = "1 slice" if count == 1 else f"{count:,} slices"
+    return f"{percent(record.progress)} after {slices} in {duration(span)}."
+
+
+def _x(share: float) -> float:
+    return round(LEFT + (WIDTH - LEFT - RIGHT) * share, 1)
+
+
+def _y(share: float) -> float:
+    return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share, 1)

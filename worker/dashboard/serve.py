@@ -1,0 +1,100 @@
+"""The process that serves the dashboard, until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import uvicorn
+
+from worker.dashboard.app import make_app
+from worker.dashboard.guard import Keys, is_loopback
+from worker.dashboard.live import Live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from worker.client import Client
+    from worker.deadline import Deadline
+
+# Streams end at once; what else is being answered may take so long.
+ENDING_SECONDS = 3
+BACKLOG = 128
+
+
+class CannotListen(Exception):
+    """The address cannot be had: another program has it, or it is not of this machine."""
+
+
+class Address(NamedTuple):
+    """Where to listen, port 0 for any free one, and what a viewer must enter; None: nothing."""
+
+    host: str
+    port: int
+    token: str | None
+
+
+def serve(
+    client: Client, address: Address, *, stop: Deadline, announce: Callable[[str], None]
+) -> None:
+    """Serve until `stop` has a reason; `announce` is given the URL once it answers.
+
+    Raises:
+        CannotListen: nothing was served.
+    """
+    host = address.host
+    with _listening(host, address.port) as listener:
+        port = listener.getsockname()[1]
+        live = Live()
+        app = make_app(client, Keys(address.token, port), live, is_local=is_loopback(host))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=ENDING_SECONDS,
+        )
+        name = f"[{host}]" if ":" in host else host
+        server = _Server(config, live, stop, lambda: announce(f"http://{name}:{port}/"))
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, stopped by our flag in place of its own handlers of signals."""
+
+    def __init__(
+        self, config: uvicorn.Config, live: Live, stop: Deadline, started: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._live, self._stop, self._tell = live, stop, started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._tell()
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._stop.reason is not None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._live.close()
+        await super().shutdown(sockets)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, address = found[0]
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise CannotListen(
+            f"{host}:{port}: {error.strerror or error}; choose another --host or --port"
+        ) from None
+    with listener:
+        yield listener

@@ -1,0 +1,82 @@
+// Puts what the server says has changed into the page. Without it the pages show the same, once.
+"use strict";
+
+const address = document.body.dataset.events;
+const lost = document.getElementById("lost");
+const pulse = document.getElementById("pulse");
+const said = document.getElementById("said");
+let stream = null;
+
+function place(element, part) {
+  if (element.dataset.mark === part.mark || element.innerHTML === part.html) return;
+  const before = element.dataset.says && element.textContent;
+  const held = element.contains(document.activeElement) && document.activeElement;
+  // The server has escaped every text in it, and the page's policy runs no script of it.
+  element.innerHTML = part.html;
+  element.dataset.mark = part.mark;
+  if (held) keepFocus(element, held);
+  if (before && before !== element.textContent) {
+    said.textContent = `${element.dataset.says}: ${element.textContent}`;
+  }
+}
+
+function keepFocus(element, held) {
+  const same = [...element.querySelectorAll("a, button, [tabindex]")].find(
+    (other) => other.tagName === held.tagName && other.textContent === held.textContent);
+  (same || document.getElementById("main")).focus({ preventScroll: true });
+}
+
+function show(parts) {
+  // Rows first: what follows may be in them.
+  const names = Object.keys(parts).sort((a, b) => (b === "rows") - (a === "rows"));
+  for (const name of names) {
+    const element = document.querySelector(`[data-live="${CSS.escape(name)}"]`);
+    if (element) place(element, parts[name]);
+  }
+  tellAges();
+}
+
+function age(seconds) {
+  if (seconds < 1) return "just now";
+  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]]) {
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`;
+  }
+}
+
+function tellAges() {
+  for (const time of document.querySelectorAll("time[data-age]")) {
+    const text = age((Date.now() - Date.parse(time.dateTime)) / 1000);
+    if (!time.title) time.title = time.textContent;
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+// A page in the background takes none of the few connections that a browser has for a server.
+function listen() {
+  if (document.hidden) {
+    if (stream) stream.close();
+    stream = null;
+  } else if (!stream) {
+    stream = new EventSource(address);
+    stream.onmessage = (event) => show(JSON.parse(event.data));
+    stream.onopen = () => { lost.hidden = true; pulse.hidden = false; };
+    stream.onerror = () => {
+      lost.hidden = false;
+      pulse.hidden = true;
+      // The browser has given up: the server refused, after a restart that wants a login perhaps.
+      if (stream && stream.readyState === EventSource.CLOSED) {
+        stream = null;
+        setTimeout(listen, 5000);
+      }
+    };
+  }
+}
+
+tellAges();
+setInterval(tellAges, 1000);
+if (address) {
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", () => { if (stream) stream.close(); stream = null; });
+  addEventListener("pageshow", listen);
+  listen();
+}

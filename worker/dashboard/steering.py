@@ -1,0 +1,61 @@
+"""What the buttons of a job do, and when each is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checkpoint.record import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from checkpoint.record import Record
+    from worker.client import Client
+
+ALL = frozenset(Status)
+LIVE = frozenset({Status.QUEUED, Status.RUNNING})
+
+# In the order of the buttons: the statuses in which each makes sense.
+BUTTONS: dict[str, frozenset[Status]] = {
+    "pause": LIVE,
+    "resume": frozenset({Status.PAUSED}),
+    "retry": frozenset({Status.FAILED}),
+    "fork": ALL,
+    "cancel": LIVE | {Status.PAUSED},
+}
+# These open a page of their own first: one cannot be undone, the other wants to know more.
+ASKING = frozenset({"cancel", "fork"})
+
+DONE = {
+    "pause": "Paused. A slice that runs saves its progress and stops at its next checkpoint.",
+    "resume": "Resumed. It goes on as soon as a worker is free.",
+    "retry": "Retried. It goes on from its last checkpoint as soon as a worker is free.",
+    "fork": "This is the new job. It goes on as soon as a worker is free.",
+    "cancel": "Cancelled. A slice that runs stops at its next checkpoint.",
+}
+
+
+def buttons_for(record: Record) -> list[str]:
+    """Return the buttons that a job has as it stands."""
+    return [verb for verb, statuses in BUTTONS.items() if record.status in statuses]
+
+
+def steer(client: Client, verb: str, job_id: str, form: Mapping[str, str]) -> str:
+    """Do what the button `verb` says and return the id of the job to show next.
+
+    Raises what the method of `Client` of that name does.
+    """
+    if verb == "fork":
+        generation = form.get("generation", "")
+        return client.fork(
+            job_id,
+            generation=int(generation) if generation.isdecimal() else None,
+            new_id=form.get("new_id", "").strip() or None,
+        )
+    moves: dict[str, Callable[[str], Record]] = {
+        "pause": client.pause,
+        "resume": client.resume,
+        "retry": client.retry,
+        "cancel": client.cancel,
+    }
+    return moves[verb](job_id).job_id

@@ -1,0 +1,95 @@
+"""Numbers, times and foreign texts as people read them on a page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# What a kernel or a worker says may be of any length; a page shows its beginning.
+LINE_CHARACTERS = 160
+BLOCK_CHARACTERS = 1_000
+# From so many on, nobody counts the zeros of a number.
+SHORTENED_ZEROS = 6
+# A tenth of a percent: less of it in a second is told by the minute, and so on.
+LEAST_SHARE = 0.001
+
+UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def line(value: Any, limit: int = LINE_CHARACTERS) -> str:
+    """Return a JSON value on one line, no longer than `limit` and a note of what is left out."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _cut(text, limit, keep="")
+
+
+def block(value: Any) -> str:
+    """Return a JSON value on as many lines as it is best read on, cut as in `line`."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    return _cut(text, BLOCK_CHARACTERS, keep="\n")
+
+
+def params(values: dict[str, Any]) -> str:
+    """Return parameters on one line, as they are typed."""
+    shown, length = [], 0
+    for name, value in values.items():
+        text = _number(value) if type(value) is int else line(value, 60)
+        shown.append(f"{line(name, 40)}={text}")
+        length += len(shown[-1])
+        if length > LINE_CHARACTERS:
+            break
+    return _cut(" ".join(shown), LINE_CHARACTERS, keep="")
+
+
+def percent(share: float) -> str:
+    """Return a share, 0 to 1, as a percentage that says 100 only of a whole."""
+    return f"{min(100 * share, 100.0 if share >= 1 else 99.99):.2f} %"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time by its two largest units: "45 s", "3 min 20 s", "2 d 4 h"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    left = float(round(seconds))
+    for at, (size, unit) in enumerate(UNITS):
+        if left >= size:
+            whole, rest = divmod(left, size)
+            smaller = UNITS[at + 1 : at + 2]
+            parts = [f"{whole:,.0f} {unit}"]
+            parts += [f"{rest // s:.0f} {u}" for s, u in smaller if rest >= s]
+            return " ".join(parts)
+    return "0 s"
+
+
+def speed(per_second: float) -> str:
+    """Return a share of the work in a second, by the unit in which it is not too small to read."""
+    for seconds, unit in ((1, "s"), (60, "min"), (3_600, "h")):
+        if per_second * seconds >= LEAST_SHARE:
+            return f"{100 * seconds * per_second:.2g} %/{unit}"
+    return f"{100 * 86_400 * per_second:.2g} %/d"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes by the unit that suits it."""
+    amount = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:,.1f} {unit}"
+        amount /= 1024
+    return f"{amount:,.1f} TiB"
+
+
+def _number(value: int) -> str:
+    """Return a whole number as it is typed most easily: 1e15, 37_124_508."""
+    digits = str(value)
+    zeros = len(digits) - len(digits.rstrip("0"))
+    return f"{digits[:-zeros]}e{zeros}" if value and zeros >= SHORTENED_ZEROS else f"{value:_}"
+
+
+def _cut(text: str, limit: int, *, keep: str) -> str:
+    """Return the beginning of `text`; what cannot be seen, or turns a line round, is escaped."""
+    shown = "".join(c if c.isprintable() or c in keep else _escape(c) for c in text[:limit])
+    return f"{shown} … ({len(text):,} characters in all)" if len(text) > limit else shown
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
