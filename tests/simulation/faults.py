@@ -18,10 +18,10 @@ KINDS: dict[str, tuple[str, ...]] = {
     "receive": ("crash after", "lose answer", "show hidden", "reorder"),
     "hide": ("crash before", "crash after", "refuse", "ignore"),
     "ack": ("crash before", "crash after", "refuse", "lose answer", "ignore"),
-    "notify": ("crash before", "crash after", "refuse", "lose answer", "gone", "freeze"),
     "load": ("crash", "slow", "unknown"),
     "step": ("crash", "freeze", "raise"),
     "minute": ("purge", "roll back", "damage", "deploy"),
+    "notify": ("crash before", "crash after", "refuse", "lose answer", "gone", "freeze"),
 }
 
 # What the queue or the store had promised not to do: a sweep has to make up for it.

@@ -63,7 +63,8 @@ class World:
         kinds = ("sound", "poison", "stalling", "deadly")
         kind = self.rng.choices(kinds, (16, 2, 2, 1))[0]
         steps = self.rng.randint(4, 40)
-        notify = tuple(f"https://target-{n}" for n in range(self.rng.choice((0, 1, 1, 2))))
+        targets = Random(f"{self.seed} {number}").choice((0, 1, 1, 2))
+        notify = tuple(f"https://target-{n}" for n in range(targets))
         return Job(f"job-{number}", kind, steps, notify=notify)
 
     def draw_skew(self, rng: Random) -> float:
