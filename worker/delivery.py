@@ -214,8 +214,10 @@ def _run(
         raise
     except LeaseLost:
         report_lost_lease(claimed.record, runtime.clock() - begun)
-        status = runtime.jobs.load(claimed.record.job_id).record.status
-        return Handled(ack=status.is_final or status is Status.PAUSED)
+        left = runtime.jobs.load(claimed.record.job_id).record
+        # Whoever ended the job may die before it has told those who are to be told.
+        is_over = left.status.is_final and not left.owed
+        return Handled(ack=is_over or left.status is Status.PAUSED)
 
 
 def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice) -> Record:
