@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from kernel.contract import Kernel, Model, Resources
+from kernel.contract import Estimate, Kernel, Model, Resources
 from kernel.mersenne.arithmetic import arithmetic_for
+from kernel.mersenne.cost import of_test
 from kernel.mersenne.sequence import Sequence, Term
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ LARGEST_EXPONENT = 10**8
 
 CHECK_TERMS = 10_000
 """Terms from one Jacobi check to the next: what an error costs. A check takes as long as 40."""
+
+CALIBRATION_EXPONENT = 31_607
+"""Its test takes about a second."""
 
 MOST_ERRORS = 10
 """A machine that errs more often is not to be trusted."""
@@ -119,6 +123,14 @@ class LucasLehmer(Kernel[LucasLehmerParams, LucasLehmerState, LucasLehmerResult]
     def prepare(self, params: LucasLehmerParams | None) -> None:
         """Import gmpy2 where it is installed."""
         arithmetic_for(params.exponent if params else 3)
+
+    def estimate(self, params: LucasLehmerParams) -> Estimate:
+        """Return what the test takes where gmpy2 is installed."""
+        return of_test(params.exponent, check_terms=CHECK_TERMS)
+
+    def calibration(self) -> LucasLehmerParams:
+        """Return a test of about a second; without gmpy2 it takes several."""
+        return LucasLehmerParams(exponent=CALIBRATION_EXPONENT)
 
 
 def _next(sequence: Sequence, state: LucasLehmerState, last: int) -> LucasLehmerState:

@@ -1,4 +1,4 @@
-"""The cost model of the prime kernels, against what was measured."""
+"""The cost models of the kernels, against what was measured."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from itertools import pairwise
 import pytest
 
 from kernel import Estimate, Resources
+from kernel.mersenne import LucasLehmer
 from kernel.nth_prime import NthPrime, PrimeCount
+from kernel.power_law import power_law
 
 # CPU seconds of one thread with code compiled for x86-64-v3, none of which the model was made from.
 MEASURED = {10**10: 0.0062, 10**12: 0.0708, 10**14: 1.293, 10**15: 5.77, 10**16: 28.5}
+
+
+# The same of whole tests of 2^p - 1 with gmpy2.
+TESTED = {9_689: 0.0577, 19_937: 0.3277, 44_497: 2.259, 86_243: 11.75}
 
 
 def seconds(position: int) -> float:
@@ -24,6 +30,43 @@ def seconds(position: int) -> float:
 def test_the_model_is_near_what_was_measured(position: int) -> None:
     """An estimate would be off by more than the factor 1.5 that the documentation promises."""
     assert 1 / 1.5 < seconds(position) / MEASURED[position] < 1.5
+
+
+@pytest.mark.parametrize("exponent", TESTED)
+def test_the_model_of_lucas_lehmer_is_near_what_was_measured(exponent: int) -> None:
+    """A test of weeks would be begun for the price of days."""
+    kernel = LucasLehmer()
+    found = kernel.estimate(kernel.Params(exponent=exponent)).seconds
+    assert 0.85 < found / TESTED[exponent] < 1.15
+
+
+def test_a_larger_exponent_is_never_estimated_at_less() -> None:
+    """The estimate would break where the model goes over from one measured point to the next."""
+    kernel = LucasLehmer()
+    exponents = [3, 127, 997, 1009, 3001, 9973, 10_007, 99_991, 10**6 + 3, 9_999_991, 99_999_989]
+    found = [kernel.estimate(kernel.Params(exponent=exponent)) for exponent in exponents]
+    for less, more in pairwise(found):
+        assert less.seconds <= more.seconds
+        assert less.memory_bytes < more.memory_bytes
+        assert less.state_bytes < more.state_bytes
+
+
+def test_the_state_of_lucas_lehmer_is_as_long_as_estimated() -> None:
+    """The bytes of a job's checkpoints would be told wrong."""
+    kernel = LucasLehmer()
+    params = kernel.Params(exponent=100_003)
+    state = next(kernel.run(params, None, Resources()))
+    whole = state.model_copy(update={"checked": state.newest})  # as after each check
+    found = kernel.estimate(params).state_bytes
+    assert found == pytest.approx(len(whole.model_dump_json()), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(1, 1), (2, 4), (4, 16), (8, 32), (16, 64), (0.5, 0.25), (32, 128)]
+)
+def test_between_and_beyond_its_points_a_law_is_a_power(x: float, y: float) -> None:
+    """Every estimate between two measured sizes would be off."""
+    assert power_law([(1, 1), (4, 16), (16, 64)], x) == pytest.approx(y)
 
 
 def test_more_is_never_estimated_at_less() -> None:
@@ -55,7 +98,9 @@ def test_memory_and_state_are_near_what_was_measured() -> None:
         assert found.state_bytes == pytest.approx(state_bytes, rel=0.15)
 
 
-@pytest.mark.parametrize("kernel", [NthPrime(), PrimeCount()], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(
+    "kernel", [NthPrime(), PrimeCount(), LucasLehmer()], ids=lambda kernel: kernel.name
+)
 def test_the_calibration_job_takes_about_a_second(kernel) -> None:
     """--calibrate would take minutes, or be too short to measure anything; nothing real is run."""
     params = kernel.calibration()
