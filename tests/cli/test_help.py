@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import worker
 from worker.cli import dlq
 from worker.cli.app import COMMANDS, main
 
@@ -46,6 +49,20 @@ def test_the_first_page_lists_all_commands(
     page = ended.out.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in page if line] == [*COMMANDS, "dlq"]
     assert not [line for line in page if line.endswith("...")], "a summary is cut"
+
+
+def test_every_command_that_is_advised_is_there() -> None:
+    """Whoever follows doctor's advice, an error or the README would be told that it is unknown."""
+    package = Path(worker.__file__).parent
+    files = [
+        *package.rglob("*.py"),
+        *package.parent.glob("docs/*.md"),
+        package.parent / "README.md",
+    ]
+    words = re.compile(r"\boutlast (dlq [a-z]+|[a-z][a-z-]+)")
+    advised = {word for file in files for word in words.findall(file.read_text(encoding="utf-8"))}
+    assert advised - set(ALL) == set()
+    assert {"dlq redrive", "prune", "retry"} <= advised
 
 
 def test_the_version_is_that_of_the_package(outlast: Callable[..., Ended]) -> None:

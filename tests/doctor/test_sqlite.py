@@ -102,6 +102,7 @@ def test_messages_that_were_given_up(place: Path, findings: Any) -> None:
         other.commit()
     found = findings()["queue.dead-letters"]
     assert (found.level, found.found[:2]) == ("warning", "1 ")
+    assert "outlast dlq list" in found.mend
 
 
 def test_two_files(place: Path, findings: Any) -> None:

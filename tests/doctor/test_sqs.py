@@ -146,6 +146,7 @@ def test_messages_that_were_given_up(sqs: SQSClient, findings: Any) -> None:
     found = findings()
     assert bad(found) == {"queue.dead-letters": "warning"}
     assert found["queue.dead-letters"].found.startswith("1 ")
+    assert "outlast dlq list" in found["queue.dead-letters"].mend
 
 
 def test_a_fifo_queue(sqs: SQSClient, findings: Any) -> None:

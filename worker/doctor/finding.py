@@ -40,6 +40,7 @@ Check = Callable[[], Iterable[Finding]]
 
 
 RIGHTS = "docs/security.md lists the rights that doctor needs"
+DEAD_LETTERS = "outlast dlq list tells why; once that is mended: outlast dlq redrive --all"
 
 
 class Denied(Exception):

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from checkpoint.sqlite_file import sqlite_path
-from worker.doctor.finding import ok, warning
+from worker.doctor.finding import DEAD_LETTERS, ok, warning
 from worker.queues.contract import Delivery
 from worker.queues.sqlite import SqliteQueue
 
@@ -73,5 +73,5 @@ class FileLook:
             "queue.dead-letters",
             f"{dead} messages were given up, each received 10 times",
             breaks="their jobs, where there are such, go on by a sweep only",
-            mend="outlast list shows which jobs do not go on; outlast sweep wakes them",
+            mend=DEAD_LETTERS,
         )

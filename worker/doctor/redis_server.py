@@ -84,7 +84,7 @@ def _memory(info: dict[str, Any]) -> Iterator[Finding]:
             "store.memory",
             f"{used:,} of {limit:,} bytes are used",
             breaks="a full server refuses to save",
-            mend="raise maxmemory, or delete jobs that are over",
+            mend="raise maxmemory, or delete jobs that are over: outlast prune --older-than 30d",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from worker.doctor.finding import error, ok, warning
+from worker.doctor.finding import DEAD_LETTERS, error, ok, warning
 
 if TYPE_CHECKING:
     from worker.doctor.finding import Finding
@@ -137,7 +137,7 @@ def dead_retention(living: dict[str, str], dead: dict[str, str], url: str) -> Fi
     )
 
 
-def dead_count(dead: dict[str, str], arn: str, url: str) -> Finding:
+def dead_count(dead: dict[str, str]) -> Finding:
     """Judge what waits in the dead-letter queue."""
     if not (count := int(dead.get("ApproximateNumberOfMessages", 0))):
         return ok("queue.dead-letters", "there are none")
@@ -145,6 +145,5 @@ def dead_count(dead: dict[str, str], arn: str, url: str) -> Finding:
         "queue.dead-letters",
         f"{count} messages were given up",
         breaks="their jobs, where there are such, go on by a sweep only",
-        mend=f"see them: aws sqs receive-message --queue-url {url}; once mended: aws sqs "
-        f"start-message-move-task --source-arn {arn}",
+        mend=DEAD_LETTERS,
     )

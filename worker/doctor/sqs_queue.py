@@ -142,7 +142,7 @@ class SqsLook:
                 return
             dead = self._attributes_of(client, dead_url["QueueUrl"])
         yield sqs_attributes.dead_retention(self.attributes, dead, dead_url["QueueUrl"])
-        yield sqs_attributes.dead_count(dead, arn, dead_url["QueueUrl"])
+        yield sqs_attributes.dead_count(dead)
 
     def _clock(self) -> Iterator[Finding]:
         with self._connection.asking() as (client, url):
