@@ -167,7 +167,8 @@ def line_of(record: Record, now: float) -> str:
     """Return what there is to tell of a job in one line."""
     told = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice}"
     if record.status.is_final:
-        told = f"job {record.job_id} {record.status} after {record.slices} slices"
+        slices = "slice" if record.slices == 1 else "slices"
+        told = f"job {record.job_id} {record.status} after {record.slices} {slices}"
     elif record.lease:
         cells = cells_of(record, now)
         told += f" on {cells['WHERE']}, {cells['WORKER']}"
