@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,25 @@ def test_a_job_that_has_run_has_a_bill(outlast: Outlast, outlast_json: OutlastJs
         "currency": "USD",
         "replaced_by": None,
     }
+
+
+def test_a_job_that_is_named_twice_is_billed_once(
+    client: Client, outlast_json: OutlastJson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of ids with a repetition, or two lists in one pipe, would double the bill."""
+    run_on(client, "a", local=100.0)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a\n"))
+    found = outlast_json("cost", "a", "-")
+    assert [job["job_id"] for job in found["jobs"]] == ["a"]
+    assert found["total"]["occupied_seconds"] == 100.0
+
+
+def test_a_job_that_is_not_there_leaves_no_half_bill(client: Client, outlast: Outlast) -> None:
+    """Rows without a total would be taken for the whole."""
+    run_on(client, "a", local=100.0)
+    ended = outlast("cost", "a", "b")
+    assert (ended.code, ended.out) == (1, "")
+    assert "there is no job 'b'" in ended.err
 
 
 def test_several_jobs_are_summed(client: Client, outlast: Outlast) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.errors import FAULT, one_line
+from worker.cli.errors import FAULT, Faults
 from worker.cli.filters import NewerThan, OfKernel, OlderThan, Statuses, WithTags, chosen, words_of
 from worker.cli.options import Debug, Json
 from worker.cli.output import put, put_json
 from worker.cli.pricing import dollars, dollars_in_all, footing, priced, told
+from worker.cli.several import given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from checkpoint.errors import CorruptRecord
     from checkpoint.record import Record
     from worker.bill import Consumption, Services
     from worker.client import Client
@@ -29,7 +28,10 @@ LINE = "  {:<30} {:>15} {:<8} {:>14}"
 
 JobIds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="JOB_ID...", help="The jobs, as submit or list print them."),
+    typer.Argument(
+        metavar="JOB_ID...",
+        help="The jobs, as submit or list print them; - reads ids from standard input.",
+    ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All jobs of the store that fit the filters.")]
 
@@ -85,23 +87,26 @@ def cost(
     settings = read_settings()
     prices = read_prices(settings.prices)
     client = Client(settings=settings, read_only=True)
-    costs = _Costs(prices, services_of(settings), Consumption())
-    records = _chosen(client, selection, costs) if every else map(client.status, job_ids or ())
+    faults, costs = Faults(), _Costs(prices, services_of(settings), Consumption())
+    records = (
+        _chosen(client, selection, faults)
+        if every
+        else iter([client.status(job_id) for job_id in given(job_ids or ())])
+    )
     views = costs.views(records)
     if as_json:
         put_json({"jobs": list(views), "total": costs.total(), "prices": told(prices, settings)})
     else:
         _put_bill(views, costs)
         put(footing(prices, settings))
-    if costs.faults:
+    if faults.count:
         raise typer.Exit(FAULT)
 
 
 class _Costs:
-    """Bills one job after the other, and sums them; `faults` counts those that cannot be read."""
+    """Bills one job after the other, and sums them."""
 
     def __init__(self, prices: Prices, services: Services, nothing: Consumption) -> None:
-        self.faults = 0
         self._prices = prices
         self._services = services
         self._sum = nothing
@@ -135,15 +140,10 @@ class _Costs:
         }
 
 
-def _chosen(client: Client, selection: Selection, costs: _Costs) -> Iterator[Record]:
+def _chosen(client: Client, selection: Selection, faults: Faults) -> Iterator[Record]:
     """Yield each job of the store that is chosen and can be read."""
-
-    def tell(error: CorruptRecord) -> None:
-        costs.faults += 1
-        print(f"outlast: {one_line(str(error))}", file=sys.stderr)
-
     now = client.jobs.clock()
-    records = client.records(on_corrupt=tell)
+    records = client.records(on_corrupt=faults)
     return (record for record in records if selection.takes(record, now))
 
 

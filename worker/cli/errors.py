@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import TYPE_CHECKING
 
 from typer import TyperException
+
+if TYPE_CHECKING:
+    from checkpoint.errors import CorruptRecord
 
 FAULT = 1
 USAGE = 2
@@ -71,6 +75,18 @@ def one_line(text: str) -> str:
     """Return `text` without line breaks and control characters, and not without end."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(shown.split())[:LINE_CHARACTERS]
+
+
+class Faults:
+    """Tells of records that cannot be read, and counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: CorruptRecord) -> None:
+        """Tell of one."""
+        self.count += 1
+        print(f"outlast: {one_line(str(error))}", file=sys.stderr)
 
 
 def _message(error: Exception) -> str:

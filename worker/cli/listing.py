@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.errors import FAULT, one_line
+from worker.cli.errors import FAULT, Faults
 from worker.cli.filters import NewerThan, OfKernel, OlderThan, Statuses, WithTags, chosen, words_of
 from worker.cli.options import Debug, Json
 from worker.cli.output import put, put_json_each
@@ -17,7 +17,6 @@ from worker.cli.params import format_params
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from checkpoint.errors import CorruptRecord
     from worker.client import Client
     from worker.selection import Selection
 
@@ -72,15 +71,15 @@ def list_jobs(
     else:
         _put_table(listing.views())
     listing.tell_rest()
-    if listing.faults:
+    if listing.faults.count:
         raise typer.Exit(FAULT)
 
 
 class Listing:
-    """The jobs that are chosen, one at a time; `faults` counts those that cannot be read."""
+    """The jobs that are chosen, one at a time; `faults` has told of those that cannot be read."""
 
     def __init__(self, client: Client, selection: Selection, *, limit: int, after: str) -> None:
-        self.faults = 0
+        self.faults = Faults()
         self._client = client
         self._selection = selection
         self._limit = limit
@@ -93,7 +92,7 @@ class Listing:
         from worker.status import view
 
         now = self._client.jobs.clock()
-        for record in self._client.records(after=self._last, on_corrupt=self._tell_corrupt):
+        for record in self._client.records(after=self._last, on_corrupt=self.faults):
             if not self._selection.takes(record, now):
                 continue
             if self._shown == self._limit != 0:
@@ -115,10 +114,6 @@ class Listing:
 
             fits = " that fits" if words_of(self._selection) or self._last else ""
             _tell(f"there is no job{fits} in {redacted(self._client.settings.store)}")
-
-    def _tell_corrupt(self, error: CorruptRecord) -> None:
-        self.faults += 1
-        _tell(one_line(str(error)))
 
 
 def _tell(line: str) -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.errors import FAULT, one_line
+from worker.cli.errors import FAULT, Faults
 from worker.cli.filters import OfKernel, OlderThan, Statuses, WithTags, chosen
 from worker.cli.options import Debug, Json
 from worker.cli.output import put, put_json_each
 
 if TYPE_CHECKING:
-    from checkpoint.errors import CorruptRecord
     from checkpoint.record import Record
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print which jobs it would be.")]
@@ -74,18 +73,6 @@ def prune(
         put(f"{_summary(len(found), len(deleted), dry_run=dry_run)} in {store}")
     if faults.count:
         raise typer.Exit(FAULT)
-
-
-class Faults:
-    """Tells of records that cannot be read, and counts them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, error: CorruptRecord) -> None:
-        """Tell of one."""
-        self.count += 1
-        print(f"outlast: {one_line(str(error))}", file=sys.stderr)
 
 
 def _agrees(count: int, store: str) -> bool:
