@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from checkpoint.record import Status
+from worker.dashboard.guard import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,13 +44,12 @@ def buttons_for(record: Record) -> list[str]:
 def steer(client: Client, verb: str, job_id: str, form: Mapping[str, str]) -> str:
     """Do what the button `verb` says and return the id of the job to show next.
 
-    Raises what the method of `Client` of that name does.
+    Raises what the method of `Client` of that name does, or Refused: no page of ours sends that.
     """
     if verb == "fork":
-        generation = form.get("generation", "")
         return client.fork(
             job_id,
-            generation=int(generation) if generation.isdecimal() else None,
+            generation=_number(form.get("generation", "")),
             new_id=form.get("new_id", "").strip() or None,
         )
     moves: dict[str, Callable[[str], Record]] = {
@@ -59,3 +59,11 @@ def steer(client: Client, verb: str, job_id: str, form: Mapping[str, str]) -> st
         "cancel": client.cancel,
     }
     return moves[verb](job_id).job_id
+
+
+def _number(text: str) -> int | None:
+    """Return the generation that a form names; None for the newest."""
+    try:
+        return int(text) if text else None
+    except ValueError:
+        raise Refused("the generation of a checkpoint is a number") from None

@@ -55,6 +55,7 @@ def test_a_foreign_name_does_not(browser_of: Callable[..., TestClient], host: st
         {"Origin": "null"},
         {"Origin": "file://127.0.0.1:8765"},
         {"Origin": ""},
+        {"Origin": "http://[127.0.0.1:8765"},
     ],
 )
 def test_a_post_from_elsewhere_does_nothing(

@@ -180,6 +180,18 @@ def test_what_cannot_be_done_is_told(
 
 
 @pytest.mark.usefixtures("day")
+@pytest.mark.parametrize("generation", ["newest", "1" * 5_000])
+def test_a_fork_from_what_is_no_generation_is_refused(
+    browser_of: Callable[..., TestClient], client: Client, generation: str
+) -> None:
+    """A job would go on from another checkpoint than was asked for, or the page end in an error."""
+    before = [record.job_id for record in client.records()]
+    answer = _posted(browser_of(), "prime-1e18", "fork", generation=generation)
+    assert (answer.status_code, "Nothing was done" in answer.text) == (403, True)
+    assert [record.job_id for record in client.records()] == before
+
+
+@pytest.mark.usefixtures("day")
 def test_a_damaged_checkpoint_is_called_so(
     browser_of: Callable[..., TestClient], client: Client
 ) -> None:
