@@ -9,13 +9,13 @@ from checkpoint.record import Status
 from kernel.registry import load
 from worker.cli.logs import level_of, log_to
 from worker.cli.preparing import told
-from worker.cli.rate import Rate
 from worker.cli.screen import open_screen
 from worker.cli.stops import stops_told
 from worker.deadline import Deadline
 from worker.embedded import run_embedded
 from worker.place import located
 from worker.queues.memory import MemoryQueue
+from worker.rate import Rate
 from worker.runtime import make_runtime
 from worker.telemetry import switched_on
 

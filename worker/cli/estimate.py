@@ -12,7 +12,7 @@ from worker.cli.options import Debug, Json, KernelName, Params
 from worker.cli.output import put, put_json, reserved
 from worker.cli.params import format_params, params_for
 from worker.cli.pricing import dollars_in_all, footing, priced, told, unpriced
-from worker.cli.rate import clock_time
+from worker.rate import clock_time
 
 if TYPE_CHECKING:
     from kernel import Estimate

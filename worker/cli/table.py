@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from worker.cli.errors import one_line
-from worker.cli.rate import clock_time, rate_of
 from worker.platform import title_of
+from worker.rate import clock_time, rate_of, speed
 from worker.status import view
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def cells_of(record: Record, now: float) -> dict[str, str]:
     """Return what the table tells of a job, by column; times are relative to `now`."""
     rate = rate_of(record)
     moves = record.lease is not None or now - record.updated_at < WAITING_SECONDS
-    speed = rate.per_second if moves else None
+    per_second = rate.per_second if moves else None
     left = rate.seconds_left if moves else None
     newest = record.checkpoints[0] if record.checkpoints else None
     since = now - newest.saved_at if newest else 0.0
@@ -154,7 +154,7 @@ def cells_of(record: Record, now: float) -> dict[str, str]:
         "JOB": record.job_id,
         "STATUS": str(record.status),
         "DONE": f"{record.progress:.1%}",
-        "RATE": f"{100 * speed:.2g} %/s" if speed else UNKNOWN,
+        "RATE": speed(per_second) if per_second else UNKNOWN,
         "LEFT": clock_time(max(left - since, 0.0)) if left is not None else UNKNOWN,
         "SLICE": str(record.slice),
         "SAVED": f"{clock_time(max(since, 0.0))} ago" if newest else UNKNOWN,

@@ -10,12 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
 from checkpoint.record import Status
-from worker.cli.rate import Rate, rate_of
 from worker.dashboard import words
 from worker.dashboard.listing import Listing, Query, listing_of
 from worker.dashboard.live import Part, Parts
 from worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
 from worker.dashboard.steering import ASKING, DONE, buttons_for
+from worker.rate import Rate, rate_of, speed
 from worker.status import moment
 
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ def _environment() -> Environment:
     )
     env.filters |= {
         name: getattr(words, name)
-        for name in ("line", "block", "params", "percent", "duration", "size", "speed")
+        for name in ("line", "block", "params", "percent", "duration", "size")
     }
-    env.filters["moment"] = moment
+    env.filters |= {"moment": moment, "speed": speed}
     env.globals |= {
         "statuses": list(Status),
         "rate_of": _rate_of,

@@ -10,8 +10,6 @@ LINE_CHARACTERS = 160
 BLOCK_CHARACTERS = 1_000
 # From so many on, nobody counts the zeros of a number.
 SHORTENED_ZEROS = 6
-# A tenth of a percent: less of it in a second is told by the minute, and so on.
-LEAST_SHARE = 0.001
 
 UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 
@@ -58,14 +56,6 @@ def duration(seconds: float) -> str:
             parts += [f"{rest // s:.0f} {u}" for s, u in smaller if rest >= s]
             return " ".join(parts)
     return "0 s"
-
-
-def speed(per_second: float) -> str:
-    """Return a share of the work in a second, by the unit in which it is not too small to read."""
-    for seconds, unit in ((1, "s"), (60, "min"), (3_600, "h")):
-        if per_second * seconds >= LEAST_SHARE:
-            return f"{100 * seconds * per_second:.2g} %/{unit}"
-    return f"{100 * 86_400 * per_second:.2g} %/d"
 
 
 def size(count: int) -> str:

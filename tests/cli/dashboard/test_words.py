@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.dashboard.words import duration, line, params, percent, size, speed
+from worker.dashboard.words import duration, line, params, percent, size
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,6 @@ from worker.dashboard.words import duration, line, params, percent, size, speed
         (duration(59.6), "1 min"),
         (duration(3_725), "1 h 2 min"),
         (duration(1e9), "11,574 d 1 h"),
-        (speed(0.02), "2 %/s"),
-        (speed(0.0001), "0.6 %/min"),
-        (speed(1e-6), "0.36 %/h"),
-        (speed(1e-9), "0.0086 %/d"),
         (size(1023), "1,023 bytes"),
         (size(1 << 20), "1.0 MiB"),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checkpoint.record import Checkpoint, Lease, Record, digest_of
-from worker.cli.rate import WINDOW_SECONDS, Rate, clock_time, rate_of
+from worker.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
 
 
 def test_nothing_is_claimed_before_there_are_two_looks() -> None:
@@ -25,6 +25,15 @@ def test_a_job_that_goes_on_is_not_timed_from_its_start() -> None:
     assert rate.per_second == pytest.approx(0.01)
     assert rate.seconds_left == pytest.approx(40)
     assert str(rate) == "1 %/s, 0:40 left"
+
+
+@pytest.mark.parametrize(
+    ("per_second", "said"),
+    [(0.02, "2 %/s"), (1e-4, "0.6 %/min"), (1e-6, "0.36 %/h"), (1e-9, "0.0086 %/d")],
+)
+def test_a_slow_job_is_told_by_a_unit_that_can_be_read(per_second: float, said: str) -> None:
+    """Nobody could tell 0.00036 %/s from ten times as much."""
+    assert speed(per_second) == said
 
 
 def test_only_the_last_seconds_count() -> None:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # Long enough to even out steps of different length, short enough to follow a change of speed.
 WINDOW_SECONDS = 15.0
+# A tenth of a percent: less of it in a second is told by the minute, and so on.
+LEAST_SHARE = 0.001
 
 
 class Rate:
@@ -45,7 +47,7 @@ class Rate:
         rate, left = self.per_second, self.seconds_left
         if rate is None or left is None:
             return "speed not known yet"
-        return f"{100 * rate:.2g} %/s, {clock_time(left)} left"
+        return f"{speed(rate)}, {clock_time(left)} left"
 
 
 def rate_of(record: Record) -> Rate:
@@ -65,6 +67,14 @@ def rate_of(record: Record) -> Rate:
     for now, progress in sorted(points):
         rate.saw(progress, now)
     return rate
+
+
+def speed(per_second: float) -> str:
+    """Return a share of the work in a second, by the unit in which it is not too small to read."""
+    for seconds, unit in ((1, "s"), (60, "min"), (3_600, "h")):
+        if per_second * seconds >= LEAST_SHARE:
+            return f"{100 * seconds * per_second:.2g} %/{unit}"
+    return f"{100 * 86_400 * per_second:.2g} %/d"
 
 
 def clock_time(seconds: float) -> str:
