@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from checkpoint.history import LONGEST
 from checkpoint.record import Checkpoint, Lease, digest_of
 
 if TYPE_CHECKING:
@@ -67,14 +68,14 @@ def test_each_slice_has_a_line(outlast: Outlast, outlast_json: Callable[..., Any
 def test_slices_that_were_merged_are_told_as_such(outlast: Outlast, client: Client) -> None:
     """A person would take a hundred slices for one long one."""
     client.create("tally", {"steps": 3}, job_id="a")
-    for number in range(60):
+    for number in range(LONGEST + 1):
         client.jobs.change(
             "a", lambda r, n=number: slice_done(r, f"{n}".encode(), n / 100, n + 1.0)
         )
     lines = outlast("history", "a").out.splitlines()[1:]
-    assert len(lines) < 60
+    assert len(lines) < LONGEST
     assert lines[0].split()[0] == "1-2"
-    assert lines[-1].split()[0] == "60"
+    assert lines[-1].split()[0] == str(LONGEST + 1)
 
 
 def test_nothing_to_show_is_said(
