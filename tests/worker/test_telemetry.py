@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -17,10 +18,12 @@ from opentelemetry.trace import StatusCode
 from checkpoint.record import Record
 from tests.kernels import raising
 from tests.worker.emf_schema import SCHEMA
+from worker.events import MESSAGE_LEFT, SLICE_STARTED, WORKER_IDLE, Event, tell
 from worker.settings import InvalidSettings, Settings
 from worker.telemetry import switched_on
 from worker.telemetry.emf import DIMENSIONS, METRICS, document_of
 from worker.telemetry.json_lines import JsonLines
+from worker.telemetry.prometheus import PrometheusHandler
 from worker.telemetry.spans import SpanHandler, exporting, ids_of
 
 if TYPE_CHECKING:
@@ -97,6 +100,37 @@ def test_metrics_do_not_make_the_log_longer(
     assert emf_lines(capsys)
     assert lines == []
     assert log.level == logging.WARNING
+
+
+@pytest.mark.parametrize(
+    ("event", "fields"),
+    [
+        (MESSAGE_LEFT, {"error": "no such kernel", "error_type": "UnknownKernel"}),
+        (WORKER_IDLE, {"worker": "w"}),
+    ],
+    ids=lambda given: getattr(given, "name", None),
+)
+def test_a_slice_that_tells_of_no_end_does_not_seem_to_run(
+    log: logging.Logger, event: Event, fields: dict[str, str]
+) -> None:
+    """The alarm for a kernel that hangs would ring for a worker that waits for messages."""
+    started = {"job_id": "a", "kernel": "k", "slice": 1, "worker": "w", "platform": "local"}
+    handler = PrometheusHandler("127.0.0.1", 0)
+    log.addHandler(handler)
+    log.setLevel(handler.level)
+    try:
+        tell(log, SLICE_STARTED, **started, progress=0.5)
+        assert "outlast_slices_running 1.0" in metrics_of(handler)
+        tell(log, event, **fields)
+        assert "outlast_slices_running 0.0" in metrics_of(handler)
+    finally:
+        handler.close()
+
+
+def metrics_of(handler: PrometheusHandler) -> str:
+    """Return what Prometheus would fetch."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{handler.port}/metrics", timeout=10) as answer:
+        return answer.read().decode()
 
 
 def test_a_line_is_one_json_object(floor: Floor, log: logging.Logger) -> None:

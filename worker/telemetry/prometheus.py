@@ -134,7 +134,12 @@ class _Metrics:
     def job_woken(self, _event: Any) -> None:
         self._woken.inc()
 
+    # A slice whose kernel is not there, or whose end could not be stored, tells of no end.
+    def worker_idle(self, _event: Any) -> None:
+        self._running.set(0)
+
     def message_left(self, event: Any) -> None:
+        self._running.set(0)
         self._left.labels(event.error_type).inc()
 
     def store_unavailable(self, _event: Any) -> None:
