@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -29,7 +29,8 @@ class Prices(BaseModel):
 
     Attributes:
         date: when the figures were looked up.
-        region, currency: of which they are.
+        region: of which they are.
+        currency: dollars, as a bill says.
         sources: the pages that they stand on.
         second: a worker's second, by platform.
         gb_second: a second times the memory in GB of 1,024 MB, by Lambda's architectures.
@@ -41,7 +42,7 @@ class Prices(BaseModel):
 
     date: date
     region: str
-    currency: str
+    currency: Literal["USD"]
     sources: dict[str, str]
     second: dict[Platform, Price]
     gb_second: dict[str, Price]

@@ -38,6 +38,7 @@ def test_a_file_replaces_the_keys_that_it_gives(tmp_path: Path) -> None:
         ("[million]\n's3.put' = 1", "there is no price million.'s3.put'; there are: lambda, "),
         ("[gb_second]\n'lambda/arm' = 1", "there is no price gb_second.'lambda/arm'"),
         ("date = 'soon'", "date: "),
+        ("currency = 'EUR'", "currency: Input should be 'USD'"),
         ("date", "Expected '='"),
         (b"\xff", "utf-8"),
     ],
