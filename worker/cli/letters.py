@@ -12,6 +12,7 @@ import typer
 from worker.cli.errors import one_line
 from worker.cli.output import put, put_json_each
 from worker.cli.several import given
+from worker.rate import clock_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,10 +80,7 @@ def put_table(views: Iterator[dict[str, Any]]) -> None:
 
 def _age(since: str) -> str:
     seconds = max(time.time() - datetime.fromisoformat(since).timestamp(), 0.0)
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return clock_time(seconds)
 
 
 def for_each(
