@@ -124,6 +124,15 @@ def test_a_key_that_may_not_look(key: str, look: Any, monkeypatch: pytest.Monkey
     assert "RUNPOD_API_KEY" in found["endpoint.look"].found
 
 
+def test_an_interface_that_is_down(look: Any) -> None:
+    """A person would correct an id that is right."""
+    with between(lambda _: Answer(503, b"")) as url:
+        found = look(url)
+    assert bad(found) == {"endpoint.reach": "error"}
+    assert "HTTP 503" in found["endpoint.reach"].found
+    assert "id" not in found["endpoint.reach"].mend.split()
+
+
 def test_an_interface_that_does_not_answer(look: Any) -> None:
     """A person would search for the fault in the endpoint."""
     url = f"http://{HOST}:{free_ports(1)[0]}"

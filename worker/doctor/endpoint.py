@@ -25,6 +25,7 @@ ANSWER_SECONDS = 20.0
 RUNPOD_DEFAULT_MS = 600_000
 LONG_IDLE_SECONDS = 60
 REFUSED = {401, 403}
+BUSY = {429, *range(500, 600)}
 PATCH = (
     'curl -X PATCH {base}/endpoints/{id} -H "Authorization: Bearer $RUNPOD_API_KEY" '
     "-H 'Content-Type: application/json' -d '{change}'"
@@ -63,6 +64,9 @@ class EndpointLook:
                 told = f"RunPod refuses RUNPOD_API_KEY (HTTP {refused.code})"
                 mend = "correct RUNPOD_API_KEY, or let the key read this endpoint"
                 raise Denied(told, mend=mend) from refused
+            if refused.code in BUSY:
+                told = f"{self._base} answers with HTTP {refused.code}"
+                raise Unreachable(told, mend="run doctor again in some minutes") from refused
             mend = "correct the id: it stands in the console, and in the URL that calls go to"
             found_ = f"{self._base} knows no endpoint {self._id} (HTTP {refused.code})"
             raise Unreachable(found_, mend=mend) from refused
