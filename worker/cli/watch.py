@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.errors import FAULT
-from worker.cli.filters import NewerThan, OfKernel, OlderThan, Statuses, WithTags, chosen
+from worker.cli.filters import NewerThan, OfKernel, OlderThan, Statuses, WithTags, chosen, words_of
 from worker.cli.options import LONGEST_SECONDS, Debug, Json
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def watch(
     from worker.client import Client
     from worker.deadline import Deadline
 
-    if job_ids and any((statuses, kernel, tags, older_than is not None, newer_than is not None)):
+    selection = chosen(statuses, kernel, tags, older_than, newer_than)
+    if job_ids and words_of(selection):
         raise typer.BadParameter("name jobs, or choose them by filters, not both")
     client = Client(read_only=True)
-    selection = chosen(statuses, kernel, tags, older_than, newer_than)
     with open_table(as_json=as_json) as table, Deadline() as stop:
         watching = Watching(client, job_ids or (), selection, table.say)
         _follow(client, watching, table, stop, interval or table.interval_seconds)
