@@ -93,8 +93,10 @@ def extended(lines: tuple[str, ...], stretch: Stretch) -> tuple[str, ...]:
     if len(longer) <= LONGEST:
         return longer
     older, latest = read(longer[: LONGEST // 2]), longer[LONGEST // 2 :]
-    merged = (first.merged(second) for first, second in zip(older[::2], older[1::2], strict=False))
-    return (*(pair.line for pair in merged), *latest)
+    even = len(older) // 2 * 2  # One may be left over, where a line could not be read.
+    pairs = zip(older[:even:2], older[1:even:2], strict=True)
+    merged = [*(first.merged(second) for first, second in pairs), *older[even:]]
+    return (*(stretch.line for stretch in merged), *latest)
 
 
 def added(usage: dict[str, Usage], platform: str, seconds: float) -> dict[str, Usage]:
