@@ -248,8 +248,8 @@ def _ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
     return kernel
 
 
-def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
-    """Return the job's kernel, ready to run without a long first step.
+def kernel_for(runtime: Runtime, record: Record) -> AnyKernel:
+    """Return the job's kernel.
 
     Raises:
         UnknownKernel, NewerState: this worker is not one for the job.
@@ -260,6 +260,12 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
             f"job {record.job_id} was advanced by version {record.checkpoints[0].version} of "
             f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
         )
+    return kernel
+
+
+def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
+    """Return the job's kernel, ready to run without a long first step; raises as `kernel_for`."""
+    kernel = kernel_for(runtime, record)
     if runtime.isolate or kernel.may_not_return:
         return kernel  # Preparing it may take the process down, too: its child does that.
     try:
