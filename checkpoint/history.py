@@ -103,7 +103,8 @@ def added(usage: dict[str, Usage], platform: str, seconds: float) -> dict[str, U
     """Return `usage` with one more slice; beyond so many platforms they are counted as one."""
     name = platform if platform in usage or len(usage) < MOST_PLATFORMS else OTHER
     before = usage.get(name, Usage())
-    return usage | {name: Usage(slices=before.slices + 1, seconds=before.seconds + seconds)}
+    more = {"slices": before.slices + 1, "seconds": before.seconds + seconds}
+    return usage | {name: before.model_copy(update=more)}
 
 
 def _read(line: str) -> Stretch | None:
