@@ -8,7 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from checkpoint.errors import DeletedJob, UnknownJob, VersionConflict
+from checkpoint.fields import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from checkpoint.register import Register
 
 PREFIX = "deleted/"
+
+MOMENT: TypeAdapter[float] = TypeAdapter(Moment)
 
 
 class Deletions:
@@ -66,8 +71,8 @@ class Deletions:
 
 
 def _moment(value: bytes) -> float:
-    """Return the time in a mark; one that someone else has written is taken for the oldest."""
+    """Return the time in a mark; one that is damaged, or of someone else, is the oldest."""
     try:
-        return float(json.loads(value)["deleted_at"])
-    except (ValueError, TypeError, KeyError):
+        return MOMENT.validate_python(json.loads(value)["deleted_at"])
+    except (ValueError, TypeError, KeyError):  # the first is also what pydantic raises
         return 0.0

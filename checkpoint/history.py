@@ -93,15 +93,18 @@ def extended(lines: tuple[str, ...], stretch: Stretch) -> tuple[str, ...]:
     if len(longer) <= LONGEST:
         return longer
     older, latest = read(longer[: LONGEST // 2]), longer[LONGEST // 2 :]
-    merged = (first.merged(second) for first, second in zip(older[::2], older[1::2], strict=False))
-    return (*(pair.line for pair in merged), *latest)
+    even = len(older) // 2 * 2  # One may be left over, where a line could not be read.
+    pairs = zip(older[:even:2], older[1:even:2], strict=True)
+    merged = [*(first.merged(second) for first, second in pairs), *older[even:]]
+    return (*(stretch.line for stretch in merged), *latest)
 
 
 def added(usage: dict[str, Usage], platform: str, seconds: float) -> dict[str, Usage]:
     """Return `usage` with one more slice; beyond so many platforms they are counted as one."""
     name = platform if platform in usage or len(usage) < MOST_PLATFORMS else OTHER
     before = usage.get(name, Usage())
-    return usage | {name: Usage(slices=before.slices + 1, seconds=before.seconds + seconds)}
+    more = {"slices": before.slices + 1, "seconds": before.seconds + seconds}
+    return usage | {name: before.model_copy(update=more)}
 
 
 def _read(line: str) -> Stretch | None:

@@ -66,7 +66,7 @@ class JobStore:
         """Keep jobs in `register`; `clock` gives seconds since the epoch."""
         self._register = register
         self._writes = count(1)
-        # The last writes whose answer did not come, by their `writer`: one may have happened.
+        # The writes since the last one that was answered, by their `writer`: one may have happened.
         self._unanswered: deque[str] = deque(maxlen=8)
         self.clock = clock
         self.deletions = Deletions(register, clock)
@@ -269,6 +269,7 @@ class JobStore:
         except StoreUnavailable:
             self._unanswered.append(stamped.writer)
             raise
+        self._unanswered.clear()
         return Held(stamped, version)
 
 

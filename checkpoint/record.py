@@ -108,7 +108,7 @@ class Lease(Part):
     worker: str
     platform: Platform = "local"
     token: str
-    claimed_at: Seconds
+    claimed_at: Moment
     expires_at: Seconds
     at_risk_seconds: Seconds
 

@@ -68,8 +68,11 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds until the end of the budget; 0 once there is a reason to stop."""
-        return 0.0 if self.reason else self._end - self._clock()
+        """Seconds until this budget or that of `outer` ends; 0 once there is a reason to stop."""
+        if self.reason:
+            return 0.0
+        left = self._end - self._clock()
+        return left if self._outer is None else min(left, self._outer.remaining)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

@@ -195,6 +195,7 @@ def _run(
         return Handled(ack=give_notice(runtime, delivery, given_up, deadline))
     runtime.pace.saw_opening(runtime.clock() - begun)
     wanted = math.inf if slice_seconds is None else longer(slice_seconds, held.record)
+    granted, opened = deadline.remaining, runtime.clock()
     try:
         kernel = _ready_kernel(runtime, claim, claimed.record)
         if deadline.is_signalled:
@@ -202,12 +203,14 @@ def _run(
             runtime.queue.hide(delivery, 0)
             return Handled(ack=False)
         claimed = claim.renewed()
+        # Then a step would be killed, and with the process what it has prepared.
+        is_late = 0 < granted <= runtime.clock() - opened
         # Known only now: in a new process the reserve is measured by its opening.
         available = min(deadline.remaining, wanted)
         budget = available - runtime.pace.reserve_within(available)
         with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
             slice_ = Slice(runtime, claimed, kernel, budgeted, claim.keep_hidden)
-            record = _run_slice(runtime, delivery, slice_)
+            record = _run_slice(runtime, delivery, slice_, is_late=is_late)
         return Handled(ack=give_notice(runtime, delivery, record, deadline), record=record)
     except (UnknownKernel, NewerState):
         claim.give_back()
@@ -220,10 +223,10 @@ def _run(
         return Handled(ack=is_over or left.status is Status.PAUSED)
 
 
-def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice) -> Record:
+def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice, *, is_late: bool) -> Record:
     """Run the slice until the deadline and send the continuation."""
     claimed = slice_.record
-    held = slice_.run()
+    held = slice_.pass_on() if is_late else slice_.run()
     report_ending(claimed, held.record)
     if held.record.status is Status.QUEUED:
         # A number beyond the record's: the continuation has been sent before, and forgotten.
@@ -235,8 +238,9 @@ def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice) -> Record:
 
 def _ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
     """Return the job's kernel, ready; its lease lives on while that takes time."""
-    # Once more takes no time, and a thread would cost a short slice a tenth.
-    if record.kernel in runtime.pace.prepared:
+    # Once more takes no time, and a thread would cost a short slice a tenth. For other parameters
+    # it may: then the job comes back with a slice that did not advance it, and is worth a thread.
+    if record.kernel in runtime.pace.prepared and record.stalls <= 1:
         return _prepared_kernel(runtime, record)
     with repeated(claim.renewed, every_seconds=claim.seconds / 3):
         kernel = _prepared_kernel(runtime, record)
@@ -244,8 +248,8 @@ def _ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
     return kernel
 
 
-def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
-    """Return the job's kernel, ready to run without a long first step.
+def kernel_for(runtime: Runtime, record: Record) -> AnyKernel:
+    """Return the job's kernel.
 
     Raises:
         UnknownKernel, NewerState: this worker is not one for the job.
@@ -256,6 +260,12 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
             f"job {record.job_id} was advanced by version {record.checkpoints[0].version} of "
             f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
         )
+    return kernel
+
+
+def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
+    """Return the job's kernel, ready to run without a long first step; raises as `kernel_for`."""
+    kernel = kernel_for(runtime, record)
     if runtime.isolate or kernel.may_not_return:
         return kernel  # Preparing it may take the process down, too: its child does that.
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from checkpoint.errors import StoreUnavailable
 from checkpoint.record import Status
 from worker.consumer import Consumer
+from worker.delivery import kernel_for
 from worker.message import Message
 
 if TYPE_CHECKING:
@@ -25,14 +26,20 @@ def run_embedded(
     `runtime.queue` is to be a queue of this process alone: a message that dies with it is no
     loss, for the progress is in the store. While another worker holds the job this one waits.
     Returns the job as it is left.
+
+    Raises:
+        UnknownKernel, NewerState: this process is not one for the job.
     """
 
     def is_over() -> bool:
         try:
-            status = runtime.jobs.load(job_id).record.status
+            record = runtime.jobs.load(job_id).record
         except StoreUnavailable:
             return False  # The consumer finds out for itself, and backs off.
-        return status.is_final or status is Status.PAUSED
+        if record.status.is_final or record.status is Status.PAUSED:
+            return True
+        kernel_for(runtime, record)  # There is no other worker to leave the message to.
+        return False
 
     runtime.queue.send(Message(job_id=job_id))
     Consumer(runtime, slice_seconds=slice_seconds).run(done=is_over, outer=stop)

@@ -111,6 +111,14 @@ class Slice:
         finally:
             self._close(steps)
 
+    def pass_on(self) -> Held:
+        """End the slice without a step, for the next one; return the job as it was left.
+
+        Raises:
+            LeaseLost, StoreUnavailable: as `run`.
+        """
+        return self._write_at_last(self._closed(lambda record: record.released()))
+
     def _restore(self) -> BaseModel | None:
         """Return the state of the newest intact checkpoint, migrated from an older version."""
         if not self.record.checkpoints:

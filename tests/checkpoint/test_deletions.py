@@ -81,6 +81,17 @@ def test_what_cannot_be_read_can_be_discarded(clock: FakeClock) -> None:
         jobs.load("a")
 
 
+@pytest.mark.parametrize("moment", ["17e99", "1e999", "NaN", "-1", "[1]", "null"])
+def test_a_mark_with_a_damaged_time_still_says_deleted(clock: FakeClock, moment: str) -> None:
+    """A worker would end at a late message, and each one after it as well."""
+    register = MemoryRegister()
+    register.put(PREFIX + "a", f'{{"deleted_at": {moment}}}'.encode(), expected=None)
+    jobs = JobStore(register, clock=clock)
+    with pytest.raises(DeletedJob, match="job a was deleted on 1970"):
+        jobs.load("a")
+    assert jobs.deletions.forget(clock.now) == 1
+
+
 def test_a_discard_takes_what_was_written_meanwhile(clock: FakeClock) -> None:
     """A busy job could not be deleted by force: its worker would always be faster."""
     register = MemoryRegister()

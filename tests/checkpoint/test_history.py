@@ -119,6 +119,13 @@ def test_what_is_no_stretch_is_left_out(line) -> None:
     assert len(extended((line,) * LONGEST, good)) < LONGEST
 
 
+def test_a_line_that_is_left_out_takes_no_other_along() -> None:
+    """A slice that can be read would vanish from the history as well."""
+    lines = tuple(_stretch(number).line for number in range(1, LONGEST + 1))
+    after = read(extended(("{}", *lines[1:]), _stretch(LONGEST + 1)))
+    assert sum(part.slices for part in after) == LONGEST
+
+
 def test_a_hostile_platform_is_refused() -> None:
     """It is shown on a terminal and on a page."""
     values = _stretch(1).model_dump()

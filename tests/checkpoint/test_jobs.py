@@ -191,6 +191,27 @@ def test_a_holder_knows_its_own_release_though_its_answer_was_lost(
         JobStore(register).advance(held, "t", Record.released)
 
 
+def test_a_holder_whose_claim_the_store_has_lost_finds_out(
+    register: MemoryRegister, jobs: JobStore
+) -> None:
+    """It would work on to its deadline, and take each save for stored, where none is."""
+    jobs.submit(record())
+    held = claimed(jobs)
+
+    def lose(_: str) -> None:
+        raise StoreUnavailable("no answer")
+
+    register.after = lose
+    with pytest.raises(StoreUnavailable):
+        jobs.advance(held, "t", Record.released)
+    register.after = lambda _: None
+    older = register.values["jobs/a"]
+    again = claimed(jobs, "u")
+    register.values["jobs/a"] = older
+    with pytest.raises(LeaseLost):
+        jobs.advance(again, "u", lambda r: r.spent(steps=3, seconds=1.0))
+
+
 def test_a_holder_whose_record_was_never_leased_cannot_write(jobs: JobStore) -> None:
     """A slip in the order of calls would go round the fence."""
     held, _ = jobs.submit(record())

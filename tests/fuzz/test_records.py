@@ -99,6 +99,23 @@ def test_a_forged_record_ends_neither_the_worker_nor_a_listing(fields: dict[str,
             assert json.loads(json.dumps(shown, allow_nan=False))
 
 
+FAR = {"worker": "w", "token": "t", "claimed_at": 1e300, "expires_at": 1.0, "at_risk_seconds": 1.0}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "running", "lease": FAR},
+        {"usage": {"local": {"slices": 2**53 - 1, "seconds": 1.79e308}}},
+    ],
+    ids=lambda fields: [*fields][-1],
+)
+def test_a_forged_account_ends_no_worker(fields: dict[str, object]) -> None:
+    """Who may write one job could stop all others."""
+    floor, value = begun()
+    work_with(floor, forged(value, **fields))
+
+
 def test_a_huge_state_in_a_small_record_is_not_unpacked() -> None:
     """Who may write one job could take down each worker in turn, by its memory."""
     floor, _ = begun()

@@ -16,6 +16,7 @@ from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
 from worker.consumer import LONGEST_BACKOFF_SECONDS, Consumer
 from worker.deadline import Deadline
+from worker.delivery import NewerState
 from worker.embedded import run_embedded
 from worker.message import Message
 from worker.queues.contract import Delivery, QueueUnavailable
@@ -268,6 +269,17 @@ def test_an_embedded_run_works_its_job_to_the_end(floor: Floor) -> None:
     floor.submit(send=False)
     record = run_embedded(floor.runtime(), JOB, slice_seconds=3.0)
     assert record.result == expected(STEPS)
+
+
+def test_an_embedded_run_ends_where_only_a_newer_kernel_can_go_on(floor: Floor) -> None:
+    """`outlast run` would try again every few seconds, for ever."""
+    floor.submit()
+    floor.work(floor.runtime(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
+    before = floor.record
+    end = Deadline(3600.0, clock=floor.clock)
+    with pytest.raises(NewerState, match="upgrade"):
+        run_embedded(floor.runtime(), JOB, slice_seconds=3.0, stop=end)
+    assert floor.record == before
 
 
 def test_an_embedded_run_stops_at_a_pause(floor: Floor) -> None:

@@ -187,6 +187,15 @@ def test_a_signal_before_the_inner_block_counts_in_it() -> None:
             assert inner.is_signalled
 
 
+def test_the_time_that_is_left_is_also_that_of_the_outer_deadline() -> None:
+    """A call with a limit would begin one more step, and be ended by the platform in it."""
+    clock = FakeClock()
+    outer = Deadline(5.0, clock=clock)
+    assert Deadline(60.0, outer=outer, clock=clock).remaining == 5.0
+    assert Deadline(outer=Deadline(outer=outer), clock=clock).remaining == 5.0
+    assert Deadline(3.0, outer=outer, clock=clock).remaining == 3.0
+
+
 def test_an_inner_timer_leaves_the_outer_one_its_time() -> None:
     """The outer deadline would come late, or never."""
     never = FakeClock()

@@ -316,6 +316,49 @@ def test_preparing_takes_nothing_from_the_slice(
     assert runtime.pace.opening_seconds == runtime.pace.reserve_seconds == 0.0
 
 
+def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_it(
+    floor: Floor,
+) -> None:
+    """Killed at its first step, it would take along what it compiled, each time until it fails."""
+    floor.submit()
+    runtime = floor.runtime()
+    compiling = iter([11.0])
+    floor.kernel = Compiling(floor, lambda: floor.clock.sleep(next(compiling, 0.0)))
+    begun = floor.clock()
+    handled, _ = floor.work(runtime, seconds=10.0)
+    assert handled.ack
+    assert floor.clock() - begun == 11.0
+    assert (floor.record.steps, floor.record.slice, floor.record.lease) == (0, 2, None)
+    assert (floor.record.stalls, floor.record.history[-1].ending) == (1, "deadline")
+    handled, _ = floor.work(runtime, seconds=10.0)
+    assert handled.record is not None
+    assert handled.record.steps > 10
+
+
+def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that has done small jobs would lose a large one, for which more is to compile."""
+    begun = []
+
+    @contextmanager
+    def repeated(_: Callable[[], object], *, every_seconds: float) -> Iterator[None]:
+        begun.append(every_seconds)
+        yield
+
+    monkeypatch.setattr(delivery_module, "repeated", repeated)
+    floor.submit()
+    runtime = floor.runtime()
+    runtime.pace.prepared.add("counting")
+    floor.kernel = Compiling(floor, lambda: floor.change(lambda r: r.lost(floor.clock())))
+    assert not floor.work(runtime)[0].ack
+    assert begun == []
+    floor.clock.sleep(1000.0)
+    floor.kernel = Compiling(floor, lambda: None)
+    assert floor.work(runtime)[0].record is not None
+    assert len(begun) == 1
+
+
 def test_a_stop_signal_while_the_kernel_is_prepared_gives_the_job_to_another(floor: Floor) -> None:
     """A deploy would cost each job a stall, and the time of a long lease."""
     floor.submit()
