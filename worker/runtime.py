@@ -40,7 +40,7 @@ class Runtime:
         max_state_bytes: a larger state fails its job.
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
-        notify: tells one target of a job's end; raises NotTold or Gone.
+        notify: tells one target of a job's end, in so many seconds; raises NotTold or Gone.
         watch: called after every step, with the slice; for a display. None: nobody looks.
         clock: monotonic seconds.
         sleep: waits that many seconds.
@@ -55,7 +55,7 @@ class Runtime:
     max_state_bytes: int = 64 << 20
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
-    notify: Callable[[str, Event], None] = tell_nobody
+    notify: Callable[[str, Event, float], None] = tell_nobody
     watch: Callable[[Slice], None] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

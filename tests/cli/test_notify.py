@@ -147,22 +147,17 @@ def test_run_writes_a_line_and_runs_a_command(
 
 
 def test_run_tells_of_a_failure_and_of_a_notice_that_fails(
-    outlast: Callable[..., Ended],
+    outlast: Callable[..., Ended], tmp_path: Path
 ) -> None:
     """A script that goes on after the job would take silence for success."""
-    bad = (
-        "--notify",
-        "exec:false",
-        "--notify",
-        "exec:/nonexistent",
-        "--notify",
-        "file:///nonexistent/x",
-    )
-    ended = outlast("run", *TALLY, *bad)
+    (tmp_path / "file").touch()
+    nowhere = f"file://{tmp_path}/file/x"
+    bad = ["exec:false", f"exec:{tmp_path}/none", nowhere]
+    ended = outlast("run", *TALLY, *(word for target in bad for word in ("--notify", target)))
     assert ended.code == 0
     assert "exec:false was not told: false ended with code 1" in ended.err
-    assert "exec:/nonexistent was not told" in ended.err
-    assert "file:///nonexistent/x was not told" in ended.err
+    assert f"exec:{tmp_path}/none was not told" in ended.err
+    assert f"{nowhere} was not told" in ended.err
 
 
 def test_run_keeps_what_a_worker_may_tell_and_says_what_is_open(

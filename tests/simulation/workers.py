@@ -101,7 +101,7 @@ class Worker:
             return Stalling(step)
         return Counting(step) if version == 1 else NewerCounting(step)
 
-    def _notify(self, process: Process, target: str, event: Event) -> None:
+    def _notify(self, process: Process, target: str, event: Event, _seconds: float) -> None:
         """Tell a target, which may not answer, or answer and not be heard."""
         fault = process.effect("notify")
         if fault == "refuse":

@@ -40,7 +40,7 @@ class Ears:
         self.heard: list[tuple[str, Event]] = []
         self.deaf: dict[str, NotTold] = {}
 
-    def __call__(self, target: str, event: Event) -> None:
+    def __call__(self, target: str, event: Event, _seconds: float) -> None:
         """Hear of an event."""
         if target in self.deaf:
             raise self.deaf[target]
@@ -124,8 +124,8 @@ def test_a_worker_killed_between_notice_and_note_repeats_it_with_the_same_id(
     class Killed(BaseException):
         pass
 
-    def told_and_killed(target: str, event: Event) -> None:
-        ears(target, event)
+    def told_and_killed(target: str, event: Event, seconds: float) -> None:
+        ears(target, event, seconds)
         raise Killed
 
     with pytest.raises(Killed):
@@ -209,10 +209,23 @@ def test_a_worker_short_of_time_leaves_the_notice_to_another(floor: Floor, ears:
     """A function would be killed in the middle of a request, again and again."""
     submit(floor, ONE)
     floor.change(lambda r: r.cancelled())
-    handled, _ = floor.work(worker(floor, ears), seconds=3.0)
+    handled, _ = floor.work(worker(floor, ears), seconds=1.9)
     assert (handled.ack, ears.heard, floor.record.notices) == (False, [], 0)
-    handled, _ = floor.work(worker(floor, ears), seconds=7.0)
+
+
+def test_a_function_of_three_seconds_tells_in_the_time_it_has(floor: Floor, ears: Ears) -> None:
+    """Where functions are short nobody would ever be told."""
+    submit(floor, ONE)
+    floor.change(lambda r: r.cancelled())
+    granted = []
+
+    def told(target: str, event: Event, seconds: float) -> None:
+        granted.append(seconds)
+        ears(target, event, seconds)
+
+    handled, _ = floor.work(worker(floor, told), seconds=2.9)
     assert (handled.ack, names(ears)) == (True, [ONE])
+    assert 1.0 <= granted[0] < 2.0
 
 
 def test_where_there_is_time_for_one_only_each_has_its_turn(floor: Floor, ears: Ears) -> None:
@@ -220,13 +233,13 @@ def test_where_there_is_time_for_one_only_each_has_its_turn(floor: Floor, ears: 
     submit(floor, ONE, TWO)
     floor.change(lambda r: r.cancelled())
 
-    def slow(target: str, event: Event) -> None:
-        floor.clock.sleep(5.0)
-        ears(target, event)
+    def slow(target: str, event: Event, seconds: float) -> None:
+        floor.clock.sleep(seconds)
+        ears(target, event, seconds)
 
     ears.deaf[ONE] = NotTold("down")
     for _ in range(3):
-        handled, _ = floor.work(worker(floor, slow), seconds=7.0)
+        handled, _ = floor.work(worker(floor, slow), seconds=6.5)
         floor.clock.sleep(30)
     assert not handled.ack
     assert names(ears) == [TWO]
@@ -254,8 +267,8 @@ def test_a_job_that_is_retried_while_it_is_told_of_keeps_its_next_notice(
     submit(floor, ONE, max_failures=1)
     floor.kernel = raising(ValueError("no"), 2)
 
-    def meanwhile(target: str, event: Event) -> None:
-        ears(target, event)
+    def meanwhile(target: str, event: Event, seconds: float) -> None:
+        ears(target, event, seconds)
         floor.change(Record.retried)
 
     floor.work(worker(floor, meanwhile))

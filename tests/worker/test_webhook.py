@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.worker.receiver import Receiver, receiver
-from worker.notify import notifier
 from worker.notify.contract import Gone, NotTold
 from worker.notify.event import Event
 from worker.notify.notifier import Notifier
@@ -50,7 +49,7 @@ def test_a_signature_is_that_of_the_specification() -> None:
 
 def test_a_receiver_can_verify_what_it_got(there: Receiver) -> None:
     """It could not tell a notice of ours from anyone's."""
-    Notifier(settings(there, f"{SECRET} {OTHER}"))(there.url, EVENT)
+    Notifier(settings(there, f"{SECRET} {OTHER}"))(there.url, EVENT, 5.0)
     ((path, headers, body),) = there.requests
     assert path == "/done?for=me"
     assert body == EVENT.body
@@ -67,7 +66,7 @@ def test_a_receiver_can_verify_what_it_got(there: Receiver) -> None:
 def test_any_2xx_is_an_acceptance(there: Receiver, status: int) -> None:
     """A receiver would be told again and again."""
     there.answers = [status]
-    Notifier(settings(there))(there.url, EVENT)
+    Notifier(settings(there))(there.url, EVENT, 5.0)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 404, 500, 503])
@@ -75,7 +74,7 @@ def test_any_other_answer_is_none_and_no_redirect_is_followed(there: Receiver, s
     """A notice would be lost, or handed to whoever the answer names."""
     there.answers = [status]
     with pytest.raises(NotTold, match=str(status)) as caught:
-        Notifier(settings(there))(there.url, EVENT)
+        Notifier(settings(there))(there.url, EVENT, 5.0)
     assert not isinstance(caught.value, Gone)
     assert len(there.requests) == 1
 
@@ -84,29 +83,25 @@ def test_410_means_never_again(there: Receiver) -> None:
     """A receiver that was taken down would be asked for a day."""
     there.answers = [410]
     with pytest.raises(Gone):
-        Notifier(settings(there))(there.url, EVENT)
+        Notifier(settings(there))(there.url, EVENT, 5.0)
 
 
-def test_a_receiver_that_does_not_answer_is_left(
-    there: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_receiver_that_does_not_answer_is_left(there: Receiver) -> None:
     """One silent receiver would hold a worker for ever."""
-    monkeypatch.setattr(notifier, "TIMEOUT_SECONDS", 0.1)
     there.answers = [0]
     with pytest.raises(NotTold):
-        Notifier(settings(there))(there.url, EVENT)
+        Notifier(settings(there))(there.url, EVENT, 0.1)
 
 
-def test_an_answer_that_trickles_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_trickles_is_left() -> None:
     """A receiver that sends a byte now and then has no time-out of its own."""
-    monkeypatch.setattr(notifier, "TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         host = f"127.0.0.1:{server.getsockname()[1]}"
         # Accepted by the system, never read or answered.
         url = f"http://{host}/"
         tell = Notifier(Settings.model_validate({"notify_secret": SECRET, "notify_hosts": host}))
         with pytest.raises(NotTold, match=r"no answer|timed out"):
-            tell(url, EVENT)
+            tell(url, EVENT, 0.2)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "https://a..b/", "https://127.0.0.1:1/"])
@@ -116,7 +111,7 @@ def test_a_receiver_that_is_not_there_is_named_by_one_error(url: str) -> None:
         Settings.model_validate({"notify_secret": SECRET, "notify_hosts": "127.0.0.1,a..b"})
     )
     with pytest.raises(NotTold):
-        tell(url, EVENT)
+        tell(url, EVENT, 5.0)
 
 
 def test_proxies_of_the_environment_are_not_used(
@@ -124,7 +119,7 @@ def test_proxies_of_the_environment_are_not_used(
 ) -> None:
     """A notice, with its result, would go to a third party."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    Notifier(settings(there))(there.url, EVENT)
+    Notifier(settings(there))(there.url, EVENT, 5.0)
     assert len(there.requests) == 1
 
 
@@ -138,9 +133,9 @@ def test_a_worker_refuses_what_its_own_settings_do_not_allow(there: Receiver) ->
         "file:///x",
     ):
         with pytest.raises(NotTold):
-            Notifier(strict)(target, EVENT)
+            Notifier(strict)(target, EVENT, 5.0)
     with pytest.raises(NotTold, match="OUTLAST_NOTIFY_SECRET"):
-        Notifier(settings(there, None))(there.url, EVENT)
+        Notifier(settings(there, None))(there.url, EVENT, 5.0)
     assert there.requests == []
 
 

@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from worker.notify.event import Event
     from worker.settings import Settings
 
-# How long one target is waited for.
-TIMEOUT_SECONDS = 5.0
 
-
-def tell_nobody(target: str, event: Event) -> None:
+def tell_nobody(target: str, event: Event, _seconds: float) -> None:
     """Refuse: this worker has no settings that would allow it."""
     raise NotTold(f"job {event.job_id}: this worker may not tell {target}")
 
@@ -28,8 +25,8 @@ class Notifier:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def __call__(self, target: str, event: Event) -> None:
-        """Tell `target` of the event, within `TIMEOUT_SECONDS`.
+    def __call__(self, target: str, event: Event, seconds: float) -> None:
+        """Tell `target` of the event, within so many seconds.
 
         Raises:
             Gone: it wants no more.
@@ -44,7 +41,7 @@ class Notifier:
 
         def act() -> None:
             try:
-                self._send(target, event)
+                self._send(target, event, seconds)
             except BaseException as error:  # noqa: BLE001 - it is raised by who waits
                 trouble.append(error)
 
@@ -52,18 +49,18 @@ class Notifier:
         # of their own. One that stays behind ends with the process at the latest.
         thread = Thread(target=act, name="outlast-notice", daemon=True)
         thread.start()
-        thread.join(TIMEOUT_SECONDS)
+        thread.join(seconds)
         if thread.is_alive():
-            raise NotTold(f"no answer within {TIMEOUT_SECONDS:g} s")
+            raise NotTold(f"no answer within {seconds:.3g} s")
         if trouble:
             raise trouble[0]
 
-    def _send(self, target: str, event: Event) -> None:
+    def _send(self, target: str, event: Event, seconds: float) -> None:
         # Imported here: a worker whose jobs have no targets does without HTTP and boto3.
         if is_sqs(target):
             from worker.notify.queue import send
 
-            send(target, event, seconds=TIMEOUT_SECONDS)
+            send(target, event, seconds=seconds)
             return
         from worker.notify.signing import keys_of
         from worker.notify.webhook import post
@@ -71,4 +68,4 @@ class Notifier:
         if self._settings.notify_secret is None:
             raise NotTold("OUTLAST_NOTIFY_SECRET is not set for this worker")
         keys = keys_of(self._settings.notify_secret.get_secret_value())
-        post(target, event, keys=keys, now=time.time(), seconds=TIMEOUT_SECONDS)
+        post(target, event, keys=keys, now=time.time(), seconds=seconds)

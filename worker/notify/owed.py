@@ -27,8 +27,11 @@ FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 6 * 3600.0
 # A message that waited longer would be received too often; the sweep sends a new one then.
 LONGEST_HIDE_SECONDS = 900.0
-# To send and, after the last, to note it.
-SECONDS_A_TARGET = 6.0
+# How long one target is waited for, where there is time, and at least.
+TIMEOUT_SECONDS = 5.0
+LEAST_SECONDS = 1.0
+# To note who was told.
+NOTE_SECONDS = 1.0
 
 
 def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: Deadline) -> bool:
@@ -42,10 +45,10 @@ def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: 
     """
     if not record.owed:
         return True
-    if deadline.remaining < SECONDS_A_TARGET:
+    if deadline.remaining < LEAST_SECONDS + NOTE_SECONDS:
         runtime.queue.hide(delivery, 0)
         return False
-    _keep_hidden(runtime, delivery, SECONDS_A_TARGET * len(record.owed))
+    _keep_hidden(runtime, delivery, TIMEOUT_SECONDS * len(record.owed) + NOTE_SECONDS)
     reached, gone, tried = _tell_all(runtime, record, deadline)
     wait = min(FIRST_WAIT_SECONDS * 4.0 ** min(record.notices, 16), LONGEST_WAIT_SECONDS)
     wait = wait if tried == len(record.owed) else 0.0
@@ -78,11 +81,12 @@ def _tell_all(
     # Each time another one is first, should there never be time for all.
     first = record.notices % len(record.owed)
     for tried, target in enumerate(record.owed[first:] + record.owed[:first]):
-        if deadline.remaining < SECONDS_A_TARGET:
+        seconds = min(TIMEOUT_SECONDS, deadline.remaining - NOTE_SECONDS)
+        if seconds < LEAST_SECONDS:
             return reached, gone, tried
         named = redacted(target)
         try:
-            runtime.notify(target, event)
+            runtime.notify(target, event, seconds)
         except NotTold as error:
             tell(log, NOTICE_FAILED, job_id=record.job_id, target=named, error=str(error))
             if isinstance(error, Gone):
