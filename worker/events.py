@@ -116,7 +116,7 @@ SLICE_LOST = _event(
 LEASE_LOST = _event(
     WARNING,
     "lease_lost",
-    "job %(job_id)s is no longer ours: slice %(slice)d stopped, nothing written",
+    "job %(job_id)s was cancelled or taken over: slice %(slice)d stopped, nothing written",
     f"{SLICE} seconds created_at",
 )
 CHECKPOINT_QUARANTINED = _event(

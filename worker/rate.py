@@ -71,10 +71,12 @@ def rate_of(record: Record) -> Rate:
 
 def speed(per_second: float) -> str:
     """Return a share of the work in a second, by the unit in which it is not too small to read."""
-    for seconds, unit in ((1, "s"), (60, "min"), (3_600, "h")):
-        if per_second * seconds >= LEAST_SHARE:
-            return f"{100 * seconds * per_second:.2g} %/{unit}"
-    return f"{100 * 86_400 * per_second:.2g} %/d"
+    units = ((1, "s"), (60, "min"), (3_600, "h"), (86_400, "d"))
+    fitting = (unit for unit in units if per_second * unit[0] >= LEAST_SHARE)
+    seconds, name = next(fitting, units[-1])
+    percent = 100 * seconds * per_second
+    # Two digits that count, and never an exponent: 1e+02 is 100.
+    return f"{percent:,.0f} %/{name}" if percent >= 10 else f"{percent:.2g} %/{name}"
 
 
 def clock_time(seconds: float) -> str:

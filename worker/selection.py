@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from checkpoint.record import Record
 
-UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw]?)", re.ASCII)
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Selection:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that `text` says: 90, 90s, 15m, 1.5h, 7d or 2w.
+    """Return the seconds that `text` says: 90s, 15m, 1.5h, 7d or 2w.
 
     Raises:
         ValueError: it says something else.
@@ -62,4 +62,4 @@ def format_duration(seconds: float) -> str:
     """Return a duration as `parse_duration` reads it, in the largest unit that fits."""
     units = sorted(UNIT_SECONDS.items(), key=lambda unit: -unit[1])
     unit, size = next((u for u in units if seconds and seconds % u[1] == 0), ("s", 1))
-    return f"{seconds / size:.15g}{unit or 's'}"
+    return f"{seconds / size:.15g}{unit}"

@@ -53,6 +53,8 @@ USAGE = {
     "seconds": (("worker", "--slice-seconds", "0"), "--slice-seconds"),
     "nan": (("worker", "--max-idle-seconds", "nan"), "--max-idle-seconds"),
     "endless": (("wait", "x", "--timeout-seconds", "inf"), "--timeout-seconds"),
+    "an age without a unit": (("list", "--older-than", "30"), "'30' is no duration: write 90s"),
+    "no tag": (("list", "--tag", ""), "tag '' cannot be used"),
     "slices": (("worker", "--max-slices", "0"), "--max-slices"),
 }
 

@@ -60,6 +60,14 @@ def dead(client: Client) -> Client:
     return client
 
 
+@pytest.mark.parametrize("words", [("list",), ("drop", "--all"), ("redrive", "--all")])
+def test_where_there_is_no_dead_letter_it_is_said(words: tuple[str, ...], outlast: Outlast) -> None:
+    """A person would take the empty screen for a command that did not work."""
+    ended = outlast("dlq", *words)
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == "outlast: there is no dead letter\n"
+
+
 def test_a_list_says_what_there_is_and_what_to_do(
     outlast: Outlast, outlast_json: OutlastJson, dead: Client
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,6 +129,20 @@ def test_on_a_terminal_it_is_asked(
         "succeeded",
     ]
     assert len(left(old)) == before - count
+
+
+@pytest.mark.parametrize(("is_ctrl_c", "code"), [(True, 130), (False, 0)], ids=["C", "D"])
+def test_ctrl_c_and_ctrl_d_are_a_no(
+    is_ctrl_c: bool, code: int, terminal: Callable[..., Terminal], old: Client
+) -> None:
+    """A person who thinks better of it would be told of a fault, and look for it."""
+    before = left(old)
+    at = terminal("prune", "--older-than", "30d")
+    at.await_text(r"for good\?")
+    at.process.send_signal(signal.SIGINT) if is_ctrl_c else at.type("\x04")
+    assert at.end()[0] == code
+    assert "outlast:" not in at.seen
+    assert left(old) == before
 
 
 def test_a_damaged_record_is_left_and_told(outlast: Outlast, old: Client) -> None:

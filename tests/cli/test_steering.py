@@ -206,7 +206,7 @@ def test_the_message_of_a_deleted_job_is_no_dead_letter(outlast: Outlast, client
     ended = outlast("worker", "--max-idle-seconds", "0.1")
     assert (ended.code, "ERROR" in ended.err) == (0, False)
     assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
-    assert outlast("dlq", "list") == (0, "", "")
+    assert outlast("dlq", "list") == (0, "", "outlast: there is no dead letter\n")
 
 
 def test_a_damaged_record_is_deleted_by_force_only(outlast: Outlast, client: Client) -> None:

@@ -24,6 +24,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     url = f"sqlite:///{tmp_path / 'outlast.db'}"
     monkeypatch.setenv("OUTLAST_STORE", url)
     monkeypatch.setenv("OUTLAST_QUEUE", url)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 

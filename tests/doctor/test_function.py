@@ -207,6 +207,14 @@ def test_a_queue_that_feeds_no_function(findings: Any) -> None:
     assert "no SQS queue" in found["function.reach"].found
 
 
+@pytest.mark.usefixtures("aws")
+def test_no_region_is_told_with_the_way_out(findings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person would go through their rights, where a variable is missing."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    found = findings(function="f", OUTLAST_QUEUE="sqlite:///a.db")
+    assert found["function.look"].mend == "set AWS_DEFAULT_REGION"
+
+
 def denying(part: str) -> Callable[[Any], Answer | None]:
     """Refuse what has this in its path."""
     return lambda asked: Answer(403, DENIED) if part in asked.path else None

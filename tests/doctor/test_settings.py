@@ -61,7 +61,9 @@ def test_a_place_of_no_known_kind(
     subject: str, url: str, findings: Callable[..., dict[str, Finding]]
 ) -> None:
     """A typo would be told as a network that is down."""
-    found = findings(**{f"OUTLAST_{subject.upper()}": url})[f"{subject}.reach"]
+    every = findings(**{f"OUTLAST_{subject.upper()}": url})
+    assert "settings.places" not in every, "it would be taken for one that others see"
+    found = every[f"{subject}.reach"]
     assert found.level == "error"
     assert "sqlite:///path" in found.found + found.mend
     assert "s3cret" not in str(found)

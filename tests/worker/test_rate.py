@@ -36,6 +36,12 @@ def test_a_slow_job_is_told_by_a_unit_that_can_be_read(per_second: float, said: 
     assert speed(per_second) == said
 
 
+@pytest.mark.parametrize(("per_second", "said"), [(12.34, "1,234 %/s"), (0.996, "100 %/s")])
+def test_a_fast_job_is_told_without_an_exponent(per_second: float, said: str) -> None:
+    """1.1e+02 %/s is no number that a person reads at a glance."""
+    assert speed(per_second) == said
+
+
 def test_only_the_last_seconds_count() -> None:
     """The time left would be wrong for long after a change of speed."""
     rate = Rate()

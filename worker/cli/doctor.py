@@ -63,9 +63,13 @@ def doctor(
         put_json([asdict(finding) for finding in told])
     else:
         counts = Counter(finding.level for finding in told)
-        put(", ".join(f"{count} {level}" for level, count in counts.items()))
+        put(", ".join(_counted(count, level) for level, count in counts.items()))
     if has_errors(told):
         raise typer.Exit(FAULT)
+
+
+def _counted(count: int, level: str) -> str:
+    return f"{count} {level}{'s' if count > 1 and level in {'error', 'warning'} else ''}"
 
 
 def _told(findings: Iterable[Finding]) -> Iterator[Finding]:

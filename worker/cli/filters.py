@@ -25,6 +25,14 @@ def _known(words: list[str] | None) -> list[str] | None:
     return words
 
 
+def _possible(tags: list[str] | None) -> list[str] | None:
+    if tags:
+        from checkpoint.jobs import checked_tags
+
+        checked_tags(tags)
+    return tags
+
+
 def _complete_status(incomplete: str) -> list[str]:
     return [status for status in _statuses() if status.startswith(incomplete)]
 
@@ -51,7 +59,12 @@ OfKernel = Annotated[
 ]
 WithTags = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="Only jobs with this tag; if repeated, with all."),
+    typer.Option(
+        "--tag",
+        metavar="TAG",
+        callback=_possible,
+        help="Only jobs with this tag; if repeated, with all.",
+    ),
 ]
 OlderThan = Annotated[
     float | None,

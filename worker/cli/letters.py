@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ def view(letter: DeadLetter, say: Callable[[str], Any]) -> dict[str, Any]:
 
 
 def put_table(views: Iterator[dict[str, Any]]) -> None:
-    """Print two or three lines for each dead letter."""
+    """Print two or three lines for each dead letter; where there is none, say so."""
     heading = COLUMNS.format("ID", "JOB", "SLICE", "RECEIVES", "AGE", "REASON")
     for view in views:
         if heading:
@@ -76,6 +77,12 @@ def put_table(views: Iterator[dict[str, Any]]) -> None:
         if view["job_id"] is None:
             put(f"    body: {json.dumps(view['body'][:BODY_CHARACTERS])}")
         put(f"    {one_line(view['finding'])}: {view['advice']}")
+    if heading:
+        _tell_none()
+
+
+def _tell_none() -> None:
+    print("outlast: there is no dead letter", file=sys.stderr)
 
 
 def _age(since: str) -> str:
@@ -100,8 +107,12 @@ def for_each(
     if as_json:
         put_json_each({"id": letter_id, "outcome": what} for letter_id, what in outcomes)
     else:
+        is_any = False
         for letter_id, what in outcomes:
             put(f"message {one_line(letter_id)}: {what}")
+            is_any = True
+        if not is_any:
+            _tell_none()
 
 
 def _outcomes(

@@ -77,7 +77,13 @@ def prune(
 
 def _agrees(count: int, store: str) -> bool:
     sys.stdout.flush()
-    return typer.confirm(f"delete {_jobs(count)} in {store} for good?", err=True)
+    try:
+        return typer.confirm(f"delete {_jobs(count)} in {store} for good?", err=True)
+    except typer.Abort as stopped:
+        print(file=sys.stderr)
+        if isinstance(stopped.__context__, EOFError):
+            return False
+        raise KeyboardInterrupt from None
 
 
 def _view(record: Record) -> dict[str, Any]:

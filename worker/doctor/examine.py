@@ -93,4 +93,12 @@ def _unreachable(subject: str, found: str, mend: str) -> Finding:
 def _not_looked_at(subject: str, failed: Exception) -> Finding:
     if isinstance(failed, Denied):
         return unknown(f"{subject}.look", str(failed), mend=failed.mend)
-    return unknown(f"{subject}.look", line(failed), mend=RIGHTS)
+    return unknown(f"{subject}.look", line(failed), mend=_way_out(failed))
+
+
+def _way_out(failed: Exception) -> str:
+    if not type(failed).__module__.startswith("botocore"):
+        return RIGHTS
+    from worker.queues.sqs_connection import WAYS_OUT
+
+    return WAYS_OUT.get(type(failed).__name__, RIGHTS)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Set by the platforms themselves, on machines whose disk ends with them.
 SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "RUNPOD_WEBHOOK_GET_JOB")
 
+STORES = ("sqlite:", "redis:", "rediss:", "s3:")
+QUEUES = ("sqlite:", "sqs:", "http:", "https:")
+
 
 def settings_findings(
     settings: Settings, *, is_remote: bool, environment: Mapping[str, str] = os.environ
@@ -35,6 +38,8 @@ def settings_findings(
 def _places(
     settings: Settings, *, is_remote: bool, environment: Mapping[str, str]
 ) -> Iterator[Finding]:
+    if not (settings.store.startswith(STORES) and settings.queue.startswith(QUEUES)):
+        return  # The one of no known kind is told when it is opened.
     files = [name for name in ("store", "queue") if getattr(settings, name).startswith("sqlite:")]
     platform = next((name for name in SERVERLESS if name in environment), None)
     if files and (is_remote or platform):
