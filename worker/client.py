@@ -18,7 +18,6 @@ from checkpoint.jobs import JobStore, checked_tags, tell_corrupt
 from checkpoint.record import Record
 from checkpoint.registers import open_register
 from worker.events import JOB_SUBMITTED, tell
-from worker.mapping import results, submit_all
 from worker.message import Message
 from worker.new_job import forked, new_record
 from worker.notify.target import checked_targets
@@ -240,6 +239,8 @@ class Client:
                 `name`, or sweep.
             JobNotFinished: while iterating: `timeout_seconds` passed first. The jobs go on.
         """
+        from worker.mapping import results, submit_all  # here, as a command does without
+
         new = partial(self.new, kernel, job_id=None, tags=tags, notify=notify)
         pairs = submit_all(self, params, new, name=name)
         return _slept(
