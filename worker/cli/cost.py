@@ -29,7 +29,7 @@ LINE = "  {:<30} {:>15} {:<8} {:>14}"
 JobIds = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="JOB_ID...",
+        metavar="JOB_ID",
         help="The jobs, as submit or list print them; - reads ids from standard input.",
     ),
 ]
