@@ -221,12 +221,13 @@ STUCK = ("run", "tally", "steps=9", "step_seconds=600", "--job-id", "stuck")
 
 
 def test_a_second_ctrl_c_ends_a_run_whose_kernel_does_not_return(
-    start: Callable[..., Process], client: Client
+    start: Callable[..., Process], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person would press Ctrl-C again and again, and hear nothing."""
+    monkeypatch.setenv("TALLY_TELLS", "1")
     client.create("tally", {"steps": 9, "step_seconds": 600.0}, job_id="stuck")
     process = start(*STUCK)
-    until(lambda: client.status("stuck").lease is not None)
+    process.await_line("at work")  # A signal before that finds nothing to save.
     process.send(signal.SIGINT)
     process.await_line("stops at the next safe point, and saves; Ctrl-C again ends it at once")
     process.send(signal.SIGINT)
@@ -237,11 +238,14 @@ def test_a_second_ctrl_c_ends_a_run_whose_kernel_does_not_return(
     assert "to leave it to the workers: outlast resume stuck\n" in ended.err
 
 
-def test_a_ctrl_c_that_arrives_twice_is_one(start: Callable[..., Process], client: Client) -> None:
+def test_a_ctrl_c_that_arrives_twice_is_one(
+    start: Callable[..., Process], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A wrapper that passes on the terminal's Ctrl-C would end the run without its last save."""
+    monkeypatch.setenv("TALLY_TELLS", "1")
     client.create("tally", {"steps": 9, "step_seconds": 600.0}, job_id="stuck")
     process = start(*STUCK)
-    until(lambda: client.status("stuck").lease is not None)
+    process.await_line("at work")  # A signal before that finds nothing to save.
     process.send(signal.SIGINT)
     process.send(signal.SIGINT)
     process.await_line("stops at the next safe point")
@@ -250,12 +254,13 @@ def test_a_ctrl_c_that_arrives_twice_is_one(start: Callable[..., Process], clien
 
 
 def test_a_second_ctrl_c_ends_a_worker_whose_kernel_does_not_return(
-    start: Callable[..., Process], client: Client
+    start: Callable[..., Process], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker could be ended by kill only."""
+    monkeypatch.setenv("TALLY_TELLS", "1")
     client.submit("tally", job_id="stuck", steps=9, step_seconds=600.0)
     process = start("worker")
-    until(lambda: client.status("stuck").lease is not None)
+    process.await_line("at work")  # A signal before that finds nothing to save.
     process.send(signal.SIGTERM)
     process.await_line("WARNING stops at the next safe point, and saves")
     process.send(signal.SIGINT)
