@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench chaos audit screenshots clean
+.PHONY: help demo test test-inside test-outside check format bench chaos audit screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -12,8 +12,18 @@ help:  ## list the targets
 demo: $(BIN)/.installed  ## run a real job in slices, in this folder, and show its record
 	@OUTLAST="$(BIN)/outlast" sh docs/demo.sh
 
-test: $(BIN)/.installed-test  ## run the tests, real servers included
-	$(BIN)/python -m pytest -q
+test: $(BIN)/.installed-test  ## run the tests, real servers included, in two halves at a time
+	@$(MAKE) --no-print-directory --jobs 2 \
+	  $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-inside test-outside
+
+# The kernels, the protocol and what is stored; and what people and platforms meet.
+INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/simulation tests/worker
+
+test-inside: $(BIN)/.installed-test
+	$(BIN)/python -m pytest -q $(INSIDE)
+
+test-outside: $(BIN)/.installed-test
+	$(BIN)/python -m pytest -q $(INSIDE:%=--ignore=%)
 
 check: $(BIN)/.installed-lint  ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
