@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import urllib.request
 from typing import TYPE_CHECKING
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.servers import Server
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Undo what a command does to the log, which would hide the lines that a later test expects."""
+    log = logging.getLogger("outlast")
+    handlers, level, propagate = log.handlers, log.level, log.propagate
+    log.handlers = list(handlers)
+    yield
+    log.handlers, log.propagate = handlers, propagate
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")
