@@ -26,6 +26,7 @@ from worker.client import Client
 from worker.consumer import Consumer
 from worker.doctor.examine import examine
 from worker.message import Message
+from worker.queues.embedded import MAX_RECEIVES
 from worker.queues.sqs_dead import SqsDeadLetters
 from worker.runtime import make_runtime
 
@@ -144,7 +145,7 @@ def test_the_rights_listed_for_doctor_on_aws_are_enough(
     with closing(boto3.client("s3")) as storage, closing(boto3.client("sqs")) as queues:
         storage.create_bucket(Bucket="rights")
         arn = "arn:aws:sqs:us-east-1:000000000000:dead"
-        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 10})
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})
         queues.create_queue(QueueName="dead")
         queues.create_queue(QueueName="rights", Attributes={"RedrivePolicy": policy})
     monkeypatch.setenv("OUTLAST_STORE", "s3://rights/jobs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from typing import TYPE_CHECKING
 
@@ -118,12 +119,12 @@ class Claim:
 
 
 def longer(seconds: float, record: Record) -> float:
-    """Return a time that doubles with each slice in a row that did not advance the job.
+    """Return a time that doubles with every two slices in a row that did not advance the job.
 
     Were a lease too short for the first step, the job would be taken from one worker after
-    another, to the benefit of none.
+    another, to the benefit of none. But a job whose workers happened to be killed waits for it.
     """
-    return seconds * 2.0 ** min(record.stalls, 8)
+    return seconds * math.pow(2.0, min(record.stalls, 16) / 2)
 
 
 def _given_up(record: Record, lease: Lease, reason: str) -> Record:

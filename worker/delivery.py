@@ -120,7 +120,7 @@ def deliver(
 
     A slice lasts `slice_seconds` at most (None: no limit), so that other jobs get a turn. This is
     a wish where `seconds` is a limit: a job whose slices did not advance it, perhaps because its
-    tables take longer to build, is given twice as long each time.
+    tables take longer to build, is given longer each time: see `worker.claim.longer`.
 
     A reason to stop that `stop` has ends the slice as well, or keeps it from beginning.
 

@@ -135,10 +135,10 @@ def test_errors_back_off_and_then_fail_with_the_reason() -> None:
 @pytest.mark.parametrize(
     ("fields", "limits", "reason"),
     [
-        ({"stalls": 5}, {}, "max_stalls=5"),
+        ({"stalls": 10}, {}, "max_stalls=10"),
         ({"slices": 7}, {"max_slices": 7}, "ceiling of 7 slices"),
         ({"compute_seconds": 60.0}, {"max_compute_seconds": 60.0}, "ceiling of 60 compute seconds"),
-        ({"stalls": 4, "slices": 99_999, "compute_seconds": 1e9}, {}, None),
+        ({"stalls": 9, "slices": 99_999, "compute_seconds": 1e9}, {}, None),
         ({"slices": 10**9}, {"max_slices": None}, None),
     ],
 )

@@ -17,6 +17,7 @@ from tests.cli.process import OUTLAST
 from worker.client import Client
 from worker.finding import find_out
 from worker.message import Message
+from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +78,8 @@ def test_a_list_says_what_there_is_and_what_to_do(
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert lines[0].split() == ["ID", "JOB", "SLICE", "RECEIVES", "AGE", "REASON"]
-    assert lines[1].split()[:4] == ["1", "done", "1", "10"]
-    assert lines[1].endswith("received 10 times and never acknowledged")
+    assert lines[1].split()[:4] == ["1", "done", "1", str(MAX_RECEIVES)]
+    assert lines[1].endswith(f"received {MAX_RECEIVES} times and never acknowledged")
     assert lines[2] == "    the job is succeeded: nothing to do: drop it"
     assert lines[4].startswith("    the store has no such job: see that the workers use this store")
     assert lines[6:] == [

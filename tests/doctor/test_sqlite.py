@@ -98,7 +98,7 @@ def test_messages_that_were_given_up(place: Path, findings: Any) -> None:
     Client().queue.send(Message(job_id="a"))
     assert findings()["queue.dead-letters"].level == "ok"
     with closing(sqlite3.connect(place / "outlast.db")) as other:
-        other.execute("UPDATE outlast_messages SET dead_reason = 'received 10 times'")
+        other.execute("UPDATE outlast_messages SET dead_reason = 'received 20 times'")
         other.commit()
     found = findings()["queue.dead-letters"]
     assert (found.level, found.found[:2]) == ("warning", "1 ")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from checkpoint.record import Limits
 from tests.doctor.between import DENIED, Answer, between
+from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +48,7 @@ def make(client: SQSClient, ending: str = "", **attributes: str) -> str:
     long = {"MessageRetentionPeriod": "1209600"}
     client.create_queue(QueueName=f"dead{ending}", Attributes=fifo | long)
     policy = {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:000000000000:dead{ending}"}
-    redrive = {"RedrivePolicy": json.dumps(policy | {"maxReceiveCount": 10})}
+    redrive = {"RedrivePolicy": json.dumps(policy | {"maxReceiveCount": MAX_RECEIVES})}
     wanted: Any = WELL | redrive | fifo | attributes
     return client.create_queue(QueueName=f"jobs{ending}", Attributes=wanted)["QueueUrl"]
 
@@ -102,7 +104,7 @@ def redrive(sqs: SQSClient, receives: int, dead: str = "dead") -> None:
 
 def test_a_queue_that_gives_up_early(sqs: SQSClient, findings: Any) -> None:
     """A job would lose its message to a few throttles."""
-    redrive(sqs, 2)
+    redrive(sqs, Limits().max_stalls)
     found = findings()
     assert bad(found) == {"queue.dead-letter-queue": "warning"}
     given = found["queue.dead-letter-queue"].mend.partition("--attributes '")[2].rstrip("'")

@@ -17,6 +17,7 @@ import boto3
 import pytest
 
 from worker.client import Client
+from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,10 @@ def queues(
     sqs = boto3.client("sqs", endpoint_url=ministack.url)
     dead = sqs.create_queue(QueueName="killed-workers-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
-    redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": 10}
+    redrive = {
+        "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
+        "maxReceiveCount": MAX_RECEIVES,
+    }
     url = sqs.create_queue(
         QueueName="killed-workers", Attributes={"RedrivePolicy": json.dumps(redrive)}
     )["QueueUrl"]

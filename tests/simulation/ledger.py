@@ -39,7 +39,8 @@ class Job:
         record: as it is stored; None until it is submitted.
         raised: errors since the job last advanced. stalled: claims since then.
         kernel_seconds: computed for it, lost or not.
-        sends, sweeps: messages for each slice, by workers that knew of it and by sweeps.
+        sends: messages for each slice, by workers that knew of it.
+        sweeps: messages for each slice by sweeps, since the last claim.
         in_hand: a person has changed it and not yet sent its message.
         is_lossy: messages or writes of it were lost outright. is_damaged: stored bytes were.
         keep_paused: a person wants it to be paused at the end.

@@ -39,10 +39,10 @@ NOTICES = ("owed", "unheard", "notices", "not_before", *BOOKKEEPING)
 # Ever, of one end to one target: each time that the note of it was lost it is given again.
 MOST_NOTICES = 40
 
-# Ever, for one slice: by workers that end a slice or find that its message is missing, and by
-# sweeps, each of which waits twice as long as the one before.
+# Ever, for one slice: by workers that end a slice or find that its message is missing.
 MOST_SENDS = 6
-MOST_SWEEPS = 20
+# After one claim: each sweep waits twice as long as the one before. Stalls bound the claims.
+MOST_SWEEPS = 8
 
 
 class Violation(BaseException):
@@ -84,7 +84,7 @@ class Rules:
             job.sweeps[message.slice] += 1
             _require(
                 job.sweeps[message.slice] <= MOST_SWEEPS,
-                f"slice {message.slice} of {job.job_id} was swept too often",
+                f"slice {message.slice} of {job.job_id} was swept too often after one claim",
             )
             return
         job.sends[message.slice] += 1
@@ -219,6 +219,7 @@ class Rules:
             job.stalled < new.limits.max_stalls, f"{job.job_id} goes on without ever advancing"
         )
         job.stalled += 1
+        job.sweeps.clear()
         process.tokens.add(new.lease.token)
         process.unsaved_seconds = process.longest_step_seconds = 0.0
 

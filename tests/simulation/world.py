@@ -19,6 +19,7 @@ from tests.simulation.queue import Letter, Post
 from tests.simulation.rules import Rules, Violation
 from tests.simulation.store import LATE_SECONDS, Store
 from tests.simulation.workers import Worker
+from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -47,7 +48,7 @@ class World:
         self.rules = Rules(self)
         self.trace: list[Event] = []
         self.sweeps = self.faults.may_lose or self.rng.random() < 0.5
-        max_receives = 10 if self.sweeps else sys.maxsize
+        max_receives = MAX_RECEIVES if self.sweeps else sys.maxsize
         self.post = Post(is_fifo=self.rng.random() < 0.3, max_receives=max_receives)
         self.store = Store()
         self.skews = self.rng.random() < 0.5

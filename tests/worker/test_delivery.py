@@ -506,7 +506,7 @@ def test_a_job_without_an_intact_checkpoint_fails_and_keeps_both(floor: Floor) -
 def test_a_stalled_job_gets_a_longer_lease(floor: Floor) -> None:
     """A first step longer than a lease would be taken from one worker after another."""
     floor.submit()
-    floor.change(lambda record: record.model_copy(update={"stalls": 3}))
+    floor.change(lambda record: record.model_copy(update={"stalls": 6}))
     lengths: list[float] = []
 
     def step(_: int) -> None:

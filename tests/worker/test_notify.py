@@ -93,7 +93,7 @@ def test_other_ends_are_told_as_well(floor: Floor, ears: Ears, how: str) -> None
     if how == "failed":
         floor.kernel = raising(ValueError("no"), 2)
     elif how == "given up":
-        floor.change(lambda r: r.model_copy(update={"stalls": 9}))
+        floor.change(lambda r: r.model_copy(update={"stalls": r.limits.max_stalls}))
     else:
         floor.change(Record.cancelled)
     handled, _ = floor.work(worker(floor, ears))

@@ -427,7 +427,7 @@ def test_a_kernel_that_never_advances_is_given_up(floor: Floor) -> None:
             break
         floor.work(seconds=2.0)
     assert floor.record.status is Status.FAILED
-    assert "gave up after 5 slices in a row without progress" in str(floor.record.error)
+    assert "gave up after 10 slices in a row without progress" in str(floor.record.error)
 
 
 def test_a_job_goes_on_under_a_newer_kernel(floor: Floor) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from checkpoint.sqlite_file import sqlite_path
 from worker.doctor.finding import DEAD_LETTERS, ok, warning
 from worker.queues.contract import Delivery
+from worker.queues.embedded import MAX_RECEIVES
 from worker.queues.sqlite import SqliteQueue
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class FileLook:
             return
         yield warning(
             "queue.dead-letters",
-            f"{dead} messages were given up, each received 10 times",
+            f"{dead} messages were given up, each received {MAX_RECEIVES} times",
             breaks="their jobs, where there are such, go on by a sweep only",
             mend=DEAD_LETTERS,
         )

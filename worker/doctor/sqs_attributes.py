@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from checkpoint.record import Limits
 from worker.doctor.finding import DEAD_LETTERS, error, ok, warning
+from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from worker.doctor.finding import Finding
 
 DAY_SECONDS = 86_400
 LONGEST_RETENTION_SECONDS = 14 * DAY_SECONDS
-FEW_RECEIVES, RECEIVES = 5, 10
 SET = "aws sqs set-queue-attributes --queue-url {url} --attributes {attributes}"
 
 
@@ -54,12 +55,13 @@ def redrive(attributes: dict[str, str], url: str) -> Finding:
         return no_dead_letter_queue("there is no redrive policy", attributes, url)
     policy = json.loads(attributes["RedrivePolicy"])
     receives = int(policy["maxReceiveCount"])
-    if receives >= FEW_RECEIVES:
+    if receives > Limits().max_stalls:
         return ok("queue.dead-letter-queue", f"after {receives} receives: maxReceiveCount")
     return warning(
         "queue.dead-letter-queue",
         f"maxReceiveCount is {receives}",
-        breaks="a message is given up after so many crashes, waits for a lease and throttles",
+        breaks="a message is given up after so many crashes, waits for a lease and throttles, "
+        f"before its job fails after {Limits().max_stalls} stalls in a row (OUTLAST_MAX_STALLS)",
         mend=_redrive_to(policy["deadLetterTargetArn"], url),
     )
 
@@ -79,7 +81,7 @@ def no_dead_letter_queue(found: str, attributes: dict[str, str], url: str) -> Fi
 
 
 def _redrive_to(arn: str, url: str) -> str:
-    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": str(RECEIVES)})
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": str(MAX_RECEIVES)})
     return SET.format(url=url, attributes=f"'{json.dumps({'RedrivePolicy': policy})}'")
 
 

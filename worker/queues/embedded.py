@@ -10,7 +10,8 @@ from worker.queues.contract import Delivery, Queue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_RECEIVES = 10
+# More than a job may have stalls, each of which costs one; the rest is for duplicates that wait.
+MAX_RECEIVES = 20
 POLL_SECONDS = 0.05  # a look costs some 10 µs, and a person does not notice 50 ms
 
 
