@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bench.table import print_table
 from checkpoint.jobs import JobStore
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
 from checkpoint.registers.sqlite import SqliteRegister
+from checkpoint.status import Status
 from kernel.registry import load
 from worker.delivery import deliver
 from worker.message import Message

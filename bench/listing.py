@@ -15,7 +15,8 @@ import time
 
 from bench.table import print_table
 from checkpoint.jobs import JobStore
-from checkpoint.record import Checkpoint, Record, digest_of
+from checkpoint.parts import Checkpoint, digest_of
+from checkpoint.record import Record
 from checkpoint.registers import open_register
 
 SIZES = ((10_000, 10_000), (10_000, 100_000), (2_000, 1_000_000))  # jobs, bytes of each state

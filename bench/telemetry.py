@@ -21,7 +21,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from bench.kernels import CountTo
 from bench.table import print_table
 from checkpoint.jobs import JobStore
-from checkpoint.record import Lease, Record
+from checkpoint.parts import Lease
+from checkpoint.record import Record
 from checkpoint.registers.sqlite import SqliteRegister
 from worker.delivery import deliver
 from worker.message import Message

@@ -23,7 +23,7 @@ from checkpoint.errors import CorruptRecord
 from checkpoint.record import Record
 
 if TYPE_CHECKING:
-    from checkpoint.record import Checkpoint
+    from checkpoint.parts import Checkpoint
 
 MAGIC = b"OUTLAST1"
 HEAD = struct.Struct(">8s16sI")

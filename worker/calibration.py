@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from checkpoint.record import Limits
+from checkpoint.parts import Limits
 from kernel import Resources
 from kernel.registry import load
 from worker.new_job import new_record

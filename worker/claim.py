@@ -8,13 +8,15 @@ import secrets
 from typing import TYPE_CHECKING
 
 from checkpoint.errors import CorruptCheckpoint, LeaseLost, StoreUnavailable
-from checkpoint.record import Lease, Record, Status
+from checkpoint.parts import Lease
+from checkpoint.status import Status
 from worker.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
 from worker.queues.contract import QueueUnavailable
 from worker.reporting import report_claim
 
 if TYPE_CHECKING:
     from checkpoint.jobs import Held
+    from checkpoint.record import Record
     from worker.queues.contract import Delivery
     from worker.runtime import Runtime
 

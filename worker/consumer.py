@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from checkpoint.errors import CheckpointError, StoreUnavailable
 from kernel import UnknownKernel
 from worker.deadline import Deadline
-from worker.delivery import NewerState, deliver
+from worker.delivery import deliver
 from worker.events import (
     MESSAGE_LEFT,
     QUEUE_UNAVAILABLE,
@@ -17,6 +17,7 @@ from worker.events import (
     Event,
     tell,
 )
+from worker.loading import NewerState
 from worker.message import ForeignMessage
 from worker.queues.contract import QueueUnavailable
 from worker.sweep import sweep

@@ -11,89 +11,28 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
-from checkpoint.record import Status
+from checkpoint.status import Status
 from kernel import UnknownKernel
 from worker.claim import Claim, longer
 from worker.deadline import Deadline
-from worker.events import KERNEL_NOT_PREPARED, WRITES_LOST, tell
-from worker.heartbeat import repeated
+from worker.decision import LONGEST_HIDE_SECONDS, Ack, Announce, Notify, Run, Wait, decide
+from worker.events import MESSAGE_DROPPED, WRITES_LOST, tell
+from worker.loading import NewerState, ready_kernel
 from worker.message import Message
-from worker.notify.owed import LONGEST_HIDE_SECONDS, give_notice
+from worker.notify.owed import give_notice
 from worker.reporting import report_ending, report_lost_lease
 from worker.slice import Slice
-from worker.storable import line
 
 if TYPE_CHECKING:
     from checkpoint.jobs import Held
     from checkpoint.record import Record
     from worker.queues.contract import Delivery
-    from worker.runtime import AnyKernel, Runtime
+    from worker.runtime import Runtime
 
 log = logging.getLogger("outlast.delivery")
-
-
-class NewerState(Exception):
-    """The job's state is of a newer version of the kernel. Leave it to workers that have it."""
-
-
-@dataclass(frozen=True)
-class Ack:
-    """The message has done its work, or comes too late to do any."""
-
-
-@dataclass(frozen=True)
-class Announce:
-    """A worker died between save and send: the continuation is missing."""
-
-
-@dataclass(frozen=True)
-class Wait:
-    """It is too early: hide the message for `seconds`."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """Claim the job and run its next slice."""
-
-
-@dataclass(frozen=True)
-class Notify:
-    """The job is over, and there are some who are yet to be told."""
-
-
-Decision = Ack | Announce | Wait | Run | Notify
-
-
-def decide(record: Record, number: int | None, now: float) -> Decision:
-    """Return what a message for slice `number` of the job `record` calls for at `now`.
-
-    None is a kick, for whichever slice is next. A number beyond the record's means that the store
-    lost its newest writes: the job goes on from what is left.
-    """
-    if record.owed:
-        return _decide_notice(record.not_before - now)
-    if record.status.is_final or record.status is Status.PAUSED:
-        return Ack()
-    if number is not None and number < record.slice:
-        return Ack() if record.announced else Announce()
-    if record.lease is not None and record.is_held(now):
-        return Wait(record.lease.expires_at - now)
-    if now < record.not_before:
-        return Wait(record.not_before - now)
-    return Run()
-
-
-def _decide_notice(early_seconds: float) -> Notify | Wait | Ack:
-    if early_seconds <= 0:
-        return Notify()
-    # The message of a long wait is the sweep's: one that comes too early too often is given up.
-    return Wait(early_seconds) if early_seconds <= LONGEST_HIDE_SECONDS else Ack()
 
 
 class Handled(NamedTuple):
@@ -151,8 +90,8 @@ def deliver(
                         return _run(runtime, delivery, held, deadline, slice_seconds)
             except VersionConflict:
                 continue  # Someone else moved the job between our read and our claim: look again.
-            except DeletedJob as error:  # perhaps while its slice ran
-                log.info("%s: its message is dropped", error)
+            except DeletedJob:  # perhaps while its slice ran
+                tell(log, MESSAGE_DROPPED, job_id=message.job_id)
                 return Handled(ack=True)
 
 
@@ -197,7 +136,7 @@ def _run(
     wanted = math.inf if slice_seconds is None else longer(slice_seconds, held.record)
     granted, opened = deadline.remaining, runtime.clock()
     try:
-        kernel = _ready_kernel(runtime, claim, claimed.record)
+        kernel = ready_kernel(runtime, claim, claimed.record)
         if deadline.is_signalled:
             claim.give_back()
             runtime.queue.hide(delivery, 0)
@@ -234,52 +173,6 @@ def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice, *, is_late: 
         announce(runtime, held, again=number > claimed.slice)
     runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
     return held.record
-
-
-def _ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
-    """Return the job's kernel, ready; its lease lives on while that takes time."""
-    # Once more takes no time, and a thread would cost a short slice a tenth. For other parameters
-    # it may: then the job comes back with a slice that did not advance it, and is worth a thread.
-    if record.kernel in runtime.pace.prepared and record.stalls <= 1:
-        return _prepared_kernel(runtime, record)
-    with repeated(claim.renewed, every_seconds=claim.seconds / 3):
-        kernel = _prepared_kernel(runtime, record)
-    runtime.pace.prepared.add(record.kernel)
-    return kernel
-
-
-def kernel_for(runtime: Runtime, record: Record) -> AnyKernel:
-    """Return the job's kernel.
-
-    Raises:
-        UnknownKernel, NewerState: this worker is not one for the job.
-    """
-    kernel = runtime.kernels(record.kernel)
-    if record.checkpoints and record.checkpoints[0].version > kernel.version:
-        raise NewerState(
-            f"job {record.job_id} was advanced by version {record.checkpoints[0].version} of "
-            f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
-        )
-    return kernel
-
-
-def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
-    """Return the job's kernel, ready to run without a long first step; raises as `kernel_for`."""
-    kernel = kernel_for(runtime, record)
-    if runtime.isolate or kernel.may_not_return:
-        return kernel  # Preparing it may take the process down, too: its child does that.
-    try:
-        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
-    except BaseException as error:  # noqa: BLE001 - it will end the slice, where it is counted
-        tell(
-            log,
-            KERNEL_NOT_PREPARED,
-            job_id=record.job_id,
-            kernel=kernel.name,
-            error=line(error),
-            cause=error,
-        )
-    return kernel
 
 
 def _patience(seconds: float, receives: int) -> float:

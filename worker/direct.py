@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checkpoint.fields import JobId, Target
-from checkpoint.record import MOST_TARGETS, Status
+from checkpoint.record import MOST_TARGETS
 from checkpoint.registers import redacted
+from checkpoint.status import Status
 from worker.delivery import deliver
 from worker.message import Message
 from worker.queues.contract import Delivery, Queue

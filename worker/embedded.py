@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Status
+from checkpoint.status import Status
 from worker.consumer import Consumer
-from worker.delivery import kernel_for
+from worker.loading import kernel_for
 from worker.message import Message
 
 if TYPE_CHECKING:

@@ -157,6 +157,9 @@ KERNEL_NOT_CLOSED = _event(
 STORE_UNAVAILABLE = _event(WARNING, "store_unavailable", "%(effect)s: %(error)s", "effect error")
 QUEUE_UNAVAILABLE = _event(WARNING, "queue_unavailable", "%(effect)s: %(error)s", "effect error")
 RECORD_UNREADABLE = _event(ERROR, "record_unreadable", "%(error)s", "error")
+MESSAGE_DROPPED = _event(
+    INFO, "message_dropped", "job %(job_id)s was deleted: its message is dropped", "job_id"
+)
 MESSAGE_LEFT = _event(
     ERROR, "message_left", "left for the dead-letter queue: %(error)s", "error error_type"
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from checkpoint.errors import CorruptRecord, DeletedJob, UnknownJob
-from checkpoint.record import Status
+from checkpoint.status import Status
 from worker.message import ForeignMessage, Message
 
 if TYPE_CHECKING:

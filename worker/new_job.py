@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from checkpoint.errors import CorruptCheckpoint, UnknownCheckpoint
 from checkpoint.jobs import checked_id
-from checkpoint.record import Limits, Record
+from checkpoint.record import Record
 from kernel import InvalidParams
 from kernel.registry import load
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from checkpoint.record import Checkpoint
+    from checkpoint.parts import Checkpoint, Limits
 
 
 def new_record(

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from checkpoint.history import read
-from checkpoint.record import Status
+from checkpoint.status import Status
 from worker.events import (
     CHECKPOINT_QUARANTINED,
     JOB_FAILED,
@@ -19,7 +19,8 @@ from worker.events import (
 )
 
 if TYPE_CHECKING:
-    from checkpoint.record import Lease, Record
+    from checkpoint.parts import Lease
+    from checkpoint.record import Record
 
 log = logging.getLogger("outlast.delivery")
 

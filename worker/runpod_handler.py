@@ -22,7 +22,6 @@ from kernel import InvalidParams, UnknownKernel
 from worker.client import Client
 from worker.consumer import Consumer
 from worker.deadline import Deadline
-from worker.delivery import NewerState
 from worker.direct import (
     InvalidRequest,
     Kick,
@@ -34,6 +33,7 @@ from worker.direct import (
     advance,
     parse,
 )
+from worker.loading import NewerState
 from worker.queues.contract import QueueUnavailable
 from worker.runtime import Runtime, make_runtime
 from worker.settings import InvalidSettings, read_settings, require_remote

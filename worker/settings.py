@@ -18,7 +18,7 @@ from pydantic import (
 
 from checkpoint.codec import MAX_STATE_BYTES
 from checkpoint.fields import Platform
-from checkpoint.record import Limits
+from checkpoint.parts import Limits
 
 PREFIX = "OUTLAST_"
 
@@ -70,7 +70,7 @@ class Settings(BaseModel):
             long a job must have been silent for that.
         max_state_bytes: a kernel's state over this size fails its job.
         max_failures, max_stalls, max_slices, max_compute_seconds: guards that a new job is given;
-            see `checkpoint.record.Limits`.
+            see `checkpoint.parts.Limits`.
         notify_secret: what webhooks are signed with: the base64 of 24 to 64 bytes, or a few of them
             with spaces between; None: there are no webhooks.
         notify_hosts: the only hosts of webhooks and names of SQS queues that may be notified, with

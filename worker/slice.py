@@ -12,7 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from checkpoint.errors import CorruptCheckpoint, LeaseLost, StateTooLarge, StoreUnavailable
-from checkpoint.record import Checkpoint, Record, Status, digest_of
+from checkpoint.parts import Checkpoint, digest_of
+from checkpoint.record import Record
+from checkpoint.status import Status
 from kernel import NonRetryable
 from worker.events import (
     CHECKPOINT_SAVED,

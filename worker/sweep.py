@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob, VersionConflict
-from checkpoint.record import Status
+from checkpoint.status import Status
 from worker.events import JOB_WOKEN, RECORD_UNREADABLE, tell
 from worker.message import Message
 

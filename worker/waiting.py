@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkpoint.errors import StoreUnavailable
 from checkpoint.jobs import HEADS_AT_ONCE
-from checkpoint.record import Status
+from checkpoint.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bench.small_jobs.job import square
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
+from checkpoint.status import Status
 from kernel import Kernel, Model, Resources
 from worker.client import Client
 from worker.consumer import Consumer

@@ -9,7 +9,8 @@ import pytest
 from checkpoint.deletions import PREFIX
 from checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob
 from checkpoint.jobs import JobStore
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
+from checkpoint.status import Status
 from tests.fakes import START, FakeClock, MemoryRegister
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from checkpoint.history import LONGEST, MOST_PLATFORMS, OTHER, Stretch, Usage, added, extended, read
-from checkpoint.record import Checkpoint, Lease, Record, Status, digest_of
+from checkpoint.parts import Checkpoint, Lease, digest_of
+from checkpoint.record import Record
+from checkpoint.status import Status
 
 
 def _job(**fields) -> Record:

@@ -19,8 +19,10 @@ from checkpoint.errors import (
     VersionConflict,
 )
 from checkpoint.jobs import HEAD_BYTES, HEADS_AT_ONCE, JobStore, checked_id
-from checkpoint.record import Checkpoint, Lease, Record, Status, digest_of
+from checkpoint.parts import Checkpoint, Lease, digest_of
+from checkpoint.record import Record
 from checkpoint.register import Stored
+from checkpoint.status import Status
 from tests.fakes import FakeClock, MemoryRegister
 
 if TYPE_CHECKING:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from checkpoint.errors import CorruptCheckpoint, WrongStatus
-from checkpoint.record import Checkpoint, Lease, Limits, Record, Status, digest_of
+from checkpoint.parts import Checkpoint, Lease, Limits, digest_of
+from checkpoint.record import Record
+from checkpoint.status import Status
 
 FINAL = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED]
 OPEN = [Status.QUEUED, Status.RUNNING, Status.PAUSED]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.record import Checkpoint, digest_of
+from checkpoint.parts import Checkpoint, digest_of
 from worker.client import Client
 
 if TYPE_CHECKING:

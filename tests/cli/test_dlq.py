@@ -12,7 +12,8 @@ import boto3
 import pytest
 import redis
 
-from checkpoint.record import Lease, Record
+from checkpoint.parts import Lease
+from checkpoint.record import Record
 from tests.cli.process import OUTLAST
 from worker.client import Client
 from worker.finding import find_out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkpoint.history import LONGEST
-from checkpoint.record import Checkpoint, Lease, digest_of
+from checkpoint.parts import Checkpoint, Lease, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

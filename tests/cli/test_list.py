@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkpoint.jobs import HEADS_AT_ONCE, JobStore
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
+from checkpoint.status import Status
 from tests.fakes import MemoryRegister
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from worker.client import Client
 from worker.message import Message
 

@@ -10,7 +10,8 @@ import pytest
 
 from checkpoint.deletions import PREFIX
 from checkpoint.jobs import JobStore
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
+from checkpoint.status import Status
 from tests.fakes import START, FakeClock
 from worker.prune import MARK_SECONDS, forget_deletions, prune
 from worker.selection import Selection

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.record import Lease, Record
+from checkpoint.parts import Lease
+from checkpoint.record import Record
 from tests.cli.process import OUTLAST, until
 from worker.cli import preparing
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from tests.cli.process import until
 
 if TYPE_CHECKING:

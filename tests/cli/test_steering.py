@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Record, Status
+from checkpoint.status import Status
 from tests.cli.process import OUTLAST, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from checkpoint.record import Record
     from tests.cli.process import Ended, Process
     from worker.client import Client
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.record import Limits
+from checkpoint.parts import Limits
 from tests.deploy.files import DEPLOY, ROOT, load
 
 if TYPE_CHECKING:

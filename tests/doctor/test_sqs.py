@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from checkpoint.record import Limits
+from checkpoint.parts import Limits
 from tests.doctor.between import DENIED, Answer, between
 from worker.queues.embedded import MAX_RECEIVES
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from tests.runtimes import kernels, lambda_api
 from tests.runtimes.event_source import record_of
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from tests.runtimes import emulator, lambda_api, runpod_jobs
 from tests.runtimes.programs import clean, running
 

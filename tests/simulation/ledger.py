@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from checkpoint.record import digest_of
+from checkpoint.parts import digest_of
 from tests.kernels import advance
 
 if TYPE_CHECKING:
-    from checkpoint.record import Checkpoint, Record
+    from checkpoint.parts import Checkpoint
+    from checkpoint.record import Record
 
 LONGEST_JOB = 60
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from checkpoint.errors import LeaseLost, VersionConflict
 from checkpoint.jobs import JobStore
-from checkpoint.record import Checkpoint, Record
+from checkpoint.parts import Checkpoint
+from checkpoint.record import Record
 from checkpoint.register import Register
 from worker import consumer, delivery
 from worker.claim import Claim

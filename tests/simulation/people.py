@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from checkpoint.errors import StoreUnavailable, WrongStatus
 from checkpoint.jobs import JobStore
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
+from checkpoint.status import Status
 from tests.simulation.ledger import Job, place
 from tests.simulation.process import EPOCH, Process
 from tests.simulation.queue import SimulatedQueue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from tests.simulation.ledger import TOTALS, is_whole, place
 from worker.notify.event import event_of
 

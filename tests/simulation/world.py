@@ -9,8 +9,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from checkpoint.codec import HEAD, decode
-from checkpoint.record import Status
 from checkpoint.register import Stored
+from checkpoint.status import Status
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole

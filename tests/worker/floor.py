@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from checkpoint.jobs import JobStore
-from checkpoint.record import Limits, Record
+from checkpoint.parts import Limits
+from checkpoint.record import Record
 from tests.fakes import FakeClock, MemoryRegister
 from tests.kernels import Counting
 from worker.delivery import Handled, deliver

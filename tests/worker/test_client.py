@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkpoint.errors import InvalidJobId, JobExists, StoreUnavailable, UnknownJob
-from checkpoint.record import Limits, Record, Status
+from checkpoint.parts import Limits
+from checkpoint.record import Record
+from checkpoint.status import Status
 from kernel import InvalidParams, UnknownKernel
 from kernel.contract import Model
 from tests import kernels

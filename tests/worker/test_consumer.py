@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Lease, Record, Status
+from checkpoint.parts import Lease
+from checkpoint.record import Record
+from checkpoint.status import Status
 from kernel import UnknownKernel
 from tests import kernels
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
 from worker.consumer import LONGEST_BACKOFF_SECONDS, Consumer
 from worker.deadline import Deadline
-from worker.delivery import NewerState
 from worker.embedded import run_embedded
+from worker.loading import NewerState
 from worker.message import Message
 from worker.queues.contract import Delivery, QueueUnavailable
 from worker.queues.memory import MemoryQueue

@@ -17,16 +17,20 @@ from checkpoint.errors import (
     UnknownJob,
     VersionConflict,
 )
-from checkpoint.record import Lease, Record, Status
+from checkpoint.parts import Lease
+from checkpoint.record import Record
 from checkpoint.register import Stored
+from checkpoint.status import Status
 from kernel import UnknownKernel
 from kernel.contract import Model
 from tests import kernels
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
-from worker import delivery as delivery_module
+from worker import loading
 from worker.deadline import Deadline
-from worker.delivery import Ack, Announce, Handled, NewerState, Run, Wait, decide, deliver
+from worker.decision import Ack, Announce, Run, Wait, decide
+from worker.delivery import Handled, deliver
+from worker.loading import NewerState
 from worker.message import ForeignMessage, Message
 from worker.queues.contract import Delivery, QueueUnavailable
 from worker.sweep import sweep
@@ -302,7 +306,7 @@ def test_preparing_takes_nothing_from_the_slice(
     floor.submit()
     leases = []
     floor.watched = lambda _: leases.append(floor.record.lease)
-    monkeypatch.setattr(delivery_module, "repeated", repeated)
+    monkeypatch.setattr(loading, "repeated", repeated)
     floor.kernel = Compiling(floor, compile_)
     runtime = floor.runtime()
     delivery = floor.receive()
@@ -346,7 +350,7 @@ def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(
         begun.append(every_seconds)
         yield
 
-    monkeypatch.setattr(delivery_module, "repeated", repeated)
+    monkeypatch.setattr(loading, "repeated", repeated)
     floor.submit()
     runtime = floor.runtime()
     runtime.pace.prepared.add("counting")

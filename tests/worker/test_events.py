@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Lease, Record
+from checkpoint.parts import Lease
+from checkpoint.record import Record
 from tests.kernels import Stubborn, Unprepared, raising
 from tests.worker.floor import JOB, STEPS, Floor
 from worker.client import Client
@@ -119,6 +120,12 @@ def _unreadable(floor: Floor) -> None:
     sweep(floor.jobs, floor.queue, after_seconds=60)
 
 
+def _deleted(floor: Floor) -> None:
+    floor.submit()
+    floor.jobs.discard(JOB)
+    floor.work()
+
+
 def _foreign(floor: Floor) -> None:
     floor.queue.send(Message(job_id="never-was", slice=1))
     _consumer(floor).run(max_idle_seconds=0.5)
@@ -193,6 +200,7 @@ SCENES: dict[str, Callable[..., None]] = {
     "kernel_not_closed": _stubborn,
     "kernel_not_prepared": _unprepared,
     "lease_lost": _cancelled,
+    "message_dropped": _deleted,
     "message_failed": _on_lambda,
     "message_left": _foreign,
     "notice_failed": _deaf,

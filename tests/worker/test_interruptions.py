@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Status
+from checkpoint.status import Status
 from kernel import Resources
 from kernel.nth_prime import NthPrime
 from tests.kernels import Counting, Params, expected

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkpoint.jobs import JobStore
-from checkpoint.record import Limits, Record, Status
+from checkpoint.parts import Limits
+from checkpoint.record import Record
 from checkpoint.registers.sqlite import SqliteRegister
+from checkpoint.status import Status
 from kernel import Resources
 from tests.worker.unruly import Confined, Params, Result, State, Unruly
 from worker.delivery import deliver

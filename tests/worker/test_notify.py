@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
+from checkpoint.status import Status
 from tests.kernels import expected, raising
 from tests.worker.floor import JOB, STEPS, Floor
 from worker.delivery import deliver

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from checkpoint.record import Checkpoint, Lease, Record, digest_of
+from checkpoint.parts import Checkpoint, Lease, digest_of
+from checkpoint.record import Record
 from worker.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
 
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from checkpoint.record import Limits
+from checkpoint.parts import Limits
 from worker.settings import InvalidSettings, Settings, read_settings
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkpoint.errors import LeaseLost, StoreUnavailable
-from checkpoint.record import Record, Status
+from checkpoint.record import Record
+from checkpoint.status import Status
 from kernel import NonRetryable
 from tests import kernels
 from tests.kernels import Counting, expected

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Lease, Record
+from checkpoint.parts import Lease
+from checkpoint.record import Record
 from checkpoint.register import Stored
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor

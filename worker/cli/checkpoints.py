@@ -11,7 +11,8 @@ from worker.cli.options import Debug, Generation, JobId, Json
 from worker.cli.output import put, put_json
 
 if TYPE_CHECKING:
-    from checkpoint.record import Checkpoint, Record
+    from checkpoint.parts import Checkpoint
+    from checkpoint.record import Record
 
 COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11}  {}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from kernel.registry import load
 from worker.cli.logs import level_of, log_to
 from worker.cli.preparing import told

@@ -6,22 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checkpoint.status import Status
 from worker.selection import Selection, format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def _statuses() -> list[str]:
-    from checkpoint.record import Status  # It brings pydantic, half of a start's time.
-
-    return [str(status) for status in Status]
-
-
 def _known(words: list[str] | None) -> list[str] | None:
     for word in words or ():
-        if word not in _statuses():
-            raise typer.BadParameter(f"{word[:40]!r} is none of {', '.join(_statuses())}")
+        if word not in list(Status):
+            raise typer.BadParameter(f"{word[:40]!r} is none of {', '.join(Status)}")
     return words
 
 
@@ -34,7 +29,7 @@ def _possible(tags: list[str] | None) -> list[str] | None:
 
 
 def _complete_status(incomplete: str) -> list[str]:
-    return [status for status in _statuses() if status.startswith(incomplete)]
+    return [status for status in Status if status.startswith(incomplete)]
 
 
 def _age(text: str) -> float:

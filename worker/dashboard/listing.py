@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from worker.selection import Selection
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
-from checkpoint.record import Status
+from checkpoint.status import Status
 from worker.dashboard import words
 from worker.dashboard.listing import Listing, Query, listing_of
 from worker.dashboard.live import Part, Parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from worker.dashboard.guard import Refused
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from checkpoint.record import Limits
+from checkpoint.parts import Limits
 from worker.doctor.finding import DEAD_LETTERS, error, ok, warning
 from worker.queues.embedded import MAX_RECEIVES
 

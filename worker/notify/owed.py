@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from checkpoint.registers import redacted
+from worker.decision import LONGEST_HIDE_SECONDS
 from worker.events import NOTICE_FAILED, NOTICE_GIVEN, NOTICE_GIVEN_UP, QUEUE_UNAVAILABLE, tell
 from worker.notify.contract import Gone, NotTold
 from worker.queues.contract import QueueUnavailable
@@ -25,8 +26,6 @@ log = logging.getLogger("outlast.notify")
 MOST_NOTICES = 10
 FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 6 * 3600.0
-# A message that waited longer would be received too often; the sweep sends a new one then.
-LONGEST_HIDE_SECONDS = 900.0
 # How long one target is waited for, where there is time, and at least.
 TIMEOUT_SECONDS = 5.0
 LEAST_SECONDS = 1.0

@@ -6,7 +6,9 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from checkpoint.history import Stretch, added, extended
-from checkpoint.record import Checkpoint, Lease, Record, Status, digest_of
+from checkpoint.parts import Checkpoint, Lease, digest_of
+from checkpoint.record import Record
+from checkpoint.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

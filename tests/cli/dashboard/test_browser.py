@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Status
+from checkpoint.status import Status
 from tests.cli.dashboard.conftest import TOKEN
 from tests.cli.dashboard.test_pages import hostile
 from tests.cli.process import until

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.record import Status
+from checkpoint.status import Status
 from tests.cli.dashboard.conftest import TOKEN, URL
 
 if TYPE_CHECKING:

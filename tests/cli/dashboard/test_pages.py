@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Checkpoint, Lease, Record, Status
+from checkpoint.parts import Checkpoint, Lease
+from checkpoint.status import Status
 from tests.cli.dashboard.scene import LAMBDA, Run, record_of
 from tests.cli.dashboard.test_guard import csrf_in
 from worker.dashboard.guard import Keys
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.testclient import TestClient
 
+    from checkpoint.record import Record
     from worker.client import Client
 
 EVIL = '"><script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">'
