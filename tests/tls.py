@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tests.servers import HOST
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +45,8 @@ def tls_before(behind: Server, folder: Path) -> Iterator[tuple[int, Path]]:
                 _pass_on(client, upstream)
                 answers.join()
 
-    with socketserver.ThreadingTCPServer((HOST, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_address[1], certificate
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(socketserver.ThreadingTCPServer((HOST, 0), Handler)) as server:
+        yield server.server_address[1], certificate
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

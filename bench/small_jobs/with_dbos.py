@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, DBOSClient
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 WORKER = [sys.executable, "-m", __name__]
 DATABASE = f"sqlite:///{FOLDER}/dbos.sqlite"
 
-client = None
+
+@cache
+def _client() -> DBOSClient:
+    return DBOSClient(system_database_url=DATABASE)
 
 
 def submit(numbers: Iterable[int]) -> list[str]:
     """Put a job for each number on the queue; return their ids."""
-    global client  # noqa: PLW0603 - `result` asks through it
     DBOS.migrate(DATABASE)
-    client = DBOSClient(system_database_url=DATABASE)
+    client = _client()
     client.register_queue("jobs", polling_interval_sec=0.01)
     options = {"queue_name": "jobs", "workflow_name": "square"}
     return [client.enqueue(options, number).workflow_id for number in numbers]
@@ -35,7 +38,7 @@ def submit(numbers: Iterable[int]) -> list[str]:
 
 def result(job_id: str) -> Any:
     """Return what the job has returned, or None."""
-    handle = client.retrieve_workflow(job_id)
+    handle = _client().retrieve_workflow(job_id)
     return handle.get_result() if handle.get_status().status == "SUCCESS" else None
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import select
 import socket
 import socketserver
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.servers import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.servers import Server
 
 BUFFER_BYTES = 65_536
@@ -60,16 +56,3 @@ class _Connection(socketserver.BaseRequestHandler):
                     if source is self.request:
                         losing = losing or self.server.takes(data)
                     (upstream if source is self.request else self.request).sendall(data)
-
-
-@contextmanager
-def lossy_proxy(behind: Server) -> Iterator[LossyProxy]:
-    """Run a proxy before the server."""
-    with LossyProxy(behind) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            proxy.shutdown()
-            thread.join()

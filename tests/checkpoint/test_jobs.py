@@ -168,6 +168,11 @@ def test_a_holder_that_lost_its_lease_cannot_write(jobs: JobStore, how: str) -> 
     assert jobs.load("a") == after
 
 
+def lose(_: str) -> None:
+    """Be the hook of a register whose answers do not arrive."""
+    raise StoreUnavailable("no answer")
+
+
 @pytest.mark.parametrize("more_failures", [0, 1])
 def test_a_holder_knows_its_own_release_though_its_answer_was_lost(
     register: MemoryRegister, jobs: JobStore, more_failures: int
@@ -175,9 +180,6 @@ def test_a_holder_knows_its_own_release_though_its_answer_was_lost(
     """A slice that ended well would be reported as lost, and its continuation not be sent."""
     jobs.submit(record())
     held = claimed(jobs)
-
-    def lose(_: str) -> None:
-        raise StoreUnavailable("no answer")
 
     register.after = lose
     with pytest.raises(StoreUnavailable):
@@ -199,9 +201,6 @@ def test_a_holder_whose_claim_the_store_has_lost_finds_out(
     """It would work on to its deadline, and take each save for stored, where none is."""
     jobs.submit(record())
     held = claimed(jobs)
-
-    def lose(_: str) -> None:
-        raise StoreUnavailable("no answer")
 
     register.after = lose
     with pytest.raises(StoreUnavailable):

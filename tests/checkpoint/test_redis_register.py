@@ -14,8 +14,9 @@ from checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
 from checkpoint.registers import open_register
 from checkpoint.registers.redis import CONNECT_SECONDS, RedisRegister
 from tests.checkpoint.conftest import REAL_REDIS
-from tests.checkpoint.lossy_proxy import lossy_proxy
+from tests.checkpoint.lossy_proxy import LossyProxy
 from tests.servers import HOST, free_ports
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def register(server: Server) -> Iterator[RedisRegister]:
 def test_a_lost_answer_is_no_lost_lease(server: Server, lost: int) -> None:
     """A network hiccup after a save would throw away the slice that had just been saved."""
     with (
-        lossy_proxy(server) as proxy,
+        serving(LossyProxy(server)) as proxy,
         closing(RedisRegister.from_url(f"redis://{HOST}:{proxy.port}")) as register,
     ):
         first = register.write(KEY, b"first", expected=None)
@@ -63,7 +64,7 @@ def test_a_lost_answer_is_no_excuse_for_a_lost_race(
 ) -> None:
     """The loser of a race would take the winner's progress for its own."""
     with (
-        lossy_proxy(server) as proxy,
+        serving(LossyProxy(server)) as proxy,
         closing(RedisRegister.from_url(f"redis://{HOST}:{proxy.port}")) as loser,
     ):
         first = register.write(KEY, b"first", expected=None)

@@ -16,8 +16,9 @@ from checkpoint.errors import StoreUnavailable, VersionConflict
 from checkpoint.registers import open_register
 from checkpoint.registers.s3 import COLLISION_ATTEMPTS, S3Register
 from tests.checkpoint.conftest import BUCKET, S3_STORES, create_bucket
-from tests.checkpoint.lossy_proxy import lossy_proxy
+from tests.checkpoint.lossy_proxy import LossyProxy
 from tests.servers import HOST, free_ports
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,7 +182,7 @@ def test_keys_go_on_over_pages(script: Script) -> None:
 def test_a_lost_answer_is_no_lost_lease(seaweedfs: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """As above, on a real server and with boto3's own repetition: the slice would be lost."""
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
-    with lossy_proxy(seaweedfs) as proxy:
+    with serving(LossyProxy(seaweedfs)) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{proxy.port}")
         create_bucket("lossy")
         with closing(open_register("s3://lossy/prefix")) as register:

@@ -47,7 +47,7 @@ def log() -> Iterator[None]:
 
 
 @pytest.fixture
-def client(place: Path) -> Client:  # noqa: ARG001 - its settings
+def client(place: Path) -> Client:  # noqa: ARG001 - its settings; usefixtures does not reach here
     """The test's own view of the store and the queue."""
     from worker.client import Client
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from runpy import run_path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import boto3
 import pytest
 
 from tests.deploy.files import DEPLOY
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +54,8 @@ class Invocation(BaseHTTPRequestHandler):
 @pytest.fixture
 def function() -> Iterator[Function]:
     """A function that serves until the test ends."""
-    with Function() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Function()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(

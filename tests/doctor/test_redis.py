@@ -55,7 +55,8 @@ def bad(found: dict[str, Finding]) -> dict[str, str]:
     }
 
 
-def test_a_server_that_is_well(admin: redis.Redis, server: Server, findings: Any) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("admin")
+def test_a_server_that_is_well(server: Server, findings: Any) -> None:
     """Doctor would cry wolf."""
     found = findings(OUTLAST_STORE=server.url)
     assert bad(found) == {}

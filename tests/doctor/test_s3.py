@@ -39,7 +39,8 @@ def bad(found: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def test_a_bucket_that_is_well(s3: S3Client, findings: Any) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_is_well(findings: Any) -> None:
     """Doctor would cry wolf."""
     found = findings(OUTLAST_STORE=STORE)
     assert bad(found) == {}
@@ -117,7 +118,8 @@ def test_a_user_who_may_nothing(ministack: Server, findings: Any) -> None:
     assert "s3:PutObject" in found["store.reach"].mend
 
 
-def test_a_bucket_that_is_not_there(s3: S3Client, findings: Any) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_is_not_there(findings: Any) -> None:
     """A person would not know that it is the bucket that is missing."""
     found = findings(OUTLAST_STORE="s3://no-such-bucket/jobs")
     assert bad(found) == {"store.reach": "error"}

@@ -48,8 +48,9 @@ def test_published_counts(k: int) -> None:
     assert finish(engine.count(begin(10**k))) == PI[k]
 
 
+@pytest.mark.usefixtures("fine_shards")
 @pytest.mark.parametrize("threads", [2, 3, 8])
-def test_threads_do_not_change_the_count(threads: int, fine_shards: None) -> None:  # noqa: ARG001
+def test_threads_do_not_change_the_count(threads: int) -> None:
     """Else the answer depends on the worker's number of cores."""
     assert finish(engine.count(begin(10**11), threads)) == PI[11]
 
@@ -108,7 +109,8 @@ def test_a_wrong_sum_is_an_error() -> None:
     ],
     ids=str,
 )
-def test_a_state_that_no_computation_comes_to(wrong: dict[str, object], fine_shards: None) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("fine_shards")
+def test_a_state_that_no_computation_comes_to(wrong: dict[str, object]) -> None:
     """Else compiled code reads beyond its tables, or an hour is spent on a wrong sum."""
     state = next(s for s in engine.count(begin(10**10)) if s.term == "d" and s.cursor)
     with pytest.raises(WrongState, match=r"^a state of π\(10000000000\) [^\n]*$"):
@@ -120,7 +122,8 @@ def test_the_total_may_wrap_around() -> None:
     assert engine.lift(2**64 - 1 + PI[17] - 2**64, 10**17) == PI[17] - 1
 
 
-def test_progress_rises_from_0_to_1(fine_shards: None) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("fine_shards")
+def test_progress_rises_from_0_to_1() -> None:
     """Else the progress bar jumps back, or stands at half when the job is done."""
     shares = [state.progress() for state in engine.count(begin(10**11))]
     assert shares[0] == 0
@@ -170,7 +173,8 @@ def test_two_computations_in_turns(threads: int) -> None:
     assert list(map(counts.get, range(3))) == [PI[11], PI[11], primecountpy.prime_pi(xs[2])]
 
 
-def test_computations_in_several_threads(fine_shards: None) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("fine_shards")
+def test_computations_in_several_threads() -> None:
     """Else two slices in one process end each other."""
 
     def stop_and_go(x: int) -> int:

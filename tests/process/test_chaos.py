@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from tests.process.faults import Valkey, faulty_proxy
+from tests.process.faults import FaultyProxy, Valkey
 from tests.process.fleet import Fleet, Steps
 from tests.process.installed.chain import STEP_SECONDS, expected
+from tests.serving import serving
 from worker.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.process.faults import FaultyProxy
     from tests.servers import Server
 
 INSTALLED = Path(__file__).with_name("installed")
@@ -131,7 +131,7 @@ def test_redis_and_sqs(
     monkeypatch.setenv("OUTLAST_QUEUE", "sqs://chaos")
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
     try:
-        with faulty_proxy(ministack, 2) as proxy:
+        with serving(FaultyProxy(ministack, 2)) as proxy:
             survive(
                 steps,
                 tmp_path,
@@ -158,7 +158,7 @@ def test_s3_and_sqs(
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
     with closing(boto3.client("s3")) as s3:
         s3.create_bucket(Bucket="chaos")
-    with faulty_proxy(ministack, 3) as proxy:
+    with serving(FaultyProxy(ministack, 3)) as proxy:
         survive(steps, tmp_path, capsys, workers={"AWS_ENDPOINT_URL": proxy.url}, proxy=proxy)
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 from tests import servers
 from tests.runtimes.emulator import function_env
 from tests.runtimes.programs import LIMIT_SECONDS, Program, running
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -119,16 +120,12 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def api() -> Iterator[Api]:
     """Serve the API."""
-    with Api() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(Api()) as server:
         try:
             yield server
         finally:
             server.invocations.put(None)
             server.shutdown_event.set()
-            server.shutdown()
-            thread.join()
 
 
 class Function(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Queue
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests import servers
 from tests.runtimes.programs import LIMIT_SECONDS, Program, clean, running
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -85,15 +85,11 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def worker(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[JobServer, Program]]:
     """Run our handler in the SDK's production loop."""
-    with JobServer() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            with running(COMMAND, log=folder / "runpod.log", env=sdk_env(env) | server.env) as one:
-                yield server, one
-        finally:
-            server.shutdown()
-            thread.join()
+    with (
+        serving(JobServer()) as server,
+        running(COMMAND, log=folder / "runpod.log", env=sdk_env(env) | server.env) as program,
+    ):
+        yield server, program
 
 
 def sdk_env(env: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 
 from checkpoint.errors import UnknownJob
 from kernel import InvalidParams
+from tests.cli.process import until
 from tests.kernels import Counting
 from worker import AsyncClient, Client, JobFailed, JobNotFinished
 from worker import waiting as module
@@ -18,6 +19,8 @@ from worker.waiting import ends
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from checkpoint.record import Record
 
 
 @pytest.fixture(autouse=True)
@@ -178,8 +181,14 @@ def test_an_event_loop_is_not_held_up_and_no_thread_waits(url: str) -> None:
     async def main() -> None:
         client = AsyncClient(url, url)
         job_ids = [await client.submit("counting", steps=n) for n in range(1, 40)]
-        waits = [asyncio.create_task(client.wait(job_id)) for job_id in job_ids]
-        await asyncio.sleep(0.2)
+        looked = {job_id: asyncio.Event() for job_id in job_ids}
+        loop = asyncio.get_running_loop()
+
+        def watch(record: Record) -> None:
+            loop.call_soon_threadsafe(looked[record.job_id].set)
+
+        waits = [asyncio.create_task(client.wait(job_id, watch=watch)) for job_id in job_ids]
+        await asyncio.gather(*(event.wait() for event in looked.values()))
         assert not any(wait.done() for wait in waits)
         assert threading.active_count() < 40
         await asyncio.to_thread(finish, client.client, *range(1, 40))
@@ -196,7 +205,7 @@ def test_the_asynchronous_client_does_what_the_other_does(url: str) -> None:
         work = client.client
         found = client.map("counting", steps(2, 1), name="sweep", as_completed=False)
         first = asyncio.ensure_future(anext(found))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(until, lambda: len(list(work.jobs.ids())) == 2)
         finish(work, 1, 2)
         assert (await first)[1] == {"total": 2}
         assert [params async for params, _ in found] == steps(1)

@@ -148,23 +148,17 @@ def busy_day(now: float) -> list[Record]:
             kernel="prime-count",
         ),
         record_of("nightly-0412", {"position": 10**15}, [], begun=now - 40, tags=("nightly",)),
-        record_of(
-            "nightly-0411",
-            {"position": 10**15},
-            done,
-            begun=now - 86_400,
-            status=Status.SUCCEEDED,
-            result={"position": 10**15, "prime": 37124508045065437},
-            tags=("nightly",),
-        ),
-        record_of(
-            "nightly-0410",
-            {"position": 10**15},
-            done,
-            begun=now - 2 * 86_400,
-            status=Status.SUCCEEDED,
-            result={"position": 10**15, "prime": 37124508045065437},
-            tags=("nightly",),
+        *(
+            record_of(
+                f"nightly-{day}",
+                {"position": 10**15},
+                done,
+                begun=now - days * 86_400,
+                status=Status.SUCCEEDED,
+                result={"position": 10**15, "prime": 37124508045065437},
+                tags=("nightly",),
+            )
+            for days, day in ((1, "0411"), (2, "0410"))
         ),
         record_of(
             "prime-1e20",

@@ -265,7 +265,7 @@ def test_a_viewer_who_leaves_costs_nothing(
     before = -1
     while before != len(looks):
         before = len(looks)
-        time.sleep(0.6)
+        time.sleep(0.6)  # A live page would be looked at within that; nothing tells of no look.
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(outlast: Callable[..., Ended]) -> None:
