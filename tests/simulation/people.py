@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from checkpoint.errors import StoreUnavailable, WrongStatus
 from checkpoint.jobs import JobStore
+from checkpoint.parts import Limits
 from checkpoint.record import Record
 from checkpoint.status import Status
-from tests.simulation.ledger import Job, place
+from tests.simulation.ledger import Job, is_whole, place
 from tests.simulation.process import EPOCH, Process
 from tests.simulation.queue import SimulatedQueue
 from tests.simulation.rules import Violation
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 PAUSE_SECONDS = (2.0, 60.0)
 LOOK_SECONDS = 30.0
+STALLS = (3, Limits().max_stalls)
 PATIENCE_SECONDS = 2.0
 MOST_RETRIES = 3
 MOST_FORKS = 2
@@ -86,6 +88,7 @@ class Person:
             kernel=job.job_id,
             params={"steps": job.steps},
             notify=job.notify,
+            limits=Limits(max_stalls=self._rng.choice(STALLS)),
             created_at=EPOCH,
             updated_at=EPOCH,
         )
@@ -97,6 +100,8 @@ class Person:
         self._forks += 1
         new_id = f"{job.job_id}-fork-{self._forks}"
         fork = forked(other, generation=None, job_id=new_id, limits=other.limits, now=EPOCH)
+        if not all(map(is_whole, fork.checkpoints)):
+            raise Violation(f"{new_id} is to go on from a damaged checkpoint")
         begun_at = place(fork.checkpoints[0])[0] if fork.checkpoints else 0
         new = Job(new_id, job.kind, job.steps, begun_at)
         self._world.jobs[new_id] = new
