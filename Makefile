@@ -35,7 +35,7 @@ format: $(BIN)/.installed-lint  ## put the sources into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(BIN)/.installed-test  ## measure, beside what others use; takes minutes
+bench: $(BIN)/.installed-bench  ## measure, beside what others use; takes minutes
 	$(BIN)/python -m bench
 
 chaos: $(BIN)/.installed-test  ## the long tests: soaks, heavy numbers, killed processes, bad input

@@ -164,7 +164,7 @@ def _run(
 
 def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice, *, is_late: bool) -> Record:
     """Run the slice until the deadline and send the continuation."""
-    claimed = slice_.record
+    claimed = slice_.job.record
     held = slice_.pass_on() if is_late else slice_.run()
     report_ending(claimed, held.record)
     if held.record.status is Status.QUEUED:

@@ -42,7 +42,7 @@ from worker.telemetry import log_on_platform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.slice import Slice
+    from worker.holding import Holding
 
 # RunPod's executionTimeout is 600 s unless the endpoint or the request sets another.
 DEFAULT_SECONDS = 540.0
@@ -126,14 +126,14 @@ class Progress:
         self._tell = tell
         self._due = time.monotonic()
 
-    def __call__(self, slice_: Slice) -> None:
-        """Tell of the progress of `slice_`, if it is time to."""
-        job_id = slice_.record.job_id
+    def __call__(self, job: Holding) -> None:
+        """Tell of the progress of `job`, if it is time to."""
+        job_id = job.record.job_id
         self.jobs.add(job_id)
         now = time.monotonic()
         if now >= self._due:
             self._due = now + PROGRESS_SECONDS
-            self._tell(self._job, {"job_id": job_id, "progress": slice_.progress})
+            self._tell(self._job, {"job_id": job_id, "progress": job.progress})
 
 
 def main() -> None:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from checkpoint.jobs import JobStore
+    from worker.holding import Holding
     from worker.notify.event import Event
     from worker.queues.contract import Queue
     from worker.settings import Settings
-    from worker.slice import Slice
 
 AnyKernel = Kernel[Any, Any, Any]
 
@@ -41,7 +41,7 @@ class Runtime:
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
         notify: tells one target of a job's end, in so many seconds; raises NotTold or Gone.
-        watch: called after every step, with the slice; for a display. None: nobody looks.
+        watch: called after every step, with the job as it stands, for a display. None: nobody does.
         clock: monotonic seconds.
         sleep: waits that many seconds.
     """
@@ -56,7 +56,7 @@ class Runtime:
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
     notify: Callable[[str, Event, float], None] = tell_nobody
-    watch: Callable[[Slice], None] | None = None
+    watch: Callable[[Holding], None] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -66,7 +66,7 @@ def make_runtime(
     jobs: JobStore,
     queue: Queue,
     *,
-    watch: Callable[[Slice], None] | None = None,
+    watch: Callable[[Holding], None] | None = None,
 ) -> Runtime:
     """Return the runtime of this process, as `settings` want it."""
     return Runtime(

@@ -11,6 +11,7 @@ from checkpoint.record import Record
 from checkpoint.register import Register
 from worker import consumer, delivery
 from worker.claim import Claim
+from worker.holding import Holding
 from worker.message import Message
 from worker.slice import Slice
 
@@ -47,7 +48,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
     end = Slice._end
 
     def send_and_end(self: Slice, ending: Move) -> Held:
-        message = Message(job_id=self.record.job_id, slice=self.record.slice + 1)
+        message = Message(job_id=self.job.record.job_id, slice=self.job.record.slice + 1)
         self._runtime.queue.send(message)
         return end(self, ending)
 
@@ -117,9 +118,9 @@ def announce_without_the_lease(patch: MonkeyPatch) -> None:
         try:
             return run(self)
         except LeaseLost:
-            held = self._runtime.jobs.load(self.record.job_id)
-            number = self.record.slice + 1
-            self._runtime.queue.send(Message(job_id=self.record.job_id, slice=number))
+            held = self._runtime.jobs.load(self.job.record.job_id)
+            number = self.job.record.slice + 1
+            self._runtime.queue.send(Message(job_id=self.job.record.job_id, slice=number))
             return held
 
     patch.setattr(Slice, "run", run_on)
@@ -158,9 +159,9 @@ def never_save_between(patch: MonkeyPatch) -> None:
 
 def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
     """Steps whose save was stored, but not answered, are counted by the next save as well."""
-    pending = Slice._pending
+    pending = Holding.pending
 
-    def counted_from_what_is_known(self: Slice) -> Move:
+    def counted_from_what_is_known(self: Holding) -> Move:
         move, known = pending(self), self.record
 
         def moved(record: Record) -> Record:
@@ -169,7 +170,7 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
 
         return moved
 
-    patch.setattr(Slice, "_pending", counted_from_what_is_known)
+    patch.setattr(Holding, "pending", counted_from_what_is_known)
 
 
 def never_sweep(patch: MonkeyPatch) -> None:

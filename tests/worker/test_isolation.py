@@ -304,7 +304,7 @@ def test_a_kernel_that_may_not_return_is_isolated_unasked(
     submit(jobs, Params())
     seen: list[int] = []
     runtime = runtime_of(
-        jobs, kernel, isolate=False, watch=lambda slice_: seen.append(slice_._state.pid)
+        jobs, kernel, isolate=False, watch=lambda job: seen.append(job.state.pid)
     )
     assert run_slice(runtime).status is Status.SUCCEEDED
     assert ({os.getpid()} != set(seen)) is is_isolated

@@ -23,6 +23,8 @@ from worker.slice import Slice
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.holding import Holding
+
 
 def unplaced(error: str | None) -> str:
     """The error without the line in the kernel that it came from, which must be there."""
@@ -490,7 +492,7 @@ def test_the_display_sees_each_step(floor: Floor) -> None:
     """The progress bar would stand still between two saves."""
     floor.submit()
     shares: list[float] = []
-    watch: Callable[[Slice], None] = lambda slice_: shares.append(slice_.progress)  # noqa: E731
+    watch: Callable[[Holding], None] = lambda job: shares.append(job.progress)  # noqa: E731
     runtime = floor.runtime()
     object.__setattr__(runtime, "watch", watch)
     floor.work(runtime)

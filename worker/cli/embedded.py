@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from checkpoint.record import Record
     from worker.cli.screen import Screen
     from worker.client import Client
+    from worker.holding import Holding
     from worker.runtime import AnyKernel
-    from worker.slice import Slice
 
 LOOK_SECONDS = 0.2
 
@@ -128,13 +128,13 @@ class Watch:
         self._screen = screen
         self._rate = Rate()
 
-    def __call__(self, slice_: Slice) -> None:
+    def __call__(self, job: Holding) -> None:
         """Show how far the slice has come, if it is time to."""
         if not self._screen.is_due:
             return
-        progress = slice_.progress
+        progress = job.progress
         self._rate.saw(progress, time.monotonic())
-        self._screen.show(progress, f"{self._rate}, slice {slice_.record.slice}")
+        self._screen.show(progress, f"{self._rate}, slice {job.record.slice}")
 
 
 def _summary(record: Record) -> str:
