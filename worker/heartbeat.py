@@ -5,15 +5,25 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 log = logging.getLogger("outlast.heartbeat")
 
 # What has not returned by then may never do so: others are to have a chance.
 LONGEST_SECONDS = 600.0
+
+
+class Repeat(Protocol):
+    """What `repeated` is."""
+
+    def __call__(
+        self, act: Callable[[], object], *, every_seconds: float
+    ) -> AbstractContextManager[None]:
+        """Do `act` every so many seconds for as long as the block lasts."""
 
 
 @contextmanager

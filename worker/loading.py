@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from worker.events import KERNEL_NOT_PREPARED, tell
-from worker.heartbeat import repeated
 from worker.storable import line
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
     # it may: then the job comes back with a slice that did not advance it, and is worth a thread.
     if record.kernel in runtime.pace.prepared and record.stalls <= 1:
         return _prepared_kernel(runtime, record)
-    with repeated(claim.renewed, every_seconds=claim.seconds / 3):
+    with runtime.repeat(claim.renewed, every_seconds=claim.seconds / 3):
         kernel = _prepared_kernel(runtime, record)
     runtime.pace.prepared.add(record.kernel)
     return kernel

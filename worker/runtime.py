@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel import Kernel, Resources
 from kernel.registry import load
+from worker.heartbeat import repeated
 from worker.notify.notifier import Notifier, tell_nobody
 from worker.pace import Pace
 from worker.platform import LOCAL, platform_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from checkpoint.jobs import JobStore
+    from worker.heartbeat import Repeat
     from worker.holding import Holding
     from worker.notify.event import Event
     from worker.queues.contract import Queue
@@ -44,6 +46,7 @@ class Runtime:
         watch: called after every step, with the job as it stands, for a display. None: nobody does.
         clock: monotonic seconds.
         sleep: waits that many seconds.
+        repeat: does something again and again while a block lasts; see `worker.heartbeat`.
     """
 
     jobs: JobStore
@@ -59,6 +62,7 @@ class Runtime:
     watch: Callable[[Holding], None] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    repeat: Repeat = repeated
 
 
 def make_runtime(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 KINDS: dict[str, tuple[str, ...]] = {
     "read": ("crash before", "refuse", "freeze"),
     "put": ("crash before", "crash after", "refuse", "lose answer", "land late", "freeze"),
+    "delete": ("refuse", "lose answer", "land late", "freeze"),
     "keys": ("crash before", "refuse"),
     "send": ("crash before", "crash after", "refuse", "lose answer", "double", "delay", "lose"),
     "receive": ("crash after", "lose answer", "show hidden", "reorder"),

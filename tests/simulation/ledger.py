@@ -43,6 +43,7 @@ class Job:
         sends: messages for each slice, by workers that knew of it.
         sweeps: messages for each slice by sweeps, since the last claim.
         in_hand: a person has changed it and not yet sent its message.
+        is_deleted: it was removed, for good.
         is_lossy: messages or writes of it were lost outright. is_damaged: stored bytes were.
         keep_paused: a person wants it to be paused at the end.
         settled_slice: from this slice on, after all faults, there is one message for each slice.
@@ -65,6 +66,7 @@ class Job:
     sends: Counter[int | None] = field(default_factory=Counter)
     sweeps: Counter[int | None] = field(default_factory=Counter)
     in_hand: bool = False
+    is_deleted: bool = False
     is_lossy: bool = False
     is_damaged: bool = False
     keep_paused: bool = False

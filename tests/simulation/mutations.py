@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from checkpoint.deletions import Deletions
 from checkpoint.errors import LeaseLost, VersionConflict
 from checkpoint.jobs import JobStore
 from checkpoint.parts import Checkpoint
@@ -173,6 +174,11 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
     patch.setattr(Holding, "pending", counted_from_what_is_known)
 
 
+def forget_the_deletion(patch: MonkeyPatch) -> None:
+    """A deleted job leaves no mark, and its messages seem to be of a job that was lost."""
+    patch.setattr(Deletions, "note", lambda *_: None)
+
+
 def never_sweep(patch: MonkeyPatch) -> None:
     """A job whose message was lost is left asleep."""
     patch.setattr(consumer, "sweep", lambda *_, **__: [])
@@ -223,6 +229,7 @@ MUTATIONS: list[Mutation] = [
     load_before_the_claim,
     never_save_between,
     bill_lost_answers_twice,
+    forget_the_deletion,
     never_sweep,
     note_before_telling,
     forget_the_notices,

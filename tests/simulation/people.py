@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from checkpoint.errors import StoreUnavailable, WrongStatus
+from checkpoint.errors import DeletedJob, StoreUnavailable, WrongStatus
 from checkpoint.jobs import JobStore
 from checkpoint.parts import Limits
 from checkpoint.record import Record
@@ -13,7 +14,7 @@ from tests.simulation.ledger import Job, is_whole, place
 from tests.simulation.process import EPOCH, Process
 from tests.simulation.queue import SimulatedQueue
 from tests.simulation.rules import Violation
-from tests.simulation.store import SimulatedRegister
+from tests.simulation.store import LATE_SECONDS, SimulatedRegister
 from worker.message import Message
 from worker.new_job import forked
 from worker.queues.contract import QueueUnavailable
@@ -49,6 +50,8 @@ class Person:
 
     def is_content(self, job: Job) -> bool:
         """Whether the job is where this person wants it to be in the end."""
+        if job.is_deleted:
+            return True
         if job.record is None or job.in_hand:
             return False
         if job.record.owed:
@@ -73,8 +76,9 @@ class Person:
         while not world.is_quiet:
             process.sleep(self._rng.uniform(*PAUSE_SECONDS))
             world.clockwork.wait(actor)
-            if self._is_busy and not world.is_quiet:
-                self._meddle(self._rng.choice(list(world.jobs.values())))
+            jobs = [job for job in world.jobs.values() if not job.is_deleted]
+            if self._is_busy and jobs and not world.is_quiet:
+                self._meddle(self._rng.choice(jobs))
         while True:
             for job in world.jobs.values():
                 if not self.is_content(job):
@@ -118,7 +122,7 @@ class Person:
 
     def _meddle(self, job: Job) -> None:
         """Do something that a person may do at any moment."""
-        match self._rng.randrange(9):
+        match self._rng.randrange(10):
             case 0:
                 self._cancel(job)
             case 1 | 2:
@@ -134,6 +138,8 @@ class Person:
                 self._submit(job)
             case 8 if self._forks < MOST_FORKS:
                 self._fork(job)
+            case 9:
+                self._delete(job)
 
     def _mend(self, job: Job) -> None:
         """Bring the job on its way once nothing goes wrong any more."""
@@ -163,6 +169,12 @@ class Person:
             message = Message(job_id=job.job_id, slice=record.slice)
             self._patiently(lambda: self._queue.send(message, again=True))
         job.in_hand = False
+
+    def _delete(self, job: Job) -> None:
+        """Remove the job, over or not."""
+        self._process.sleep(LATE_SECONDS[1])  # A submission that lands late would bring it back.
+        with suppress(DeletedJob):  # by an attempt whose answer was lost
+            self._patiently(lambda: self._jobs.discard(job.job_id))
 
     def _wake(self, job: Job, move: Callable[[Record], Record]) -> None:
         """Apply the move, and send the message that it calls for."""

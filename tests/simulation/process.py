@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation.clockwork import Crash
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tests.simulation.clockwork import Actor
     from tests.simulation.world import World
 
@@ -39,6 +42,7 @@ class Process:
         self.unsaved_seconds = 0.0
         self.longest_step_seconds = 0.0
         self.is_doomed = False
+        self._beat: tuple[Callable[[], object], float] | None = None
 
     def clock(self) -> float:
         """Return monotonic seconds."""
@@ -51,6 +55,27 @@ class Process:
     def sleep(self, seconds: float) -> None:
         """Let time pass for this process."""
         self.actor.now += seconds
+
+    @contextmanager
+    def repeat(self, act: Callable[[], object], *, every_seconds: float) -> Iterator[None]:
+        """Do `act` every so many seconds that pass by `compile` within the block."""
+        self._beat = (act, every_seconds)
+        try:
+            yield
+        finally:
+            self._beat = None
+
+    def compile(self, seconds: float) -> None:
+        """Be busy for so long, while others act and the heart beats."""
+        end = self.actor.now + seconds
+        while self._beat is not None and self.actor.now + self._beat[1] < end:
+            act, every_seconds = self._beat
+            self.actor.now += every_seconds
+            try:
+                act()
+            except Exception:  # noqa: BLE001 - it ends the thread of a real heartbeat
+                self._beat = None
+        self.actor.now = max(self.actor.now, end)
 
     def computed(self, seconds: float) -> None:
         """Take a step of the kernel that lasts so long."""

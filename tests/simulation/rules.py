@@ -41,6 +41,9 @@ MOST_NOTICES = 40
 
 # Ever, for one slice: by workers that end a slice or find that its message is missing.
 MOST_SENDS = 6
+# A duplicate that meets a slice between its save and its message is passed on to the next slice,
+# which by chance may happen to it once more.
+MOST_PASSES = 2
 # After one claim: each sweep waits twice as long as the one before. Stalls bound the claims.
 MOST_SWEEPS = 8
 
@@ -58,6 +61,7 @@ class Rules:
     def wrote(self, process: Process, new: Record) -> None:
         """Judge a write that has just been stored."""
         job = self._world.jobs[new.job_id]
+        _require(not job.is_deleted, f"{job.job_id} is there again after it was deleted")
         old, job.record = job.record, new
         self._world.note(process, "put {}", new)
         if new.status.is_final:
@@ -66,6 +70,12 @@ class Rules:
         if old is not None:
             self._judge(process, job, old, new)
         self.queue_changed(job.job_id)
+
+    def deleted(self, process: Process, job_id: str) -> None:
+        """Note that a job is gone."""
+        self._world.note(process, "deletes {}", job_id)
+        job = self._world.jobs[job_id]
+        job.is_deleted, job.record = True, None
 
     def sent(self, process: Process, message: Message, *, again: bool, is_lost: bool) -> None:
         """Judge a message that is about to be on the queue; a worker's `again` is a sweep's."""
@@ -95,7 +105,7 @@ class Rules:
         if job.settled_slice is not None and message.slice > job.settled_slice:
             job.extras += job.sends[message.slice] > 1
             _require(
-                job.extras <= job.spares,
+                job.extras <= MOST_PASSES * job.spares,
                 f"duplicates of {job.job_id} do not die out: slice {message.slice} was sent again",
             )
 
@@ -171,7 +181,6 @@ class Rules:
         job = self._world.jobs[event.job_id]
         self._world.note(process, f"tells {target}: {event.id}")
         told = json.loads(event.body)
-        assert job.record is not None
         _require(
             told["type"] == f"job.{told['data']['status']}"
             and (job.is_lossy or event.id in job.ends),

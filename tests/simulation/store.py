@@ -9,11 +9,12 @@ from checkpoint.errors import StoreUnavailable, VersionConflict
 from checkpoint.register import Register, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
+JOBS = "jobs/"
 LATE_SECONDS = (0.1, 30.0)
 
 
@@ -27,14 +28,22 @@ class Store:
 
     def put(self, key: str, value: bytes, expected: str | None) -> str:
         """Replace the value, or raise VersionConflict."""
-        current = self.values.get(key)
-        if (current and current.version) != expected:
-            raise VersionConflict(f"{key} was written by someone else")
+        self._require(key, expected)
         self._versions += 1
         stored = Stored(value, str(self._versions))
         self.values[key] = stored
         self.history.setdefault(key, []).append(stored)
         return stored.version
+
+    def delete(self, key: str, expected: str) -> None:
+        """Remove the value, or raise VersionConflict."""
+        self._require(key, expected)
+        del self.values[key]
+
+    def _require(self, key: str, expected: str | None) -> None:
+        current = self.values.get(key)
+        if (current and current.version) != expected:
+            raise VersionConflict(f"{key} was written by someone else")
 
 
 class SimulatedRegister(Register):
@@ -54,7 +63,7 @@ class SimulatedRegister(Register):
         """Replace the value."""
         fault = self._process.effect("put")
         if fault == "land late":
-            self._land_late(key, value, expected)
+            self._land_late("put", lambda: self._land(key, value, expected))
         if fault in {"refuse", "land late"}:
             raise StoreUnavailable("simulated")
         version = self._land(key, value, expected)
@@ -65,8 +74,15 @@ class SimulatedRegister(Register):
         return version
 
     def delete(self, key: str, *, expected: str) -> None:
-        """Nobody deletes a job here."""
-        raise NotImplementedError
+        """Remove the value."""
+        fault = self._process.effect("delete")
+        if fault == "land late":
+            self._land_late("delete", lambda: self._remove(key, expected))
+        if fault in {"refuse", "land late"}:
+            raise StoreUnavailable("simulated")
+        self._remove(key, expected)
+        if fault == "lose answer":
+            raise StoreUnavailable("simulated")
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Yield the keys in order."""
@@ -76,17 +92,23 @@ class SimulatedRegister(Register):
 
     def _land(self, key: str, value: bytes, expected: str | None) -> str:
         version = self._world.store.put(key, value, expected)
-        self._world.rules.wrote(self._process, decode(value))
+        if key.startswith(JOBS):
+            self._world.rules.wrote(self._process, decode(value))
         return version
 
-    def _land_late(self, key: str, value: bytes, expected: str | None) -> None:
-        """Let the write happen after its time-out, when its author believes that it did not."""
+    def _remove(self, key: str, expected: str) -> None:
+        self._world.store.delete(key, expected)
+        if key.startswith(JOBS):
+            self._world.rules.deleted(self._process, key.removeprefix(JOBS))
+
+    def _land_late(self, what: str, act: Callable[[], object]) -> None:
+        """Let it happen after its time-out, when its author believes that it did not."""
 
         def land() -> None:
             try:
-                self._land(key, value, expected)
+                act()
             except VersionConflict:
                 return
-            self._world.note(self._process, f"put landed late: {key}")
+            self._world.note(self._process, f"{what} landed late")
 
         self._world.clockwork.call(land, after=self._process.rng.uniform(*LATE_SECONDS))

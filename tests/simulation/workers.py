@@ -69,6 +69,7 @@ class Worker:
             clock=process.clock,
             notify=partial(self._notify, process),
             sleep=process.sleep,
+            repeat=process.repeat,
         )
         consumer = Consumer(
             runtime,
@@ -93,7 +94,7 @@ class Worker:
         if fault == "crash" or job.kind == "deadly":
             process.crash("while a kernel is loaded")
         if fault == "slow":
-            process.sleep(process.rng.uniform(*COMPILING_SECONDS))
+            process.compile(process.rng.uniform(*COMPILING_SECONDS))
         if fault == "unknown":
             raise UnknownKernel(job_id)
         step = partial(self._step, process, job)

@@ -133,6 +133,8 @@ class World:
         return jobs + [letter.body for letter in self.post.letters if letter.job_id]
 
     def _judge_end(self, job: Job) -> None:
+        if job.is_deleted:
+            return
         assert job.record is not None
         status = job.record.status
         if job.kind != "sound" and status is Status.SUCCEEDED:
@@ -165,7 +167,7 @@ class World:
     def _roll_back(self, job: Job) -> None:
         key = f"jobs/{job.job_id}"
         history = self.store.history.get(key, [])
-        if len(history) < 2:
+        if job.is_deleted or len(history) < 2:
             return
         stored = history[self.rng.randrange(max(0, len(history) - 20), len(history) - 1)]
         history.append(stored)
@@ -198,6 +200,7 @@ class World:
         figures = Counter(self.faults.fired)
         figures["events"] = self.clockwork.events
         for job in self.jobs.values():
+            figures["jobs deleted"] += job.is_deleted
             if job.record is not None:
                 figures[f"jobs {job.record.status}"] += 1
                 figures["slices"] += job.record.slices

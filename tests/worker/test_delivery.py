@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from itertools import count
 from typing import TYPE_CHECKING
@@ -26,7 +27,6 @@ from kernel.contract import Model
 from tests import kernels
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
-from worker import loading
 from worker.deadline import Deadline
 from worker.decision import Ack, Announce, Run, Wait, decide
 from worker.delivery import Handled, deliver
@@ -280,9 +280,7 @@ def test_a_process_that_dies_of_loading_a_kernel_has_been_counted(floor: Floor) 
     assert "gave up after 3 slices in a row without progress" in str(floor.record.error)
 
 
-def test_preparing_takes_nothing_from_the_slice(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_preparing_takes_nothing_from_the_slice(floor: Floor) -> None:
     """On a new worker others would take the job meanwhile, and its first slice be a short one."""
     others = []
 
@@ -295,7 +293,6 @@ def test_preparing_takes_nothing_from_the_slice(
         yield
 
     def compile_() -> None:
-        monkeypatch.undo()
         for _ in range(10):
             floor.clock.sleep(4.9)
             beats[0]()
@@ -306,9 +303,8 @@ def test_preparing_takes_nothing_from_the_slice(
     floor.submit()
     leases = []
     floor.watched = lambda _: leases.append(floor.record.lease)
-    monkeypatch.setattr(loading, "repeated", repeated)
     floor.kernel = Compiling(floor, compile_)
-    runtime = floor.runtime()
+    runtime = replace(floor.runtime(), repeat=repeated)
     delivery = floor.receive()
     begun = floor.clock()
     handled = deliver(runtime, delivery, seconds=None, slice_seconds=3.0)
@@ -339,9 +335,7 @@ def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_
     assert handled.record.steps > 10
 
 
-def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(floor: Floor) -> None:
     """A worker that has done small jobs would lose a large one, for which more is to compile."""
     begun = []
 
@@ -350,9 +344,8 @@ def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(
         begun.append(every_seconds)
         yield
 
-    monkeypatch.setattr(loading, "repeated", repeated)
     floor.submit()
-    runtime = floor.runtime()
+    runtime = replace(floor.runtime(), repeat=repeated)
     runtime.pace.prepared.add("counting")
     floor.kernel = Compiling(floor, lambda: floor.change(lambda r: r.lost(floor.clock())))
     assert not floor.work(runtime)[0].ack

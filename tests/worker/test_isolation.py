@@ -303,8 +303,6 @@ def test_a_kernel_that_may_not_return_is_isolated_unasked(
     """Whoever runs it would have to know, and say so each time."""
     submit(jobs, Params())
     seen: list[int] = []
-    runtime = runtime_of(
-        jobs, kernel, isolate=False, watch=lambda job: seen.append(job.state.pid)
-    )
+    runtime = runtime_of(jobs, kernel, isolate=False, watch=lambda job: seen.append(job.state.pid))
     assert run_slice(runtime).status is Status.SUCCEEDED
     assert ({os.getpid()} != set(seen)) is is_isolated
