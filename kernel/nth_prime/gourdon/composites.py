@@ -1,4 +1,8 @@
-"""The squarefree composite m <= y that no prime up to 19 divides: the leaves that are no primes."""
+"""The squarefree composite m <= y that no prime up to 19 divides: the leaves that are no primes.
+
+All products of different primes are formed, and each leaves its key in the slot of its value; the
+slots are then read in order.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.gourdon.counted import lowest
-from kernel.nth_prime.gourdon.crossing import CHUNK_WORDS, first_multiples, lay, patterns, set_all
-from kernel.nth_prime.jit import inner, int64, jit, uint64
+from kernel.nth_prime.jit import inner, int64, jit
 from kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
@@ -16,8 +18,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SPAN = 240 * CHUNK_WORDS
-"""Numbers that are factored in one native call: about a millisecond of work."""
+SPAN = 240 << 14
+"""Numbers that are looked at in one native call: a few milliseconds of work."""
+
+_LEAST = 8
+"""The rank, from 0, of 23, …"""
+
+_MOST_FACTORS = 8
+"""… and no number up to y has as many prime factors from there on."""
 
 
 def list_composites(
@@ -26,85 +34,110 @@ def list_composites(
     """Return (reciprocals, keys, starts) of all m, ascending; there are at most `room`.
 
     reciprocals[i] is 1/m. keys[i] is -μ(m) times the rank, from 0, of m's least prime factor.
-    starts[v] is the number of m below 64·v.
+    starts[v] is the number of m below 64·v, for each v up to y // 64 + 1.
     """
-    reciprocals = np.empty(room, np.float64)
-    keys = np.empty(room, np.int32)
-    starts = np.zeros(y // 64 + 2, np.int32)
+    # One more, as each slot is written down, and overwritten by the next one if it is empty.
+    reciprocals = np.empty(room + 1, np.float64)
+    keys = np.empty(room + 1, np.int32)
+    starts = np.zeros(y // 64 + 3, np.int32)
+    key_of = np.empty(SPAN // 30 * 8, np.int16)
     found = 0
     for low in range(0, y + 1, SPAN):
-        found = _append(low, y, primes, patterns(), reciprocals, keys, starts, found)
+        high = min(low + SPAN, y + 1)
+        _multiply(low, high, primes, key_of)
         yield
-    starts[-1] = found
+        found = _append(low, high, key_of, reciprocals, keys, starts, found)
+        yield
     return reciprocals[:found], keys[:found], starts
+
+
+@jit
+def _multiply(low: int, high: int, primes: NDArray[np.int32], key_of: NDArray[np.int16]) -> None:
+    """Set the slots of [low, high) to the keys of the m there, the others to 0.
+
+    It goes through all products v of different primes that have a multiple by a larger prime
+    below `high`, depth first: product[d] has d + 1 primes, the largest of rank last[d].
+    """
+    for slot in range(len(key_of)):
+        key_of[slot] = 0
+    product = np.empty(_MOST_FACTORS, np.int64)
+    last = np.empty(_MOST_FACTORS, np.int64)
+    first = _LEAST
+    while _is_low(int64(primes[first]), first + 1, primes, high):
+        product[0], last[0] = int64(primes[first]), first
+        depth = 0
+        while depth >= 0:
+            v, i = product[depth], last[depth] + 1
+            _set_multiples(low, high, v, i, primes, -first if depth % 2 == 0 else first, key_of)
+            deeper = v * int64(primes[i])
+            if _is_low(deeper, i + 1, primes, high):
+                depth += 1
+                product[depth], last[depth] = deeper, i
+                continue
+            # Else to the next prime in the place of the last one, or of the one before it, …
+            while depth > 0:
+                i = last[depth] + 1
+                v = product[depth - 1] * int64(primes[i])
+                if _is_low(v, i + 1, primes, high):
+                    product[depth], last[depth] = v, i
+                    break
+                depth -= 1
+            else:
+                depth = -1
+        first += 1
+
+
+@inner
+def _is_low(v: int, i: int, primes: NDArray[np.int32], high: int) -> bool:
+    """Whether there is a prime of rank i, and v times that is below `high`."""
+    return i < len(primes) and v * int64(primes[i]) < high
+
+
+@inner
+def _set_multiples(
+    low: int,
+    high: int,
+    v: int,
+    i: int,
+    primes: NDArray[np.int32],
+    key: int,
+    key_of: NDArray[np.int16],
+) -> None:
+    """Set the slots of v·p in [low, high) to `key`, for the primes p of rank i and beyond."""
+    if v * int64(primes[i]) < low:
+        above = int64(len(primes))
+        while i < above:
+            middle = (i + above) // 2
+            if v * int64(primes[middle]) < low:
+                i = middle + 1
+            else:
+                above = middle
+    while i < len(primes):
+        n = v * int64(primes[i])  # Read once: as in `_is_low` and again, it takes thrice as long.
+        if n >= high:
+            break
+        n -= low
+        key_of[n // 30 * 8 + n % 30 * 4 // 15] = key
+        i += 1
 
 
 @jit
 def _append(
     low: int,
-    y: int,
-    primes: NDArray[np.int32],
-    patterns: NDArray[np.uint64],
+    high: int,
+    key_of: NDArray[np.int16],
     reciprocals: NDArray[np.float64],
     keys: NDArray[np.int32],
     starts: NDArray[np.int32],
     found: int,
 ) -> int:
-    """Append the m of [low, low + SPAN) up to y."""
-    words = np.empty(CHUNK_WORDS, np.uint64)
-    set_all(words)
-    for i in range(5):
-        lay(words, low, int64(primes[3 + i]), patterns[i])
-    product = np.empty(64 * CHUNK_WORDS, np.int64)
-    least = np.empty(64 * CHUNK_WORDS, np.int32)
-    _factor(low, primes, product, least)
-    filled = low // 64
-    for w in range(CHUNK_WORDS):
-        bits = words[w]
-        while bits != uint64(0):
-            j = lowest(bits)
-            bits &= bits - uint64(1)
-            n = low + 240 * w + 30 * (j >> 3) + RESIDUES[j & 7]
-            rank = least[64 * w + j]
-            parts = product[64 * w + j]
-            if n > y or parts == 0 or rank == 0 or n == int64(primes[rank]):
-                continue
-            while filled * 64 <= n:
-                starts[filled] = found
-                filled += 1
-            # `parts` changes its sign with each prime factor up to √n; one more may be missing.
-            key = int64(rank) if parts < 0 else -int64(rank)
-            keys[found] = key if abs(parts) == n else -key
-            reciprocals[found] = 1.0 / np.float64(n)
-            found += 1
-    for v in range(filled, min((low + SPAN) // 64, y // 64 + 1)):
-        starts[v] = found
+    """Append the m of [low, high), of which there are `found` below; return how many then."""
+    # Without a branch, which could not be foreseen and would cost more than all the rest.
+    for slot in range((high - low + 29) // 30 * 8):
+        n = low + 30 * (slot >> 3) + RESIDUES[slot & 7]
+        key = key_of[slot]
+        keys[found] = key
+        reciprocals[found] = 1.0 / np.float64(n)
+        found += int64(key != 0)
+        starts[(n >> 6) + 1] = found
     return found
-
-
-@inner
-def _factor(
-    low: int, primes: NDArray[np.int32], product: NDArray[np.int64], least: NDArray[np.int32]
-) -> None:
-    """Set `product` to that of -p for the p from 23 to √(low + SPAN), `least` to the least's rank.
-
-    Both arrays have an element for each bit of the segment. Not squarefree gives the product 0.
-    """
-    for k in range(len(product)):
-        product[k] = 1
-        least[k] = 0
-    ahead = np.empty(8, np.int64)
-    i = 8
-    while i < len(primes) and int64(primes[i]) ** 2 < low + SPAN:
-        p = int64(primes[i])
-        first_multiples(low, p, 1, ahead)
-        for j in range(8):
-            for k in range(8 * ahead[j] + j, len(product), 8 * p):
-                product[k] *= -p
-                if least[k] == 0:
-                    least[k] = i
-        first_multiples(low, p * p, 1, ahead)
-        for j in range(8):
-            for k in range(8 * ahead[j] + j, len(product), 8 * p * p):
-                product[k] = 0
-        i += 1
