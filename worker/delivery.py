@@ -23,6 +23,7 @@ from worker.events import MESSAGE_DROPPED, WRITES_LOST, tell
 from worker.loading import NewerState, ready_kernel
 from worker.message import Message
 from worker.notify.owed import give_notice
+from worker.pace import LEASE_INTERVALS
 from worker.reporting import report_ending, report_lost_lease
 from worker.slice import Slice
 
@@ -80,7 +81,7 @@ def deliver(
                         announce(runtime, held)
                         return Handled(ack=True)
                     case Wait(wait):
-                        runtime.queue.hide(delivery, _patience(wait, delivery.receives))
+                        runtime.queue.hide(delivery, _patience(runtime, held.record, wait))
                         return Handled(ack=False)
                     case Notify():
                         is_done = give_notice(runtime, delivery, held.record, deadline)
@@ -175,10 +176,16 @@ def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice, *, is_late: 
     return held.record
 
 
-def _patience(seconds: float, receives: int) -> float:
-    """Return how long to hide a message that came too early for the `receives`-th time.
+def _patience(runtime: Runtime, record: Record, seconds: float) -> float:
+    """Return how long to hide a message that comes `seconds` too early.
 
-    The time doubles, so that a duplicate that meets one long slice again and again does not use
-    up the receives that the queue allows before it moves a message to the dead-letter queue.
+    Where another worker's lease is why, and was renewed lately, that is as long as the slice has
+    lasted: a duplicate would meet a long slice again and again, and use up its receives.
     """
-    return min(seconds * 2.0 ** min(receives - 1, 16), LONGEST_HIDE_SECONDS)
+    lease = record.lease
+    if lease is None or not runtime.queue.gives_up:
+        return seconds
+    if seconds < (lease.expires_at - record.updated_at) / LEASE_INTERVALS:
+        return seconds  # The holder should have renewed it by now, and is dead.
+    lasted = runtime.jobs.clock() - lease.claimed_at
+    return max(seconds, min(lasted, LONGEST_HIDE_SECONDS))

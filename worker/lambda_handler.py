@@ -116,8 +116,7 @@ def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
 
     The last one of a batch is never refused, as all that is left is its share.
     """
-    receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
-    delivery = Delivery(record["body"], record["receiptHandle"], receives)
+    delivery = Delivery(record["body"], record["receiptHandle"])
     try:
         if seconds <= runtime.pace.reserve_within(left):  # the ones before it took too long
             runtime.queue.hide(delivery, 0)

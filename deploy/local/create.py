@@ -9,7 +9,7 @@ import boto3
 
 # As deploy/template.yaml has them.
 VISIBILITY_TIMEOUTS = 6  # in time-outs of the function, as AWS advises
-MAX_RECEIVES = 20
+MAX_RECEIVES = 30
 RETENTION_SECONDS = 14 * 24 * 3600
 
 

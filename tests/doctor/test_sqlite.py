@@ -98,11 +98,18 @@ def test_messages_that_were_given_up(place: Path, findings: Any) -> None:
     Client().queue.send(Message(job_id="a"))
     assert findings()["queue.dead-letters"].level == "ok"
     with closing(sqlite3.connect(place / "outlast.db")) as other:
-        other.execute("UPDATE outlast_messages SET dead_reason = 'received 20 times'")
+        other.execute("UPDATE outlast_messages SET dead_reason = 'received 30 times'")
         other.commit()
     found = findings()["queue.dead-letters"]
     assert (found.level, found.found[:2]) == ("warning", "1 ")
     assert "outlast dlq list" in found.mend
+
+
+def test_more_stalls_than_the_queue_has_receives(findings: Any) -> None:
+    """A job that never advances would lose its message, and stand still in place of failing."""
+    assert findings()["queue.receives"].level == "ok"
+    found = findings(OUTLAST_MAX_STALLS="11")["queue.receives"]
+    assert (found.level, "OUTLAST_MAX_STALLS is 11" in found.found) == ("warning", True)
 
 
 def test_two_files(place: Path, findings: Any) -> None:

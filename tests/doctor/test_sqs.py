@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from checkpoint.parts import Limits
 from tests.doctor.between import DENIED, Answer, between
 from worker.queues.embedded import MAX_RECEIVES
 
@@ -104,12 +103,15 @@ def redrive(sqs: SQSClient, receives: int, dead: str = "dead") -> None:
 
 def test_a_queue_that_gives_up_early(sqs: SQSClient, findings: Any) -> None:
     """A job would lose its message to a few throttles."""
-    redrive(sqs, Limits().max_stalls)
+    redrive(sqs, MAX_RECEIVES - 1)
     found = findings()
     assert bad(found) == {"queue.dead-letter-queue": "warning"}
     given = found["queue.dead-letter-queue"].mend.partition("--attributes '")[2].rstrip("'")
     sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=json.loads(given))
     assert bad(findings()) == {}
+    found = findings(OUTLAST_MAX_STALLS="11")
+    assert bad(found) == {"queue.dead-letter-queue": "warning"}
+    assert '"33"' in found["queue.dead-letter-queue"].mend.replace("\\", "")
 
 
 @pytest.mark.parametrize("ending", ["", ".fifo"])

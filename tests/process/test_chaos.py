@@ -17,6 +17,7 @@ from tests.process.fleet import Fleet, Steps
 from tests.process.installed.chain import STEP_SECONDS, expected
 from tests.serving import serving
 from worker.client import Client
+from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,10 @@ def make_queue(url: str) -> None:
     with closing(boto3.client("sqs", endpoint_url=url)) as sqs:
         dead = sqs.create_queue(QueueName="chaos-dead")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
-        policy = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": 100}
+        policy = {
+            "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
+            "maxReceiveCount": MAX_RECEIVES,
+        }
         attributes = {"RedrivePolicy": json.dumps(policy)}
         sqs.create_queue(QueueName="chaos", Attributes=attributes)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ class Post:
     seen within five minutes, unless it is sent again on purpose.
     """
 
-    def __init__(self, *, is_fifo: bool = False, max_receives: int = sys.maxsize) -> None:
+    def __init__(self, *, is_fifo: bool = False, max_receives: int) -> None:
         self.letters: list[Letter] = []
         self.dead: list[Letter] = []
         self.idle: list[Actor] = []
@@ -120,7 +119,7 @@ class SimulatedQueue(Queue):
             self._process.crash("after receive")
         if fault == "lose answer":
             raise QueueUnavailable("simulated")
-        return Delivery(letter.body, letter.receipt, letter.receives, visibility_seconds)
+        return Delivery(letter.body, letter.receipt, visibility_seconds)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message."""

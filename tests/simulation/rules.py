@@ -112,8 +112,8 @@ class Rules:
     def died(self, letter: Letter) -> None:
         """Judge a message that the queue has laid aside."""
         _require(
-            not (letter.job_id and self._world.faults.is_calm),
-            f"{letter.body} ended in the dead-letter queue although nothing went wrong",
+            not letter.job_id or (self._world.sweeps and not self._world.faults.is_calm),
+            f"{letter.body} ended in the dead-letter queue, and nobody makes up for that",
         )
         if letter.job_id:
             self._world.jobs[letter.job_id].is_lossy = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
@@ -48,8 +47,7 @@ class World:
         self.rules = Rules(self)
         self.trace: list[Event] = []
         self.sweeps = self.faults.may_lose or self.rng.random() < 0.5
-        max_receives = MAX_RECEIVES if self.sweeps else sys.maxsize
-        self.post = Post(is_fifo=self.rng.random() < 0.3, max_receives=max_receives)
+        self.post = Post(is_fifo=self.rng.random() < 0.3, max_receives=MAX_RECEIVES)
         self.store = Store()
         self.skews = self.rng.random() < 0.5
         self.checkpoint_seconds = self.rng.choice((0.5, 1.5, 4.0))

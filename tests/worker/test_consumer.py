@@ -333,7 +333,7 @@ def test_an_embedded_run_goes_on_soon_after_who_held_the_job(floor: Floor) -> No
             lease = Lease(
                 worker="other",
                 token="t",
-                claimed_at=now,
+                claimed_at=begun - 1000.0,
                 expires_at=now + lease_seconds,
                 at_risk_seconds=1.0,
             )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,7 @@ from checkpoint.errors import (
     UnknownJob,
     VersionConflict,
 )
+from checkpoint.jobs import JobStore
 from checkpoint.parts import Lease
 from checkpoint.record import Record
 from checkpoint.register import Stored
@@ -33,6 +34,7 @@ from worker.delivery import Handled, deliver
 from worker.loading import NewerState
 from worker.message import ForeignMessage, Message
 from worker.queues.contract import Delivery, QueueUnavailable
+from worker.queues.embedded import MAX_RECEIVES
 from worker.sweep import sweep
 
 if TYPE_CHECKING:
@@ -142,17 +144,61 @@ def test_an_early_duplicate_hides_until_the_lease_ends(floor: Floor) -> None:
     assert floor.messages() == [Message(job_id=JOB, slice=3).body()]
 
 
-def test_a_duplicate_that_waits_again_waits_longer(floor: Floor) -> None:
-    """One long slice would use up a duplicate's receives, and the queue would raise an alarm."""
+@pytest.mark.parametrize("slow_seconds", [0.0, 0.2, 1.0, 60.0])
+def test_a_job_that_kills_its_workers_fails_before_its_message_is_given_up(
+    floor: Floor, slow_seconds: float
+) -> None:
+    """It would stand still, running for ever, wherever one clock is a little slow."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(_: str) -> Any:
+        raise Killed
+
+    floor.submit()
+    begun = floor.clock()
+    for number in count():
+        if floor.record.status is Status.FAILED:
+            break
+        delivery = floor.queue.receive(visibility_seconds=5.0, wait_seconds=1e6)
+        assert delivery is not None, "the queue has given it up"
+        slow = JobStore(floor.register, clock=lambda: floor.clock() - slow_seconds)
+        jobs = slow if number % 2 else floor.jobs
+        with suppress(Killed):
+            deliver(replace(floor.runtime(), jobs=jobs, kernels=die), delivery)
+        floor.clock.sleep(0.01)
+    assert floor.clock() - begun < 600 + 20 * slow_seconds
+
+
+def test_a_duplicate_of_a_long_slice_is_seldom_received(floor: Floor) -> None:
+    """The slice would use up its receives, and the queue would raise an alarm."""
     floor.submit(send=False)
-    lease = HELD.model_copy(update={"expires_at": floor.clock() + 20.0})
-    floor.change(lambda record: record.claimed(lease))
+    begun = floor.clock()
+    lease = {"claimed_at": begun, "expires_at": begun + 5.0}
+    floor.change(lambda record: record.claimed(HELD.model_copy(update=lease)))
     hidden = []
     floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
-    body = Message(job_id=JOB, slice=1).body()
-    for receives in (1, 2, 3, 4, 9, 2000):
-        deliver(floor.runtime(), Delivery(body, "r", receives), seconds=None)
-    assert hidden == [20.0, 40.0, 80.0, 160.0, 900.0, 900.0]
+    while floor.clock() - begun < 4 * 3600:
+        deliver(floor.runtime(), Delivery(Message(job_id=JOB, slice=1).body(), "r"))
+        floor.clock.sleep(hidden[-1])
+        expires_at = floor.clock() + 5.0
+        floor.change(lambda r, e=expires_at: r.renewed(expires_at=e, at_risk_seconds=1.0))
+    assert len(hidden) < MAX_RECEIVES
+    assert hidden[0] == pytest.approx(5.0)
+
+
+def test_a_job_whose_worker_is_dead_waits_no_longer_than_for_its_lease(floor: Floor) -> None:
+    """A clock that is a little slow would cost as long as the slice had lasted."""
+    floor.submit(send=False)
+    begun = floor.clock()
+    lease = {"claimed_at": begun - 1000.0, "expires_at": begun + 6.0}
+    floor.change(lambda record: record.claimed(HELD.model_copy(update=lease)))
+    floor.clock.sleep(5.0)
+    hidden = []
+    floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
+    deliver(floor.runtime(), Delivery(Message(job_id=JOB, slice=1).body(), "r"))
+    assert hidden == [pytest.approx(1.0)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from checkpoint.sqlite_file import sqlite_path
 from worker.doctor.finding import DEAD_LETTERS, ok, warning
 from worker.queues.contract import Delivery
-from worker.queues.embedded import MAX_RECEIVES
+from worker.queues.embedded import MAX_RECEIVES, RECEIVES_A_STALL
 from worker.queues.sqlite import SqliteQueue
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class FileLook:
 
     def checks(self) -> list[Check]:
         """Return the checks; the disk's own only where the store's have not been made on it."""
-        found: list[Check] = [self._rights, self._dead]
+        found: list[Check] = [self._rights, self._receives, self._dead]
         if self._path != sqlite_path(self._settings.store):
             from worker.doctor.sqlite_disk import disk_findings
 
@@ -62,6 +62,19 @@ class FileLook:
             queue.hide(NOBODYS, 0)
             queue.ack(NOBODYS)
         yield ok("queue.reach", f"sqlite:///{self._path} can be written to")
+
+    def _receives(self) -> Iterator[Finding]:
+        stalls, most = self._settings.limits.max_stalls, MAX_RECEIVES // RECEIVES_A_STALL
+        if RECEIVES_A_STALL * stalls <= MAX_RECEIVES:
+            yield ok("queue.receives", f"a message is given up after {MAX_RECEIVES} receives")
+            return
+        yield warning(
+            "queue.receives",
+            f"OUTLAST_MAX_STALLS is {stalls}, and this queue gives a message up after "
+            f"{MAX_RECEIVES} receives",
+            breaks="a job that does not advance may lose its message before it fails",
+            mend=f"set OUTLAST_MAX_STALLS to {most} at most, or use SQS",
+        )
 
     def _dead(self) -> Iterator[Finding]:
         count = "SELECT count(*) FROM outlast_messages WHERE dead_reason IS NOT NULL"

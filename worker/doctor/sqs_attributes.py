@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from checkpoint.parts import Limits
 from worker.doctor.finding import DEAD_LETTERS, error, ok, warning
-from worker.queues.embedded import MAX_RECEIVES
+from worker.queues.embedded import MAX_RECEIVES, RECEIVES_A_STALL
 
 if TYPE_CHECKING:
     from worker.doctor.finding import Finding
@@ -49,20 +48,21 @@ def retention(attributes: dict[str, str], url: str) -> Finding:
     )
 
 
-def redrive(attributes: dict[str, str], url: str) -> Finding:
-    """Judge after how many receives a message is given up."""
+def redrive(attributes: dict[str, str], url: str, max_stalls: int) -> Finding:
+    """Judge after how many receives a message is given up; a job may have `max_stalls` stalls."""
     if "RedrivePolicy" not in attributes:
         return no_dead_letter_queue("there is no redrive policy", attributes, url)
     policy = json.loads(attributes["RedrivePolicy"])
     receives = int(policy["maxReceiveCount"])
-    if receives > Limits().max_stalls:
+    needed = RECEIVES_A_STALL * max_stalls
+    if receives >= needed:
         return ok("queue.dead-letter-queue", f"after {receives} receives: maxReceiveCount")
     return warning(
         "queue.dead-letter-queue",
         f"maxReceiveCount is {receives}",
         breaks="a message is given up after so many crashes, waits for a lease and throttles, "
-        f"before its job fails after {Limits().max_stalls} stalls in a row (OUTLAST_MAX_STALLS)",
-        mend=_redrive_to(policy["deadLetterTargetArn"], url),
+        f"before its job fails after {max_stalls} stalls in a row (OUTLAST_MAX_STALLS)",
+        mend=_redrive_to(policy["deadLetterTargetArn"], url, needed),
     )
 
 
@@ -80,8 +80,8 @@ def no_dead_letter_queue(found: str, attributes: dict[str, str], url: str) -> Fi
     )
 
 
-def _redrive_to(arn: str, url: str) -> str:
-    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": str(MAX_RECEIVES)})
+def _redrive_to(arn: str, url: str, receives: int = MAX_RECEIVES) -> str:
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": str(receives)})
     return SET.format(url=url, attributes=f"'{json.dumps({'RedrivePolicy': policy})}'")
 
 

@@ -122,7 +122,7 @@ class SqsLook:
         attributes, url = self.attributes, self.url
         yield sqs_attributes.visibility(attributes, url, self._settings.slice_seconds)
         yield sqs_attributes.retention(attributes, url)
-        yield sqs_attributes.redrive(attributes, url)
+        yield sqs_attributes.redrive(attributes, url, self._settings.limits.max_stalls)
         yield sqs_attributes.encryption(attributes, url)
         yield sqs_attributes.delay(attributes, url)
         if attributes.get("FifoQueue") == "true":

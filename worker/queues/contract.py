@@ -25,14 +25,11 @@ class Delivery:
     Attributes:
         body: the text, which may be anyone's.
         receipt: what `hide` and `ack` need; good for this delivery only.
-        receives: how often this message has been delivered, this time included; always 1 where
-            nothing counts it, because no message is ever given up.
         hidden_seconds: how long the receipt hides the message; 0 where nobody can tell.
     """
 
     body: str
     receipt: str
-    receives: int = 1
     hidden_seconds: float = 0.0
 
 
@@ -42,7 +39,12 @@ class Queue(ABC):
     All raise QueueUnavailable where the service does not answer. After `max_receives` deliveries
     without an ack a message goes to the dead-letter queue: by the service's own redrive policy on
     SQS, by the queue itself where it is embedded.
+
+    Attributes:
+        gives_up: whether there is such a limit.
     """
+
+    gives_up = True
 
     @abstractmethod
     def send(self, message: Message, *, again: bool = False) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from checkpoint.parts import Limits
 from worker.queues.contract import Delivery, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# More than a job may have stalls, each of which costs one; the rest is for duplicates that wait.
-MAX_RECEIVES = 20
+# A queue must not give a message up before its job fails. Each stall costs the slice's receive, and
+# one or more that come too early, by the clock of a worker that is slow.
+RECEIVES_A_STALL = 3
+MAX_RECEIVES = RECEIVES_A_STALL * Limits().max_stalls
 POLL_SECONDS = 0.05  # a look costs some 10 µs, and a person does not notice 50 ms
 
 

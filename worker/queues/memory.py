@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class _Held:
 class MemoryQueue(EmbeddedQueue):
     """Holds messages in this process, for any number of its threads.
 
-    With `max_receives` None no message is given up, and all its deliveries are like the first.
+    With `max_receives` None no message is given up.
 
     A message is lost with the process; that is harmless where whoever starts again sends one, as
     the job's progress is in the store.
@@ -44,8 +45,8 @@ class MemoryQueue(EmbeddedQueue):
         sleep: Callable[[float], None] = time.sleep,
         max_receives: int | None = MAX_RECEIVES,
     ) -> None:
-        self._is_counting = max_receives is not None
-        super().__init__(clock=clock, sleep=sleep, max_receives=max_receives or MAX_RECEIVES)
+        super().__init__(clock=clock, sleep=sleep, max_receives=max_receives or sys.maxsize)
+        self.gives_up = max_receives is not None
         self.dead: list[tuple[str, str]] = []
         self._visible: deque[_Held] = deque()
         self._hidden: dict[str, _Held] = {}
@@ -64,11 +65,11 @@ class MemoryQueue(EmbeddedQueue):
             if not self._visible:
                 return None
             held = self._visible.popleft()
-            held.receives = held.receives + 1 if self._is_counting else 1
+            held.receives += 1
             held.visible_at = now + visibility_seconds
             receipt = next(self._receipts)
             self._hidden[receipt] = held
-            return Delivery(held.body, receipt, held.receives, visibility_seconds)
+            return Delivery(held.body, receipt, visibility_seconds)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""

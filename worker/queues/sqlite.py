@@ -82,7 +82,7 @@ class SqliteQueue(EmbeddedQueue):
                     self._quick.change(BURY, self._dead_reason, number, receives)
                 elif self._quick.change(TAKE, now + visibility_seconds, number, receives):
                     receipt = f"{number}:{receives + 1}"
-                    return Delivery(body, receipt, receives + 1, visibility_seconds)
+                    return Delivery(body, receipt, visibility_seconds)
             return None
 
     def hide(self, delivery: Delivery, seconds: float) -> None:

@@ -49,13 +49,11 @@ class SqsQueue(Queue):
             answer = client.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=1,
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
                 VisibilityTimeout=hidden_seconds,
                 WaitTimeSeconds=_whole(wait_seconds, LONGEST_POLL_SECONDS),
             )
         for found in answer.get("Messages", []):
-            receives = found.get("Attributes", {}).get("ApproximateReceiveCount", "1")
-            return Delivery(found["Body"], found["ReceiptHandle"], int(receives), hidden_seconds)
+            return Delivery(found["Body"], found["ReceiptHandle"], hidden_seconds)
         return None
 
     def hide(self, delivery: Delivery, seconds: float) -> None:

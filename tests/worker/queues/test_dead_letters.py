@@ -126,7 +126,10 @@ def test_a_message_that_is_redriven_arrives_as_a_new_one(place: Place) -> None:
         letter = next(letter for letter in letters if '"a"' in letter.body)
         dead.redrive(letter)
     delivery = take(queue)
-    assert (delivery.body, delivery.receives) == (letter.body, 1)
+    assert delivery.body == letter.body
+    for _ in range(MAX_RECEIVES - 1):  # as often as any new one
+        queue.hide(delivery, 0)
+        delivery = take(queue)
     assert bodies(dead) == [Message(job_id="b", slice=2).body()]
     queue.ack(delivery)
     assert look(queue) is None
