@@ -91,6 +91,7 @@ class SqliteFile:
             if read_only and place != MEMORY:
                 self._connection.execute("PRAGMA query_only=ON")
             self._prepare(schema, read_only=read_only)
+        self._identity = None if place == MEMORY else _identity_of(path)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement in a transaction of its own and return its rows."""
@@ -179,6 +180,11 @@ class SqliteFile:
         if os.getpid() != self._process:
             # SQLite's locks belong to a process: going on would damage the file.
             raise RuntimeError(f"{self.path}: opened before a fork; open it again in the child")
+        if self._identity and _identity_of(self.path) != self._identity:
+            # SQLite would go on with what nobody will ever find.
+            raise StoreUnavailable(
+                f"{self.path}: it was removed or replaced while in use; start this process again"
+            )
         with self._lock, self._translated():
             yield self._connection
 
@@ -205,6 +211,15 @@ def _place_to_read(path: Path) -> str:
     # Without such files there is no writer that could get in between.
     has_log = path.with_name(path.name + "-wal").exists()
     return f"{uri}?mode=ro" if has_log else f"{uri}?immutable=1"
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file from another one of its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _primary(error: sqlite3.Error) -> int:

@@ -15,7 +15,7 @@ from worker.events import CHECKPOINT_SAVED, KERNEL_FAILED, KERNEL_NOT_CLOSED, te
 from worker.holding import Holding
 from worker.isolation import Busy, isolated
 from worker.place import located
-from worker.storable import Unusable, line, stored_result
+from worker.storable import Unusable, line, restored_state, stored_migration, stored_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -100,9 +100,8 @@ class Slice:
         state = checkpoint.state
         if checkpoint.version != self._kernel.version:
             migrated = self._kernel.migrate(json.loads(state), checkpoint.version)
-            state = json.dumps(migrated).encode()
-        restored: BaseModel = self._kernel.State.model_validate_json(state)
-        return restored
+            state = stored_migration(migrated, checkpoint.version)
+        return restored_state(self._kernel, state)
 
     def _start(self, state: BaseModel | None) -> Steps:
         """Return the kernel at its start, in a child process if it or the worker wants that."""

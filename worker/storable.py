@@ -6,6 +6,8 @@ import json
 from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from checkpoint.errors import StateTooLarge
 
 if TYPE_CHECKING:
@@ -46,6 +48,38 @@ def stored_state(kernel: AnyKernel, state: BaseModel, *, max_bytes: int) -> byte
     return data
 
 
+def stored_migration(migrated: object, version: int) -> bytes:
+    """Return what `migrate` made of a state of `version`, as JSON text.
+
+    Raises:
+        Unusable: there is no such text.
+    """
+    try:
+        return json.dumps(migrated).encode()
+    except (TypeError, ValueError) as error:
+        raise Unusable(
+            f"migrate is to return a dict of JSON values from version {version}: {line(error)}"
+        ) from error
+
+
+def restored_state(kernel: AnyKernel, data: bytes) -> BaseModel:
+    """Return the state that was stored as `data`.
+
+    Raises:
+        Unusable: it is none of today's.
+    """
+    try:
+        state: BaseModel = kernel.State.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise Unusable(
+            f"the stored state does not fit {kernel.State.__name__} of version {kernel.version}: "
+            f"{where}: {first['msg']}; raise `version` and write `migrate`"
+        ) from error
+    return state
+
+
 def stored_result(kernel: AnyKernel, result: object) -> Any:
     """Return the result as a JSON value.
 
@@ -57,14 +91,21 @@ def stored_result(kernel: AnyKernel, result: object) -> Any:
     try:
         value = result.model_dump(mode="json")
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        # Where a field may be anything, JSON turns NaN into null and a set into a list.
+        text = result.model_dump_json(round_trip=True)
+        survives = kernel.Result.model_validate_json(text) == result
     except Exception as error:
         raise Unusable(f"returned a result that cannot be stored: {line(error)}") from error
+    if not survives:
+        raise Unusable("returned a result that does not survive being stored as JSON")
     return value
 
 
 def line(error: BaseException) -> str:
-    """Return the error on one line that can be stored, no longer than a record should carry."""
+    """Return the error on one line that can be stored and shown, no longer than a record's."""
     # Python's own way of showing an error survives one that cannot show itself.
     message = TracebackException.from_exception(error, limit=0)
-    text = " ".join(f"{type(error).__name__}: {message}".split())
-    return text[:ERROR_CHARACTERS].encode(errors="replace").decode()
+    words = " ".join(f"{type(error).__name__}: {message}".split())[:ERROR_CHARACTERS]
+    # What a terminal would obey is written as in a Python string.
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    return shown[:ERROR_CHARACTERS]

@@ -203,3 +203,21 @@ def test_a_file_with_a_table_of_someone_elses_is_named(path: Path) -> None:
         theirs.execute("CREATE TABLE outlast_register (key, theirs)")
     with pytest.raises(StoreUnavailable, match=f"^{path}: its tables are not Outlast's; choose"):
         SqliteRegister(path)
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_removed_under_a_worker_is_noticed(
+    tmp_path: Path, is_replaced: bool
+) -> None:
+    """It would go on for hours, and save into a file that nobody will ever find."""
+    path = tmp_path / "jobs.db"
+    with closing(SqliteRegister(path)) as register:
+        register.put("jobs/a", b"1", expected=None)
+        for file in tmp_path.iterdir():
+            file.unlink()
+        if is_replaced:
+            SqliteRegister(path).close()
+        with pytest.raises(StoreUnavailable, match="was removed or replaced while in use"):
+            register.put("jobs/b", b"1", expected=None)
+    with closing(SqliteRegister(path)) as register:
+        assert list(register.keys("")) == []

@@ -27,6 +27,8 @@ INSTALLED = Path(__file__).with_name("installed")
 # None: the job succeeds, as what its kernel does is no business of the worker.
 IN_THE_WORKER = {
     "prints": None,
+    "closes the output": None,
+    "puts away the output": None,
     "leaves a thread": None,
     "takes the signals": None,
     "calls exit": "SystemExit:",
@@ -101,6 +103,13 @@ def test_what_a_kernel_prints_is_not_the_answer(start: Start) -> None:
     ended = start("run", "poison", "how=prints", "--json").end()
     assert json.loads(ended.out)["result"] == {"did": "prints"}
     assert "42 is the answer\nor so\n" in ended.err
+
+
+@pytest.mark.parametrize("how", ["closes the output", "puts away the output"])
+def test_a_kernel_does_not_take_the_output_along(how: str, start: Start) -> None:
+    """The job would be done, and its result not be told."""
+    ended = start("run", "poison", f"how={how}").end()
+    assert (ended.code, ended.out) == (0, f"did={how}\n")
 
 
 def test_what_kills_its_worker_before_the_first_step_is_given_up(

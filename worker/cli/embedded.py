@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from checkpoint.status import Status
@@ -13,7 +14,6 @@ from worker.cli.screen import open_screen
 from worker.cli.stops import stops_told
 from worker.deadline import Deadline
 from worker.embedded import run_embedded
-from worker.place import located
 from worker.queues.memory import MemoryQueue
 from worker.rate import Rate
 from worker.runtime import make_runtime
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from worker.runtime import AnyKernel
 
 LOOK_SECONDS = 0.2
-
-
-class Unprepared(Exception):
-    """The kernel cannot be prepared for the job here. Mend what the message says, and go on."""
 
 
 def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[Record, str | None]:
@@ -107,18 +103,17 @@ def _advance(client: Client, record: Record, screen: Screen, stop: Deadline) -> 
     kernel = load(record.kernel)
     if not (settings.isolate or kernel.may_not_return):  # Else its child prepares it.
         with told(screen.say, record.kernel):
-            _prepare(kernel, record)
+            _prepare(kernel, record.params_json)
     # However long the store is away, the one message of the one job is not given up.
     queue = MemoryQueue(max_receives=None)
     runtime = make_runtime(settings, client.jobs, queue, watch=Watch(screen))
     return run_embedded(runtime, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
 
 
-def _prepare(kernel: AnyKernel, record: Record) -> None:
-    try:
-        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
-    except Exception as error:
-        raise Unprepared(f"{kernel.name}: {located(error, type(kernel))}") from error
+def _prepare(kernel: AnyKernel, params_json: str) -> None:
+    """Prepare the kernel for the job; where that fails, its first slice tells."""
+    with suppress(Exception):
+        kernel.prepare(kernel.Params.model_validate_json(params_json))
 
 
 class Watch:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from worker.cli.params import format_params
@@ -27,6 +28,9 @@ def reopen() -> None:
             nowhere = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(nowhere, True)  # noqa: FBT003 - a process started here needs it, too
             setattr(sys, name, os.fdopen(nowhere, "r" if name == "stdin" else "w", closefd=False))
+    # What the terminal's encoding lacks is escaped, as on standard error.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
@@ -37,16 +41,20 @@ def reserved() -> Iterator[None]:
     """
     import ctypes  # here, as most commands do without
 
-    sys.stdout.flush()
+    stream = sys.stdout
+    stream.flush()
     answers = os.dup(1)
     os.dup2(2, 1)
     try:
         yield
     finally:
-        sys.stdout.flush()
+        # A kernel may have put another stream in its place, or closed it, or what is below.
+        with suppress(OSError, ValueError):
+            stream.flush()
         ctypes.CDLL(None).fflush(None)
         os.dup2(answers, 1)
         os.close(answers)
+        sys.stdout = os.fdopen(1, "w", closefd=False) if stream.closed else stream
 
 
 def warn_if_apart(settings: Settings) -> None:

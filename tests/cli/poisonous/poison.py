@@ -34,6 +34,16 @@ def prints() -> None:
     os.write(1, b"or so\n")
 
 
+def closes_the_output() -> None:
+    """Close what the answer is to be printed on."""
+    sys.stdout.close()
+
+
+def puts_away_the_output() -> None:
+    """Put nothing in the place of what the answer is to be printed on."""
+    sys.stdout = None
+
+
 def leaves_a_thread() -> None:
     """Start a thread that never ends, and that Python waits for at its exit."""
     threading.Thread(target=threading.Event().wait).start()
@@ -54,6 +64,8 @@ def hoards() -> None:
 HOARD: list[bytearray] = []
 WAYS = {
     "prints": prints,
+    "closes the output": closes_the_output,
+    "puts away the output": puts_away_the_output,
     "leaves a thread": leaves_a_thread,
     "takes the signals": takes_the_signals,
     "hoards": hoards,
