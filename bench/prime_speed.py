@@ -29,8 +29,8 @@ ROUNDS = 5
 def main() -> None:
     """Print all tables."""
     if shutil.which("primecount") is None:
-        sys.exit("there is no program primecount on the PATH; Debian has it as primecount-bin")
-    for threads in (1, 2):
+        print("π is left out: no primecount on the PATH; Debian has it as primecount-bin")
+    for threads in (1, 2) if shutil.which("primecount") else ():
         _compare(
             "π(10^k)",
             (12, 13, 14, 15, 16),

@@ -27,9 +27,7 @@ def ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
     if record.kernel in runtime.pace.prepared and record.stalls <= 1:
         return _prepared_kernel(runtime, record)
     with runtime.repeat(claim.renewed, every_seconds=claim.seconds / 3):
-        kernel = _prepared_kernel(runtime, record)
-    runtime.pace.prepared.add(record.kernel)
-    return kernel
+        return _prepared_kernel(runtime, record)
 
 
 def kernel_for(runtime: Runtime, record: Record) -> AnyKernel:
@@ -50,10 +48,10 @@ def kernel_for(runtime: Runtime, record: Record) -> AnyKernel:
 def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
     """Return the job's kernel, ready to run without a long first step; raises as `kernel_for`."""
     kernel = kernel_for(runtime, record)
-    if runtime.isolate or kernel.may_not_return:
-        return kernel  # Preparing it may take the process down, too: its child does that.
     try:
-        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+        # Else its child prepares it, which may take that down, too.
+        if not (runtime.isolate or kernel.may_not_return):
+            kernel.prepare(kernel.Params.model_validate_json(record.params_json))
     except BaseException as error:  # noqa: BLE001 - it will end the slice, where it is counted
         tell(
             log,
@@ -63,4 +61,6 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
             error=line(error),
             cause=error,
         )
+    else:
+        runtime.pace.prepared.add(kernel.name)
     return kernel
