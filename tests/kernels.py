@@ -130,6 +130,14 @@ class Returning(Counting):
         return self.value
 
 
+class Plain(Counting):
+    """Its run has no yield."""
+
+    def run(self, params: Params, state: State | None, resources: Resources) -> Any:
+        """Return the result at once."""
+        return Result(**expected(params.steps))
+
+
 class AnyState(BaseModel):
     """A state or a result that may hold anything at all, as a careless author's may."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from worker.place import located
 from worker.storable import Unusable, line, restored_state, stored_migration, stored_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from pydantic import BaseModel
 
@@ -109,6 +110,8 @@ class Slice:
         if self._runtime.isolate or self._kernel.may_not_return:
             return isolated(self._kernel, params, state, resources)
         steps: Steps = self._kernel.run(params, state, resources)
+        if not isinstance(steps, Generator):
+            raise NonRetryable("run must be a generator: it has no yield")
         return steps
 
     def _advance(self, steps: Steps) -> Move:

@@ -1,0 +1,132 @@
+"""Runs of a kernel that look at each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from kernel.contract import Resources
+from kernel.testing.sample import shown
+from kernel.testing.stored import through_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel.contract import Kernel
+    from kernel.testing.sample import Point, Sample
+
+R = TypeVar("R", bound=BaseModel)
+
+# A run with interruptions may take finer steps than one without, but not without end.
+MOST_STEPS_RATIO, MOST_STEPS_MORE = 10, 1000
+
+ALONE = Resources(threads=1)
+
+
+class Trial(Generic[R]):
+    """Runs of one computation, each step of which is looked at."""
+
+    def __init__(self, params: BaseModel, longest_step_seconds: float | None) -> None:
+        self._params = params
+        self._longest = longest_step_seconds
+
+    def run(
+        self, kernel: Kernel[Any, Any, R], stored: str | None, resources: Resources = ALONE
+    ) -> Generator[str, None, R]:
+        """Run from a stored state; yield the JSON of each new state, return the result."""
+        state = None if stored is None else kernel.State.model_validate_json(stored)
+        steps = kernel.run(self._params, state, resources)
+        if not isinstance(steps, Generator):
+            told = "run must be a generator: it has no yield"
+            raise AssertionError(told)  # noqa: TRY004 - every finding of a test is this one
+        text, since = stored, perf_counter()
+        try:
+            while True:
+                try:
+                    state = next(steps)
+                except StopIteration as end:
+                    self._check_seconds(perf_counter() - since, text)
+                    result: R = through_json(kernel.Result, end.value, "the result")
+                    return result
+                self._check_seconds(perf_counter() - since, text)
+                through_json(kernel.State, state, "the state")
+                if text != (text := state.model_dump_json()):
+                    yield text
+                    since = perf_counter()
+        finally:
+            _close(steps)
+
+    def resumed(self, kernel: Kernel[Any, Any, R], point: Point, resources: Resources = ALONE) -> R:
+        """Return the result that the kernel comes to from `point`."""
+        try:
+            return finish(self.run(kernel, point.text, resources))
+        except AssertionError:
+            raise
+        except Exception as error:
+            raise AssertionError(f"resumed from {point}, it raises {error!r}") from error
+
+    def interrupted(self, kernel: Kernel[Any, Any, R], sample: Sample, *, is_redone: bool) -> R:
+        """Return the result of a run that is stopped at each safe point of the sample.
+
+        `is_redone`: each stretch is run, forgotten, and run again from the same state.
+        """
+        text: str | None = None
+        most = MOST_STEPS_RATIO * sample.count + MOST_STEPS_MORE
+        for _ in range(0, most, sample.stride):
+            if is_redone:
+                lost = self.run(kernel, text)
+                for _ in islice(lost, sample.stride):
+                    pass
+                lost.close()
+            steps = self.run(kernel, text)
+            for _ in range(sample.stride):
+                try:
+                    text = next(steps)
+                except StopIteration as end:
+                    result: R = end.value
+                    return result
+            steps.close()
+        raise AssertionError(
+            f"stopped at {sample.stops} it does not come to an end within {most} steps"
+        )
+
+    def check_progress(self, kernel: Kernel[Any, Any, R], points: list[Point]) -> None:
+        """Fail unless the progress stays within 0 and 1, and never falls."""
+        before = 0.0
+        for point in points:
+            state = kernel.State.model_validate_json(point.text)
+            share = kernel.progress(self._params, state)
+            if not before <= share <= 1:
+                raise AssertionError(
+                    f"at {point}, its progress is {share!r} after {before!r}: it goes from 0 to 1"
+                )
+            before = share
+
+    def _check_seconds(self, seconds: float, text: str | None) -> None:
+        if self._longest is not None and seconds > self._longest:
+            where = "its start" if text is None else shown(text)
+            raise AssertionError(
+                f"{seconds:.2f} s after {where} there was no other state, longer than the "
+                f"{self._longest:g} s allowed: yield more often, or set longest_step_seconds"
+            )
+
+
+def finish(steps: Generator[str, None, R], see: Callable[[str], None] = lambda _: None) -> R:
+    """Run to the end; `see` is shown each state. Return the result."""
+    while True:
+        try:
+            see(next(steps))
+        except StopIteration as end:
+            result: R = end.value
+            return result
+
+
+def _close(steps: Generator[Any, None, Any]) -> None:
+    try:
+        steps.close()
+    except Exception as error:
+        raise AssertionError(f"it does not stop when it is closed: {error!r}") from error
