@@ -270,6 +270,15 @@ def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> N
     assert floor.messages() == []
 
 
+def test_a_run_without_a_yield_ends_the_job_at_once(floor: Floor) -> None:
+    """Its author would read that a result is no iterator, after five attempts."""
+    floor.kernel = kernels.Plain()
+    floor.submit()
+    floor.work()
+    assert floor.record.status is Status.FAILED
+    assert "run must be a generator: it has no yield" in str(floor.record.error)
+
+
 def test_a_slice_of_hours_ends_at_the_ceiling_on_compute_time(floor: Floor) -> None:
     """A budget would be overdrawn by as much as a slice lasts, which on a laptop is hours."""
     floor.submit(max_compute_seconds=3.2)
