@@ -52,10 +52,11 @@ def test_the_page_leads_from_nothing_to_a_running_kernel(
     told = [line for line in shown.splitlines() if not line.startswith("$ ")]
     assert [line for line in printed if line in told] == told
     assert any(re.search(r"\b\d+ passed", line) for line in printed)
-    # The page's own test runs, too.
-    (test,) = blocks("python", PAGE)
-    (home / "longest-walk/test_of_the_page.py").write_text(test)
-    assert "1 passed" in shell("pytest test_of_the_page.py", home / "longest-walk", environment)
+    # The page's own tests run, too.
+    migration, resuming = blocks("python", PAGE)
+    for test in (migration, resuming):
+        (home / "longest-walk/test_of_the_page.py").write_text(test)
+        assert "1 passed" in shell("pytest test_of_the_page.py", home / "longest-walk", environment)
 
 
 @pytest.mark.usefixtures("printed")

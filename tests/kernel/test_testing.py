@@ -382,9 +382,10 @@ def test_the_other_process_leaves_when_this_one_is_killed(tmp_path: Path) -> Non
         "def work(text, see):\n"
         "    os.write(writing, b'at work')\n"
         "    os.kill(parent, signal.SIGKILL)\n"
-        "    while True:\n"
+        "    for _ in range(300):\n"
         "        see()\n"
         "        time.sleep(0.01)\n"
+        "    os.write(writing, b' to the end')\n"
         "with another_process(work) as ask:\n"
         "    ask('')\n"
     )
