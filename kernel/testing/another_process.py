@@ -14,6 +14,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from kernel.testing.sample import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
@@ -96,7 +98,7 @@ def _answer(work: Work, text: str, pipe: Connection) -> dict[str, str]:
     try:
         return {"result": work(text, leave_if_alone)}
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-        return {"error": repr(error)}
+        return {"error": shown(error)}
 
 
 def _be_silent() -> None:
