@@ -89,7 +89,7 @@ def test_a_name_that_cannot_be_used(name: str, told: str, outlast: Outlast, here
 def test_what_the_package_itself_needs_is_no_name_for_it(
     outlast: Outlast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pip would look for the tools to build and test a package in that package, and fail."""
+    """An installer would look in that package for the tools to build it, and fail."""
 
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
