@@ -95,6 +95,16 @@ def test_a_list_says_what_there_is_and_what_to_do(
     assert len(outlast_json("dlq", "list", "--limit", "2")) == 2
 
 
+@pytest.mark.parametrize("words", [("dlq", "list"), ("list",), ("sweep",)])
+def test_a_look_at_the_dead_letters_of_a_new_file_leaves_it_usable(
+    words: tuple[str, ...], outlast: Outlast
+) -> None:
+    """A new user's next command would call the file that Outlast has just made a foreign one."""
+    assert outlast("dlq", "list").code == 0
+    assert outlast(*words).code == 0
+    assert outlast("status", "x").err == "outlast: there is no job 'x' in this store\n"
+
+
 @pytest.mark.parametrize("value", ["x'ff00'", "CAST(x'ff00' AS TEXT)"])
 def test_a_body_that_is_no_text_is_shown_and_goes_back_as_it_was(
     value: str, outlast: Outlast, outlast_json: OutlastJson, client: Client, place: Path
