@@ -219,6 +219,21 @@ def test_a_message_that_is_not_ours(outlast: Outlast, client: Client) -> None:
     assert client.result("a") == {"total": 1}
 
 
+@pytest.mark.parametrize("value", ["x'ff00'", "CAST(x'ff00' AS TEXT)"])
+def test_a_message_that_is_no_text(
+    value: str, outlast: Outlast, client: Client, place: Path
+) -> None:
+    """A message of someone else's would end each worker that meets it, and no job go on."""
+    client.submit("tally", job_id="a", steps=1)
+    with sqlite3.connect(place / "outlast.db") as connection:
+        connection.execute(f"INSERT INTO outlast_messages (body, visible_at) VALUES ({value}, 0)")
+    connection.close()
+    ended = outlast("worker", "--max-idle-seconds", "0.5")
+    assert ended.code == 0
+    assert "left for the dead-letter queue: not a message of this system" in ended.err
+    assert client.result("a") == {"total": 1}
+
+
 def test_a_job_whose_kernel_fails(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person would not see why their job failed, or see only a traceback."""
     monkeypatch.setenv("OUTLAST_MAX_FAILURES", "1")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# Others may have written bytes in the place of text, which a cast gives as they are.
+# A cast: as in the queue's NEXT.
 PAGE = """
 SELECT id, CAST(body AS BLOB), receives, visible_at, dead_reason FROM outlast_messages
 WHERE dead_reason IS NOT NULL AND id > ? ORDER BY id LIMIT 500
