@@ -43,7 +43,8 @@ def scaffold(name: str, into: Path) -> Path:
         return _written(name, into)
     except OSError as error:
         raise CannotWrite(
-            f"cannot write in the folder {str(into)!r}: {error.strerror or error}"
+            f"cannot write in the folder {str(into)!r}: {error.strerror or error}; "
+            "mend that, or choose another --into"
         ) from error
 
 
