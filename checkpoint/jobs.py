@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import secrets
@@ -97,9 +98,10 @@ class JobStore:
             held = self.load(record.job_id)
         existing = held.record
         if (existing.kernel, existing.params) != (record.kernel, record.params):
+            typed = (f"{key}={json.dumps(value)}" for key, value in existing.params.items())
             raise JobExists(
-                f"job {record.job_id} exists with other parameters: {existing.kernel} "
-                f"{existing.params}; choose another job id"
+                f"job {record.job_id} exists with other parameters: "
+                f"{' '.join((existing.kernel, *typed))}; choose another job id"
             )
         return held, False
 

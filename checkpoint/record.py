@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 GENERATIONS = 2
 MOST_TAGS = 16
 MOST_TARGETS = 4
+# By what a job can go on where that which was asked for does not fit its status.
+WAYS_ON = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried"): "resume"}
 
 
 class Record(Part):
@@ -142,14 +144,18 @@ class Record(Part):
 
     def exhausted(self) -> str | None:
         """Return why no further slice may begin, or None if one may."""
-        limits = self.limits
-        if self.stalls >= limits.max_stalls:
+        if self.stalls >= self.limits.max_stalls:
             return (
                 f"gave up after {self.stalls} slices in a row without progress: each was killed, "
-                f"or too short for the state to advance (max_stalls={limits.max_stalls})"
+                f"or too short for the state to advance (max_stalls={self.limits.max_stalls})"
             )
-        if limits.max_slices is not None and self.slices >= limits.max_slices:
-            return f"reached its ceiling of {limits.max_slices} slices (max_slices)"
+        return self.at_ceiling()
+
+    def at_ceiling(self) -> str | None:
+        """Return which ceiling on cost is reached, or None if none is."""
+        ceiling = self.limits.max_slices
+        if ceiling is not None and self.slices >= ceiling:
+            return f"reached its ceiling of {ceiling} slices (max_slices)"
         return self.overspent()
 
     def overspent(self) -> str | None:
@@ -356,7 +362,7 @@ class Record(Part):
         queued = {"status": Status.QUEUED, "error": None, "failures": 0, "stalls": 0}
         untold: dict[str, Any] = {"owed": (), "unheard": (), "notices": 0}
         free = self._with(limits=limits, **queued, **untold).released()
-        if reason := free.exhausted():
+        if reason := free.at_ceiling():
             raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
         return free
 
@@ -367,7 +373,9 @@ class Record(Part):
 
     def _require(self, condition: bool, verb: str) -> None:  # noqa: FBT001 - read as an assertion
         if not condition:
-            raise WrongStatus(f"job {self.job_id} is {self.status}: it cannot be {verb}")
+            way_on = WAYS_ON.get((self.status, verb))
+            told = f"; outlast {way_on} {self.job_id} lets it go on" if way_on else ""
+            raise WrongStatus(f"job {self.job_id} is {self.status}: it cannot be {verb}{told}")
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)

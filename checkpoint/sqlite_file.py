@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,8 @@ class SqliteFile:
     so must a forked child. It is created with its folder where it is missing, and `schema` is
     run at each opening: statements that say IF NOT EXISTS, and one that fails where a table of
     that name has other columns. With `read_only` no file is created and nothing in it changed; one
-    that is missing or empty then stands for one with empty tables.
+    that is missing or empty, or has other tables of Outlast's only, then stands for one with empty
+    tables.
 
     Every method raises StoreUnavailable where the file or the disk is at fault. What was to be
     written then has not been, or, if the disk fails during the commit, may have been.
@@ -75,8 +76,8 @@ class SqliteFile:
         self._process = os.getpid()
         if not read_only:
             self._create_folder()
-        place = _place_to_read(path) if read_only else str(path)
         with self._translated():
+            place = _place_to_read(path, schema) if read_only else str(path)
             # Autocommit: a single statement is its own transaction, others say BEGIN themselves.
             self._connection = sqlite3.connect(
                 place,
@@ -199,10 +200,25 @@ class SqliteFile:
             raise StoreUnavailable(f"{self.path}: {reason} ({error})") from error
 
 
-def _place_to_read(path: Path) -> str:
-    """Return what opens the file so that nothing on the disk changes."""
+def _place_to_read(path: Path, schema: str) -> str:
+    """Return what opens the file, or stands for it, so that nothing on the disk changes."""
     if not path.exists() or path.stat().st_size == 0:
         return MEMORY
+    uri = _uri_to_read(path)
+    return MEMORY if _has_others_only(uri, schema) else uri
+
+
+def _has_others_only(uri: str, schema: str) -> bool:
+    """Whether there are tables of Outlast's, but none of `schema`: a queue where no job is yet."""
+    find = (
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'outlast@_%' ESCAPE '@'"
+    )
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        found = [name for (name,) in connection.execute(find)]
+    return bool(found) and not any(f" {name} (" in schema for name in found)
+
+
+def _uri_to_read(path: Path) -> str:
     uri = path.absolute().as_uri()
     # Readers and writers of a write-ahead log share files beside it. Only who may write removes
     # them again; left behind by another user, they would keep the writers out.

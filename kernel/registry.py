@@ -31,7 +31,9 @@ def load(name: str) -> Kernel[Any, Any, Any]:
     where = f"the entry point {name!r} ({found[0].value})"
     try:
         kernel = found[0].load()()
-    except (Exception, SystemExit) as error:  # A foreign module may call sys.exit.
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # A foreign module may call sys.exit, or raise anything.
         raise UnknownKernel(f"{where} cannot be loaded: {error!r}") from error
     if not isinstance(kernel, Kernel) or kernel.name != name:
         raise UnknownKernel(f"{where} is not a kernel named {name!r}")

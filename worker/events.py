@@ -123,7 +123,7 @@ CHECKPOINT_QUARANTINED = _event(
     ERROR,
     "checkpoint_quarantined",
     "job %(job_id)s: checkpoint %(sequence)d is damaged and kept for inspection; the job goes on "
-    "from the one before",
+    "from the newest that is intact",
     "job_id kernel sequence",
 )
 WRITES_LOST = _event(

@@ -6,6 +6,8 @@ import keyword
 import re
 import shutil
 import tempfile
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,10 +17,16 @@ TEMPLATE = Path(__file__).with_name("scaffold")
 FILES = ("README.md", "my_name.py", "pyproject.toml", "test_my_name.py")
 KEBAB_CASE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_NAME = 30
+# Python and pytest import these by themselves wherever they find them.
+IMPORTED_UNASKED = {"conftest", "sitecustomize", "usercustomize"}
 
 
 class CannotScaffold(Exception):
     """The name or the folder cannot be used. Choose another; nothing was written."""
+
+
+class CannotWrite(Exception):
+    """The folder cannot be written. Nothing is left in it."""
 
 
 def scaffold(name: str, into: Path) -> Path:
@@ -28,9 +36,19 @@ def scaffold(name: str, into: Path) -> Path:
 
     Raises:
         CannotScaffold: the name cannot be used, or the folder exists, or `into` does not.
-        OSError: the folder cannot be written.
+        CannotWrite: `into` cannot be written, or its disk is full.
     """
     _check_name(name)
+    try:
+        return _written(name, into)
+    except OSError as error:
+        raise CannotWrite(
+            f"cannot write in the folder {str(into)!r}: {error.strerror or error}; "
+            "mend that, or choose another --into"
+        ) from error
+
+
+def _written(name: str, into: Path) -> Path:
     folder = into / name
     if not into.is_dir():
         raise CannotScaffold(f"there is no folder {str(into)!r}: make it, or choose another --into")
@@ -66,6 +84,34 @@ def _check_name(name: str) -> None:
             f"a module {module!r} is installed already, which the package would hide: "
             "choose another name"
         )
+    if module in IMPORTED_UNASKED:
+        raise CannotScaffold(
+            f"a module {module!r} is imported without being asked for: choose another name"
+        )
+    if _is_taken(name):
+        raise CannotScaffold(
+            f"a package {name!r} is installed already or needed by the new one, "
+            "which would take its place: choose another name"
+        )
+
+
+def _is_taken(name: str) -> bool:
+    """Whether pip knows another package by that name, or would want one for the new package."""
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return name in _requirements()
+    return True
+
+
+def _requirements() -> set[str]:
+    """Return the names of all that the template's pyproject.toml asks for."""
+    text = (TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")
+    asked = tomllib.loads(text)
+    project = asked["project"]
+    wanted = [*asked["build-system"]["requires"], *project["dependencies"]]
+    wanted += [one for extra in project["optional-dependencies"].values() for one in extra]
+    return {re.split(r"[^a-z0-9-]", requirement)[0] for requirement in wanted}
 
 
 def _named(text: str, name: str) -> str:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def view(record: Record) -> dict[str, Any]:
     """Return what there is to know of a job, as a JSON object.
 
-    `progress` is the share that is done and stored, 0 to 1. Times are ISO 8601 in UTC. `worker`
+    `progress` is the share that is done and stored, 0 to 1. Times are ISO 8601 in UTC. `stalls` are
+    slices begun, `failures` errors since the job last advanced: at `max_stalls` no further slice
+    begins, at `max_failures` the job fails; both count from 0 once it advances. `worker`
     is who runs the slice and `platform` where, None while nobody does; `result` and `error` are
     None while there is none. `notified` is whether all in `notify` were told that the job is over,
     None where there are none; each has a status "waiting", "owed", "told" or "given up".
@@ -31,6 +33,10 @@ def view(record: Record) -> dict[str, Any]:
         "saves": record.saves,
         "compute_seconds": round(record.compute_seconds, 6),
         "redone_seconds": round(record.redone_seconds, 6),
+        "stalls": record.stalls,
+        "max_stalls": record.limits.max_stalls,
+        "failures": record.failures,
+        "max_failures": record.limits.max_failures,
         "worker": record.lease.worker if record.lease else None,
         "platform": record.lease.platform if record.lease else None,
         "result": record.result,

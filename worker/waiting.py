@@ -53,7 +53,8 @@ def result_of(record: Record) -> Any:
     if record.status is Status.SUCCEEDED:
         return record.result
     if record.status.is_final:
-        raise JobFailed(f"job {record.job_id} {record.status}: {record.error or 'by request'}")
+        why = f"job {record.job_id} {record.status}: {record.error or 'by request'}"
+        raise JobFailed(why + _way_on(record))
     raise JobNotFinished(_standing(record))
 
 
@@ -150,6 +151,13 @@ def _look(jobs: JobStore, job_ids: list[str]) -> list[Record]:
 
 def _refuse(error: CorruptRecord) -> None:
     raise error
+
+
+def _way_on(record: Record) -> str:
+    """Return what lets a failed job go on; nothing where that takes more than a word."""
+    if record.status is not Status.FAILED or record.at_ceiling():
+        return ""
+    return f"; outlast retry {record.job_id} lets it go on"
 
 
 def _standing(record: Record) -> str:

@@ -203,6 +203,16 @@ def test_a_job_that_is_over_is_neither_paused_nor_resumed(status: Status, move: 
         move(with_status(status))
 
 
+def test_what_does_not_fit_the_status_names_what_does() -> None:
+    """A person would take a job for lost that one other word lets go on."""
+    with pytest.raises(WrongStatus, match=r"be resumed; outlast retry a lets it go on$"):
+        with_status(Status.FAILED).resumed()
+    with pytest.raises(WrongStatus, match=r"be retried; outlast resume a lets it go on$"):
+        with_status(Status.PAUSED).retried()
+    with pytest.raises(WrongStatus, match=r"be resumed$"):
+        with_status(Status.SUCCEEDED).resumed()
+
+
 def test_a_resumed_job_wants_its_message_sent_again() -> None:
     """The message was acked during the pause: without a new one the job would never wake."""
     resumed = record(status=Status.PAUSED, announced=True).resumed()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import resource
 import socket
 import sqlite3
 import subprocess
+import sys
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
@@ -16,7 +19,7 @@ from tests.cli.process import OUTLAST
 from worker.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.cli.process import Ended, Process
@@ -216,6 +219,21 @@ def test_a_message_that_is_not_ours(outlast: Outlast, client: Client) -> None:
     assert client.result("a") == {"total": 1}
 
 
+@pytest.mark.parametrize("value", ["x'ff00'", "CAST(x'ff00' AS TEXT)"])
+def test_a_message_that_is_no_text(
+    value: str, outlast: Outlast, client: Client, place: Path
+) -> None:
+    """A message of someone else's would end each worker that meets it, and no job go on."""
+    client.submit("tally", job_id="a", steps=1)
+    with sqlite3.connect(place / "outlast.db") as connection:
+        connection.execute(f"INSERT INTO outlast_messages (body, visible_at) VALUES ({value}, 0)")
+    connection.close()
+    ended = outlast("worker", "--max-idle-seconds", "0.5")
+    assert ended.code == 0
+    assert "left for the dead-letter queue: not a message of this system" in ended.err
+    assert client.result("a") == {"total": 1}
+
+
 def test_a_job_whose_kernel_fails(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person would not see why their job failed, or see only a traceback."""
     monkeypatch.setenv("OUTLAST_MAX_FAILURES", "1")
@@ -235,22 +253,84 @@ def test_debug_shows_where_a_kernel_fails(
     assert 'raise RuntimeError("told to fail")' in ended.err
 
 
+@pytest.fixture
+def install(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Install a package with one kernel, given its name and the module's text."""
+    installed: list[str] = []
+
+    def put(name: str, text: str) -> None:
+        info = place / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[outlast.kernels]\n{name} = {name}_:Made\n")
+        (place / f"{name}_.py").write_text(text)
+        installed.append(f"{name}_")
+        importlib.invalidate_caches()
+        registry.load.cache_clear()
+
+    monkeypatch.syspath_prepend(place)
+    yield put
+    for module in installed:
+        sys.modules.pop(module, None)
+    registry.load.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("import no_such_module", "ModuleNotFoundError("),
+        ("raise SystemExit", "SystemExit("),
+        ("raise BaseException('no')", "BaseException('no')"),
+    ],
+)
 def test_a_package_that_is_broken(
-    outlast: Outlast, place: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, why: str, outlast: Outlast, install: Callable[[str, str], None]
 ) -> None:
     """A person would not know which package to mend."""
-    info = place / "broken-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[outlast.kernels]\nbroken = no_such_module:Broken\n")
-    monkeypatch.syspath_prepend(place)
-    registry.load.cache_clear()
-    told = "outlast: the entry point 'broken' (no_such_module:Broken) cannot be loaded: "
-    for words, code in ((("kernels",), 1), (("warmup",), 2), (("submit", "broken"), 2)):
+    install("broken", text)
+    told = f"outlast: the entry point 'broken' (broken_:Made) cannot be loaded: {why}"
+    for words, code in ((("kernels",), 1), (("warmup", "broken"), 1), (("submit", "broken"), 2)):
         ended = outlast(*words)
         assert (ended.code, ended.err.count("\n")) == (code, 1)
         assert ended.err.startswith(told)
     assert "\ntally  " in outlast("kernels").out
+
+
+UNPREPARED = """
+from tally import Tally
+class Made(Tally):
+    name = "unready"
+    def prepare(self, params):
+        raise {error}
+"""
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('no compiler')", "SystemExit('no compiler')"])
+def test_a_warmup_passes_over_what_is_broken(
+    error: str,
+    outlast: Outlast,
+    install: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One bad package would leave every image without the compiled code of all kernels."""
+    install("broken", "import no_such_module")
+    install("unready", UNPREPARED.format(error=error))
+    monkeypatch.setattr(registry, "names", lambda: ["broken", "tally", "unready"])
+    ended = outlast("warmup")
+    assert (ended.code, ended.out) == (1, "tally  ready after 0.0 s\n")
+    lines = ended.err.splitlines()
+    assert lines[0].startswith("outlast: the entry point 'broken' (broken_:Made) cannot be loaded")
+    assert lines[1:] == [
+        "outlast: preparing kernel tally",
+        "outlast: preparing kernel unready",
+        f"outlast: kernel unready did not prepare: {error}",
+    ]
+    ended = outlast("warmup", "--json")
+    assert (ended.code, [ready["kernel"] for ready in json.loads(ended.out)]) == (1, ["tally"])
+    assert outlast("warmup", "tally").code == 0
+    ended = outlast("warmup", "tally", "no-such")
+    assert (ended.code, ended.out) == (2, "")
+    assert "Traceback" in outlast("warmup", "unready", "--debug").err
 
 
 def test_an_unknown_kernel_is_answered_by_those_that_there_are(outlast: Outlast) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from checkpoint.errors import StoreUnavailable
 from checkpoint.jobs import HEADS_AT_ONCE, JobStore
+from checkpoint.parts import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from checkpoint.record import Record
     from tests.cli.process import Ended
     from tests.servers import Server
     from worker.client import Client
@@ -59,6 +61,32 @@ def test_status_reads_well(outlast: Outlast, client: Client) -> None:
     assert lines["params"].startswith("steps=3 ")
     assert (lines["status"], lines["progress"]) == ("queued", "0.00%")
     assert "error" not in lines
+
+
+def test_status_says_how_near_a_job_is_to_being_given_up(
+    outlast: Outlast, outlast_json: OutlastJson, client: Client
+) -> None:
+    """A person would learn of it when the job has failed, and its nights are lost."""
+    client.create("tally", {"steps": 3}, job_id="a")
+    assert not {"stalls", "failures"} & set(outlast("status", "a").out.split())
+
+    def stalled(record: Record) -> Record:
+        for at in (0.0, 20.0):
+            lease = Lease(worker="w", token="t", claimed_at=at, expires_at=at, at_risk_seconds=0)
+            record = record.claimed(lease).errored("E: x", not_before=0.0)
+        return record
+
+    client.jobs.change("a", stalled)
+    lines = dict(line.split(maxsplit=1) for line in outlast("status", "a").out.splitlines())
+    assert lines["stalls"] == "2 of 10 (slices in a row without progress)"
+    assert lines["failures"] == "2 of 5 (errors in a row without progress)"
+    assert not {"max_stalls", "max_failures"} & set(lines)
+    found = outlast_json("status", "a")
+    assert (found["stalls"], found["max_stalls"]) == (2, 10)
+    assert (found["failures"], found["max_failures"]) == (2, 5)
+    lease = Lease(worker="w", token="t", claimed_at=40.0, expires_at=9e9, at_risk_seconds=0)
+    client.jobs.change("a", lambda record: record.claimed(lease))
+    assert "stalls           2 of 10 (" in outlast("status", "a").out
 
 
 def test_a_result_that_is_not_there_yet_has_its_own_code(outlast: Outlast, client: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -92,6 +93,39 @@ def test_a_list_says_what_there_is_and_what_to_do(
     assert [letter["slice"] for letter in found] == [1, None, None]
     assert found[2]["body"] == FOREIGN
     assert len(outlast_json("dlq", "list", "--limit", "2")) == 2
+
+
+@pytest.mark.parametrize("words", [("dlq", "list"), ("list",), ("sweep",)])
+def test_a_look_at_the_dead_letters_of_a_new_file_leaves_it_usable(
+    words: tuple[str, ...], outlast: Outlast
+) -> None:
+    """A new user's next command would call the file that Outlast has just made a foreign one."""
+    assert outlast("dlq", "list").code == 0
+    assert outlast(*words).code == 0
+    assert outlast("status", "x").err == "outlast: there is no job 'x' in this store\n"
+
+
+@pytest.mark.parametrize("value", ["x'ff00'", "CAST(x'ff00' AS TEXT)"])
+def test_a_body_that_is_no_text_is_shown_and_goes_back_as_it_was(
+    value: str, outlast: Outlast, outlast_json: OutlastJson, client: Client, place: Path
+) -> None:
+    """One message of someone else's would hide all dead letters, or come back as another one."""
+    kill(client)  # makes the file
+    put = f"""INSERT INTO outlast_messages (body, visible_at, receives, dead_reason)
+    VALUES ({value}, 1, 1, 'received too often')"""
+    with sqlite3.connect(place / "outlast.db") as connection:
+        connection.execute(put)
+    ended = outlast("dlq", "list")
+    assert (ended.code, ended.err) == (0, "")
+    assert '    body: "\\ufffd\\u0000"' in ended.out
+    assert [letter["body"] for letter in outlast_json("dlq", "list")] == ["\ufffd\0"]
+    assert outlast_json("dlq", "show", "1")["body"] == "\ufffd\0"
+    assert outlast("dlq", "show", "1").code == 0
+    assert outlast("dlq", "redrive", "1").code == 0
+    connection.text_factory = bytes
+    found = connection.execute("SELECT id, body FROM outlast_messages WHERE dead_reason IS NULL")
+    assert found.fetchall() == [(2, b"\xff\x00")]
+    connection.close()
 
 
 def test_one_letter_is_shown_in_full(

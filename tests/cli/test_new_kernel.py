@@ -6,12 +6,14 @@ That what it writes can be installed, tested and run is tested with docs/writing
 from __future__ import annotations
 
 import re
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.cli.test_bad_input import assert_one_line
+from worker import scaffolding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +72,10 @@ def test_it_tells_programs_the_same(outlast_json: Callable[..., Any], tmp_path: 
         ("concurrent", "a module 'concurrent' is installed already"),
         ("worker", "a module 'worker' is installed already"),
         ("pytest", "a module 'pytest' is installed already"),
+        ("conftest", "a module 'conftest' is imported without being asked for"),
+        ("outlast", "a package 'outlast' is installed already"),
+        ("pydantic-core", "'pydantic_core' is installed already"),
+        ("botocore-stubs", "a package 'botocore-stubs' is installed already"),
         ("nth-prime", "a kernel 'nth-prime' is installed already"),
         ("tally", "a kernel 'tally' is installed already"),
     ],
@@ -78,6 +84,20 @@ def test_a_name_that_cannot_be_used(name: str, told: str, outlast: Outlast, here
     """An author would find out after an hour's work that nothing can import their package."""
     assert_one_line(outlast("new-kernel", name), 2, told)
     assert list(here.iterdir()) == []
+
+
+def test_what_the_package_itself_needs_is_no_name_for_it(
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installer would look in that package for the tools to build it, and fail."""
+
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(scaffolding, "find_spec", lambda _: None)
+    monkeypatch.setattr(scaffolding, "distribution", missing)
+    for name in ("outlast", "hatchling", "pytest", "mypy", "ruff"):
+        assert_one_line(outlast("new-kernel", name), 2, f"a package {name!r} is installed already")
 
 
 def test_a_folder_that_is_there_is_left_alone(outlast: Outlast, here: Path) -> None:
@@ -96,6 +116,14 @@ def test_a_place_that_is_not_there(outlast: Outlast) -> None:
     assert_one_line(outlast("new-kernel", "longest-walk", "--into", "nowhere"), 2, told)
 
 
+def test_a_place_that_cannot_be_written(outlast: Outlast) -> None:
+    """An author would read of a file they never named, and not which folder is at fault."""
+    ended = outlast("new-kernel", "longest-walk", "--into", "/proc")
+    assert_one_line(ended, 1, "outlast: cannot write in the folder '/proc': ")
+    assert ".longest-walk" not in ended.err
+    assert "Error" not in ended.err
+
+
 def test_it_is_written_whole_or_not_at_all(
     outlast: Outlast, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +136,7 @@ def test_it_is_written_whole_or_not_at_all(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", write)
-    assert_one_line(outlast("new-kernel", "longest-walk"), 1, "No space left on device")
+    told = "cannot write in the folder '.': No space left on device"
+    assert_one_line(outlast("new-kernel", "longest-walk"), 1, told)
     assert len(written) == 3
     assert list(here.iterdir()) == []

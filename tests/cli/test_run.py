@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 VIEW = [
     "job_id", "kernel", "params", "status", "progress", "slices", "steps", "saves",
-    "compute_seconds", "redone_seconds", "result", "error", "created_at", "updated_at",
+    "compute_seconds", "redone_seconds", "stalls", "max_stalls", "failures", "max_failures",
+    "result", "error", "created_at", "updated_at",
 ]  # fmt: skip
 
 

@@ -184,13 +184,17 @@ def test_a_result_is_given_once_it_is_there(client: Client) -> None:
 @pytest.mark.parametrize(
     ("move", "why"),
     [
-        (Record.cancelled, "cancelled: by request"),
-        (lambda r: r.failed("E: x"), "failed: E: x"),
+        (Record.cancelled, "cancelled: by request$"),
+        (lambda r: r.failed("E: x"), "failed: E: x; outlast retry a lets it go on$"),
+        (
+            lambda r: r.retried(max_compute_seconds=1).spent(steps=1, seconds=2).failed("C"),
+            "failed: C$",
+        ),
     ],
 )
 def test_a_job_without_a_result_says_why(client: Client, move: Any, why: str) -> None:
-    """A program would wait for ever."""
-    job_id = client.submit("counting", steps=3)
+    """A program would wait for ever, or a person not know how to go on once they mended it."""
+    job_id = client.submit("counting", job_id="a", steps=3)
     client.jobs.change(job_id, move)
     with pytest.raises(JobFailed, match=why):
         client.result(job_id)

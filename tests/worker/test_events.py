@@ -273,6 +273,26 @@ def test_what_a_slice_took_is_right(floor: Floor, seen: list[logging.LogRecord])
     assert first.seconds + last.seconds == pytest.approx(STEPS * 0.5, abs=0.1)
 
 
+@pytest.mark.parametrize("age", [0, 1], ids=["the newest", "the one before"])
+def test_damage_is_told_as_it_is(floor: Floor, seen: list[logging.LogRecord], age: int) -> None:
+    """An operator would look for work done again where an older checkpoint was damaged only."""
+    floor.submit()
+    floor.work(seconds=6.0)
+    kept = list(floor.record.checkpoints)
+    damaged, intact = kept[age], kept[1 - age]
+    kept[age] = damaged.model_copy(update={"digest": "0" * 32})
+    floor.change(lambda record: record.model_copy(update={"checkpoints": tuple(kept)}))
+    seen.clear()
+    logging.getLogger("outlast").setLevel(logging.DEBUG)
+    floor.work(seconds=6.0)
+    found = {getattr(record, "event", None): record for record in seen}
+    assert found["checkpoint_quarantined"].getMessage() == (
+        f"job {JOB}: checkpoint {damaged.sequence} is damaged and kept for inspection; the job "
+        "goes on from the newest that is intact"
+    )
+    assert vars(found["slice_started"])["progress"] == intact.progress
+
+
 def test_the_table_for_operators_is_true() -> None:
     """An operator would wait for an event, or filter by a field, that there is not."""
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", OPERATIONS.read_text(), re.MULTILINE)

@@ -58,13 +58,13 @@ def dashboard(
 
     Exit codes:
         0  stopped by a signal
-        1  a package is missing, the address cannot be had, or the store is at fault
-        2  the token is missing or too short, or a setting is wrong
+        1  the address cannot be had, or the store is at fault
+        2  a package or the token is missing, the token is too short, or a setting is wrong
     """
     from worker.cli.logs import level_of, log_to_stderr
     from worker.client import Client
     from worker.deadline import Deadline
-    from worker.settings import read_settings
+    from worker.settings import InvalidSettings, read_settings
 
     settings = read_settings()
     if token is None and settings.dashboard_token is not None:
@@ -72,7 +72,7 @@ def dashboard(
     try:
         from worker.dashboard.serve import Address, serve
     except ModuleNotFoundError as error:
-        raise MissingPackage(
+        raise InvalidSettings(
             f"the dashboard needs the package {error.name}: pip install 'outlast[dashboard]'"
         ) from None
     _require_token(host, token)
@@ -93,10 +93,6 @@ def dashboard(
         warn_if_apart(settings)
         log_to_stderr(level_of(settings, otherwise="WARNING"), debug=debug)
         serve(client, Address(host, port, token), stop=stop, announce=announce)
-
-
-class MissingPackage(Exception):
-    """A package of an extra is not installed. Install the extra; the message says how."""
 
 
 def _require_token(host: str, token: str | None) -> None:

@@ -32,7 +32,7 @@ def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
     from kernel.registry import names
 
     known = names()
-    found = [_described(kernel) for name in known if (kernel := _loaded(name))]
+    found = [_described(kernel) for name in known if (kernel := loaded(name))]
     if as_json:
         put_json(found)
     else:
@@ -41,7 +41,7 @@ def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
         raise typer.Exit(FAULT)
 
 
-def _loaded(name: str) -> AnyKernel | None:
+def loaded(name: str) -> AnyKernel | None:
     """Return the kernel; None, after a line that says why, if its package is broken."""
     from kernel import UnknownKernel
     from kernel.registry import load

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated
+import traceback
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.cli.errors import FAULT, one_line
+from worker.cli.kernels import loaded
 from worker.cli.options import Debug, Json
 from worker.cli.output import put, put_json, reserved
+
+if TYPE_CHECKING:
+    from worker.runtime import AnyKernel
 
 Names = Annotated[
     list[str] | None,
@@ -17,11 +23,12 @@ Names = Annotated[
 ]
 
 
-def warmup(only: Names = None, *, as_json: Json = False, _debug: Debug = False) -> None:
+def warmup(only: Names = None, *, as_json: Json = False, debug: Debug = False) -> None:
     """Compile the kernels now, so that no job has to wait for it.
 
     What is compiled is kept on this machine, in numba's cache, so the second time takes a moment.
-    Run it when a container image is built or after an upgrade.
+    Run it when a container image is built or after an upgrade. A kernel that cannot be made ready
+    is told and keeps no other one from it; name those that you need, and only they count.
 
     Examples:
         outlast warmup
@@ -29,20 +36,45 @@ def warmup(only: Names = None, *, as_json: Json = False, _debug: Debug = False) 
 
     Exit codes:
         0  all kernels are ready
-        1  a kernel cannot be prepared
-        2  there is no such kernel, or its package is broken
+        1  a kernel cannot be loaded or prepared; the others are ready
+        2  there is no kernel of a given name; nothing was done
     """
     from kernel.registry import load, names
 
+    known = names()
+    for name in only or ():
+        if name not in known:
+            load(name)  # which says which ones there are
     took: dict[str, float] = {}
-    kernels = {name: load(name) for name in only or names()}
-    for name, kernel in kernels.items():
+    wanted = list(dict.fromkeys(only or known))
+    for name in wanted:
+        kernel = loaded(name)
+        if kernel is None:
+            continue
         print(f"outlast: preparing kernel {name}", file=sys.stderr, flush=True)
         begun = time.monotonic()
-        with reserved():
-            kernel.prepare(None)
+        if not _prepared(kernel, debug=debug):
+            continue
         took[name] = round(time.monotonic() - begun, 3)
         if not as_json:
             put(f"{name}  ready after {took[name]:.1f} s")
     if as_json:
         put_json([{"kernel": name, "seconds": seconds} for name, seconds in took.items()])
+    if len(took) < len(wanted):
+        raise typer.Exit(FAULT)
+
+
+def _prepared(kernel: AnyKernel, *, debug: bool) -> bool:
+    """Prepare a kernel; return False, after a line that says why, if it cannot be."""
+    try:
+        with reserved():
+            kernel.prepare(None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+        if debug:
+            traceback.print_exception(error)
+        told = one_line(f"kernel {kernel.name} did not prepare: {error!r}")
+        print(f"outlast: {told}", file=sys.stderr)
+        return False
+    return True

@@ -21,7 +21,7 @@ class DeadLetter:
 
     Attributes:
         letter_id: its name among the dead letters.
-        body: the text, which may be anyone's.
+        body: the text, which may be anyone's; what is no text has replacement characters.
         receives: how often it was delivered; on SQS each look at the dead letters counts, too.
         since: seconds since the epoch; on SQS when it was sent, or, if FIFO, given up; else when
             it was last shown to a worker.

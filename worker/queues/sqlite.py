@@ -31,8 +31,9 @@ WHERE dead_reason IS NULL;
 SELECT id, body, visible_at, receives, dead_reason FROM outlast_messages LIMIT 0;
 """
 SEND = "INSERT INTO outlast_messages (body, visible_at) VALUES (?, ?)"
+# Others may have written bytes in the place of text, which a cast gives as they are.
 NEXT = """
-SELECT id, body, receives FROM outlast_messages
+SELECT id, CAST(body AS BLOB), receives FROM outlast_messages
 WHERE dead_reason IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT 1
 """
 # The number of receives tells one delivery from the next, so it fences every later statement.
@@ -82,7 +83,7 @@ class SqliteQueue(EmbeddedQueue):
                     self._quick.change(BURY, self._dead_reason, number, receives)
                 elif self._quick.change(TAKE, now + visibility_seconds, number, receives):
                     receipt = f"{number}:{receives + 1}"
-                    return Delivery(body, receipt, visibility_seconds)
+                    return Delivery(body.decode(errors="replace"), receipt, visibility_seconds)
             return None
 
     def hide(self, delivery: Delivery, seconds: float) -> None:

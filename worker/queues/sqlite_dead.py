@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 
 from checkpoint.sqlite_file import SqliteFile
 from worker.queues.dead import DeadLetter, DeadLetters
-from worker.queues.sqlite import SCHEMA, SEND, translated
+from worker.queues.sqlite import SCHEMA, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+# A cast: as in the queue's NEXT.
 PAGE = """
-SELECT id, body, receives, visible_at, dead_reason FROM outlast_messages
+SELECT id, CAST(body AS BLOB), receives, visible_at, dead_reason FROM outlast_messages
 WHERE dead_reason IS NOT NULL AND id > ? ORDER BY id LIMIT 500
 """
 # No living message ever has the id of a dead one.
 DROP = "DELETE FROM outlast_messages WHERE id = ?"
+AGAIN = """
+INSERT INTO outlast_messages (body, visible_at)
+SELECT body, ? FROM outlast_messages WHERE id = ?
+"""
 
 
 class SqliteDeadLetters(DeadLetters):
@@ -42,8 +47,8 @@ class SqliteDeadLetters(DeadLetters):
         """Send the message again, in one transaction; see `DeadLetters.redrive`."""
         # A new row: in the old one the receipts of the first time would fit once more.
         with translated(), self._file.transaction() as connection:
-            if connection.execute(DROP, [letter.letter_id]).rowcount:
-                connection.execute(SEND, [letter.body, self._clock()])
+            connection.execute(AGAIN, [self._clock(), letter.letter_id])
+            connection.execute(DROP, [letter.letter_id])
 
     def drop(self, letter: DeadLetter) -> None:
         """Delete the message for good; see `DeadLetters.drop`."""
@@ -60,6 +65,7 @@ class SqliteDeadLetters(DeadLetters):
             with translated():
                 rows = self._file.query(PAGE, number)
             for number, body, receives, since, reason in rows:
-                yield DeadLetter(str(number), body, receives, since, reason)
+                text = body.decode(errors="replace")
+                yield DeadLetter(str(number), text, receives, since, reason)
             if not rows:
                 return

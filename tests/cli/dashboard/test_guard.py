@@ -195,11 +195,14 @@ def test_a_short_token_in_the_environment_is_refused_and_not_told(
 def test_without_its_extra_it_says_what_to_install(
     outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new user would meet a traceback in place of the one command that helps."""
+    """A new user would meet a traceback in place of the one command that helps.
+
+    A script would take what is not installed for a fault of the store.
+    """
     monkeypatch.delitem(sys.modules, "worker.dashboard.serve", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     ended = outlast("dashboard")
-    assert (ended.code, ended.out) == (1, "")
+    assert (ended.code, ended.out) == (2, "")
     assert "pip install 'outlast[dashboard]'" in ended.err
     assert len(ended.err.splitlines()) == 1
 
