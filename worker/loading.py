@@ -52,7 +52,7 @@ def _prepared_kernel(runtime: Runtime, record: Record) -> AnyKernel:
         # Else its child prepares it, which may take that down, too.
         if not (runtime.isolate or kernel.may_not_return):
             kernel.prepare(kernel.Params.model_validate_json(record.params_json))
-    except BaseException as error:  # noqa: BLE001 - it will end the slice, where it is counted
+    except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts
         tell(
             log,
             KERNEL_NOT_PREPARED,
