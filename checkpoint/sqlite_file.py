@@ -92,7 +92,9 @@ class SqliteFile:
             if read_only and place != MEMORY:
                 self._connection.execute("PRAGMA query_only=ON")
             self._prepare(schema, read_only=read_only)
-        self._identity = None if place == MEMORY else _identity_of(path)
+        # A kernel may change the folder that a relative path begins in.
+        self._place = path.absolute()
+        self._identity = None if place == MEMORY else _identity_of(self._place)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement in a transaction of its own and return its rows."""
@@ -181,7 +183,7 @@ class SqliteFile:
         if os.getpid() != self._process:
             # SQLite's locks belong to a process: going on would damage the file.
             raise RuntimeError(f"{self.path}: opened before a fork; open it again in the child")
-        if self._identity and _identity_of(self.path) != self._identity:
+        if self._identity and _identity_of(self._place) != self._identity:
             # SQLite would go on with what nobody will ever find.
             raise StoreUnavailable(
                 f"{self.path}: it was removed or replaced while in use; start this process again"

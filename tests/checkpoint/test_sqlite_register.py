@@ -221,3 +221,15 @@ def test_a_file_that_is_removed_under_a_worker_is_noticed(
             register.put("jobs/b", b"1", expected=None)
     with closing(SqliteRegister(path)) as register:
         assert list(register.keys("")) == []
+
+
+def test_a_relative_path_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that changes the folder it works in would take the store from its worker."""
+    monkeypatch.chdir(tmp_path)
+    with closing(SqliteRegister(Path("jobs.db"))) as register:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        register.put("jobs/a", b"1", expected=None)
+        assert list(register.keys("")) == ["jobs/a"]
