@@ -28,9 +28,10 @@ ROUNDS = 5
 
 def main() -> None:
     """Print all tables."""
-    if shutil.which("primecount") is None:
+    is_there = shutil.which("primecount") is not None
+    if not is_there:
         print("π is left out: no primecount on the PATH; Debian has it as primecount-bin")
-    for threads in (1, 2) if shutil.which("primecount") else ():
+    for threads in (1, 2) if is_there else ():
         _compare(
             "π(10^k)",
             (12, 13, 14, 15, 16),

@@ -69,8 +69,8 @@ class Limits(Part):
     """
 
     max_failures: Annotated[int, Field(ge=1)] = 5
-    # So many are bad luck only where a worker is killed every other second. A queue must allow more
-    # receives, or it gives the message up before the job has failed.
+    # So many are bad luck only where a worker is killed every other second. A queue must allow some
+    # receives for each, or it gives the message up before the job has failed.
     max_stalls: Annotated[int, Field(ge=1)] = 10
     max_slices: Annotated[int, Field(ge=1)] | None = 100_000
     max_compute_seconds: Annotated[float, Field(gt=0)] | None = None

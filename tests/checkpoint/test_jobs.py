@@ -173,18 +173,24 @@ def lose(_: str) -> None:
     raise StoreUnavailable("no answer")
 
 
+def claimed_and_released_unheard(register: MemoryRegister, jobs: JobStore) -> Held:
+    """The job as its holder knows it, whose release was stored and not answered."""
+    jobs.submit(record())
+    held = claimed(jobs)
+    register.after = lose
+    with pytest.raises(StoreUnavailable):
+        jobs.advance(held, "t", Record.released)
+    register.after = lambda _: None
+    return held
+
+
 @pytest.mark.parametrize("more_failures", [0, 1])
 def test_a_holder_knows_its_own_release_though_its_answer_was_lost(
     register: MemoryRegister, jobs: JobStore, more_failures: int
 ) -> None:
     """A slice that ended well would be reported as lost, and its continuation not be sent."""
-    jobs.submit(record())
-    held = claimed(jobs)
-
-    register.after = lose
-    with pytest.raises(StoreUnavailable):
-        jobs.advance(held, "t", Record.released)
-    register.after, register.before = register.before, lose
+    held = claimed_and_released_unheard(register, jobs)
+    register.before = lose
     for _ in range(more_failures):
         with pytest.raises(StoreUnavailable):
             jobs.advance(held, "t", Record.released)
@@ -199,13 +205,7 @@ def test_a_holder_whose_claim_the_store_has_lost_finds_out(
     register: MemoryRegister, jobs: JobStore
 ) -> None:
     """It would work on to its deadline, and take each save for stored, where none is."""
-    jobs.submit(record())
-    held = claimed(jobs)
-
-    register.after = lose
-    with pytest.raises(StoreUnavailable):
-        jobs.advance(held, "t", Record.released)
-    register.after = lambda _: None
+    claimed_and_released_unheard(register, jobs)
     older = register.values["jobs/a"]
     again = claimed(jobs, "u")
     register.values["jobs/a"] = older

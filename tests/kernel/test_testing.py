@@ -217,7 +217,7 @@ class Caching(Walking):
 
     def begin(self, state: State | None) -> None:
         if state and len(self.totals) < state.at:
-            time.sleep(0.1)
+            time.sleep(0.1)  # Longer than a step may take in its test.
             self.totals[:] = [0]
             for at in range(state.at):
                 self.totals.append(advance(at, self.totals[at]))
