@@ -21,12 +21,14 @@ class Params(Model):
     """Add 1 + 2 + … + `steps`, each for `step_seconds` of CPU; sleep once, at `sleeps_at`.
 
     The file `slept` is made before that sleep, which does not end; where it is, nothing sleeps.
+    The file `stepped` is made once the first step is done: a signal before it finds none to save.
     """
 
     steps: int
     step_seconds: float = 0.0
     sleeps_at: int | None = None
     slept: str = ""
+    stepped: str = ""
 
 
 class State(Model):
@@ -68,6 +70,8 @@ class Adder(Kernel[Params, State, Result]):
             done += 1
             total += done
             yield State(done=done, total=total)
+            if params.stepped:
+                Path(params.stepped).touch()
         return Result(total=total)
 
     def progress(self, params: Params, state: State) -> float:

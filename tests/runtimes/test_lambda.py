@@ -148,8 +148,10 @@ def test_a_lost_message_is_found_by_the_sweep(system: System) -> None:
 
 def test_sigterm_saves_the_slice(system: System, function: Function) -> None:
     """Where an extension lets SIGTERM through, what was done since the last save would be lost."""
-    function.api.begin({"kernel": "adder", "params": {"steps": 10**6}, "job_id": "j"})
-    function.program.wait_until(lambda: any(r.slices for r in system.client.records()))
+    stepped = system.folder / "stepped"
+    params = {"steps": 10**6, "step_seconds": 0.005, "stepped": str(stepped)}
+    function.api.begin({"kernel": "adder", "params": params, "job_id": "j"})
+    function.program.wait_until(stepped.exists)
     os.kill(function.program.process.pid, signal.SIGTERM)
     answer = function.api.answers.get(timeout=30)
     assert answer.kind == "response"

@@ -144,9 +144,10 @@ def test_a_failed_job_is_an_error(worker: tuple[JobServer, Program]) -> None:
 def test_sigterm_in_mid_slice_saves_it(system: System, worker: tuple[JobServer, Program]) -> None:
     """A worker that RunPod takes away would take the work since the last save with it."""
     server, program = worker
-    params = {"steps": 10**6, "step_seconds": 0.005}
+    stepped = system.folder / "stepped"
+    params = {"steps": 10**6, "step_seconds": 0.005, "stepped": str(stepped)}
     server.calls.put({"id": "1", "input": {"kernel": "adder", "params": params, "job_id": "j"}})
-    program.wait_until(lambda: any(r.slices for r in system.client.records()))
+    program.wait_until(stepped.exists)
     os.kill(program.process.pid, signal.SIGTERM)
     assert program.process.wait(60) == 0  # the SDK's own handler was called as well
     record = system.record("j")
