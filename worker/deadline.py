@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[int, FrameType | None], Any] | int | None
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 # Re-arming an outer timer that is due already: zero would disarm it.
 SOONEST_SECONDS = 1e-6
@@ -25,11 +25,11 @@ LATEST_SECONDS = 1e8
 class Deadline:
     """Tells when to stop, and why; it never raises and never interrupts anything.
 
-    Within the `with` block `setitimer` sets the flag at the end of the budget, and SIGTERM and
-    SIGINT set it early. The handlers do nothing else, except that a handler found in place by a
-    stop signal is called as well, so blocks may be nested. Timer and handlers are put back as they
-    were found on every way out. Off the main thread, where Python delivers no signals, only the
-    clock counts.
+    Within the `with` block `setitimer` sets the flag at the end of the budget, and SIGTERM, SIGINT
+    and SIGHUP set it early (SIGHUP not where it is ignored, as by nohup). The handlers do nothing
+    else, except that a handler found in place by a stop signal is called as well, so blocks may be
+    nested. Timer and handlers are put back as they were found on every way out. Off the main
+    thread, where Python delivers no signals, only the clock counts.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class Deadline:
 
     def _arm(self) -> None:
         for number in STOP_SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup: what runs is to outlive its terminal
             self._previous[number] = signal.signal(number, self._on_stop)
         if self._end == math.inf:
             return

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -55,11 +56,18 @@ class Terminal:
         out, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
         return self.process.returncode, out
 
+    def hang_up(self) -> None:
+        """Close the window: nobody reads any more, and the command is told."""
+        os.close(self._ours)
+        self._ours = -1
+        self.process.send_signal(signal.SIGHUP)
+
     def close(self) -> None:
         """Give the terminal back."""
         self.process.kill()
         self.process.communicate()
-        os.close(self._ours)
+        if self._ours >= 0:
+            os.close(self._ours)
 
     def _read(self) -> bool:
         if not select.select([self._ours], [], [], PATIENCE_SECONDS)[0]:

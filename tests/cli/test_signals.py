@@ -43,7 +43,9 @@ def interval(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["ctrl-c", "sigterm", "hang-up"],
 )
 def test_a_stopped_run_goes_on_where_it_was(
     number: signal.Signals, code: int, start: Callable[..., Process], client: Client

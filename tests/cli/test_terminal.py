@@ -8,6 +8,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
+from checkpoint.status import Status
 from tests.cli.process import OUTLAST
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.cli.process import Process
     from tests.cli.terminal import Terminal
+    from worker.client import Client
 
 LONG = ("tally", "steps=10_000", "step_seconds=0.005")
 BAR = "━"
@@ -41,6 +43,17 @@ def test_ctrl_c_on_a_terminal_leaves_it_clean(terminal: Callable[..., Terminal])
     assert at.end() == (130, "")
     assert "to go on here: outlast run tally steps=10_000 step_seconds=0.005 --job-id a" in at.seen
     assert at.seen.rfind("\x1b[?25h") > at.seen.rfind("\x1b[?25l"), "the cursor stays hidden"
+
+
+def test_a_closed_terminal_costs_no_work(terminal: Callable[..., Terminal], client: Client) -> None:
+    """Who closes a window, or loses a connection, would lose what was done since the last save."""
+    at = terminal("run", *LONG, "--job-id", "a")
+    at.await_text("slice 1")
+    at.hang_up()
+    assert at.process.wait(30) == 129
+    stopped = client.status("a")
+    assert (stopped.status, stopped.redone_seconds) == (Status.QUEUED, 0)
+    assert stopped.steps >= 1
 
 
 def test_a_dumb_terminal_gets_plain_lines(terminal: Callable[..., Terminal]) -> None:

@@ -159,6 +159,15 @@ def test_an_ignored_signal_stays_ignored() -> None:
     assert signal.signal(signal.SIGTERM, before) is signal.SIG_IGN
 
 
+def test_nohup_is_obeyed() -> None:
+    """`nohup outlast worker &` would end with the terminal that it was to outlive."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Deadline() as outer, Deadline(60.0, outer=outer) as inner:
+        signal.raise_signal(signal.SIGHUP)
+        assert inner.reason is None
+    assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
+
+
 def test_a_handler_found_in_place_is_called_too() -> None:
     """A platform's own clean-up on SIGTERM would not happen."""
     called: list[int] = []

@@ -41,11 +41,11 @@ def run(
     """Run a job here, slice after slice, and print its result.
 
     No queue and no worker is needed: progress goes to OUTLAST_STORE, a bar or plain lines to
-    standard error, the result to standard output. Ctrl-C and SIGTERM save and say how to go on;
-    the same command with the same --job-id goes on from there, and after a kill -9 from the last
-    checkpoint; `outlast resume` leaves the job to the workers instead. Where a kernel does not
-    come to its next safe point, a second Ctrl-C ends the command at once. While another worker has
-    the job this one waits for its turn.
+    standard error, the result to standard output. Ctrl-C, SIGTERM and the end of the terminal
+    (unless by nohup) save and say how to go on; the same command with the same --job-id goes on
+    from there, and after a kill -9 from the last checkpoint; `outlast resume` leaves the job to the
+    workers instead. Where a kernel does not come to its next safe point, a second Ctrl-C ends the
+    command at once. While another worker has the job this one waits for its turn.
 
     Each --notify names one that is told, at least once, when the job is over. What `outlast submit`
     takes is kept with the job. Two more are of this command alone and of this machine: file:///path
@@ -64,8 +64,9 @@ def run(
         1  the job failed, its id belongs to another job, or the store is at fault
         2  the kernel, a parameter, the id, a tag, target or setting is wrong; nothing was stored
         3  the job is paused
-        130, 143  stopped by Ctrl-C or by SIGTERM, everything is saved; 130 also after a second
-                  Ctrl-C, which loses what was done since the last checkpoint
+        129, 130, 143  stopped by the end of the terminal (SIGHUP), by Ctrl-C or by SIGTERM:
+                       everything is saved; 130 also after a second Ctrl-C, which loses what was
+                       done since the last checkpoint
     """
     from worker.cli.embedded import work
     from worker.cli.notices import give, prepared

@@ -67,7 +67,7 @@ def watch(
         0  all jobs that were named have their result
         1  one of them failed, was cancelled, is not there or cannot be read
         2  an id, a filter or a setting is wrong
-        130, 143  stopped by Ctrl-C or by SIGTERM
+        129, 130, 143  stopped by the end of the terminal, by Ctrl-C or by SIGTERM
     """
     from worker.cli.table import open_table
     from worker.cli.watching import Watching

@@ -49,10 +49,11 @@ def worker(
 
     Jobs are pulled from OUTLAST_QUEUE, slice after slice, until the worker is stopped.
 
-    SIGTERM and Ctrl-C end the slice that runs at its next safe point: its progress is saved and
-    its continuation sent, then the worker ends. Any number of workers may share a store and a
-    queue, and any of them may be killed at any time. Each slice is one line on standard error,
-    unless OUTLAST_LOG_LEVEL is set to less; a worker sweeps every OUTLAST_SWEEP_SECONDS.
+    SIGTERM, Ctrl-C and, without nohup, the end of the terminal end the slice that runs at its next
+    safe point: its progress is saved and its continuation sent, then the worker ends. Any number of
+    workers may share a store and a queue, and any of them may be killed at any time. Each slice is
+    one line on standard error, unless OUTLAST_LOG_LEVEL is set to less; a worker sweeps every
+    OUTLAST_SWEEP_SECONDS.
 
     Examples:
         outlast worker

@@ -26,6 +26,7 @@ ENDINGS = {
     "deadline": "deadline",
     "SIGTERM": "signal",
     "SIGINT": "signal",
+    "SIGHUP": "signal",
     "paused": "paused",
     "cancelled": "paused",
     "lost": "lost",
