@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
 
@@ -164,3 +164,17 @@ class Kernel(ABC, Generic[P, S, R]):
             f"kernel {self.name!r} cannot go on from a state of version {version}: "
             f"this one is version {self.version} and has no migration"
         )
+
+
+def begun(
+    kernel: Kernel[P, S, R], params: P, state: S | None, resources: Resources
+) -> Generator[S, None, R]:
+    """Return the run of the kernel, before its first step.
+
+    Raises:
+        NonRetryable: its `run` is no generator, and would compute without a safe point.
+    """
+    steps = kernel.run(params, state, resources)
+    if not isinstance(steps, Generator):
+        raise NonRetryable("run must be a generator: it has no yield")
+    return steps

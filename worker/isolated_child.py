@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kernel.contract import begun
 from worker.place import ATTRIBUTE, keep_place
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _run(
     kernel.prepare(params)
     if resources.memory_bytes is not None:
         _limit_memory(resources.memory_bytes)
-    return (yield from kernel.run(params, state, resources))
+    return (yield from begun(kernel, params, state, resources))
 
 
 def _limit_memory(more_bytes: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from checkpoint.errors import CorruptCheckpoint, StateTooLarge, StoreUnavailable
 from checkpoint.record import Record
 from checkpoint.status import Status
 from kernel import NonRetryable
+from kernel.contract import begun
 from worker.events import CHECKPOINT_SAVED, KERNEL_FAILED, KERNEL_NOT_CLOSED, tell
 from worker.holding import Holding
 from worker.isolation import Busy, isolated
@@ -19,7 +19,7 @@ from worker.place import located
 from worker.storable import Unusable, line, restored_state, stored_migration, stored_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from pydantic import BaseModel
 
@@ -72,7 +72,9 @@ class Slice:
             state = self._restore()
             steps = self._start(state)
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-            reason = f"cannot go on from its checkpoint: {located(error, type(self._kernel))}"
+            reason = located(error, type(self._kernel))
+            if job.record.checkpoints:
+                reason = f"cannot go on from its checkpoint: {reason}"
             return job.write(self._closed(lambda record: record.failed(reason)))
         try:
             ending = self._advance(steps)
@@ -109,10 +111,7 @@ class Slice:
         params, resources = self.job.params, self._runtime.resources
         if self._runtime.isolate or self._kernel.may_not_return:
             return isolated(self._kernel, params, state, resources)
-        steps: Steps = self._kernel.run(params, state, resources)
-        if not isinstance(steps, Generator):
-            raise NonRetryable("run must be a generator: it has no yield")
-        return steps
+        return begun(self._kernel, params, state, resources)
 
     def _advance(self, steps: Steps) -> Move:
         """Run steps until there is a reason to stop; return the move that ends the slice."""

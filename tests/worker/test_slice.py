@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -270,13 +271,16 @@ def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> N
     assert floor.messages() == []
 
 
-def test_a_run_without_a_yield_ends_the_job_at_once(floor: Floor) -> None:
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_run_without_a_yield_ends_the_job_at_once(floor: Floor, isolate: bool) -> None:
     """Its author would read that a result is no iterator, after five attempts."""
     floor.kernel = kernels.Plain()
     floor.submit()
-    floor.work()
+    floor.work(replace(floor.runtime(), isolate=isolate))
     assert floor.record.status is Status.FAILED
-    assert "run must be a generator: it has no yield" in str(floor.record.error)
+    assert str(floor.record.error).startswith(
+        "NonRetryable: run must be a generator: it has no yield"
+    )
 
 
 def test_a_slice_of_hours_ends_at_the_ceiling_on_compute_time(floor: Floor) -> None:
