@@ -163,6 +163,29 @@ class Careless(Counting):
         return 0.5
 
 
+class Changing(BaseModel):
+    """A state that is not frozen."""
+
+    at: int = 0
+    total: int = 0
+
+
+class InPlace(Counting):
+    """Yields one and the same state again and again, which it changes in between."""
+
+    State = Changing  # type: ignore[assignment]
+
+    def run(self, params: Params, state: Any, resources: Resources) -> Generator[Any, None, Result]:
+        """Take one step after another."""
+        state = state or Changing()
+        while state.at < params.steps:
+            state.at += 1
+            self.step(state.at - 1)
+            state.total = advance(state.at - 1, state.total)
+            yield state
+        return Result(total=state.total)
+
+
 class Measured(BaseModel):
     """A result that is a measurement."""
 

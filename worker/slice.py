@@ -125,6 +125,8 @@ class Slice:
                 return self._success(end.value)
             except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
                 self.job.seconds += clock() - begun
+                if not self._kernel.State.model_config.get("frozen"):
+                    self.job.drop_state()  # The step may have changed it before it failed.
                 return self._failure(error)
             if reason := self.job.overspent():  # which a slice may reach that lasts for hours
                 return partial(Record.failed, error=reason)

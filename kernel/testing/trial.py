@@ -44,8 +44,10 @@ class Trial(Generic[R]):
             told = "run must be a generator: it has no yield"
             raise AssertionError(told)  # noqa: TRY004 - every finding of a test is this one
         text, since = stored, perf_counter()
+        as_it_was = None if state is None else state.model_dump_json()  # Sets may change places.
         try:
             while True:
+                before = state
                 try:
                     state = next(steps)
                 except StopIteration as end:
@@ -54,7 +56,9 @@ class Trial(Generic[R]):
                     return result
                 self._check_seconds(perf_counter() - since, text)
                 through_json(kernel.State, state, "the state")
-                if text != (text := state.model_dump_json()):
+                _check_unchanged(before, as_it_was)
+                as_it_was = state.model_dump_json()
+                if text != (text := as_it_was):
                     yield text
                     since = perf_counter()
         finally:
@@ -123,6 +127,16 @@ def finish(steps: Generator[str, None, R], see: Callable[[str], None] = lambda _
         except StopIteration as end:
             result: R = end.value
             return result
+
+
+def _check_unchanged(state: BaseModel | None, text: str | None) -> None:
+    """Fail unless a state is what it was when it was yielded, or given."""
+    if state is None or text is None or text == (found := state.model_dump_json()):
+        return
+    raise AssertionError(
+        f"it changes a state that it has yielded, or was given, from {shown(text)} to "
+        f"{shown(found)}: yield a new one each time, as a worker may store it at any later moment"
+    )
 
 
 def _close(steps: Generator[Any, None, Any]) -> None:

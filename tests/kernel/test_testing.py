@@ -24,6 +24,7 @@ from tests.kernels import (
     AnyState,
     Careless,
     Counting,
+    InPlace,
     Measuring,
     Params,
     Plain,
@@ -286,6 +287,10 @@ def test_a_state_that_is_yielded_again_is_no_mistake() -> None:
         (
             Careless(state={"means": [0.5, math.nan]}),
             r"the state is not finite, .*: value.means\[1\]",
+        ),
+        (
+            InPlace(),
+            r"it changes a state that it has yielded, .* from \{\"at\":1,.* to \{\"at\":2,",
         ),
         (Plain(), "run must be a generator: it has no yield"),
         (Counting, r"give an instance, Counting\(\)"),

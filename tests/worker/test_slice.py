@@ -259,6 +259,26 @@ def test_errors_without_progress_end_the_job_with_the_reason(floor: Floor) -> No
     assert floor.record.checkpoints[0].progress == 7 / STEPS
 
 
+def test_a_state_that_the_failing_step_has_changed_is_not_stored(floor: Floor) -> None:
+    """After a passing fault the job would go on from a state in which a step is half done."""
+    floor.kernel = kernels.InPlace(floor.step)
+    floor.submit()
+    faults = [OSError("a passing fault")]
+
+    def fail(number: int) -> None:
+        if number == 7 and faults:
+            raise faults.pop()
+
+    floor.watched = fail
+    floor.work(seconds=2.0)  # a checkpoint, from which it can go on
+    floor.work()
+    assert not faults
+    assert floor.record.status is Status.QUEUED
+    floor.clock.sleep(2.0)
+    floor.work()
+    assert floor.record.result == expected(STEPS)
+
+
 def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> None:
     """A job of hours that failed its last check would fail it again and again, minutes apart."""
     floor.kernel = kernels.raising(NonRetryable("the sum is wrong"), at=7)
