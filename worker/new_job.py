@@ -13,6 +13,7 @@ from checkpoint.jobs import checked_id
 from checkpoint.record import Record
 from kernel import InvalidParams
 from kernel.registry import load
+from worker.storable import require_shallow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,7 @@ def new_record(
     try:
         stored = valid.model_dump_json()
         survives = model.model_validate_json(stored) == valid
+        require_shallow(stored)
     except ValueError:  # which all that pydantic raises is
         survives = False
     if not survives:

@@ -7,6 +7,7 @@ from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from checkpoint.errors import StateTooLarge
 
@@ -94,11 +95,21 @@ def stored_result(kernel: AnyKernel, result: object) -> Any:
         # Where a field may be anything, JSON turns NaN into null and a set into a list.
         text = result.model_dump_json(round_trip=True)
         survives = kernel.Result.model_validate_json(text) == result
-    except Exception as error:
+        require_shallow(text)
+    except BaseException as error:
         raise Unusable(f"returned a result that cannot be stored: {line(error)}") from error
     if not survives:
         raise Unusable("returned a result that does not survive being stored as JSON")
     return value
+
+
+def require_shallow(text: str) -> None:
+    """Refuse JSON text that could be read by itself, and not as a part of a record.
+
+    Raises:
+        ValueError: it is nested too deeply for that.
+    """
+    from_json(f"[[{text}]]")
 
 
 def line(error: BaseException) -> str:

@@ -36,6 +36,7 @@ class Odd(Model):
     day: date = date(2030, 1, 2)
     pair: tuple[int, ...] = (1, 2)
     share: float = 0.5
+    tree: Any = None
 
 
 class OddKernel(Counting):
@@ -146,11 +147,25 @@ def test_parameters_that_cannot_be_stored_are_refused(client: Client, share: flo
     assert list(client.records()) == []
 
 
+@pytest.mark.parametrize("depth", range(190, 205))
+def test_a_job_that_was_accepted_can_be_read(client: Client, depth: int) -> None:
+    """A job would be accepted, and its record unreadable for ever."""
+    tree: list[Any] = []
+    for _ in range(depth):
+        tree = [tree]
+    try:
+        job_id = client.submit("odd", tree=tree)
+    except InvalidParams:
+        assert list(client.records()) == []
+    else:
+        assert client.status(job_id).params["tree"] == tree
+
+
 def test_parameters_are_stored_as_json(client: Client) -> None:
     """A kernel could not have a date among its parameters."""
     job_id = client.submit("odd", pair=(3, 4))
     record = client.status(job_id)
-    assert record.params == {"day": "2030-01-02", "pair": [3, 4], "share": 0.5}
+    assert record.params == {"day": "2030-01-02", "pair": [3, 4], "share": 0.5, "tree": None}
     assert Odd.model_validate_json(record.params_json) == Odd(pair=(3, 4))
     assert client.submit("odd", job_id=job_id, pair=(3, 4)) == job_id
 

@@ -414,6 +414,20 @@ def test_what_is_json_is_stored(floor: Floor) -> None:
     assert floor.record.result == {"value": {"primes": [2, 3, 5]}}
 
 
+@pytest.mark.parametrize("depth", range(190, 205))
+def test_a_result_that_is_stored_can_be_read(floor: Floor, depth: int) -> None:
+    """A job of days would be done, and its record unreadable for ever."""
+    floor.kernel = kernels.Careless(result=nested(depth))
+    floor.submit(max_failures=1)
+    floor.work()
+    assert floor.record.status is (Status.SUCCEEDED if floor.record.result else Status.FAILED)
+
+
+def nested(depth: int) -> Any:
+    """A list in a list in a list, so many times."""
+    return [nested(depth - 1)] if depth else 0
+
+
 @pytest.mark.parametrize(("told", "kept"), [(math.nan, 0.0), (-3, 0.0), (7, 1.0), (0.25, 0.25)])
 def test_a_share_outside_of_0_to_1_is_brought_into_it(
     floor: Floor, told: float, kept: float
