@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import entry_points
+from traceback import TracebackException
 from typing import Any
+
+from pydantic import BaseModel
 
 from kernel.contract import Kernel, UnknownKernel
 
@@ -21,20 +24,46 @@ def load(name: str) -> Kernel[Any, Any, Any]:
     """Return the kernel registered under `name`; one instance serves the whole process.
 
     Raises:
-        UnknownKernel: no installed package registers it, or what it registers cannot be loaded
-            or is not a kernel of that name.
+        UnknownKernel: no installed package registers it, or more than one, or what it registers
+            cannot be loaded or is not a kernel of that name.
     """
     found = tuple(entry_points(group=GROUP, name=name))
     if not found:
         known = ", ".join(names()) or "none"
         raise UnknownKernel(f"unknown kernel {name!r}; installed kernels: {known}")
     where = f"the entry point {name!r} ({found[0].value})"
+    # Which one comes first depends on the machine, and so would the result.
+    if len(values := sorted({entry.value for entry in found})) > 1:
+        raise UnknownKernel(
+            f"kernel {name!r} is registered more than once, as {' and '.join(values)}: "
+            "uninstall all but one"
+        )
     try:
-        kernel = found[0].load()()
+        kernel: Kernel[Any, Any, Any] = found[0].load()()
+        fault = _fault_of(kernel, name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # A foreign module may call sys.exit, or raise anything.
-        raise UnknownKernel(f"{where} cannot be loaded: {error!r}") from error
-    if not isinstance(kernel, Kernel) or kernel.name != name:
-        raise UnknownKernel(f"{where} is not a kernel named {name!r}")
+        told = f"{type(error).__name__}({_message(error)!r})"
+        raise UnknownKernel(f"{where} cannot be loaded: {told}") from error
+    if fault:
+        raise UnknownKernel(f"{where} {fault}")
     return kernel
+
+
+def _fault_of(kernel: object, name: str) -> str | None:
+    """Return what keeps `kernel` from being one that a worker can run; None: nothing."""
+    if not isinstance(kernel, Kernel) or kernel.name != name:
+        return f"is not a kernel named {name!r}"
+    for part in ("Params", "State", "Result"):
+        model = getattr(kernel, part, None)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return f"is a kernel whose {part} is no pydantic model"
+    if not isinstance(kernel.version, int):
+        return f"is a kernel whose version is {kernel.version!r}, no whole number"
+    return None
+
+
+def _message(error: BaseException) -> str:
+    # Python's own way of showing an error survives one that cannot show itself.
+    return str(TracebackException.from_exception(error, limit=0))

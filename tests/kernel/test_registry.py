@@ -54,6 +54,11 @@ def test_an_unknown_name_lists_what_there_is(install) -> None:
         ("tests.kernels:expected", "cannot be loaded: TypeError"),
         ("tests.fakes:FakeClock", "is not a kernel named 'mine'"),
         ("tests.kernels:Counting", "is not a kernel named 'mine'"),
+        ("tests.misfits:Silent", "cannot be loaded: Unshowable"),
+        ("tests.misfits:Nameless", "cannot be loaded: ValueError"),
+        ("tests.misfits:Modelless", "is a kernel whose Params is no pydantic model"),
+        ("tests.misfits:Untyped", "is a kernel whose State is no pydantic model"),
+        ("tests.misfits:Unversioned", "is a kernel whose version is None, no whole number"),
     ],
 )
 def test_what_is_no_kernel_is_named(install, value: str, complaint: str) -> None:
@@ -62,3 +67,12 @@ def test_what_is_no_kernel_is_named(install, value: str, complaint: str) -> None
     with pytest.raises(UnknownKernel, match=complaint) as caught:
         registry.load("mine")
     assert f"the entry point 'mine' ({value})" in str(caught.value)
+
+
+def test_a_name_that_two_packages_claim_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of them came to a result would depend on the machine that a slice ran on."""
+    entries = [EntryPoint("counting", f"tests.{of}", registry.GROUP) for of in ("a:A", "b:B")]
+    monkeypatch.setattr(registry, "entry_points", lambda **_: entries)
+    registry.load.cache_clear()
+    with pytest.raises(UnknownKernel, match=r"more than once, as tests\.a:A and tests\.b:B"):
+        registry.load("counting")
