@@ -9,7 +9,7 @@ import typer
 
 from worker.cli.errors import FAULT, one_line
 from worker.cli.options import Debug, Json
-from worker.cli.output import put, put_json
+from worker.cli.output import put, put_json, reserved
 
 if TYPE_CHECKING:
     from worker.runtime import AnyKernel
@@ -47,7 +47,8 @@ def loaded(name: str) -> AnyKernel | None:
     from kernel.registry import load
 
     try:
-        return load(name)
+        with reserved():  # A package may print when it is imported.
+            return load(name)
     except UnknownKernel as error:
         print(f"outlast: {one_line(str(error))}", file=sys.stderr)
         return None

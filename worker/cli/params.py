@@ -28,9 +28,11 @@ def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
     from pydantic import ValidationError
 
     from kernel.registry import load
+    from worker.cli.output import reserved
     from worker.new_job import refusal
 
-    model = load(kernel).Params
+    with reserved():  # A package may print when it is imported.
+        model = load(kernel).Params
     typed = split_params(words)
     params = {key: value_of(text) for key, text in typed.items()}
     while True:
