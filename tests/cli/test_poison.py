@@ -30,6 +30,7 @@ IN_THE_WORKER = {
     "closes the output": None,
     "puts away the output": None,
     "leaves a thread": None,
+    "leaves a process": None,
     "takes the signals": None,
     "calls exit": "SystemExit:",
     "raises": "ZeroDivisionError: division by zero",
@@ -83,7 +84,7 @@ def test_isolated_it_survives_what_no_process_could(
     assert work_off(client, start, IN_A_CHILD).code == 0
 
 
-@pytest.mark.parametrize("how", ["takes the signals", "leaves a thread"])
+@pytest.mark.parametrize("how", ["takes the signals", "leaves a thread", "leaves a process"])
 def test_a_worker_stops_when_asked_whatever_a_kernel_has_left_behind(
     how: str, client: Client, start: Start
 ) -> None:
@@ -105,11 +106,44 @@ def test_what_a_kernel_prints_is_not_the_answer(start: Start) -> None:
     assert "42 is the answer\nor so\n" in ended.err
 
 
+@pytest.mark.parametrize(
+    "words", [["submit", "loud", "--json"], ["run", "loud", "--json"], ["kernels", "--json"]]
+)
+def test_what_a_package_prints_when_it_is_imported_is_not_the_answer(
+    words: list[str], start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that submits a job would take the package's greeting for the job's id."""
+    (tmp_path / "loud.py").write_text(
+        "print('welcome')\nfrom tally import Tally\nclass Loud(Tally):\n    name = 'loud'\n"
+        "class Params(Loud.Params):\n    steps: int = 1\nLoud.Params = Params\n"
+    )
+    info = tmp_path / "loud-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[outlast.kernels]\nloud = loud:Loud\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{INSTALLED}")
+    ended = start(*words).end()
+    assert json.loads(ended.out)
+    assert "welcome\n" in ended.err
+
+
 @pytest.mark.parametrize("how", ["closes the output", "puts away the output"])
 def test_a_kernel_does_not_take_the_output_along(how: str, start: Start) -> None:
     """The job would be done, and its result not be told."""
     ended = start("run", "poison", f"how={how}").end()
     assert (ended.code, ended.out) == (0, f"did={how}\n")
+
+
+def test_a_kernel_that_closes_standard_error_ends_no_worker(client: Client, start: Start) -> None:
+    """The first line of the log would end the worker, and all jobs behind it would wait."""
+    assert work_off(client, start, {"closes the errors": None}).code == 0
+
+
+def test_a_kernel_that_exits_while_it_prepares_does_not_end_the_command(start: Start) -> None:
+    """A run would end without a word, with the kernel's own code and no result."""
+    ended = start("run", "poison", "how=exits preparing").end()
+    assert (ended.code, ended.out) == (0, "did=exits preparing\n")
+    assert "did not prepare: SystemExit: no accelerator here" in ended.err
 
 
 def test_what_kills_its_worker_before_the_first_step_is_given_up(

@@ -100,9 +100,13 @@ def main(args: Sequence[str] | None = None) -> int:
 def program() -> NoReturn:
     """Be the process of a command, and end it, even where a kernel has left threads behind.
 
-    Python would wait for them, so a worker that is told to stop would stay until it is killed.
+    Python would wait for them, so a worker that is told to stop would stay until it is killed. So
+    it would for processes, which are ended.
     """
     code = main()
+    if "multiprocessing" in sys.modules:
+        for child in sys.modules["multiprocessing"].active_children():
+            child.kill()
     if all(thread.daemon or thread is threading.main_thread() for thread in threading.enumerate()):
         sys.exit(code)
     with suppress(OSError):  # nobody reads what is left

@@ -112,7 +112,7 @@ def _advance(client: Client, record: Record, screen: Screen, stop: Deadline) -> 
 
 def _prepare(kernel: AnyKernel, params_json: str) -> None:
     """Prepare the kernel for the job; where that fails, its first slice tells."""
-    with suppress(Exception):
+    with suppress(BaseException):  # a foreign kernel may raise anything
         kernel.prepare(kernel.Params.model_validate_json(params_json))
 
 

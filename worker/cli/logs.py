@@ -26,7 +26,8 @@ class Lines(logging.Handler):
         """Pass the line on; the traceback of a kernel's error only where it was asked for."""
         if not self._debug:
             record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
-        with suppress(OSError):  # a full disk under the log, or a reader that has gone
+        # A full disk under the log, a reader that has gone, a stream that a kernel has closed.
+        with suppress(Exception):
             self._say(self.format(record))
 
 
@@ -43,7 +44,8 @@ def log_to_stderr(level: str, *, log_format: str = "text", debug: bool = False) 
         from worker.telemetry.json_lines import JsonLines
 
         formatter = JsonLines()
-    _log_to(lambda line: print(line, file=sys.stderr, flush=True), level, formatter, debug=debug)
+    stream = sys.stderr  # A kernel may put another one in its place, and not put it back.
+    _log_to(lambda line: print(line, file=stream, flush=True), level, formatter, debug=debug)
 
 
 def log_to(say: Callable[[str], None], level: str, *, debug: bool = False) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from multiprocessing import get_context
 
 from kernel import Kernel, Model
 
@@ -49,6 +50,16 @@ def leaves_a_thread() -> None:
     threading.Thread(target=threading.Event().wait).start()
 
 
+def leaves_a_process() -> None:
+    """Start a process that never ends, and that Python waits for at its exit."""
+    get_context("fork").Process(target=threading.Event().wait).start()
+
+
+def closes_the_errors() -> None:
+    """Close what the log is printed on."""
+    sys.stderr.close()
+
+
 def takes_the_signals() -> None:
     """Put handlers of its own where the worker has put its own, and set the timer."""
     for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
@@ -67,10 +78,13 @@ WAYS = {
     "closes the output": closes_the_output,
     "puts away the output": puts_away_the_output,
     "leaves a thread": leaves_a_thread,
+    "leaves a process": leaves_a_process,
+    "closes the errors": closes_the_errors,
     "takes the signals": takes_the_signals,
     "hoards": hoards,
     "exits": lambda: os._exit(9),
     "calls exit": sys.exit,
+    "exits preparing": int,
     "raises": lambda: 1 / 0,
     "grows": int,
 }
@@ -88,6 +102,8 @@ class Poison(Kernel[PoisonParams, PoisonState, PoisonResult]):
         """End the process, if that is what is wanted."""
         if params.how == "dies preparing":
             os._exit(9)
+        if params.how == "exits preparing":
+            sys.exit("no accelerator here")
 
     def run(self, params, state, resources):  # noqa: ARG002 - needs nothing of them
         """Yield after each of four steps."""
