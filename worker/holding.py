@@ -65,10 +65,17 @@ class Holding:
 
     @property
     def progress(self) -> float:
-        """The share of the work that is done, stored or not, 0 to 1."""
+        """The share of the work that is done, stored or not, 0 to 1.
+
+        Raises:
+            Unusable: the kernel cannot tell.
+        """
         if self.state is None:
             return self.record.progress
-        share = float(self._kernel.progress(self.params, self.state))
+        try:
+            share = float(self._kernel.progress(self.params, self.state))
+        except BaseException as error:
+            raise Unusable(f"cannot tell its progress: {line(error)}") from error
         return min(max(0.0, share), 1.0)  # in this order not a number is 0
 
     def advanced(self, state: BaseModel) -> None:
@@ -137,15 +144,11 @@ class Holding:
     def _checkpoint_of(self, state: BaseModel) -> Checkpoint:
         runtime = self._runtime
         data = stored_state(self._kernel, state, max_bytes=runtime.max_state_bytes)
-        try:
-            progress = self.progress
-        except Exception as error:
-            raise Unusable(f"cannot tell its progress: {line(error)}") from error
         return Checkpoint(
             state=data,
             digest=digest_of(data),
             version=self._kernel.version,
             slice=self.record.slice,
-            progress=progress,
+            progress=self.progress,
             saved_at=runtime.jobs.clock(),
         )

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernel.contract import begun
-from worker.place import ATTRIBUTE, keep_place
+from worker.place import keep_place, place_of
+from worker.storable import line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -90,23 +91,25 @@ def _step(steps: Steps, kernel_class: type[Kernel[Any, Any, Any]]) -> bytes:
     except StopIteration as end:
         answer = ("result", end.value)
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-        keep_place(error, kernel_class)
-        return _pickled_error(error)
+        return _pickled_error(error, place_of(error, kernel_class))
     try:
         return pickle.dumps(answer)
-    except Exception as error:  # noqa: BLE001 - pickling runs foreign code
-        return _pickled_error(error)
+    except BaseException as error:  # noqa: BLE001 - pickling runs foreign code
+        return _pickled_error(error, None)
 
 
-def _pickled_error(error: BaseException) -> bytes:
+def _pickled_error(error: BaseException, place: str | None) -> bytes:
     """Return `error` for the parent to raise, with the traceback that pickling would lose."""
-    error.add_note("".join(traceback.format_exception(error)))
+    trace = line(error)
     try:
+        trace = "".join(traceback.format_exception(error))
+        keep_place(error, place)
+        error.add_note(trace)
         data = pickle.dumps(("error", error))
         pickle.loads(data)  # noqa: S301 - our own; many an exception cannot be made again
-    except Exception:  # noqa: BLE001 - as above
-        plain = RuntimeError(f"{type(error).__name__}: {error}")
-        plain.add_note(error.__notes__[-1])
-        setattr(plain, ATTRIBUTE, getattr(error, ATTRIBUTE, None))
+    except BaseException:  # noqa: BLE001 - all of it may run foreign code
+        plain = RuntimeError(line(error))
+        keep_place(plain, place)
+        plain.add_note(trace)
         return pickle.dumps(("error", plain))
     return data

@@ -18,14 +18,17 @@ ATTRIBUTE = "outlast_place"
 
 def located(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str:
     """Return the error on one line, with the file and line of the kernel's code if it is there."""
-    place = getattr(error, ATTRIBUTE, None) or place_of(error, kernel_class)
+    place = None
+    with suppress(Exception):  # the attributes of a foreign class may raise
+        place = getattr(error, ATTRIBUTE, None)
+    place = place or place_of(error, kernel_class)
     return f"{line(error)} ({place})" if isinstance(place, str) else line(error)
 
 
-def keep_place(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> None:
+def keep_place(error: BaseException, place: str | None) -> None:
     """Note in the error itself where it arose, for a process that will not have its traceback."""
     with suppress(Exception):  # a foreign class may refuse attributes
-        setattr(error, ATTRIBUTE, place_of(error, kernel_class))
+        setattr(error, ATTRIBUTE, place)
 
 
 def place_of(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str | None:

@@ -32,7 +32,7 @@ def stored_state(kernel: AnyKernel, state: BaseModel, *, max_bytes: int) -> byte
     """
     try:
         data = state.model_dump_json().encode()
-    except Exception as error:
+    except BaseException as error:
         raise Unusable(f"yielded a state that cannot be stored: {line(error)}") from error
     if len(data) > max_bytes:
         raise StateTooLarge(
@@ -42,7 +42,7 @@ def stored_state(kernel: AnyKernel, state: BaseModel, *, max_bytes: int) -> byte
     # Better to find out now than when another worker has to go on from it.
     try:
         survives = kernel.State.model_validate_json(data) == state
-    except Exception as error:
+    except BaseException as error:
         raise Unusable(f"yielded a state that cannot be read back: {line(error)}") from error
     if not survives:
         raise Unusable("yielded a state that does not survive being stored as JSON")
@@ -115,7 +115,10 @@ def require_shallow(text: str) -> None:
 def line(error: BaseException) -> str:
     """Return the error on one line that can be stored and shown, no longer than a record's."""
     # Python's own way of showing an error survives one that cannot show itself.
-    message = TracebackException.from_exception(error, limit=0)
+    try:
+        message = str(TracebackException.from_exception(error, limit=0))
+    except Exception:  # noqa: BLE001 - but not one whose attributes raise
+        message = "<exception cannot be shown>"
     words = " ".join(f"{type(error).__name__}: {message}".split())[:ERROR_CHARACTERS]
     # What a terminal would obey is written as in a Python string.
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)

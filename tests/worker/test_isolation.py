@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from worker.delivery import deliver
 from worker.isolation import Busy, Crashed, isolated
 from worker.message import Message
 from worker.pace import Pace
+from worker.place import located
 from worker.queues.contract import Delivery
 from worker.queues.memory import MemoryQueue
 from worker.runtime import Runtime
@@ -126,6 +128,14 @@ def test_an_error_that_cannot_travel_is_told() -> None:
     """The worker would fail to read the child's answer, and the reason be lost."""
     _, error = run(Params(how="raises unrepeatably"))
     assert repr(error) == "RuntimeError('Unrepeatable: no root')"
+
+
+def test_an_error_that_refuses_everything_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """The job would fail for a crash of its process, and tracebacks of ours fill the log."""
+    _, error = run(Params(how="raises untellably"))
+    assert repr(error) == "RuntimeError('Untellable: <exception str() failed>')"
+    assert re.search(r" \(unruly\.py:\d+\)$", located(error, Unruly))
+    assert capfd.readouterr().err == ""
 
 
 def test_exit_in_the_kernel_is_an_error() -> None:

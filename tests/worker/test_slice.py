@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from worker.deadline import Deadline
 from worker.message import Message
 from worker.queues.contract import QueueUnavailable
 from worker.slice import Slice
+from worker.storable import line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -333,8 +335,22 @@ class Silent(Exception):
         raise RuntimeError("cannot be shown")
 
 
+class Wrapping(Exception):
+    """An error that looks up what it lacks in what it was raised for, and fails at that."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name) if name.startswith("__") else KeyError(name)
+
+
+class Unshowable(Exception):
+    """An error that fails at whatever it lacks."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "told"),
     [
         (ValueError("two\nlines"), "ValueError: two lines"),
         (SystemExit(3), "SystemExit: 3"),
@@ -346,20 +362,26 @@ class Silent(Exception):
         (ValueError("\ud800"), "ValueError: \\ud800"),
         (ValueError("no \x1b[31mred ü"), "ValueError: no \\x1b[31mred ü"),
         (Silent(), "Silent: <exception str() failed>"),
+        (Wrapping("no"), "Wrapping: no"),
         (ValueError("x" * 9999), "ValueError: " + "x" * 488),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_any_exception_of_a_kernel_is_the_jobs_error(
-    floor: Floor, error: BaseException, line: str
+    floor: Floor, error: BaseException, told: str
 ) -> None:
     """A kernel could end the worker, and with it the other jobs."""
     floor.kernel = kernels.raising(error, at=2)
     floor.submit()
     handled, _ = floor.work()
     assert handled.ack
-    assert unplaced(floor.record.error) == line
+    assert unplaced(floor.record.error) == told
     assert floor.record.steps == 2
+
+
+def test_an_error_that_python_cannot_show_is_named() -> None:
+    """The worker would end where it tells of it."""
+    assert line(Unshowable()) == "Unshowable: <exception cannot be shown>"
 
 
 def test_a_stop_iteration_of_a_kernels_own_is_no_result(floor: Floor) -> None:
@@ -390,6 +412,7 @@ def test_a_stop_iteration_of_a_kernels_own_is_no_result(floor: Floor) -> None:
         (kernels.Careless(result="\ud800"), "returned a result that cannot be stored"),
         (kernels.Careless(result=object()), "returned a result that cannot be stored"),
         (kernels.Unsure(lambda: 1 / 0), "cannot tell its progress: ZeroDivisionError"),
+        (kernels.Unsure(sys.exit), "cannot tell its progress: SystemExit"),
         (kernels.Unsure(lambda: "half"), "cannot tell its progress: ValueError"),
     ],
 )

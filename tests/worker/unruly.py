@@ -108,6 +108,22 @@ def _raise_unrepeatable(_: Params) -> NoReturn:
     raise Unrepeatable("no", "root")
 
 
+def _raise_untellable(_: Params) -> NoReturn:
+    class Untellable(Exception):
+        """An exception that cannot be pickled, shown, or given an attribute."""
+
+        def __str__(self) -> str:
+            raise SystemExit("not told")
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise TypeError("not changed")
+
+        def add_note(self, note: str) -> None:  # noqa: ARG002 - refuses any
+            raise TypeError("not noted")
+
+    raise Untellable
+
+
 def _hold_and_loop(params: Params) -> None:
     with open(params.fifo, "w"):  # noqa: PTH123 - opened and held, nothing else
         _loop(params)
@@ -149,6 +165,7 @@ WAYS: dict[str, Callable[[Params], Any]] = {
     "loops": _loop,
     "raises": _raise,
     "raises unrepeatably": _raise_unrepeatable,
+    "raises untellably": _raise_untellable,
     "segfaults": lambda _: ctypes.string_at(0),
     "starts another": _start_another,
     "calls exit": lambda _: sys.exit("enough"),
