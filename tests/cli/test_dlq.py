@@ -314,3 +314,9 @@ def test_on_real_servers_jobs_are_deleted_and_their_messages_die_out(remote: Cli
     for url in sqs.list_queues()["QueueUrls"]:
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         assert set(found.values()) == {"0"}
+
+
+def test_a_limit_beyond_counting_is_refused(outlast: Callable[..., Ended]) -> None:
+    """A person would be told of a fault in the program."""
+    ended = outlast("dlq", "list", "--limit", "9" * 30)
+    assert (ended.code, "--debug" in ended.err) == (2, False)

@@ -24,7 +24,10 @@ LetterIds = Annotated[
 ]
 All = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 Limit = Annotated[
-    int, typer.Option("--limit", min=0, metavar="N", help="Show at most so many; 0 shows all.")
+    int,
+    typer.Option(
+        "--limit", min=0, max=10**9, metavar="N", help="Show at most so many; 0 shows all."
+    ),
 ]
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
