@@ -19,6 +19,7 @@ from pydantic import (
 from checkpoint.codec import MAX_STATE_BYTES
 from checkpoint.fields import Platform
 from checkpoint.parts import Limits
+from checkpoint.registers import redacted
 
 PREFIX = "OUTLAST_"
 
@@ -151,7 +152,8 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        value = "***" if "SECRET" in name else repr(os.environ.get(name, ""))
+        # What belongs into OUTLAST_STORE may have been put elsewhere.
+        value = "***" if "SECRET" in name else repr(redacted(os.environ.get(name, "")))
         raise InvalidSettings(f"{name}={value}: {first['msg']}") from None
 
 

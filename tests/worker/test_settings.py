@@ -101,3 +101,14 @@ def test_guards_reach_the_job() -> None:
     assert settings.limits == Limits(
         max_failures=1, max_stalls=2, max_slices=3, max_compute_seconds=4.0
     )
+
+
+@pytest.mark.parametrize("name", ["THREADS", "PLATFORM", "TRACES"])
+def test_a_url_in_the_wrong_variable_shows_no_password(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in a deployment would put the store's password into its log."""
+    monkeypatch.setenv(f"OUTLAST_{name}", "redis://me:s3cr3t@host:1/0?password=s3cr3t")
+    with pytest.raises(InvalidSettings, match=rf"OUTLAST_{name}='redis://\*\*\*@host") as caught:
+        read_settings()
+    assert "s3cr3t" not in str(caught.value)
