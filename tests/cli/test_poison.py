@@ -146,6 +146,13 @@ def test_a_kernel_that_exits_while_it_prepares_does_not_end_the_command(start: S
     assert "did not prepare: SystemExit: no accelerator here" in ended.err
 
 
+def test_parameters_whose_check_exits_are_refused_aloud(start: Start) -> None:
+    """A submit would end without a word, and nobody know that there is no job."""
+    ended = start("submit", "poison", "how=exits when asked").end()
+    told = "outlast: poison: the check of its parameters calls sys.exit(5)\n"
+    assert (ended.code, ended.out, ended.err) == (2, "", told)
+
+
 def test_what_kills_its_worker_before_the_first_step_is_given_up(
     client: Client, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
     # It brings pydantic, half of a start's time.
     from pydantic import ValidationError
 
+    from kernel import InvalidParams
     from kernel.registry import load
     from worker.cli.output import reserved
     from worker.new_job import refusal
@@ -43,6 +44,9 @@ def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
             if not as_text:
                 raise refusal(kernel, model, error, typed) from None
             params |= as_text
+        except SystemExit as error:  # The command would end without a word.
+            told = f"{kernel}: the check of its parameters calls sys.exit({error})"
+            raise InvalidParams(told) from error
         else:
             return params
 

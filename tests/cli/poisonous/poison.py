@@ -7,6 +7,8 @@ import sys
 import threading
 from multiprocessing import get_context
 
+from pydantic import field_validator
+
 from kernel import Kernel, Model
 
 
@@ -14,6 +16,12 @@ class PoisonParams(Model):
     """What to do before the third of four steps."""
 
     how: str
+
+    @field_validator("how")
+    @classmethod
+    def exit_if_told(cls, how: str) -> str:
+        """Call sys.exit on a certain word."""
+        return sys.exit(5) if how == "exits when asked" else how
 
 
 class PoisonState(Model):
