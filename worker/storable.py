@@ -56,7 +56,7 @@ def stored_migration(migrated: object, version: int) -> bytes:
         Unusable: there is no such text.
     """
     try:
-        return json.dumps(migrated).encode()
+        return json.dumps(migrated, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise Unusable(
             f"migrate is to return a dict of JSON values from version {version}: {line(error)}"

@@ -555,6 +555,18 @@ def test_a_migration_that_raises_fails_the_job_and_not_the_worker(
     assert "cannot go on from its checkpoint" in str(floor.record.error)
 
 
+def test_a_migration_to_what_is_no_json_fails_the_job(floor: Floor) -> None:
+    """The job would go on, perhaps for days, from a state that can never be stored."""
+    floor.kernel = kernels.Careless(state=1)
+    floor.submit()
+    floor.work(seconds=0)
+    newer = kernels.Careless(state=2)
+    newer.version = 2  # type: ignore[misc]
+    newer.migrate = lambda *_: {"value": math.nan}  # type: ignore[method-assign, assignment]
+    floor.work(floor.runtime(kernel=newer))
+    assert "migrate is to return a dict of JSON values" in str(floor.record.error)
+
+
 def test_a_slice_needs_a_claim(floor: Floor) -> None:
     """Without its lease it could not tell that it is the only one."""
     floor.submit()
