@@ -51,8 +51,10 @@ def assert_resumable(
     is no further safe point.
 
     The other process is forked from this one before the kernel runs: what an earlier test, or the
-    import, has left in its class or module is there, too. `forks` is False for libraries that
-    cannot be forked, such as CUDA's; then, and where there is no fork, that part is left out.
+    import, has left in its class or module is there, too. So is its hash seed: that a result
+    depends on `hash` or on the order of a set of strings is only seen where the answer is known.
+    `forks` is False for libraries that cannot be forked, such as CUDA's; then, and where there is
+    no fork, that part is left out.
 
     Raises:
         AssertionError: it names the first state from which the result differs, or what else a
