@@ -261,14 +261,15 @@ def test_errors_without_progress_end_the_job_with_the_reason(floor: Floor) -> No
     assert floor.record.checkpoints[0].progress == 7 / STEPS
 
 
-def test_a_state_that_the_failing_step_has_changed_is_not_stored(floor: Floor) -> None:
+@pytest.mark.parametrize("at", [7, 8])  # after a step that was saved, and after one that was not
+def test_a_state_that_the_failing_step_has_changed_is_not_stored(floor: Floor, at: int) -> None:
     """After a passing fault the job would go on from a state in which a step is half done."""
     floor.kernel = kernels.InPlace(floor.step)
     floor.submit()
     faults = [OSError("a passing fault")]
 
     def fail(number: int) -> None:
-        if number == 7 and faults:
+        if number == at and faults:
             raise faults.pop()
 
     floor.watched = fail
