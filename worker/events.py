@@ -40,10 +40,18 @@ def tell(
     log: logging.Logger, event: Event, *, cause: BaseException | None = None, **fields: Any
 ) -> None:
     """Log `event`; the traceback of `cause` is kept for those who ask for it."""
-    if log.isEnabledFor(event.level):
+    if is_wanted(log, event):
         words = fields | {"percent": 100 * fields["progress"]} if "progress" in fields else fields
         extra = {"event": event.name, **fields}
         log.log(event.level, event.text, words, extra=extra, exc_info=cause, stacklevel=2)
+
+
+def is_wanted(log: logging.Logger, event: Event) -> bool:
+    """Return whether anybody reads such an event: else it is not to cost anything."""
+    # logging.config disables all loggers that it does not know: what a kernel's package sets up
+    # for itself would silence the worker, and its metrics.
+    log.disabled = False
+    return log.isEnabledFor(event.level)
 
 
 def _event(level: int, name: str, text: str, fields: str) -> Event:

@@ -15,6 +15,7 @@ from worker.events import (
     SLICE_ENDED,
     SLICE_LOST,
     SLICE_STARTED,
+    is_wanted,
     tell,
 )
 
@@ -46,7 +47,7 @@ def report_claim(before: Record, claimed: Record, platform: str) -> None:
             )
     if claimed.lease is None:
         _report_over(claimed, platform)
-    elif log.isEnabledFor(SLICE_STARTED.level):
+    elif is_wanted(log, SLICE_STARTED):
         tell(log, SLICE_STARTED, **_slice(claimed, claimed.lease), progress=claimed.progress)
 
 
@@ -54,7 +55,7 @@ def report_ending(claimed: Record, ended: Record) -> None:
     """Tell what the slice that was `claimed` came to, and why it stopped where it did."""
     if (lease := claimed.lease) is None:
         return
-    if log.isEnabledFor(SLICE_ENDED.level):  # else nobody is to pay for reading the history
+    if is_wanted(log, SLICE_ENDED):  # else nobody is to pay for reading the history
         (entry,) = read(ended.past[-1:])
         tell(
             log,

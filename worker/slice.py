@@ -12,7 +12,7 @@ from checkpoint.record import Record
 from checkpoint.status import Status
 from kernel import NonRetryable
 from kernel.contract import begun
-from worker.events import CHECKPOINT_SAVED, KERNEL_FAILED, KERNEL_NOT_CLOSED, tell
+from worker.events import CHECKPOINT_SAVED, KERNEL_FAILED, KERNEL_NOT_CLOSED, is_wanted, tell
 from worker.holding import Holding
 from worker.isolation import Busy, isolated
 from worker.place import located
@@ -178,7 +178,7 @@ class Slice:
 
     def _tell_saved(self, seconds: float) -> None:
         record = self.job.record
-        if record.checkpoints and log.isEnabledFor(CHECKPOINT_SAVED.level):
+        if record.checkpoints and is_wanted(log, CHECKPOINT_SAVED):
             tell(
                 log,
                 CHECKPOINT_SAVED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import logging.config
 import os
 import re
 from dataclasses import replace
@@ -308,3 +309,18 @@ def test_an_event_below_the_level_costs_no_record(seen: list[logging.LogRecord])
     log.setLevel(logging.WARNING)
     tell(log, SLICE_STARTED)  # its fields are not even looked at
     assert seen == []
+
+
+def test_a_kernel_that_sets_up_logging_does_not_silence_the_worker(
+    seen: list[logging.LogRecord], floor: Floor
+) -> None:
+    """Importing one library would end the log, and the metrics that are made from it."""
+
+    def kernels(_: str) -> Any:
+        logging.config.dictConfig({"version": 1})
+        return floor.kernel
+
+    logging.getLogger("outlast").setLevel(logging.INFO)
+    floor.submit()
+    floor.work(replace(floor.runtime(), kernels=kernels), seconds=4.0)
+    assert "slice_ended" in {getattr(record, "event", None) for record in seen}
