@@ -70,6 +70,12 @@ class Faults:
         kinds = self._rates["put"].keys() | self._rates["read"].keys()
         return not kinds & {"refuse", "lose answer", "land late", "freeze"}
 
+    @property
+    def tells_what_was_stored(self) -> bool:
+        """Whether a write whose answer is lost was stored, and can be read back."""
+        kinds = self._rates["put"].keys() | self._rates["read"].keys()
+        return not kinds & {"refuse", "land late"}
+
     def stop(self) -> None:
         """Let nothing go wrong from now on."""
         self._totals = dict.fromkeys(self._totals, 0.0)

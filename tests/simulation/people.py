@@ -13,8 +13,8 @@ from checkpoint.status import Status
 from tests.simulation.ledger import Job, is_whole, place
 from tests.simulation.process import EPOCH, Process
 from tests.simulation.queue import SimulatedQueue
-from tests.simulation.rules import Violation
 from tests.simulation.store import LATE_SECONDS, SimulatedRegister
+from tests.simulation.violation import Violation, require
 from worker.message import Message
 from worker.new_job import forked
 from worker.queues.contract import QueueUnavailable
@@ -126,7 +126,8 @@ class Person:
             case 0:
                 self._cancel(job)
             case 1 | 2:
-                self._change(job, Record.paused)
+                record = self._change(job, Record.paused)
+                require(record is None or record.status is Status.PAUSED, "it was not paused")
                 job.keep_paused = self._rng.random() < 0.3
             case 3 | 4:
                 self._wake(job, Record.resumed)
@@ -165,6 +166,7 @@ class Person:
         """Stop the job, and wake it if others are to be told."""
         job.in_hand = True
         record = self._change(job, Record.cancelled)
+        require(record is None or record.status is Status.CANCELLED, "it was not cancelled")
         if record is not None and record.owed:
             message = Message(job_id=job.job_id, slice=record.slice)
             self._patiently(lambda: self._queue.send(message, again=True))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.simulation.clockwork import Actor
+    from tests.simulation.ledger import Job
     from tests.simulation.world import World
 
 EPOCH = 1_800_000_000.0
@@ -26,7 +27,10 @@ class Process:
         name: for the trace. rng: its own share of chance.
         tokens: of all leases that this process ever had.
         unsaved_seconds: of computing since it last stored a checkpoint.
-        longest_step_seconds: in the running slice.
+        longest_step_seconds: in the running slice. slowest_step_seconds: ever.
+        unwanted_seconds: of computing in the running slice after a person has stopped the job.
+        job: the one that was claimed last. raised: jobs whose kernels did, since they were claimed.
+        loaded: those whose kernels were loaded. is_preparing: one is, for the first time.
         is_doomed: it dies at its next effect.
     """
 
@@ -40,7 +44,12 @@ class Process:
         self._skew = 0.0 if is_person else world.draw_skew(self.rng)
         self.tokens: set[str] = set()
         self.unsaved_seconds = 0.0
-        self.longest_step_seconds = 0.0
+        self.longest_step_seconds = self.slowest_step_seconds = 0.0
+        self.unwanted_seconds = 0.0
+        self.job: Job | None = None
+        self.raised: set[str] = set()
+        self.is_preparing = False
+        self.loaded: set[str] = set()
         self.is_doomed = False
         self._beat: tuple[Callable[[], object], float] | None = None
 
@@ -77,11 +86,27 @@ class Process:
                 self._beat = None
         self.actor.now = max(self.actor.now, end)
 
+    def prepare(self, job: Job, seconds: float) -> None:
+        """Be busy for so long with the job's kernel."""
+        self.is_preparing = job.job_id not in self.loaded
+        try:
+            self.compile(seconds)
+        finally:
+            self.is_preparing = False
+
+    def took(self, job: Job, token: str) -> None:
+        """Begin a slice of the job under a new lease."""
+        self.job, job.holder = job, self
+        self.tokens.add(token)
+        self.unsaved_seconds = self.longest_step_seconds = self.unwanted_seconds = 0.0
+        self.raised.discard(job.job_id)
+
     def computed(self, seconds: float) -> None:
         """Take a step of the kernel that lasts so long."""
         self.actor.now += seconds
         self.unsaved_seconds += seconds
         self.longest_step_seconds = max(seconds, self.longest_step_seconds)
+        self.slowest_step_seconds = max(seconds, self.slowest_step_seconds)
 
     def effect(self, operation: str) -> str | None:
         """Come to an effect: time passes, others act. Return what is to go wrong with it."""

@@ -12,6 +12,7 @@ from tests.simulation.clockwork import Crash
 from tests.simulation.process import FREEZE_SECONDS, Process
 from tests.simulation.queue import SimulatedQueue
 from tests.simulation.store import SimulatedRegister
+from tests.simulation.timing import SWEEP_SECONDS, judge_unwanted
 from worker.consumer import Consumer
 from worker.deadline import Deadline
 from worker.notify.contract import Gone, NotTold
@@ -74,7 +75,7 @@ class Worker:
         consumer = Consumer(
             runtime,
             slice_seconds=world.slice_seconds,
-            sweep_seconds=60.0 if world.sweeps else None,
+            sweep_seconds=SWEEP_SECONDS if world.sweeps else None,
         )
         consumer._is_met = True  # Whether the queue exists is not what is asked here.
         world.note(process, f"starts, with version {world.version} of the kernel")
@@ -94,7 +95,8 @@ class Worker:
         if fault == "crash" or job.kind == "deadly":
             process.crash("while a kernel is loaded")
         if fault == "slow":
-            process.compile(process.rng.uniform(*COMPILING_SECONDS))
+            process.prepare(job, process.rng.uniform(*COMPILING_SECONDS))
+        process.loaded.add(job_id)
         if fault == "unknown":
             raise UnknownKernel(job_id)
         step = partial(self._step, process, job)
@@ -125,9 +127,11 @@ class Worker:
         if fault == "freeze":
             seconds += rng.uniform(*FREEZE_SECONDS)
         process.computed(seconds)
+        judge_unwanted(process, job, seconds)
         job.kernel_seconds += seconds
         if fault == "crash":
             process.is_doomed = True
         if fault == "raise" or (job.kind == "poison" and number == POISONED_STEP):
             job.raised += 1
+            process.raised.add(job.job_id)
             raise ValueError("simulated")
