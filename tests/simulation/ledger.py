@@ -13,7 +13,6 @@ from tests.kernels import advance
 if TYPE_CHECKING:
     from checkpoint.parts import Checkpoint
     from checkpoint.record import Record
-    from tests.simulation.process import Process
 
 LONGEST_JOB = 60
 
@@ -52,7 +51,7 @@ class Job:
         ends: the ids of all that the job ever came to.
         gone: targets that wanted no more.
         was_paused: it ended while it was paused, so its message may have been acknowledged.
-        holder: the process that claimed it last. longest_lease: that it was ever claimed for.
+        longest_lease: in seconds, that any worker took or renewed.
         extras: messages sent beyond that. spares: as many of them as there may be.
     """
 
@@ -77,7 +76,6 @@ class Job:
     ends: set[str] = field(default_factory=set)
     was_paused: bool = False
     gone: set[str] = field(default_factory=set)
-    holder: Process | None = None
     longest_lease: float = 0.0
     extras: int = 0
     spares: int = 0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PAUSE_SECONDS = (2.0, 60.0)
+PAUSE_SECONDS = (0.5, 40.0)
 LOOK_SECONDS = 30.0
 STALLS = (3, Limits().max_stalls)
 PATIENCE_SECONDS = 2.0
@@ -167,10 +167,12 @@ class Person:
         job.in_hand = True
         record = self._change(job, Record.cancelled)
         require(record is None or record.status is Status.CANCELLED, "it was not cancelled")
-        if record is not None and record.owed:
+        # Their machine may die in between: the job's own message is still there.
+        if record is not None and record.owed and self._rng.random() < 0.5:
             message = Message(job_id=job.job_id, slice=record.slice)
             self._patiently(lambda: self._queue.send(message, again=True))
         job.in_hand = False
+        self._world.rules.queue_changed(job.job_id)
 
     def _delete(self, job: Job) -> None:
         """Remove the job, over or not."""

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation.clockwork import Crash
+from tests.simulation.timing import judge_preparation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ class Process:
         longest_step_seconds: in the running slice. slowest_step_seconds: ever.
         unwanted_seconds: of computing in the running slice after a person has stopped the job.
         job: the one that was claimed last. raised: jobs whose kernels did, since they were claimed.
-        loaded: those whose kernels were loaded. is_preparing: one is, for the first time.
+        loaded: those whose kernels were loaded.
         is_doomed: it dies at its next effect.
     """
 
@@ -48,7 +49,6 @@ class Process:
         self.unwanted_seconds = 0.0
         self.job: Job | None = None
         self.raised: set[str] = set()
-        self.is_preparing = False
         self.loaded: set[str] = set()
         self.is_doomed = False
         self._beat: tuple[Callable[[], object], float] | None = None
@@ -88,15 +88,13 @@ class Process:
 
     def prepare(self, job: Job, seconds: float) -> None:
         """Be busy for so long with the job's kernel."""
-        self.is_preparing = job.job_id not in self.loaded
-        try:
-            self.compile(seconds)
-        finally:
-            self.is_preparing = False
+        self.compile(seconds)
+        if job.job_id not in self.loaded:
+            judge_preparation(self, job)
 
     def took(self, job: Job, token: str) -> None:
         """Begin a slice of the job under a new lease."""
-        self.job, job.holder = job, self
+        self.job = job
         self.tokens.add(token)
         self.unsaved_seconds = self.longest_step_seconds = self.unwanted_seconds = 0.0
         self.raised.discard(job.job_id)

@@ -12,7 +12,6 @@ from tests.simulation.timing import (
     judge_hide,
     judge_lease,
     judge_sweep,
-    judge_takeover,
 )
 from tests.simulation.violation import Violation, require
 from worker.notify.event import event_of
@@ -176,6 +175,10 @@ class Rules:
             self._judge_claim(process, job, old, new)
         elif process.is_person:
             if old.status is F:
+                require(
+                    (new.failures, new.stalls, new.slice) == (0, 0, old.slice + 1),
+                    f"the guards of {job.job_id} were not set back",
+                )
                 job.stalled = job.raised = 0
             elif new.status is not C:
                 require(_differ_in(PAUSING, job, old, new), f"{process.name} pauses more than that")
@@ -258,8 +261,9 @@ class Rules:
             f"{process.name} claimed {job.job_id}, which {old.lease} holds",
         )
         require(old.not_before <= now, f"{job.job_id} was to wait for {old.not_before - now:.1f} s")
-        if old.lease is not None:
-            judge_takeover(process, job)
+        broken = {c.digest for c in old.checkpoints if not is_whole(c)}
+        kept = {c.digest for c in new.checkpoints + new.quarantine}
+        require(broken <= kept, f"a damaged checkpoint of {job.job_id} was not kept")
         require(new.slices == old.slices + 1, f"a slice of {job.job_id} was not counted")
         require(job.stalled < new.limits.max_stalls, f"{job.job_id} goes on without ever advancing")
         job.stalled += 1
@@ -331,6 +335,10 @@ class Rules:
         newest = new.checkpoints[0]
         require(is_whole(newest), f"a checkpoint of {job.job_id} was stored damaged")
         require(newest.sequence == new.saves, f"checkpoint {newest.sequence} is save {new.saves}")
+        require(
+            [c.sequence for c in new.checkpoints[1:]] == [c.sequence for c in old.checkpoints[:1]],
+            f"the checkpoint of {job.job_id} before the newest is gone",
+        )
         at, total = place(newest)
         require(total == TOTALS[at], f"{job.job_id} has a wrong state: {total} after {at} steps")
         before = next((c for c in old.checkpoints if is_whole(c)), None)

@@ -39,13 +39,14 @@ def judge_lease(process: Process, new: Record) -> None:
         )
 
 
-def judge_takeover(process: Process, job: Job) -> None:
-    """Judge a claim over the lease of a worker that may still be there."""
-    world, holder = process.world, job.holder
-    if world.faults.spares_the_store and not world.skews and holder is not None:
+def judge_preparation(process: Process, job: Job) -> None:
+    """Judge whether the lease of a job has lived on while its kernel was loaded."""
+    lease = job.record and job.record.lease
+    if lease and lease.token in process.tokens and process.world.faults.spares_the_store:
+        late = process.wall_clock() - lease.expires_at
         require(
-            not holder.is_preparing,
-            f"{process.name} took {job.job_id} while {holder.name} loads its kernel",
+            late < 0 or job.is_lossy,
+            f"the lease of {job.job_id} ended {late:.1f} s before {process.name} had its kernel",
         )
 
 
@@ -78,7 +79,7 @@ def judge_unwanted(process: Process, job: Job, seconds: float) -> None:
     # A save finds out, and on a pause the step after it is the last one.
     most = process.world.checkpoint_seconds + 2 * process.longest_step_seconds
     require(
-        process.unwanted_seconds <= most + 1e-6 or not process.world.faults.spares_the_store,
+        process.unwanted_seconds <= most + 1e-6 or not process.world.faults.tells_what_was_stored,
         f"{process.name} works {process.unwanted_seconds:.2f} s on {job.job_id}, which is stopped",
     )
 

@@ -94,7 +94,7 @@ class Worker:
         fault = self._world.faults.draw("load", process.name, process.rng)
         if fault == "crash" or job.kind == "deadly":
             process.crash("while a kernel is loaded")
-        if fault == "slow":
+        if fault in {"slow", "unknown"}:
             process.prepare(job, process.rng.uniform(*COMPILING_SECONDS))
         process.loaded.add(job_id)
         if fault == "unknown":
