@@ -31,7 +31,7 @@ class Process:
         longest_step_seconds: in the running slice. slowest_step_seconds: ever.
         unwanted_seconds: of computing in the running slice after a person has stopped the job.
         job: the one that was claimed last. raised: jobs whose kernels did, since they were claimed.
-        loaded: those whose kernels were loaded.
+        loaded: those whose kernels were loaded. swept: those of which a sweep is to send a message.
         is_doomed: it dies at its next effect.
     """
 
@@ -50,6 +50,7 @@ class Process:
         self.job: Job | None = None
         self.raised: set[str] = set()
         self.loaded: set[str] = set()
+        self.swept: set[str] = set()
         self.is_doomed = False
         self._beat: tuple[Callable[[], object], float] | None = None
 

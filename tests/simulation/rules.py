@@ -92,6 +92,11 @@ class Rules:
             f"message {message.slice} of {job.job_id} runs ahead of slice {job.record.slice}",
         )
         if again:
+            require(
+                job.job_id in process.swept or job.is_rolled_back,
+                f"{process.name} sends slice {message.slice} of {job.job_id} again, without a note",
+            )
+            process.swept.discard(job.job_id)
             job.spares += 1
             job.sweeps[message.slice] += 1
             require(
@@ -150,7 +155,7 @@ class Rules:
 
     def _judge(self, process: Process, job: Job, old: Record, new: Record) -> None:
         require(new.writes == old.writes + 1, f"writes went from {old.writes} to {new.writes}")
-        if old.owed and (_is_bookkeeping(job, old, new) or self._is_note(job, old, new)):
+        if old.owed and (_is_bookkeeping(process, job, old, new) or self._is_note(job, old, new)):
             return
         moves = PERSONS_MOVES if process.is_person else WORKERS_MOVES
         require(
@@ -182,7 +187,7 @@ class Rules:
                 job.stalled = job.raised = 0
             elif new.status is not C:
                 require(_differ_in(PAUSING, job, old, new), f"{process.name} pauses more than that")
-        elif not _is_bookkeeping(job, old, new):
+        elif not _is_bookkeeping(process, job, old, new):
             self._judge_work(process, job, old, new)
 
     def notified(self, process: Process, target: str, event: Event) -> None:
@@ -372,11 +377,12 @@ class Rules:
         require(is_due, f"{job.job_id} failed without need: {error}")
 
 
-def _is_bookkeeping(job: Job, old: Record, new: Record) -> bool:
+def _is_bookkeeping(process: Process, job: Job, old: Record, new: Record) -> bool:
     if not _differ_in(BOOKKEEPING, job, old, new):
         return False
     if new.sweeps > old.sweeps:
         judge_sweep(job.job_id, old, new)
+        process.swept.add(job.job_id)
     return True
 
 

@@ -176,7 +176,7 @@ class World:
         stored = history[self.rng.randrange(max(0, len(history) - 20), len(history) - 1)]
         history.append(stored)
         self._put_back(job, stored)
-        job.is_lossy = True
+        job.is_lossy = job.is_rolled_back = True
         job.sends.clear()
         self.trace.append((self.clockwork.now, "store", "ROLLED BACK to {}", job.record))
 
