@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation.clockwork import Crash
-from tests.simulation.timing import judge_preparation
+from tests.simulation.timing import judge_preparation, judge_unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,6 +111,8 @@ class Process:
         """Come to an effect: time passes, others act. Return what is to go wrong with it."""
         world = self.world
         fault = world.faults.draw(operation, self.name, self.rng)
+        if self.unwanted_seconds:
+            judge_unwanted(self)
         if self.is_doomed or fault == "crash before":
             self.crash(f"before {operation}")
         if fault == "freeze":

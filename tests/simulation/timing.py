@@ -71,16 +71,15 @@ def judge_sweep(job_id: str, old: Record, new: Record) -> None:
     )
 
 
-def judge_unwanted(process: Process, job: Job, seconds: float) -> None:
-    """Judge a step of a job that a person has stopped: its worker is to find out."""
-    if job.record is not None and job.record.status not in {Status.CANCELLED, Status.PAUSED}:
+def judge_unwanted(process: Process) -> None:
+    """Judge the steps of a job that a person has stopped: its worker is to find out."""
+    if not process.world.faults.tells_what_was_stored:
         return
-    process.unwanted_seconds += seconds
     # A save finds out, and on a pause the step after it is the last one.
     most = process.world.checkpoint_seconds + 2 * process.longest_step_seconds
     require(
-        process.unwanted_seconds <= most + 1e-6 or not process.world.faults.tells_what_was_stored,
-        f"{process.name} works {process.unwanted_seconds:.2f} s on {job.job_id}, which is stopped",
+        process.unwanted_seconds <= most + ROUNDING_SECONDS,
+        f"{process.name} worked {process.unwanted_seconds:.2f} s on a job that was stopped",
     )
 
 

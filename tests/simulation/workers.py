@@ -6,13 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from checkpoint.jobs import JobStore
+from checkpoint.status import Status
 from kernel import UnknownKernel
 from tests.kernels import Counting, NewerCounting, Stalling
 from tests.simulation.clockwork import Crash
 from tests.simulation.process import FREEZE_SECONDS, Process
 from tests.simulation.queue import SimulatedQueue
 from tests.simulation.store import SimulatedRegister
-from tests.simulation.timing import SWEEP_SECONDS, judge_unwanted
+from tests.simulation.timing import SWEEP_SECONDS
 from worker.consumer import Consumer
 from worker.deadline import Deadline
 from worker.notify.contract import Gone, NotTold
@@ -127,7 +128,9 @@ class Worker:
         if fault == "freeze":
             seconds += rng.uniform(*FREEZE_SECONDS)
         process.computed(seconds)
-        judge_unwanted(process, job, seconds)
+        # Judged later: here it would be the kernel that raises.
+        if job.record is None or job.record.status in {Status.CANCELLED, Status.PAUSED}:
+            process.unwanted_seconds += seconds
         job.kernel_seconds += seconds
         if fault == "crash":
             process.is_doomed = True
