@@ -132,7 +132,8 @@ class Person:
             case 3 | 4:
                 self._wake(job, Record.resumed)
             case 5:
-                self._wake(job, Record.retried)
+                failed = (j for j in self._world.jobs.values() if _has_failed(j))
+                self._wake(next(failed, job), Record.retried)
             case 6:
                 self._patiently(lambda: self._queue.send(Message(job_id=job.job_id), again=True))
             case 7:
@@ -196,3 +197,7 @@ class Person:
                 return act()
             except (StoreUnavailable, QueueUnavailable):
                 self._process.sleep(PATIENCE_SECONDS)
+
+
+def _has_failed(job: Job) -> bool:
+    return job.record is not None and job.record.status is Status.FAILED

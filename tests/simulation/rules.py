@@ -341,7 +341,9 @@ class Rules:
         require(is_whole(newest), f"a checkpoint of {job.job_id} was stored damaged")
         require(newest.sequence == new.saves, f"checkpoint {newest.sequence} is save {new.saves}")
         require(
-            [c.sequence for c in new.checkpoints[1:]] == [c.sequence for c in old.checkpoints[:1]],
+            new.saves == old.saves
+            or [c.sequence for c in new.checkpoints[1:]]
+            == [c.sequence for c in old.checkpoints[:1]],
             f"the checkpoint of {job.job_id} before the newest is gone",
         )
         at, total = place(newest)
