@@ -83,6 +83,7 @@ class Worker:
         down = 1.0
         try:
             consumer.run(done=lambda: self._is_leaving, outer=self._stop)
+            world.rules.idle(process)
         except Crash:
             if world.clockwork.is_over:
                 raise
