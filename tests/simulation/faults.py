@@ -60,6 +60,8 @@ class Faults:
         self.log: list[tuple[str, str]] = []
         self.may_lose = rng.random() < 0.4
         self.is_calm = rng.random() < 0.05
+        # Some promises are made only for a store that answers.
+        self._left_sound = ("put", "read") if rng.random() < 0.2 else ()
         self._rates = {
             operation: {} if self.is_calm else self._choose(operation) for operation in KINDS
         }
@@ -70,7 +72,9 @@ class Faults:
         return {
             kind: self._rng.choice(rates)
             for kind in KINDS[operation]
-            if self._rng.random() < 0.35 and (self.may_lose or (operation, kind) not in LOSSES)
+            if self._rng.random() < 0.35
+            and (self.may_lose or (operation, kind) not in LOSSES)
+            and (operation not in self._left_sound or kind.startswith("crash"))
         }
 
     @property
