@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from checkpoint.errors import DeletedJob, StoreUnavailable, WrongStatus
+from checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob, WrongStatus
 from checkpoint.jobs import JobStore
 from checkpoint.parts import Limits
 from checkpoint.record import Record
@@ -178,8 +177,12 @@ class Person:
     def _delete(self, job: Job) -> None:
         """Remove the job, over or not."""
         self._process.sleep(LATE_SECONDS[1])  # A submission that lands late would bring it back.
-        with suppress(DeletedJob):  # by an attempt whose answer was lost
+        try:
             self._patiently(lambda: self._jobs.discard(job.job_id))
+        except DeletedJob:
+            pass  # by an attempt whose answer was lost
+        except UnknownJob as error:
+            raise Violation(f"{job.job_id} was deleted, and left no mark") from error
 
     def _wake(self, job: Job, move: Callable[[Record], Record]) -> None:
         """Apply the move, and send the message that it calls for."""
