@@ -9,10 +9,19 @@ if TYPE_CHECKING:
     from random import Random
 
 # What may go wrong with each operation. "refuse": it does not happen, and says so. "lose answer":
-# it happens, and says that it did not. "ignore": it does not happen, and says that it did.
+# it happens, and says that it did not. "go away": nor does any other for a while.
+# "ignore": it does not happen, and says that it did.
 KINDS: dict[str, tuple[str, ...]] = {
     "read": ("crash before", "refuse", "freeze"),
-    "put": ("crash before", "crash after", "refuse", "lose answer", "land late", "freeze"),
+    "put": (
+        "crash before",
+        "crash after",
+        "refuse",
+        "lose answer",
+        "land late",
+        "freeze",
+        "go away",
+    ),
     "delete": ("refuse", "lose answer", "land late", "freeze"),
     "keys": ("crash before", "refuse"),
     "send": ("crash before", "crash after", "refuse", "lose answer", "double", "delay", "lose"),
@@ -51,6 +60,8 @@ class Faults:
         self.log: list[tuple[str, str]] = []
         self.may_lose = rng.random() < 0.4
         self.is_calm = rng.random() < 0.05
+        # Some promises are made only for a store that answers.
+        self._left_sound = ("put", "read") if rng.random() < 0.2 else ()
         self._rates = {
             operation: {} if self.is_calm else self._choose(operation) for operation in KINDS
         }
@@ -61,14 +72,22 @@ class Faults:
         return {
             kind: self._rng.choice(rates)
             for kind in KINDS[operation]
-            if self._rng.random() < 0.35 and (self.may_lose or (operation, kind) not in LOSSES)
+            if self._rng.random() < 0.35
+            and (self.may_lose or (operation, kind) not in LOSSES)
+            and (operation not in self._left_sound or kind.startswith("crash"))
         }
 
     @property
     def spares_the_store(self) -> bool:
         """Whether every write is stored in time and answered."""
         kinds = self._rates["put"].keys() | self._rates["read"].keys()
-        return not kinds & {"refuse", "lose answer", "land late", "freeze"}
+        return not kinds & {"refuse", "lose answer", "land late", "freeze", "go away"}
+
+    @property
+    def tells_what_was_stored(self) -> bool:
+        """Whether a write whose answer is lost was stored, and can be read back."""
+        kinds = self._rates["put"].keys() | self._rates["read"].keys()
+        return not kinds & {"refuse", "land late", "go away"}
 
     def stop(self) -> None:
         """Let nothing go wrong from now on."""

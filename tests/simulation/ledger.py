@@ -45,12 +45,14 @@ class Job:
         in_hand: a person has changed it and not yet sent its message.
         is_deleted: it was removed, for good.
         is_lossy: messages or writes of it were lost outright. is_damaged: stored bytes were.
+        is_rolled_back: the store has lost writes of it that it had acknowledged.
         keep_paused: a person wants it to be paused at the end.
         settled_slice: from this slice on, after all faults, there is one message for each slice.
         notices: how often a target was told of each of the job's ends, by the end's id.
         ends: the ids of all that the job ever came to.
         gone: targets that wanted no more.
         was_paused: it ended while it was paused, so its message may have been acknowledged.
+        longest_lease: in seconds, that any worker took or renewed.
         extras: messages sent beyond that. spares: as many of them as there may be.
     """
 
@@ -68,6 +70,7 @@ class Job:
     in_hand: bool = False
     is_deleted: bool = False
     is_lossy: bool = False
+    is_rolled_back: bool = False
     is_damaged: bool = False
     keep_paused: bool = False
     settled_slice: int | None = None
@@ -75,6 +78,7 @@ class Job:
     ends: set[str] = field(default_factory=set)
     was_paused: bool = False
     gone: set[str] = field(default_factory=set)
+    longest_lease: float = 0.0
     extras: int = 0
     spares: int = 0
 

@@ -10,7 +10,8 @@ from checkpoint.jobs import JobStore
 from checkpoint.parts import Checkpoint
 from checkpoint.record import Record
 from checkpoint.register import Register
-from worker import consumer, delivery
+from checkpoint.status import Status
+from worker import consumer, delivery, sweep
 from worker.claim import Claim
 from worker.holding import Holding
 from worker.message import Message
@@ -215,6 +216,161 @@ def repeat_the_notices(patch: MonkeyPatch) -> None:
     patch.setattr(Record, "noticed", lambda self, *_, **__: self)
 
 
+def let_the_lease_lapse(patch: MonkeyPatch) -> None:
+    """The lease is not renewed while a kernel is loaded."""
+    patch.setattr(Claim, "renewed", lambda self: self._held)
+
+
+def save_without_renewing(patch: MonkeyPatch) -> None:
+    """A save leaves the lease as it was."""
+    patch.setattr(Record, "renewed", lambda self, **_: self)
+
+
+def forget_the_pause(patch: MonkeyPatch) -> None:
+    """A slice that ends leaves its job queued, although a person has paused it."""
+    released = Record.released
+
+    def queued(self: Record, **options: Any) -> Record:
+        return released(self, **options)._with(status=Status.QUEUED)
+
+    patch.setattr(Record, "released", queued)
+
+
+def work_on_when_stopped(patch: MonkeyPatch) -> None:
+    """A worker whose job was cancelled or paused computes until its slice ends."""
+    write = Holding.write
+
+    def write_at_any_rate(self: Holding, move: Move) -> Held:
+        try:
+            held = write(self, move)
+        except LeaseLost:
+            return self._held
+        self._held = held._replace(record=held.record._with(status=Status.RUNNING))
+        return held
+
+    patch.setattr(Holding, "write", write_at_any_rate)
+
+
+def take_the_lease_on_pausing(patch: MonkeyPatch) -> None:
+    """A pause costs the running slice what it has not saved."""
+    paused = Record.paused
+    patch.setattr(Record, "paused", lambda self: paused(self)._with(lease=None))
+
+
+def ignore_the_back_off(patch: MonkeyPatch) -> None:
+    """A job that waits after an error is run at once."""
+    decide = delivery.decide
+
+    def decide_now(record: Record, number: int | None, now: float) -> object:
+        return decide(record._with(not_before=0.0), number, now)
+
+    patch.setattr(delivery, "decide", decide_now)
+
+
+def count_no_errors(patch: MonkeyPatch) -> None:
+    """A kernel may raise for as long as it does not stall."""
+    errored = Record.errored
+
+    def uncounted(self: Record, error: str, **options: Any) -> Record:
+        return errored(self, error, **options)._with(failures=self.failures)
+
+    patch.setattr(Record, "errored", uncounted)
+
+
+def never_forgive_errors(patch: MonkeyPatch) -> None:
+    """Errors are counted although the job advances between them."""
+    saved = Record.saved
+
+    def saved_as_it_was(self: Record, checkpoint: Checkpoint) -> Record:
+        return saved(self, checkpoint)._with(failures=self.failures)
+
+    patch.setattr(Record, "saved", saved_as_it_was)
+
+
+def take_a_stop_for_an_error(patch: MonkeyPatch) -> None:
+    """A slice that is interrupted is followed by a back-off."""
+    released = Record.released
+
+    def backed_off(self: Record, *, not_before: float = 0.0) -> Record:
+        return released(self, not_before=not_before or self.updated_at + 30.0)
+
+    patch.setattr(Record, "released", backed_off)
+
+
+def keep_one_generation(patch: MonkeyPatch) -> None:
+    """Where the newest checkpoint is damaged there is no other."""
+    patch.setattr("checkpoint.record.GENERATIONS", 1)
+
+
+def keep_what_cannot_be_run(patch: MonkeyPatch) -> None:
+    """A worker that lacks the kernel of a job keeps its claim."""
+    patch.setattr(Claim, "give_back", lambda _: None)
+
+
+def sweep_without_a_note(patch: MonkeyPatch) -> None:
+    """Each sweep sends a message for each job that was silent before."""
+    patch.setattr(Record, "swept", lambda self: self)
+
+
+def sweep_the_busy(patch: MonkeyPatch) -> None:
+    """A sweep sends messages for jobs that were just written to."""
+    is_silent = sweep._is_silent
+
+    def is_asleep(record: Record, _now: float, after_seconds: float) -> bool:
+        return is_silent(record, 1e12, after_seconds)
+
+    patch.setattr(sweep, "_is_silent", is_asleep)
+
+
+def put_off_for_long(patch: MonkeyPatch) -> None:
+    """A message that comes too early is hidden for as long as SQS can hide one."""
+    patch.setattr(delivery, "_patience", lambda *_: 12 * 3600.0)
+
+
+def ack_what_is_foreign(patch: MonkeyPatch) -> None:
+    """The messages of another system, or of a lost job, are deleted."""
+
+    def deliver_or_drop(runtime: Runtime, message: Delivery, **options: Any) -> Handled:
+        try:
+            return deliver(runtime, message, **options)
+        except consumer.NOT_FOR_US:
+            return delivery.Handled(ack=True)
+
+    deliver = delivery.deliver
+    patch.setattr(consumer, "deliver", deliver_or_drop)
+
+
+def end_twice_alike(patch: MonkeyPatch) -> None:
+    """A retry goes on with the slice that failed, so its end seems to be the one before."""
+    retried = Record.retried
+
+    def retried_as_it_was(self: Record, **options: Any) -> Record:
+        return retried(self, **options)._with(slice=self.slice)
+
+    patch.setattr(Record, "retried", retried_as_it_was)
+
+
+def believe_a_lost_answer(patch: MonkeyPatch) -> None:
+    """A write without an answer is not read back."""
+    patch.setattr(Register, "write", lambda self, *what, **how: self.put(*what, **how))
+
+
+def ack_without_the_lease(patch: MonkeyPatch) -> None:
+    """A worker that lost its lease acknowledges the message, which may be another's by now."""
+    run, losers = delivery._run, set[str]()
+
+    def run_and_ack(runtime: Runtime, *what: Any) -> Handled:
+        handled = run(runtime, *what)
+        return handled._replace(ack=handled.ack or runtime.worker in losers)
+
+    def note(record: Record, _: float) -> None:
+        assert record.lease is not None
+        losers.add(record.lease.worker)
+
+    patch.setattr(delivery, "report_lost_lease", note)
+    patch.setattr(delivery, "_run", run_and_ack)
+
+
 MUTATIONS: list[Mutation] = [
     drop_the_fence,
     swap_save_and_enqueue,
@@ -234,4 +390,22 @@ MUTATIONS: list[Mutation] = [
     note_before_telling,
     forget_the_notices,
     repeat_the_notices,
+    let_the_lease_lapse,
+    save_without_renewing,
+    forget_the_pause,
+    work_on_when_stopped,
+    take_the_lease_on_pausing,
+    ignore_the_back_off,
+    count_no_errors,
+    never_forgive_errors,
+    take_a_stop_for_an_error,
+    keep_one_generation,
+    keep_what_cannot_be_run,
+    sweep_without_a_note,
+    sweep_the_busy,
+    put_off_for_long,
+    ack_what_is_foreign,
+    end_twice_alike,
+    believe_a_lost_answer,
+    ack_without_the_lease,
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.simulation.rules import Violation
 from tests.simulation.trace import show
+from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
 if TYPE_CHECKING:

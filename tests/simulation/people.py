@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from checkpoint.errors import DeletedJob, StoreUnavailable, WrongStatus
+from checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob, WrongStatus
 from checkpoint.jobs import JobStore
 from checkpoint.parts import Limits
 from checkpoint.record import Record
@@ -13,8 +12,8 @@ from checkpoint.status import Status
 from tests.simulation.ledger import Job, is_whole, place
 from tests.simulation.process import EPOCH, Process
 from tests.simulation.queue import SimulatedQueue
-from tests.simulation.rules import Violation
 from tests.simulation.store import LATE_SECONDS, SimulatedRegister
+from tests.simulation.violation import Violation, require
 from worker.message import Message
 from worker.new_job import forked
 from worker.queues.contract import QueueUnavailable
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PAUSE_SECONDS = (2.0, 60.0)
+PAUSE_SECONDS = (0.5, 40.0)
 LOOK_SECONDS = 30.0
 STALLS = (3, Limits().max_stalls)
 PATIENCE_SECONDS = 2.0
@@ -126,12 +125,14 @@ class Person:
             case 0:
                 self._cancel(job)
             case 1 | 2:
-                self._change(job, Record.paused)
+                record = self._change(job, Record.paused)
+                require(record is None or record.status is Status.PAUSED, "it was not paused")
                 job.keep_paused = self._rng.random() < 0.3
             case 3 | 4:
                 self._wake(job, Record.resumed)
             case 5:
-                self._wake(job, Record.retried)
+                failed = (j for j in self._world.jobs.values() if _has_failed(j))
+                self._wake(next(failed, job), Record.retried)
             case 6:
                 self._patiently(lambda: self._queue.send(Message(job_id=job.job_id), again=True))
             case 7:
@@ -165,16 +166,23 @@ class Person:
         """Stop the job, and wake it if others are to be told."""
         job.in_hand = True
         record = self._change(job, Record.cancelled)
-        if record is not None and record.owed:
+        require(record is None or record.status is Status.CANCELLED, "it was not cancelled")
+        # Their machine may die in between: the job's own message is still there.
+        if record is not None and record.owed and self._rng.random() < 0.5:
             message = Message(job_id=job.job_id, slice=record.slice)
             self._patiently(lambda: self._queue.send(message, again=True))
         job.in_hand = False
+        self._world.rules.queue_changed(job.job_id)
 
     def _delete(self, job: Job) -> None:
         """Remove the job, over or not."""
         self._process.sleep(LATE_SECONDS[1])  # A submission that lands late would bring it back.
-        with suppress(DeletedJob):  # by an attempt whose answer was lost
+        try:
             self._patiently(lambda: self._jobs.discard(job.job_id))
+        except DeletedJob:
+            pass  # by an attempt whose answer was lost
+        except UnknownJob as error:
+            raise Violation(f"{job.job_id} was deleted, and left no mark") from error
 
     def _wake(self, job: Job, move: Callable[[Record], Record]) -> None:
         """Apply the move, and send the message that it calls for."""
@@ -192,3 +200,7 @@ class Person:
                 return act()
             except (StoreUnavailable, QueueUnavailable):
                 self._process.sleep(PATIENCE_SECONDS)
+
+
+def _has_failed(job: Job) -> bool:
+    return job.record is not None and job.record.status is Status.FAILED

@@ -7,11 +7,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation.clockwork import Crash
+from tests.simulation.timing import judge_preparation, judge_unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.simulation.clockwork import Actor
+    from tests.simulation.ledger import Job
     from tests.simulation.world import World
 
 EPOCH = 1_800_000_000.0
@@ -26,7 +28,10 @@ class Process:
         name: for the trace. rng: its own share of chance.
         tokens: of all leases that this process ever had.
         unsaved_seconds: of computing since it last stored a checkpoint.
-        longest_step_seconds: in the running slice.
+        longest_step_seconds: in the running slice. slowest_step_seconds: ever.
+        unwanted_seconds: of computing in the running slice after a person has stopped the job.
+        job: the one that was claimed last. raised: jobs whose kernels did, since they were claimed.
+        loaded: those whose kernels were loaded. swept: those of which a sweep is to send a message.
         is_doomed: it dies at its next effect.
     """
 
@@ -40,7 +45,12 @@ class Process:
         self._skew = 0.0 if is_person else world.draw_skew(self.rng)
         self.tokens: set[str] = set()
         self.unsaved_seconds = 0.0
-        self.longest_step_seconds = 0.0
+        self.longest_step_seconds = self.slowest_step_seconds = 0.0
+        self.unwanted_seconds = 0.0
+        self.job: Job | None = None
+        self.raised: set[str] = set()
+        self.loaded: set[str] = set()
+        self.swept: set[str] = set()
         self.is_doomed = False
         self._beat: tuple[Callable[[], object], float] | None = None
 
@@ -77,16 +87,32 @@ class Process:
                 self._beat = None
         self.actor.now = max(self.actor.now, end)
 
+    def prepare(self, job: Job, seconds: float) -> None:
+        """Be busy for so long with the job's kernel."""
+        self.compile(seconds)
+        if job.job_id not in self.loaded:
+            judge_preparation(self, job)
+
+    def took(self, job: Job, token: str) -> None:
+        """Begin a slice of the job under a new lease."""
+        self.job = job
+        self.tokens.add(token)
+        self.unsaved_seconds = self.longest_step_seconds = self.unwanted_seconds = 0.0
+        self.raised.discard(job.job_id)
+
     def computed(self, seconds: float) -> None:
         """Take a step of the kernel that lasts so long."""
         self.actor.now += seconds
         self.unsaved_seconds += seconds
         self.longest_step_seconds = max(seconds, self.longest_step_seconds)
+        self.slowest_step_seconds = max(seconds, self.slowest_step_seconds)
 
     def effect(self, operation: str) -> str | None:
         """Come to an effect: time passes, others act. Return what is to go wrong with it."""
         world = self.world
         fault = world.faults.draw(operation, self.name, self.rng)
+        if self.unwanted_seconds:
+            judge_unwanted(self)
         if self.is_doomed or fault == "crash before":
             self.crash(f"before {operation}")
         if fault == "freeze":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.queues.contract import Delivery, Queue, QueueUnavailable
@@ -28,7 +28,7 @@ class Letter:
     slice: int | None
     visible_at: float
     receives: int = 0
-    receipt: str = ""
+    receipts: list[str] = field(default_factory=list)
 
 
 class Post:
@@ -36,14 +36,18 @@ class Post:
 
     As SQS has it there are two kinds. A standard post knows no order. A first-in-first-out one
     holds back a job's letters while an earlier one is on its way, and drops a letter that it has
-    seen within five minutes, unless it is sent again on purpose.
+    seen within five minutes, unless it is sent again on purpose. A standard one may or may not take
+    the receipt of an earlier delivery than the last.
     """
 
-    def __init__(self, *, is_fifo: bool = False, max_receives: int) -> None:
+    def __init__(
+        self, *, is_fifo: bool = False, takes_old_receipts: bool = False, max_receives: int
+    ) -> None:
         self.letters: list[Letter] = []
         self.dead: list[Letter] = []
         self.idle: list[Actor] = []
         self.is_fifo = is_fifo
+        self.takes_old_receipts = takes_old_receipts and not is_fifo
         self.max_receives = max_receives
         self.receipts = 0
         self._seen_at: dict[tuple[str, int], float] = {}
@@ -105,6 +109,7 @@ class SimulatedQueue(Queue):
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
         """Return a message; this queue's long poll may be longer than was asked for."""
         fault = self._process.effect("receive")
+        self._world.rules.idle(self._process)
         letter = self._pick(fault)
         if letter is None:
             self._wait(max(wait_seconds, LONGEST_IDLE_SECONDS))
@@ -112,14 +117,14 @@ class SimulatedQueue(Queue):
         if letter is None:
             return None
         self._post.receipts += 1
-        letter.receipt = str(self._post.receipts)
+        letter.receipts.append(str(self._post.receipts))
         letter.receives += 1
         letter.visible_at = self._world.clockwork.now + visibility_seconds
         if fault == "crash after":
             self._process.crash("after receive")
         if fault == "lose answer":
             raise QueueUnavailable("simulated")
-        return Delivery(letter.body, letter.receipt, visibility_seconds)
+        return Delivery(letter.body, letter.receipts[-1], visibility_seconds)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message."""
@@ -127,6 +132,8 @@ class SimulatedQueue(Queue):
         if fault == "refuse":
             raise QueueUnavailable("simulated")
         letter = self._find(delivery)
+        if letter is not None:
+            self._world.rules.hidden(self._process, letter, seconds)
         if letter is not None and fault != "ignore":
             letter.visible_at = self._world.clockwork.now + seconds
         if fault == "crash after":
@@ -140,6 +147,7 @@ class SimulatedQueue(Queue):
         letter = self._find(delivery)
         if letter is not None and fault != "ignore":
             self._post.letters.remove(letter)
+            self._world.rules.acknowledged(letter)
             self._world.rules.queue_changed(letter.job_id)
         if fault == "crash after":
             self._process.crash("after ack")
@@ -173,5 +181,7 @@ class SimulatedQueue(Queue):
             self._post.idle.remove(actor)
 
     def _find(self, delivery: Delivery) -> Letter | None:
-        # A receipt is good for the last delivery only.
-        return next((x for x in self._post.letters if x.receipt == delivery.receipt), None)
+        # On some posts a receipt is good for the last delivery only.
+        first = None if self._post.takes_old_receipts else -1
+        good = (x for x in self._post.letters if delivery.receipt in x.receipts[first:])
+        return next(good, None)

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 
 from checkpoint.status import Status
 from tests.simulation.ledger import TOTALS, is_whole, place
+from tests.simulation.timing import (
+    LONGEST_BACKOFF_SECONDS,
+    judge_hide,
+    judge_lease,
+    judge_sweep,
+)
+from tests.simulation.violation import Violation, require
 from worker.notify.event import event_of
 
 if TYPE_CHECKING:
@@ -21,14 +28,9 @@ if TYPE_CHECKING:
 Q, R, P = Status.QUEUED, Status.RUNNING, Status.PAUSED
 S, F, C = Status.SUCCEEDED, Status.FAILED, Status.CANCELLED
 
-MOVES = {
-    Q: {Q, R, P, F, C},
-    R: {R, Q, P, S, F, C},
-    P: {P, Q, R, S, F, C},
-    S: set(),
-    F: {Q},
-    C: set(),
-}
+# What a worker may make of a job: what a person has stopped stays so.
+WORKERS_MOVES = {Q: {Q, R, F}, R: {R, Q, S, F}, P: {P, S, F}, S: set(), F: set(), C: set()}
+PERSONS_MOVES = {Q: {P, C}, R: {P, C}, P: {Q, R, C}, S: set(), F: {Q}, C: set()}
 
 # What a worker may write without a lease: that a message was sent.
 BOOKKEEPING = ("announced", "sweeps", "updated_at", "writes", "writer")
@@ -36,6 +38,10 @@ BOOKKEEPING = ("announced", "sweeps", "updated_at", "writes", "writer")
 
 # What a worker may write of a job that is over, without a lease: who was told of that.
 NOTICES = ("owed", "unheard", "notices", "not_before", *BOOKKEEPING)
+# What a person changes who pauses a job or lets it go on.
+PAUSING = ("status", *BOOKKEEPING)
+# A notice that did not arrive so often is the sweep's to try again.
+MOST_NOTICES_OF_A_MESSAGE = 4
 # Ever, of one end to one target: each time that the note of it was lost it is given again.
 MOST_NOTICES = 40
 
@@ -48,10 +54,6 @@ MOST_PASSES = 2
 MOST_SWEEPS = 8
 
 
-class Violation(BaseException):
-    """A promise was broken. No worker code may catch this."""
-
-
 class Rules:
     """Looks at every write and every message."""
 
@@ -61,12 +63,12 @@ class Rules:
     def wrote(self, process: Process, new: Record) -> None:
         """Judge a write that has just been stored."""
         job = self._world.jobs[new.job_id]
-        _require(not job.is_deleted, f"{job.job_id} is there again after it was deleted")
+        require(not job.is_deleted, f"{job.job_id} is there again after it was deleted")
         old, job.record = job.record, new
         self._world.note(process, "put {}", new)
         if new.status.is_final:
             job.was_paused = job.was_paused or (old is not None and old.status is P)
-            job.ends.add(event_of(new).id)
+            self._judge_the_end(job, old, new)
         if old is not None:
             self._judge(process, job, old, new)
         self.queue_changed(job.job_id)
@@ -85,33 +87,38 @@ class Rules:
         if process.is_person or job.record is None or message.slice is None:
             job.spares += 1
             return
-        _require(
+        require(
             message.slice <= job.record.slice or job.is_lossy,
             f"message {message.slice} of {job.job_id} runs ahead of slice {job.record.slice}",
         )
         if again:
+            require(
+                job.job_id in process.swept or job.is_rolled_back,
+                f"{process.name} sends slice {message.slice} of {job.job_id} again, without a note",
+            )
+            process.swept.discard(job.job_id)
             job.spares += 1
             job.sweeps[message.slice] += 1
-            _require(
+            require(
                 job.sweeps[message.slice] <= MOST_SWEEPS,
                 f"slice {message.slice} of {job.job_id} was swept too often after one claim",
             )
             return
         job.sends[message.slice] += 1
-        _require(
+        require(
             job.sends[message.slice] <= MOST_SENDS,
             f"slice {message.slice} of {job.job_id} was sent too often",
         )
         if job.settled_slice is not None and message.slice > job.settled_slice:
             job.extras += job.sends[message.slice] > 1
-            _require(
+            require(
                 job.extras <= MOST_PASSES * job.spares,
                 f"duplicates of {job.job_id} do not die out: slice {message.slice} was sent again",
             )
 
     def died(self, letter: Letter) -> None:
         """Judge a message that the queue has laid aside."""
-        _require(
+        require(
             not letter.job_id or (self._world.sweeps and not self._world.faults.is_calm),
             f"{letter.body} ended in the dead-letter queue, and nobody makes up for that",
         )
@@ -122,7 +129,7 @@ class Rules:
         """Judge what a killed worker takes with it."""
         if self._world.faults.spares_the_store:
             most = self._world.checkpoint_seconds + process.longest_step_seconds
-            _require(
+            require(
                 process.unsaved_seconds <= most + 1e-6,
                 f"{process.name} lost {process.unsaved_seconds:.2f} s, promised {most:.2f} s",
             )
@@ -135,7 +142,7 @@ class Rules:
         record = job.record
         if record is None or record.status is P or (record.status.is_final and not record.owed):
             return
-        if record.notices or job.was_paused:
+        if record.notices > MOST_NOTICES_OF_A_MESSAGE or job.was_paused:
             return  # A sweep may have to send one.
         if job.is_lossy or job.in_hand:
             return
@@ -147,21 +154,22 @@ class Rules:
         raise Violation(f"no message leads {job_id} on from slice {record.slice}")
 
     def _judge(self, process: Process, job: Job, old: Record, new: Record) -> None:
-        _require(new.writes == old.writes + 1, f"writes went from {old.writes} to {new.writes}")
-        if old.owed and (_is_bookkeeping(job, old, new) or self._is_note(job, old, new)):
+        require(new.writes == old.writes + 1, f"writes went from {old.writes} to {new.writes}")
+        if old.owed and (_is_bookkeeping(process, job, old, new) or self._is_note(job, old, new)):
             return
-        _require(
-            new.status in MOVES[old.status] and (old.status is not F or process.is_person),
+        moves = PERSONS_MOVES if process.is_person else WORKERS_MOVES
+        require(
+            new.status in moves[old.status],
             f"{job.job_id} went from {old.status} to {new.status}",
         )
-        _require(
+        require(
             (new.lease is not None) == (new.status is R)
             or (new.status is P and new.lease is not None),
             f"{job.job_id} is {new.status} with lease {new.lease}",
         )
-        _require(0 <= new.slice - old.slice <= 1, f"slice went from {old.slice} to {new.slice}")
+        require(0 <= new.slice - old.slice <= 1, f"slice went from {old.slice} to {new.slice}")
         for name in ("steps", "saves", "compute_seconds", "redone_seconds"):
-            _require(getattr(new, name) >= getattr(old, name), f"{name} of {job.job_id} sank")
+            require(getattr(new, name) >= getattr(old, name), f"{name} of {job.job_id} sank")
         if new.slices < old.slices:
             self._judge_return(process, job, old, new)
             return
@@ -172,8 +180,14 @@ class Rules:
             self._judge_claim(process, job, old, new)
         elif process.is_person:
             if old.status is F:
+                require(
+                    (new.failures, new.stalls, new.slice) == (0, 0, old.slice + 1),
+                    f"the guards of {job.job_id} were not set back",
+                )
                 job.stalled = job.raised = 0
-        elif not _is_bookkeeping(job, old, new):
+            elif new.status is not C:
+                require(_differ_in(PAUSING, job, old, new), f"{process.name} pauses more than that")
+        elif not _is_bookkeeping(process, job, old, new):
             self._judge_work(process, job, old, new)
 
     def notified(self, process: Process, target: str, event: Event) -> None:
@@ -181,14 +195,14 @@ class Rules:
         job = self._world.jobs[event.job_id]
         self._world.note(process, f"tells {target}: {event.id}")
         told = json.loads(event.body)
-        _require(
+        require(
             told["type"] == f"job.{told['data']['status']}"
             and (job.is_lossy or event.id in job.ends),
             f"{target} was told of {told['type']}, which {job.job_id} never was",
         )
-        _require(target in job.notify, f"{target} was told of {job.job_id}, and never asked")
+        require(target in job.notify, f"{target} was told of {job.job_id}, and never asked")
         job.notices[target, event.id] += 1
-        _require(
+        require(
             job.notices[target, event.id] <= MOST_NOTICES + job.spares,
             f"{target} was told too often of {job.job_id}",
         )
@@ -199,46 +213,76 @@ class Rules:
         if record is None or not record.status.is_final:
             return
         for target in job.notify:
-            _require(
+            require(
                 job.notices[target, event_of(record).id]
                 or target in job.gone
                 or (record.notices >= 10 and target in record.unheard),
                 f"{target} was never told that {job.job_id} {record.status}",
             )
 
+    def acknowledged(self, letter: Letter) -> None:
+        """Judge a message that is done with."""
+        require(letter.job_id, f"{letter.body}, which is nobody's here, was acknowledged")
+
+    def hidden(self, process: Process, letter: Letter, seconds: float) -> None:
+        """Judge a message that is put off."""
+        if letter.job_id:
+            judge_hide(process, self._world.jobs[letter.job_id], seconds)
+
+    def idle(self, process: Process) -> None:
+        """Judge what a worker leaves behind that looks for other work."""
+        job = process.job
+        if job is None or job.is_lossy or not self._world.faults.tells_what_was_stored:
+            return
+        lease = job.record and job.record.lease
+        require(
+            not lease or lease.token not in process.tokens,
+            f"{process.name} looks for other work and keeps its lease of {job.job_id}",
+        )
+
+    def _judge_the_end(self, job: Job, old: Record | None, new: Record) -> None:
+        if old is None or not old.status.is_final:
+            event_id = event_of(new).id
+            require(
+                event_id not in job.ends or job.is_lossy, f"{job.job_id} has an end that it had"
+            )
+            job.ends.add(event_id)
+
     def _is_note(self, job: Job, old: Record, new: Record) -> bool:
         """Whether a worker noted who was told of the job's end, as far as that is true."""
-        names = (*NOTICES, "checkpoints") if job.is_damaged else NOTICES
-        if new != old.model_copy(update={name: getattr(new, name) for name in names}):
+        if not _differ_in(NOTICES, job, old, new):
             return False
         event_id = event_of(old).id
         for target in set(old.owed) - set(new.owed) - set(new.unheard):
-            _require(job.notices[target, event_id], f"{target} was not told of {job.job_id}")
+            require(job.notices[target, event_id], f"{target} was not told of {job.job_id}")
         return set(new.owed) <= set(old.owed) and new.notices == old.notices + 1
 
     def _judge_claim(self, process: Process, job: Job, old: Record, new: Record) -> None:
         assert new.lease is not None
-        _require(old.status in {Q, R}, f"{job.job_id} was claimed while {old.status}")
-        _require(
-            not old.is_held(new.lease.claimed_at),
+        now = new.lease.claimed_at
+        require(old.status in {Q, R}, f"{job.job_id} was claimed while {old.status}")
+        require(
+            old.lease is None or old.lease.expires_at <= now,
             f"{process.name} claimed {job.job_id}, which {old.lease} holds",
         )
-        _require(new.slices == old.slices + 1, f"a slice of {job.job_id} was not counted")
-        _require(
-            job.stalled < new.limits.max_stalls, f"{job.job_id} goes on without ever advancing"
-        )
+        require(old.not_before <= now, f"{job.job_id} was to wait for {old.not_before - now:.1f} s")
+        broken = {c.digest for c in old.checkpoints if not is_whole(c)}
+        kept = {c.digest for c in new.checkpoints + new.quarantine}
+        require(broken <= kept, f"a damaged checkpoint of {job.job_id} was not kept")
+        require(new.slices == old.slices + 1, f"a slice of {job.job_id} was not counted")
+        require(job.stalled < new.limits.max_stalls, f"{job.job_id} goes on without ever advancing")
         job.stalled += 1
         job.sweeps.clear()
-        process.tokens.add(new.lease.token)
-        process.unsaved_seconds = process.longest_step_seconds = 0.0
+        process.took(job, new.lease.token)
+        self._judge_lease(process, job, new)
 
     def _judge_return(self, process: Process, job: Job, old: Record, new: Record) -> None:
         """Judge a claim that is taken back, because the worker cannot run the job."""
-        _require(
+        require(
             old.lease is not None and old.lease.token in process.tokens and new.lease is None,
             f"{process.name} gave {job.job_id} back without its lease",
         )
-        _require(
+        require(
             (new.slices, new.stalls, new.slice) == (old.slices - 1, old.stalls - 1, old.slice),
             f"{job.job_id} was not given back as it was",
         )
@@ -248,38 +292,71 @@ class Rules:
         if new.status is F and (old.exhausted() or job.is_damaged):
             self._judge_failure(job, new)
             return
-        _require(
+        require(
             old.lease is not None and old.lease.token in process.tokens,
             f"{process.name} wrote to {job.job_id} without its lease",
         )
         process.unsaved_seconds = 0.0
-        self._judge_checkpoint(job, old, new)
+        self._judge_errors(
+            process, old, new, advanced=self._judge_checkpoint(process, job, old, new)
+        )
         self._judge_accounts(job, new)
+        if new.lease is not None:
+            self._judge_lease(process, job, new)
         if new.status is S:
-            _require(new.result == job.expected, f"{job.job_id} has a wrong result: {new.result}")
+            require(new.result == job.expected, f"{job.job_id} has a wrong result: {new.result}")
             done = job.begun_at + new.steps
-            _require(done >= job.steps, f"{job.job_id} ended after {done} steps")
+            require(done >= job.steps, f"{job.job_id} ended after {done} steps")
         else:
-            _require(new.result is None, f"{job.job_id} is {new.status} with a result")
+            require(new.result is None, f"{job.job_id} is {new.status} with a result")
         if new.status is F:
             self._judge_failure(job, new)
 
-    def _judge_checkpoint(self, job: Job, old: Record, new: Record) -> None:
-        if not new.checkpoints or new.checkpoints[:1] == old.checkpoints[:1]:
+    def _judge_lease(self, process: Process, job: Job, new: Record) -> None:
+        assert new.lease is not None
+        judge_lease(process, new)
+        job.longest_lease = max(job.longest_lease, new.lease.expires_at - new.updated_at)
+
+    def _judge_errors(self, process: Process, old: Record, new: Record, *, advanced: bool) -> None:
+        """Judge whether a slice that ends counts its error, and nothing but an error."""
+        if new.lease is not None or new.status.is_final:
             return
+        has_raised = new.job_id in process.raised
+        failures = has_raised + (0 if advanced else old.failures)
+        require(
+            new.failures == failures < new.limits.max_failures,
+            f"{new.job_id} has {new.failures} failures, should have {failures}",
+        )
+        wait = new.not_before - new.updated_at
+        require(
+            bool(new.not_before) == has_raised and wait <= LONGEST_BACKOFF_SECONDS,
+            f"{new.job_id} waits for {wait:.1f} s after {failures} failures",
+        )
+
+    def _judge_checkpoint(self, process: Process, job: Job, old: Record, new: Record) -> bool:
+        """Judge the state that is stored; return whether it is progress."""
+        if not new.checkpoints or new.checkpoints[:1] == old.checkpoints[:1]:
+            return False
         newest = new.checkpoints[0]
-        _require(is_whole(newest), f"a checkpoint of {job.job_id} was stored damaged")
-        _require(newest.sequence == new.saves, f"checkpoint {newest.sequence} is save {new.saves}")
+        require(is_whole(newest), f"a checkpoint of {job.job_id} was stored damaged")
+        require(newest.sequence == new.saves, f"checkpoint {newest.sequence} is save {new.saves}")
+        require(
+            new.saves == old.saves
+            or [c.sequence for c in new.checkpoints[1:]]
+            == [c.sequence for c in old.checkpoints[:1]],
+            f"the checkpoint of {job.job_id} before the newest is gone",
+        )
         at, total = place(newest)
-        _require(total == TOTALS[at], f"{job.job_id} has a wrong state: {total} after {at} steps")
+        require(total == TOTALS[at], f"{job.job_id} has a wrong state: {total} after {at} steps")
         before = next((c for c in old.checkpoints if is_whole(c)), None)
         if before is None or before.digest != newest.digest:
-            _require(before is None or at > place(before)[0], f"{job.job_id} went back to {at}")
-            job.stalled = 0
-            job.raised = new.failures
+            require(before is None or at > place(before)[0], f"{job.job_id} went back to {at}")
+            job.stalled, job.raised = 0, int(job.job_id in process.raised)
+            return True
+        return False
 
     def _judge_accounts(self, job: Job, new: Record) -> None:
-        _require(
+        require(
             new.compute_seconds <= job.kernel_seconds + 1e-6,
             f"{job.job_id} is billed {new.compute_seconds:.3f} s of {job.kernel_seconds:.3f} s",
         )
@@ -287,7 +364,7 @@ class Rules:
         if newest is not None and job.kind != "stalling":
             at, _ = place(newest)
             done = job.begun_at + new.steps
-            _require(
+            require(
                 done == at or (job.is_damaged and done > at),
                 f"{job.job_id} counts {done} steps at step {at}",
             )
@@ -299,15 +376,20 @@ class Rules:
             or ("in a row without progress" in error and job.raised >= limits.max_failures)
             or ("checksum" in error and job.is_damaged)
         )
-        _require(is_due, f"{job.job_id} failed without need: {error}")
+        require(is_due, f"{job.job_id} failed without need: {error}")
 
 
-def _is_bookkeeping(job: Job, old: Record, new: Record) -> bool:
+def _is_bookkeeping(process: Process, job: Job, old: Record, new: Record) -> bool:
+    if not _differ_in(BOOKKEEPING, job, old, new):
+        return False
+    if new.sweeps > old.sweeps:
+        judge_sweep(job.job_id, old, new)
+        process.swept.add(job.job_id)
+    return True
+
+
+def _differ_in(names: tuple[str, ...], job: Job, old: Record, new: Record) -> bool:
+    """Whether these fields are all in which the two records differ."""
     # Whoever has read a record before it was damaged mends it by writing it back.
-    names = (*BOOKKEEPING, "checkpoints") if job.is_damaged else BOOKKEEPING
+    names = (*names, "checkpoints") if job.is_damaged else names
     return new == old.model_copy(update={name: getattr(new, name) for name in names})
-
-
-def _require(condition: object, complaint: str) -> None:
-    if not condition:
-        raise Violation(complaint)

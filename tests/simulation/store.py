@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 JOBS = "jobs/"
 LATE_SECONDS = (0.1, 30.0)
+AWAY_SECONDS = (0.5, 30.0)
 
 
 class Store:
@@ -52,19 +53,27 @@ class SimulatedRegister(Register):
     def __init__(self, world: World, process: Process) -> None:
         self._world = world
         self._process = process
+        self._back_at = 0.0
+
+    @property
+    def _is_away(self) -> bool:
+        """Whether this process cannot reach the store for a while."""
+        return self._process.clock() < self._back_at
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version."""
-        if self._process.effect("read") == "refuse":
+        if self._process.effect("read") == "refuse" or self._is_away:
             raise StoreUnavailable("simulated")
         return self._world.store.values.get(key)
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value."""
         fault = self._process.effect("put")
+        if fault == "go away":
+            self._back_at = self._process.clock() + self._process.rng.uniform(*AWAY_SECONDS)
         if fault == "land late":
             self._land_late("put", lambda: self._land(key, value, expected))
-        if fault in {"refuse", "land late"}:
+        if fault in {"refuse", "land late"} or self._is_away:
             raise StoreUnavailable("simulated")
         version = self._land(key, value, expected)
         if fault == "crash after":

@@ -6,12 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from checkpoint.jobs import JobStore
+from checkpoint.status import Status
 from kernel import UnknownKernel
 from tests.kernels import Counting, NewerCounting, Stalling
 from tests.simulation.clockwork import Crash
 from tests.simulation.process import FREEZE_SECONDS, Process
 from tests.simulation.queue import SimulatedQueue
 from tests.simulation.store import SimulatedRegister
+from tests.simulation.timing import SWEEP_SECONDS
 from worker.consumer import Consumer
 from worker.deadline import Deadline
 from worker.notify.contract import Gone, NotTold
@@ -74,13 +76,14 @@ class Worker:
         consumer = Consumer(
             runtime,
             slice_seconds=world.slice_seconds,
-            sweep_seconds=60.0 if world.sweeps else None,
+            sweep_seconds=SWEEP_SECONDS if world.sweeps else None,
         )
         consumer._is_met = True  # Whether the queue exists is not what is asked here.
         world.note(process, f"starts, with version {world.version} of the kernel")
         down = 1.0
         try:
             consumer.run(done=lambda: self._is_leaving, outer=self._stop)
+            world.rules.idle(process)
         except Crash:
             if world.clockwork.is_over:
                 raise
@@ -93,8 +96,9 @@ class Worker:
         fault = self._world.faults.draw("load", process.name, process.rng)
         if fault == "crash" or job.kind == "deadly":
             process.crash("while a kernel is loaded")
-        if fault == "slow":
-            process.compile(process.rng.uniform(*COMPILING_SECONDS))
+        if fault in {"slow", "unknown"}:
+            process.prepare(job, process.rng.uniform(*COMPILING_SECONDS))
+        process.loaded.add(job_id)
         if fault == "unknown":
             raise UnknownKernel(job_id)
         step = partial(self._step, process, job)
@@ -125,9 +129,13 @@ class Worker:
         if fault == "freeze":
             seconds += rng.uniform(*FREEZE_SECONDS)
         process.computed(seconds)
+        # Judged later: here it would be the kernel that raises.
+        if job.record is None or job.record.status in {Status.CANCELLED, Status.PAUSED}:
+            process.unwanted_seconds += seconds
         job.kernel_seconds += seconds
         if fault == "crash":
             process.is_doomed = True
         if fault == "raise" or (job.kind == "poison" and number == POISONED_STEP):
             job.raised += 1
+            process.raised.add(job.job_id)
             raise ValueError("simulated")

@@ -15,8 +15,9 @@ from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
 from tests.simulation.people import Person
 from tests.simulation.queue import Letter, Post
-from tests.simulation.rules import Rules, Violation
+from tests.simulation.rules import Rules
 from tests.simulation.store import LATE_SECONDS, Store
+from tests.simulation.violation import Violation
 from tests.simulation.workers import Worker
 from worker.queues.embedded import MAX_RECEIVES
 
@@ -47,9 +48,14 @@ class World:
         self.rules = Rules(self)
         self.trace: list[Event] = []
         self.sweeps = self.faults.may_lose or self.rng.random() < 0.5
-        self.post = Post(is_fifo=self.rng.random() < 0.3, max_receives=MAX_RECEIVES)
+        self.post = Post(
+            is_fifo=self.rng.random() < 0.3,
+            takes_old_receipts=self.rng.random() < 0.5,
+            max_receives=MAX_RECEIVES,
+        )
         self.store = Store()
         self.skews = self.rng.random() < 0.5
+        self.most_skew = SKEW_SECONDS if self.skews else 0.0
         self.checkpoint_seconds = self.rng.choice((0.5, 1.5, 4.0))
         self.slice_seconds = self.rng.choice((1.0, 3.0, 6.0))
         self.version = 1
@@ -170,7 +176,7 @@ class World:
         stored = history[self.rng.randrange(max(0, len(history) - 20), len(history) - 1)]
         history.append(stored)
         self._put_back(job, stored)
-        job.is_lossy = True
+        job.is_lossy = job.is_rolled_back = True
         job.sends.clear()
         self.trace.append((self.clockwork.now, "store", "ROLLED BACK to {}", job.record))
 

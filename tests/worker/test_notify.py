@@ -280,6 +280,21 @@ def test_a_job_that_is_retried_while_it_is_told_of_keeps_its_next_notice(
     assert (floor.record.owed, floor.record.notices) == ((), 0)
 
 
+def test_a_job_that_fails_again_while_it_is_told_of_owes_its_second_end(
+    floor: Floor, ears: Ears
+) -> None:
+    """The notice of the first end would be taken for that of the second, which nobody heard of."""
+    submit(floor, ONE, max_failures=1)
+    floor.kernel = raising(ValueError("no"), 2)
+
+    def meanwhile(target: str, event: Event, seconds: float) -> None:
+        ears(target, event, seconds)
+        floor.change(lambda record: record.retried().failed("no again"))
+
+    floor.work(worker(floor, meanwhile))
+    assert (floor.record.owed, floor.record.notices) == ((ONE,), 0)
+
+
 def test_a_sweep_wakes_a_job_whose_notice_is_owed(floor: Floor, ears: Ears) -> None:
     """A purged queue would swallow the notice."""
     submit(floor, ONE, send=False)

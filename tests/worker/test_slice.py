@@ -430,6 +430,14 @@ def test_what_cannot_be_stored_is_the_kernels_error(
     assert complaint in str(floor.record.error)
 
 
+def test_a_step_whose_state_cannot_be_stored_is_not_counted(floor: Floor) -> None:
+    """A person would be told of more work than there is in the checkpoint."""
+    floor.kernel = kernels.Careless(state=math.nan)
+    floor.submit()
+    floor.work()
+    assert (floor.record.steps, floor.record.saves) == (0, 0)
+
+
 def test_what_is_json_is_stored(floor: Floor) -> None:
     """An author could not return a table."""
     floor.kernel = kernels.Careless(state=[1, {"a": None}], result={"primes": [2, 3, 5]})

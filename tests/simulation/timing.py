@@ -1,0 +1,89 @@
+"""How long things may take: leases, waits of messages, silence, and work that nobody wants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checkpoint.status import Status
+from tests.simulation.violation import require
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+    from tests.simulation.ledger import Job
+    from tests.simulation.process import Process
+
+SWEEP_SECONDS = 60.0
+LONGEST_SILENCE_SECONDS = 24 * 3600.0
+LONGEST_BACKOFF_SECONDS = 300.0
+LONGEST_HIDE_SECONDS = 900.0
+SHORTEST_LEASE_SECONDS = 5.0
+# Seconds since the epoch lose some digits.
+ROUNDING_SECONDS = 0.001
+# Between a look at the clock and the write that follows, where nothing freezes.
+PROMPT_SECONDS = 1.0
+
+
+def judge_lease(process: Process, new: Record) -> None:
+    """Judge the lease that a worker has just taken or renewed."""
+    assert new.lease is not None
+    length = new.lease.expires_at - new.updated_at
+    require(
+        length <= _longest_lease(process, new.stalls) + ROUNDING_SECONDS,
+        f"{process.name} took {new.job_id} for {length:.1f} s",
+    )
+    if process.world.faults.spares_the_store:
+        least = max(3 * process.world.checkpoint_seconds, SHORTEST_LEASE_SECONDS)
+        require(
+            length >= least - PROMPT_SECONDS,
+            f"{process.name} saved {new.job_id} with a lease of {length:.1f} s",
+        )
+
+
+def judge_preparation(process: Process, job: Job) -> None:
+    """Judge whether the lease of a job has lived on while its kernel was loaded."""
+    lease = job.record and job.record.lease
+    if lease and lease.token in process.tokens and process.world.faults.spares_the_store:
+        late = process.wall_clock() - lease.expires_at
+        require(
+            late < 0 or job.is_lossy,
+            f"the lease of {job.job_id} ended {late:.1f} s before {process.name} had its kernel",
+        )
+
+
+def judge_hide(process: Process, job: Job, seconds: float) -> None:
+    """Judge for how long a worker hides a message."""
+    own = _longest_lease(process, job.stalled + 1)
+    longest = max(LONGEST_HIDE_SECONDS, own, job.longest_lease + 2 * process.world.most_skew)
+    require(
+        seconds <= longest + ROUNDING_SECONDS,
+        f"{process.name} hides {job.job_id} for {seconds:.0f} s",
+    )
+
+
+def judge_sweep(job_id: str, old: Record, new: Record) -> None:
+    """Judge whether a job that is swept was silent for long enough."""
+    lease_end = old.lease.expires_at if old.lease else 0.0
+    silent = new.updated_at - max(old.updated_at, old.not_before, lease_end)
+    patience = min(SWEEP_SECONDS * 2.0**old.sweeps, LONGEST_SILENCE_SECONDS)
+    require(
+        silent >= patience and old.status is not Status.PAUSED,
+        f"{job_id} was swept after {silent:.0f} s of silence while {old.status}",
+    )
+
+
+def judge_unwanted(process: Process) -> None:
+    """Judge the steps of a job that a person has stopped: its worker is to find out."""
+    if not process.world.faults.tells_what_was_stored:
+        return
+    # A save finds out, and on a pause the step after it is the last one.
+    most = process.world.checkpoint_seconds + 2 * process.longest_step_seconds
+    require(
+        process.unwanted_seconds <= most + ROUNDING_SECONDS,
+        f"{process.name} worked {process.unwanted_seconds:.2f} s on a job that was stopped",
+    )
+
+
+def _longest_lease(process: Process, stalls: int) -> float:
+    """Return how long a lease may be, with a step as slow as the process has ever seen."""
+    lease = 3 * process.world.checkpoint_seconds + 1.5 * process.slowest_step_seconds
+    return max(lease, SHORTEST_LEASE_SECONDS) * 2.0 ** (stalls / 2)
