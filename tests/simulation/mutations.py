@@ -371,6 +371,18 @@ def ack_without_the_lease(patch: MonkeyPatch) -> None:
     patch.setattr(delivery, "_run", run_and_ack)
 
 
+def leave_out_the_number(patch: MonkeyPatch) -> None:
+    """A continuation does not say which slice it starts, so that a duplicate starts the next."""
+
+    class Unnumbered:
+        parse = Message.parse
+
+        def __new__(cls, job_id: str, **_: object) -> Any:
+            return Message(job_id=job_id)
+
+    patch.setattr(delivery, "Message", Unnumbered)
+
+
 MUTATIONS: list[Mutation] = [
     drop_the_fence,
     swap_save_and_enqueue,
@@ -408,4 +420,5 @@ MUTATIONS: list[Mutation] = [
     end_twice_alike,
     believe_a_lost_answer,
     ack_without_the_lease,
+    leave_out_the_number,
 ]

@@ -34,8 +34,6 @@ PERSONS_MOVES = {Q: {P, C}, R: {P, C}, P: {Q, R, C}, S: set(), F: {Q}, C: set()}
 
 # What a worker may write without a lease: that a message was sent.
 BOOKKEEPING = ("announced", "sweeps", "updated_at", "writes", "writer")
-
-
 # What a worker may write of a job that is over, without a lease: who was told of that.
 NOTICES = ("owed", "unheard", "notices", "not_before", *BOOKKEEPING)
 # What a person changes who pauses a job or lets it go on.
@@ -84,9 +82,11 @@ class Rules:
         self._world.note(process, "send {}", message)
         job = self._world.jobs[message.job_id]
         job.is_lossy = job.is_lossy or is_lost
-        if process.is_person or job.record is None or message.slice is None:
+        if process.is_person or job.record is None:
             job.spares += 1
             return
+        require(message.slice, f"{process.name} sends {job.job_id} on, and not to which slice")
+        assert message.slice is not None
         require(
             message.slice <= job.record.slice or job.is_lossy,
             f"message {message.slice} of {job.job_id} runs ahead of slice {job.record.slice}",
