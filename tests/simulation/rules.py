@@ -165,7 +165,7 @@ class Rules:
         require(
             (new.lease is not None) == (new.status is R)
             or (new.status is P and new.lease is not None),
-            f"{job.job_id} is {new.status} with lease {new.lease}",
+            f"{job.job_id} is {new.status}, which its lease does not fit",
         )
         require(0 <= new.slice - old.slice <= 1, f"slice went from {old.slice} to {new.slice}")
         for name in ("steps", "saves", "compute_seconds", "redone_seconds"):
@@ -263,7 +263,7 @@ class Rules:
         require(old.status in {Q, R}, f"{job.job_id} was claimed while {old.status}")
         require(
             old.lease is None or old.lease.expires_at <= now,
-            f"{process.name} claimed {job.job_id}, which {old.lease} holds",
+            f"{process.name} claimed {job.job_id}, which another worker has",
         )
         require(old.not_before <= now, f"{job.job_id} was to wait for {old.not_before - now:.1f} s")
         broken = {c.digest for c in old.checkpoints if not is_whole(c)}
