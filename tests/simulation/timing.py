@@ -23,7 +23,7 @@ ROUNDING_SECONDS = 0.001
 PROMPT_SECONDS = 1.0
 
 
-def judge_lease(process: Process, new: Record) -> None:
+def judge_lease(process: Process, job: Job, new: Record) -> None:
     """Judge the lease that a worker has just taken or renewed."""
     assert new.lease is not None
     length = new.lease.expires_at - new.updated_at
@@ -37,6 +37,7 @@ def judge_lease(process: Process, new: Record) -> None:
             length >= least - PROMPT_SECONDS,
             f"{process.name} saved {new.job_id} with a lease of {length:.1f} s",
         )
+    job.longest_lease = max(job.longest_lease, length)
 
 
 def judge_preparation(process: Process, job: Job) -> None:

@@ -1,0 +1,126 @@
+"""How a record may change from one write to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checkpoint.status import Status
+from tests.simulation.ledger import is_whole
+from tests.simulation.timing import judge_lease, judge_sweep
+from tests.simulation.violation import require
+from tests.simulation.work import judge_work
+from worker.notify.event import event_of
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+    from tests.simulation.ledger import Job
+    from tests.simulation.process import Process
+
+Q, R, P = Status.QUEUED, Status.RUNNING, Status.PAUSED
+S, F, C = Status.SUCCEEDED, Status.FAILED, Status.CANCELLED
+
+# What a worker may make of a job: what a person has stopped stays so.
+WORKERS_MOVES = {Q: {Q, R, F}, R: {R, Q, S, F}, P: {P, S, F}, S: set(), F: set(), C: set()}
+PERSONS_MOVES = {Q: {P, C}, R: {P, C}, P: {Q, R, C}, S: set(), F: {Q}, C: set()}
+
+# What a worker may write without a lease: that a message was sent.
+BOOKKEEPING = ("announced", "sweeps", "updated_at", "writes", "writer")
+# What a worker may write of a job that is over, without a lease: who was told of that.
+NOTICES = ("owed", "unheard", "notices", "not_before", *BOOKKEEPING)
+# What a person changes who pauses a job or lets it go on.
+PAUSING = ("status", *BOOKKEEPING)
+
+
+def judge_move(process: Process, job: Job, old: Record, new: Record) -> None:
+    """Judge a write of a job that was there before."""
+    require(new.writes == old.writes + 1, f"writes went from {old.writes} to {new.writes}")
+    if old.owed and (_is_bookkeeping(process, job, old, new) or _is_note(job, old, new)):
+        return
+    moves = PERSONS_MOVES if process.is_person else WORKERS_MOVES
+    require(
+        new.status in moves[old.status],
+        f"{job.job_id} went from {old.status} to {new.status}",
+    )
+    require(
+        (new.lease is not None) == (new.status is R) or (new.status is P and new.lease is not None),
+        f"{job.job_id} is {new.status}, which its lease does not fit",
+    )
+    require(0 <= new.slice - old.slice <= 1, f"slice went from {old.slice} to {new.slice}")
+    for name in ("steps", "saves", "compute_seconds", "redone_seconds"):
+        require(getattr(new, name) >= getattr(old, name), f"{name} of {job.job_id} sank")
+    if new.slices < old.slices:
+        _judge_return(process, job, old, new)
+        return
+    is_claim = new.lease is not None and (old.lease is None or old.lease.token != new.lease.token)
+    if is_claim:
+        _judge_claim(process, job, old, new)
+    elif process.is_person:
+        if old.status is F:
+            require(
+                (new.failures, new.stalls, new.slice) == (0, 0, old.slice + 1),
+                f"the guards of {job.job_id} were not set back",
+            )
+            job.stalled = job.raised = 0
+        elif new.status is not C:
+            require(_differ_in(PAUSING, job, old, new), f"{process.name} pauses more than that")
+    elif not _is_bookkeeping(process, job, old, new):
+        judge_work(process, job, old, new)
+
+
+def _judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
+    assert new.lease is not None
+    now = new.lease.claimed_at
+    require(old.status in {Q, R}, f"{job.job_id} was claimed while {old.status}")
+    require(
+        old.lease is None or old.lease.expires_at <= now,
+        f"{process.name} claimed {job.job_id}, which another worker has",
+    )
+    require(old.not_before <= now, f"{job.job_id} was to wait for {old.not_before - now:.1f} s")
+    broken = {c.digest for c in old.checkpoints if not is_whole(c)}
+    kept = {c.digest for c in new.checkpoints + new.quarantine}
+    require(broken <= kept, f"a damaged checkpoint of {job.job_id} was not kept")
+    require(new.slices == old.slices + 1, f"a slice of {job.job_id} was not counted")
+    require(job.stalled < new.limits.max_stalls, f"{job.job_id} goes on without ever advancing")
+    job.stalled += 1
+    job.sweeps.clear()
+    process.took(job, new.lease.token)
+    judge_lease(process, job, new)
+
+
+def _judge_return(process: Process, job: Job, old: Record, new: Record) -> None:
+    """Judge a claim that is taken back, because the worker cannot run the job."""
+    require(
+        old.lease is not None and old.lease.token in process.tokens and new.lease is None,
+        f"{process.name} gave {job.job_id} back without its lease",
+    )
+    require(
+        (new.slices, new.stalls, new.slice) == (old.slices - 1, old.stalls - 1, old.slice),
+        f"{job.job_id} was not given back as it was",
+    )
+    job.stalled -= 1
+
+
+def _is_bookkeeping(process: Process, job: Job, old: Record, new: Record) -> bool:
+    if not _differ_in(BOOKKEEPING, job, old, new):
+        return False
+    if new.sweeps > old.sweeps:
+        judge_sweep(job.job_id, old, new)
+        process.swept.add(job.job_id)
+    return True
+
+
+def _is_note(job: Job, old: Record, new: Record) -> bool:
+    """Whether a worker noted who was told of the job's end, as far as that is true."""
+    if not _differ_in(NOTICES, job, old, new):
+        return False
+    event_id = event_of(old).id
+    for target in set(old.owed) - set(new.owed) - set(new.unheard):
+        require(job.notices[target, event_id], f"{target} was not told of {job.job_id}")
+    return set(new.owed) <= set(old.owed) and new.notices == old.notices + 1
+
+
+def _differ_in(names: tuple[str, ...], job: Job, old: Record, new: Record) -> bool:
+    """Whether these fields are all in which the two records differ."""
+    # Whoever has read a record before it was damaged mends it by writing it back.
+    names = (*names, "checkpoints") if job.is_damaged else names
+    return new == old.model_copy(update={name: getattr(new, name) for name in names})

@@ -1,0 +1,103 @@
+"""What a slice may write of its job: progress, errors, the bill and the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checkpoint.status import Status
+from tests.simulation.ledger import TOTALS, is_whole, place
+from tests.simulation.timing import LONGEST_BACKOFF_SECONDS, judge_lease
+from tests.simulation.violation import require
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
+    from tests.simulation.ledger import Job
+    from tests.simulation.process import Process
+
+
+def judge_work(process: Process, job: Job, old: Record, new: Record) -> None:
+    """Judge what the holder of a lease writes, or who finds that the job cannot go on."""
+    if new.status is Status.FAILED and (old.exhausted() or job.is_damaged):
+        _judge_failure(job, new)
+        return
+    require(
+        old.lease is not None and old.lease.token in process.tokens,
+        f"{process.name} wrote to {job.job_id} without its lease",
+    )
+    process.unsaved_seconds = 0.0
+    _judge_errors(process, old, new, advanced=_judge_checkpoint(process, job, old, new))
+    _judge_accounts(job, new)
+    if new.lease is not None:
+        judge_lease(process, job, new)
+    if new.status is Status.SUCCEEDED:
+        require(new.result == job.expected, f"{job.job_id} has a wrong result: {new.result}")
+        done = job.begun_at + new.steps
+        require(done >= job.steps, f"{job.job_id} ended after {done} steps")
+    else:
+        require(new.result is None, f"{job.job_id} is {new.status} with a result")
+    if new.status is Status.FAILED:
+        _judge_failure(job, new)
+
+
+def _judge_errors(process: Process, old: Record, new: Record, *, advanced: bool) -> None:
+    """Judge whether a slice that ends counts its error, and nothing but an error."""
+    if new.lease is not None or new.status.is_final:
+        return
+    has_raised = new.job_id in process.raised
+    failures = has_raised + (0 if advanced else old.failures)
+    require(
+        new.failures == failures < new.limits.max_failures,
+        f"{new.job_id} has {new.failures} failures, should have {failures}",
+    )
+    wait = new.not_before - new.updated_at
+    require(
+        bool(new.not_before) == has_raised and wait <= LONGEST_BACKOFF_SECONDS,
+        f"{new.job_id} waits for {wait:.1f} s after {failures} failures",
+    )
+
+
+def _judge_checkpoint(process: Process, job: Job, old: Record, new: Record) -> bool:
+    """Judge the state that is stored; return whether it is progress."""
+    if not new.checkpoints or new.checkpoints[:1] == old.checkpoints[:1]:
+        return False
+    newest = new.checkpoints[0]
+    require(is_whole(newest), f"a checkpoint of {job.job_id} was stored damaged")
+    require(newest.sequence == new.saves, f"checkpoint {newest.sequence} is save {new.saves}")
+    require(
+        new.saves == old.saves
+        or [c.sequence for c in new.checkpoints[1:]] == [c.sequence for c in old.checkpoints[:1]],
+        f"the checkpoint of {job.job_id} before the newest is gone",
+    )
+    at, total = place(newest)
+    require(total == TOTALS[at], f"{job.job_id} has a wrong state: {total} after {at} steps")
+    before = next((c for c in old.checkpoints if is_whole(c)), None)
+    if before is None or before.digest != newest.digest:
+        require(before is None or at > place(before)[0], f"{job.job_id} went back to {at}")
+        job.stalled, job.raised = 0, int(job.job_id in process.raised)
+        return True
+    return False
+
+
+def _judge_accounts(job: Job, new: Record) -> None:
+    require(
+        new.compute_seconds <= job.kernel_seconds + 1e-6,
+        f"{job.job_id} is billed {new.compute_seconds:.3f} s of {job.kernel_seconds:.3f} s",
+    )
+    newest = next((c for c in new.checkpoints if is_whole(c)), None)
+    if newest is not None and job.kind != "stalling":
+        at, _ = place(newest)
+        done = job.begun_at + new.steps
+        require(
+            done == at or (job.is_damaged and done > at),
+            f"{job.job_id} counts {done} steps at step {at}",
+        )
+
+
+def _judge_failure(job: Job, new: Record) -> None:
+    error, limits = str(new.error), new.limits
+    is_due = (
+        ("without progress: each was killed" in error and job.stalled >= limits.max_stalls)
+        or ("in a row without progress" in error and job.raised >= limits.max_failures)
+        or ("checksum" in error and job.is_damaged)
+    )
+    require(is_due, f"{job.job_id} failed without need: {error}")
