@@ -32,11 +32,15 @@ def signals_of_a_terminal() -> None:
 def log_as_it_was() -> Iterator[None]:
     """Undo what a command does to the log, which would hide the lines that a later test expects."""
     log = logging.getLogger("outlast")
+    found = [x for x in logging.root.manager.loggerDict.values() if isinstance(x, logging.Logger)]
+    disabled = [x.disabled for x in found]
     handlers, level, propagate = log.handlers, log.level, log.propagate
     log.handlers = list(handlers)
     yield
     log.handlers, log.propagate = handlers, propagate
     log.setLevel(level)
+    for logger, was_disabled in zip(found, disabled, strict=True):
+        logger.disabled = was_disabled
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 import subprocess
 import sys
 import urllib.request
@@ -124,7 +125,17 @@ def test_a_slice_that_tells_of_no_end_does_not_seem_to_run(
         tell(log, event, **fields)
         assert "outlast_slices_running 0.0" in metrics_of(handler)
     finally:
-        handler.close()
+        handler.stop()
+
+
+def test_a_kernel_that_sets_up_logging_does_not_end_the_metrics(log: logging.Logger) -> None:
+    """Importing one library would close the port, and the alarms of a fleet would go blind."""
+    with switched_on(Settings(), metrics_port=0):
+        (handler,) = log.handlers
+        assert isinstance(handler, PrometheusHandler)
+        logging.config.dictConfig({"version": 1})
+        tell(log, MESSAGE_LEFT, error="", error_type="UnknownJob")
+        assert 'outlast_messages_left_total{error_type="UnknownJob"} 1.0' in metrics_of(handler)
 
 
 def metrics_of(handler: PrometheusHandler) -> str:
@@ -172,7 +183,7 @@ def traced(
 
     def new_worker(queue: str = "sqs://jobs", **environment: str) -> None:
         for handler in log.handlers:
-            handler.close()
+            handler.stop()
         exporters.append(InMemorySpanExporter())
         processor = SimpleSpanProcessor(exporters[-1])
         log.handlers = [SpanHandler(processor, queue=queue, environment=environment)]
@@ -180,7 +191,7 @@ def traced(
 
     yield new_worker
     for handler in log.handlers:
-        handler.close()
+        handler.stop()
 
 
 def spans_of(exporters: list[InMemorySpanExporter]) -> list[ReadableSpan]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.settings import Settings
+    from worker.telemetry.sink import Sink
 
 METRICS_HOST = "127.0.0.1"
 
@@ -41,12 +42,12 @@ def switched_on(
         log.setLevel(level)
         for sink in sinks:
             log.removeHandler(sink)
-            sink.close()
+            sink.stop()
 
 
 def switch_on(
     settings: Settings, *, metrics_port: int | None = None, metrics_host: str = METRICS_HOST
-) -> list[logging.Handler]:
+) -> list[Sink]:
     """Do as `switched_on` does, for good; return the handlers."""
     sinks = list(_sinks(settings, metrics_port, metrics_host))
     log = logging.getLogger("outlast")
@@ -81,9 +82,7 @@ def log_on_platform(settings: Settings) -> None:
     switch_on(settings)
 
 
-def _sinks(
-    settings: Settings, metrics_port: int | None, metrics_host: str
-) -> Iterator[logging.Handler]:
+def _sinks(settings: Settings, metrics_port: int | None, metrics_host: str) -> Iterator[Sink]:
     if settings.metrics == "emf":
         from worker.telemetry.emf import EmfHandler
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import logging
 
+from worker.telemetry.sink import Sink
+
 NAMESPACE = "Outlast"
 # Each metric is there by kernel and platform, and over all. A job's id would make one metric a job.
 DIMENSIONS = ["kernel", "platform"]
@@ -37,7 +39,7 @@ METRICS: dict[str, list[tuple[str, str, str | None]]] = {
 }
 
 
-class EmfHandler(logging.Handler):
+class EmfHandler(Sink):
     """Prints one line for each event that has metrics."""
 
     def __init__(self) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from worker.settings import InvalidSettings
+from worker.telemetry.sink import Sink
 
 # Why a message is left: what `worker.consumer.NOT_FOR_US` can be.
 ERROR_TYPES = ("ForeignMessage", "UnknownJob", "CorruptRecord", "UnknownKernel", "NewerState")
 BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
-class PrometheusHandler(logging.Handler):
+class PrometheusHandler(Sink):
     """Counts the events of this process, and serves the counts from a thread of its own."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -46,12 +47,12 @@ class PrometheusHandler(logging.Handler):
             except Exception:  # noqa: BLE001 - a metric is never worth a slice
                 self.handleError(record)
 
-    def close(self) -> None:
-        """Stop to serve."""
+    def stop(self) -> None:
+        """Serve no more."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        super().close()
+        super().stop()
 
 
 class _Metrics:

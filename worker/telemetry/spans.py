@@ -30,6 +30,7 @@ from opentelemetry.trace import (
 )
 
 from worker.settings import InvalidSettings
+from worker.telemetry.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,7 @@ class JobIds(RandomIdGenerator):
         return self.root.root_id if self.root else super().generate_span_id()
 
 
-class SpanHandler(logging.Handler):
+class SpanHandler(Sink):
     """Makes a span of each slice that ends here, and of each job."""
 
     def __init__(
@@ -104,10 +105,10 @@ class SpanHandler(logging.Handler):
         except Exception:  # noqa: BLE001 - a trace is never worth a slice
             self.handleError(record)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Send what is still to be sent, for as long as OTEL_BSP_EXPORT_TIMEOUT allows."""
         self._provider.shutdown()
-        super().close()
+        super().stop()
 
     def _slice(self, event: Any, outcome: str, ending: str) -> None:
         ids = ids_of(event.job_id, event.created_at)
