@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import entry_points
-from traceback import TracebackException
 from typing import Any
 
 from pydantic import BaseModel
 
 from kernel.contract import Kernel, UnknownKernel
+from kernel.errors import message_of
 
 GROUP = "outlast.kernels"
 
@@ -44,7 +44,7 @@ def load(name: str) -> Kernel[Any, Any, Any]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # A foreign module may call sys.exit, or raise anything.
-        told = f"{type(error).__name__}({_message(error)!r})"
+        told = f"{type(error).__name__}({message_of(error)!r})"
         raise UnknownKernel(f"{where} cannot be loaded: {told}") from error
     if fault:
         raise UnknownKernel(f"{where} {fault}")
@@ -62,8 +62,3 @@ def _fault_of(kernel: object, name: str) -> str | None:
     if not isinstance(kernel.version, int):
         return f"is a kernel whose version is {kernel.version!r}, no whole number"
     return None
-
-
-def _message(error: BaseException) -> str:
-    # Python's own way of showing an error survives one that cannot show itself.
-    return str(TracebackException.from_exception(error, limit=0))

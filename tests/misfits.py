@@ -21,6 +21,20 @@ class Unshowable(Exception):
     __repr__ = __str__
 
 
+class Unasked(Exception):
+    """An error that fails at whatever it lacks."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+
+class Mute(Counting):
+    """Cannot be made, and cannot be asked why."""
+
+    def __init__(self) -> None:
+        raise Unasked
+
+
 class Silent(Counting):
     """Cannot be made, and does not say why."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from checkpoint.errors import StateTooLarge
+from kernel.errors import message_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -114,12 +114,7 @@ def require_shallow(text: str) -> None:
 
 def line(error: BaseException) -> str:
     """Return the error on one line that can be stored and shown, no longer than a record's."""
-    # Python's own way of showing an error survives one that cannot show itself.
-    try:
-        message = str(TracebackException.from_exception(error, limit=0))
-    except Exception:  # noqa: BLE001 - but not one whose attributes raise
-        message = "<exception cannot be shown>"
-    words = " ".join(f"{type(error).__name__}: {message}".split())[:ERROR_CHARACTERS]
+    words = " ".join(f"{type(error).__name__}: {message_of(error)}".split())[:ERROR_CHARACTERS]
     # What a terminal would obey is written as in a Python string.
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
     return shown[:ERROR_CHARACTERS]

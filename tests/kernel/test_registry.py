@@ -54,6 +54,7 @@ def test_an_unknown_name_lists_what_there_is(install) -> None:
         ("tests.kernels:expected", "cannot be loaded: TypeError"),
         ("tests.fakes:FakeClock", "is not a kernel named 'mine'"),
         ("tests.kernels:Counting", "is not a kernel named 'mine'"),
+        ("tests.misfits:Mute", "cannot be loaded: Unasked"),
         ("tests.misfits:Silent", "cannot be loaded: Unshowable"),
         ("tests.misfits:Nameless", "cannot be loaded: ValueError"),
         ("tests.misfits:Modelless", "is a kernel whose Params is no pydantic model"),

@@ -72,9 +72,11 @@ def _prepared(kernel: AnyKernel, *, debug: bool) -> bool:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+        from worker.storable import line
+
         if debug:
             traceback.print_exception(error)
-        told = one_line(f"kernel {kernel.name} did not prepare: {error!r}")
+        told = one_line(f"kernel {kernel.name} did not prepare: {line(error)}")
         print(f"outlast: {told}", file=sys.stderr)
         return False
     return True
