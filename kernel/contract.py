@@ -166,10 +166,10 @@ class Kernel(ABC, Generic[P, S, R]):
         )
 
 
-def begun(
+def start(
     kernel: Kernel[P, S, R], params: P, state: S | None, resources: Resources
 ) -> Generator[S, None, R]:
-    """Return the run of the kernel, before its first step.
+    """Return a run of the kernel, before its first step.
 
     Raises:
         NonRetryable: its `run` is no generator, and would compute without a safe point.

@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernel.contract import begun
+from kernel.contract import start
 from worker.place import keep_place, place_of
 from worker.storable import line
 
@@ -69,7 +69,7 @@ def _run(
     kernel.prepare(params)
     if resources.memory_bytes is not None:
         _limit_memory(resources.memory_bytes)
-    return (yield from begun(kernel, params, state, resources))
+    return (yield from start(kernel, params, state, resources))
 
 
 def _limit_memory(more_bytes: int) -> None:

@@ -11,7 +11,7 @@ from checkpoint.errors import CorruptCheckpoint, StateTooLarge, StoreUnavailable
 from checkpoint.record import Record
 from checkpoint.status import Status
 from kernel import NonRetryable
-from kernel.contract import begun
+from kernel.contract import start
 from worker.events import CHECKPOINT_SAVED, KERNEL_FAILED, KERNEL_NOT_CLOSED, is_wanted, tell
 from worker.holding import Holding
 from worker.isolation import Busy, isolated
@@ -111,7 +111,7 @@ class Slice:
         params, resources = self.job.params, self._runtime.resources
         if self._runtime.isolate or self._kernel.may_not_return:
             return isolated(self._kernel, params, state, resources)
-        return begun(self._kernel, params, state, resources)
+        return start(self._kernel, params, state, resources)
 
     def _advance(self, steps: Steps) -> Move:
         """Run steps until there is a reason to stop; return the move that ends the slice."""
