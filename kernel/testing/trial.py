@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from kernel.contract import Resources
+from kernel.contract import NonRetryable, Resources, start
 from kernel.testing.sample import shown
 from kernel.testing.stored import through_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from kernel.contract import Kernel
     from kernel.testing.sample import Point, Sample
@@ -39,12 +38,12 @@ class Trial(Generic[R]):
     ) -> Generator[str, None, R]:
         """Run from a stored state; yield the JSON of each new state, return the result."""
         state = None if stored is None else kernel.State.model_validate_json(stored)
-        steps = kernel.run(self._params, state, resources)
-        if not isinstance(steps, Generator):
-            told = "run must be a generator: it has no yield"
-            raise AssertionError(told)  # noqa: TRY004 - every finding of a test is this one
+        try:
+            steps = start(kernel, self._params, state, resources)
+        except NonRetryable as error:
+            raise AssertionError(str(error)) from error
         text, since = stored, perf_counter()
-        as_it_was = None if state is None else state.model_dump_json()  # Sets may change places.
+        yielded: str | None = None  # The JSON of `state`, once it is one of the kernel's own.
         try:
             while True:
                 before = state
@@ -52,13 +51,14 @@ class Trial(Generic[R]):
                     state = next(steps)
                 except StopIteration as end:
                     self._check_seconds(perf_counter() - since, text)
+                    _check_unchanged(state, yielded)
                     result: R = through_json(kernel.Result, end.value, "the result")
                     return result
                 self._check_seconds(perf_counter() - since, text)
                 through_json(kernel.State, state, "the state")
-                _check_unchanged(before, as_it_was)
-                as_it_was = state.model_dump_json()
-                if text != (text := as_it_was):
+                _check_unchanged(before, yielded)
+                yielded = state.model_dump_json()
+                if text != (text := yielded):
                     yield text
                     since = perf_counter()
         finally:
@@ -130,12 +130,12 @@ def finish(steps: Generator[str, None, R], see: Callable[[str], None] = lambda _
 
 
 def _check_unchanged(state: BaseModel | None, text: str | None) -> None:
-    """Fail unless a state is what it was when it was yielded, or given."""
+    """Fail unless a state is what it was when it was yielded, as `text`; None: it was not."""
     if state is None or text is None or text == (found := state.model_dump_json()):
         return
     raise AssertionError(
-        f"it changes a state that it has yielded, or was given, from {shown(text)} to "
-        f"{shown(found)}: yield a new one each time, as a worker may store it at any later moment"
+        f"it changes a state that it has yielded, from {shown(text)} to {shown(found)}: "
+        "yield a new one each time, as a worker may store it at any later moment"
     )
 
 

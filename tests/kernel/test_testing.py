@@ -229,6 +229,36 @@ class Caching(Walking):
         return total
 
 
+class Spoiling(InPlace):
+    """Changes the last state that it has yielded."""
+
+    def run(self, *given: Any) -> Generator[Any, None, Result]:
+        """Count in new states, and spoil the last one."""
+        steps, last = super().run(*given), None
+        while True:
+            try:
+                last = next(steps).model_copy()
+            except StopIteration as end:
+                if last is not None:
+                    last.total = 0
+                return end.value
+            yield last
+
+
+class Reusing(InPlace):
+    """Changes the state that it is given, but none that it has yielded."""
+
+    def run(self, *given: Any) -> Generator[Any, None, Result]:
+        """Count, and yield a copy each time."""
+        steps = super().run(*given)
+        while True:
+            try:
+                state = next(steps)
+            except StopIteration as end:
+                return end.value
+            yield state.model_copy()
+
+
 class Elsewhere(Counting):
     """Does `act` in every process but the one that made it."""
 
@@ -258,6 +288,11 @@ def test_a_sound_kernel_passes(steps: int, interruptions: int) -> None:
 def test_a_state_that_is_yielded_again_is_no_mistake() -> None:
     """A kernel could not be stopped in the middle of what it has to do in one go."""
     assert assert_resumable(Hesitant(), STEPS).model_dump() == expected(12)
+
+
+def test_a_state_that_is_given_may_be_changed() -> None:
+    """An author would copy large states for nothing."""
+    assert assert_resumable(Reusing(), STEPS).model_dump() == expected(12)
 
 
 @pytest.mark.parametrize(
@@ -290,8 +325,9 @@ def test_a_state_that_is_yielded_again_is_no_mistake() -> None:
         ),
         (
             InPlace(),
-            r"it changes a state that it has yielded, .* from \{\"at\":1,.* to \{\"at\":2,",
+            r"it changes a state that it has yielded, from \{\"at\":1,.* to \{\"at\":2,",
         ),
+        (Spoiling(), r"it changes a state that it has yielded, from .* to \{\"at\":12,\"total\":0"),
         (Plain(), "run must be a generator: it has no yield"),
         (Counting, r"give an instance, Counting\(\)"),
     ],
