@@ -106,10 +106,14 @@ class Slice:
             state = stored_migration(migrated, checkpoint.version)
         return restored_state(self._kernel, state)
 
+    @property
+    def _is_isolated(self) -> bool:
+        return self._runtime.isolate or self._kernel.may_not_return
+
     def _start(self, state: BaseModel | None) -> Steps:
         """Return the kernel at its start, in a child process if it or the worker wants that."""
         params, resources = self.job.params, self._runtime.resources
-        if self._runtime.isolate or self._kernel.may_not_return:
+        if self._is_isolated:
             return isolated(self._kernel, params, state, resources)
         return start(self._kernel, params, state, resources)
 
@@ -125,9 +129,7 @@ class Slice:
                 return self._success(end.value)
             except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
                 self.job.seconds += clock() - begun
-                if not self._kernel.State.model_config.get("frozen"):
-                    self.job.drop_state()  # The step may have changed it before it failed.
-                return self._failure(error)
+                return self._failure_in_step(error)
             if reason := self.job.overspent():  # which a slice may reach that lasts for hours
                 return partial(Record.failed, error=reason)
             if self._must_stop():
@@ -215,8 +217,15 @@ class Slice:
         try:
             value = stored_result(self._kernel, result)
         except Unusable as error:
-            return self._failure(error)
+            return self._failure_in_step(error)
         return lambda record: record.succeeded(value)
+
+    def _failure_in_step(self, error: BaseException) -> Move:
+        """Do as `_failure`, without a state that the step may have changed before it failed."""
+        # A child process has a copy of its own.
+        if not (self._is_isolated or self._kernel.State.model_config.get("frozen")):
+            self.job.drop_state()
+        return self._failure(error)
 
     def _failure(self, error: BaseException) -> Move:
         """Return the move for an error: fail at once if it can only repeat, else back off."""

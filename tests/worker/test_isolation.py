@@ -20,7 +20,7 @@ from checkpoint.record import Record
 from checkpoint.registers.sqlite import SqliteRegister
 from checkpoint.status import Status
 from kernel import Resources
-from tests.worker.unruly import Confined, Params, Result, State, Unruly
+from tests.worker.unruly import Confined, Loose, Params, Result, State, Unruly
 from worker.delivery import deliver
 from worker.isolation import Busy, Crashed, isolated
 from worker.message import Message
@@ -246,6 +246,14 @@ def run_slice(runtime: Runtime, *, seconds: float | None = None) -> Record:
     """Deliver a kick of the job and return what became of it."""
     deliver(runtime, Delivery(Message(job_id="j").body(), receipt=""), seconds=seconds)
     return runtime.jobs.load("j").record
+
+
+def test_what_dies_apart_has_changed_no_state(jobs: JobStore) -> None:
+    """A kernel that is killed again and again between two saves would never get ahead."""
+    submit(jobs, Params(how="is killed", at=2))
+    record = run_slice(runtime_of(jobs, Loose(), pace=Pace(checkpoint_seconds=3600.0)))
+    assert record.failures == 1
+    assert record.checkpoints[0].progress == pytest.approx(2 / 3)
 
 
 def test_the_deadline_ends_a_step_that_does_not_return(jobs: JobStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import sys
@@ -16,6 +17,7 @@ from checkpoint.status import Status
 from kernel import NonRetryable
 from tests import kernels
 from tests.kernels import Counting, expected
+from tests.misfits import Unasked
 from tests.worker.floor import JOB, STEPS, Floor
 from worker.deadline import Deadline
 from worker.message import Message
@@ -24,7 +26,7 @@ from worker.slice import Slice
 from worker.storable import line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from worker.holding import Holding
 
@@ -282,6 +284,28 @@ def test_a_state_that_the_failing_step_has_changed_is_not_stored(floor: Floor, a
     assert floor.record.result == expected(STEPS)
 
 
+class Spoiling(kernels.InPlace):
+    """Changes the last state that it has yielded, and returns what is no result."""
+
+    def run(self, *given: Any) -> Generator[Any, None, Any]:
+        """Count, and keep no result."""
+        for state in super().run(*given):
+            yield state
+        state.total = -1
+
+
+def test_a_state_that_the_last_step_has_changed_is_not_stored_without_a_result(
+    floor: Floor,
+) -> None:
+    """The job would go on, and a fork begin, from a state that never was a safe point."""
+    floor.kernel = Spoiling(floor.step)
+    floor.submit(steps=7, max_failures=1)  # of which the last one is not saved before it ends
+    floor.work()
+    assert floor.record.status is Status.FAILED
+    at, total = (json.loads(floor.record.checkpoints[0].state)[key] for key in ("at", "total"))
+    assert {"total": total} == expected(at)
+
+
 def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> None:
     """A job of hours that failed its last check would fail it again and again, minutes apart."""
     floor.kernel = kernels.raising(NonRetryable("the sum is wrong"), at=7)
@@ -343,13 +367,6 @@ class Wrapping(Exception):
         raise AttributeError(name) if name.startswith("__") else KeyError(name)
 
 
-class Unshowable(Exception):
-    """An error that fails at whatever it lacks."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise KeyError(name)
-
-
 @pytest.mark.parametrize(
     ("error", "told"),
     [
@@ -382,7 +399,7 @@ def test_any_exception_of_a_kernel_is_the_jobs_error(
 
 def test_an_error_that_python_cannot_show_is_named() -> None:
     """The worker would end where it tells of it."""
-    assert line(Unshowable()) == "Unshowable: <exception cannot be shown>"
+    assert line(Unasked()) == "Unasked: <exception cannot be shown>"
 
 
 def test_a_stop_iteration_of_a_kernels_own_is_no_result(floor: Floor) -> None:

@@ -12,6 +12,8 @@ import threading
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from pydantic import BaseModel
+
 from kernel import Kernel
 from kernel.contract import Model
 
@@ -66,7 +68,7 @@ class Unruly(Kernel[Params, State, Result]):
             if params.how and done >= params.at:
                 WAYS[params.how](params)
             done += 1
-            yield State(done=done, pid=os.getpid())
+            yield self.State(done=done, pid=os.getpid())
         return Result(done=done)
 
     def progress(self, params: Params, state: State) -> float:
@@ -79,6 +81,19 @@ class Confined(Unruly):
 
     name = "confined"
     may_not_return: ClassVar[bool] = True
+
+
+class LooseState(BaseModel):
+    """The same, not frozen."""
+
+    done: int
+    pid: int
+
+
+class Loose(Unruly):
+    """Has a state that is not frozen."""
+
+    State = LooseState  # type: ignore[assignment]
 
 
 class Unrepeatable(Exception):
