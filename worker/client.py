@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from checkpoint.errors import (
+    CorruptRecord,
     DeletedJob,
     JobExists,
     VersionConflict,
@@ -30,7 +31,6 @@ from worker.waiting import JobFailed, JobNotFinished, ends, result_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from checkpoint.errors import CorruptRecord
     from worker.queues.contract import Queue
 
 __all__ = ["Client", "JobFailed", "JobNotFinished"]
@@ -283,13 +283,17 @@ class Client:
 
         Raises:
             WrongStatus: the job is not over, and nothing was removed.
+            CorruptRecord: what is stored cannot be read, and nothing was removed.
         """
         with suppress(DeletedJob):
             if force:
                 self.jobs.discard(job_id)
                 return
-            while not self._delete_over(job_id):
-                pass  # Someone else has changed it since it was read.
+            try:
+                while not self._delete_over(job_id):
+                    pass  # Someone else has changed it since it was read.
+            except CorruptRecord as error:
+                raise CorruptRecord(f"{error}; --force deletes it as it is") from None
 
     def _delete_over(self, job_id: str) -> bool:
         held = self.jobs.load(job_id)

@@ -87,7 +87,9 @@ def forked(
     intact = next((checkpoint for checkpoint in found if checkpoint.is_intact), None)
     if found and intact is None:
         numbers = ", ".join(str(checkpoint.sequence) for checkpoint in found)
-        raise CorruptCheckpoint(f"job {record.job_id}: damaged, without checksum: {numbers}")
+        raise CorruptCheckpoint(
+            f"job {record.job_id}: damaged, as its checksum does not fit: checkpoint {numbers}"
+        )
     return fork.saved(intact) if intact else fork
 
 

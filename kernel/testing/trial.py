@@ -138,8 +138,8 @@ def _check_frozen(state: BaseModel | None, text: str | None) -> None:
         return
     if text != (found := state.model_dump_json()):
         raise AssertionError(
-            f"it changes a frozen state that it has yielded, from {shown(text)} to {shown(found)}: "
-            "yield a new one each time, as a worker may store it after the next step has failed"
+            "it changes a frozen state that it has yielded; yield a new one each time, as a worker "
+            f"may store it after a step that fails: it was {shown(text)}, then {shown(found)}"
         )
 
 

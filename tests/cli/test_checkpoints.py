@@ -137,7 +137,8 @@ def test_a_fork_in_another_store_is_out_of_the_workers_reach(
 def test_a_fork_takes_the_newest_that_is_intact(outlast: Outlast, client: Client) -> None:
     """A damaged state would be copied, and the new job be lost."""
     damage(client, 3)
-    assert outlast("fork", "a", "--job-id", "b").code == 0
+    told = "outlast: job a: checkpoint 3 is damaged: an older one was taken\n"
+    assert outlast("fork", "a", "--job-id", "b") == (0, "b\n", told)
     assert json.loads(client.status("b").checkpoints[0].state) == {"done": 3}
 
 
@@ -147,9 +148,15 @@ def test_a_fork_takes_the_newest_that_is_intact(outlast: Outlast, client: Client
     [
         (("fork", "a", "--generation", "1"), "job a has no checkpoint 1; it has: 3, 2"),
         (("checkpoints", "a", "--generation", "9"), "job a has no checkpoint 9; it has: 3, 2"),
-        (("fork", "a", "--generation", "3"), "job a: damaged, without checksum: 3"),
-        (("fork", "a"), "job a: damaged, without checksum: 3, 2"),
-        (("fork", "a", "--generation", "2", "--job-id", "a"), "damaged, without checksum: 2"),
+        (
+            ("fork", "a", "--generation", "3"),
+            "job a: damaged, as its checksum does not fit: checkpoint 3",
+        ),
+        (("fork", "a"), "job a: damaged, as its checksum does not fit: checkpoint 3, 2"),
+        (
+            ("fork", "a", "--generation", "2", "--job-id", "a"),
+            "damaged, as its checksum does not fit: checkpoint 2",
+        ),
         (("fork", "none"), "there is no job 'none' in this store"),
     ],
 )

@@ -111,6 +111,14 @@ def test_an_empty_list_names_the_store(outlast: Outlast, three: Client) -> None:
     assert outlast("list", "--after", "c").err == f"outlast: there is no job that fits in {store}\n"
 
 
+def test_a_list_of_nothing_that_can_be_read_is_not_empty(outlast: Outlast, client: Client) -> None:
+    """A person would read that the job, of which a line before says that it is damaged, is gone."""
+    client.jobs._register.put("jobs/a", b"damaged", expected=None)
+    ended = outlast("list")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert ended.err.startswith("outlast: job a: not a record of Outlast")
+
+
 def test_an_empty_list_keeps_the_password(
     outlast: Outlast, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -212,7 +212,9 @@ def test_the_message_of_a_deleted_job_is_no_dead_letter(outlast: Outlast, client
 def test_a_damaged_record_is_deleted_by_force_only(outlast: Outlast, client: Client) -> None:
     """What is kept for inspection would be lost by a slip; or stay for ever."""
     client.jobs._register.put("jobs/a", b"damaged", expected=None)
-    assert outlast("delete", "a").err.startswith("outlast: job a: not a record of Outlast")
+    told = outlast("delete", "a").err
+    assert told.startswith("outlast: job a: not a record of Outlast")
+    assert told.endswith("; --force deletes it as it is\n")
     assert outlast("delete", "a", "--force").code == 0
     assert list(client.jobs.ids()) == []
 

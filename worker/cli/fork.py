@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.options import Debug, Generation, JobId, Json, NewJobId
 from worker.cli.output import put, put_json
+
+if TYPE_CHECKING:
+    from checkpoint.record import Record
 
 Store = Annotated[
     str | None,
@@ -49,8 +53,21 @@ def fork(
     """
     from worker.client import Client
 
-    new_id = Client().fork(from_id, generation=generation, new_id=job_id, store=store)
+    client = Client()
+    new_id = client.fork(from_id, generation=generation, new_id=job_id, store=store)
+    if generation is None:
+        _tell_damage(client.status(from_id))
     if as_json:
         put_json({"job_id": new_id, "forked_from": from_id})
     else:
         put(new_id)
+
+
+def _tell_damage(record: Record) -> None:
+    """Say where the new job goes on from an older checkpoint than one would think."""
+    newest = next(iter(record.checkpoints), None)
+    if newest is not None and not newest.is_intact:
+        told = (
+            f"job {record.job_id}: checkpoint {newest.sequence} is damaged: an older one was taken"
+        )
+        print(f"outlast: {told}", file=sys.stderr)

@@ -109,7 +109,7 @@ class Listing:
             if self._limit != PAGE_JOBS:
                 words += ["--limit", str(self._limit)]
             _tell(f"more jobs follow: {shlex.join([*words, '--after', self._last])}")
-        elif not self._shown:
+        elif not (self._shown or self.faults.count):
             from checkpoint.registers import redacted
 
             fits = " that fits" if words_of(self._selection) or self._last else ""
