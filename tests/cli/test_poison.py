@@ -127,7 +127,7 @@ def test_what_a_package_prints_when_it_is_imported_is_not_the_answer(
     assert "welcome\n" in ended.err
 
 
-@pytest.mark.parametrize("how", ["closes the output", "puts away the output"])
+@pytest.mark.parametrize("how", ["closes the output", "puts away the output", "closes the errors"])
 def test_a_kernel_does_not_take_the_output_along(how: str, start: Start) -> None:
     """The job would be done, and its result not be told."""
     ended = start("run", "poison", f"how={how}").end()

@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from worker.cli.screen import GONE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,8 +28,7 @@ class Lines(logging.Handler):
         """Pass the line on; the traceback of a kernel's error only where it was asked for."""
         if not self._debug:
             record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
-        # A full disk under the log, a reader that has gone, a stream that a kernel has closed.
-        with suppress(Exception):
+        with suppress(*GONE):  # and a disk that is full
             self._say(self.format(record))
 
 

@@ -13,6 +13,9 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any, ClassVar, Self
 
+# What writing raises where nobody can read any more, or a kernel has closed the stream.
+GONE = (OSError, ValueError)
+
 
 class Screen(ABC):
     """Something that shows a share of the work and says lines; a context manager.
@@ -62,7 +65,7 @@ class PlainScreen(Screen):
 
     def say(self, line: str) -> None:
         """Print it."""
-        with suppress(OSError):
+        with suppress(*GONE):
             print(f"outlast: {line}", file=sys.stderr, flush=True)
 
 
@@ -86,23 +89,23 @@ class BarScreen(Screen):
         self._task = self._bar.add_task("", total=1.0, words="")
 
     def __enter__(self) -> Self:
-        with suppress(OSError):
+        with suppress(*GONE):
             self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
+        with suppress(*GONE):
             self._bar.stop()
 
     def show(self, progress: float, words: str) -> None:
         """Move the bar."""
-        with suppress(OSError):
+        with suppress(*GONE):
             words = f"{progress:6.1%}, {words}"
             self._bar.update(self._task, completed=progress, words=words, refresh=True)
 
     def say(self, line: str) -> None:
         """Print it above the bar."""
-        with suppress(OSError):
+        with suppress(*GONE):
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
