@@ -24,6 +24,8 @@ from worker.status import view
 from worker.sweep import sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.notify.event import Event
     from worker.runtime import Runtime
 
@@ -264,35 +266,25 @@ def test_a_retried_job_tells_of_its_next_end_too(floor: Floor, ears: Ears) -> No
     assert len({event.id for _, event in ears.heard}) == 2
 
 
+@pytest.mark.parametrize(
+    ("move", "owed"),
+    [(Record.retried, ()), (lambda record: record.retried().failed("no again"), (ONE,))],
+    ids=["retried", "failed again"],
+)
 def test_a_job_that_is_retried_while_it_is_told_of_keeps_its_next_notice(
-    floor: Floor, ears: Ears
+    floor: Floor, ears: Ears, move: Callable[[Record], Record], owed: tuple[str, ...]
 ) -> None:
-    """The note of the old end would stand for the new one."""
+    """The note of the old end would stand for the new one, of which nobody has heard."""
     submit(floor, ONE, max_failures=1)
     floor.kernel = raising(ValueError("no"), 2)
 
     def meanwhile(target: str, event: Event, seconds: float) -> None:
         ears(target, event, seconds)
-        floor.change(Record.retried)
+        floor.change(move)
 
     floor.work(worker(floor, meanwhile))
-    assert floor.record.status is Status.QUEUED
-    assert (floor.record.owed, floor.record.notices) == ((), 0)
-
-
-def test_a_job_that_fails_again_while_it_is_told_of_owes_its_second_end(
-    floor: Floor, ears: Ears
-) -> None:
-    """The notice of the first end would be taken for that of the second, which nobody heard of."""
-    submit(floor, ONE, max_failures=1)
-    floor.kernel = raising(ValueError("no"), 2)
-
-    def meanwhile(target: str, event: Event, seconds: float) -> None:
-        ears(target, event, seconds)
-        floor.change(lambda record: record.retried().failed("no again"))
-
-    floor.work(worker(floor, meanwhile))
-    assert (floor.record.owed, floor.record.notices) == ((ONE,), 0)
+    assert floor.record.status is (Status.FAILED if owed else Status.QUEUED)
+    assert (floor.record.owed, floor.record.notices) == (owed, 0)
 
 
 def test_a_sweep_wakes_a_job_whose_notice_is_owed(floor: Floor, ears: Ears) -> None:

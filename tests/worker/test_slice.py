@@ -17,7 +17,7 @@ from checkpoint.status import Status
 from kernel import NonRetryable
 from tests import kernels
 from tests.kernels import Counting, expected
-from tests.misfits import Unasked
+from tests.misfits import Unasked, Unshowable
 from tests.worker.floor import JOB, STEPS, Floor
 from worker.deadline import Deadline
 from worker.message import Message
@@ -353,13 +353,6 @@ def test_the_back_off_has_an_end(floor: Floor) -> None:
     assert floor.record.not_before == floor.clock() + 300.0
 
 
-class Silent(Exception):
-    """An error that cannot be shown."""
-
-    def __str__(self) -> str:
-        raise RuntimeError("cannot be shown")
-
-
 class Wrapping(Exception):
     """An error that looks up what it lacks in what it was raised for, and fails at that."""
 
@@ -379,7 +372,7 @@ class Wrapping(Exception):
         (StoreUnavailable("mine"), "StoreUnavailable: mine"),
         (ValueError("\ud800"), "ValueError: \\ud800"),
         (ValueError("no \x1b[31mred ü"), "ValueError: no \\x1b[31mred ü"),
-        (Silent(), "Silent: <exception str() failed>"),
+        (Unshowable(), "Unshowable: <exception str() failed>"),
         (Wrapping("no"), "Wrapping: no"),
         (ValueError("x" * 9999), "ValueError: " + "x" * 488),
     ],
