@@ -49,7 +49,7 @@ screenshots: $(BIN)/.installed-test  ## take the pictures in docs/images again; 
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.cli.dashboard.screenshots
 
 clean:  ## remove the virtual environment and all caches
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache worker/scaffold/.ruff_cache .import_linter_cache .nox
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache worker/cli/scaffold/.ruff_cache .import_linter_cache .nox
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

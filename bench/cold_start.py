@@ -15,7 +15,7 @@ from bench.table import print_table
 RUNS = 15
 HANDLERS = {
     "imports boto3 and redis": "import boto3, redis",
-    "Outlast's": "import worker.lambda_handler",
+    "Outlast's": "import outlast.worker.lambda_handler",
     "imports boto3, redis and numba": "import boto3, redis, numba",
 }
 CPU_SECONDS = """

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 
 from bench.table import print_table
-from kernel import Resources
-from kernel.registry import load
-from worker.calibration import estimate_of, factor_of
+from outlast.kernel import Resources
+from outlast.kernel.registry import load
+from outlast.worker.costs.calibration import estimate_of, factor_of
 
 SIZES = {
     "prime-count": ("x", (3 * 10**13, 5 * 10**14, 4 * 10**15, 3 * 10**16, 2 * 10**17)),

@@ -8,15 +8,15 @@ import time
 from pathlib import Path
 
 from bench.table import print_table
-from checkpoint.jobs import JobStore
-from checkpoint.record import Record
-from checkpoint.registers.sqlite import SqliteRegister
-from checkpoint.status import Status
-from kernel.registry import load
-from worker.delivery import deliver
-from worker.message import Message
-from worker.queues.sqlite import SqliteQueue
-from worker.runtime import Runtime
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.registers.sqlite import SqliteRegister
+from outlast.checkpoint.status import Status
+from outlast.kernel.registry import load
+from outlast.worker.queues.message import Message
+from outlast.worker.queues.sqlite import SqliteQueue
+from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.process import Runtime
 
 POSITION = 10**16
 SLICE_SECONDS = 1.0

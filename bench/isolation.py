@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from bench.table import print_table
-from kernel import Kernel, Resources
-from kernel.contract import Model
-from worker.isolation import Busy, isolated
+from outlast.kernel import Kernel, Resources
+from outlast.kernel.contract import Model
+from outlast.worker.slices.isolation.parent import Busy, isolated
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from kernel import Kernel, Resources
-from kernel.contract import Model
+from outlast.kernel import Kernel, Resources
+from outlast.kernel.contract import Model
 
 if TYPE_CHECKING:
     from collections.abc import Generator

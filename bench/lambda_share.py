@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.table import print_table
+from outlast.worker.jobs.client import Client
+from outlast.worker.settings import Settings
 from tests import servers
 from tests.runtimes import emulator
 from tests.runtimes.event_source import EventSource, make_queue
-from worker.client import Client
-from worker.settings import Settings
 
 POSITION = 10**17  # some 80 s of work, in the memory of a function of 1,769 MB
 INVOCATIONS = 12  # are enough to tell
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 def main() -> None:
     """Print the shares."""
     # As an image does when it is built: no invocation is to compile anything.
-    warmup = "from kernel.registry import load; load('nth-prime').prepare(None)"
+    warmup = "from outlast.kernel.registry import load; load('nth-prime').prepare(None)"
     subprocess.run([sys.executable, "-c", warmup], cwd=ROOT, check=True)
     with servers.valkey() as valkey, servers.ministack() as ministack:
         rows = [_row(valkey.url, ministack.url, timeout) for timeout in TIMEOUTS_SECONDS]

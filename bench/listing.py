@@ -14,10 +14,10 @@ import tempfile
 import time
 
 from bench.table import print_table
-from checkpoint.jobs import JobStore
-from checkpoint.parts import Checkpoint, digest_of
-from checkpoint.record import Record
-from checkpoint.registers import open_register
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.parts import Checkpoint, digest_of
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.registers import open_register
 
 SIZES = ((10_000, 10_000), (10_000, 100_000), (2_000, 1_000_000))  # jobs, bytes of each state
 

@@ -96,9 +96,9 @@ def _cpu() -> float:
 
 def our_count(x: int, threads: int) -> int:
     """Count by the kernel `prime-count`."""
-    from kernel import Resources
-    from kernel.nth_prime import PrimeCount
-    from kernel.nth_prime.sieve.steps import finish
+    from outlast.kernel import Resources
+    from outlast.kernel.nth_prime import PrimeCount
+    from outlast.kernel.nth_prime.sieve.steps import finish
 
     kernel = PrimeCount()
     return finish(kernel.run(kernel.Params(x=x), None, Resources(threads=threads))).count
@@ -112,9 +112,9 @@ def their_count(x: int, threads: int) -> int:
 
 def our_prime(n: int, threads: int) -> int:
     """Find the prime by the kernel `nth-prime`."""
-    from kernel import Resources
-    from kernel.nth_prime import NthPrime
-    from kernel.nth_prime.sieve.steps import finish
+    from outlast.kernel import Resources
+    from outlast.kernel.nth_prime import NthPrime
+    from outlast.kernel.nth_prime.sieve.steps import finish
 
     kernel = NthPrime()
     return finish(kernel.run(kernel.Params(position=n), None, Resources(threads=threads))).prime

@@ -12,11 +12,11 @@ import tempfile
 import time
 
 from bench.table import print_table
-from kernel.nth_prime.gourdon import engine
-from kernel.nth_prime.gourdon.bounds import begin, bounds_of
-from kernel.nth_prime.gourdon.state import Counting
-from kernel.nth_prime.gourdon.tables import build
-from kernel.nth_prime.sieve.steps import finish
+from outlast.kernel.nth_prime.gourdon import engine
+from outlast.kernel.nth_prime.gourdon.bounds import begin, bounds_of
+from outlast.kernel.nth_prime.gourdon.state import Counting
+from outlast.kernel.nth_prime.gourdon.tables import build
+from outlast.kernel.nth_prime.sieve.steps import finish
 
 STOPS = 200
 
@@ -116,8 +116,8 @@ def _memory() -> None:
     for k in (13, 15, 17):
         code = (
             "from pathlib import Path\n"
-            "from kernel.nth_prime.gourdon import engine\n"
-            "from kernel.nth_prime.gourdon.bounds import begin\n"
+            "from outlast.kernel.nth_prime.gourdon import engine\n"
+            "from outlast.kernel.nth_prime.gourdon.bounds import begin\n"
             f"*_, s = engine.count(begin(10**{k}))\n"
             # Not ru_maxrss: a new process starts with that of its parent.
             "peak = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]\n"
@@ -141,7 +141,7 @@ def _compiling() -> None:
         with tempfile.TemporaryDirectory() as folder:
             before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
             subprocess.run(
-                [sys.executable, "-c", f"from kernel.nth_prime import *; {code}"],
+                [sys.executable, "-c", f"from outlast.kernel.nth_prime import *; {code}"],
                 env={**os.environ, "NUMBA_CACHE_DIR": folder},
                 check=True,
             )

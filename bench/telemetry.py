@@ -20,19 +20,19 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from bench.kernels import CountTo
 from bench.table import print_table
-from checkpoint.jobs import JobStore
-from checkpoint.parts import Lease
-from checkpoint.record import Record
-from checkpoint.registers.sqlite import SqliteRegister
-from worker.delivery import deliver
-from worker.message import Message
-from worker.queues.sqlite import SqliteQueue
-from worker.reporting import report_claim, report_ending
-from worker.runtime import Runtime
-from worker.telemetry.emf import EmfHandler
-from worker.telemetry.json_lines import JsonLines
-from worker.telemetry.prometheus import PrometheusHandler
-from worker.telemetry.spans import SpanHandler
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.parts import Lease
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.registers.sqlite import SqliteRegister
+from outlast.worker.queues.message import Message
+from outlast.worker.queues.sqlite import SqliteQueue
+from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.process import Runtime
+from outlast.worker.slices.reporting import report_claim, report_ending
+from outlast.worker.telemetry.emf import EmfHandler
+from outlast.worker.telemetry.json_lines import JsonLines
+from outlast.worker.telemetry.prometheus import PrometheusHandler
+from outlast.worker.telemetry.spans import SpanHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

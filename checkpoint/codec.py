@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
-from checkpoint.errors import CorruptRecord
-from checkpoint.record import Record
+from outlast.checkpoint.errors import CorruptRecord
+from outlast.checkpoint.record import Record
 
 if TYPE_CHECKING:
-    from checkpoint.parts import Checkpoint
+    from outlast.checkpoint.parts import Checkpoint
 
 MAGIC = b"OUTLAST1"
 HEAD = struct.Struct(">8s16sI")

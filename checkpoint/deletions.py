@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from checkpoint.errors import DeletedJob, UnknownJob, VersionConflict
-from checkpoint.fields import Moment
+from outlast.checkpoint.errors import DeletedJob, UnknownJob, VersionConflict
+from outlast.checkpoint.fields import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from checkpoint.register import Register
+    from outlast.checkpoint.register import Register
 
 PREFIX = "deleted/"
 

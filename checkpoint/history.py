@@ -16,7 +16,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from checkpoint.fields import Count, Moment, Number, Part, Platform, Seconds, Share
+from outlast.checkpoint.fields import Count, Moment, Number, Part, Platform, Seconds, Share
 
 LONGEST = 32
 MOST_PLATFORMS = 16

@@ -13,9 +13,9 @@ from functools import cached_property
 from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from checkpoint.codec import decode, decode_head, encode
-from checkpoint.deletions import Deletions
-from checkpoint.errors import (
+from outlast.checkpoint.codec import decode, decode_head, encode
+from outlast.checkpoint.deletions import Deletions
+from outlast.checkpoint.errors import (
     CorruptRecord,
     InvalidJobId,
     InvalidTag,
@@ -25,14 +25,14 @@ from checkpoint.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from checkpoint.fields import JOB_ID, TAG
-from checkpoint.record import MOST_TAGS
+from outlast.checkpoint.fields import JOB_ID, TAG
+from outlast.checkpoint.record import MOST_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from checkpoint.record import Record
-    from checkpoint.register import Register, Stored
+    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.register import Register, Stored
 
 log = logging.getLogger("outlast.jobs")
 

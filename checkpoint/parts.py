@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share
+from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share
 
 
 class Checkpoint(Part):

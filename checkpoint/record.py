@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from checkpoint.errors import CorruptCheckpoint, WrongStatus
-from checkpoint.fields import (
+from outlast.checkpoint.errors import CorruptCheckpoint, WrongStatus
+from outlast.checkpoint.fields import (
     Count,
     JobId,
     Moment,
@@ -25,7 +25,7 @@ from checkpoint.fields import (
     Tag,
     Target,
 )
-from checkpoint.history import (
+from outlast.checkpoint.history import (
     ENDING_CHARACTERS,
     LONGEST,
     MOST_PLATFORMS,
@@ -37,8 +37,8 @@ from checkpoint.history import (
     extended,
     read,
 )
-from checkpoint.parts import Checkpoint, Lease, Limits
-from checkpoint.status import Status
+from outlast.checkpoint.parts import Checkpoint, Lease, Limits
+from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
-from checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
+from outlast.checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

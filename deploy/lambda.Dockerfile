@@ -40,7 +40,7 @@ FROM base-${TARGETARCH}
 COPY --from=build /opt/outlast /opt/outlast
 # AWS's runtime starts its own Python, which is told here where the packages are.
 ENV PYTHONPATH=/opt/outlast/lib/python3.13/site-packages
-RUN ["test", "-d", "/opt/outlast/lib/python3.13/site-packages/worker"]
+RUN ["test", "-d", "/opt/outlast/lib/python3.13/site-packages/outlast/worker"]
 # Lambda chooses a user of its own; this is for everywhere else.
 USER 10001:10001
-CMD ["worker.lambda_handler.handler"]
+CMD ["outlast.worker.lambda_handler.handler"]

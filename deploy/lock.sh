@@ -8,7 +8,7 @@ image=$1
 # The packages that come with the project ($1: with which extras).
 resolve() {
   docker run --rm --volume "$PWD:/src:ro" "$image" sh -euc '
-    cp -r /src/pyproject.toml /src/README.md /src/LICENSE /src/checkpoint /src/kernel /src/worker /tmp
+    cp -r /src/pyproject.toml /src/README.md /src/LICENSE /src/checkpoint /src/kernel /src/worker /src/src /tmp
     python3 -m venv /tmp/venv
     /tmp/venv/bin/pip install --quiet "/tmp$1"
     /tmp/venv/bin/pip freeze --exclude outlast' sh "$1"

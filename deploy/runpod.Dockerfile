@@ -42,4 +42,4 @@ FROM base-${TARGETARCH}
 COPY --from=with-sdk /opt/outlast /opt/outlast
 USER 10001:10001
 # No shell in between: RunPod's SIGTERM must reach the worker.
-CMD ["python", "-m", "worker.runpod_handler"]
+CMD ["python", "-m", "outlast.worker.runpod_handler"]

@@ -1,6 +1,6 @@
 """Computations that can be stopped at a safe point and go on elsewhere."""
 
-from kernel.contract import (
+from outlast.kernel.contract import (
     Estimate,
     InvalidParams,
     Kernel,
@@ -19,3 +19,6 @@ __all__ = [
     "Resources",
     "UnknownKernel",
 ]
+
+if __name__ != "outlast.kernel":  # Else each of its classes would exist twice.
+    raise ImportError("import outlast.kernel")

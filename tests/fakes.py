@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import VersionConflict
-from checkpoint.register import Register, Stored
+from outlast.checkpoint.errors import VersionConflict
+from outlast.checkpoint.register import Register, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

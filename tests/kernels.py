@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from kernel import Kernel, Resources
-from kernel.contract import Model
+from outlast.kernel import Kernel, Resources
+from outlast.kernel.contract import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

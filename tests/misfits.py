@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kernel import Kernel
+from outlast.kernel import Kernel
 from tests.kernels import Counting, Result, State
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import sysconfig
 import venv
 from typing import TYPE_CHECKING
 
-from worker.settings import PREFIX
+from outlast.worker.settings import PREFIX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT_SECONDS = 120
-COMMANDS = {"outlast": "worker.cli", "pip": "pip", "pytest": "pytest"}
+COMMANDS = {"outlast": "outlast.worker.cli", "pip": "pip", "pytest": "pytest"}
 
 
 def environment_in(folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.settings import PREFIX, Settings
+from outlast.worker.settings import PREFIX, Settings
 
 README = Path(__file__).parent.parent / "README.md"
 LIMIT_SECONDS = 120

@@ -16,19 +16,19 @@ from botocore.client import BaseClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkpoint.errors import InvalidJobId, StoreUnavailable
-from checkpoint.jobs import JobStore, _key
-from checkpoint.registers import open_register
+from outlast.checkpoint.errors import InvalidJobId, StoreUnavailable
+from outlast.checkpoint.jobs import JobStore, _key
+from outlast.checkpoint.registers import open_register
+from outlast.worker.doctor.examine import examine
+from outlast.worker.jobs.client import Client
+from outlast.worker.loops.consumer import Consumer
+from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.message import Message
+from outlast.worker.queues.sqs_dead import SqsDeadLetters
+from outlast.worker.slices.process import make_runtime
 from tests.servers import HOST
 from tests.tls import tls_before
 from tests.worker.queues import backends
-from worker.client import Client
-from worker.consumer import Consumer
-from worker.doctor.examine import examine
-from worker.message import Message
-from worker.queues.embedded import MAX_RECEIVES
-from worker.queues.sqs_dead import SqsDeadLetters
-from worker.runtime import make_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,10 +87,12 @@ def test_a_job_id_cannot_leave_its_prefix(job_id: str) -> None:
         assert ".." not in Path(key).parts
 
 
-@pytest.mark.parametrize("kernel", ["os.system", "os:system", "../nth-prime", "kernel.nth_prime"])
+@pytest.mark.parametrize(
+    "kernel", ["os.system", "os:system", "../nth-prime", "outlast.kernel.nth_prime"]
+)
 def test_a_job_names_an_installed_kernel_only(kernel: str, tmp_path: Path) -> None:
     """A job could make a worker import and run any module that it has."""
-    from kernel import UnknownKernel
+    from outlast.kernel import UnknownKernel
 
     client = Client(f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/a.db")
     with pytest.raises(UnknownKernel):

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from outlast.worker.cli.scaffolding import FILES, TEMPLATE
 from tests.new_user import environment_in, shell
-from worker.scaffolding import FILES, TEMPLATE
 
 ROOT = Path(__file__).parent.parent
+FOLDER = "outlast/worker/cli/scaffold/"
 PAGE = (ROOT / "docs/writing-a-kernel.md").read_text()
 
 
@@ -81,5 +82,5 @@ def test_the_wheel_holds_the_package_to_begin_with(tmp_path: Path) -> None:
     )
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        held = {n: archive.read(n) for n in archive.namelist() if n.startswith("worker/scaffold/")}
-    assert held == {f"worker/scaffold/{n}": (TEMPLATE / n).read_bytes() for n in FILES}
+        held = {n: archive.read(n) for n in archive.namelist() if n.startswith(FOLDER)}
+    assert held == {f"{FOLDER}{n}": (TEMPLATE / n).read_bytes() for n in FILES}

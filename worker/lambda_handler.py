@@ -1,7 +1,7 @@
-"""AWS Lambda: `worker.lambda_handler.handler`.
+"""AWS Lambda: `outlast.worker.lambda_handler.handler`.
 
 Takes batches from an SQS event source that has ReportBatchItemFailures, and the direct or
-scheduled requests of `worker.direct`. Needs OUTLAST_STORE and OUTLAST_QUEUE.
+scheduled requests of `outlast.worker.loops.direct_calls`. Needs OUTLAST_STORE and OUTLAST_QUEUE.
 
 What lasts for many invocations is made when this module is imported: settings, clients, the
 runtime with what it learns about time. None of it connects, arms a timer or draws a random number
@@ -14,18 +14,26 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
-from checkpoint.errors import StoreUnavailable
-from worker.client import Client
-from worker.consumer import NOT_FOR_US, unavailable
-from worker.delivery import deliver
-from worker.direct import InvalidRequest, Kick, Position, Submit, Sweep, advance, parse
-from worker.events import MESSAGE_FAILED, MESSAGE_LEFT, tell
-from worker.platform import lambda_threads
-from worker.queues.contract import Delivery, QueueUnavailable
-from worker.runtime import make_runtime
-from worker.settings import Settings, read_settings, require_remote
-from worker.storable import line
-from worker.telemetry import log_on_platform
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.worker.jobs.client import Client
+from outlast.worker.loops.consumer import NOT_FOR_US, unavailable
+from outlast.worker.loops.direct_calls import (
+    InvalidRequest,
+    Kick,
+    Position,
+    Submit,
+    Sweep,
+    advance,
+    parse,
+)
+from outlast.worker.queues.contract import Delivery, QueueUnavailable
+from outlast.worker.settings import Settings, read_settings, require_remote
+from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.kernel_output import line
+from outlast.worker.slices.platforms import lambda_threads
+from outlast.worker.slices.process import make_runtime
+from outlast.worker.telemetry.events import MESSAGE_FAILED, MESSAGE_LEFT, tell
+from outlast.worker.telemetry.switches import log_on_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,11 +92,11 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
     """Handle one invocation.
 
     For a batch the answer names the messages that are to come again; an interruption is a success.
-    For a request it is what `worker.direct` answers.
+    For a request it is what `outlast.worker.loops.direct_calls` answers.
 
     Raises:
         InvalidRequest: the event is neither; nothing was done.
-        Exception: those of `worker.direct.advance` and `Client.sweep`; the function has failed.
+        Exception: those of `direct_calls.advance` and `Client.sweep`; the function has failed.
     """
     if isinstance(event, dict) and "Records" in event:
         return _handle_batch(event["Records"], context)

@@ -1,6 +1,6 @@
-"""RunPod serverless: `python -m worker.runpod_handler`, with the extra `outlast[runpod]`.
+"""RunPod serverless: `python -m outlast.worker.runpod_handler`, with the extra `outlast[runpod]`.
 
-The input is a request as in `worker.direct`, or
+The input is a request as in `outlast.worker.loops.direct_calls`, or
 
     {"drain": true[, "max_seconds": s]}   work through the queue until it is empty
 
@@ -17,12 +17,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from checkpoint.errors import CheckpointError
-from kernel import InvalidParams, UnknownKernel
-from worker.client import Client
-from worker.consumer import Consumer
-from worker.deadline import Deadline
-from worker.direct import (
+from outlast.checkpoint.errors import CheckpointError
+from outlast.kernel import InvalidParams, UnknownKernel
+from outlast.worker.jobs.client import Client
+from outlast.worker.loops.consumer import Consumer
+from outlast.worker.loops.direct_calls import (
     InvalidRequest,
     Kick,
     Position,
@@ -33,16 +32,17 @@ from worker.direct import (
     advance,
     parse,
 )
-from worker.loading import NewerState
-from worker.queues.contract import QueueUnavailable
-from worker.runtime import Runtime, make_runtime
-from worker.settings import InvalidSettings, read_settings, require_remote
-from worker.telemetry import log_on_platform
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.settings import InvalidSettings, read_settings, require_remote
+from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.loading import NewerState
+from outlast.worker.slices.process import Runtime, make_runtime
+from outlast.worker.telemetry.switches import log_on_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.holding import Holding
+    from outlast.worker.slices.holding import Holding
 
 # RunPod's executionTimeout is 600 s unless the endpoint or the request sets another.
 DEFAULT_SECONDS = 540.0

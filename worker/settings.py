@@ -16,10 +16,10 @@ from pydantic import (
     field_validator,
 )
 
-from checkpoint.codec import MAX_STATE_BYTES
-from checkpoint.fields import Platform
-from checkpoint.parts import Limits
-from checkpoint.registers import redacted
+from outlast.checkpoint.codec import MAX_STATE_BYTES
+from outlast.checkpoint.fields import Platform
+from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.registers import redacted
 
 PREFIX = "OUTLAST_"
 
@@ -71,7 +71,7 @@ class Settings(BaseModel):
             long a job must have been silent for that.
         max_state_bytes: a kernel's state over this size fails its job.
         max_failures, max_stalls, max_slices, max_compute_seconds: guards that a new job is given;
-            see `checkpoint.parts.Limits`.
+            see `outlast.checkpoint.parts.Limits`.
         notify_secret: what webhooks are signed with: the base64 of 24 to 64 bytes, or a few of them
             with spaces between; None: there are no webhooks.
         notify_hosts: the only hosts of webhooks and names of SQS queues that may be notified, with
@@ -112,7 +112,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            from worker.notify.signing import keys_of
+            from outlast.worker.notify.signing import keys_of
 
             keys_of(value.get_secret_value())
         return value

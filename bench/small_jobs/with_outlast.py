@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bench.small_jobs.job import square
-from checkpoint.record import Record
-from checkpoint.status import Status
-from kernel import Kernel, Model, Resources
-from worker.client import Client
-from worker.consumer import Consumer
-from worker.message import Message
-from worker.runtime import make_runtime
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
+from outlast.kernel import Kernel, Model, Resources
+from outlast.worker.jobs.client import Client
+from outlast.worker.loops.consumer import Consumer
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.process import make_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import InvalidStoreUrl
-from checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.errors import InvalidStoreUrl
+from outlast.checkpoint.sqlite_file import sqlite_path
 
 if TYPE_CHECKING:
-    from checkpoint.register import Register
+    from outlast.checkpoint.register import Register
 
 FORMS = "sqlite:///path, redis://host:port/0, rediss://host:port/0 or s3://bucket/prefix"
 REDIS = re.compile(r"rediss?://[^/?#]+(/\d*)?(\?[^#]*)?")
@@ -30,13 +30,13 @@ def open_register(url: str, *, read_only: bool = False) -> Register:
         StoreUnavailable: the file cannot be opened.
     """
     if (path := sqlite_path(url)) is not None:
-        from checkpoint.registers.sqlite import SqliteRegister
+        from outlast.checkpoint.registers.sqlite import SqliteRegister
 
         return SqliteRegister(path, read_only=read_only)
     if REDIS.fullmatch(url):
         return _redis(url)
     if found := S3.fullmatch(url):
-        from checkpoint.registers.s3 import S3Register  # boto3 takes 0.3 s
+        from outlast.checkpoint.registers.s3 import S3Register  # boto3 takes 0.3 s
 
         return S3Register(found["bucket"], found["prefix"] or "")
     raise _invalid(url)
@@ -52,7 +52,7 @@ def redacted(url: str) -> str:
 
 
 def _redis(url: str) -> Register:
-    from checkpoint.registers.redis import RedisRegister  # redis takes 0.1 s
+    from outlast.checkpoint.registers.redis import RedisRegister  # redis takes 0.1 s
 
     try:
         return RedisRegister.from_url(url)

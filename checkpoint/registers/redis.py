@@ -11,8 +11,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
-from checkpoint.register import Register, Stored
+from outlast.checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
+from outlast.checkpoint.register import Register, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

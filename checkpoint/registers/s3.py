@@ -11,9 +11,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from checkpoint.errors import InvalidStoreUrl, StoreUnavailable, VersionConflict
-from checkpoint.register import Register, Stored
-from checkpoint.registers.s3_errors import advice_for, error_code
+from outlast.checkpoint.errors import InvalidStoreUrl, StoreUnavailable, VersionConflict
+from outlast.checkpoint.register import Register, Stored
+from outlast.checkpoint.registers.s3_errors import advice_for, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

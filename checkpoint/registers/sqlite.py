@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import VersionConflict
-from checkpoint.register import Register, Stored
-from checkpoint.sqlite_file import BUSY_SECONDS, SqliteFile
+from outlast.checkpoint.errors import VersionConflict
+from outlast.checkpoint.register import Register, Stored
+from outlast.checkpoint.sqlite_file import BUSY_SECONDS, SqliteFile
 
 if TYPE_CHECKING:
     import sqlite3

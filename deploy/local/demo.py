@@ -11,7 +11,7 @@ import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 
-from worker import Client
+from outlast import Client
 
 # Position and prime, by primecount. More jobs than workers, so that none finds the queue empty.
 JOBS = {

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from kernel.contract import Estimate
-from kernel.power_law import power_law
+from outlast.kernel.contract import Estimate
+from outlast.kernel.power_law import power_law
 
 # The exponent, and the CPU seconds of one squaring with its reduction.
 _SQUARING = (

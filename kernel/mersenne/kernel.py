@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from kernel.contract import Estimate, Kernel, Model, Resources
-from kernel.mersenne.arithmetic import arithmetic_for
-from kernel.mersenne.cost import of_test
-from kernel.mersenne.sequence import Sequence, Term
+from outlast.kernel.contract import Estimate, Kernel, Model, Resources
+from outlast.kernel.mersenne.arithmetic import arithmetic_for
+from outlast.kernel.mersenne.cost import of_test
+from outlast.kernel.mersenne.sequence import Sequence, Term
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from kernel.contract import Model
-from kernel.mersenne.arithmetic import arithmetic_for
+from outlast.kernel.contract import Model
+from outlast.kernel.mersenne.arithmetic import arithmetic_for
 
 
 class Term(Model):

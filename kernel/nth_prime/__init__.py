@@ -3,7 +3,7 @@
 Importing this package imports neither numba nor numpy.
 """
 
-from kernel.nth_prime.kernel import NthPrime
-from kernel.nth_prime.prime_count import PrimeCount
+from outlast.kernel.nth_prime.kernel import NthPrime
+from outlast.kernel.nth_prime.prime_count import PrimeCount
 
 __all__ = ["NthPrime", "PrimeCount"]

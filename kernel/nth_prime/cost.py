@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 
-from kernel.contract import Estimate
-from kernel.nth_prime.gourdon.bounds import X_LEAST, begin
-from kernel.power_law import power_law
+from outlast.kernel.contract import Estimate
+from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, begin
+from outlast.kernel.power_law import power_law
 
 # x, and the CPU seconds of one thread for π(x); in between the law is a power. The last is
 # calculated: code compiled for AVX-512 took 287 s, 0.75 of this.

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from kernel.contract import Estimate, Kernel, Model, Resources
-from kernel.nth_prime import cost, small
-from kernel.nth_prime.gourdon import riemann
-from kernel.nth_prime.gourdon.bounds import begin, fitting_threads
-from kernel.nth_prime.gourdon.state import Counting, Natural, WrongState
+from outlast.kernel.contract import Estimate, Kernel, Model, Resources
+from outlast.kernel.nth_prime import cost, small
+from outlast.kernel.nth_prime.gourdon import riemann
+from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
+from outlast.kernel.nth_prime.gourdon.state import Counting, Natural, WrongState
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -100,8 +100,8 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
         if params is not None and params.position <= small.LARGEST_POSITION:
             return
         # Not at the top: they import numba, in which time a small position is answered thrice.
-        from kernel.nth_prime import sieve
-        from kernel.nth_prime.gourdon import engine
+        from outlast.kernel.nth_prime import sieve
+        from outlast.kernel.nth_prime.gourdon import engine
 
         if params is None:
             sieve.prepare()
@@ -113,7 +113,7 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
             engine.prepare(near)
 
     def estimate(self, params: NthPrimeParams) -> Estimate:
-        """Return what the model of `kernel.nth_prime.cost` says."""
+        """Return what the model of `outlast.kernel.nth_prime.cost` says."""
         return cost.of_prime(params.position)
 
     def calibration(self) -> NthPrimeParams:
@@ -124,7 +124,7 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
 @cache
 def _compile_sieve(bits: int) -> None:
     """Compile what sieving near a number of so many bits needs, once in a process."""
-    from kernel.nth_prime import sieve
+    from outlast.kernel.nth_prime import sieve
 
     # Beyond this the code is the same, and only the primes to sieve with are more.
     sieve.after(1 << (min(bits, _MOST_COMPILED_BITS) - 1), 1)
@@ -140,7 +140,7 @@ def _count(
     state: NthPrimeState, counting: Counting, threads: int
 ) -> Generator[NthPrimeState, None, NthPrimeState]:
     """Return the state in which it is known how many primes lie below the word."""
-    from kernel.nth_prime.gourdon import engine
+    from outlast.kernel.nth_prime.gourdon import engine
 
     steps = engine.count(counting, threads)
     while True:
@@ -153,7 +153,7 @@ def _count(
 
 def _search(n: int, state: NthPrimeState | None) -> Generator[NthPrimeState, None, int]:
     """Return the n-th prime, by sieving up or down from the state's word; from 0 if it is None."""
-    from kernel.nth_prime import sieve
+    from outlast.kernel.nth_prime import sieve
 
     place = sieve.Place(state.word, state.count) if state else sieve.START
     if place.word:

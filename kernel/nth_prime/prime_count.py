@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from kernel.contract import Estimate, Kernel, Model, Resources
-from kernel.nth_prime import cost, small
-from kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin, fitting_threads
-from kernel.nth_prime.gourdon.state import Counting, WrongState
+from outlast.kernel.contract import Estimate, Kernel, Model, Resources
+from outlast.kernel.nth_prime import cost, small
+from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin, fitting_threads
+from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -53,10 +53,10 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
         if x <= _PURE_LIMIT:
             return PrimeCountResult(x=x, count=small.prime_count(x))
         if x < X_LEAST:
-            from kernel.nth_prime import sieve
+            from outlast.kernel.nth_prime import sieve
 
             return PrimeCountResult(x=x, count=sieve.count(0, x + 1))
-        from kernel.nth_prime.gourdon import engine
+        from outlast.kernel.nth_prime.gourdon import engine
 
         if state is None:
             state = begin(x)
@@ -73,16 +73,16 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
     def prepare(self, params: PrimeCountParams | None) -> None:
         """Compile what x needs: nothing if it is small."""
         if params is None or _PURE_LIMIT < params.x < X_LEAST:
-            from kernel.nth_prime import sieve
+            from outlast.kernel.nth_prime import sieve
 
             sieve.count(X_LEAST - 1, X_LEAST)  # a moment, once it is compiled
         if params is None or params.x >= X_LEAST:
-            from kernel.nth_prime.gourdon import engine
+            from outlast.kernel.nth_prime.gourdon import engine
 
             engine.prepare(params.x if params else None)
 
     def estimate(self, params: PrimeCountParams) -> Estimate:
-        """Return what the model of `kernel.nth_prime.cost` says."""
+        """Return what the model of `outlast.kernel.nth_prime.cost` says."""
         return cost.of_count(params.x)
 
     def calibration(self) -> PrimeCountParams:

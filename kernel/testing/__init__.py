@@ -1,6 +1,6 @@
 """For authors of kernels: does a computation survive being stopped anywhere?
 
-    from kernel.testing import assert_resumable
+    from outlast.kernel.testing import assert_resumable
 
     def test_my_kernel_can_be_stopped_anywhere():
         assert assert_resumable(MyKernel(), MyKernel.Params(size=10)).answer == 42
@@ -19,6 +19,6 @@ The first and the last two are tried in the process at hand. The others are trie
 kernel there, from many states, and from one state in a process that has not run it.
 """
 
-from kernel.testing.resumable import assert_resumable
+from outlast.kernel.testing.resumable import assert_resumable
 
 __all__ = ["assert_resumable"]

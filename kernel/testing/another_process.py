@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from kernel.testing.sample import shown
+from outlast.kernel.testing.sample import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from kernel.contract import Resources
-from kernel.testing.another_process import Unfinished, another_process
-from kernel.testing.sample import Point, Sample, shown
-from kernel.testing.stored import through_json
-from kernel.testing.trial import Trial, finish
+from outlast.kernel.contract import Resources
+from outlast.kernel.testing.another_process import Unfinished, another_process
+from outlast.kernel.testing.sample import Point, Sample, shown
+from outlast.kernel.testing.stored import through_json
+from outlast.kernel.testing.trial import Trial, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel.contract import Kernel
+    from outlast.kernel.contract import Kernel
 
 R = TypeVar("R", bound=BaseModel)
 

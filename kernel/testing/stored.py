@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from kernel.testing.sample import shown
+from outlast.kernel.testing.sample import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

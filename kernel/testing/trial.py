@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from kernel.contract import NonRetryable, Resources, start
-from kernel.testing.sample import shown
-from kernel.testing.stored import through_json
+from outlast.kernel.contract import NonRetryable, Resources, start
+from outlast.kernel.testing.sample import shown
+from outlast.kernel.testing.stored import through_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from kernel.contract import Kernel
-    from kernel.testing.sample import Point, Sample
+    from outlast.kernel.contract import Kernel
+    from outlast.kernel.testing.sample import Point, Sample
 
 R = TypeVar("R", bound=BaseModel)
 

@@ -12,15 +12,15 @@ import fakeredis
 import pytest
 import redis
 
-from checkpoint.registers import open_register
-from checkpoint.registers.redis import RedisRegister
+from outlast.checkpoint.registers import open_register
+from outlast.checkpoint.registers.redis import RedisRegister
 from tests import servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from checkpoint.register import Register
+    from outlast.checkpoint.register import Register
     from tests.servers import Server
 
 # No skip where redis-server is missing: the same suite runs on Valkey, which comes by pip.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from checkpoint.errors import VersionConflict
-from checkpoint.registers import open_register
+from outlast.checkpoint.errors import VersionConflict
+from outlast.checkpoint.registers import open_register
 
 KEY = "jobs/raced"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkpoint.codec import HEAD, MAGIC, PACK_FROM_BYTES, decode, decode_head, encode
-from checkpoint.errors import CorruptCheckpoint, CorruptRecord
-from checkpoint.parts import Checkpoint, Lease, digest_of
-from checkpoint.record import Record
+from outlast.checkpoint.codec import HEAD, MAGIC, PACK_FROM_BYTES, decode, decode_head, encode
+from outlast.checkpoint.errors import CorruptCheckpoint, CorruptRecord
+from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record import Record
 
 STATES = (b'{"at":20,"total":400}', b'{"table":"' + b"0123456789" * 200 + b'"}')
 LEASE = Lease(worker="w", token="t", claimed_at=1.0, expires_at=2.0, at_risk_seconds=1.0)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.deletions import PREFIX
-from checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob
-from checkpoint.jobs import JobStore
-from checkpoint.record import Record
-from checkpoint.status import Status
+from outlast.checkpoint.deletions import PREFIX
+from outlast.checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
 from tests.fakes import START, FakeClock, MemoryRegister
 
 if TYPE_CHECKING:
-    from checkpoint.register import Register
+    from outlast.checkpoint.register import Register
 
 DAY = 86_400.0
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from checkpoint.history import LONGEST, MOST_PLATFORMS, OTHER, Stretch, Usage, added, extended, read
-from checkpoint.parts import Checkpoint, Lease, digest_of
-from checkpoint.record import Record
-from checkpoint.status import Status
+from outlast.checkpoint.history import (
+    LONGEST,
+    MOST_PLATFORMS,
+    OTHER,
+    Stretch,
+    Usage,
+    added,
+    extended,
+    read,
+)
+from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
 
 
 def _job(**fields) -> Record:

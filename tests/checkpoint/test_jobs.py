@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.errors import (
+from outlast.checkpoint.errors import (
     CorruptRecord,
     InvalidJobId,
     JobExists,
@@ -18,17 +18,17 @@ from checkpoint.errors import (
     UnknownJob,
     VersionConflict,
 )
-from checkpoint.jobs import HEAD_BYTES, HEADS_AT_ONCE, JobStore, checked_id
-from checkpoint.parts import Checkpoint, Lease, digest_of
-from checkpoint.record import Record
-from checkpoint.register import Stored
-from checkpoint.status import Status
+from outlast.checkpoint.jobs import HEAD_BYTES, HEADS_AT_ONCE, JobStore, checked_id
+from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.register import Stored
+from outlast.checkpoint.status import Status
 from tests.fakes import FakeClock, MemoryRegister
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from checkpoint.jobs import Held
+    from outlast.checkpoint.jobs import Held
 
 LEASE = Lease(worker="w", token="t", claimed_at=1.0, expires_at=2.0, at_risk_seconds=1.0)
 
@@ -285,7 +285,7 @@ def test_a_record_beyond_all_limits_is_refused(
     jobs: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store would refuse it in words of its own, or take it and never give it back."""
-    monkeypatch.setattr("checkpoint.jobs.MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr("outlast.checkpoint.jobs.MAX_RECORD_BYTES", 1000)
     jobs.submit(record())
     held = claimed(jobs)
     noise = random.Random(1).randbytes(1000)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from checkpoint.errors import InvalidStoreUrl
-from checkpoint.registers import open_register, redacted
-from checkpoint.registers.redis import RedisRegister
-from checkpoint.registers.s3 import S3Register
-from checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.errors import InvalidStoreUrl
+from outlast.checkpoint.registers import open_register, redacted
+from outlast.checkpoint.registers.redis import RedisRegister
+from outlast.checkpoint.registers.s3 import S3Register
+from outlast.checkpoint.sqlite_file import sqlite_path
 
 IMPORTS = """
 import sys
-from checkpoint.registers import open_register
+from outlast.checkpoint.registers import open_register
 open_register(sys.argv[1])
 print({"boto3", "redis"} & set(sys.modules))
 """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from checkpoint.errors import CorruptCheckpoint, WrongStatus
-from checkpoint.parts import Checkpoint, Lease, Limits, digest_of
-from checkpoint.record import Record
-from checkpoint.status import Status
+from outlast.checkpoint.errors import CorruptCheckpoint, WrongStatus
+from outlast.checkpoint.parts import Checkpoint, Lease, Limits, digest_of
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
 
 FINAL = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED]
 OPEN = [Status.QUEUED, Status.RUNNING, Status.PAUSED]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
-from checkpoint.registers import open_register
-from checkpoint.registers.redis import CONNECT_SECONDS, RedisRegister
+from outlast.checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
+from outlast.checkpoint.registers import open_register
+from outlast.checkpoint.registers.redis import CONNECT_SECONDS, RedisRegister
 from tests.checkpoint.conftest import REAL_REDIS
 from tests.checkpoint.lossy_proxy import LossyProxy
 from tests.servers import HOST, free_ports

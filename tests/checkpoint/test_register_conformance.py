@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import CorruptRecord, VersionConflict
-from checkpoint.jobs import JobStore
+from outlast.checkpoint.errors import CorruptRecord, VersionConflict
+from outlast.checkpoint.jobs import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from checkpoint.register import Register
+    from outlast.checkpoint.register import Register
     from tests.checkpoint.conftest import Backend
 
 KEY = "jobs/one"

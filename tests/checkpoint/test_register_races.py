@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.errors import VersionConflict
+from outlast.checkpoint.errors import VersionConflict
 from tests.checkpoint.conftest import REAL_REDIS, make_backend
 
 if TYPE_CHECKING:
-    from checkpoint.register import Register
+    from outlast.checkpoint.register import Register
     from tests.checkpoint.conftest import Backend
 
 KEY = "jobs/raced"

@@ -12,9 +12,9 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from checkpoint.errors import StoreUnavailable, VersionConflict
-from checkpoint.registers import open_register
-from checkpoint.registers.s3 import COLLISION_ATTEMPTS, S3Register
+from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
+from outlast.checkpoint.registers import open_register
+from outlast.checkpoint.registers.s3 import COLLISION_ATTEMPTS, S3Register
 from tests.checkpoint.conftest import BUCKET, S3_STORES, create_bucket
 from tests.checkpoint.lossy_proxy import LossyProxy
 from tests.servers import HOST, free_ports

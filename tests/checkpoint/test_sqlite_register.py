@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable, VersionConflict
-from checkpoint.registers.sqlite import SqliteRegister
-from checkpoint.sqlite_file import SqliteFile
+from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
+from outlast.checkpoint.registers.sqlite import SqliteRegister
+from outlast.checkpoint.sqlite_file import SqliteFile
 
 KEY = "jobs/one"
 NOBODY = 65_534
@@ -23,8 +23,8 @@ NOBODY = 65_534
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from checkpoint.errors import StoreUnavailable
-from checkpoint.registers.sqlite import SqliteRegister
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.registers.sqlite import SqliteRegister
 register = SqliteRegister(Path(sys.argv[1]))
 version = register.put("jobs/one", b"first", expected=None)
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -40,8 +40,8 @@ register.write("jobs/one", b"second", expected=version)
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from checkpoint.errors import StoreUnavailable
-from checkpoint.registers.sqlite import SqliteRegister
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.registers.sqlite import SqliteRegister
 if os.geteuid() == 0:
     os.setuid(int(sys.argv[2]))
 try:
@@ -90,7 +90,7 @@ def test_two_may_open_a_new_file_at_once(path: Path, monkeypatch: pytest.MonkeyP
         other.execute("SELECT * FROM theirs").fetchall()
         # SQLite gives up on this reader; our own first wait ends the reading.
         waits = SimpleNamespace(monotonic=lambda: 0, sleep=lambda _: other.execute("COMMIT"))
-        monkeypatch.setattr("checkpoint.sqlite_file.time", waits)
+        monkeypatch.setattr("outlast.checkpoint.sqlite_file.time", waits)
         SqliteRegister(path, busy_seconds=0.01).close()
         assert not other.in_transaction
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.worker.cli import main
 from tests.cli.process import Ended, Process
 from tests.cli.terminal import Terminal
-from worker.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from worker.client import Client
+    from outlast.worker.jobs.client import Client
 
 INSTALLED = Path(__file__).with_name("installed")
 
@@ -49,7 +49,7 @@ def log() -> Iterator[None]:
 @pytest.fixture
 def client(place: Path) -> Client:  # noqa: ARG001 - its settings; usefixtures does not reach here
     """The test's own view of the store and the queue."""
-    from worker.client import Client
+    from outlast.worker.jobs.client import Client
 
     return Client()
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel import registry
+from outlast.kernel import registry
+from outlast.worker.queues.message import Message
 from tests.cli.process import OUTLAST
-from worker.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended, Process
     from tests.servers import Server
-    from worker.client import Client
 
     Outlast = Callable[..., Ended]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.parts import Checkpoint, digest_of
-from worker.client import Client
+from outlast.checkpoint.parts import Checkpoint, digest_of
+from outlast.worker.jobs.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
     from tests.cli.process import Ended
 
     Outlast = Callable[..., Ended]

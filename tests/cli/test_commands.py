@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.jobs import HEADS_AT_ONCE, JobStore
-from checkpoint.parts import Lease
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.jobs import HEADS_AT_ONCE, JobStore
+from outlast.checkpoint.parts import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended
     from tests.servers import Server
-    from worker.client import Client
 
     Outlast = Callable[..., Ended]
     OutlastJson = Callable[..., Any]

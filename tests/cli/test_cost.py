@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.history import Usage
+from outlast.checkpoint.history import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended
-    from worker.client import Client
 
     Outlast = Callable[..., Ended]
     OutlastJson = Callable[..., Any]
@@ -132,7 +132,7 @@ def test_all_jobs_are_summed_whatever_is_broken(
     found = outlast_json("cost", "--all")
     assert [job["job_id"] for job in found["jobs"]] == ["a", "b"]
     assert found["total"]["occupied_seconds"] == 10.0
-    from checkpoint.registers import open_register
+    from outlast.checkpoint.registers import open_register
 
     open_register(os.environ["OUTLAST_STORE"]).write("jobs/ab", b"no record", expected=None)
     ended = outlast("cost", "--all")

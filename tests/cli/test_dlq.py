@@ -13,13 +13,13 @@ import boto3
 import pytest
 import redis
 
-from checkpoint.parts import Lease
-from checkpoint.record import Record
+from outlast.checkpoint.parts import Lease
+from outlast.checkpoint.record import Record
+from outlast.worker.jobs.client import Client
+from outlast.worker.jobs.dead_letters import find_out
+from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.message import Message
 from tests.cli.process import OUTLAST
-from worker.client import Client
-from worker.finding import find_out
-from worker.message import Message
-from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -62,12 +62,12 @@ def test_debug_shows_why_a_check_failed(
     outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
     """A developer could not find a fault in doctor itself."""
-    monkeypatch.setattr("worker.doctor.sqlite_disk.MOUNTS", place)
+    monkeypatch.setattr("outlast.worker.doctor.sqlite_disk.MOUNTS", place)
 
     def broken(_path: object) -> None:
         raise RuntimeError("not on this system")
 
-    monkeypatch.setattr("worker.doctor.sqlite_disk.shutil.disk_usage", broken)
+    monkeypatch.setattr("outlast.worker.doctor.sqlite_disk.shutil.disk_usage", broken)
     ended = outlast("doctor")
     assert (ended.code, ended.err) == (0, "")
     assert "unknown  store.look: RuntimeError: not on this system" in ended.out

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel import Estimate
-from kernel.registry import load
+from outlast.kernel import Estimate
+from outlast.kernel.registry import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

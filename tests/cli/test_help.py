@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import worker
-from worker.cli import dlq
-from worker.cli.app import COMMANDS, main
+from outlast.worker.cli.app import COMMANDS, main
+from outlast.worker.cli.commands import dlq
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cli.process import Ended
 
+ROOT = Path(__file__).parents[2]
 HEAVY = {"boto3", "botocore", "numba", "numpy", "redis", "rich"}
 
 
@@ -53,12 +53,7 @@ def test_the_first_page_lists_all_commands(
 
 def test_every_command_that_is_advised_is_there() -> None:
     """Whoever follows doctor's advice, an error or the README would be told that it is unknown."""
-    package = Path(worker.__file__).parent
-    files = [
-        *package.rglob("*.py"),
-        *package.parent.glob("docs/*.md"),
-        package.parent / "README.md",
-    ]
+    files = [*(ROOT / "worker").rglob("*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
     words = re.compile(r"\boutlast (dlq [a-z]+|[a-z][a-z-]+)")
     advised = {word for file in files for word in words.findall(file.read_text(encoding="utf-8"))}
     assert advised - set(ALL) == set()
@@ -76,7 +71,7 @@ def test_the_version_is_that_of_the_package(outlast: Callable[..., Ended]) -> No
 def test_what_answers_at_once_imports_little(words: tuple[str, ...], more: set[str]) -> None:
     """Each look at a job, and each tab of a completion, would take half a second or more."""
     program = (
-        "import sys; from worker.cli import main; main(sys.argv[1:]); "
+        "import sys; from outlast.worker.cli import main; main(sys.argv[1:]); "
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.history import LONGEST
-from checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.history import LONGEST
+from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended
-    from worker.client import Client
 
     Outlast = Callable[..., Ended]
 

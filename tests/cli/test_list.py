@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.jobs import HEADS_AT_ONCE, JobStore
-from checkpoint.record import Record
-from checkpoint.status import Status
+from outlast.checkpoint.jobs import HEADS_AT_ONCE, JobStore
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
 from tests.fakes import MemoryRegister
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended
-    from worker.client import Client
 
     Outlast = Callable[..., Ended]
 
@@ -154,7 +154,7 @@ def test_a_page_of_ten_thousand_reads_a_page(
         status = Status.FAILED if number % 1000 == 999 else Status.QUEUED
         jobs.submit(template.model_copy(update={"job_id": f"j{number:05}", "status": status}))
     register.whole = register.peeked = 0
-    monkeypatch.setattr("worker.client.open_register", lambda *_, **__: register)
+    monkeypatch.setattr("outlast.worker.jobs.client.open_register", lambda *_, **__: register)
 
     page = outlast("list", "--json")
     assert ids(page) == [f"j{number:05}" for number in range(100)]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.worker.cli import scaffolding
 from tests.cli.test_bad_input import assert_one_line
-from worker import scaffolding
 
 if TYPE_CHECKING:
     from collections.abc import Callable

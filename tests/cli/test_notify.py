@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended, Process
     from tests.servers import Server
-    from worker.client import Client
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TALLY = ("tally", "steps=3", "step_seconds=0.01")

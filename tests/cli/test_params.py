@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel import InvalidParams
-from worker.cli.params import format_params, params_for, split_params, value_of
+from outlast.kernel import InvalidParams
+from outlast.worker.cli.params import format_params, params_for, split_params, value_of
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.status import Status
-from worker.client import Client
-from worker.message import Message
+from outlast.checkpoint.status import Status
+from outlast.worker.jobs.client import Client
+from outlast.worker.queues.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
     from tests.cli.process import Ended, Process
 
     Start = Callable[..., Process]

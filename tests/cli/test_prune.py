@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.deletions import PREFIX
-from checkpoint.jobs import JobStore
-from checkpoint.record import Record
-from checkpoint.status import Status
+from outlast.checkpoint.deletions import PREFIX
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
+from outlast.worker.jobs.prune import MARK_SECONDS, forget_deletions, prune
+from outlast.worker.jobs.selection import Selection
 from tests.fakes import START, FakeClock
-from worker.prune import MARK_SECONDS, forget_deletions, prune
-from worker.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended
     from tests.cli.terminal import Terminal
-    from worker.client import Client
 
     Outlast = Callable[..., Ended]
 

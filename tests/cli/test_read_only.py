@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended
-    from worker.client import Client
 
 LOOKS = [("status", "a"), ("result", "a"), ("checkpoints", "a"), ("history", "a"), ("list",)]
 

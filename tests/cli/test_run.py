@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.parts import Lease
-from checkpoint.record import Record
+from outlast.checkpoint.parts import Lease
+from outlast.checkpoint.record import Record
+from outlast.worker.cli import preparing
 from tests.cli.process import OUTLAST, until
-from worker.cli import preparing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended, Process
-    from worker.client import Client
 
 VIEW = [
     "job_id", "kernel", "params", "status", "progress", "slices", "steps", "saves",

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests.cli.process import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended, Process
-    from worker.client import Client
 
 LONG = ("tally", "steps=10_000", "step_seconds=0.01")
 STEP_SECONDS = 0.01
@@ -31,7 +31,7 @@ class CtrlC:
         if name == "typer":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, CtrlC())
-from worker.cli import program
+from outlast.worker.cli import program
 program()
 """
 

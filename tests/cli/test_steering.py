@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.status import Status
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.status import Status
 from tests.cli.process import OUTLAST, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended, Process
-    from worker.client import Client
 
     Outlast = Callable[..., Ended]
 
@@ -106,7 +106,7 @@ def test_a_store_that_goes_away_ends_the_command(
         asked.append(job_id)
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr("worker.client.Client.cancel", away)
+    monkeypatch.setattr("outlast.worker.jobs.client.Client.cancel", away)
     ended = outlast("cancel", "a", "b", "--json")
     assert (ended.code, ended.out, ended.err) == (1, "", "outlast: away\n")
     assert asked == ["a"]

@@ -20,8 +20,8 @@ from tests.serving import serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended, Process
-    from worker.client import Client
 
 
 def fetch(port: int) -> dict[str, float]:

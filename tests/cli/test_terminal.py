@@ -8,15 +8,15 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests.cli.process import OUTLAST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Process
     from tests.cli.terminal import Terminal
-    from worker.client import Client
 
 LONG = ("tally", "steps=10_000", "step_seconds=0.005")
 BAR = "━"

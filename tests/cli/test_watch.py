@@ -15,10 +15,10 @@ import redis
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended, Process
     from tests.cli.terminal import Terminal
     from tests.servers import Server
-    from worker.client import Client
 
     Outlast = Callable[..., Ended]
     Start = Callable[..., Process]
@@ -179,7 +179,7 @@ def test_an_outage_is_told_once_and_lasts_no_longer_than_it_does(
     start: Start, valkey_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A watch or a wait would die with the first restart of the store."""
-    from worker.client import Client
+    from outlast.worker.jobs.client import Client
 
     monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/8?socket_timeout=0.2")
     client = Client()

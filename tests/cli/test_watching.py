@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.cli.watching import LOOKS_TO_A_SEARCH, Watching
-from worker.selection import Selection
+from outlast.worker.cli.watching import LOOKS_TO_A_SEARCH, Watching
+from outlast.worker.jobs.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from checkpoint.record import Record
-    from worker.client import Client
+    from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
 
 
 def statuses(records: Sequence[Record]) -> dict[str, str]:

@@ -13,9 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended, Process
     from tests.servers import Server
-    from worker.client import Client
 
 
 @pytest.fixture
@@ -119,12 +119,13 @@ install = signal.signal
 
 def spy(number, handler):
     if number == signal.SIGTERM:
-        print(sorted({"boto3", "numpy", "redis", "sqlite3", "worker.client"} & sys.modules.keys()))
+        heavy = {"boto3", "numpy", "redis", "sqlite3", "outlast.worker.jobs.client"}
+        print(sorted(heavy & sys.modules.keys()))
         sys.exit()
     return install(number, handler)
 
 signal.signal = spy
-from worker.cli import main
+from outlast.worker.cli import main
 main(["worker"])
 """
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from outlast.worker.settings import PREFIX, Settings
 from tests.deploy.files import DEPLOY, ROOT, load
-from worker.settings import PREFIX, Settings
 
 SERVICES: dict[str, dict[str, Any]] = load(ROOT / "docker-compose.yml")["services"]
 LASTING = {name: service for name, service in SERVICES.items() if service["restart"] != "no"}

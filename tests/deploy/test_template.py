@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.worker.queues.local import MAX_RECEIVES
 from tests.deploy.files import DEPLOY, ROOT, load
-from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.doctor.examine import examine
+from outlast.worker.doctor.examine import examine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from worker.doctor.finding import Finding
+    from outlast.worker.doctor.finding import Finding
 
 
 @pytest.fixture(autouse=True)

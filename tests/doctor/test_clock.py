@@ -9,9 +9,9 @@ import boto3
 import pytest
 import redis
 
+from outlast.worker.doctor.clock import clock_findings, date_of
+from outlast.worker.doctor.redis_server import _clock
 from tests.doctor.between import DENIED, Answer, between
-from worker.doctor.clock import clock_findings, date_of
-from worker.doctor.redis_server import _clock
 
 if TYPE_CHECKING:
     from tests.servers import Server

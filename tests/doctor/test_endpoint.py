@@ -51,8 +51,8 @@ def look(findings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("RUNPOD_API_KEY", KEY)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{free_ports(1)[0]}")
     # Neither is there; nobody needs to wait for that.
-    monkeypatch.setattr("worker.doctor.examine.store_checks", lambda _: [])
-    monkeypatch.setattr("worker.doctor.sqs_queue.SqsLook.checks", lambda _: [])
+    monkeypatch.setattr("outlast.worker.doctor.examine.store_checks", lambda _: [])
+    monkeypatch.setattr("outlast.worker.doctor.sqs_queue.SqsLook.checks", lambda _: [])
 
     def run(url: str, endpoint: str = "abc") -> dict[str, Any]:
         found = findings(endpoint=endpoint, RUNPOD_REST_API_URL=url)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.doctor.examine import guarded, has_errors
-from worker.doctor.finding import Denied, Unreachable, ok, unknown, warning
+from outlast.worker.doctor.examine import guarded, has_errors
+from outlast.worker.doctor.finding import Denied, Unreachable, ok, unknown, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.doctor.finding import Finding
+    from outlast.worker.doctor.finding import Finding
 
 
 def well() -> Iterator[Finding]:

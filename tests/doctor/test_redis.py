@@ -15,8 +15,8 @@ from tests.servers import HOST
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from outlast.worker.doctor.finding import Finding
     from tests.servers import Server
-    from worker.doctor.finding import Finding
 
 
 @pytest.fixture(scope="module")

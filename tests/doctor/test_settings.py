@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.doctor.settings import settings_findings
-from worker.settings import Settings
+from outlast.worker.doctor.settings import settings_findings
+from outlast.worker.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.doctor.finding import Finding
+    from outlast.worker.doctor.finding import Finding
 
 FILE, REDIS, SQS = "sqlite:///a.db", "redis://h/0", "sqs://jobs"
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from worker.client import Client
-from worker.doctor import sqlite_disk
-from worker.doctor.sqlite_disk import disk_findings, file_system
-from worker.message import Message
+from outlast.worker.doctor import sqlite_disk
+from outlast.worker.doctor.sqlite_disk import disk_findings, file_system
+from outlast.worker.jobs.client import Client
+from outlast.worker.queues.message import Message
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from outlast.worker.queues.local import MAX_RECEIVES
 from tests.doctor.between import DENIED, Answer, between
-from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

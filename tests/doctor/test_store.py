@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.jobs import JobStore
-from checkpoint.registers import open_register
-from checkpoint.registers.sqlite import SqliteRegister
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.registers import open_register
+from outlast.checkpoint.registers.sqlite import SqliteRegister
+from outlast.worker.doctor.store import PREFIX, scratch_findings
+from outlast.worker.jobs.client import Client
 from tests.checkpoint.conftest import BACKENDS, make_backend
-from worker.client import Client
-from worker.doctor.store import PREFIX, scratch_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from checkpoint.register import Register
+    from outlast.checkpoint.register import Register
+    from outlast.worker.doctor.finding import Finding
     from tests.checkpoint.conftest import Backend
-    from worker.doctor.finding import Finding
 
 RIGHTS = ["store.write", "store.compare-and-set", "store.list", "store.delete"]
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outlast.worker.cli import main
+from outlast.worker.cli.app import COMMANDS
 from tests.cli.conftest import INSTALLED
 from tests.fuzz.values import numbers, text
-from worker.cli import main
-from worker.cli.app import COMMANDS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outlast.worker.loops import direct_calls
+from outlast.worker.loops.consumer import Consumer
 from tests.fuzz.values import json_values, numbers, text
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
-from worker import direct
-from worker.consumer import Consumer
 
 if TYPE_CHECKING:
-    from worker.message import Message
+    from outlast.worker.queues.message import Message
 
 # Those that come close get further than those that do not.
 CLOSE = st.fixed_dictionaries(
@@ -24,10 +24,10 @@ CLOSE = st.fixed_dictionaries(
 )
 BODIES = st.text() | (json_values | CLOSE).map(json.dumps)
 FORMS = {
-    "job_id": direct.Kick,
-    "kernel": direct.Submit,
-    "position": direct.Position,
-    "sweep": direct.Sweep,
+    "job_id": direct_calls.Kick,
+    "kernel": direct_calls.Submit,
+    "position": direct_calls.Position,
+    "sweep": direct_calls.Sweep,
 }
 
 
@@ -51,8 +51,8 @@ def test_no_message_stops_a_job_or_gives_it_another_result(bodies: list[str]) ->
 def test_any_request_is_one_of_ours_or_refused_in_one_line(payload: object) -> None:
     """Whoever calls a function with a slip in it would get a traceback, or start something."""
     try:
-        request = direct.parse(payload, FORMS)
-    except direct.InvalidRequest as error:
+        request = direct_calls.parse(payload, FORMS)
+    except direct_calls.InvalidRequest as error:
         told = str(error)
         assert "\n" not in told
     else:

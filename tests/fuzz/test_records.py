@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpoint.codec import HEAD, MAGIC, MAX_STATE_BYTES, _digest, decode, encode
-from checkpoint.errors import CorruptRecord
-from checkpoint.record import Record
-from checkpoint.register import Stored
+from outlast.checkpoint.codec import HEAD, MAGIC, MAX_STATE_BYTES, _digest, decode, encode
+from outlast.checkpoint.errors import CorruptRecord
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.register import Stored
+from outlast.worker.jobs.sweep import sweep
+from outlast.worker.jobs.view import view
+from outlast.worker.loops.consumer import Consumer
+from outlast.worker.queues.message import Message
 from tests.fuzz.values import json_values
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
-from worker.consumer import Consumer
-from worker.message import Message
-from worker.status import view
-from worker.sweep import sweep
 
 OTHER = "job-2"
 FIELDS = sorted(Record.model_fields)

@@ -8,12 +8,12 @@ from unittest import mock
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from checkpoint.errors import InvalidStoreUrl
-from checkpoint.registers import open_register
+from outlast.checkpoint.errors import InvalidStoreUrl
+from outlast.checkpoint.registers import open_register
+from outlast.worker.queues import open_queue
+from outlast.worker.queues.contract import InvalidQueueUrl
+from outlast.worker.settings import PREFIX, InvalidSettings, Settings, read_settings
 from tests.fuzz.values import numbers, text
-from worker.queues import open_queue
-from worker.queues.contract import InvalidQueueUrl
-from worker.settings import PREFIX, InvalidSettings, Settings, read_settings
 
 NAMES = st.sampled_from([name.upper() for name in Settings.model_fields])
 VALUES = (text | numbers.map(str)).map(lambda value: value.replace("\x00", "0"))

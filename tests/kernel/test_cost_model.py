@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from kernel import Estimate, Resources
-from kernel.mersenne import LucasLehmer
-from kernel.nth_prime import NthPrime, PrimeCount
-from kernel.power_law import power_law
+from outlast.kernel import Estimate, Resources
+from outlast.kernel.mersenne import LucasLehmer
+from outlast.kernel.nth_prime import NthPrime, PrimeCount
+from outlast.kernel.power_law import power_law
 
 # CPU seconds of one thread with code compiled for x86-64-v3, none of which the model was made from.
 MEASURED = {10**10: 0.0062, 10**12: 0.0708, 10**14: 1.293, 10**15: 5.77, 10**16: 28.5}

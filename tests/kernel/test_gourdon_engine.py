@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel import Resources
-from kernel.nth_prime import NthPrime
-from kernel.nth_prime.gourdon import ac, b, d, engine, phi0, riemann
-from kernel.nth_prime.gourdon.bounds import begin
-from kernel.nth_prime.gourdon.state import Counting, WrongState
-from kernel.nth_prime.sieve.steps import finish
+from outlast.kernel import Resources
+from outlast.kernel.nth_prime import NthPrime
+from outlast.kernel.nth_prime.gourdon import ac, b, d, engine, phi0, riemann
+from outlast.kernel.nth_prime.gourdon.bounds import begin
+from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
+from outlast.kernel.nth_prime.sieve.steps import finish
 
 PI = {
     8: 5761455,

@@ -13,20 +13,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from slow_gourdon import Slow
 
-from kernel.nth_prime import small
-from kernel.nth_prime.gourdon import riemann
-from kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin, bounds_of, cube_root
-from kernel.nth_prime.gourdon.counted import count_to
-from kernel.nth_prime.gourdon.division import (
+from outlast.kernel.nth_prime import small
+from outlast.kernel.nth_prime.gourdon import riemann
+from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin, bounds_of, cube_root
+from outlast.kernel.nth_prime.gourdon.counted import count_to
+from outlast.kernel.nth_prime.gourdon.division import (
     divide,
     divide_by_large,
     quotient,
     square_root,
 )
-from kernel.nth_prime.gourdon.tables import build
-from kernel.nth_prime.gourdon.zeros import ZEROS
-from kernel.nth_prime.jit import jit
-from kernel.nth_prime.sieve.steps import finish
+from outlast.kernel.nth_prime.gourdon.tables import build
+from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
+from outlast.kernel.nth_prime.jit import jit
+from outlast.kernel.nth_prime.sieve.steps import finish
 
 
 @jit

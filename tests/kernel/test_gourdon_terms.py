@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_gourdon import Slow
 
-from kernel.nth_prime.gourdon.bounds import begin, bounds_of, cube_root
-from kernel.nth_prime.gourdon.engine import TERMS
-from kernel.nth_prime.gourdon.phase import Partial, fold
-from kernel.nth_prime.gourdon.tables import build
-from kernel.nth_prime.sieve.steps import finish
+from outlast.kernel.nth_prime.gourdon.bounds import begin, bounds_of, cube_root
+from outlast.kernel.nth_prime.gourdon.engine import TERMS
+from outlast.kernel.nth_prime.gourdon.phase import Partial, fold
+from outlast.kernel.nth_prime.gourdon.tables import build
+from outlast.kernel.nth_prime.sieve.steps import finish
 
 if TYPE_CHECKING:
-    from kernel.nth_prime.gourdon.bounds import Bounds
-    from kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.tables import Tables
 
 
 @cache

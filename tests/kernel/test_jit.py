@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CODE = """
-from kernel.nth_prime.sieve import bits
+from outlast.kernel.nth_prime.sieve import bits
 import numpy
 print(bits.count(numpy.array([3, 5], numpy.uint64)))
 """
@@ -48,7 +48,7 @@ def test_an_unwritable_cache_folder_is_a_warning(tmp_path: Path) -> None:
 
 def test_what_an_unwritable_cache_folder_holds_is_used(tmp_path: Path) -> None:
     """Else the compile that an image paid for at its build is paid again at every cold start."""
-    from kernel.nth_prime import jit
+    from outlast.kernel.nth_prime import jit
 
     built = tmp_path / "built"
     assert run(NUMBA_CACHE_DIR=str(built)).stderr == ""

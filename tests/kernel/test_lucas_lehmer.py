@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kernel import Resources
-from kernel.mersenne import LucasLehmer, arithmetic
-from kernel.mersenne import kernel as module
-from kernel.mersenne.jacobi import jacobi
-from kernel.mersenne.sequence import Sequence, Term
-from kernel.registry import load
-from kernel.testing import assert_resumable
+from outlast.kernel import Resources
+from outlast.kernel.mersenne import LucasLehmer, arithmetic
+from outlast.kernel.mersenne import kernel as module
+from outlast.kernel.mersenne.jacobi import jacobi
+from outlast.kernel.mersenne.sequence import Sequence, Term
+from outlast.kernel.registry import load
+from outlast.kernel.testing import assert_resumable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,7 +221,7 @@ def test_it_is_registered_and_light() -> None:
     assert isinstance(load("lucas-lehmer"), LucasLehmer)
     code = """
 import sys
-from kernel.registry import load
+from outlast.kernel.registry import load
 load("lucas-lehmer").Params(exponent=3)
 print([name for name in ("gmpy2", "numba", "numpy") if name in sys.modules])
 """

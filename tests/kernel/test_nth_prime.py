@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kernel import NonRetryable, Resources
-from kernel.nth_prime import NthPrime, small
-from kernel.registry import load
+from outlast.kernel import NonRetryable, Resources
+from outlast.kernel.nth_prime import NthPrime, small
+from outlast.kernel.registry import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,8 +159,8 @@ def test_small_positions_need_no_compiler() -> None:
     """Else the shortest job waits for imports, and for compiling on a fresh machine."""
     code = f"""
 import sys
-from kernel import NonRetryable, Resources
-from kernel.registry import load
+from outlast.kernel import NonRetryable, Resources
+from outlast.kernel.registry import load
 kernel = load("nth-prime")
 for n in (1, {small.LARGEST_POSITION}):
     params = kernel.Params(position=n)

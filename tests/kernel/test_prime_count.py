@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kernel import Kernel, NonRetryable, Resources
-from kernel.nth_prime import NthPrime, PrimeCount
-from kernel.nth_prime.gourdon.bounds import begin, fitting_threads
-from kernel.nth_prime.sieve.steps import finish
-from kernel.registry import load
+from outlast.kernel import Kernel, NonRetryable, Resources
+from outlast.kernel.nth_prime import NthPrime, PrimeCount
+from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
+from outlast.kernel.nth_prime.sieve.steps import finish
+from outlast.kernel.registry import load
 
 KERNEL = PrimeCount()
 
@@ -79,8 +79,8 @@ def test_small_counts_need_no_compiler() -> None:
     """Else the shortest job waits for imports, and for compiling on a fresh machine."""
     code = """
 import sys
-from kernel import Resources
-from kernel.registry import load
+from outlast.kernel import Resources
+from outlast.kernel.registry import load
 kernel = load("prime-count")
 params = kernel.Params(x=1000)
 kernel.prepare(params)
@@ -131,9 +131,9 @@ def test_threads_that_do_not_fit_in_the_memory_are_not_used() -> None:
 
 MEASURED = """
 import resource
-from kernel import Resources
-from kernel.nth_prime import PrimeCount
-from kernel.nth_prime.gourdon.bounds import begin, bytes_needed
+from outlast.kernel import Resources
+from outlast.kernel.nth_prime import PrimeCount
+from outlast.kernel.nth_prime.gourdon.bounds import begin, bytes_needed
 kernel = PrimeCount()
 params = kernel.Params(x=10**15)
 kernel.prepare(params)

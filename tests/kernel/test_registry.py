@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel import UnknownKernel, registry
+from outlast.kernel import UnknownKernel, registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.nth_prime import sieve, small
-from kernel.nth_prime.sieve.cross import SEGMENT
+from outlast.kernel.nth_prime import sieve, small
+from outlast.kernel.nth_prime.sieve.cross import SEGMENT
 
 
 def naive(a: int, b: int) -> list[int]:

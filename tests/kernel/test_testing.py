@@ -19,8 +19,8 @@ import primecountpy
 import pytest
 from pydantic import BaseModel
 
-from kernel.nth_prime import NthPrime, PrimeCount
-from kernel.testing import another_process, assert_resumable
+from outlast.kernel.nth_prime import NthPrime, PrimeCount
+from outlast.kernel.testing import another_process, assert_resumable
 from tests.kernels import (
     AnyState,
     Careless,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from kernel import Resources
+    from outlast.kernel import Resources
 
 STEPS = Params(steps=12)
 ELSEWHERE = r"resumed from safe point 7, \{.*\}, in another process it"
@@ -449,7 +449,7 @@ def test_the_other_process_leaves_when_this_one_is_killed(tmp_path: Path) -> Non
     (tmp_path / "killed.py").write_text(
         "import os, signal, sys, time\n"
         "parent, writing = os.getpid(), int(sys.argv[1])\n"
-        "from kernel.testing.another_process import another_process\n"
+        "from outlast.kernel.testing.another_process import another_process\n"
         "def work(text, see):\n"
         "    os.write(writing, b'at work')\n"
         "    os.kill(parent, signal.SIGKILL)\n"

@@ -114,7 +114,7 @@ class Fleet:
     def _start(self) -> subprocess.Popen[bytes]:
         with (self._logs / f"worker-{next(self._numbers)}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "worker.cli", "worker"],
+                [sys.executable, "-m", "outlast.worker.cli", "worker"],
                 stdout=log,
                 stderr=log,
                 env=self._environment,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from outlast.worker.jobs.client import Client
+from outlast.worker.queues.local import MAX_RECEIVES
 from tests.process.faults import FaultyProxy, Valkey
 from tests.process.fleet import Fleet, Steps
 from tests.process.installed.chain import STEP_SECONDS, expected
 from tests.serving import serving
-from worker.client import Client
-from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

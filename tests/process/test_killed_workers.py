@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from worker.client import Client
-from worker.queues.embedded import MAX_RECEIVES
+from outlast.worker.jobs.client import Client
+from outlast.worker.queues.local import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,14 @@ class Fleet:
         path = self._logs / f"worker-{next(self._numbers)}.log"
         with path.open("wb") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "worker.cli", "worker", "--slice-seconds", SLICE_SECONDS],
+                [
+                    sys.executable,
+                    "-m",
+                    "outlast.worker.cli",
+                    "worker",
+                    "--slice-seconds",
+                    SLICE_SECONDS,
+                ],
                 stdout=log,
                 stderr=log,
             )

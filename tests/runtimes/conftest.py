@@ -9,15 +9,15 @@ import boto3
 import pytest
 import redis
 
+from outlast.worker.jobs.client import Client
 from tests.runtimes import kernels
 from tests.runtimes.event_source import EventSource, make_queue
-from worker.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
     from tests.servers import Server
 
 

@@ -82,7 +82,7 @@ def function(folder: Path, env: Mapping[str, str], *, timeout_seconds: int) -> I
         f"{servers.HOST}:{port}",
         "--runtime-api-address",
         f"{servers.HOST}:{api_port}",
-        *(sys.executable, "-m", "awslambdaric", "worker.lambda_handler.handler"),
+        *(sys.executable, "-m", "awslambdaric", "outlast.worker.lambda_handler.handler"),
     ]
     env = {"AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds)} | function_env(env)
     with running(command, log=folder / "emulator.log", env=env) as program:

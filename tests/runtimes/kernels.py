@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernel import Kernel
-from kernel.contract import Model
+from outlast.kernel import Kernel
+from outlast.kernel.contract import Model
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from kernel import Resources
+    from outlast.kernel import Resources
 
 ROOT = Path(__file__).parents[2]
 

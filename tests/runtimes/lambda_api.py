@@ -144,7 +144,7 @@ class Function(NamedTuple):
 @contextmanager
 def function(folder: Path, env: Mapping[str, str]) -> Iterator[Function]:
     """Run our handler under AWS's runtime client."""
-    command = [sys.executable, "-m", "awslambdaric", "worker.lambda_handler.handler"]
+    command = [sys.executable, "-m", "awslambdaric", "outlast.worker.lambda_handler.handler"]
     with api() as server:
         env = function_env(env) | {"AWS_LAMBDA_RUNTIME_API": server.address}
         with running(command, log=folder / "lambda.log", env=env) as program:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "worker.runpod_handler"]
+COMMAND = [sys.executable, "-m", "outlast.worker.runpod_handler"]
 POLL_SECONDS = 0.2
 
 

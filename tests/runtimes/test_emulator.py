@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests.runtimes import emulator
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests.runtimes import kernels, lambda_api
 from tests.runtimes.event_source import record_of
 
@@ -181,7 +181,7 @@ def test_a_missing_setting_is_named_at_the_start(system: System) -> None:
 
 def test_numba_is_not_imported_until_it_is_needed(system: System) -> None:
     """Every cold start would take half a second longer."""
-    code = "import sys, worker.lambda_handler; sys.exit('numba' in sys.modules)"
+    code = "import sys, outlast.worker.lambda_handler; sys.exit('numba' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], env=os.environ | system.env, check=False)
     assert ran.returncode == 0
 
@@ -194,7 +194,7 @@ def test_threads_follow_from_the_memory_size(
     monkeypatch: pytest.MonkeyPatch, megabytes: int, threads: int
 ) -> None:
     """Cores that are paid for would be idle, or share their time with threads too many."""
-    from worker.lambda_handler import settings_of
+    from outlast.worker.lambda_handler import settings_of
 
     size = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(megabytes)}
     assert settings_of(size).threads == threads

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests.runtimes import emulator, lambda_api, runpod_jobs
 from tests.runtimes.programs import clean, running
 
@@ -32,7 +32,7 @@ def steps(system: System) -> int:
 def test_a_job_goes_from_platform_to_platform(system: System) -> None:
     """A job begun on one platform could not be finished on another."""
     env = clean(system.env) | emulator.function_env(system.env)
-    outlast = [sys.executable, "-c", "from worker.cli import main; main()"]
+    outlast = [sys.executable, "-c", "from outlast.worker.cli import main; main()"]
     system.client.submit("adder", job_id="j", steps=STEPS, step_seconds=0.02)
     seen = [0]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests import servers
 from tests.runtimes import kernels, runpod_jobs
 from tests.runtimes.programs import running

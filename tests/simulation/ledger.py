@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from checkpoint.parts import digest_of
+from outlast.checkpoint.parts import digest_of
 from tests.kernels import advance
 
 if TYPE_CHECKING:
-    from checkpoint.parts import Checkpoint
-    from checkpoint.record import Record
+    from outlast.checkpoint.parts import Checkpoint
+    from outlast.checkpoint.record import Record
 
 LONGEST_JOB = 60
 

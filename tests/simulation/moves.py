@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
+from outlast.worker.notify.notice import event_of
 from tests.simulation.ledger import is_whole
 from tests.simulation.timing import judge_lease, judge_sweep
 from tests.simulation.violation import require
 from tests.simulation.work import judge_work
-from worker.notify.event import event_of
 
 if TYPE_CHECKING:
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
     from tests.simulation.ledger import Job
     from tests.simulation.process import Process
 

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from checkpoint.deletions import Deletions
-from checkpoint.errors import LeaseLost, VersionConflict
-from checkpoint.jobs import JobStore
-from checkpoint.parts import Checkpoint
-from checkpoint.record import Record
-from checkpoint.register import Register
-from checkpoint.status import Status
-from worker import consumer, delivery, sweep
-from worker.claim import Claim
-from worker.holding import Holding
-from worker.message import Message
-from worker.slice import Slice
+from outlast.checkpoint.deletions import Deletions
+from outlast.checkpoint.errors import LeaseLost, VersionConflict
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.parts import Checkpoint
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.register import Register
+from outlast.checkpoint.status import Status
+from outlast.worker.jobs import sweep
+from outlast.worker.loops import consumer
+from outlast.worker.queues.message import Message
+from outlast.worker.slices import deliver as delivery
+from outlast.worker.slices.claim import Claim
+from outlast.worker.slices.holding import Holding
+from outlast.worker.slices.slice import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
 
-    from checkpoint.jobs import Held
-    from worker.deadline import Deadline
-    from worker.delivery import Handled
-    from worker.queues.contract import Delivery
-    from worker.runtime import Runtime
+    from outlast.checkpoint.jobs import Held
+    from outlast.worker.queues.contract import Delivery
+    from outlast.worker.slices.deadline import Deadline
+    from outlast.worker.slices.deliver import Handled
+    from outlast.worker.slices.process import Runtime
 
     Move = Callable[[Record], Record]
     Mutation = Callable[[MonkeyPatch], None]
@@ -299,7 +301,7 @@ def take_a_stop_for_an_error(patch: MonkeyPatch) -> None:
 
 def keep_one_generation(patch: MonkeyPatch) -> None:
     """Where the newest checkpoint is damaged there is no other."""
-    patch.setattr("checkpoint.record.GENERATIONS", 1)
+    patch.setattr("outlast.checkpoint.record.GENERATIONS", 1)
 
 
 def keep_what_cannot_be_run(patch: MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.simulation.trace import show
+from tests.simulation.event_trace import show
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob, WrongStatus
-from checkpoint.jobs import JobStore
-from checkpoint.parts import Limits
-from checkpoint.record import Record
-from checkpoint.status import Status
+from outlast.checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob, WrongStatus
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
+from outlast.worker.jobs.new_job import forked
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
 from tests.simulation.ledger import Job, is_whole, place
+from tests.simulation.message_queue import SimulatedQueue
 from tests.simulation.process import EPOCH, Process
-from tests.simulation.queue import SimulatedQueue
 from tests.simulation.store import LATE_SECONDS, SimulatedRegister
 from tests.simulation.violation import Violation, require
-from worker.message import Message
-from worker.new_job import forked
-from worker.queues.contract import QueueUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
+from outlast.worker.notify.notice import event_of
 from tests.simulation.moves import judge_move
 from tests.simulation.timing import judge_hide
 from tests.simulation.violation import Violation, require
-from worker.notify.event import event_of
 
 if TYPE_CHECKING:
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
+    from outlast.worker.notify.notice import Event
+    from outlast.worker.queues.message import Message
     from tests.simulation.ledger import Job
+    from tests.simulation.message_queue import Letter
     from tests.simulation.process import Process
-    from tests.simulation.queue import Letter
     from tests.simulation.world import World
-    from worker.message import Message
-    from worker.notify.event import Event
 
 # A notice that did not arrive so often is the sweep's to try again.
 MOST_NOTICES_OF_A_MESSAGE = 4

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checkpoint.codec import decode
-from checkpoint.errors import StoreUnavailable, VersionConflict
-from checkpoint.register import Register, Stored
+from outlast.checkpoint.codec import decode
+from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
+from outlast.checkpoint.register import Register, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

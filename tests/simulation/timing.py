@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests.simulation.violation import require
 
 if TYPE_CHECKING:
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
     from tests.simulation.ledger import Job
     from tests.simulation.process import Process
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests.simulation.ledger import TOTALS, is_whole, place
 from tests.simulation.timing import LONGEST_BACKOFF_SECONDS, judge_lease
 from tests.simulation.violation import require
 
 if TYPE_CHECKING:
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
     from tests.simulation.ledger import Job
     from tests.simulation.process import Process
 

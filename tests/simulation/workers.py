@@ -5,27 +5,27 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from checkpoint.jobs import JobStore
-from checkpoint.status import Status
-from kernel import UnknownKernel
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.status import Status
+from outlast.kernel import UnknownKernel
+from outlast.worker.loops.consumer import Consumer
+from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.process import Runtime
+from outlast.worker.slices.timing import Pace
 from tests.kernels import Counting, NewerCounting, Stalling
 from tests.simulation.clockwork import Crash
+from tests.simulation.message_queue import SimulatedQueue
 from tests.simulation.process import FREEZE_SECONDS, Process
-from tests.simulation.queue import SimulatedQueue
 from tests.simulation.store import SimulatedRegister
 from tests.simulation.timing import SWEEP_SECONDS
-from worker.consumer import Consumer
-from worker.deadline import Deadline
-from worker.notify.contract import Gone, NotTold
-from worker.pace import Pace
-from worker.runtime import Runtime
 
 if TYPE_CHECKING:
+    from outlast.worker.notify.notice import Event
+    from outlast.worker.slices.process import AnyKernel
     from tests.simulation.clockwork import Actor
     from tests.simulation.ledger import Job
     from tests.simulation.world import World
-    from worker.notify.event import Event
-    from worker.runtime import AnyKernel
 
 STEP_SECONDS = (0.02, 0.4)
 # Now and then a step is slow.

@@ -7,23 +7,23 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from checkpoint.codec import HEAD, decode
-from checkpoint.register import Stored
-from checkpoint.status import Status
+from outlast.checkpoint.codec import HEAD, decode
+from outlast.checkpoint.register import Stored
+from outlast.checkpoint.status import Status
+from outlast.worker.queues.local import MAX_RECEIVES
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
+from tests.simulation.message_queue import Letter, Post
 from tests.simulation.people import Person
-from tests.simulation.queue import Letter, Post
 from tests.simulation.rules import Rules
 from tests.simulation.store import LATE_SECONDS, Store
 from tests.simulation.violation import Violation
 from tests.simulation.workers import Worker
-from worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
+    from tests.simulation.event_trace import Event
     from tests.simulation.process import Process
-    from tests.simulation.trace import Event
 
 FAULTY_SECONDS = (60.0, 400.0)
 LONGEST_END_SECONDS = 7 * 24 * 3600.0

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checkpoint.jobs import JobStore
-from checkpoint.parts import Limits
-from checkpoint.record import Record
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.record import Record
+from outlast.worker.queues.memory import MemoryQueue
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.deliver import Handled, deliver
+from outlast.worker.slices.process import Runtime
+from outlast.worker.slices.timing import Pace
 from tests.fakes import FakeClock, MemoryRegister
 from tests.kernels import Counting
-from worker.delivery import Handled, deliver
-from worker.message import Message
-from worker.pace import Pace
-from worker.queues.memory import MemoryQueue
-from worker.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.queues.contract import Delivery
-    from worker.runtime import AnyKernel
+    from outlast.worker.queues.contract import Delivery
+    from outlast.worker.slices.process import AnyKernel
 
 JOB = "job-1"
 STEPS = 30

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from checkpoint.history import Usage
-from tests.worker.floor import Floor
-from worker.bill import (
+from outlast.checkpoint.history import Usage
+from outlast.worker.costs.bill import (
     Consumption,
     Item,
     Services,
@@ -20,8 +19,9 @@ from worker.bill import (
     requests_of,
     services_of,
 )
-from worker.prices import read_prices
-from worker.settings import Settings
+from outlast.worker.costs.prices import read_prices
+from outlast.worker.settings import Settings
+from tests.worker.floor import Floor
 
 S3_AND_SQS = Services("s3", "sqs")
 

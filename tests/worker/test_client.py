@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import InvalidJobId, JobExists, StoreUnavailable, UnknownJob
-from checkpoint.parts import Limits
-from checkpoint.record import Record
-from checkpoint.status import Status
-from kernel import InvalidParams, UnknownKernel
-from kernel.contract import Model
+from outlast import Client
+from outlast.checkpoint.errors import InvalidJobId, JobExists, StoreUnavailable, UnknownJob
+from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
+from outlast.kernel import InvalidParams, UnknownKernel
+from outlast.kernel.contract import Model
+from outlast.worker.jobs.client import JobFailed, JobNotFinished
+from outlast.worker.jobs.new_job import new_record
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
+from outlast.worker.settings import Settings
 from tests import kernels
 from tests.kernels import Counting
-from worker import Client
-from worker.client import JobFailed, JobNotFinished
-from worker.message import Message
-from worker.new_job import new_record
-from worker.queues.contract import QueueUnavailable
-from worker.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from worker.runtime import AnyKernel
+    from outlast.worker.slices.process import AnyKernel
 
 
 class Odd(Model):
@@ -57,7 +57,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
         except KeyError:
             raise UnknownKernel(name) from None
 
-    monkeypatch.setattr("worker.new_job.load", load)
+    monkeypatch.setattr("outlast.worker.jobs.new_job.load", load)
 
 
 @pytest.fixture

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.parts import Lease
-from checkpoint.record import Record
-from checkpoint.status import Status
-from kernel import UnknownKernel
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.parts import Lease
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
+from outlast.kernel import UnknownKernel
+from outlast.worker.loops.consumer import LONGEST_BACKOFF_SECONDS, Consumer
+from outlast.worker.loops.one_job import run_embedded
+from outlast.worker.queues.contract import Delivery, QueueUnavailable
+from outlast.worker.queues.memory import MemoryQueue
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.loading import NewerState
 from tests import kernels
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
-from worker.consumer import LONGEST_BACKOFF_SECONDS, Consumer
-from worker.deadline import Deadline
-from worker.embedded import run_embedded
-from worker.loading import NewerState
-from worker.message import Message
-from worker.queues.contract import Delivery, QueueUnavailable
-from worker.queues.memory import MemoryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.worker.slices.deadline import STOP_SIGNALS, Deadline
 from tests.fakes import FakeClock
-from worker.deadline import STOP_SIGNALS, Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.codec import HEAD
-from checkpoint.errors import (
+from outlast.checkpoint.codec import HEAD
+from outlast.checkpoint.errors import (
     CorruptRecord,
     DeletedJob,
     StoreUnavailable,
     UnknownJob,
     VersionConflict,
 )
-from checkpoint.jobs import JobStore
-from checkpoint.parts import Lease
-from checkpoint.record import Record
-from checkpoint.register import Stored
-from checkpoint.status import Status
-from kernel import UnknownKernel
-from kernel.contract import Model
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.parts import Lease
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.register import Stored
+from outlast.checkpoint.status import Status
+from outlast.kernel import UnknownKernel
+from outlast.kernel.contract import Model
+from outlast.worker.jobs.sweep import sweep
+from outlast.worker.queues.contract import Delivery, QueueUnavailable
+from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.message import ForeignMessage, Message
+from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.deliver import Handled, deliver
+from outlast.worker.slices.loading import NewerState
+from outlast.worker.slices.protocol import Ack, Announce, Run, Wait, decide
 from tests import kernels
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
-from worker.deadline import Deadline
-from worker.decision import Ack, Announce, Run, Wait, decide
-from worker.delivery import Handled, deliver
-from worker.loading import NewerState
-from worker.message import ForeignMessage, Message
-from worker.queues.contract import Delivery, QueueUnavailable
-from worker.queues.embedded import MAX_RECEIVES
-from worker.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.parts import Lease
-from checkpoint.record import Record
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.parts import Lease
+from outlast.checkpoint.record import Record
+from outlast.worker.jobs.client import Client
+from outlast.worker.jobs.sweep import sweep
+from outlast.worker.loops.consumer import Consumer
+from outlast.worker.notify.contract import Gone
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.deliver import deliver
+from outlast.worker.telemetry.events import EVENTS, SLICE_STARTED, tell
 from tests.kernels import Stubborn, Unprepared, raising
 from tests.worker.floor import JOB, STEPS, Floor
-from worker.client import Client
-from worker.consumer import Consumer
-from worker.delivery import deliver
-from worker.events import EVENTS, SLICE_STARTED, tell
-from worker.message import Message
-from worker.notify.contract import Gone
-from worker.queues.contract import QueueUnavailable
-from worker.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +169,7 @@ def _submitted(tmp_path: Path) -> None:
 
 
 def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from worker.cli import main
+    from outlast.worker.cli import main
 
     url = f"sqlite:///{tmp_path / 'o.db'}"
     monkeypatch.setenv("OUTLAST_STORE", url)
@@ -180,7 +180,7 @@ def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _on_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OUTLAST_STORE", "OUTLAST_QUEUE"):
         monkeypatch.setenv(name, f"sqlite:///{tmp_path / 'o.db'}")
-    import worker.lambda_handler as module
+    import outlast.worker.lambda_handler as module
 
     def deliver(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from kernel import Estimate
+from outlast.kernel import Estimate
+from outlast.worker.costs.bill import consumption_of
+from outlast.worker.costs.forecast import Size, forecast, lambda_sizes, services_for
+from outlast.worker.settings import Settings
 from tests.worker.floor import Floor
-from worker.bill import consumption_of
-from worker.forecast import Size, forecast, lambda_sizes, services_for
-from worker.settings import Settings
 
 JOB = Estimate(
     seconds=1000.0,

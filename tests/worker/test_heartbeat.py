@@ -6,8 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from worker import heartbeat
-from worker.heartbeat import repeated
+from outlast.worker.slices import heartbeat
+from outlast.worker.slices.heartbeat import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.status import Status
-from kernel import Resources
-from kernel.nth_prime import NthPrime
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.status import Status
+from outlast.kernel import Resources
+from outlast.kernel.nth_prime import NthPrime
 from tests.kernels import Counting, Params, expected
 from tests.worker.floor import STEPS, Floor
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from worker.runtime import AnyKernel
+    from outlast.worker.slices.process import AnyKernel
 
 RESOURCES = Resources()
 

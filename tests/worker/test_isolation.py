@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.jobs import JobStore
-from checkpoint.parts import Limits
-from checkpoint.record import Record
-from checkpoint.registers.sqlite import SqliteRegister
-from checkpoint.status import Status
-from kernel import Resources
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.registers.sqlite import SqliteRegister
+from outlast.checkpoint.status import Status
+from outlast.kernel import Resources
+from outlast.worker.queues.contract import Delivery
+from outlast.worker.queues.memory import MemoryQueue
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.isolation.parent import Busy, Crashed, isolated
+from outlast.worker.slices.kernel_errors import located
+from outlast.worker.slices.process import Runtime
+from outlast.worker.slices.timing import Pace
 from tests.worker.unruly import Confined, Loose, Params, Result, State, Unruly
-from worker.delivery import deliver
-from worker.isolation import Busy, Crashed, isolated
-from worker.message import Message
-from worker.pace import Pace
-from worker.place import located
-from worker.queues.contract import Delivery
-from worker.queues.memory import MemoryQueue
-from worker.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +39,9 @@ SOON_SECONDS = 20.0
 
 ORPHAN = """
 import sys
-from kernel import Resources
+from outlast.kernel import Resources
 from tests.worker.unruly import Params, Unruly
-from worker.isolation import isolated
+from outlast.worker.slices.isolation.parent import isolated
 
 if __name__ == "__main__":
     params = Params(how="holds and loops", at=0, fifo=sys.argv[1])

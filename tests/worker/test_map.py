@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import UnknownJob
-from kernel import InvalidParams
+from outlast import AsyncClient, Client, JobFailed, JobNotFinished
+from outlast.checkpoint.errors import UnknownJob
+from outlast.kernel import InvalidParams
+from outlast.worker.jobs import waiting as module
+from outlast.worker.jobs.waiting import ends
 from tests.cli.process import until
 from tests.kernels import Counting
-from worker import AsyncClient, Client, JobFailed, JobNotFinished
-from worker import waiting as module
-from worker.waiting import ends
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
 
 
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.new_job.load", lambda _: Counting())
+    monkeypatch.setattr("outlast.worker.jobs.new_job.load", lambda _: Counting())
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def client(url: str) -> Client:
 def napped(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long it was slept."""
     slept: list[float] = []
-    monkeypatch.setattr("worker.client.time.sleep", slept.append)
+    monkeypatch.setattr("outlast.worker.jobs.client.time.sleep", slept.append)
     return slept
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.message import ForeignMessage, Message
+from outlast.worker.queues.message import ForeignMessage, Message
 
 
 @pytest.mark.parametrize(

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.record import Record
-from checkpoint.status import Status
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
+from outlast.worker.jobs.sweep import sweep
+from outlast.worker.jobs.view import view
+from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.notify.notice import MAX_BYTES, event_of
+from outlast.worker.notify.target import InvalidTarget, checked_targets
+from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.message import Message
+from outlast.worker.settings import Settings
+from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.notices import MOST_NOTICES
 from tests.kernels import expected, raising
 from tests.worker.floor import JOB, STEPS, Floor
-from worker.delivery import deliver
-from worker.message import Message
-from worker.notify.contract import Gone, NotTold
-from worker.notify.event import MAX_BYTES, event_of
-from worker.notify.owed import MOST_NOTICES
-from worker.notify.target import InvalidTarget, checked_targets
-from worker.queues.embedded import MAX_RECEIVES
-from worker.settings import Settings
-from worker.status import view
-from worker.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.notify.event import Event
-    from worker.runtime import Runtime
+    from outlast.worker.notify.notice import Event
+    from outlast.worker.slices.process import Runtime
 
 ONE, TWO = "https://one.example/done", "sqs://two"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

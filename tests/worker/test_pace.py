@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from worker.pace import LONGEST_INTERVAL_SECONDS, SHORTEST_INTERVAL_SECONDS, Pace
+from outlast.worker.slices.timing import LONGEST_INTERVAL_SECONDS, SHORTEST_INTERVAL_SECONDS, Pace
 
 
 def test_a_slow_step_counts_at_once_and_is_forgotten_slowly() -> None:

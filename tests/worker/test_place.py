@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel import Resources
+from outlast.kernel import Resources
+from outlast.worker.slices.isolation.parent import isolated
+from outlast.worker.slices.kernel_errors import keep_place, located, place_of
 from tests import kernels
 from tests.worker import unruly
-from worker.isolation import isolated
-from worker.place import keep_place, located, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

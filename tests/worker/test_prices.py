@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.prices import read_prices
-from worker.settings import InvalidSettings, read_settings
+from outlast.worker.costs.prices import read_prices
+from outlast.worker.settings import InvalidSettings, read_settings
 
 
 def test_a_file_replaces_the_keys_that_it_gives(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from checkpoint.parts import Checkpoint, Lease, digest_of
-from checkpoint.record import Record
-from worker.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
+from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record import Record
+from outlast.worker.jobs.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
 
 
 def test_nothing_is_claimed_before_there_are_two_looks() -> None:

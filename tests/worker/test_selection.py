@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from checkpoint.record import Record
-from worker.selection import Selection, format_duration, parse_duration
+from outlast.checkpoint.record import Record
+from outlast.worker.jobs.selection import Selection, format_duration, parse_duration
 
 NOW = 1_000_000.0
 JOB = Record(

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from checkpoint.parts import Limits
-from worker.settings import InvalidSettings, Settings, read_settings
+from outlast.checkpoint.parts import Limits
+from outlast.worker.settings import InvalidSettings, Settings, read_settings
 
 
 @pytest.fixture(autouse=True)

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import LeaseLost, StoreUnavailable
-from checkpoint.record import Record
-from checkpoint.status import Status
-from kernel import NonRetryable
+from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
+from outlast.kernel import NonRetryable
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.kernel_output import line
+from outlast.worker.slices.slice import Slice
 from tests import kernels
 from tests.kernels import Counting, expected
 from tests.misfits import Unasked, Unshowable
 from tests.worker.floor import JOB, STEPS, Floor
-from worker.deadline import Deadline
-from worker.message import Message
-from worker.queues.contract import QueueUnavailable
-from worker.slice import Slice
-from worker.storable import line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from worker.holding import Holding
+    from outlast.worker.slices.holding import Holding
 
 
 def unplaced(error: str | None) -> str:
@@ -496,7 +496,7 @@ def test_a_result_over_the_limit_fails_the_job_and_keeps_its_checkpoint(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The slice would be done again until the queue gives up its message."""
-    monkeypatch.setattr("checkpoint.jobs.MAX_RECORD_BYTES", 5_000)
+    monkeypatch.setattr("outlast.checkpoint.jobs.MAX_RECORD_BYTES", 5_000)
     floor.kernel = kernels.Careless(state=1, result="x" * 20_000)
     floor.submit()
     handled, _ = floor.work()

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.parts import Lease
-from checkpoint.record import Record
-from checkpoint.register import Stored
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.parts import Lease
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.register import Stored
+from outlast.worker.jobs.sweep import sweep
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
-from worker.message import Message
-from worker.queues.contract import QueueUnavailable
-from worker.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,16 +16,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from checkpoint.record import Record
+from outlast.checkpoint.record import Record
+from outlast.worker.settings import InvalidSettings, Settings
+from outlast.worker.telemetry.emf import DIMENSIONS, METRICS, document_of
+from outlast.worker.telemetry.events import MESSAGE_LEFT, SLICE_STARTED, WORKER_IDLE, Event, tell
+from outlast.worker.telemetry.json_lines import JsonLines
+from outlast.worker.telemetry.prometheus import PrometheusHandler
+from outlast.worker.telemetry.spans import SpanHandler, exporting, ids_of
+from outlast.worker.telemetry.switches import switched_on
 from tests.kernels import raising
 from tests.worker.emf_schema import SCHEMA
-from worker.events import MESSAGE_LEFT, SLICE_STARTED, WORKER_IDLE, Event, tell
-from worker.settings import InvalidSettings, Settings
-from worker.telemetry import switched_on
-from worker.telemetry.emf import DIMENSIONS, METRICS, document_of
-from worker.telemetry.json_lines import JsonLines
-from worker.telemetry.prometheus import PrometheusHandler
-from worker.telemetry.spans import SpanHandler, exporting, ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +78,7 @@ def test_a_job_is_embedded_metrics(floor: Floor, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("name", METRICS)
 def test_each_event_with_metrics_is_a_valid_document(name: str) -> None:
     """A metric would refer to a field that its event does not have."""
-    from worker.events import EVENTS
+    from outlast.worker.telemetry.events import EVENTS
 
     fields = dict.fromkeys(EVENTS[name].fields, 1) | {"kernel": "k", "platform": "p"}
     known = {field: value for field, value in fields.items() if field in EVENTS[name].fields}
@@ -291,17 +291,17 @@ def test_an_exporter_that_is_not_there_is_named() -> None:
         exporting({"OTEL_TRACES_EXPORTER": "jaeger"})
 
 
-OFF = ("prometheus_client", "opentelemetry", "worker.telemetry.")
+OFF = ("prometheus_client", "opentelemetry", "outlast.worker.telemetry.")
 
 
 def test_what_is_off_is_not_imported(tmp_path: Path) -> None:
     """Every cold start would be longer, for nothing."""
     program = (
-        "import sys; from worker.cli import main; url = sys.argv[1]; "
+        "import sys; from outlast.worker.cli import main; url = sys.argv[1]; "
         "import os; os.environ |= {'OUTLAST_STORE': url, 'OUTLAST_QUEUE': url}; "
         "main(['submit', 'nth-prime', 'position=10', '--job-id', 'a']); "
         "main(['worker', '--max-slices', '1']); main(['result', 'a']); "
-        "import worker.lambda_handler, worker.runpod_handler; print(*sys.modules)"
+        "import outlast.worker.lambda_handler, outlast.worker.runpod_handler; print(*sys.modules)"
     )
     command = [sys.executable, "-c", program, f"sqlite:///{tmp_path / 'o.db'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -318,7 +318,7 @@ def test_a_missing_extra_is_told_with_the_command(
     monkeypatch: pytest.MonkeyPatch, package: str, settings: dict[str, Any], extra: str
 ) -> None:
     """A person would get a traceback, or no metrics and no word."""
-    for name in [n for n in sys.modules if n.startswith((package, "worker.telemetry."))]:
+    for name in [n for n in sys.modules if n.startswith((package, "outlast.worker.telemetry."))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     port = 0 if extra == "metrics" else None

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.notify.notice import Event
+from outlast.worker.notify.notifier import Notifier
+from outlast.worker.notify.signing import keys_of, signature
+from outlast.worker.settings import InvalidSettings, Settings, read_settings
 from tests.worker.receiver import Receiver, receiver
-from worker.notify.contract import Gone, NotTold
-from worker.notify.event import Event
-from worker.notify.notifier import Notifier
-from worker.notify.signing import keys_of, signature
-from worker.settings import InvalidSettings, Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

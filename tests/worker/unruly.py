@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from pydantic import BaseModel
 
-from kernel import Kernel
-from kernel.contract import Model
+from outlast.kernel import Kernel
+from outlast.kernel.contract import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from kernel import Resources
+    from outlast.kernel import Resources
 
 # Opens the FIFO named by its argument and keeps it open for as long as it lives.
 GRANDCHILD = "import signal, sys; held = open(sys.argv[1], 'w'); signal.pause()"

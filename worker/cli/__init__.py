@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run `args` (None: those of the process) and return the exit code."""
-    from worker.cli.app import main
+    from outlast.worker.cli.app import main
 
     return main(args)
 
@@ -24,7 +24,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def program() -> NoReturn:
     """Be the process of a command; Ctrl-C ends it quietly also where nothing listens for it."""
     try:
-        from worker.cli.app import program
+        from outlast.worker.cli.app import program
 
         program()
     except KeyboardInterrupt:

@@ -1,5 +1,5 @@
-"""Lets `python -m worker.cli` be the `outlast` command."""
+"""Lets `python -m outlast.worker.cli` be the `outlast` command."""
 
-from worker.cli import program
+from outlast.worker.cli import program
 
 program()

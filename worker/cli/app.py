@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.main import get_command
 
-from worker.cli import (
+from outlast.worker.cli.commands import (
     checkpoints,
     cost,
     dashboard,
@@ -36,10 +36,10 @@ from worker.cli import (
     watch,
     worker,
 )
-from worker.cli.errors import report
-from worker.cli.manual import manual
-from worker.cli.options import Debug, Json, Session
-from worker.cli.output import reopen
+from outlast.worker.cli.errors import report
+from outlast.worker.cli.manual import manual
+from outlast.worker.cli.options import Debug, Json, Session
+from outlast.worker.cli.streams import reopen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from typer import TyperException
 
 if TYPE_CHECKING:
-    from checkpoint.errors import CorruptRecord
+    from outlast.checkpoint.errors import CorruptRecord
 
 FAULT = 1
 USAGE = 2
 UNFINISHED = 3
 
 LINE_CHARACTERS = 1000
-OURS = {"checkpoint", "kernel", "worker"}
+OURS = "outlast"
 
 
 def report(error: Exception, *, debug: bool) -> int:
@@ -34,7 +34,7 @@ def report(error: Exception, *, debug: bool) -> int:
 
 def _is_answer(error: Exception) -> bool:
     """Whether `error` is what a command was asked for, which is no fault to look for."""
-    from worker.client import JobFailed, JobNotFinished
+    from outlast.worker.jobs.client import JobFailed, JobNotFinished
 
     return isinstance(error, (JobFailed, JobNotFinished))
 
@@ -42,13 +42,13 @@ def _is_answer(error: Exception) -> bool:
 def exit_code(error: Exception) -> int:
     """Return the code that a shell sees for `error`."""
     # Imported here: a command that goes well does not need them all.
-    from checkpoint.errors import InvalidJobId, InvalidStoreUrl, InvalidTag
-    from kernel import InvalidParams, UnknownKernel
-    from worker.notify.target import InvalidTarget
-    from worker.queues.contract import InvalidQueueUrl
-    from worker.scaffolding import CannotScaffold
-    from worker.settings import InvalidSettings
-    from worker.waiting import JobNotFinished
+    from outlast.checkpoint.errors import InvalidJobId, InvalidStoreUrl, InvalidTag
+    from outlast.kernel import InvalidParams, UnknownKernel
+    from outlast.worker.cli.scaffolding import CannotScaffold
+    from outlast.worker.jobs.waiting import JobNotFinished
+    from outlast.worker.notify.target import InvalidTarget
+    from outlast.worker.queues.contract import InvalidQueueUrl
+    from outlast.worker.settings import InvalidSettings
 
     match error:
         case (
@@ -95,6 +95,6 @@ def _message(error: Exception) -> str:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "outlast"
         return f"{error.format_message().rstrip('.')}; see {command} --help"
-    if type(error).__module__.partition(".")[0] in OURS:
+    if type(error).__module__.partition(".")[0] == OURS:
         return str(error)
     return f"{type(error).__name__}: {error}; --debug shows where"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from checkpoint.status import Status
-from worker.selection import Selection, format_duration, parse_duration
+from outlast.checkpoint.status import Status
+from outlast.worker.jobs.selection import Selection, format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ def _known(words: list[str] | None) -> list[str] | None:
 
 def _possible(tags: list[str] | None) -> list[str] | None:
     if tags:
-        from checkpoint.jobs import checked_tags
+        from outlast.checkpoint.jobs import checked_tags
 
         checked_tags(tags)
     return tags

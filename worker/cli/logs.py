@@ -8,12 +8,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from worker.cli.screen import GONE
+from outlast.worker.cli.screen import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.settings import Settings
+    from outlast.worker.settings import Settings
 
 
 class Lines(logging.Handler):
@@ -42,7 +42,7 @@ def log_to_stderr(level: str, *, log_format: str = "text", debug: bool = False) 
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     if log_format == "json":
-        from worker.telemetry.json_lines import JsonLines
+        from outlast.worker.telemetry.json_lines import JsonLines
 
         formatter = JsonLines()
     stream = sys.stderr  # A kernel may put another one in its place, and not put it back.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from checkpoint.registers import redacted
-from worker.notify.contract import NotTold
+from outlast.checkpoint.registers import redacted
+from outlast.worker.notify.contract import NotTold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from checkpoint.record import Record
-    from worker.notify.event import Event
+    from outlast.checkpoint.record import Record
+    from outlast.worker.notify.notice import Event
 
     Notices = dict[str, Callable[[Event], None]]
 
@@ -25,7 +25,7 @@ def prepared(targets: Iterable[str]) -> Notices:
     """
     if not targets:
         return {}
-    from worker.notify.local import local_notice
+    from outlast.worker.notify.local import local_notice
 
     return {target: local_notice(target) for target in targets}
 
@@ -40,7 +40,7 @@ def give(notices: Notices, record: Record) -> None:
         _say(f"{redacted(target)} will not be told")
     if not notices:
         return
-    from worker.notify.event import event_of
+    from outlast.worker.notify.notice import event_of
 
     event = event_of(record)
     for target, tell in notices.items():

@@ -36,7 +36,7 @@ def positive_duration(value: float | None) -> float | None:
 
 
 def _kernel_names(incomplete: str) -> list[str]:
-    from kernel.registry import names
+    from outlast.kernel.registry import names
 
     return [name for name in names() if name.startswith(incomplete)]
 

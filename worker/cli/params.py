@@ -27,10 +27,10 @@ def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
     # It brings pydantic, half of a start's time.
     from pydantic import ValidationError
 
-    from kernel import InvalidParams
-    from kernel.registry import load
-    from worker.cli.output import reserved
-    from worker.new_job import refusal
+    from outlast.kernel import InvalidParams
+    from outlast.kernel.registry import load
+    from outlast.worker.cli.streams import reserved
+    from outlast.worker.jobs.new_job import refusal
 
     with reserved():  # A package may print when it is imported.
         model = load(kernel).Params
@@ -57,7 +57,7 @@ def split_params(words: Iterable[str]) -> dict[str, str]:
     Raises:
         InvalidParams: a word is not key=value, or a key comes twice.
     """
-    from kernel import InvalidParams
+    from outlast.kernel import InvalidParams
 
     params: dict[str, str] = {}
     for word in words:

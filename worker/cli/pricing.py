@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from worker.bill import Item
-    from worker.prices import Prices
-    from worker.settings import Settings
+    from outlast.worker.costs.bill import Item
+    from outlast.worker.costs.prices import Prices
+    from outlast.worker.settings import Settings
 
 LEAST_DOLLARS = 0.000001
 
 
 def priced(items: list[Item]) -> dict[str, Any]:
     """Return a bill as a JSON object; `is_complete` is false where an item has no price."""
-    from worker.bill import dollars_of
+    from outlast.worker.costs.bill import dollars_of
 
     dollars, is_complete = dollars_of(items)
     return {

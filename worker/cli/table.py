@@ -9,15 +9,15 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from worker.cli.errors import one_line
-from worker.platform import title_of
-from worker.rate import clock_time, rate_of, speed
-from worker.status import view
+from outlast.worker.cli.errors import one_line
+from outlast.worker.jobs.rate import clock_time, rate_of, speed
+from outlast.worker.jobs.view import view
+from outlast.worker.slices.platforms import title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
 
 BAR_CELLS = 20
 GAP_CELLS = 2  # between columns

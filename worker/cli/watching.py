@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import UnknownJob
+from outlast.checkpoint.errors import UnknownJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from checkpoint.errors import CorruptRecord
-    from checkpoint.record import Record
-    from worker.client import Client
-    from worker.selection import Selection
+    from outlast.checkpoint.errors import CorruptRecord
+    from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.selection import Selection
 
 # In between only the jobs that are followed are read: the others may be thousands.
 LOOKS_TO_A_SEARCH = 10

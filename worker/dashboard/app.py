@@ -13,19 +13,19 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from checkpoint.errors import (
+from outlast.checkpoint.errors import (
     CheckpointError,
     CorruptRecord,
     InvalidJobId,
     StoreUnavailable,
     UnknownJob,
 )
-from worker.dashboard.guard import Guard, Keys, Refused, form_of
-from worker.dashboard.listing import Query
-from worker.dashboard.live import MOST_VIEWERS, Live, Parts
-from worker.dashboard.pages import Pages
-from worker.dashboard.steering import ASKING, BUTTONS, steer
-from worker.queues.contract import QueueUnavailable
+from outlast.worker.dashboard.guard import Guard, Keys, Refused, form_of
+from outlast.worker.dashboard.listing import Query
+from outlast.worker.dashboard.live import MOST_VIEWERS, Live, Parts
+from outlast.worker.dashboard.pages import Pages
+from outlast.worker.dashboard.steering import ASKING, BUTTONS, steer
+from outlast.worker.queues.contract import QueueUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from worker.client import Client
+    from outlast.worker.jobs.client import Client
 
 STATIC = Path(__file__).with_name("static")
 

@@ -7,15 +7,15 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
-from checkpoint.status import Status
-from worker.selection import Selection
+from outlast.checkpoint.status import Status
+from outlast.worker.jobs.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from checkpoint.errors import CorruptRecord
-    from checkpoint.jobs import JobStore
-    from checkpoint.record import Record
+    from outlast.checkpoint.errors import CorruptRecord
+    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.record import Record
 
 JOBS_A_PAGE = 50
 FIELD_CHARACTERS = 200

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
-from checkpoint.status import Status
-from worker.dashboard import words
-from worker.dashboard.listing import Listing, Query, listing_of
-from worker.dashboard.live import Part, Parts
-from worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
-from worker.dashboard.steering import ASKING, DONE, buttons_for
-from worker.rate import Rate, rate_of, speed
-from worker.status import moment
+from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
+from outlast.checkpoint.status import Status
+from outlast.worker.dashboard import words
+from outlast.worker.dashboard.listing import Listing, Query, listing_of
+from outlast.worker.dashboard.live import Part, Parts
+from outlast.worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
+from outlast.worker.dashboard.steering import ASKING, DONE, buttons_for
+from outlast.worker.jobs.rate import Rate, rate_of, speed
+from outlast.worker.jobs.view import moment
 
 if TYPE_CHECKING:
-    from checkpoint.jobs import JobStore
-    from checkpoint.record import Record
-    from worker.dashboard.guard import Keys
+    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.record import Record
+    from outlast.worker.dashboard.guard import Keys
 
 # The parts of a row and of a job's page; each is a macro of that name in cells.html.
 CELLS = ("status", "progress", "slices", "where", "saved")
@@ -139,7 +139,7 @@ class Pages:
 @cache
 def _environment() -> Environment:
     env = Environment(
-        loader=PackageLoader("worker.dashboard"),
+        loader=PackageLoader("outlast.worker.dashboard"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

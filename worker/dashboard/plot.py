@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from checkpoint.record import Record
+    from outlast.checkpoint.record import Record
 
 # The drawing's own units; the page scales it to the room there is.
 WIDTH, HEIGHT = 720.0, 260.0
@@ -163,7 +163,7 @@ def _time(seconds: float) -> str:
 
 
 def _describes(record: Record, span: float) -> str:
-    from worker.dashboard.words import duration, percent
+    from outlast.worker.dashboard.words import duration, percent
 
     count = record.slices
     slices = "1 slice" if count == 1 else f"{count:,} slices"

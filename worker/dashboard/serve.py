@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
-from worker.dashboard.app import make_app
-from worker.dashboard.guard import Keys, is_loopback
-from worker.dashboard.live import Live
+from outlast.worker.dashboard.app import make_app
+from outlast.worker.dashboard.guard import Keys, is_loopback
+from outlast.worker.dashboard.live import Live
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from worker.client import Client
-    from worker.deadline import Deadline
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.slices.deadline import Deadline
 
 # Streams end at once; what else is being answered may take so long.
 ENDING_SECONDS = 3

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checkpoint.status import Status
-from worker.dashboard.guard import Refused
+from outlast.checkpoint.status import Status
+from outlast.worker.dashboard.guard import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from checkpoint.record import Record
-    from worker.client import Client
+    from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
 
 ALL = frozenset(Status)
 LIVE = frozenset({Status.QUEUED, Status.RUNNING})

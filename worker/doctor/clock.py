@@ -6,12 +6,12 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from worker.doctor.finding import error, ok, warning
+from outlast.worker.doctor.finding import error, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from worker.doctor.finding import Finding
+    from outlast.worker.doctor.finding import Finding
 
 # Leases are 5 s long and more; two seconds of them are no loss worth a word.
 WARNING_SECONDS = 2.0

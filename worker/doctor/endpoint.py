@@ -9,15 +9,15 @@ import urllib.request
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from worker.doctor.environment import environment_findings
-from worker.doctor.finding import Denied, Unreachable, error, ok, warning
-from worker.runpod_handler import DEFAULT_SECONDS
+from outlast.worker.doctor.environment import environment_findings
+from outlast.worker.doctor.finding import Denied, Unreachable, error, ok, warning
+from outlast.worker.runpod_handler import DEFAULT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.doctor.finding import Check, Finding
-    from worker.settings import Settings
+    from outlast.worker.doctor.finding import Check, Finding
+    from outlast.worker.settings import Settings
 
 # RunPod's own tools take another place of the interface from the same variable.
 BASE, BASE_VARIABLE = "https://rest.runpod.io/v1", "RUNPOD_REST_API_URL"

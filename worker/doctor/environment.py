@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from checkpoint.registers import redacted
-from worker.doctor.finding import error, ok, unknown, warning
-from worker.settings import PREFIX, Settings
+from outlast.checkpoint.registers import redacted
+from outlast.worker.doctor.finding import error, ok, unknown, warning
+from outlast.worker.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from worker.doctor.finding import Finding
+    from outlast.worker.doctor.finding import Finding
 
 PLACEHOLDER = "{{"  # RunPod puts a secret in its place when the worker starts
 

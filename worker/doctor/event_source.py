@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from worker.doctor.finding import error, ok, warning
+from outlast.worker.doctor.finding import error, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_lambda import LambdaClient
 
-    from worker.doctor.finding import Finding
+    from outlast.worker.doctor.finding import Finding
 
 
 def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> Iterator[Finding]:

@@ -6,19 +6,19 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import CheckpointError
-from worker.doctor.finding import RIGHTS, Denied, Level, Unreachable, error, unknown
-from worker.doctor.queue import look_at_queue
-from worker.doctor.settings import settings_findings
-from worker.doctor.store import store_checks
-from worker.queues.contract import InvalidQueueUrl, QueueUnavailable
-from worker.settings import InvalidSettings, read_settings
-from worker.storable import line
+from outlast.checkpoint.errors import CheckpointError
+from outlast.worker.doctor.finding import RIGHTS, Denied, Level, Unreachable, error, unknown
+from outlast.worker.doctor.message_queue import look_at_queue
+from outlast.worker.doctor.settings import settings_findings
+from outlast.worker.doctor.store import store_checks
+from outlast.worker.queues.contract import InvalidQueueUrl, QueueUnavailable
+from outlast.worker.settings import InvalidSettings, read_settings
+from outlast.worker.slices.kernel_output import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from worker.doctor.finding import Check, Finding
+    from outlast.worker.doctor.finding import Check, Finding
 
 log = logging.getLogger("outlast.doctor")
 
@@ -45,11 +45,11 @@ def examine(*, function: str | None = None, endpoint: str | None = None) -> Iter
     queue = look_at_queue(settings)
     yield from guarded("queue", queue.checks())
     if function is not None:
-        from worker.doctor.function import function_checks
+        from outlast.worker.doctor.function import function_checks
 
         yield from guarded("function", function_checks(function, settings, queue))
     if endpoint is not None:
-        from worker.doctor.endpoint import endpoint_checks
+        from outlast.worker.doctor.endpoint import endpoint_checks
 
         yield from guarded("endpoint", endpoint_checks(endpoint, settings))
 
@@ -99,6 +99,6 @@ def _not_looked_at(subject: str, failed: Exception) -> Finding:
 def _way_out(failed: Exception) -> str:
     if not type(failed).__module__.startswith("botocore"):
         return RIGHTS
-    from worker.queues.sqs_connection import WAYS_OUT
+    from outlast.worker.queues.sqs_connection import WAYS_OUT
 
     return WAYS_OUT.get(type(failed).__name__, RIGHTS)

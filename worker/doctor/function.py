@@ -9,20 +9,20 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from worker.doctor.environment import environment_findings
-from worker.doctor.event_source import event_source_findings
-from worker.doctor.finding import Denied, Unreachable, error, ok, warning
-from worker.doctor.sqs_queue import SqsLook, is_denied
-from worker.platform import MB_PER_CORE, lambda_threads
+from outlast.worker.doctor.environment import environment_findings
+from outlast.worker.doctor.event_source import event_source_findings
+from outlast.worker.doctor.finding import Denied, Unreachable, error, ok, warning
+from outlast.worker.doctor.sqs_queue import SqsLook, is_denied
+from outlast.worker.slices.platforms import MB_PER_CORE, lambda_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_lambda import LambdaClient
 
-    from worker.doctor.finding import Check, Finding
-    from worker.doctor.queue import QueueLook
-    from worker.settings import Settings
+    from outlast.worker.doctor.finding import Check, Finding
+    from outlast.worker.doctor.message_queue import QueueLook
+    from outlast.worker.settings import Settings
 
 CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}

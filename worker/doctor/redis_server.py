@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import redis
 
-from checkpoint.registers.redis import ANSWER_SECONDS, CONNECT_SECONDS
-from worker.doctor.clock import clock_findings
-from worker.doctor.finding import error, ok, unknown, warning
+from outlast.checkpoint.registers.redis import ANSWER_SECONDS, CONNECT_SECONDS
+from outlast.worker.doctor.clock import clock_findings
+from outlast.worker.doctor.finding import error, ok, unknown, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from worker.doctor.finding import Check, Finding
+    from outlast.worker.doctor.finding import Check, Finding
 
 NEARLY_FULL = 0.9
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import ClientError
 
-from checkpoint.registers.s3 import CONFIG
-from checkpoint.registers.s3_errors import error_code
-from worker.doctor.clock import clock_findings, date_of
-from worker.doctor.finding import error, ok, warning
+from outlast.checkpoint.registers.s3 import CONFIG
+from outlast.checkpoint.registers.s3_errors import error_code
+from outlast.worker.doctor.clock import clock_findings, date_of
+from outlast.worker.doctor.finding import error, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import LifecycleRuleOutputTypeDef
 
-    from worker.doctor.finding import Check, Finding
+    from outlast.worker.doctor.finding import Check, Finding
 
 # A job that waits, is paused or has failed is not written to.
 SHORT_DAYS = 30

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from worker.doctor.finding import error, ok, warning
-from worker.settings import cores
+from outlast.worker.doctor.finding import error, ok, warning
+from outlast.worker.settings import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from worker.doctor.finding import Finding
-    from worker.settings import Settings
+    from outlast.worker.doctor.finding import Finding
+    from outlast.worker.settings import Settings
 
 # Set by the platforms themselves, on machines whose disk ends with them.
 SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "RUNPOD_WEBHOOK_GET_JOB")

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.doctor.finding import error, ok, warning
+from outlast.worker.doctor.finding import error, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.doctor.finding import Finding
+    from outlast.worker.doctor.finding import Finding
 
 MOUNTS = Path("/proc/self/mountinfo")
 NETWORK = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4"}

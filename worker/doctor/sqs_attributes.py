@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from worker.doctor.finding import DEAD_LETTERS, error, ok, warning
-from worker.queues.embedded import MAX_RECEIVES, RECEIVES_A_STALL
+from outlast.worker.doctor.finding import DEAD_LETTERS, error, ok, warning
+from outlast.worker.queues.local import MAX_RECEIVES, RECEIVES_A_STALL
 
 if TYPE_CHECKING:
-    from worker.doctor.finding import Finding
+    from outlast.worker.doctor.finding import Finding
 
 DAY_SECONDS = 86_400
 LONGEST_RETENTION_SECONDS = 14 * DAY_SECONDS

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from worker.doctor import sqs_attributes
-from worker.doctor.clock import clock_findings, date_of
-from worker.doctor.finding import Denied, error, ok
-from worker.queues import open_queue
-from worker.queues.sqs_connection import Connection
+from outlast.worker.doctor import sqs_attributes
+from outlast.worker.doctor.clock import clock_findings, date_of
+from outlast.worker.doctor.finding import Denied, error, ok
+from outlast.worker.queues import open_queue
+from outlast.worker.queues.sqs_connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mypy_boto3_sqs import SQSClient
 
-    from worker.doctor.finding import Check, Finding
-    from worker.settings import Settings
+    from outlast.worker.doctor.finding import Check, Finding
+    from outlast.worker.settings import Settings
 
 
 # Requests that cannot succeed, whatever the queue holds, so none takes or leaves a message. Where

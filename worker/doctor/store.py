@@ -7,17 +7,17 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import CheckpointError, StoreUnavailable, VersionConflict
-from checkpoint.registers import open_register, redacted
-from checkpoint.sqlite_file import sqlite_path
-from worker.doctor.finding import error, ok, warning
+from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, VersionConflict
+from outlast.checkpoint.registers import open_register, redacted
+from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.worker.doctor.finding import error, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from checkpoint.register import Register
-    from worker.doctor.finding import Check, Finding
-    from worker.settings import Settings
+    from outlast.checkpoint.register import Register
+    from outlast.worker.doctor.finding import Check, Finding
+    from outlast.worker.settings import Settings
 
 # Beside the jobs' own prefix: a key that a killed doctor leaves there is no job to anybody.
 PREFIX = "doctor/"
@@ -28,15 +28,15 @@ def store_checks(settings: Settings) -> list[Check]:
     url = settings.store
     facts: list[Check]
     if path := sqlite_path(url):
-        from worker.doctor.sqlite_disk import disk_findings
+        from outlast.worker.doctor.sqlite_disk import disk_findings
 
         facts = [partial(disk_findings, "store", path, max_state_bytes=settings.max_state_bytes)]
     elif url.startswith("redis"):
-        from worker.doctor.redis_server import redis_checks
+        from outlast.worker.doctor.redis_server import redis_checks
 
         facts = redis_checks(url)
     else:
-        from worker.doctor.s3_bucket import bucket_checks
+        from outlast.worker.doctor.s3_bucket import bucket_checks
 
         facts = bucket_checks(url)
     return [partial(_opened, url), *facts]

@@ -8,13 +8,13 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from worker.notify.contract import NotTold
-from worker.notify.target import InvalidTarget
+from outlast.worker.notify.contract import NotTold
+from outlast.worker.notify.target import InvalidTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.notify.event import Event
+    from outlast.worker.notify.notice import Event
 
 
 def local_notice(target: str) -> Callable[[Event], None]:

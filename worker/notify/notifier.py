@@ -6,12 +6,12 @@ import time
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from worker.notify.contract import NotTold
-from worker.notify.target import InvalidTarget, is_sqs, require_allowed
+from outlast.worker.notify.contract import NotTold
+from outlast.worker.notify.target import InvalidTarget, is_sqs, require_allowed
 
 if TYPE_CHECKING:
-    from worker.notify.event import Event
-    from worker.settings import Settings
+    from outlast.worker.notify.notice import Event
+    from outlast.worker.settings import Settings
 
 
 def tell_nobody(target: str, event: Event, _seconds: float) -> None:
@@ -58,12 +58,12 @@ class Notifier:
     def _send(self, target: str, event: Event, seconds: float) -> None:
         # Imported here: a worker whose jobs have no targets does without HTTP and boto3.
         if is_sqs(target):
-            from worker.notify.queue import send
+            from outlast.worker.notify.sqs import send
 
             send(target, event, seconds=seconds)
             return
-        from worker.notify.signing import keys_of
-        from worker.notify.webhook import post
+        from outlast.worker.notify.signing import keys_of
+        from outlast.worker.notify.webhook import post
 
         if self._settings.notify_secret is None:
             raise NotTold("OUTLAST_NOTIFY_SECRET is not set for this worker")

@@ -14,13 +14,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from checkpoint.record import MOST_TARGETS
-from checkpoint.registers import redacted
+from outlast.checkpoint.record import MOST_TARGETS
+from outlast.checkpoint.registers import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.settings import Settings
+    from outlast.worker.settings import Settings
 
 MOST_CHARACTERS = 500
 LOCAL = ("file:", "exec:")

@@ -7,11 +7,11 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from worker.notify.contract import Gone, NotTold
-from worker.notify.signing import signature
+from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.notify.signing import signature
 
 if TYPE_CHECKING:
-    from worker.notify.event import Event
+    from outlast.worker.notify.notice import Event
 
 
 def post(target: str, event: Event, *, keys: list[bytes], now: float, seconds: float) -> None:

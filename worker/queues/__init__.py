@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from checkpoint.registers import redacted
-from checkpoint.sqlite_file import sqlite_path
-from worker.queues.contract import InvalidQueueUrl
+from outlast.checkpoint.registers import redacted
+from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.worker.queues.contract import InvalidQueueUrl
 
 if TYPE_CHECKING:
-    from worker.queues.contract import Queue
-    from worker.queues.dead import DeadLetters
+    from outlast.worker.queues.contract import Queue
+    from outlast.worker.queues.dead_letters import DeadLetters
 
 _SQS = re.compile(r"(sqs://|https?://[^/@\s]+/(\S+/)?)[A-Za-z0-9_-]+(\.fifo)?")
 
@@ -25,11 +25,11 @@ def open_queue(url: str) -> Queue:
         QueueUnavailable: the SQLite file cannot be opened. SQS is asked nothing yet.
     """
     if path := sqlite_path(url):
-        from worker.queues.sqlite import SqliteQueue
+        from outlast.worker.queues.sqlite import SqliteQueue
 
         return SqliteQueue(path)
     if _SQS.fullmatch(url):
-        from worker.queues.sqs import SqsQueue  # only here: boto3 takes a third of a second
+        from outlast.worker.queues.sqs import SqsQueue  # only here: boto3 takes a third of a second
 
         return SqsQueue(url)
     raise _invalid(url)
@@ -38,11 +38,11 @@ def open_queue(url: str) -> Queue:
 def open_dead_letters(url: str) -> DeadLetters:
     """Return the dead letters of the queue that `url` names; see `open_queue`."""
     if path := sqlite_path(url):
-        from worker.queues.sqlite_dead import SqliteDeadLetters
+        from outlast.worker.queues.sqlite_dead import SqliteDeadLetters
 
         return SqliteDeadLetters(path)
     if _SQS.fullmatch(url):
-        from worker.queues.sqs_dead import SqsDeadLetters
+        from outlast.worker.queues.sqs_dead import SqsDeadLetters
 
         return SqsDeadLetters(url)
     raise _invalid(url)

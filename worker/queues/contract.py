@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from worker.message import Message
+    from outlast.worker.queues.message import Message
 
 
 class InvalidQueueUrl(ValueError):

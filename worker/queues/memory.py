@@ -10,13 +10,13 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from worker.queues.contract import Delivery
-from worker.queues.embedded import MAX_RECEIVES, EmbeddedQueue
+from outlast.worker.queues.contract import Delivery
+from outlast.worker.queues.local import MAX_RECEIVES, EmbeddedQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.message import Message
+    from outlast.worker.queues.message import Message
 
 
 @dataclass(slots=True)

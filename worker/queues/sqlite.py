@@ -6,16 +6,16 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.sqlite_file import SqliteFile
-from worker.queues.contract import Delivery, QueueUnavailable
-from worker.queues.embedded import MAX_RECEIVES, EmbeddedQueue
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.sqlite_file import SqliteFile
+from outlast.worker.queues.contract import Delivery, QueueUnavailable
+from outlast.worker.queues.local import MAX_RECEIVES, EmbeddedQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from worker.message import Message
+    from outlast.worker.queues.message import Message
 
 # AUTOINCREMENT: an id is never used again, or a stale receipt could fit a later message.
 SCHEMA = """

@@ -6,9 +6,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from checkpoint.sqlite_file import SqliteFile
-from worker.queues.dead import DeadLetter, DeadLetters
-from worker.queues.sqlite import SCHEMA, translated
+from outlast.checkpoint.sqlite_file import SqliteFile
+from outlast.worker.queues.dead_letters import DeadLetter, DeadLetters
+from outlast.worker.queues.sqlite import SCHEMA, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,11 +7,11 @@ import math
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from worker.queues.contract import Delivery, Queue
-from worker.queues.sqs_connection import LONGEST_POLL_SECONDS, Connection
+from outlast.worker.queues.contract import Delivery, Queue
+from outlast.worker.queues.sqs_connection import LONGEST_POLL_SECONDS, Connection
 
 if TYPE_CHECKING:
-    from worker.message import Message
+    from outlast.worker.queues.message import Message
 
 LONGEST_HIDE_SECONDS = 12 * 3600  # SQS refuses more
 

@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.contract import QueueUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

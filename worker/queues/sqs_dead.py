@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from worker.queues.contract import QueueUnavailable
-from worker.queues.dead import DeadLetter, DeadLetters, NoDeadLetterQueue
-from worker.queues.sqs_connection import Connection
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.dead_letters import DeadLetter, DeadLetters, NoDeadLetterQueue
+from outlast.worker.queues.sqs_connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 
-from worker.telemetry.sink import Sink
+from outlast.worker.telemetry.sink import Sink
 
 NAMESPACE = "Outlast"
 # Each metric is there by kernel and platform, and over all. A job's id would make one metric a job.

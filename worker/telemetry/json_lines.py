@@ -7,7 +7,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.events import EVENTS
+from outlast.worker.telemetry.events import EVENTS
 
 
 class JsonLines(logging.Formatter):

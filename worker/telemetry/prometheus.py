@@ -10,10 +10,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from worker.settings import InvalidSettings
-from worker.telemetry.sink import Sink
+from outlast.worker.settings import InvalidSettings
+from outlast.worker.telemetry.sink import Sink
 
-# Why a message is left: what `worker.consumer.NOT_FOR_US` can be.
+# Why a message is left: what `outlast.worker.loops.consumer.NOT_FOR_US` can be.
 ERROR_TYPES = ("ForeignMessage", "UnknownJob", "CorruptRecord", "UnknownKernel", "NewerState")
 BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 

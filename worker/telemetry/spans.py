@@ -29,8 +29,8 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from worker.settings import InvalidSettings
-from worker.telemetry.sink import Sink
+from outlast.worker.settings import InvalidSettings
+from outlast.worker.telemetry.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

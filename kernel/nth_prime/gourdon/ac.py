@@ -12,18 +12,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.nth_prime.gourdon.counted import count_to
-from kernel.nth_prime.gourdon.division import quotient, square_root
-from kernel.nth_prime.gourdon.phase import NOTHING, Partial
-from kernel.nth_prime.gourdon.tables import RANK, composites_to
-from kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.gourdon.counted import count_to
+from outlast.kernel.nth_prime.gourdon.division import quotient, square_root
+from outlast.kernel.nth_prime.gourdon.phase import NOTHING, Partial
+from outlast.kernel.nth_prime.gourdon.tables import RANK, composites_to
+from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kernel.nth_prime.gourdon.bounds import Bounds
-    from kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.tables import Tables
 
 BUDGET = 8_000_000
 """Leaves of one shard, 0.5 to 1 nanosecond each."""

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.gourdon.counted import count_to, lowest, members
-from kernel.nth_prime.gourdon.crossing import PATTERN_END, first_multiples, sieve_primes
-from kernel.nth_prime.gourdon.division import divide_by_large, square_root
-from kernel.nth_prime.gourdon.phase import Partial
-from kernel.nth_prime.jit import int64, jit, uint64
-from kernel.nth_prime.sieve.bits import ones
+from outlast.kernel.nth_prime.gourdon.counted import count_to, lowest, members
+from outlast.kernel.nth_prime.gourdon.crossing import PATTERN_END, first_multiples, sieve_primes
+from outlast.kernel.nth_prime.gourdon.division import divide_by_large, square_root
+from outlast.kernel.nth_prime.gourdon.phase import Partial
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
+from outlast.kernel.nth_prime.sieve.bits import ones
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kernel.nth_prime.gourdon.bounds import Bounds
-    from kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.tables import Tables
 
 BUDGET = 40_000_000
 """Numbers that one shard sieves, 0.12 to 0.2 nanoseconds each."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from kernel.nth_prime.gourdon.state import Counting, WrongState
+from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 
 if TYPE_CHECKING:
-    from kernel.contract import Resources
+    from outlast.kernel.contract import Resources
 
 X_LIMIT = 2**66
 """x must be below: there the table of π up to √x reaches 1 GiB."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.jit import inner, int64, jit
-from kernel.nth_prime.sieve.wheel import RESIDUES
+from outlast.kernel.nth_prime.jit import inner, int64, jit
+from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.jit import inner, int64, jit, uint64
-from kernel.nth_prime.sieve.bits import ones
-from kernel.nth_prime.sieve.wheel import RESIDUES
+from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.sieve.bits import ones
+from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

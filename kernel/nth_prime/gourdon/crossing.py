@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.jit import inner, int64, uint64
-from kernel.nth_prime.sieve.wheel import OFFSETS
+from outlast.kernel.nth_prime.jit import inner, int64, uint64
+from outlast.kernel.nth_prime.sieve.wheel import OFFSETS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

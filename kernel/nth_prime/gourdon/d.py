@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.gourdon.counted import count_to
-from kernel.nth_prime.gourdon.crossing import PATTERN_END, cross_off, first_multiples, lay, set_all
-from kernel.nth_prime.gourdon.division import quotient
-from kernel.nth_prime.gourdon.phase import Partial
-from kernel.nth_prime.gourdon.tables import RANK, composites_to
-from kernel.nth_prime.gourdon.unsieved import (
+from outlast.kernel.nth_prime.gourdon.counted import count_to
+from outlast.kernel.nth_prime.gourdon.crossing import (
+    PATTERN_END,
+    cross_off,
+    first_multiples,
+    lay,
+    set_all,
+)
+from outlast.kernel.nth_prime.gourdon.division import quotient
+from outlast.kernel.nth_prime.gourdon.phase import Partial
+from outlast.kernel.nth_prime.gourdon.tables import RANK, composites_to
+from outlast.kernel.nth_prime.gourdon.unsieved import (
     Unsieved,
     count_blocks,
     count_words,
@@ -29,13 +35,13 @@ from kernel.nth_prime.gourdon.unsieved import (
     to_word,
     unsieved,
 )
-from kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kernel.nth_prime.gourdon.bounds import Bounds
-    from kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.tables import Tables
 
 BUDGET = 7_000_000
 """Leaves and multiples of one shard, a nanosecond or more each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernel.nth_prime.jit import inner, int64
+from outlast.kernel.nth_prime.jit import inner, int64
 
 
 @inner

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kernel.nth_prime.gourdon import ac, b, d, phi0, riemann, sigma
-from kernel.nth_prime.gourdon.bounds import X_LEAST, begin, bounds_of
-from kernel.nth_prime.gourdon.phase import fold
-from kernel.nth_prime.gourdon.state import WrongState
-from kernel.nth_prime.gourdon.tables import build
-from kernel.nth_prime.sieve.steps import at_each, finish
+from outlast.kernel.nth_prime.gourdon import ac, b, d, phi0, riemann, sigma
+from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, begin, bounds_of
+from outlast.kernel.nth_prime.gourdon.phase import fold
+from outlast.kernel.nth_prime.gourdon.state import WrongState
+from outlast.kernel.nth_prime.gourdon.tables import build
+from outlast.kernel.nth_prime.sieve.steps import at_each, finish
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from concurrent.futures import Future
 
-    from kernel.nth_prime.gourdon.bounds import Bounds
-    from kernel.nth_prime.gourdon.phase import Partial, Term
-    from kernel.nth_prime.gourdon.state import Counting
-    from kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.phase import Partial, Term
+    from outlast.kernel.nth_prime.gourdon.state import Counting
+    from outlast.kernel.nth_prime.gourdon.tables import Tables
 
 TERMS: dict[str, Term] = {"sigma": sigma, "phi0": phi0, "ac": ac, "b": b, "d": d}
 """π(x) is the sum of these."""

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.nth_prime.gourdon.counted import count_to
-from kernel.nth_prime.gourdon.division import divide
-from kernel.nth_prime.gourdon.phase import NOTHING, Partial
-from kernel.nth_prime.gourdon.tables import PER_PERIOD, PERIOD, RANK
-from kernel.nth_prime.jit import inner, int64, jit
+from outlast.kernel.nth_prime.gourdon.counted import count_to
+from outlast.kernel.nth_prime.gourdon.division import divide
+from outlast.kernel.nth_prime.gourdon.phase import NOTHING, Partial
+from outlast.kernel.nth_prime.gourdon.tables import PER_PERIOD, PERIOD, RANK
+from outlast.kernel.nth_prime.jit import inner, int64, jit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kernel.nth_prime.gourdon.bounds import Bounds
-    from kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.tables import Tables
 
 BUDGET = 400_000
 """Leaves of one shard, 25 nanoseconds each."""

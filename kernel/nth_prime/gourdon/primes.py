@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime import small
-from kernel.nth_prime.gourdon.counted import NUMBERS_PER_ENTRY, lowest, members, pack, spread
-from kernel.nth_prime.gourdon.crossing import (
+from outlast.kernel.nth_prime import small
+from outlast.kernel.nth_prime.gourdon.counted import (
+    NUMBERS_PER_ENTRY,
+    lowest,
+    members,
+    pack,
+    spread,
+)
+from outlast.kernel.nth_prime.gourdon.crossing import (
     PATTERN_END,
     PATTERN_PRIMES,
     first_multiples,
     patterns,
     sieve_primes,
 )
-from kernel.nth_prime.jit import int64, jit, uint64
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
 
 if TYPE_CHECKING:
     from collections.abc import Generator

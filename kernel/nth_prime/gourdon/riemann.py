@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from kernel.contract import NonRetryable
-from kernel.nth_prime.gourdon.zeros import ZEROS
+from outlast.kernel.contract import NonRetryable
+from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
 
 TERMS = 400
 """Gram's series has all its weight in the first ln x terms or so; far more are summed."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.nth_prime.gourdon.counted import count_to
-from kernel.nth_prime.gourdon.division import square_root
-from kernel.nth_prime.gourdon.phase import NOTHING, Partial
-from kernel.nth_prime.jit import jit
+from outlast.kernel.nth_prime.gourdon.counted import count_to
+from outlast.kernel.nth_prime.gourdon.division import square_root
+from outlast.kernel.nth_prime.gourdon.phase import NOTHING, Partial
+from outlast.kernel.nth_prime.jit import jit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kernel.nth_prime.gourdon.bounds import Bounds
-    from kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.tables import Tables
 
 
 def pieces(bounds: Bounds, t: Tables) -> int:  # noqa: ARG001 - the same for every x

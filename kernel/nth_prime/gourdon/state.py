@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kernel.contract import Model, NonRetryable
+from outlast.kernel.contract import Model, NonRetryable
 
 Natural = Annotated[int, Field(ge=0)]
 

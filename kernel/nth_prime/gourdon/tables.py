@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernel.nth_prime.gourdon.composites import list_composites
-from kernel.nth_prime.gourdon.counted import count_to, pack, spread
-from kernel.nth_prime.gourdon.crossing import lay, masks, patterns, set_all
-from kernel.nth_prime.gourdon.division import divide
-from kernel.nth_prime.gourdon.primes import list_primes, pi_table
-from kernel.nth_prime.jit import inner, int64, jit
+from outlast.kernel.nth_prime.gourdon.composites import list_composites
+from outlast.kernel.nth_prime.gourdon.counted import count_to, pack, spread
+from outlast.kernel.nth_prime.gourdon.crossing import lay, masks, patterns, set_all
+from outlast.kernel.nth_prime.gourdon.division import divide
+from outlast.kernel.nth_prime.gourdon.primes import list_primes, pi_table
+from outlast.kernel.nth_prime.jit import inner, int64, jit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
 
 PERIOD = 2 * 3 * 5 * 7 * 11 * 13 * 17
 """The numbers that none of the first 7 primes divides repeat with this period, …"""

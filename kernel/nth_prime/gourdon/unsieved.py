@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernel.nth_prime.jit import inner, int64, uint64
-from kernel.nth_prime.sieve.bits import ones
+from outlast.kernel.nth_prime.jit import inner, int64, uint64
+from outlast.kernel.nth_prime.sieve.bits import ones
 
 MOST_WORDS = 8192
 """The largest sieve: the layout of the blocks' counts leaves room for 1024 of them."""

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.sieve import bits, wheel
-from kernel.nth_prime.sieve.search import LIMIT, START, Place, block_size, find, sieve
-from kernel.nth_prime.sieve.steps import at_each, finish
+from outlast.kernel.nth_prime.sieve import bits, wheel
+from outlast.kernel.nth_prime.sieve.search import LIMIT, START, Place, block_size, find, sieve
+from outlast.kernel.nth_prime.sieve.steps import at_each, finish
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime import small
-from kernel.nth_prime.sieve import bits, wheel
-from kernel.nth_prime.sieve.block import sieve_block
-from kernel.nth_prime.sieve.steps import finish
+from outlast.kernel.nth_prime import small
+from outlast.kernel.nth_prime.sieve import bits, wheel
+from outlast.kernel.nth_prime.sieve.block import sieve_block
+from outlast.kernel.nth_prime.sieve.steps import finish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

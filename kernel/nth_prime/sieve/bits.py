@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.jit import jit
+from outlast.kernel.nth_prime.jit import jit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

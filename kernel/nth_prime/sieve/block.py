@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.sieve import wheel
-from kernel.nth_prime.sieve.cross import SEGMENT, Group, Tables, cross, cross_small, distances
-from kernel.nth_prime.sieve.large import LEAST_ROOM, cross_huge, cross_large
-from kernel.nth_prime.sieve.presieve import LARGEST, patterns
+from outlast.kernel.nth_prime.sieve import wheel
+from outlast.kernel.nth_prime.sieve.cross import (
+    SEGMENT,
+    Group,
+    Tables,
+    cross,
+    cross_small,
+    distances,
+)
+from outlast.kernel.nth_prime.sieve.large import LEAST_ROOM, cross_huge, cross_large
+from outlast.kernel.nth_prime.sieve.presieve import LARGEST, patterns
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

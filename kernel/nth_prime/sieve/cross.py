@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kernel.nth_prime.jit import jit
-from kernel.nth_prime.sieve.presieve import STRIP, Patterns, presieve
+from outlast.kernel.nth_prime.jit import jit
+from outlast.kernel.nth_prime.sieve.presieve import STRIP, Patterns, presieve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

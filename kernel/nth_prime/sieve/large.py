@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kernel.nth_prime.jit import jit
-from kernel.nth_prime.sieve.cross import SEGMENT_BITS, Group, distances, rest, start
-from kernel.nth_prime.sieve.wheel import RESIDUES
+from outlast.kernel.nth_prime.jit import jit
+from outlast.kernel.nth_prime.sieve.cross import SEGMENT_BITS, Group, distances, rest, start
+from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

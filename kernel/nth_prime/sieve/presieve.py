@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kernel.nth_prime.jit import jit
-from kernel.nth_prime.sieve.wheel import RESIDUES
+from outlast.kernel.nth_prime.jit import jit
+from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

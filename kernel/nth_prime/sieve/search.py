@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernel.nth_prime.sieve import bases, bits, wheel
-from kernel.nth_prime.sieve.block import LARGEST_BLOCK, sieve_block
-from kernel.nth_prime.sieve.cross import SEGMENT
-from kernel.nth_prime.sieve.presieve import LARGEST
-from kernel.nth_prime.sieve.steps import at_each
+from outlast.kernel.nth_prime.sieve import bases, bits, wheel
+from outlast.kernel.nth_prime.sieve.block import LARGEST_BLOCK, sieve_block
+from outlast.kernel.nth_prime.sieve.cross import SEGMENT
+from outlast.kernel.nth_prime.sieve.presieve import LARGEST
+from outlast.kernel.nth_prime.sieve.steps import at_each
 
 if TYPE_CHECKING:
     from collections.abc import Generator

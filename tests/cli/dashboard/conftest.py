@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
+from outlast.worker.dashboard.app import make_app
+from outlast.worker.dashboard.guard import Keys
+from outlast.worker.dashboard.live import Live
+from outlast.worker.dashboard.serve import Address, serve
 from tests.cli.dashboard.browser import Viewer, chromium
 from tests.cli.dashboard.scene import busy_day
 from tests.cli.process import PATIENCE_SECONDS
-from worker.dashboard.app import make_app
-from worker.dashboard.guard import Keys
-from worker.dashboard.live import Live
-from worker.dashboard.serve import Address, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser
 
-    from worker.client import Client
+    from outlast.worker.jobs.client import Client
 
 URL = "http://127.0.0.1:8765"
 TOKEN = "correct-horse-battery"
@@ -64,7 +64,7 @@ class Stop:
 @pytest.fixture
 def served(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
     """Serve the test's store from a thread of this process and return the address."""
-    monkeypatch.setattr("worker.dashboard.live.PERIOD_SECONDS", 0.2)
+    monkeypatch.setattr("outlast.worker.dashboard.live.PERIOD_SECONDS", 0.2)
     stop, threads = Stop(), []
 
     def run(*, host: str = "127.0.0.1", token: str | None = None) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from checkpoint.history import Stretch, added, extended
-from checkpoint.parts import Checkpoint, Lease, digest_of
-from checkpoint.record import Record
-from checkpoint.status import Status
+from outlast.checkpoint.history import Stretch, added, extended
+from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from checkpoint.jobs import JobStore
-from checkpoint.registers import open_register
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.registers import open_register
 from tests.cli.dashboard.browser import chromium
 from tests.cli.dashboard.scene import busy_day
 from tests.cli.process import Process

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.status import Status
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.status import Status
 from tests.cli.dashboard.conftest import TOKEN
 from tests.cli.dashboard.test_pages import hostile
 from tests.cli.process import until
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.dashboard.browser import Viewer
     from tests.cli.process import Ended, Process
-    from worker.client import Client
 
 STEPS, STEP_SECONDS = 4_000, 0.01
 IS_LIVE = "#pulse:not([hidden])"

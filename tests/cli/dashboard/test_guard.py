@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checkpoint.status import Status
+from outlast.checkpoint.status import Status
 from tests.cli.dashboard.conftest import TOKEN, URL
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from starlette.testclient import TestClient
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Ended
-    from worker.client import Client
 
 JOB = "/jobs/prime-1e18"
 BOUND = ["127.0.0.1", "127.0.0.1:8765", "localhost:9000", "[::1]:8765", "LOCALHOST"]
@@ -199,7 +199,7 @@ def test_without_its_extra_it_says_what_to_install(
 
     A script would take what is not installed for a fault of the store.
     """
-    monkeypatch.delitem(sys.modules, "worker.dashboard.serve", raising=False)
+    monkeypatch.delitem(sys.modules, "outlast.worker.dashboard.serve", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     ended = outlast("dashboard")
     assert (ended.code, ended.out) == (2, "")

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.dashboard.live import Live, Part
+from outlast.worker.dashboard.live import Live, Part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from worker.dashboard.live import Parts
+    from outlast.worker.dashboard.live import Parts
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often."""
-    monkeypatch.setattr("worker.dashboard.live.PERIOD_SECONDS", 0.01)
+    monkeypatch.setattr("outlast.worker.dashboard.live.PERIOD_SECONDS", 0.01)
 
 
 class Store:

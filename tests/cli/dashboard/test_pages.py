@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checkpoint.errors import StoreUnavailable
-from checkpoint.parts import Checkpoint, Lease
-from checkpoint.status import Status
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.parts import Checkpoint, Lease
+from outlast.checkpoint.status import Status
+from outlast.worker.dashboard.guard import Keys
+from outlast.worker.dashboard.listing import JOBS_A_PAGE, Query, listing_of
+from outlast.worker.dashboard.pages import Pages
 from tests.cli.dashboard.scene import LAMBDA, Run, record_of
 from tests.cli.dashboard.test_guard import csrf_in
-from worker.dashboard.guard import Keys
-from worker.dashboard.listing import JOBS_A_PAGE, Query, listing_of
-from worker.dashboard.pages import Pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.testclient import TestClient
 
-    from checkpoint.record import Record
-    from worker.client import Client
+    from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
 
 EVIL = '"><script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">'
 
@@ -85,7 +85,7 @@ def test_many_jobs_come_a_page_at_a_time(
 
 def test_a_long_search_stops_and_says_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search for what is not there would read the whole store at every look."""
-    monkeypatch.setattr("worker.dashboard.listing.SEARCH_SECONDS", -1)
+    monkeypatch.setattr("outlast.worker.dashboard.listing.SEARCH_SECONDS", -1)
     for number in range(5):
         client.create("nth-prime", {"position": 1}, job_id=f"job-{number}")
     cut = listing_of(client.jobs, Query(text="nowhere"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.dashboard.words import duration, line, params, percent, size
+from outlast.worker.dashboard.words import duration, line, params, percent, size
 
 
 @pytest.mark.parametrize(

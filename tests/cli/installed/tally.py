@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kernel import Kernel
-from kernel.contract import Model
+from outlast.kernel import Kernel
+from outlast.kernel.contract import Model
 
 
 class TallyParams(Model):

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 from pydantic import field_validator
 
-from kernel import Kernel, Model
+from outlast.kernel import Kernel, Model
 
 
 class PoisonParams(Model):

@@ -6,7 +6,7 @@ It writes one byte a step into the FIFO that CHAIN_STEPS names.
 import os
 import time
 
-from kernel import Kernel, Model
+from outlast.kernel import Kernel, Model
 
 STEP_SECONDS = 0.01
 MODULUS = 1_000_003

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from worker.queues.memory import MemoryQueue
-from worker.queues.sqlite import SqliteQueue
-from worker.queues.sqs import SqsQueue
+from outlast.worker.queues.memory import MemoryQueue
+from outlast.worker.queues.sqlite import SqliteQueue
+from outlast.worker.queues.sqs import SqsQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from worker.queues.contract import Queue
+    from outlast.worker.queues.contract import Queue
 
 MAX_RECEIVES = 3
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.stub import Stubber
 
+from outlast.worker.queues.sqs import SqsQueue
 from tests.worker.queues import backends
 from tests.worker.queues.backends import URL, Backend, Clock
-from worker.queues.sqs import SqsQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,12 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
+from outlast.worker.queues.message import Message
 from tests.worker.queues.backends import MAX_RECEIVES
-from worker.message import Message
 
 if TYPE_CHECKING:
+    from outlast.worker.queues.contract import Delivery, Queue
     from tests.worker.queues.backends import Backend
-    from worker.queues.contract import Delivery, Queue
 
 LONG = 3600.0
 THREADS = 8

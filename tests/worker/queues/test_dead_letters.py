@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, cast
 import boto3
 import pytest
 
+from outlast.worker.queues import open_dead_letters
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.dead_letters import NoDeadLetterQueue
+from outlast.worker.queues.message import Message
+from outlast.worker.queues.sqlite_dead import SqliteDeadLetters
+from outlast.worker.queues.sqs_dead import SqsDeadLetters
 from tests.worker.queues import backends
 from tests.worker.queues.backends import MAX_RECEIVES, Clock
 from tests.worker.queues.test_conformance import look, take
-from worker.message import Message
-from worker.queues import open_dead_letters
-from worker.queues.contract import QueueUnavailable
-from worker.queues.dead import NoDeadLetterQueue
-from worker.queues.sqlite_dead import SqliteDeadLetters
-from worker.queues.sqs_dead import SqsDeadLetters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from outlast.worker.queues.contract import Queue
+    from outlast.worker.queues.dead_letters import DeadLetter, DeadLetters
     from tests.servers import Server
-    from worker.queues.contract import Queue
-    from worker.queues.dead import DeadLetter, DeadLetters
 
 Place = tuple["Queue", "DeadLetters"]
 
@@ -213,7 +213,7 @@ def test_a_queue_without_a_dead_letter_queue_says_so(
 
 def test_a_redrive_policy_that_cannot_be_read_is_told() -> None:
     """A person would get a traceback."""
-    from worker.queues.sqs_dead import _place_of
+    from outlast.worker.queues.sqs_dead import _place_of
 
     for policy in ("", "[]", '{"deadLetterTargetArn": "a:b"}', '{"maxReceiveCount": "x"}'):
         with pytest.raises(QueueUnavailable, match="http://h/1/q: its RedrivePolicy cannot be rea"):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from outlast.worker.queues.message import Message
 from tests.worker.queues.test_conformance import take
-from worker.message import Message
 
 if TYPE_CHECKING:
     from tests.worker.queues.backends import Backend

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.queues import open_queue
-from worker.queues.contract import QueueUnavailable
-from worker.queues.sqlite import SqliteQueue
-from worker.queues.sqs import SqsQueue
+from outlast.worker.queues import open_queue
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.sqlite import SqliteQueue
+from outlast.worker.queues.sqs import SqsQueue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ def test_a_file_with_tables_of_someone_elses_is_named(tmp_path: Path) -> None:
 def test_the_embedded_queue_does_without_boto3(tmp_path: Path) -> None:
     """Every command on the embedded queue would start a third of a second later."""
     program = (
-        "import sys; from worker.queues import open_queue;"
+        "import sys; from outlast.worker.queues import open_queue;"
         "open_queue(sys.argv[1]).close(); sys.exit('boto3' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, f"sqlite:///{tmp_path}/q.db"], check=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from outlast.worker.queues.message import Message
+from outlast.worker.queues.sqlite import SqliteQueue
 from tests.worker.queues.test_conformance import look, take
-from worker.message import Message
-from worker.queues.sqlite import SqliteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ PROCESSES = 3
 DRAIN = """
 import sys
 from pathlib import Path
-from worker.queues.sqlite import SqliteQueue
+from outlast.worker.queues.sqlite import SqliteQueue
 queue = SqliteQueue(Path(sys.argv[1]))
 while delivery := queue.receive(visibility_seconds=3600, wait_seconds=0):
     print(delivery.body)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from outlast.worker.queues import sqs_connection
+from outlast.worker.queues.contract import Delivery
+from outlast.worker.queues.message import Message
+from outlast.worker.queues.sqs import SqsQueue
 from tests.worker.queues.backends import URL
 from tests.worker.queues.test_conformance import look, take
-from worker.message import Message
-from worker.queues import sqs_connection
-from worker.queues.contract import Delivery
-from worker.queues.sqs import SqsQueue
 
 if TYPE_CHECKING:
     from botocore.stub import Stubber

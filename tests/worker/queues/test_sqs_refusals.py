@@ -11,21 +11,21 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from outlast.worker.queues import sqs_connection
+from outlast.worker.queues.contract import Delivery, QueueUnavailable
+from outlast.worker.queues.message import Message
+from outlast.worker.queues.sqs import SqsQueue
 from tests.servers import free_ports
 from tests.worker.queues.backends import URL
 from tests.worker.queues.test_conformance import look
-from worker.message import Message
-from worker.queues import sqs_connection
-from worker.queues.contract import Delivery, QueueUnavailable
-from worker.queues.sqs import SqsQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botocore.stub import Stubber
 
+    from outlast.worker.queues.contract import Queue
     from tests.servers import Server
-    from worker.queues.contract import Queue
 
 DELIVERY = Delivery("{}", "handle")
 MESSAGE = Message(job_id="a", slice=2)

@@ -1,0 +1,54 @@
+"""Where a worker says that it runs."""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+
+from outlast.checkpoint.history import Usage, added
+from outlast.checkpoint.record import Record
+from outlast.worker.slices import platforms as ours
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, f"lambda/{platform.machine()}/512"),
+        ({"RUNPOD_ENDPOINT_ID": "e"}, "runpod"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "container"),
+        ({}, "local"),
+    ],
+)
+def test_each_platform_is_told_by_what_it_sets(
+    environment, found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job's bill would name the wrong platform, and so the wrong price."""
+    monkeypatch.setattr(ours, "CONTAINER_FILES", ())
+    assert ours.platform_of(environment) == found
+    usage = added({}, found, 1.0)
+    fields = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 1, "updated_at": 1}
+    assert Record(**fields, usage=usage).usage[found] == Usage(slices=1, seconds=1.0)
+
+
+def test_a_plain_container_is_told_by_its_root(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker sets no variable."""
+    mark = tmp_path / ".dockerenv"
+    mark.touch()
+    monkeypatch.setattr(ours, "CONTAINER_FILES", (mark,))
+    assert ours.platform_of({}) == "container"
+
+
+@pytest.mark.parametrize(
+    ("platform", "title"),
+    [
+        ("lambda/arm64/1769", "Lambda arm64 1769 MB"),
+        ("lambda", "Lambda"),
+        ("runpod/A40", "RunPod A40"),
+        ("container", "container"),
+        ("spot/c7g.large", "spot c7g.large"),
+    ],
+)
+def test_a_platform_has_a_name_for_people(platform: str, title: str) -> None:
+    """A person would have to know how Outlast spells platforms."""
+    assert ours.title_of(platform) == title

@@ -1,0 +1,110 @@
+"""outlast dashboard: the jobs on a page that a browser shows."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from outlast.worker.cli.options import Debug, Json
+from outlast.worker.cli.streams import put, put_json, warn_if_apart
+
+LEAST_TOKEN_CHARACTERS = 16
+NEW_TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe())'"  # noqa: S105 - makes one
+
+Host = Annotated[
+    str,
+    typer.Option("--host", metavar="HOST", help="The address to listen at."),
+]
+Port = Annotated[
+    int,
+    typer.Option("--port", metavar="PORT", min=0, max=65535, help="The port; 0: any free one."),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TOKEN",
+        help="What a viewer must enter. Default: OUTLAST_DASHBOARD_TOKEN, which other users of "
+        "this machine do not see.",
+    ),
+]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in your browser.")]
+
+
+def dashboard(
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 8765,
+    token: Token = None,
+    opens: Open = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the jobs in a browser, live, with buttons to steer them.
+
+    The page is served until Ctrl-C or SIGTERM. It needs the packages of the extra
+    `outlast[dashboard]`, and nothing from the network.
+
+    On this machine's own address everyone with an account on it may look and steer, unless there
+    is a token. At any other address a token is required, of 16 characters or more. The connection
+    is plain HTTP: between machines, put it behind a proxy with TLS or into an SSH tunnel.
+
+    Examples:
+        outlast dashboard --open
+        ssh -L 8765:127.0.0.1:8765 server outlast dashboard
+        OUTLAST_DASHBOARD_TOKEN=... outlast dashboard --host 0.0.0.0
+
+    Exit codes:
+        0  stopped by a signal
+        1  the address cannot be had, or the store is at fault
+        2  a package or the token is missing, the token is too short, or a setting is wrong
+    """
+    from outlast.worker.cli.logs import level_of, log_to_stderr
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.settings import InvalidSettings, read_settings
+    from outlast.worker.slices.deadline import Deadline
+
+    settings = read_settings()
+    if token is None and settings.dashboard_token is not None:
+        token = settings.dashboard_token.get_secret_value()
+    try:
+        from outlast.worker.dashboard.serve import Address, serve
+    except ModuleNotFoundError as error:
+        raise InvalidSettings(
+            f"the dashboard needs the package {error.name}: pip install 'outlast[dashboard]'"
+        ) from None
+    _require_token(host, token)
+
+    def announce(url: str) -> None:
+        if as_json:
+            put_json({"url": url})
+        else:
+            put(f"the dashboard is at {url}, until Ctrl-C")
+        sys.stdout.flush()  # whoever started this reads the URL
+        if opens:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    with Deadline() as stop:
+        client = Client(settings=settings)
+        warn_if_apart(settings)
+        log_to_stderr(level_of(settings, otherwise="WARNING"), debug=debug)
+        serve(client, Address(host, port, token), stop=stop, announce=announce)
+
+
+def _require_token(host: str, token: str | None) -> None:
+    from outlast.worker.dashboard.guard import is_loopback
+
+    if token is None and not is_loopback(host):
+        raise typer.BadParameter(
+            f"others can reach {host}: set OUTLAST_DASHBOARD_TOKEN, for example to what this "
+            f"prints: {NEW_TOKEN}"
+        )
+    if token is not None and len(token) < LEAST_TOKEN_CHARACTERS:
+        raise typer.BadParameter(
+            f"the token is shorter than {LEAST_TOKEN_CHARACTERS} characters and could be guessed; "
+            f"make one: {NEW_TOKEN}"
+        )

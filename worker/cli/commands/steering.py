@@ -1,0 +1,143 @@
+"""outlast cancel, pause, resume, retry: what a person may do with jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outlast.worker.cli.job_ids import JobIds, for_each
+from outlast.worker.cli.options import Debug, Json, positive_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.checkpoint.record import Record
+
+
+def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
+    """Stop jobs for good.
+
+    A slice that runs notices at its next save, so within the interval between two checkpoints
+    (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default). Cancelling a cancelled job does nothing.
+
+    What cannot be done with one job is told and keeps it from no other one. With --json one id
+    gives an object, several or - an array of the jobs with which it was done.
+
+    Examples:
+        outlast cancel million
+        outlast list --kernel sum --limit 0 --json | jq '.[].job_id' | outlast cancel -
+
+    Exit codes:
+        0  the jobs are cancelled
+        1  one was over already, there is no such job, or the store is at fault
+        2  an id or a setting is wrong; nothing was done
+    """
+    from outlast.worker.jobs.client import Client
+
+    _steer(job_ids, Client().cancel, "is cancelled", as_json=as_json)
+
+
+def pause(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
+    """Stop jobs until they are resumed.
+
+    A slice that runs notices at its next save, so within the interval between two checkpoints
+    (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default): it keeps what it has done, and stops.
+    Pausing a paused job does nothing.
+
+    What cannot be done with one job is told and keeps it from no other one. With --json one id
+    gives an object, several or - an array of the jobs with which it was done.
+
+    Examples:
+        outlast pause million
+        outlast pause million billion
+
+    Exit codes:
+        0  the jobs are paused
+        1  one is over already, there is no such job, or the store is at fault
+        2  an id or a setting is wrong; nothing was done
+    """
+    from outlast.worker.jobs.client import Client
+
+    _steer(job_ids, Client().pause, "is paused", as_json=as_json)
+
+
+def resume(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
+    """Let paused jobs go on.
+
+    Resuming a job that is not paused and not over only wakes it.
+
+    What cannot be done with one job is told and keeps it from no other one. With --json one id
+    gives an object, several or - an array of the jobs with which it was done.
+
+    Examples:
+        outlast resume million
+        outlast resume million billion
+
+    Exit codes:
+        0  the jobs go on as soon as a worker is free
+        1  one is over already, there is no such job, or the store or the queue is at fault
+        2  an id or a setting is wrong; nothing was done
+    """
+    from outlast.worker.jobs.client import Client
+
+    _steer(job_ids, Client().resume, "goes on", as_json=as_json)
+
+
+MaxSlices = Annotated[
+    int | None,
+    typer.Option("--max-slices", min=1, metavar="N", help="The job's ceiling on slices from now."),
+]
+MaxComputeSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--max-compute-seconds",
+        metavar="SECONDS",
+        callback=positive_duration,
+        help="The job's ceiling on compute time from now.",
+    ),
+]
+
+
+def retry(
+    job_ids: JobIds,
+    *,
+    max_slices: MaxSlices = None,
+    max_compute_seconds: MaxComputeSeconds = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Let failed jobs go on from their last checkpoints.
+
+    Their errors and stalls are forgotten. A job that has reached a ceiling needs a higher one,
+    which counts from the job's beginning. Retrying a job that has not failed and is not over sets
+    its ceilings, if any are given, and wakes it.
+
+    What cannot be done with one job is told and keeps it from no other one. With --json one id
+    gives an object, several or - an array of the jobs with which it was done.
+
+    Examples:
+        outlast retry million
+        outlast retry million --max-slices 1000
+        outlast list --status failed --limit 0 --json | jq '.[].job_id' | outlast retry -
+
+    Exit codes:
+        0  the jobs go on as soon as a worker is free
+        1  one did not fail, has reached a ceiling, there is no such job, or the store or the queue
+           is at fault
+        2  an id, a ceiling or a setting is wrong; nothing was done
+    """
+    from functools import partial
+
+    from outlast.worker.jobs.client import Client
+
+    retry_one = partial(
+        Client().retry, max_slices=max_slices, max_compute_seconds=max_compute_seconds
+    )
+    _steer(job_ids, retry_one, "goes on", as_json=as_json)
+
+
+def _steer(job_ids: list[str], move: Callable[[str], Record], what: str, *, as_json: bool) -> None:
+    from outlast.worker.jobs.view import view
+
+    for_each(job_ids, move, lambda _, record: view(record), what, as_json=as_json)

@@ -1,0 +1,121 @@
+"""outlast watch: jobs as they get on, until they are over."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outlast.worker.cli.errors import FAULT
+from outlast.worker.cli.filters import (
+    NewerThan,
+    OfKernel,
+    OlderThan,
+    Statuses,
+    WithTags,
+    chosen,
+    words_of,
+)
+from outlast.worker.cli.options import LONGEST_SECONDS, Debug, Json
+
+if TYPE_CHECKING:
+    from outlast.worker.cli.table import Table
+    from outlast.worker.cli.watching import Watching
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.slices.deadline import Deadline
+
+REACTION_SECONDS = 0.1
+
+JobIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="JOB_ID", help="The jobs. Default: all that are not over."),
+]
+Interval = Annotated[
+    float | None,
+    typer.Option(
+        "--interval",
+        metavar="SECONDS",
+        min=0.1,
+        max=LONGEST_SECONDS,
+        help="Time between two looks. Default: 1 at a terminal, 5 elsewhere.",
+    ),
+]
+
+
+def watch(
+    job_ids: JobIds = None,
+    *,
+    statuses: Statuses = None,
+    kernel: OfKernel = None,
+    tags: WithTags = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    interval: Interval = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Follow jobs as they get on.
+
+    At a terminal it is a table that moves, anywhere else one line for each change; with --json
+    each line is a JSON object, as in status. It ends when all jobs that were named are over.
+    Without names it follows the jobs that fit the filters and are not over, new ones as well,
+    until Ctrl-C. It only looks: stopping it does nothing to a job.
+
+    DONE is what is stored, and SAVED when that was. RATE and LEFT, the time until the end, are
+    measured between the last checkpoints. While the store does not answer it waits and goes on.
+
+    Examples:
+        outlast watch
+        outlast watch million billion
+        outlast watch --tag nightly --interval 10 | tee nightly.log
+
+    Exit codes:
+        0  all jobs that were named have their result
+        1  one of them failed, was cancelled, is not there or cannot be read
+        2  an id, a filter or a setting is wrong
+        129, 130, 143  stopped by the end of the terminal, by Ctrl-C or by SIGTERM
+    """
+    from outlast.worker.cli.table import open_table
+    from outlast.worker.cli.watching import Watching
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.slices.deadline import Deadline
+
+    selection = chosen(statuses, kernel, tags, older_than, newer_than)
+    if job_ids and words_of(selection):
+        raise typer.BadParameter("name jobs, or choose them by filters, not both")
+    client = Client(read_only=True)
+    with open_table(as_json=as_json) as table, Deadline() as stop:
+        watching = Watching(client, job_ids or (), selection, table.say)
+        _follow(client, watching, table, stop, interval or table.interval_seconds)
+    if not watching.is_over:
+        raise typer.Exit(128 + signal.Signals[stop.reason or "SIGINT"])
+    if watching.has_failed:
+        raise typer.Exit(FAULT)
+
+
+def _follow(
+    client: Client, watching: Watching, table: Table, stop: Deadline, interval_seconds: float
+) -> None:
+    """Look and show until the jobs are over or a stop signal comes."""
+    from outlast.checkpoint.errors import StoreUnavailable
+
+    is_away = False
+    while not stop.reason:
+        try:
+            changed = watching.look()
+            if is_away:
+                table.say("the store answers again")
+            is_away = False
+        except StoreUnavailable as error:
+            changed = []
+            if not is_away:
+                table.say(f"{error}; trying again until it answers")
+            is_away = True
+        table.show(watching.jobs.values(), changed, client.jobs.clock())
+        if watching.is_over:
+            return
+        due = time.monotonic() + interval_seconds
+        while not stop.reason and (left := due - time.monotonic()) > 0:
+            time.sleep(min(left, REACTION_SECONDS))

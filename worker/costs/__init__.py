@@ -1,0 +1,1 @@
+"""What jobs took and will take, in time and dollars."""

@@ -1,0 +1,91 @@
+"""The queue: which kind it is, and what is to be said of the one in a file."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.worker.doctor.finding import DEAD_LETTERS, ok, warning
+from outlast.worker.queues.contract import Delivery
+from outlast.worker.queues.local import MAX_RECEIVES, RECEIVES_A_STALL
+from outlast.worker.queues.sqlite import SqliteQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from outlast.worker.doctor.finding import Check, Finding
+    from outlast.worker.settings import Settings
+
+NOBODYS = Delivery("", "0:0")  # ids begin at 1
+
+
+class QueueLook(Protocol):
+    """One queue under examination."""
+
+    def checks(self) -> list[Check]:
+        """Return the checks of the queue; none of them takes or leaves a message."""
+
+
+def look_at_queue(settings: Settings) -> QueueLook:
+    """Return what examines the queue that the settings name."""
+    if path := sqlite_path(settings.queue):
+        return FileLook(settings, path)
+    from outlast.worker.doctor.sqs_queue import SqsLook
+
+    return SqsLook(settings)
+
+
+class FileLook:
+    """Examines a queue in a SQLite file."""
+
+    def __init__(self, settings: Settings, path: Path) -> None:
+        self._settings = settings
+        self._path = path
+
+    def checks(self) -> list[Check]:
+        """Return the checks; the disk's own only where the store's have not been made on it."""
+        found: list[Check] = [self._rights, self._receives, self._dead]
+        if self._path != sqlite_path(self._settings.store):
+            from outlast.worker.doctor.sqlite_disk import disk_findings
+
+            limit = self._settings.max_state_bytes
+            found.append(partial(disk_findings, "queue", self._path, max_state_bytes=limit))
+        return found
+
+    def _rights(self) -> Iterator[Finding]:
+        with closing(SqliteQueue(self._path)) as queue:
+            # Each takes the lock to write and finds no message to change.
+            queue.hide(NOBODYS, 0)
+            queue.ack(NOBODYS)
+        yield ok("queue.reach", f"sqlite:///{self._path} can be written to")
+
+    def _receives(self) -> Iterator[Finding]:
+        stalls, most = self._settings.limits.max_stalls, MAX_RECEIVES // RECEIVES_A_STALL
+        if RECEIVES_A_STALL * stalls <= MAX_RECEIVES:
+            yield ok("queue.receives", f"a message is given up after {MAX_RECEIVES} receives")
+            return
+        yield warning(
+            "queue.receives",
+            f"OUTLAST_MAX_STALLS is {stalls}, and this queue gives a message up after "
+            f"{MAX_RECEIVES} receives",
+            breaks="a job that does not advance may lose its message before it fails",
+            mend=f"set OUTLAST_MAX_STALLS to {most} at most, or use SQS",
+        )
+
+    def _dead(self) -> Iterator[Finding]:
+        count = "SELECT count(*) FROM outlast_messages WHERE dead_reason IS NOT NULL"
+        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            ((dead,),) = db.execute(count)
+        if not dead:
+            yield ok("queue.dead-letters", "there are none")
+            return
+        yield warning(
+            "queue.dead-letters",
+            f"{dead} messages were given up, each received {MAX_RECEIVES} times",
+            breaks="their jobs, where there are such, go on by a sweep only",
+            mend=DEAD_LETTERS,
+        )

@@ -1,0 +1,86 @@
+"""What there is to say of a message that was given up, from what it says and what is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from outlast.checkpoint.errors import CorruptRecord, DeletedJob, UnknownJob
+from outlast.checkpoint.status import Status
+from outlast.worker.queues.message import ForeignMessage, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.record import Record
+
+
+class Finding(NamedTuple):
+    """What became of a dead letter's job, and what to do with the letter.
+
+    Attributes:
+        job_id, slice: what the message names; None where it is not one of ours, or a kick.
+        finding: how the job stands; one line.
+        advice: what to do; one line.
+    """
+
+    job_id: str | None
+    slice: int | None
+    finding: str
+    advice: str
+
+
+def find_out(jobs: JobStore, kernels: Collection[str], body: str) -> Finding:
+    """Return what there is to say of a dead letter with this `body`.
+
+    `kernels` are the names of those that are installed here.
+
+    Raises:
+        StoreUnavailable: the store did not answer.
+    """
+    try:
+        message = Message.parse(body)
+    except ForeignMessage:
+        return Finding(
+            None, None, "not a message of Outlast", "find out who sends such messages, then drop it"
+        )
+    return Finding(message.job_id, message.slice, *_of(jobs, kernels, message))
+
+
+def _of(jobs: JobStore, kernels: Collection[str], message: Message) -> tuple[str, str]:
+    job_id = message.job_id
+    try:
+        record = jobs.load(job_id).record
+    except DeletedJob:
+        return "the job was deleted", "nothing to do: drop it"
+    except UnknownJob:
+        return (
+            "the store has no such job",
+            "see that the workers use this store (OUTLAST_STORE); if so drop it and submit again",
+        )
+    except CorruptRecord as error:
+        return str(error), f"mend the record and redrive, or outlast delete --force {job_id}"
+    return _of_record(record, kernels, message.slice, jobs.clock())
+
+
+def _of_record(
+    record: Record, kernels: Collection[str], number: int | None, now: float
+) -> tuple[str, str]:
+    job_id = record.job_id
+    if record.status is Status.FAILED:
+        return f"the job failed: {record.error}", f"drop it; outlast retry {job_id} sends a new one"
+    if record.status is Status.PAUSED:
+        return "the job is paused", f"drop it; outlast resume {job_id} sends a new one"
+    is_late = number is not None and number < record.slice and record.announced
+    if record.status.is_final or is_late or record.is_held(now):
+        where = "" if record.status.is_final else f" at slice {record.slice}"
+        return f"the job is {record.status}{where}", "nothing to do: drop it"
+    if record.kernel not in kernels:
+        return (
+            f"the job waits; its kernel {record.kernel!r} is not installed here",
+            "see that the workers have the kernel, then redrive",
+        )
+    return (
+        "the job waits for a message",
+        "find out from the workers' log why they gave up, then redrive",
+    )

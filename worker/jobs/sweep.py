@@ -1,0 +1,70 @@
+"""Wakes jobs whose message was lost: by a crash between create and send, a purge, an expiry."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob, VersionConflict
+from outlast.checkpoint.status import Status
+from outlast.worker.queues.message import Message
+from outlast.worker.telemetry.events import JOB_WOKEN, RECORD_UNREADABLE, tell
+
+if TYPE_CHECKING:
+    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.record import Record
+    from outlast.worker.queues.contract import Queue
+
+log = logging.getLogger("outlast.sweep")
+
+LONGEST_WAIT_SECONDS = 24 * 3600.0
+
+
+def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
+    """Send the continuation again for every job that has been silent; return their ids.
+
+    Silent means: not paused or leased, due to run or to tell others of its end, and not written to
+    for `after_seconds`. A job that stays silent, perhaps because the queue is long, is swept after
+    twice that time, then four times, so that sweeps do not fill the queue with duplicates. Those
+    that do arrive are harmless: they carry the number of the slice.
+    """
+    woken = []
+    for head in jobs.heads(on_corrupt=_tell_unreadable):
+        if not _is_silent(head, jobs.clock(), after_seconds):
+            continue
+        job_id = head.job_id
+        try:
+            held = jobs.load(job_id)
+            if not _is_silent(held.record, jobs.clock(), after_seconds):
+                continue
+            # Written before it is sent, so that two sweeps at once do not both send.
+            jobs.replace(held, held.record.swept())
+        except (VersionConflict, UnknownJob):
+            continue  # It is being moved, or was deleted, so it is not silent.
+        except StoreUnavailable:
+            raise
+        except CheckpointError as error:
+            # One bad record must not keep the others asleep.
+            _tell_unreadable(error)
+            continue
+        queue.send(Message(job_id=job_id, slice=held.record.slice), again=True)
+        woken.append(job_id)
+        if not held.record.owed:  # else a message would only have waited too long
+            tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice)
+    return woken
+
+
+def _tell_unreadable(error: CheckpointError) -> None:
+    tell(log, RECORD_UNREADABLE, error=str(error))
+
+
+def _is_silent(record: Record, now: float, after_seconds: float) -> bool:
+    if (
+        (record.status.is_final and not record.owed)
+        or record.status is Status.PAUSED
+        or record.is_held(now)
+    ):
+        return False
+    patience = min(after_seconds * 2.0 ** min(record.sweeps, 32), LONGEST_WAIT_SECONDS)
+    due = max(record.updated_at, record.not_before, record.lease.expires_at if record.lease else 0)
+    return now - due >= patience

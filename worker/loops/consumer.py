@@ -1,0 +1,161 @@
+"""The loop of a plain worker: receive, deliver, ack, until told to stop."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from outlast.checkpoint.errors import CheckpointError, StoreUnavailable
+from outlast.kernel import UnknownKernel
+from outlast.worker.jobs.sweep import sweep
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import ForeignMessage
+from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.loading import NewerState
+from outlast.worker.telemetry.events import (
+    MESSAGE_LEFT,
+    QUEUE_UNAVAILABLE,
+    STORE_UNAVAILABLE,
+    WORKER_IDLE,
+    Event,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.worker.queues.contract import Delivery
+    from outlast.worker.slices.process import Runtime
+
+log = logging.getLogger("outlast.consumer")
+
+# One look at the queue; a stop signal waits no longer than this.
+WAIT_SECONDS = 1.0
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 30.0
+
+# Nothing that this worker can mend: the queue's redrive takes such a message away.
+NOT_FOR_US = (ForeignMessage, CheckpointError, UnknownKernel, NewerState)
+
+
+def unavailable(error: StoreUnavailable | QueueUnavailable) -> Event:
+    """Return the event that `error` is."""
+    return STORE_UNAVAILABLE if isinstance(error, StoreUnavailable) else QUEUE_UNAVAILABLE
+
+
+class Consumer:
+    """Works through a queue, one slice at a time."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        slice_seconds: float | None,
+        sweep_seconds: float | None = None,
+    ) -> None:
+        """Run slices of about `slice_seconds` (None: no limit; see `deliver`).
+
+        A consumer sweeps every `sweep_seconds`; None: never.
+        """
+        self._runtime = runtime
+        self._slice_seconds = slice_seconds
+        self._sweep_seconds = sweep_seconds
+        self._swept_at = runtime.clock()
+        self._troubles = 0
+        self._is_met = False
+        self._is_idle = False
+
+    def run(
+        self,
+        *,
+        max_idle_seconds: float | None = None,
+        max_slices: int | None = None,
+        done: Callable[[], bool] = lambda: False,
+        outer: Deadline | None = None,
+    ) -> str | None:
+        """Work until there is a reason to stop; return the signal's name if that was it.
+
+        Stops after `max_idle_seconds` without a message, after `max_slices` slices, or once
+        `done()`; None means no such limit. A stop signal, or a reason to stop that `outer` has,
+        ends the running slice at its next safe point, which saves it and sends its continuation.
+
+        Raises:
+            QueueUnavailable: not even the first contact was possible. Later on the loop backs off
+                and tries again, as it does when the store does not answer.
+        """
+        slices = 0
+        busy_at = self._runtime.clock()
+        with Deadline(outer=outer) as stop:
+            while not stop.reason and not done():
+                worked = self._turn(stop)
+                now = self._runtime.clock()
+                if worked is None:
+                    if max_idle_seconds is not None and now - busy_at >= max_idle_seconds:
+                        break
+                    continue
+                busy_at = now
+                slices += worked
+                if max_slices is not None and slices >= max_slices:
+                    break
+            return stop.reason
+
+    def _turn(self, stop: Deadline) -> int | None:
+        """Handle one delivery; return how many slices it ran, or None if there was none."""
+        try:
+            delivery = self._runtime.queue.receive(
+                visibility_seconds=self._runtime.pace.lease_seconds, wait_seconds=WAIT_SECONDS
+            )
+            self._is_met = True
+            self._tell_idle(delivery is None)
+            # Also while there is work: a queue that is never empty must not keep others asleep.
+            self._sweep_if_due()
+            if delivery is None:
+                self._troubles = 0
+                return None
+            if stop.reason:
+                self._runtime.queue.hide(delivery, 0)
+                return None
+            slices = self._handle(delivery, stop)
+        except (StoreUnavailable, QueueUnavailable) as error:
+            if not self._is_met:
+                raise
+            self._back_off(error, stop)
+            return None
+        self._troubles = 0
+        return slices
+
+    def _handle(self, delivery: Delivery, stop: Deadline) -> int:
+        try:
+            handled = deliver(self._runtime, delivery, slice_seconds=self._slice_seconds, stop=stop)
+        except (StoreUnavailable, QueueUnavailable):
+            raise
+        except NOT_FOR_US as error:
+            tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
+            return 0
+        if handled.ack:
+            self._runtime.queue.ack(delivery)
+        return int(handled.record is not None)
+
+    def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag
+        if is_idle and not self._is_idle:
+            tell(log, WORKER_IDLE, worker=self._runtime.worker)
+        self._is_idle = is_idle
+
+    def _sweep_if_due(self) -> None:
+        now = self._runtime.clock()
+        if self._sweep_seconds is None or now - self._swept_at < self._sweep_seconds:
+            return
+        self._swept_at = now
+        runtime = self._runtime
+        sweep(runtime.jobs, runtime.queue, after_seconds=self._sweep_seconds)
+
+    def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
+        tell(log, unavailable(error), effect="the worker waits", error=str(error))
+        doubled = FIRST_BACKOFF_SECONDS * 2.0 ** min(self._troubles, 16)
+        left = min(doubled, LONGEST_BACKOFF_SECONDS)
+        self._troubles += 1
+        # In pieces, as a signal does not cut a sleep short.
+        while left > 0 and not stop.reason:
+            self._runtime.sleep(min(left, WAIT_SECONDS))
+            left -= WAIT_SECONDS

@@ -1,0 +1,115 @@
+"""What runs in the child process of an isolated kernel; the parent's side is `parent.py`."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import pickle
+import resource
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from outlast.kernel.contract import start
+from outlast.worker.slices.kernel_errors import keep_place, place_of
+from outlast.worker.slices.kernel_output import line
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from multiprocessing.connection import Connection
+
+    from outlast.kernel import Kernel, Resources
+
+    Steps = Generator[Any, None, Any]
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def serve(
+    pipe: Connection,
+    kernel_class: type[Kernel[Any, Any, Any]],
+    params: Any,
+    state: Any,
+    resources: Resources,
+) -> None:
+    """Run the kernel, one step for each request, until it ends or the parent closes the pipe."""
+    _be_alone()
+    steps = _run(kernel_class, params, state, resources)
+    try:
+        while pipe.recv():
+            answer = _step(steps, kernel_class)
+            pipe.send_bytes(answer)
+    except (EOFError, BrokenPipeError):
+        pass  # The parent has asked us to leave, or is gone.
+    finally:
+        steps.close()
+
+
+def _be_alone() -> None:
+    """Leave the parent's session, signals and fate, except that we die with it."""
+    os.setsid()
+    # A signal that the parent ignores stays ignored over exec, and we could not be terminated.
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    # A Python traceback of a crash in native code is worth having in the log.
+    faulthandler.enable()
+    if sys.platform == "linux":
+        # A parent that is killed could not end us, and we might never ask it for anything.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _run(
+    kernel_class: type[Kernel[Any, Any, Any]], params: Any, state: Any, resources: Resources
+) -> Steps:
+    """Make the kernel and run it; a generator, so that all this is a part of the first step."""
+    kernel = kernel_class()
+    kernel.prepare(params)
+    if resources.memory_bytes is not None:
+        _limit_memory(resources.memory_bytes)
+    return (yield from start(kernel, params, state, resources))
+
+
+def _limit_memory(more_bytes: int) -> None:
+    """Let this process allocate `more_bytes` more than it has; Linux only.
+
+    RLIMIT_DATA, because RLIMIT_AS would also count address space that is only reserved, of which
+    compilers and thread pools take gigabytes.
+    """
+    if sys.platform == "linux":
+        data_pages = int(Path("/proc/self/statm").read_text().split()[5])
+        most = data_pages * resource.getpagesize() + more_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _step(steps: Steps, kernel_class: type[Kernel[Any, Any, Any]]) -> bytes:
+    """Return the pickled answer to one request."""
+    try:
+        answer = ("state", next(steps))
+    except StopIteration as end:
+        answer = ("result", end.value)
+    except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+        return _pickled_error(error, place_of(error, kernel_class))
+    try:
+        return pickle.dumps(answer)
+    except BaseException as error:  # noqa: BLE001 - pickling runs foreign code
+        return _pickled_error(error, None)
+
+
+def _pickled_error(error: BaseException, place: str | None) -> bytes:
+    """Return `error` for the parent to raise, with the traceback that pickling would lose."""
+    trace = line(error)
+    try:
+        trace = "".join(traceback.format_exception(error))
+        keep_place(error, place)
+        error.add_note(trace)
+        data = pickle.dumps(("error", error))
+        pickle.loads(data)  # noqa: S301 - our own; many an exception cannot be made again
+    except BaseException:  # noqa: BLE001 - all of it may run foreign code
+        plain = RuntimeError(line(error))
+        keep_place(plain, place)
+        plain.add_note(trace)
+        return pickle.dumps(("error", plain))
+    return data

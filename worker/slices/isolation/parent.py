@@ -1,0 +1,123 @@
+"""The kernel in a child process, which can be killed when it does not return.
+
+    parent                        child
+    "go on"               ->      runs the kernel to its next safe point
+                          <-      the state, the result or the error
+    closes the pipe       ->      closes the kernel and exits
+
+The parent keeps the last whole state and does all the housekeeping, so a child may be lost at any
+moment. It waits in short turns, so that the deadline is kept however long a step takes.
+
+The child is spawned, not forked: a fork would copy sockets, and locks held by threads that the
+copy does not have, and a kernel whose threads ran in the parent would hang in it. Only Process and
+Pipe are used, which need no /dev/shm (AWS Lambda has none).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+    from outlast.kernel import Kernel, Resources
+
+# How late the parent may see its deadline while it waits; a turn costs some 30 µs.
+TURN_SECONDS = 0.02
+# How long the child has to leave when asked, and again when terminated, before it is killed.
+GRACE_SECONDS = 0.1
+
+
+class Crashed(Exception):
+    """The kernel's process ended in the middle of a step; the message says by what."""
+
+
+class Busy:
+    """Stands for a state while the child is still at its step."""
+
+
+BUSY = Busy()
+
+
+def isolated(
+    kernel: Kernel[Any, Any, Any], params: Any, state: Any, resources: Resources
+) -> Generator[Any, None, Any]:
+    """Run `kernel.run(params, state, resources)` in a child process.
+
+    Yields what the kernel yields, and `BUSY` whenever a step takes longer than a turn; raises what
+    it raises and returns what it returns. Closing this generator ends the child and all processes
+    that it started: asked first, killed 0.2 s later at most. The class of the kernel must be one
+    that a new process can import and make without arguments, as the registry does.
+
+    Raises:
+        Crashed: the child died of a signal, or exited.
+    """
+    # Late, because a worker that isolates nothing should not pay for it at its start.
+    from multiprocessing import get_context
+
+    from outlast.worker.slices.isolation.child import serve
+
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=serve, args=(theirs, type(kernel), params, state, resources))
+    with ours:
+        with theirs:
+            child.start()
+        try:
+            while True:
+                answer, value = yield from _ask(ours, child)
+                if answer == "result":
+                    return value
+                if answer == "error":
+                    raise value
+                yield value
+        finally:
+            ours.close()
+            _end(child)
+
+
+def _ask(pipe: Connection, child: SpawnProcess) -> Generator[Busy, None, tuple[str, Any]]:
+    """Let the child take one step; yield while it is at it and return its answer."""
+    try:
+        pipe.send("go on")
+        while not pipe.poll(TURN_SECONDS):
+            if child.exitcode is not None and not pipe.poll():
+                raise EOFError  # noqa: TRY301 - the pipe's own, unless a forked process holds it
+            yield BUSY
+        data = pipe.recv_bytes()
+    except (EOFError, OSError):  # OSError: it ended in the middle of an answer, which is dropped
+        child.join(GRACE_SECONDS)
+        raise Crashed(f"the kernel's process {_ending_of(child)}") from None
+    answer: tuple[str, Any] = pickle.loads(data)  # noqa: S301 - from our own child
+    return answer
+
+
+def _ending_of(child: SpawnProcess) -> str:
+    code = child.exitcode
+    if code is None:
+        return "closed its pipe"
+    if code >= 0:
+        return f"exited with code {code}"
+    name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+    hint = ", which is what the system sends when memory runs out"
+    return f"was ended by {name}{hint if name == 'SIGKILL' else ''}"
+
+
+def _end(child: SpawnProcess) -> None:
+    """Wait for the child, which has been asked to leave; end it if need be, and what it started."""
+    child.join(GRACE_SECONDS)
+    child.terminate()
+    child.join(GRACE_SECONDS)
+    # The session is gone with its last process, or not there if the child ended before it had one.
+    if child.pid is not None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
+    child.join()
+    child.close()

@@ -1,0 +1,110 @@
+"""The notices that a finished job owes: final record -> notices -> note who was told -> ack.
+
+A crash between the notices and the note repeats them: each is given at least once. A target that
+does not take one is tried again later, for about a day.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from outlast.checkpoint.registers import redacted
+from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.slices.protocol import LONGEST_HIDE_SECONDS
+from outlast.worker.telemetry.events import (
+    NOTICE_FAILED,
+    NOTICE_GIVEN,
+    NOTICE_GIVEN_UP,
+    QUEUE_UNAVAILABLE,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from outlast.checkpoint.record import Record
+    from outlast.worker.queues.contract import Delivery
+    from outlast.worker.slices.deadline import Deadline
+    from outlast.worker.slices.process import Runtime
+
+log = logging.getLogger("outlast.notify")
+
+MOST_NOTICES = 10
+FIRST_WAIT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 6 * 3600.0
+# How long one target is waited for, where there is time, and at least.
+TIMEOUT_SECONDS = 5.0
+LEAST_SECONDS = 1.0
+# To note who was told.
+NOTE_SECONDS = 1.0
+
+
+def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: Deadline) -> bool:
+    """Tell those whom the job `record`, which is over, owes it; return whether to ack.
+
+    False: the message is hidden until it is time to try again. Where the deadline is too close it
+    comes again at once, to a worker that has more time.
+
+    Raises:
+        StoreUnavailable, QueueUnavailable: they may be told again.
+    """
+    if not record.owed:
+        return True
+    if deadline.remaining < LEAST_SECONDS + NOTE_SECONDS:
+        runtime.queue.hide(delivery, 0)
+        return False
+    _keep_hidden(runtime, delivery, TIMEOUT_SECONDS * len(record.owed) + NOTE_SECONDS)
+    reached, gone, tried = _tell_all(runtime, record, deadline)
+    wait = min(FIRST_WAIT_SECONDS * 4.0 ** min(record.notices, 16), LONGEST_WAIT_SECONDS)
+    wait = wait if tried == len(record.owed) else 0.0
+    not_before = runtime.jobs.clock() + wait
+
+    def noticed(now: Record) -> Record:
+        # A person may have let the job go on meanwhile: then its end is yet to come.
+        # And another worker with a duplicate may have told them all.
+        if not now.owed or (now.status, now.slice) != (record.status, record.slice):
+            return now
+        return now.noticed(reached, gone, not_before=not_before, most=MOST_NOTICES)
+
+    left = runtime.jobs.change(record.job_id, noticed).record
+    for target in left.unheard:
+        if target not in record.unheard:
+            tell(log, NOTICE_GIVEN_UP, job_id=record.job_id, target=redacted(target))
+    if not left.owed or wait > LONGEST_HIDE_SECONDS:
+        return True
+    runtime.queue.hide(delivery, wait)
+    return False
+
+
+def _tell_all(
+    runtime: Runtime, record: Record, deadline: Deadline
+) -> tuple[set[str], set[str], int]:
+    """Return the targets that were told, those that want no more, and how many were tried."""
+    from outlast.worker.notify.notice import event_of  # most jobs have no targets
+
+    event, reached, gone = event_of(record), set[str](), set[str]()
+    # Each time another one is first, should there never be time for all.
+    first = record.notices % len(record.owed)
+    for tried, target in enumerate(record.owed[first:] + record.owed[:first]):
+        seconds = min(TIMEOUT_SECONDS, deadline.remaining - NOTE_SECONDS)
+        if seconds < LEAST_SECONDS:
+            return reached, gone, tried
+        named = redacted(target)
+        try:
+            runtime.notify(target, event, seconds)
+        except NotTold as error:
+            tell(log, NOTICE_FAILED, job_id=record.job_id, target=named, error=str(error))
+            if isinstance(error, Gone):
+                gone.add(target)
+        else:
+            tell(log, NOTICE_GIVEN, job_id=record.job_id, target=named)
+            reached.add(target)
+    return reached, gone, len(record.owed)
+
+
+def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
+    """Keep others from giving the same notices meanwhile; if they do, it is done twice."""
+    try:
+        runtime.queue.hide(delivery, seconds)
+    except QueueUnavailable as error:
+        tell(log, QUEUE_UNAVAILABLE, effect="a notice may be given twice", error=str(error))

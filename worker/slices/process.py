@@ -1,0 +1,87 @@
+"""What a slice needs from the process that it runs in, made once by each entry point."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from outlast.kernel import Kernel, Resources
+from outlast.kernel.registry import load
+from outlast.worker.notify.notifier import Notifier, tell_nobody
+from outlast.worker.slices.heartbeat import repeated
+from outlast.worker.slices.platforms import LOCAL, platform_of
+from outlast.worker.slices.timing import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.checkpoint.jobs import JobStore
+    from outlast.worker.notify.notice import Event
+    from outlast.worker.queues.contract import Queue
+    from outlast.worker.settings import Settings
+    from outlast.worker.slices.heartbeat import Repeat
+    from outlast.worker.slices.holding import Holding
+
+AnyKernel = Kernel[Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One worker process.
+
+    Attributes:
+        jobs: where progress is kept; its clock is the wall clock for leases.
+        queue: where continuations are sent.
+        worker: this worker's name, for people to read.
+        platform: where it runs, as far as that bears on what it costs; see `platforms.py`.
+        resources: what is granted to kernels.
+        pace: what the process has learned about time.
+        max_state_bytes: a larger state fails its job.
+        isolate: whether every kernel runs in a child process, not only those that ask for it.
+        kernels: finds a kernel by its name.
+        notify: tells one target of a job's end, in so many seconds; raises NotTold or Gone.
+        watch: called after every step, with the job as it stands, for a display. None: nobody does.
+        clock: monotonic seconds.
+        sleep: waits that many seconds.
+        repeat: does something again and again while a block lasts; see `heartbeat.py`.
+    """
+
+    jobs: JobStore
+    queue: Queue
+    worker: str
+    platform: str = LOCAL
+    resources: Resources = field(default_factory=Resources)
+    pace: Pace = field(default_factory=Pace)
+    max_state_bytes: int = 64 << 20
+    isolate: bool = False
+    kernels: Callable[[str], AnyKernel] = load
+    notify: Callable[[str, Event, float], None] = tell_nobody
+    watch: Callable[[Holding], None] | None = None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    repeat: Repeat = repeated
+
+
+def make_runtime(
+    settings: Settings,
+    jobs: JobStore,
+    queue: Queue,
+    *,
+    watch: Callable[[Holding], None] | None = None,
+) -> Runtime:
+    """Return the runtime of this process, as `settings` want it."""
+    return Runtime(
+        jobs=jobs,
+        queue=queue,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        platform=settings.platform or platform_of(os.environ),
+        resources=Resources(threads=settings.threads, memory_bytes=settings.memory_bytes),
+        pace=Pace(checkpoint_seconds=settings.checkpoint_seconds),
+        max_state_bytes=settings.max_state_bytes,
+        isolate=settings.isolate,
+        notify=Notifier(settings),
+        watch=watch,
+    )

@@ -1,0 +1,114 @@
+"""What is told of a job when a worker claims it, and when its slice has ended."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from outlast.checkpoint.history import read
+from outlast.checkpoint.status import Status
+from outlast.worker.telemetry.events import (
+    CHECKPOINT_QUARANTINED,
+    JOB_FAILED,
+    JOB_SUCCEEDED,
+    LEASE_LOST,
+    SLICE_ENDED,
+    SLICE_LOST,
+    SLICE_STARTED,
+    is_wanted,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from outlast.checkpoint.parts import Lease
+    from outlast.checkpoint.record import Record
+
+log = logging.getLogger("outlast.delivery")
+
+OVER = {Status.SUCCEEDED: JOB_SUCCEEDED, Status.FAILED: JOB_FAILED}
+
+
+def report_claim(before: Record, claimed: Record, platform: str) -> None:
+    """Tell what a worker on `platform` found when it made `claimed` of `before`.
+
+    That is a slice that begins, or a job that is given up; a worker before it that died; damage.
+    """
+    if before.lease is not None:
+        redone = claimed.redone_seconds - before.redone_seconds
+        tell(log, SLICE_LOST, **_slice(before, before.lease), redone_seconds=redone)
+    for checkpoint in claimed.quarantine:
+        if checkpoint not in before.quarantine:
+            tell(
+                log,
+                CHECKPOINT_QUARANTINED,
+                job_id=claimed.job_id,
+                kernel=claimed.kernel,
+                sequence=checkpoint.sequence,
+            )
+    if claimed.lease is None:
+        _report_over(claimed, platform)
+    elif is_wanted(log, SLICE_STARTED):
+        tell(log, SLICE_STARTED, **_slice(claimed, claimed.lease), progress=claimed.progress)
+
+
+def report_ending(claimed: Record, ended: Record) -> None:
+    """Tell what the slice that was `claimed` came to, and why it stopped where it did."""
+    if (lease := claimed.lease) is None:
+        return
+    if is_wanted(log, SLICE_ENDED):  # else nobody is to pay for reading the history
+        (entry,) = read(ended.past[-1:])
+        tell(
+            log,
+            SLICE_ENDED,
+            **_slice(claimed, lease),
+            progress=entry.progress,
+            seconds=entry.seconds,
+            compute_seconds=ended.compute_seconds - claimed.compute_seconds,
+            checkpoints=ended.saves - claimed.saves,
+            outcome=_outcome(ended, entry.ending),
+            ending=entry.ending,
+            created_at=ended.created_at,
+        )
+    _report_over(ended, lease.platform)
+
+
+def report_lost_lease(claimed: Record, seconds: float) -> None:
+    """Tell that the slice that was `claimed` has lost its job, after so many seconds."""
+    if claimed.lease is not None:
+        slice_ = _slice(claimed, claimed.lease)
+        tell(log, LEASE_LOST, **slice_, seconds=seconds, created_at=claimed.created_at)
+
+
+def _report_over(record: Record, platform: str) -> None:
+    if (event := OVER.get(record.status)) is None:
+        return
+    error: dict[str, Any] = {"error": record.error} if event is JOB_FAILED else {}
+    tell(
+        log,
+        event,
+        job_id=record.job_id,
+        kernel=record.kernel,
+        platform=platform,
+        slices=record.slices,
+        compute_seconds=record.compute_seconds,
+        redone_seconds=record.redone_seconds,
+        created_at=record.created_at,
+        **error,
+    )
+
+
+def _slice(record: Record, lease: Lease) -> dict[str, Any]:
+    return {
+        "job_id": record.job_id,
+        "kernel": record.kernel,
+        "slice": record.slice,
+        "worker": lease.worker,
+        "platform": lease.platform,
+    }
+
+
+def _outcome(ended: Record, ending: str) -> str:
+    """Return why a slice ended, as one of few words that a metric may be counted by."""
+    if ended.status is not Status.QUEUED:
+        return str(ended.status)
+    return "error" if ended.not_before else ending

@@ -1,0 +1,189 @@
+"""The events that a worker logs: their names, levels, words and fields, all in one place.
+
+Each is a record of the standard `logging` module below the logger "outlast": `record.event` is its
+name, and each of its fields an attribute of the record, as `extra` makes them. So any handler or
+formatter can take them up; those beside this file are such. docs/operations.md has a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from logging import DEBUG, ERROR, INFO, WARNING
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import logging
+
+EVENTS: dict[str, Event] = {}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that an operator may want to know of.
+
+    Attributes:
+        name: what machines know it by.
+        level: a level of `logging`.
+        text: the line for people, in which `%(percent)` is the field `progress` times 100.
+        fields: what `tell` is to be given, in this order. Of a field that ends in "seconds" the
+            unit is the second, of "bytes" the byte; "progress" is a share, 0 to 1; "created_at" is
+            in seconds since the epoch.
+    """
+
+    name: str
+    level: int
+    text: str
+    fields: tuple[str, ...]
+
+
+def tell(
+    log: logging.Logger, event: Event, *, cause: BaseException | None = None, **fields: Any
+) -> None:
+    """Log `event`; the traceback of `cause` is kept for those who ask for it."""
+    if is_wanted(log, event):
+        words = fields | {"percent": 100 * fields["progress"]} if "progress" in fields else fields
+        extra = {"event": event.name, **fields}
+        log.log(event.level, event.text, words, extra=extra, exc_info=cause, stacklevel=2)
+
+
+def is_wanted(log: logging.Logger, event: Event) -> bool:
+    """Return whether anybody reads such an event: else it is not to cost anything."""
+    # logging.config disables all loggers that it does not know: what a kernel's package sets up
+    # for itself would silence the worker, and its metrics.
+    log.disabled = False
+    return log.isEnabledFor(event.level)
+
+
+def _event(level: int, name: str, text: str, fields: str) -> Event:
+    EVENTS[name] = Event(name, level, text, tuple(fields.split()))
+    return EVENTS[name]
+
+
+SLICE = "job_id kernel slice worker platform"
+JOB = "job_id kernel platform slices compute_seconds redone_seconds created_at"
+
+# ---- Jobs
+
+JOB_SUBMITTED = _event(
+    INFO, "job_submitted", "job %(job_id)s of kernel %(kernel)s submitted", "job_id kernel"
+)
+JOB_SUCCEEDED = _event(
+    INFO,
+    "job_succeeded",
+    "job %(job_id)s succeeded: %(compute_seconds).1f s of computing, slices: %(slices)d",
+    JOB,
+)
+JOB_FAILED = _event(ERROR, "job_failed", "job %(job_id)s failed: %(error)s", f"{JOB} error")
+JOB_WOKEN = _event(
+    WARNING, "job_woken", "job %(job_id)s had lost its message: woken", "job_id slice"
+)
+
+NOTICE_GIVEN = _event(
+    INFO, "notice_given", "job %(job_id)s is over: told %(target)s", "job_id target"
+)
+NOTICE_FAILED = _event(
+    WARNING,
+    "notice_failed",
+    "job %(job_id)s is over, but %(target)s was not told: %(error)s",
+    "job_id target error",
+)
+NOTICE_GIVEN_UP = _event(
+    ERROR,
+    "notice_given_up",
+    "job %(job_id)s is over, and %(target)s will not be told",
+    "job_id target",
+)
+
+# ---- Slices
+
+SLICE_STARTED = _event(
+    DEBUG,
+    "slice_started",
+    "job %(job_id)s slice %(slice)d starts at %(percent).2f%% on %(worker)s",
+    f"{SLICE} progress",
+)
+CHECKPOINT_SAVED = _event(
+    DEBUG,
+    "checkpoint_saved",
+    "job %(job_id)s slice %(slice)d saved at %(percent).2f%% in %(seconds).3f s",
+    "job_id kernel slice progress seconds bytes",
+)
+SLICE_ENDED = _event(
+    INFO,
+    "slice_ended",
+    "job %(job_id)s slice %(slice)d ended at %(percent).2f%% after %(seconds).2f s: %(ending)s",
+    f"{SLICE} progress seconds compute_seconds checkpoints outcome ending created_at",
+)
+SLICE_LOST = _event(
+    WARNING,
+    "slice_lost",
+    "job %(job_id)s slice %(slice)d was lost with worker %(worker)s: at most "
+    "%(redone_seconds).1f s of its work are done again",
+    f"{SLICE} redone_seconds",
+)
+LEASE_LOST = _event(
+    WARNING,
+    "lease_lost",
+    "job %(job_id)s was cancelled or taken over: slice %(slice)d stopped, nothing written",
+    f"{SLICE} seconds created_at",
+)
+CHECKPOINT_QUARANTINED = _event(
+    ERROR,
+    "checkpoint_quarantined",
+    "job %(job_id)s: checkpoint %(sequence)d is damaged and kept for inspection; the job goes on "
+    "from the newest that is intact",
+    "job_id kernel sequence",
+)
+WRITES_LOST = _event(
+    ERROR,
+    "writes_lost",
+    "job %(job_id)s: the store has lost writes: it knows of slice %(slice)d, a message of slice "
+    "%(announced)d",
+    "job_id slice announced",
+)
+
+# ---- Kernels
+
+KERNEL_FAILED = _event(
+    ERROR, "kernel_failed", "job %(job_id)s: %(error)s", "job_id kernel slice error"
+)
+KERNEL_NOT_PREPARED = _event(
+    ERROR,
+    "kernel_not_prepared",
+    "job %(job_id)s: kernel %(kernel)s did not prepare: %(error)s",
+    "job_id kernel error",
+)
+KERNEL_NOT_CLOSED = _event(
+    WARNING,
+    "kernel_not_closed",
+    "job %(job_id)s: kernel %(kernel)s did not close: %(error)s",
+    "job_id kernel error",
+)
+
+# ---- Store and queue
+
+STORE_UNAVAILABLE = _event(WARNING, "store_unavailable", "%(effect)s: %(error)s", "effect error")
+QUEUE_UNAVAILABLE = _event(WARNING, "queue_unavailable", "%(effect)s: %(error)s", "effect error")
+RECORD_UNREADABLE = _event(ERROR, "record_unreadable", "%(error)s", "error")
+MESSAGE_DROPPED = _event(
+    INFO, "message_dropped", "job %(job_id)s was deleted: its message is dropped", "job_id"
+)
+MESSAGE_LEFT = _event(
+    ERROR, "message_left", "left for the dead-letter queue: %(error)s", "error error_type"
+)
+MESSAGE_FAILED = _event(
+    ERROR,
+    "message_failed",
+    "message %(message_id)s will come again: %(error)s",
+    "message_id error error_type",
+)
+
+# ---- Workers
+
+WORKER_STARTED = _event(
+    INFO, "worker_started", "worker %(worker)s starts on %(platform)s", "worker platform"
+)
+WORKER_IDLE = _event(INFO, "worker_idle", "worker %(worker)s waits for messages", "worker")
+WORKER_STOPPED = _event(
+    INFO, "worker_stopped", "worker %(worker)s stops: %(reason)s", "worker reason"
+)
