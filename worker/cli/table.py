@@ -156,7 +156,7 @@ def cells_of(record: Record, now: float) -> dict[str, str]:
         "DONE": f"{record.progress:.1%}",
         "RATE": speed(per_second) if per_second else UNKNOWN,
         "LEFT": clock_time(max(left - since, 0.0)) if left is not None else UNKNOWN,
-        "SLICE": str(record.slice),
+        "SLICE": str(record.slice_number),
         "SAVED": f"{clock_time(max(since, 0.0))} ago" if newest else UNKNOWN,
         "WHERE": title_of(record.lease.platform) if record.lease else UNKNOWN,
         "WORKER": one_line(record.lease.worker) if record.lease else UNKNOWN,
@@ -165,10 +165,10 @@ def cells_of(record: Record, now: float) -> dict[str, str]:
 
 def line_of(record: Record, now: float) -> str:
     """Return what there is to tell of a job in one line."""
-    told = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice}"
+    told = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice_number}"
     if record.status.is_final:
-        slices = "slice" if record.slices == 1 else "slices"
-        told = f"job {record.job_id} {record.status} after {record.slices} {slices}"
+        slices = "slice" if record.usage.slices_begun == 1 else "slices"
+        told = f"job {record.job_id} {record.status} after {record.usage.slices_begun} {slices}"
     elif record.lease:
         cells = cells_of(record, now)
         told += f" on {cells['WHERE']}, {cells['WORKER']}"

@@ -198,7 +198,7 @@ class Slice:
                 CHECKPOINT_SAVED,
                 job_id=record.job_id,
                 kernel=record.kernel,
-                slice=record.slice,
+                slice=record.slice_number,
                 progress=record.progress,
                 seconds=seconds,
                 bytes=len(record.checkpoints[0].state),
@@ -221,7 +221,7 @@ class Slice:
 
         def closed(record: Record) -> Record:
             moved = ending(record)
-            return moved.noted(record, _why(moved, reason), stopped_at)
+            return moved.after_slice(record, _why(moved, reason), stopped_at)
 
         return closed
 
@@ -247,7 +247,7 @@ class Slice:
             KERNEL_FAILED,
             job_id=record.job_id,
             kernel=record.kernel,
-            slice=record.slice,
+            slice=record.slice_number,
             error=reason,
             cause=error,
         )
@@ -256,7 +256,7 @@ class Slice:
         now = self._runtime.jobs.clock()
 
         def errored(record: Record) -> Record:
-            wait = FIRST_BACKOFF_SECONDS * 2.0 ** min(record.failures, 16)
+            wait = FIRST_BACKOFF_SECONDS * 2.0 ** min(record.guards.failures, 16)
             return record.errored(reason, not_before=now + min(wait, LONGEST_BACKOFF_SECONDS))
 
         return errored

@@ -50,7 +50,7 @@ def views(record: Record) -> Iterator[dict[str, Any]]:
     from outlast.worker.jobs.view import moment
 
     before = 0.0
-    for stretch in record.history:
+    for stretch in record.history.stretches:
         yield {
             "slice": stretch.first,
             "slices": stretch.slices,
