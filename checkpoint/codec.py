@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from outlast.checkpoint.errors import CorruptRecord
+from outlast.checkpoint.lines import first_error
 from outlast.checkpoint.record import Record
 
 if TYPE_CHECKING:
@@ -108,9 +109,7 @@ def _read_head(data: bytes) -> tuple[_Head, int]:
     try:
         head = _Head.model_validate_json(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CorruptRecord(f"not a record of this version: {where}: {first['msg']}") from None
+        raise CorruptRecord(f"not a record of this version: {first_error(error)}") from None
     if len(head.states) != len(head.record.checkpoints) + len(head.record.quarantine):
         raise CorruptRecord("not a record of this version: its states do not fit its checkpoints")
     return head, end

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob, VersionConflict
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.backoff import backoff
 from outlast.worker.telemetry.events import JOB_WOKEN, RECORD_UNREADABLE, tell
 
 if TYPE_CHECKING:
@@ -65,6 +66,6 @@ def _is_silent(record: Record, now: float, after_seconds: float) -> bool:
         or record.is_held(now)
     ):
         return False
-    patience = min(after_seconds * 2.0 ** min(record.guards.sweeps, 32), LONGEST_WAIT_SECONDS)
+    patience = backoff(record.guards.sweeps, first=after_seconds, longest=LONGEST_WAIT_SECONDS)
     due = max(record.updated_at, record.not_before, record.lease.expires_at if record.lease else 0)
     return now - due >= patience

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from outlast.checkpoint.fields import JobId, Target
+from outlast.checkpoint.lines import first_error
 from outlast.checkpoint.parts import MAX_TARGETS
 from outlast.checkpoint.registers import redacted
 from outlast.checkpoint.status import Status
@@ -107,8 +108,7 @@ def parse(payload: object, forms: Mapping[str, type[F]]) -> F:
     try:
         return form.model_validate_json(json.dumps(payload))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise InvalidRequest(first_error(error)) from None
 
 
 def advance(

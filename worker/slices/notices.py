@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.registers import redacted
 from outlast.worker.notify.contract import Gone, NotTold
 from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.protocol import LONGEST_HIDE_SECONDS
 from outlast.worker.telemetry.events import (
     NOTICE_FAILED,
@@ -55,7 +56,9 @@ def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: 
         return False
     _keep_hidden(runtime, delivery, TIMEOUT_SECONDS * len(record.notices.owed) + NOTE_SECONDS)
     reached, gone, tried = _tell_all(runtime, record, deadline)
-    wait = min(FIRST_WAIT_SECONDS * 4.0 ** min(record.notices.rounds, 16), LONGEST_WAIT_SECONDS)
+    wait = backoff(
+        record.notices.rounds, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS, factor=4.0
+    )
     wait = wait if tried == len(record.notices.owed) else 0.0
     not_before = runtime.jobs.clock() + wait
 
