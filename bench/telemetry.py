@@ -28,8 +28,8 @@ from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.process import Runtime
-from outlast.worker.slices.reporting import report_claim, report_ending
 from outlast.worker.telemetry.emf import EmfHandler
+from outlast.worker.telemetry.job_events import tell_claim, tell_ending
 from outlast.worker.telemetry.json_lines import JsonLines
 from outlast.worker.telemetry.prometheus import PrometheusHandler
 from outlast.worker.telemetry.spans import SpanHandler
@@ -117,11 +117,11 @@ def _slice(path: Path) -> tuple[float, Callable[[], None]]:
     ended = handled.record
     assert ended is not None
     lease = Lease(worker="bench", token="t", claimed_at=0.0, expires_at=1.0, at_risk_seconds=1.0)
-    before = ended.model_copy(update={"slice": SLICES})
+    before = ended.model_copy(update={"slice_number": SLICES})
     claimed = before.claimed(lease)
 
     def tell() -> None:
-        report_claim(before, claimed, "local")
-        report_ending(claimed, ended)
+        tell_claim(before, claimed, "local")
+        tell_ending(claimed, ended)
 
     return statistics.median(took), tell

@@ -12,7 +12,7 @@ from outlast.worker.loops.consumer import Consumer
 from outlast.worker.notify.contract import Gone, NotTold
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.process import Runtime
-from outlast.worker.slices.timing import Pace
+from outlast.worker.slices.timing import Timing
 from tests.kernels import Counting, NewerCounting, Stalling
 from tests.simulation.clockwork import Crash
 from tests.simulation.message_queue import SimulatedQueue
@@ -66,7 +66,7 @@ class Worker:
             jobs=JobStore(SimulatedRegister(world, process), clock=process.wall_clock),
             queue=SimulatedQueue(world, process),
             worker=process.name,
-            pace=Pace(checkpoint_seconds=world.checkpoint_seconds),
+            timing=Timing(checkpoint_seconds=world.checkpoint_seconds),
             kernels=partial(self._kernel, process, world.version),
             clock=process.clock,
             notify=partial(self._notify, process),

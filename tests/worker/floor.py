@@ -11,7 +11,7 @@ from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.process import Runtime
-from outlast.worker.slices.timing import Pace
+from outlast.worker.slices.timing import Timing
 from tests.fakes import FakeClock, MemoryRegister
 from tests.kernels import Counting
 
@@ -54,7 +54,7 @@ class Floor:
             jobs=JobStore(self.register, clock=self.clock),
             queue=self.queue,
             worker=worker,
-            pace=Pace(checkpoint_seconds=1.0),
+            timing=Timing(checkpoint_seconds=1.0),
             max_state_bytes=10_000,
             kernels=lambda _: kernel or self.kernel,
             clock=self.clock,

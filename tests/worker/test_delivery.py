@@ -32,7 +32,7 @@ from outlast.worker.queues.message import ForeignMessage, Message
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.loading import NewerState
-from outlast.worker.slices.protocol import Ack, Announce, Run, Wait, decide
+from outlast.worker.slices.protocol import Drop, Resend, RunSlice, Wait, next_action
 from tests import kernels, records
 from tests.kernels import expected
 from tests.records import changed
@@ -61,28 +61,28 @@ def job(**fields: object) -> Record:
 @pytest.mark.parametrize(
     ("record", "number", "wanted"),
     [
-        *[(job(status=s), n, Ack()) for s in Status if s.is_final for n in (4, 5, 6, None)],
-        *[(job(status=Status.PAUSED, lease=lease), 5, Ack()) for lease in (None, HELD)],
-        (job(announced=True), 4, Ack()),
-        (job(announced=True, status=Status.RUNNING, lease=HELD), 4, Ack()),
-        (job(announced=True, status=Status.RUNNING, lease=LATE), 4, Ack()),
-        (job(), 4, Announce()),
-        (job(), 1, Announce()),
+        *[(job(status=s), n, Drop()) for s in Status if s.is_final for n in (4, 5, 6, None)],
+        *[(job(status=Status.PAUSED, lease=lease), 5, Drop()) for lease in (None, HELD)],
+        (job(announced=True), 4, Drop()),
+        (job(announced=True, status=Status.RUNNING, lease=HELD), 4, Drop()),
+        (job(announced=True, status=Status.RUNNING, lease=LATE), 4, Drop()),
+        (job(), 4, Resend()),
+        (job(), 1, Resend()),
         (job(status=Status.RUNNING, lease=HELD), 5, Wait(30.0)),
         (job(status=Status.RUNNING, lease=HELD), 6, Wait(30.0)),
         (job(status=Status.RUNNING, lease=HELD), None, Wait(30.0)),
         (job(not_before=1010.0), 5, Wait(10.0)),
-        (job(), 5, Run()),
-        (job(announced=True), 5, Run()),
-        (job(status=Status.RUNNING, lease=LATE), 5, Run()),
-        (job(not_before=1000.0), 5, Run()),
-        (job(), 9, Run()),
-        (job(), None, Run()),
+        (job(), 5, RunSlice()),
+        (job(announced=True), 5, RunSlice()),
+        (job(status=Status.RUNNING, lease=LATE), 5, RunSlice()),
+        (job(not_before=1000.0), 5, RunSlice()),
+        (job(), 9, RunSlice()),
+        (job(), None, RunSlice()),
     ],
 )
 def test_each_row_of_the_table(record: Record, number: int | None, wanted: object) -> None:
     """A row that is wrong loses a job, or multiplies its messages."""
-    assert decide(record, number, NOW) == wanted
+    assert next_action(record, number, NOW) == wanted
 
 
 def test_a_job_goes_from_slice_to_slice_to_its_result(floor: Floor) -> None:
@@ -359,7 +359,7 @@ def test_preparing_takes_nothing_from_the_slice(floor: Floor) -> None:
     assert handled.record.usage.steps == 5  # A sixth would not have fitted.
     assert floor.clock() - begun == pytest.approx(52.5)
     assert leases[0].expires_at == pytest.approx(begun + 50.0 + 5.0)
-    assert runtime.pace.opening_seconds == runtime.pace.reserve_seconds == 0.0
+    assert runtime.timing.opening_seconds == runtime.timing.reserve_seconds == 0.0
 
 
 def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_it(
@@ -393,10 +393,14 @@ def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(floor
         begun.append(every_seconds)
         yield
 
+    def stolen(record: Record) -> Record:
+        thief = {"claimed_at": floor.clock(), "expires_at": floor.clock() + 600.0}
+        return record.claimed(HELD.model_copy(update=thief))
+
     floor.submit()
     runtime = replace(floor.runtime(), repeat=repeated)
-    runtime.pace.prepared.add("counting")
-    floor.kernel = Compiling(floor, lambda: floor.change(lambda r: r.lost(floor.clock())))
+    runtime.prepared.add("counting")
+    floor.kernel = Compiling(floor, lambda: floor.change(stolen))
     assert not floor.work(runtime)[0].ack
     assert begun == []
     floor.clock.sleep(1000.0)

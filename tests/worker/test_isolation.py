@@ -25,9 +25,9 @@ from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.isolation.parent import Busy, Crashed, isolated
-from outlast.worker.slices.kernel_errors import located
+from outlast.worker.slices.kernel_output import described
 from outlast.worker.slices.process import Runtime
-from outlast.worker.slices.timing import Pace
+from outlast.worker.slices.timing import Timing
 from tests.worker.unruly import Confined, Loose, Params, Result, State, Unruly
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def test_an_error_that_refuses_everything_is_told(capfd: pytest.CaptureFixture[s
     """The job would fail for a crash of its process, and tracebacks of ours fill the log."""
     _, error = run(Params(how="raises untellably"))
     assert repr(error) == "RuntimeError('Untellable: <exception str() failed>')"
-    assert re.search(r" \(unruly\.py:\d+\)$", located(error, Unruly))
+    assert re.search(r" \(unruly\.py:\d+\)$", described(error, Unruly))
     assert capfd.readouterr().err == ""
 
 
@@ -224,7 +224,7 @@ def jobs(tmp_path: Path) -> Iterator[JobStore]:
 def runtime_of(jobs: JobStore, kernel: Unruly, **changes: Any) -> Runtime:
     """Return a worker that isolates `kernel` and saves often."""
     queue = MemoryQueue()
-    settings = {"isolate": True, "pace": Pace(checkpoint_seconds=0.02)} | changes
+    settings = {"isolate": True, "timing": Timing(checkpoint_seconds=0.02)} | changes
     return Runtime(jobs, queue, worker="test", kernels=lambda _: kernel, **settings)
 
 
@@ -251,7 +251,7 @@ def run_slice(runtime: Runtime, *, seconds: float | None = None) -> Record:
 def test_what_dies_apart_has_changed_no_state(jobs: JobStore) -> None:
     """A kernel that is killed again and again between two saves would never get ahead."""
     submit(jobs, Params(how="is killed", at=2))
-    record = run_slice(runtime_of(jobs, Loose(), pace=Pace(checkpoint_seconds=3600.0)))
+    record = run_slice(runtime_of(jobs, Loose(), timing=Timing(checkpoint_seconds=3600.0)))
     assert record.guards.failures == 1
     assert record.checkpoints[0].progress == pytest.approx(2 / 3)
 

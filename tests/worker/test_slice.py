@@ -17,9 +17,7 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.kernel_output import line
-from outlast.worker.slices.slice import Slice
 from tests import kernels
 from tests.kernels import Counting, expected
 from tests.misfits import Unasked, Unshowable
@@ -29,7 +27,7 @@ from tests.worker.floor import JOB, STEPS, Floor
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from outlast.worker.slices.holding import Holding
+    from outlast.worker.slices.process import RunningJob
 
 
 def unplaced(error: str | None) -> str:
@@ -159,7 +157,9 @@ def test_a_slice_that_lost_its_lease_writes_and_sends_nothing(floor: Floor) -> N
             floor.clock.sleep(3600.0)
             thief = floor.record.lease
             assert thief is not None
-            stolen = thief.model_copy(update={"token": "thief", "expires_at": 1e12})
+            stolen = thief.model_copy(
+                update={"token": "thief", "expires_at": floor.clock() + 600.0}
+            )
             floor.change(lambda record: record.claimed(stolen))
 
     floor.watched = step
@@ -587,18 +587,11 @@ def test_a_migration_to_what_is_no_json_fails_the_job(floor: Floor) -> None:
     assert "migrate is to return a dict of JSON values" in str(floor.record.error)
 
 
-def test_a_slice_needs_a_claim(floor: Floor) -> None:
-    """Without its lease it could not tell that it is the only one."""
-    floor.submit()
-    with pytest.raises(LeaseLost):
-        Slice(floor.runtime(), floor.jobs.load(JOB), floor.kernel, Deadline(), lambda _: None)
-
-
 def test_the_display_sees_each_step(floor: Floor) -> None:
     """The progress bar would stand still between two saves."""
     floor.submit()
     shares: list[float] = []
-    watch: Callable[[Holding], None] = lambda job: shares.append(job.progress)  # noqa: E731
+    watch: Callable[[RunningJob], None] = lambda job: shares.append(job.progress)  # noqa: E731
     runtime = floor.runtime()
     object.__setattr__(runtime, "watch", watch)
     floor.work(runtime)

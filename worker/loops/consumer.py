@@ -105,7 +105,7 @@ class Consumer:
         """Handle one delivery; return how many slices it ran, or None if there was none."""
         try:
             delivery = self._runtime.queue.receive(
-                visibility_seconds=self._runtime.pace.lease_seconds, wait_seconds=WAIT_SECONDS
+                visibility_seconds=self._runtime.timing.lease_seconds, wait_seconds=WAIT_SECONDS
             )
             self._is_met = True
             self._tell_idle(delivery is None)
