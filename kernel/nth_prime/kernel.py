@@ -117,8 +117,6 @@ def _count_and_search(
     n: int, state: PrimesState | None, resources: Resources
 ) -> Generator[PrimesState, None, int]:
     """Return the n-th prime: count the primes below where it is expected, and sieve on to it."""
-    from outlast.kernel.nth_prime import sieve
-
     if state is None:
         state = _estimate(n)
         yield state
@@ -128,6 +126,8 @@ def _count_and_search(
         threads = fitting_threads(state.counting, resources)
         state = yield from _count(state, state.counting, threads)
         yield state
+    from outlast.kernel.nth_prime import sieve
+
     return (yield from stored(sieve.find(n, place_of(state))))
 
 
