@@ -65,7 +65,7 @@ def cpu_seconds(
         spent = time.process_time() - begun
         record = jobs.load("job").record
         assert record.status is Status.SUCCEEDED, record.error
-        return spent, record.slices
+        return spent, record.usage.slices_begun
 
 
 if __name__ == "__main__":

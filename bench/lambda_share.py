@@ -74,10 +74,10 @@ def _row(store: str, endpoint: str, timeout_seconds: int) -> tuple[str, ...]:
     ):
 
         def invoke(event: Any) -> Any:
-            before, begun = client.status(name).compute_seconds, time.perf_counter()
+            before, begun = client.status(name).usage.compute_seconds, time.perf_counter()
             answer = function.invoke(event)
             wall.append(time.perf_counter() - begun)
-            kernel.append(client.status(name).compute_seconds - before)
+            kernel.append(client.status(name).usage.compute_seconds - before)
             return answer
 
         source = EventSource(endpoint, queue, invoke)

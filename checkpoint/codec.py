@@ -1,6 +1,6 @@
 """Records as bytes: a head that must verify, then the states, each on its own.
 
-    magic   8 bytes   b"OUTLAST1"; the last one is the format's version
+    magic   8 bytes   b"OUTLAST2"; the last one is the number of the format
     digest 16 bytes   BLAKE2b of the head
     size    4 bytes   of the head, big endian
     head              JSON: the record without its states, and how each of them is kept
@@ -20,12 +20,16 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from outlast.checkpoint.errors import CorruptRecord
+from outlast.checkpoint.lines import first_error
 from outlast.checkpoint.record import Record
 
 if TYPE_CHECKING:
     from outlast.checkpoint.parts import Checkpoint
 
-MAGIC = b"OUTLAST1"
+# A change that makes a record unreadable to the versions before it takes the next number. From 2 on
+# every later version reads each format that was ever released; tests/checkpoint/stored keeps one
+# record of each.
+MAGIC = b"OUTLAST2"
 HEAD = struct.Struct(">8s16sI")
 
 # A shorter state is not worth the time; one that unpacks to more than a worker may be told to
@@ -105,9 +109,7 @@ def _read_head(data: bytes) -> tuple[_Head, int]:
     try:
         head = _Head.model_validate_json(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CorruptRecord(f"not a record of this version: {where}: {first['msg']}") from None
+        raise CorruptRecord(f"not a record of this version: {first_error(error)}") from None
     if len(head.states) != len(head.record.checkpoints) + len(head.record.quarantine):
         raise CorruptRecord("not a record of this version: its states do not fit its checkpoints")
     return head, end
@@ -118,10 +120,18 @@ def _end_of_head(data: bytes) -> int:
         raise CorruptRecord("not a record of Outlast: its first bytes are foreign")
     magic, _, size = HEAD.unpack_from(data)
     if magic != MAGIC:
-        raise CorruptRecord(
-            f"a record of format {magic[-1:]!r}: this version reads {MAGIC[-1:]!r}; upgrade Outlast"
-        )
+        raise CorruptRecord(_foreign_format(magic[-1:]))
     return HEAD.size + int(size)
+
+
+def _foreign_format(number: bytes) -> str:
+    found, ours = number.decode("latin-1"), MAGIC[-1:].decode()
+    if number < MAGIC[-1:]:
+        return (
+            f"a record of format {found!r}, from before the first release: this version reads "
+            f"{ours!r}; end or delete the job with the version that wrote it"
+        )
+    return f"a record of format {found!r}: this version reads {ours!r}; upgrade Outlast"
 
 
 def _attach(found: tuple[Checkpoint, ...], states: list[bytes]) -> tuple[Checkpoint, ...]:

@@ -3,28 +3,20 @@
 A record must stay small, however many slices a job takes. So the history holds stretches: the
 latest are single slices, and when there are too many of them the older ones are merged in pairs,
 which keeps the whole course of the job in view. What the slices cost is not merged but summed, by
-platform.
-
-In a record a stretch is a line of text, as only people read it: a worker, which reads and writes a
-record several times a slice, is not to pay for their parts. A line that cannot be read is left out.
+platform: see `Usage`.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
 from outlast.checkpoint.fields import Count, Moment, Number, Part, Platform, Seconds, Share
 
-LONGEST = 32
-MOST_PLATFORMS = 16
-OTHER = "other"
+MAX_ROWS = 32
 ENDING_CHARACTERS = 200
 WORKER_CHARACTERS = 80
-
-Line = Annotated[str, Field(max_length=4096)]
 
 
 class Stretch(Part):
@@ -46,12 +38,12 @@ class Stretch(Part):
     first: Number
     slices: Count = 1
     platform: Platform
-    worker: str
+    worker: Annotated[str, Field(max_length=WORKER_CHARACTERS)]
     began_at: Moment
     ended_at: Moment
     seconds: Seconds
     progress: Share
-    ending: str
+    ending: Annotated[str, Field(max_length=ENDING_CHARACTERS)]
 
     def merged(self, later: Self) -> Self:
         """Return this stretch and the next one as one."""
@@ -63,54 +55,53 @@ class Stretch(Part):
         }
         return later.model_copy(update=changes)
 
-    @property
-    def line(self) -> str:
-        """This stretch as a record keeps it: a JSON array of its values."""
-        return json.dumps(list(self.model_dump().values()), separators=(",", ":"))
 
+class History(Part):
+    """The stretches of a job, oldest first.
 
-class Usage(Part):
-    """What the slices on one platform took.
+    Only people read them. A worker reads and writes the record several times a slice, so it keeps
+    each stretch as the plain row of its values and does not pay for checking them.
 
     Attributes:
-        slices: how many ended there.
-        seconds: how long workers were occupied with them, from the claim to the release.
+        rows: the values of each stretch, in the order of its fields.
     """
 
-    slices: Count = 0
-    seconds: Seconds = 0.0
+    rows: Annotated[tuple[list[Any], ...], Field(max_length=MAX_ROWS)] = ()
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The stretches; a row that holds none, because it is damaged or forged, is left out."""
+        found = (_stretch(row) for row in self.rows)
+        return tuple(stretch for stretch in found if stretch is not None)
+
+    @property
+    def latest(self) -> Stretch | None:
+        """The newest stretch; None while no slice has ended."""
+        return _stretch(self.rows[-1]) if self.rows else None
+
+    def extended(self, stretch: Stretch) -> Self:
+        """Return the history with one more slice; the older half is merged if it grows too long."""
+        rows = (*self.rows, _row(stretch))
+        if len(rows) > MAX_ROWS:
+            half = MAX_ROWS // 2
+            rows = (*_merged_in_pairs(rows[:half]), *rows[half:])
+        return self.model_copy(update={"rows": rows})
 
 
-def read(lines: tuple[str, ...]) -> tuple[Stretch, ...]:
-    """Return the stretches that `lines` hold."""
-    found = (_read(line) for line in lines)
-    return tuple(stretch for stretch in found if stretch is not None)
+def _merged_in_pairs(rows: tuple[list[Any], ...]) -> list[list[Any]]:
+    stretches = History(rows=rows).stretches
+    even = len(stretches) // 2 * 2  # One may be left over, where a row could not be read.
+    pairs = zip(stretches[:even:2], stretches[1:even:2], strict=True)
+    merged = [*(first.merged(second) for first, second in pairs), *stretches[even:]]
+    return [_row(stretch) for stretch in merged]
 
 
-def extended(lines: tuple[str, ...], stretch: Stretch) -> tuple[str, ...]:
-    """Return `lines` with one more slice, merging the older half if there are too many."""
-    longer = (*lines, stretch.line)
-    if len(longer) <= LONGEST:
-        return longer
-    older, latest = read(longer[: LONGEST // 2]), longer[LONGEST // 2 :]
-    even = len(older) // 2 * 2  # One may be left over, where a line could not be read.
-    pairs = zip(older[:even:2], older[1:even:2], strict=True)
-    merged = [*(first.merged(second) for first, second in pairs), *older[even:]]
-    return (*(stretch.line for stretch in merged), *latest)
+def _row(stretch: Stretch) -> list[Any]:
+    return list(stretch.model_dump().values())
 
 
-def added(usage: dict[str, Usage], platform: str, seconds: float) -> dict[str, Usage]:
-    """Return `usage` with one more slice; beyond so many platforms they are counted as one."""
-    name = platform if platform in usage or len(usage) < MOST_PLATFORMS else OTHER
-    before = usage.get(name, Usage())
-    more = {"slices": before.slices + 1, "seconds": before.seconds + seconds}
-    return usage | {name: before.model_copy(update=more)}
-
-
-def _read(line: str) -> Stretch | None:
+def _stretch(row: list[Any]) -> Stretch | None:
     try:
-        return Stretch.model_validate(
-            dict(zip(Stretch.model_fields, json.loads(line), strict=True))
-        )
-    except (TypeError, ValueError):  # which all that pydantic raises is
+        return Stretch.model_validate(dict(zip(Stretch.model_fields, row, strict=True)))
+    except ValueError:  # which all that pydantic raises is
         return None

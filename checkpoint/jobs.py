@@ -26,7 +26,8 @@ from outlast.checkpoint.errors import (
     VersionConflict,
 )
 from outlast.checkpoint.fields import JOB_ID, TAG
-from outlast.checkpoint.record import MOST_TAGS
+from outlast.checkpoint.parts import Revision
+from outlast.checkpoint.record import MAX_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -152,7 +153,7 @@ class JobStore:
         while True:
             lease = held.record.lease
             if lease is None or lease.token != token:
-                if held.record.writer in self._unanswered:
+                if held.record.revision.writer in self._unanswered:
                     return held  # We have given it up ourselves; only the answer was lost.
                 raise LeaseLost(f"job {held.record.job_id} is no longer ours")
             try:
@@ -253,10 +254,12 @@ class JobStore:
         self._register.delete(_key(job_id), expected=version)
 
     def _write(self, record: Record, *, expected: str | None) -> Held:
+        revision = Revision(
+            writes=record.revision.writes + 1, writer=f"{self._writer}.{next(self._writes)}"
+        )
         stamped = record.model_copy(
             update={
-                "writes": record.writes + 1,
-                "writer": f"{self._writer}.{next(self._writes)}",
+                "revision": revision,
                 "updated_at": self.clock(),
             }
         )
@@ -269,7 +272,7 @@ class JobStore:
         try:
             version = self._register.write(_key(record.job_id), data, expected=expected)
         except StoreUnavailable:
-            self._unanswered.append(stamped.writer)
+            self._unanswered.append(stamped.revision.writer)
             raise
         self._unanswered.clear()
         return Held(stamped, version)
@@ -302,8 +305,8 @@ def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
                 "beginning with a letter or digit"
             )
     different = tuple(dict.fromkeys(tags))
-    if len(different) > MOST_TAGS:
-        raise InvalidTag(f"a job can have {MOST_TAGS} tags, not {len(different)}")
+    if len(different) > MAX_TAGS:
+        raise InvalidTag(f"a job can have {MAX_TAGS} tags, not {len(different)}")
     return different
 
 

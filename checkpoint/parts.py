@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field
 
-from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share
+from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+MAX_PLATFORMS = 16
+OTHER_PLATFORMS = "other"
+MAX_TARGETS = 4
 
 
 class Checkpoint(Part):
@@ -74,6 +81,115 @@ class Limits(Part):
     max_stalls: Annotated[int, Field(ge=1)] = 10
     max_slices: Annotated[int, Field(ge=1)] | None = 100_000
     max_compute_seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+class Guards(Part):
+    """What the limits of a job are compared with.
+
+    Attributes:
+        failures: errors since the job last advanced.
+        stalls: slices begun since the job last advanced.
+        sweeps: messages that sweeps sent since the last claim.
+    """
+
+    failures: Count = 0
+    stalls: Count = 0
+    sweeps: Count = 0
+
+
+class PlatformUsage(Part):
+    """What the slices on one platform took.
+
+    Attributes:
+        slices: how many ended there.
+        seconds: how long workers were occupied with them, from the claim to the release.
+    """
+
+    slices: Count = 0
+    seconds: Seconds = 0.0
+
+
+class Usage(Part):
+    """What a job has taken so far, over all workers.
+
+    Attributes:
+        slices_begun: slices that were claimed.
+        steps: steps of the kernel.
+        saves: checkpoints that were stored.
+        saved_bytes: the size of all their states, before they were deflated.
+        compute_seconds: wall time in the kernel, over all slices that could report it.
+        redone_seconds: at most so much of it was lost to crashes and done again.
+        platforms: what the slices took, by platform.
+    """
+
+    slices_begun: Count = 0
+    steps: Count = 0
+    saves: Count = 0
+    saved_bytes: Count = 0
+    compute_seconds: Seconds = 0.0
+    redone_seconds: Seconds = 0.0
+    platforms: Annotated[dict[Platform, PlatformUsage], Field(max_length=MAX_PLATFORMS + 1)] = (
+        Field(default_factory=dict)
+    )
+
+    def with_slice(self, platform: str, seconds: float) -> Self:
+        """Count a slice that has ended; beyond so many platforms the rest counts as one."""
+        known = platform in self.platforms or len(self.platforms) < MAX_PLATFORMS
+        name = platform if known else OTHER_PLATFORMS
+        before = self.platforms.get(name, PlatformUsage())
+        more = {"slices": before.slices + 1, "seconds": before.seconds + seconds}
+        platforms = self.platforms | {name: before.model_copy(update=more)}
+        return self.model_copy(update={"platforms": platforms})
+
+
+class Notices(Part):
+    """Who is notified when the job is over.
+
+    Attributes:
+        targets: all who are.
+        owed: those who are yet to be told; none before the job is over.
+        given_up: those who could not be reached.
+        rounds: how often it was tried to reach those that are owed, since the job is over.
+    """
+
+    targets: Annotated[tuple[Target, ...], Field(max_length=MAX_TARGETS)] = ()
+    owed: Annotated[tuple[Target, ...], Field(max_length=MAX_TARGETS)] = ()
+    given_up: Annotated[tuple[Target, ...], Field(max_length=MAX_TARGETS)] = ()
+    rounds: Count = 0
+
+    def due(self) -> Self:
+        """Return the notices of a job that has just ended: each target is owed one."""
+        return self.model_copy(update={"owed": self.targets, "given_up": (), "rounds": 0})
+
+    def withdrawn(self) -> Self:
+        """Return the notices of a job that goes on after all: nobody is owed one."""
+        return self.model_copy(update={"owed": (), "given_up": (), "rounds": 0})
+
+    def after_round(
+        self, reached: Collection[str], gone: Collection[str], *, max_rounds: int
+    ) -> Self:
+        """Return what is left to do after one more round.
+
+        `reached` were told, `gone` want no notices. After `max_rounds` the rest is given up.
+        """
+        rounds = self.rounds + 1
+        left = tuple(target for target in self.owed if target not in reached)
+        lost = tuple(target for target in left if rounds >= max_rounds or target in gone)
+        owed = tuple(target for target in left if target not in lost)
+        changes = {"owed": owed, "given_up": self.given_up + lost, "rounds": rounds}
+        return self.model_copy(update=changes)
+
+
+class Revision(Part):
+    """What makes every stored value of a job different from all others.
+
+    Attributes:
+        writes: how often the job was written.
+        writer: who wrote it last, and as which of its writes.
+    """
+
+    writes: Count = 0
+    writer: str = ""
 
 
 def digest_of(data: bytes) -> str:

@@ -9,44 +9,37 @@ Times are seconds since the epoch, by the clock of whoever made the move.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import ConfigDict, Field
 
 from outlast.checkpoint.errors import CorruptCheckpoint, WrongStatus
-from outlast.checkpoint.fields import (
-    Count,
-    JobId,
-    Moment,
-    Number,
-    Part,
-    Platform,
-    Seconds,
-    Tag,
-    Target,
-)
+from outlast.checkpoint.fields import JobId, Moment, Number, Part, Seconds, Tag
 from outlast.checkpoint.history import (
     ENDING_CHARACTERS,
-    LONGEST,
-    MOST_PLATFORMS,
     WORKER_CHARACTERS,
-    Line,
+    History,
     Stretch,
-    Usage,
-    added,
-    extended,
-    read,
 )
-from outlast.checkpoint.parts import Checkpoint, Lease, Limits
+from outlast.checkpoint.parts import (
+    Checkpoint,
+    Guards,
+    Lease,
+    Limits,
+    Notices,
+    Revision,
+    Usage,
+)
 from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+P = TypeVar("P", bound=Part)
+
 GENERATIONS = 2
-MOST_TAGS = 16
-MOST_TARGETS = 4
-# By what a job can go on where that which was asked for does not fit its status.
+MAX_TAGS = 16
+# The command that lets a job go on where the one that was asked for does not fit its status.
 WAYS_ON = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried"): "resume"}
 
 
@@ -56,30 +49,21 @@ class Record(Part):
     Attributes:
         params: the kernel's parameters, as JSON values.
         tags: words by which people find the job.
-        notify: whom to tell when the job is over.
-        owed: those of them who are yet to be told; none before the job is over.
-        unheard: those who were given up.
-        notices: how often it was tried to tell them, since the job is over.
-        slice: the number of the slice that is running or, if none is, of the next one.
-        announced: whether the message that starts `slice` is known to have been sent.
+        limits: when to give the job up.
+        slice_number: the slice that is running or, if none is, the next one.
+        announced: whether the message that starts this slice is known to have been sent.
         not_before: the next slice, or the next notice, waits until then (back-off after an error);
             0 is at once.
         lease: who runs the slice; None while nobody does.
         checkpoints: newest first, at most two.
         quarantine: the last checkpoints that failed their checksum, kept for inspection.
-        slices, steps, saves: how many were begun, advanced and stored, over all workers.
-        compute_seconds: wall time spent in the kernel, over all slices that could report it.
-        redone_seconds: at most so much of it was lost to crashes and done again.
-        saved_bytes: the size of all states stored, before they were deflated.
-        past: what became of the slices that have ended, as lines; `history` reads them.
-        usage: what they took, by platform.
-        failures: errors since the job last advanced.
-        stalls: slices begun since the job last advanced.
-        sweeps: messages that a sweep sent since the last claim.
+        guards: what the limits are compared with.
+        usage: what the job has taken so far.
+        notices: who is notified of its end.
+        history: what became of the slices that have ended.
         result: the kernel's result as a JSON value; None until the job succeeded.
         error: why the job failed, or what last went wrong; one line.
-        writes, writer: make every stored value different from all others: how often the job was
-            written, and by whom and as which of its writes.
+        revision: makes every stored value different from all others.
     """
 
     # A worker reads records by the codec, which has a validator of its own.
@@ -88,38 +72,24 @@ class Record(Part):
     job_id: JobId
     kernel: str
     params: dict[str, Any]
-    tags: Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS)] = ()
-    notify: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
-    owed: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
-    unheard: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
-    notices: Count = 0
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)] = ()
     limits: Limits = Limits()
     created_at: Moment
     updated_at: Moment
     status: Status = Status.QUEUED
-    slice: Number = 1
+    slice_number: Number = 1
     announced: bool = False
     not_before: Seconds = 0.0
     lease: Lease | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     quarantine: tuple[Checkpoint, ...] = ()
-    slices: Count = 0
-    steps: Count = 0
-    saves: Count = 0
-    compute_seconds: Seconds = 0.0
-    redone_seconds: Seconds = 0.0
-    saved_bytes: Count = 0
-    past: Annotated[tuple[Line, ...], Field(max_length=LONGEST)] = ()
-    usage: Annotated[dict[Platform, Usage], Field(max_length=MOST_PLATFORMS + 1)] = Field(
-        default_factory=dict
-    )
-    failures: Count = 0
-    stalls: Count = 0
-    sweeps: Count = 0
+    guards: Guards = Guards()
+    usage: Usage = Usage()
+    notices: Notices = Notices()
+    history: History = History()
     result: Any = None
     error: str | None = None
-    writes: Count = 0
-    writer: str = ""
+    revision: Revision = Revision()
 
     @property
     def params_json(self) -> str:
@@ -133,42 +103,38 @@ class Record(Part):
             return 1.0
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
-    @property
-    def history(self) -> tuple[Stretch, ...]:
-        """What became of the slices that have ended, oldest first, old ones merged."""
-        return read(self.past)
-
     def is_held(self, now: float) -> bool:
         """Whether a worker has the right to advance this job at `now`."""
         return self.lease is not None and now < self.lease.expires_at
 
     def exhausted(self) -> str | None:
         """Return why no further slice may begin, or None if one may."""
-        if self.stalls >= self.limits.max_stalls:
+        stalls, most = self.guards.stalls, self.limits.max_stalls
+        if stalls >= most:
             return (
-                f"gave up after {self.stalls} slices in a row without progress: each was killed, "
-                f"or too short for the state to advance (max_stalls={self.limits.max_stalls})"
+                f"gave up after {stalls} slices in a row without progress: each was killed, "
+                f"or too short for the state to advance (max_stalls={most})"
             )
         return self.at_ceiling()
 
     def at_ceiling(self) -> str | None:
         """Return which ceiling on cost is reached, or None if none is."""
         ceiling = self.limits.max_slices
-        if ceiling is not None and self.slices >= ceiling:
+        if ceiling is not None and self.usage.slices_begun >= ceiling:
             return f"reached its ceiling of {ceiling} slices (max_slices)"
         return self.overspent()
 
     def overspent(self) -> str | None:
         """Return that the ceiling on compute time is reached, or None if it is not."""
         ceiling = self.limits.max_compute_seconds
-        if ceiling is None or self.compute_seconds < ceiling:
+        if ceiling is None or self.usage.compute_seconds < ceiling:
             return None
         return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
 
     # What a worker does.
 
     def claimed(self, lease: Lease) -> Self:
-        """Give the job to a worker for the slice `self.slice`.
+        """Give the job to a worker for the slice `self.slice_number`.
 
         The slice counts as a stall until it advances, so one that is killed has been counted.
         Checkpoints that do not verify go to quarantine.
@@ -184,17 +150,16 @@ class Record(Part):
                 "they are kept for inspection"
             )
         free = self.lost(lease.claimed_at)
-        changes = {
-            "status": Status.RUNNING,
-            "lease": lease,
-            "announced": True,
-            "checkpoints": intact,
-            "quarantine": (broken + self.quarantine)[:GENERATIONS],
-            "slices": self.slices + 1,
-            "stalls": self.stalls + 1,
-            "sweeps": 0,
-        }
-        return free.model_copy(update=changes)
+        return _changed(
+            free,
+            status=Status.RUNNING,
+            lease=lease,
+            announced=True,
+            checkpoints=intact,
+            quarantine=(broken + self.quarantine)[:GENERATIONS],
+            usage=_changed(free.usage, slices_begun=self.usage.slices_begun + 1),
+            guards=_changed(self.guards, stalls=self.guards.stalls + 1, sweeps=0),
+        )
 
     def lost(self, now: float) -> Self:
         """Account for a worker that died with the job; a record without a lease stays as it is."""
@@ -203,28 +168,28 @@ class Record(Part):
         saved_at = self.checkpoints[0].saved_at if self.checkpoints else 0.0
         since = max(self.lease.claimed_at, saved_at)
         lost = min(max(now - since, 0.0), self.lease.at_risk_seconds)
-        freed = self._with(lease=None, redone_seconds=self.redone_seconds + lost)
-        return freed.noted(self, "lost", since + lost)
+        usage = _changed(self.usage, redone_seconds=self.usage.redone_seconds + lost)
+        return self._with(lease=None, usage=usage).after_slice(self, "lost", since + lost)
 
-    def noted(self, running: Self, ending: str, ended_at: float) -> Self:
+    def after_slice(self, running: Self, ending: str, ended_at: float) -> Self:
         """Enter in the history the slice that ran in the record `running`, and why it ended."""
         lease = running.lease
         if lease is None:
             return self
-        began_at, platform = lease.claimed_at, lease.platform
-        seconds = max(ended_at - began_at, 0.0)
+        seconds = max(ended_at - lease.claimed_at, 0.0)
         stretch = Stretch(
-            first=running.slice,
-            platform=platform,
+            first=running.slice_number,
+            platform=lease.platform,
             worker=lease.worker[:WORKER_CHARACTERS],
-            began_at=began_at,
-            ended_at=began_at + seconds,
+            began_at=lease.claimed_at,
+            ended_at=lease.claimed_at + seconds,
             seconds=seconds,
             progress=self.progress,
             ending=ending[:ENDING_CHARACTERS],
         )
         return self._with(
-            past=extended(self.past, stretch), usage=added(self.usage, platform, seconds)
+            history=self.history.extended(stretch),
+            usage=self.usage.with_slice(lease.platform, seconds),
         )
 
     def unclaimed(self, before: Self) -> Self:
@@ -233,9 +198,8 @@ class Record(Part):
             status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
             lease=None,
             announced=before.announced,
-            slices=before.slices,
-            stalls=before.stalls,
-            sweeps=before.sweeps,
+            usage=_changed(self.usage, slices_begun=before.usage.slices_begun),
+            guards=before.guards,
         )
 
     def saved(self, checkpoint: Checkpoint) -> Self:
@@ -245,18 +209,18 @@ class Record(Part):
         """
         previous = self.checkpoints[0] if self.checkpoints else None
         advanced = previous is None or previous.digest != checkpoint.digest
-        newest = checkpoint.model_copy(update={"sequence": self.saves + 1})
+        saves = self.usage.saves + 1
+        newest = checkpoint.model_copy(update={"sequence": saves})
+        saved_bytes = self.usage.saved_bytes + len(newest.state)
         return self._with(
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
-            saves=self.saves + 1,
-            saved_bytes=self.saved_bytes + len(newest.state),
-            failures=0 if advanced else self.failures,
-            stalls=0 if advanced else self.stalls,
+            usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),
+            guards=_changed(self.guards, failures=0, stalls=0) if advanced else self.guards,
         )
 
     def spent(self, *, steps: int, seconds: float) -> Self:
         """Account for the work done on the job so far: so many steps, in so many seconds."""
-        return self._with(steps=steps, compute_seconds=seconds)
+        return self._with(usage=_changed(self.usage, steps=steps, compute_seconds=seconds))
 
     def renewed(self, *, expires_at: float, at_risk_seconds: float) -> Self:
         """Extend the holder's lease; a record without one stays as it is."""
@@ -269,7 +233,7 @@ class Record(Part):
         """End the slice: the next one may be claimed from `not_before` on. A pause stays."""
         return self._with(
             status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
-            slice=self.slice + 1,
+            slice_number=self.slice_number + 1,
             announced=False,
             lease=None,
             not_before=not_before,
@@ -277,46 +241,43 @@ class Record(Part):
 
     def errored(self, error: str, *, not_before: float) -> Self:
         """End the slice after an error: the job waits for a retry, or fails if it had enough."""
-        failures = self.failures + 1
+        failures = self.guards.failures + 1
+        counted = self._with(guards=_changed(self.guards, failures=failures))
         if failures >= self.limits.max_failures:
-            return self._with(failures=failures).failed(
-                f"{error} (error {failures} in a row without progress)"
-            )
-        return self._with(failures=failures, error=error).released(not_before=not_before)
+            return counted.failed(f"{error} (error {failures} in a row without progress)")
+        return _changed(counted, error=error).released(not_before=not_before)
 
-    def announced_once(self) -> Self:
-        """Note that the message for `slice` has been sent."""
+    def marked_announced(self) -> Self:
+        """Note that the message that starts the slice has been sent."""
         return self._with(announced=True)
 
     def succeeded(self, result: Any) -> Self:
         """Store the result; the job is over."""
-        return self._over(Status.SUCCEEDED, result=result, error=None, failures=0, stalls=0)
+        guards = _changed(self.guards, failures=0, stalls=0)
+        return self._over(Status.SUCCEEDED, result=result, error=None, guards=guards)
 
     def failed(self, error: str) -> Self:
         """Give the job up for a reason; its checkpoints stay."""
         return self._over(Status.FAILED, error=error)
 
-    def noticed(
-        self, reached: Collection[str], gone: Collection[str], *, not_before: float, most: int
+    def notified(
+        self,
+        reached: Collection[str],
+        gone: Collection[str],
+        *,
+        not_before: float,
+        max_rounds: int,
     ) -> Self:
-        """Note who was told that the job is over, and who will not be told again.
+        """Note who was told that the job is over; see `Notices.after_round`.
 
-        Those that are left wait until `not_before`; after `most` notices they are given up.
+        Those that are still owed a notice wait until `not_before`.
         """
-        left = tuple(target for target in self.owed if target not in reached)
-        notices = self.notices + 1
-        lost = tuple(target for target in left if notices >= most or target in gone)
-        owed = tuple(target for target in left if target not in lost)
-        return self._with(
-            owed=owed,
-            unheard=self.unheard + lost,
-            notices=notices,
-            not_before=not_before if owed else 0.0,
-        )
+        notices = self.notices.after_round(reached, gone, max_rounds=max_rounds)
+        return self._with(notices=notices, not_before=not_before if notices.owed else 0.0)
 
     def swept(self) -> Self:
-        """Note that a sweep sends the message for `slice` again."""
-        return self._with(sweeps=self.sweeps + 1)
+        """Note that a sweep sends the message for the slice again."""
+        return self._with(guards=_changed(self.guards, sweeps=self.guards.sweeps + 1))
 
     # What a person does. Each is idempotent: a job that is already there stays as it is.
 
@@ -326,8 +287,7 @@ class Record(Part):
             return self
         self._require(not self.status.is_final, "cancelled")
         # The holder has yet to find out; what it did since its last write is not known here.
-        stopped = self._over(Status.CANCELLED)
-        return stopped.noted(self, "cancelled", self.updated_at)
+        return self._over(Status.CANCELLED).after_slice(self, "cancelled", self.updated_at)
 
     def paused(self) -> Self:
         """Stop the job until it is resumed; a running slice saves, releases and stops."""
@@ -353,29 +313,38 @@ class Record(Part):
         Raises:
             WrongStatus: the job has not failed, or a ceiling would fail it again at once.
         """
-        given = {"max_slices": max_slices, "max_compute_seconds": max_compute_seconds}
-        changes = {name: value for name, value in given.items() if value is not None}
+        asked = {"max_slices": max_slices, "max_compute_seconds": max_compute_seconds}
+        changes = {name: value for name, value in asked.items() if value is not None}
         limits = Limits(**self.limits.model_dump() | changes)
         if self.status in {Status.QUEUED, Status.RUNNING}:
             return self._with(limits=limits) if changes else self
         self._require(self.status is Status.FAILED, "retried")
-        queued = {"status": Status.QUEUED, "error": None, "failures": 0, "stalls": 0}
-        untold: dict[str, Any] = {"owed": (), "unheard": (), "notices": 0}
-        free = self._with(limits=limits, **queued, **untold).released()
+        free = self._with(
+            status=Status.QUEUED,
+            limits=limits,
+            guards=_changed(self.guards, failures=0, stalls=0),
+            notices=self.notices.withdrawn(),
+            error=None,
+        ).released()
         if reason := free.at_ceiling():
             raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
         return free
 
     def _over(self, status: Status, **changes: Any) -> Self:
-        """End the job; whoever is to be told of it is owed that."""
-        told: dict[str, Any] = {"owed": self.notify, "unheard": (), "notices": 0}
-        return self._with(status=status, lease=None, not_before=0.0, **told, **changes)
+        """End the job; whoever is to be notified is owed a notice."""
+        return self._with(
+            status=status, lease=None, not_before=0.0, notices=self.notices.due(), **changes
+        )
 
     def _require(self, condition: bool, verb: str) -> None:  # noqa: FBT001 - read as an assertion
         if not condition:
             way_on = WAYS_ON.get((self.status, verb))
-            told = f"; outlast {way_on} {self.job_id} lets it go on" if way_on else ""
-            raise WrongStatus(f"job {self.job_id} is {self.status}: it cannot be {verb}{told}")
+            advice = f"; outlast {way_on} {self.job_id} lets it go on" if way_on else ""
+            raise WrongStatus(f"job {self.job_id} is {self.status}: it cannot be {verb}{advice}")
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
+
+
+def _changed(part: P, **changes: Any) -> P:
+    return part.model_copy(update=changes)

@@ -6,23 +6,22 @@ import pytest
 from pydantic import ValidationError
 
 from outlast.checkpoint.history import (
-    LONGEST,
-    MOST_PLATFORMS,
-    OTHER,
+    MAX_ROWS,
+    History,
     Stretch,
-    Usage,
-    added,
-    extended,
-    read,
 )
-from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.parts import (
+    MAX_PLATFORMS,
+    OTHER_PLATFORMS,
+    Checkpoint,
+    Lease,
+    PlatformUsage,
+    Usage,
+    digest_of,
+)
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
-
-
-def _job(**fields) -> Record:
-    base = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 1.0, "updated_at": 1.0}
-    return Record(**base | fields)
+from tests.records import job
 
 
 def _lease(at: float, *, risk: float = 20.0, platform: str = "local") -> Lease:
@@ -43,7 +42,7 @@ def _saved(record: Record, at: float, progress: float) -> Record:
             state=state,
             digest=digest_of(state),
             version=1,
-            slice=record.slice,
+            slice=record.slice_number,
             progress=progress,
             saved_at=at,
         )
@@ -65,80 +64,86 @@ def _stretch(number: int) -> Stretch:
 
 def test_an_ended_slice_says_where_it_ran_how_far_it_came_and_why_it_ended() -> None:
     """Who asks why a job is slow would have nothing to look at."""
-    running = _saved(_job().claimed(_lease(100.0, platform="lambda/arm64/1769")), 109.0, 0.25)
-    ended = running.released().noted(running, "SIGTERM", 110.0)
-    (found,) = ended.history
+    running = _saved(job().claimed(_lease(100.0, platform="lambda/arm64/1769")), 109.0, 0.25)
+    ended = running.released().after_slice(running, "SIGTERM", 110.0)
+    (found,) = ended.history.stretches
     assert (found.first, found.slices, found.ending, found.progress) == (1, 1, "SIGTERM", 0.25)
     assert (found.began_at, found.ended_at, found.seconds) == (100.0, 110.0, 10.0)
-    assert ended.usage == {"lambda/arm64/1769": Usage(slices=1, seconds=10.0)}
+    assert ended.usage.platforms == {"lambda/arm64/1769": PlatformUsage(slices=1, seconds=10.0)}
 
 
 def test_a_slice_that_was_killed_is_in_the_history_too() -> None:
     """Lambda bills an invocation that it kills; a bill without it would be too low."""
-    held = _saved(_job().claimed(_lease(100.0)), 130.0, 0.1)
+    held = _saved(job().claimed(_lease(100.0)), 130.0, 0.1)
     again = held.claimed(_lease(500.0))
-    (found,) = again.history
+    (found,) = again.history.stretches
     assert (found.ending, found.ended_at, found.seconds) == ("lost", 150.0, 50.0)
-    assert again.redone_seconds == 20.0
+    assert again.usage.redone_seconds == 20.0
 
 
 def test_a_cancelled_slice_ends_where_it_was_last_heard_of() -> None:
     """The time of a job that was stopped half-way is billed as well."""
-    held = _job(updated_at=104.0).claimed(_lease(100.0)).cancelled()
-    (found,) = held.history
+    held = job(updated_at=104.0).claimed(_lease(100.0)).cancelled()
+    (found,) = held.history.stretches
     assert (held.status, found.ending, found.seconds) == (Status.CANCELLED, "cancelled", 4.0)
 
 
 def test_a_clock_that_goes_backwards_gives_no_negative_time() -> None:
     """Two workers' clocks differ; a negative time would make the record unreadable."""
-    held = _job().claimed(_lease(100.0))
-    ended = held.released().noted(held, "deadline", 90.0)
-    assert ended.history[0].seconds == 0.0
+    held = job().claimed(_lease(100.0))
+    ended = held.released().after_slice(held, "deadline", 90.0)
+    assert ended.history.stretches[0].seconds == 0.0
     assert Record.model_validate_json(ended.model_dump_json()) == ended
 
 
 def test_a_long_job_keeps_its_whole_course_in_a_bounded_space() -> None:
     """A record that grows with every slice slows each of them, and at last cannot be stored."""
-    lines: tuple[str, ...] = ()
+    history = History()
     for number in range(1, 1001):
-        lines = extended(lines, _stretch(number))
-        assert len(lines) <= LONGEST
-    history = read(lines)
-    assert sum(part.slices for part in history) == 1000
-    assert sum(part.seconds for part in history) == pytest.approx(4000.0)
-    ends = [part.first + part.slices for part in history]
-    assert [part.first for part in history] == [1, *ends[:-1]]
-    assert history[0].began_at == 10.0
-    assert [part.slices for part in history[-LONGEST // 4 :]] == [1] * (LONGEST // 4)
+        history = history.extended(_stretch(number))
+        assert len(history.rows) <= MAX_ROWS
+    stretches = history.stretches
+    assert sum(part.slices for part in stretches) == 1000
+    assert sum(part.seconds for part in stretches) == pytest.approx(4000.0)
+    ends = [part.first + part.slices for part in stretches]
+    assert [part.first for part in stretches] == [1, *ends[:-1]]
+    assert stretches[0].began_at == 10.0
+    assert [part.slices for part in stretches[-MAX_ROWS // 4 :]] == [1] * (MAX_ROWS // 4)
 
 
 def test_platforms_beyond_measure_are_counted_as_one() -> None:
     """A worker that invents names must not make records grow without end."""
-    usage: dict[str, Usage] = {}
+    usage = Usage()
     for number in range(100):
-        usage = added(usage, f"p{number}", 1.0)
-    assert len(usage) == MOST_PLATFORMS + 1
-    assert usage[OTHER] == Usage(slices=100 - MOST_PLATFORMS, seconds=100.0 - MOST_PLATFORMS)
-    assert _job(usage=usage).usage == usage
+        usage = usage.with_slice(f"p{number}", 1.0)
+    rest = 100 - MAX_PLATFORMS
+    assert len(usage.platforms) == MAX_PLATFORMS + 1
+    assert usage.platforms[OTHER_PLATFORMS] == PlatformUsage(slices=rest, seconds=float(rest))
+    assert job(platforms=usage.platforms).usage == usage
 
 
-@pytest.mark.parametrize("line", ["", "[]", "{}", "7", '["<script>",1,1,1,1,1,1,1,1]'])
-def test_what_is_no_stretch_is_left_out(line) -> None:
-    """One bad line would hide the others, and its text reach a terminal or a page."""
+@pytest.mark.parametrize("row", [[], [7], [{}], [[]] * 9, ["<script>", 1, 1, 1, 1, 1, 1, 1, 1]])
+def test_what_is_no_stretch_is_left_out(row) -> None:
+    """One bad row would hide the others, and its text reach a terminal or a page."""
     good = _stretch(7)
-    assert _job(past=(line, good.line)).history == (good,)
-    assert len(extended((line,) * LONGEST, good)) < LONGEST
+    read = job(history=History(rows=(row, *History().extended(good).rows))).history
+    assert (read.stretches, read.latest) == ((good,), good)
+    assert History(rows=(row,)).latest is None
+    assert len(History(rows=(row,) * MAX_ROWS).extended(good).rows) < MAX_ROWS
 
 
-def test_a_line_that_is_left_out_takes_no_other_along() -> None:
+def test_a_row_that_is_left_out_takes_no_other_along() -> None:
     """A slice that can be read would vanish from the history as well."""
-    lines = tuple(_stretch(number).line for number in range(1, LONGEST + 1))
-    after = read(extended(("{}", *lines[1:]), _stretch(LONGEST + 1)))
-    assert sum(part.slices for part in after) == LONGEST
+    history = History()
+    for number in range(1, MAX_ROWS + 1):
+        history = history.extended(_stretch(number))
+    damaged = History(rows=([], *history.rows[1:]))
+    after = damaged.extended(_stretch(MAX_ROWS + 1)).stretches
+    assert sum(part.slices for part in after) == MAX_ROWS
 
 
-def test_a_hostile_platform_is_refused() -> None:
-    """It is shown on a terminal and on a page."""
-    values = _stretch(1).model_dump()
-    with pytest.raises(ValidationError, match="platform"):
-        Stretch.model_validate(values | {"platform": "<script>"})
+@pytest.mark.parametrize("rows", [["text"], ['["a"]'], [{}], [7], [[]] * (MAX_ROWS + 1)])
+def test_rows_that_are_no_rows_are_refused(rows) -> None:
+    """A forged record could carry megabytes where a worker looks at none of them."""
+    with pytest.raises(ValidationError):
+        History.model_validate({"rows": rows})

@@ -72,7 +72,11 @@ def test_a_submitted_job_is_stored(jobs: JobStore) -> None:
     held, created = jobs.submit(record(n=1))
     assert created
     assert jobs.load("a") == held
-    assert (held.record.params, held.record.updated_at, held.record.writes) == ({"n": 1}, 5.0, 1)
+    assert (held.record.params, held.record.updated_at, held.record.revision.writes) == (
+        {"n": 1},
+        5.0,
+        1,
+    )
 
 
 def test_the_same_job_twice_is_one_job(jobs: JobStore) -> None:
@@ -121,7 +125,7 @@ def test_a_change_is_applied_to_the_newest_record(register: MemoryRegister, jobs
     jobs.submit(record())
     once(register, lambda: jobs.change("a", lambda r: r.spent(steps=3, seconds=1.0)))
     held = jobs.change("a", Record.cancelled)
-    assert (held.record.status, held.record.steps) == (Status.CANCELLED, 3)
+    assert (held.record.status, held.record.usage.steps) == (Status.CANCELLED, 3)
 
 
 def test_a_change_that_changes_nothing_writes_nothing(
@@ -150,7 +154,7 @@ def test_a_holder_writes_over_what_leaves_its_lease_alone(
     held = claimed(jobs)
     once(register, lambda: jobs.change("a", Record.paused))
     after = jobs.advance(held, "t", lambda r: r.spent(steps=3, seconds=1.0))
-    assert (after.record.status, after.record.steps) == (Status.PAUSED, 3)
+    assert (after.record.status, after.record.usage.steps) == (Status.PAUSED, 3)
 
 
 @pytest.mark.parametrize("how", ["claimed by another", "cancelled", "released"])
@@ -196,7 +200,7 @@ def test_a_holder_knows_its_own_release_though_its_answer_was_lost(
             jobs.advance(held, "t", Record.released)
     register.before = register.after
     assert jobs.advance(held, "t", Record.released).record == jobs.load("a").record
-    assert jobs.load("a").record.slice == 2
+    assert jobs.load("a").record.slice_number == 2
     with pytest.raises(LeaseLost):
         JobStore(register).advance(held, "t", Record.released)
 
@@ -265,7 +269,7 @@ def test_a_write_whose_answer_was_lost_is_read_back(
     else:
         assert jobs.submit(record())[1]
     register.after = lambda _: None
-    assert jobs.load("a").record.writes == 1
+    assert jobs.load("a").record.revision.writes == 1
 
 
 def test_a_write_that_did_not_happen_is_an_error(register: MemoryRegister, jobs: JobStore) -> None:

@@ -8,15 +8,10 @@ from outlast.checkpoint.errors import CorruptCheckpoint, WrongStatus
 from outlast.checkpoint.parts import Checkpoint, Lease, Limits, digest_of
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
+from tests.records import job as record
 
 FINAL = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED]
 OPEN = [Status.QUEUED, Status.RUNNING, Status.PAUSED]
-
-
-def record(**fields: object) -> Record:
-    """A new job, or one with these fields."""
-    base = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 0.0, "updated_at": 0.0}
-    return Record.model_validate({**base, **fields})
 
 
 def lease(token: str = "t", at: float = 100.0, at_risk_seconds: float = 7.0) -> Lease:
@@ -51,19 +46,23 @@ def with_status(status: Status) -> Record:
 def test_a_claim_counts_the_slice_before_it_runs() -> None:
     """A slice that kills its worker would otherwise never be counted, and kill for ever."""
     claimed = record().claimed(lease())
-    assert (claimed.status, claimed.slices, claimed.stalls) == (Status.RUNNING, 1, 1)
+    assert (claimed.status, claimed.usage.slices_begun, claimed.guards.stalls) == (
+        Status.RUNNING,
+        1,
+        1,
+    )
     assert claimed.announced
-    assert claimed.slice == 1
+    assert claimed.slice_number == 1
 
 
 def test_progress_clears_the_guards_and_a_repeated_state_does_not() -> None:
     """A job that advances would be given up, or one that does not would run for ever."""
     stalled = record(failures=3).claimed(lease())
     advanced = stalled.spent(steps=2, seconds=0.5).saved(checkpoint(b"1"))
-    assert (advanced.failures, advanced.stalls) == (0, 0)
+    assert (advanced.guards.failures, advanced.guards.stalls) == (0, 0)
     again = advanced.released().claimed(lease()).saved(checkpoint(b"1"))
-    assert again.stalls == 1
-    assert (again.steps, again.saves, again.compute_seconds) == (2, 2, 0.5)
+    assert again.guards.stalls == 1
+    assert (again.usage.steps, again.usage.saves, again.usage.compute_seconds) == (2, 2, 0.5)
 
 
 def test_two_generations_are_kept() -> None:
@@ -107,19 +106,19 @@ def test_work_lost_to_a_crash_is_bounded_by_what_was_at_risk(
 ) -> None:
     """The bill for crashes would be overstated by the time that nobody worked."""
     held = record().claimed(lease(at=100.0))
-    assert held.claimed(lease("u", at=100.0 + crashed_for)).redone_seconds == lost
+    assert held.claimed(lease("u", at=100.0 + crashed_for)).usage.redone_seconds == lost
 
 
 def test_work_that_was_saved_is_not_counted_as_lost() -> None:
     """Each crash would otherwise be billed from the start of the slice."""
     held = record().claimed(lease(at=100.0)).saved(checkpoint(b"1", at=104.0))
-    assert held.claimed(lease("u", at=105.0)).redone_seconds == 1.0
+    assert held.claimed(lease("u", at=105.0)).usage.redone_seconds == 1.0
 
 
 def test_a_release_moves_to_the_next_slice_and_nobody_holds_the_job() -> None:
     """The next worker would wait for a lease that nobody uses."""
     released = record().claimed(lease()).released(not_before=5.0)
-    assert (released.status, released.slice, released.lease) == (Status.QUEUED, 2, None)
+    assert (released.status, released.slice_number, released.lease) == (Status.QUEUED, 2, None)
     assert not released.announced
     assert released.not_before == 5.0
 
@@ -127,7 +126,12 @@ def test_a_release_moves_to_the_next_slice_and_nobody_holds_the_job() -> None:
 def test_errors_back_off_and_then_fail_with_the_reason() -> None:
     """A job whose kernel always raises would run, and cost, for ever."""
     job = record(limits=Limits(max_failures=2)).claimed(lease()).errored("E: x", not_before=9.0)
-    assert (job.status, job.failures, job.error, job.not_before) == (Status.QUEUED, 1, "E: x", 9.0)
+    assert (job.status, job.guards.failures, job.error, job.not_before) == (
+        Status.QUEUED,
+        1,
+        "E: x",
+        9.0,
+    )
     job = job.claimed(lease()).errored("E: x", not_before=9.0)
     assert job.status is Status.FAILED
     assert job.error == "E: x (error 2 in a row without progress)"
@@ -138,10 +142,10 @@ def test_errors_back_off_and_then_fail_with_the_reason() -> None:
     ("fields", "limits", "reason"),
     [
         ({"stalls": 10}, {}, "max_stalls=10"),
-        ({"slices": 7}, {"max_slices": 7}, "ceiling of 7 slices"),
+        ({"slices_begun": 7}, {"max_slices": 7}, "ceiling of 7 slices"),
         ({"compute_seconds": 60.0}, {"max_compute_seconds": 60.0}, "ceiling of 60 compute seconds"),
         ({"stalls": 9, "slices": 99_999, "compute_seconds": 1e9}, {}, None),
-        ({"slices": 10**9}, {"max_slices": None}, None),
+        ({"slices_begun": 10**9}, {"max_slices": None}, None),
     ],
 )
 def test_guards_name_the_limit(
@@ -226,9 +230,9 @@ def test_a_failed_job_can_be_retried_with_its_guards_set_back() -> None:
     failed = record(checkpoints=(checkpoint(b"1"),), failures=5, stalls=5).failed("E: x")
     retried = failed.retried()
     assert (retried.status, retried.error) == (Status.QUEUED, None)
-    assert (retried.failures, retried.stalls, retried.exhausted()) == (0, 0, None)
+    assert (retried.guards.failures, retried.guards.stalls, retried.exhausted()) == (0, 0, None)
     assert retried.checkpoints == failed.checkpoints
-    assert retried.slice == failed.slice + 1
+    assert retried.slice_number == failed.slice_number + 1
     assert retried.retried() is retried
 
 

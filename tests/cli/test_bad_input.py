@@ -143,7 +143,7 @@ def test_a_queue_that_does_not_exist(
     assert_one_line(outlast("worker"), 1, "queue sqs://no-such-queue: ")
     ended = outlast("submit", "tally", "steps=1", "--job-id", "a")
     assert_one_line(ended, 1, "job a is stored but was not woken")
-    assert client.status("a").slices == 0
+    assert client.status("a").usage.slices_begun == 0
 
 
 def test_a_bucket_that_does_not_exist(

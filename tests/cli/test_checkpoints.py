@@ -116,7 +116,7 @@ def test_a_fork_goes_on_from_the_checkpoint(
     assert client.status("a") == job
     assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
     assert client.result("b") == {"total": 9}
-    assert client.status("b").steps == 9 - done
+    assert client.status("b").usage.steps == 9 - done
     assert client.status("a") == job
 
 
@@ -130,7 +130,7 @@ def test_a_fork_in_another_store_is_out_of_the_workers_reach(
     assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
     monkeypatch.setenv("OUTLAST_STORE", store)
     assert outlast("run", "tally", "steps=9", "--job-id", "a").out == "total=9\n"
-    assert Client().status("a").steps == 5
+    assert Client().status("a").usage.steps == 5
 
 
 @pytest.mark.usefixtures("job")

@@ -38,7 +38,7 @@ def test_submit_again_sends_no_second_message_once_the_job_runs(
         found = outlast_json("submit", "tally", "steps=3", "--job-id", "a")
     assert (found["job_id"], found["status"], found["progress"]) == ("a", "queued", 0.0)
     assert outlast("worker", "--max-idle-seconds", "0.1").err.count("ended") == 1
-    assert client.status("a").slices == 1
+    assert client.status("a").usage.slices_begun == 1
     outlast_json("submit", "tally", "steps=3", "--job-id", "a")
     assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast.checkpoint.history import Usage
+from outlast.checkpoint.parts import PlatformUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def run_on(client: Client, job_id: str, **usage: float) -> Record:
     """Store a job whose one slice took that many seconds on each platform; "_" stands for "/"."""
     found = {
-        name.replace("_", "/"): Usage(slices=1, seconds=seconds) for name, seconds in usage.items()
+        name.replace("_", "/"): PlatformUsage(slices=1, seconds=seconds)
+        for name, seconds in usage.items()
     }
     client.create("tally", {"steps": 9}, job_id=job_id)
     changes = {"usage": found, "slices": len(found), "compute_seconds": 80.0, "redone_seconds": 8.0}

@@ -193,7 +193,7 @@ def test_a_redriven_message_leads_its_job_on(outlast: Outlast, client: Client) -
 
 def moved(record: Record) -> Record:
     """Return the job as it is after a slice, announced."""
-    return record.claimed(LEASE).released().announced_once()
+    return record.claimed(LEASE).released().marked_announced()
 
 
 @pytest.mark.parametrize(

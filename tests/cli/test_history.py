@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast.checkpoint.history import LONGEST
+from outlast.checkpoint.history import MAX_ROWS
 from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def slice_done(record: Record, state: bytes, progress: float, seconds: float) ->
     """The job after one more slice."""
     end = START + seconds
     checkpoint = Checkpoint(
-        state=state, digest=digest_of(state), version=1, slice=record.slice,
+        state=state, digest=digest_of(state), version=1, slice=record.slice_number,
         progress=progress, saved_at=end,
     )  # fmt: skip
     running = record.claimed(LEASE)
-    return running.saved(checkpoint).released().noted(running, "deadline", end)
+    return running.saved(checkpoint).released().after_slice(running, "deadline", end)
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def test_each_slice_has_a_line(outlast: Outlast, outlast_json: Callable[..., Any
 def test_slices_that_were_merged_are_told_as_such(outlast: Outlast, client: Client) -> None:
     """A person would take a hundred slices for one long one."""
     client.create("tally", {"steps": 3}, job_id="a")
-    for number in range(LONGEST + 1):
+    for number in range(MAX_ROWS + 1):
         client.jobs.change(
             "a", lambda r, n=number: slice_done(r, f"{n}".encode(), n / 100, n + 1.0)
         )
     lines = outlast("history", "a").out.splitlines()[1:]
-    assert len(lines) < LONGEST
+    assert len(lines) < MAX_ROWS
     assert lines[0].split()[0] == "1-2"
-    assert lines[-1].split()[0] == str(LONGEST + 1)
+    assert lines[-1].split()[0] == str(MAX_ROWS + 1)
 
 
 def test_nothing_to_show_is_said(

@@ -46,7 +46,7 @@ def test_a_worker_tells_a_webhook_that_fails_first(
     there.answers = [500]
     assert outlast("submit", *TALLY, "--job-id", "a", "--notify", there.url).code == 0
     worker = start("worker", "--max-idle-seconds", "30")
-    until(lambda: client.status("a").owed == () and len(there.requests) == 2)
+    until(lambda: client.status("a").notices.owed == () and len(there.requests) == 2)
     worker.send(signal.SIGTERM)
     ended = worker.end()
     assert ended.code == 0
@@ -69,9 +69,9 @@ def test_a_worker_killed_while_it_tells_is_replaced(
     first = start("worker")
     assert there.came.wait(30)
     first.kill()
-    assert client.status("a").owed == (there.url,)
+    assert client.status("a").notices.owed == (there.url,)
     second = start("worker")
-    until(lambda: client.status("a").owed == ())
+    until(lambda: client.status("a").notices.owed == ())
     second.send(signal.SIGTERM)
     second.end()
     ids = [headers["webhook-id"] for _, headers, _ in there.requests]
@@ -88,7 +88,7 @@ def test_a_cancelled_job_is_told_of(
     start("worker", "--max-idle-seconds", "0.5").end()
     (_, _, body) = there.requests[0]
     assert json.loads(body)["type"] == "job.cancelled"
-    assert client.status("a").owed == ()
+    assert client.status("a").notices.owed == ()
 
 
 @pytest.mark.parametrize("name", ["done", "done.fifo"])
@@ -143,7 +143,7 @@ def test_run_writes_a_line_and_runs_a_command(
         assert (ended.code, ended.out) == (0, "total=3\n"), ended.err
     assert [event["type"] for event in lines(log)] == ["job.succeeded"] * 2
     assert lines(copy)[0]["data"]["result"] == {"total": 3}
-    assert client.status("a").notify == ()
+    assert client.status("a").notices.targets == ()
 
 
 def test_run_tells_of_a_failure_and_of_a_notice_that_fails(
@@ -168,7 +168,7 @@ def test_run_keeps_what_a_worker_may_tell_and_says_what_is_open(
     ended = outlast("run", *TALLY, "--job-id", "a", "--notify", there.url)
     assert (ended.code, ended.out) == (0, "total=3\n")
     assert "was not told yet" in ended.err
-    assert client.status("a").owed == (there.url,)
+    assert client.status("a").notices.owed == (there.url,)
 
 
 @pytest.mark.parametrize(

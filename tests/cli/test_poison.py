@@ -161,13 +161,13 @@ def test_what_kills_its_worker_before_the_first_step_is_given_up(
     Client().submit("poison", job_id="deadly", how="dies preparing")
     for died in range(3):
         assert start("worker").end().code == 9
-        assert client.status("deadly").stalls == died + 1
+        assert client.status("deadly").guards.stalls == died + 1
         client.jobs.change("deadly", without_the_wait)
         client.queue.send(Message(job_id="deadly"), again=True)
     client.submit("tally", job_id="good", steps=3)
     assert start("worker", "--max-idle-seconds", "0.5").end().code == 0
     record = client.status("deadly")
-    assert (record.status, record.slices) == (Status.FAILED, 3)
+    assert (record.status, record.usage.slices_begun) == (Status.FAILED, 3)
     assert "gave up after 3 slices in a row without progress" in str(record.error)
     assert client.result("good") == {"total": 3}
 

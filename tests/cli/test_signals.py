@@ -59,8 +59,8 @@ def test_a_stopped_run_goes_on_where_it_was(
     assert f"stopped by {number.name}, saved at " in ended.err
 
     stopped = client.status("my-job")
-    assert (stopped.status, stopped.redone_seconds) == (Status.QUEUED, 0)
-    assert stopped.steps >= 1
+    assert (stopped.status, stopped.usage.redone_seconds) == (Status.QUEUED, 0)
+    assert stopped.usage.steps >= 1
     found = re.search(r"to go on here: outlast (.*)", ended.err)
     assert found is not None
 
@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on_where_it_was(
     again.await_line("slice 2")
     again.send(signal.SIGINT)
     assert again.end().code == 130
-    assert client.status("my-job").steps > stopped.steps
+    assert client.status("my-job").usage.steps > stopped.usage.steps
 
 
 def test_a_stop_while_the_kernel_is_prepared_is_heard(
@@ -80,7 +80,7 @@ def test_a_stop_while_the_kernel_is_prepared_is_heard(
     process.await_line("preparing kernel")
     process.send(signal.SIGTERM)
     assert process.end().code == 143
-    assert client.status("a").steps == 0
+    assert client.status("a").usage.steps == 0
 
 
 def test_a_stopped_run_still_prints_json(start: Callable[..., Process]) -> None:
@@ -99,7 +99,7 @@ def test_a_killed_run_loses_an_interval_and_a_step_at_most(
     """A crash would cost more than was promised."""
     process = start("run", *LONG, "--job-id", "a")
     process.await_line("slice 1")
-    until(lambda: client.status("a").saves >= 3)
+    until(lambda: client.status("a").usage.saves >= 3)
     process.send(signal.SIGKILL)
     assert process.end().code == -signal.SIGKILL
     killed = client.status("a")
@@ -110,8 +110,8 @@ def test_a_killed_run_loses_an_interval_and_a_step_at_most(
     again.send(signal.SIGTERM)
     assert again.end().code == 143
     after = client.status("a")
-    assert after.steps > killed.steps
-    assert 0 < after.redone_seconds <= INTERVAL_SECONDS + 5 * STEP_SECONDS
+    assert after.usage.steps > killed.usage.steps
+    assert 0 < after.usage.redone_seconds <= INTERVAL_SECONDS + 5 * STEP_SECONDS
 
 
 def test_a_stopped_worker_hands_its_job_on(
@@ -120,7 +120,7 @@ def test_a_stopped_worker_hands_its_job_on(
     """A deployment that replaces workers would leave their jobs asleep."""
     client.submit("tally", job_id="a", steps=150, step_seconds=STEP_SECONDS)
     process = start("worker")
-    until(lambda: client.status("a").saves >= 1)
+    until(lambda: client.status("a").usage.saves >= 1)
     process.send(signal.SIGTERM)
     ended = process.end()
     assert (ended.code, ended.out) == (0, "")
@@ -130,7 +130,7 @@ def test_a_stopped_worker_hands_its_job_on(
 
     assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
     assert client.result("a") == {"total": 150}
-    assert client.status("a").steps == 150
+    assert client.status("a").usage.steps == 150
 
 
 def test_an_idle_worker_stops_at_once(start: Callable[..., Process]) -> None:

@@ -136,7 +136,7 @@ def running(
     monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", str(INTERVAL_SECONDS))
     client.submit("tally", job_id="long", **LONG)
     process = start("worker", "--max-idle-seconds", "0.1", "--slice-seconds", "600")
-    until(lambda: client.status("long").saves >= 1)
+    until(lambda: client.status("long").usage.saves >= 1)
     return process
 
 
@@ -146,13 +146,13 @@ def test_a_pause_reaches_a_running_slice_within_the_interval(
     """The worker would go on for its whole slice, against what --help says."""
     begun = time.monotonic()
     assert outlast("pause", "long").code == 0
-    steps = client.status("long").steps
+    steps = client.status("long").usage.steps
     ended = running.end()
     assert time.monotonic() - begun < INTERVAL_SECONDS + GRACE_SECONDS
     assert ended.code == 0
     record = client.status("long")
-    assert (record.status, record.lease, record.redone_seconds) == (Status.PAUSED, None, 0)
-    assert record.steps >= steps, "what was done since the last save is lost"
+    assert (record.status, record.lease, record.usage.redone_seconds) == (Status.PAUSED, None, 0)
+    assert record.usage.steps >= steps, "what was done since the last save is lost"
 
 
 def test_a_cancel_reaches_a_running_slice_within_the_interval(

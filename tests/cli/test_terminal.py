@@ -52,8 +52,8 @@ def test_a_closed_terminal_costs_no_work(terminal: Callable[..., Terminal], clie
     at.hang_up()
     assert at.process.wait(30) == 129
     stopped = client.status("a")
-    assert (stopped.status, stopped.redone_seconds) == (Status.QUEUED, 0)
-    assert stopped.steps >= 1
+    assert (stopped.status, stopped.usage.redone_seconds) == (Status.QUEUED, 0)
+    assert stopped.usage.steps >= 1
 
 
 def test_a_dumb_terminal_gets_plain_lines(terminal: Callable[..., Terminal]) -> None:

@@ -92,7 +92,7 @@ def test_a_worker_ends_after_its_slices(outlast_json: Callable[..., Any], client
     client.submit("tally", job_id="a", steps=50, step_seconds=0.01)
     ended = outlast_json("worker", "--slice-seconds", "0.05", "--max-slices", "2")
     assert ended["stopped_by"] is None
-    assert client.status("a").slices == 2
+    assert client.status("a").usage.slices_begun == 2
 
 
 def test_the_log_can_be_turned_down(

@@ -109,12 +109,13 @@ def survive(
     hard_stops = fleet.done["SIGKILL"] + fleet.done["SIGSTOP"]
     # While the store is away nothing can be saved: a slice may lose all that it did.
     promised = hard_stops * LOST_SECONDS + outages * WORKERS * SLICE_SECONDS
+    recorded = sum(client.status(job_id).usage.redone_seconds for job_id in jobs)
     with capsys.disabled():
         print(  # noqa: T201 - the report is what the test is run for
             f"\n{len(jobs)} jobs of {needed} steps, all right, after {took:.0f} s: "
             f"{dict(fleet.done)}, {outages} outages, requests failed {proxy and proxy.faults}; "
             f"{redone:.1f} s of {needed * STEP_SECONDS:.0f} s redone, at most {promised:.1f} s "
-            f"promised; by the records {sum(client.status(j).redone_seconds for j in jobs):.1f} s"
+            f"promised; by the records {recorded:.1f} s"
         )
     assert 0 <= redone <= promised
 

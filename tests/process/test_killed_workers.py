@@ -161,7 +161,7 @@ def test_every_job_ends_right_though_workers_die(
     assert set(codes) == {0}, "SIGTERM is a clean end"
     assert fleet.kills
     for position, job_id in jobs.items():
-        assert client.status(job_id).slices > 1, "it did not outlast a worker"
+        assert client.status(job_id).usage.slices_begun > 1, "it did not outlast a worker"
         expected = {"position": position, "prime": PRIMES[position]}
         assert client.result(job_id) == expected
     assert _messages(queues[1]) == 0, "nothing is a dead letter"
@@ -181,6 +181,8 @@ def _messages(url: str) -> int:
 
 def _report(client: Client, jobs: Iterator[str], logs: Path) -> str:
     records = [client.status(job_id) for job_id in jobs]
-    lines = [f"{r.job_id} {r.status} slice {r.slice} {r.progress:.0%} {r.error}" for r in records]
+    lines = [
+        f"{r.job_id} {r.status} in {r.slice_number} {r.progress:.0%} {r.error}" for r in records
+    ]
     tails = [log.read_text()[-500:] for log in sorted(logs.iterdir())[-WORKERS:]]
     return "\n".join(["not over in time:", *lines, *tails])

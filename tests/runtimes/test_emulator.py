@@ -32,8 +32,8 @@ def test_no_invocation_runs_into_its_timeout(system: System) -> None:
         assert function.kills == 0
     record = system.record("j")
     assert record.result == {"total": 20_100}
-    assert record.slices > 2
-    assert record.steps == 200  # none was done twice
+    assert record.usage.slices_begun > 2
+    assert record.usage.steps == 200  # none was done twice
 
 
 def test_a_killed_invocation_goes_on_from_its_last_checkpoint(system: System) -> None:
@@ -47,14 +47,14 @@ def test_a_killed_invocation_goes_on_from_its_last_checkpoint(system: System) ->
             assert answer == {"batchItemFailures": []}
         killed = system.record("j")
         assert killed.status is Status.RUNNING
-        assert 0 < killed.steps <= 30
+        assert 0 < killed.usage.steps <= 30
         while not system.record("j").status.is_final:
             # The message comes back when its shortened time is over, not after the queue's 30 s.
             assert source.turn() in ({"batchItemFailures": []}, None)
         assert function.kills == 1
     record = system.record("j")
     assert record.result == {"total": 820}
-    assert record.steps == 40  # those after the checkpoint were never accounted for
+    assert record.usage.steps == 40  # those after the checkpoint were never accounted for
 
 
 def test_an_isolated_kernel_is_not_killed_from_outside(system: System) -> None:
@@ -70,4 +70,4 @@ def test_an_isolated_kernel_is_not_killed_from_outside(system: System) -> None:
         assert function.kills == 0
     record = system.record("j")
     assert record.result == {"total": 21}
-    assert record.slices > 1  # one at least was spent asleep
+    assert record.usage.slices_begun > 1  # one at least was spent asleep

@@ -38,7 +38,7 @@ def test_slices_follow_each_other_to_the_result(system: System, function: Functi
     while system.record("j").status is Status.QUEUED:
         assert source.turn() == {"batchItemFailures": []}
     assert system.client.result("j") == {"total": 1830}
-    assert system.record("j").slices > 2
+    assert system.record("j").usage.slices_begun > 2
     assert source.turn(wait_seconds=0) is None
 
 
@@ -132,7 +132,7 @@ def test_a_batch_shares_the_time(system: System, function: Function) -> None:
     answer = function.invoke({"Records": records}, timeout_seconds=4.0)
     assert answer == {"batchItemFailures": []}
     for name in ("a", "b"):
-        assert system.record(name).steps > 10
+        assert system.record(name).usage.steps > 10
 
 
 def test_a_lost_message_is_found_by_the_sweep(system: System) -> None:
@@ -156,7 +156,7 @@ def test_sigterm_saves_the_slice(system: System, function: Function) -> None:
     answer = function.api.answers.get(timeout=30)
     assert answer.kind == "response"
     assert system.record("j").status is Status.QUEUED
-    assert system.record("j").steps > 0
+    assert system.record("j").usage.steps > 0
 
 
 def test_the_extension_registers_for_the_end_only() -> None:

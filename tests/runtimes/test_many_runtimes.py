@@ -25,7 +25,7 @@ def steps(system: System) -> int:
     """Return how far the job is, which must be further than before; fail if it is over."""
     record = system.record("j")
     assert record.status is Status.QUEUED, record
-    return record.steps
+    return record.usage.steps
 
 
 @pytest.mark.parametrize("store", ["redis", "s3"], indirect=True)
@@ -58,7 +58,7 @@ def test_a_job_goes_from_platform_to_platform(system: System) -> None:
     params = [f"steps={STEPS}", "step_seconds=0.02"]
     run = [*outlast, "run", "adder", *params, "--job-id", "j", "--slice-seconds", "0.5"]
     with running(run, log=system.folder / "run.log", env=env) as program:
-        program.wait_until(lambda: system.record("j").steps > seen[-1])
+        program.wait_until(lambda: system.record("j").usage.steps > seen[-1])
         os.kill(program.process.pid, signal.SIGTERM)
         program.process.wait(60)
     seen.append(steps(system))
@@ -67,4 +67,4 @@ def test_a_job_goes_from_platform_to_platform(system: System) -> None:
     subprocess.run(run, env=env, check=True)
     record = system.record("j")
     assert record.result == {"total": STEPS * (STEPS + 1) // 2}
-    assert record.steps == STEPS  # none was done twice
+    assert record.usage.steps == STEPS  # none was done twice

@@ -152,7 +152,7 @@ def test_sigterm_in_mid_slice_saves_it(system: System, worker: tuple[JobServer, 
     assert program.process.wait(60) == 0  # the SDK's own handler was called as well
     record = system.record("j")
     assert record.status is Status.QUEUED
-    assert record.steps > 0
+    assert record.usage.steps > 0
     assert record.announced
 
 

@@ -20,7 +20,7 @@ def _brief(detail: object) -> object:
         return detail
     lease = detail.lease.token[:4] if detail.lease else "none"
     return (
-        f"{detail.job_id} slice={detail.slice} {detail.status} lease={lease} "
-        f"steps={detail.steps} saves={detail.saves} announced={detail.announced} "
-        f"stalls={detail.stalls} failures={detail.failures} error={detail.error}"
+        f"{detail.job_id} slice={detail.slice_number} {detail.status} lease={lease} "
+        f"steps={detail.usage.steps} saves={detail.usage.saves} announced={detail.announced} "
+        f"stalls={detail.guards.stalls} failures={detail.guards.failures} error={detail.error}"
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
 from outlast.worker.notify.notice import event_of
+from tests.records import flat
 from tests.simulation.ledger import is_whole
 from tests.simulation.timing import judge_lease, judge_sweep
 from tests.simulation.violation import require
@@ -26,15 +27,18 @@ PERSONS_MOVES = {Q: {P, C}, R: {P, C}, P: {Q, R, C}, S: set(), F: {Q}, C: set()}
 # What a worker may write without a lease: that a message was sent.
 BOOKKEEPING = ("announced", "sweeps", "updated_at", "writes", "writer")
 # What a worker may write of a job that is over, without a lease: who was told of that.
-NOTICES = ("owed", "unheard", "notices", "not_before", *BOOKKEEPING)
+NOTICES = ("owed", "given_up", "rounds", "not_before", *BOOKKEEPING)
 # What a person changes who pauses a job or lets it go on.
 PAUSING = ("status", *BOOKKEEPING)
 
 
 def judge_move(process: Process, job: Job, old: Record, new: Record) -> None:
     """Judge a write of a job that was there before."""
-    require(new.writes == old.writes + 1, f"writes went from {old.writes} to {new.writes}")
-    if old.owed and (_is_bookkeeping(process, job, old, new) or _is_note(job, old, new)):
+    require(
+        new.revision.writes == old.revision.writes + 1,
+        f"writes went from {old.revision.writes} to {new.revision.writes}",
+    )
+    if old.notices.owed and (_is_bookkeeping(process, job, old, new) or _is_note(job, old, new)):
         return
     moves = PERSONS_MOVES if process.is_person else WORKERS_MOVES
     require(
@@ -45,10 +49,15 @@ def judge_move(process: Process, job: Job, old: Record, new: Record) -> None:
         (new.lease is not None) == (new.status is R) or (new.status is P and new.lease is not None),
         f"{job.job_id} is {new.status}, which its lease does not fit",
     )
-    require(0 <= new.slice - old.slice <= 1, f"slice went from {old.slice} to {new.slice}")
+    require(
+        0 <= new.slice_number - old.slice_number <= 1,
+        f"slice went from {old.slice_number} to {new.slice_number}",
+    )
     for name in ("steps", "saves", "compute_seconds", "redone_seconds"):
-        require(getattr(new, name) >= getattr(old, name), f"{name} of {job.job_id} sank")
-    if new.slices < old.slices:
+        require(
+            getattr(new.usage, name) >= getattr(old.usage, name), f"{name} of {job.job_id} sank"
+        )
+    if new.usage.slices_begun < old.usage.slices_begun:
         _judge_return(process, job, old, new)
         return
     is_claim = new.lease is not None and (old.lease is None or old.lease.token != new.lease.token)
@@ -57,7 +66,8 @@ def judge_move(process: Process, job: Job, old: Record, new: Record) -> None:
     elif process.is_person:
         if old.status is F:
             require(
-                (new.failures, new.stalls, new.slice) == (0, 0, old.slice + 1),
+                (new.guards.failures, new.guards.stalls, new.slice_number)
+                == (0, 0, old.slice_number + 1),
                 f"the guards of {job.job_id} were not set back",
             )
             job.stalled = job.raised = 0
@@ -79,7 +89,10 @@ def _judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
     broken = {c.digest for c in old.checkpoints if not is_whole(c)}
     kept = {c.digest for c in new.checkpoints + new.quarantine}
     require(broken <= kept, f"a damaged checkpoint of {job.job_id} was not kept")
-    require(new.slices == old.slices + 1, f"a slice of {job.job_id} was not counted")
+    require(
+        new.usage.slices_begun == old.usage.slices_begun + 1,
+        f"a slice of {job.job_id} was not counted",
+    )
     require(job.stalled < new.limits.max_stalls, f"{job.job_id} goes on without ever advancing")
     job.stalled += 1
     job.sweeps.clear()
@@ -94,7 +107,8 @@ def _judge_return(process: Process, job: Job, old: Record, new: Record) -> None:
         f"{process.name} gave {job.job_id} back without its lease",
     )
     require(
-        (new.slices, new.stalls, new.slice) == (old.slices - 1, old.stalls - 1, old.slice),
+        (new.usage.slices_begun, new.guards.stalls, new.slice_number)
+        == (old.usage.slices_begun - 1, old.guards.stalls - 1, old.slice_number),
         f"{job.job_id} was not given back as it was",
     )
     job.stalled -= 1
@@ -103,7 +117,7 @@ def _judge_return(process: Process, job: Job, old: Record, new: Record) -> None:
 def _is_bookkeeping(process: Process, job: Job, old: Record, new: Record) -> bool:
     if not _differ_in(BOOKKEEPING, job, old, new):
         return False
-    if new.sweeps > old.sweeps:
+    if new.guards.sweeps > old.guards.sweeps:
         judge_sweep(job.job_id, old, new)
         process.swept.add(job.job_id)
     return True
@@ -114,13 +128,17 @@ def _is_note(job: Job, old: Record, new: Record) -> bool:
     if not _differ_in(NOTICES, job, old, new):
         return False
     event_id = event_of(old).id
-    for target in set(old.owed) - set(new.owed) - set(new.unheard):
+    for target in set(old.notices.owed) - set(new.notices.owed) - set(new.notices.given_up):
         require(job.notices[target, event_id], f"{target} was not told of {job.job_id}")
-    return set(new.owed) <= set(old.owed) and new.notices == old.notices + 1
+    return (
+        set(new.notices.owed) <= set(old.notices.owed)
+        and new.notices.rounds == old.notices.rounds + 1
+    )
 
 
 def _differ_in(names: tuple[str, ...], job: Job, old: Record, new: Record) -> bool:
     """Whether these fields are all in which the two records differ."""
     # Whoever has read a record before it was damaged mends it by writing it back.
     names = (*names, "checkpoints") if job.is_damaged else names
-    return new == old.model_copy(update={name: getattr(new, name) for name in names})
+    before, after = flat(old), flat(new)
+    return all(after[name] == before[name] for name in before if name not in names)

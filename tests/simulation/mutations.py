@@ -18,6 +18,7 @@ from outlast.worker.slices import deliver as delivery
 from outlast.worker.slices.claim import Claim
 from outlast.worker.slices.holding import Holding
 from outlast.worker.slices.slice import Slice
+from tests.records import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,12 +53,12 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
     end = Slice._end
 
     def send_and_end(self: Slice, ending: Move) -> Held:
-        message = Message(job_id=self.job.record.job_id, slice=self.job.record.slice + 1)
+        message = Message(job_id=self.job.record.job_id, slice=self.job.record.slice_number + 1)
         self._runtime.queue.send(message)
         return end(self, ending)
 
     def only_note(runtime: Runtime, held: Held, **_: object) -> None:
-        runtime.jobs.replace(held, held.record.announced_once())
+        runtime.jobs.replace(held, held.record.marked_announced())
 
     patch.setattr(Slice, "_end", send_and_end)
     patch.setattr(delivery, "announce", only_note)
@@ -67,7 +68,7 @@ def skip_announced(patch: MonkeyPatch) -> None:
     """It is not noted that the continuation was sent."""
 
     def only_send(runtime: Runtime, held: Held, **_: object) -> None:
-        runtime.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice))
+        runtime.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice_number))
 
     patch.setattr(delivery, "announce", only_send)
 
@@ -123,7 +124,7 @@ def announce_without_the_lease(patch: MonkeyPatch) -> None:
             return run(self)
         except LeaseLost:
             held = self._runtime.jobs.load(self.job.record.job_id)
-            number = self.job.record.slice + 1
+            number = self.job.record.slice_number + 1
             self._runtime.queue.send(Message(job_id=self.job.record.job_id, slice=number))
             return held
 
@@ -140,7 +141,7 @@ def forget_the_stalls(patch: MonkeyPatch) -> None:
     claimed = Record.claimed
 
     def uncounted(self: Record, lease: Any) -> Record:
-        return claimed(self, lease)._with(stalls=self.stalls)
+        return changed(claimed(self, lease), stalls=self.guards.stalls)
 
     patch.setattr(Record, "claimed", uncounted)
 
@@ -170,7 +171,7 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
 
         def moved(record: Record) -> Record:
             after = move(record)
-            return after._with(steps=record.steps + after.steps - known.steps)
+            return changed(after, steps=record.usage.steps + after.usage.steps - known.usage.steps)
 
         return moved
 
@@ -194,9 +195,10 @@ def note_before_telling(patch: MonkeyPatch) -> None:
     def note_and_give(
         runtime: Runtime, message: Delivery, record: Record, deadline: Deadline
     ) -> bool:
-        note = {"most": 1, "not_before": 0.0}
+        note = {"max_rounds": 1, "not_before": 0.0}
         runtime.jobs.change(
-            record.job_id, lambda now: now.noticed(now.owed, (), **note) if now.owed else now
+            record.job_id,
+            lambda now: now.notified(now.notices.owed, (), **note) if now.notices.owed else now,
         )
         return give(runtime, message, record, deadline)
 
@@ -208,14 +210,14 @@ def forget_the_notices(patch: MonkeyPatch) -> None:
     decide = delivery.decide
 
     def decide_alone(record: Record, number: int | None, now: float) -> object:
-        return decide(record.model_copy(update={"owed": ()}), number, now)
+        return decide(changed(record, owed=()), number, now)
 
     patch.setattr(delivery, "decide", decide_alone)
 
 
 def repeat_the_notices(patch: MonkeyPatch) -> None:
     """It is not noted who was told that a job is over."""
-    patch.setattr(Record, "noticed", lambda self, *_, **__: self)
+    patch.setattr(Record, "notified", lambda self, *_, **__: self)
 
 
 def let_the_lease_lapse(patch: MonkeyPatch) -> None:
@@ -274,7 +276,7 @@ def count_no_errors(patch: MonkeyPatch) -> None:
     errored = Record.errored
 
     def uncounted(self: Record, error: str, **options: Any) -> Record:
-        return errored(self, error, **options)._with(failures=self.failures)
+        return changed(errored(self, error, **options), failures=self.guards.failures)
 
     patch.setattr(Record, "errored", uncounted)
 
@@ -284,7 +286,7 @@ def never_forgive_errors(patch: MonkeyPatch) -> None:
     saved = Record.saved
 
     def saved_as_it_was(self: Record, checkpoint: Checkpoint) -> Record:
-        return saved(self, checkpoint)._with(failures=self.failures)
+        return changed(saved(self, checkpoint), failures=self.guards.failures)
 
     patch.setattr(Record, "saved", saved_as_it_was)
 
@@ -347,7 +349,7 @@ def end_twice_alike(patch: MonkeyPatch) -> None:
     retried = Record.retried
 
     def retried_as_it_was(self: Record, **options: Any) -> Record:
-        return retried(self, **options)._with(slice=self.slice)
+        return retried(self, **options)._with(slice_number=self.slice_number)
 
     patch.setattr(Record, "retried", retried_as_it_was)
 

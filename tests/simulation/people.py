@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from outlast.checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob, WrongStatus
 from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.parts import Limits, Notices
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs.new_job import forked
@@ -53,7 +53,7 @@ class Person:
             return True
         if job.record is None or job.in_hand:
             return False
-        if job.record.owed:
+        if job.record.notices.owed:
             return False
         match job.record.status:
             case Status.PAUSED:
@@ -90,7 +90,7 @@ class Person:
             job_id=job.job_id,
             kernel=job.job_id,
             params={"steps": job.steps},
-            notify=job.notify,
+            notices=Notices(targets=job.notify),
             limits=Limits(max_stalls=self._rng.choice(STALLS)),
             created_at=EPOCH,
             updated_at=EPOCH,
@@ -145,7 +145,7 @@ class Person:
     def _mend(self, job: Job) -> None:
         """Bring the job on its way once nothing goes wrong any more."""
         status = job.record and job.record.status
-        if job.record and job.record.owed:
+        if job.record and job.record.notices.owed:
             self._wake(job, lambda record: record)  # as `outlast sweep` does
         elif status is Status.PAUSED and not job.keep_paused:
             self._wake(job, Record.resumed)
@@ -168,8 +168,8 @@ class Person:
         record = self._change(job, Record.cancelled)
         require(record is None or record.status is Status.CANCELLED, "it was not cancelled")
         # Their machine may die in between: the job's own message is still there.
-        if record is not None and record.owed and self._rng.random() < 0.5:
-            message = Message(job_id=job.job_id, slice=record.slice)
+        if record is not None and record.notices.owed and self._rng.random() < 0.5:
+            message = Message(job_id=job.job_id, slice=record.slice_number)
             self._patiently(lambda: self._queue.send(message, again=True))
         job.in_hand = False
         self._world.rules.queue_changed(job.job_id)
@@ -189,7 +189,7 @@ class Person:
         job.in_hand = True
         record = self._change(job, move)
         if record is not None:
-            message = Message(job_id=job.job_id, slice=record.slice)
+            message = Message(job_id=job.job_id, slice=record.slice_number)
             self._patiently(lambda: self._queue.send(message, again=True))
         job.in_hand = False
 

@@ -69,8 +69,8 @@ class Rules:
         require(message.slice, f"{process.name} sends {job.job_id} on, and not to which slice")
         assert message.slice is not None
         require(
-            message.slice <= job.record.slice or job.is_lossy,
-            f"message {message.slice} of {job.job_id} runs ahead of slice {job.record.slice}",
+            message.slice <= job.record.slice_number or job.is_lossy,
+            f"message {message.slice} of {job.job_id} is ahead of slice {job.record.slice_number}",
         )
         if again:
             require(
@@ -124,19 +124,19 @@ class Rules:
         if (
             record is None
             or record.status is Status.PAUSED
-            or (record.status.is_final and not record.owed)
+            or (record.status.is_final and not record.notices.owed)
         ):
             return
-        if record.notices > MOST_NOTICES_OF_A_MESSAGE or job.was_paused:
+        if record.notices.rounds > MOST_NOTICES_OF_A_MESSAGE or job.was_paused:
             return  # A sweep may have to send one.
         if job.is_lossy or job.in_hand:
             return
         for letter in self._world.post.letters:
             if letter.job_id == job_id and (
-                letter.slice is None or letter.slice >= record.slice or not record.announced
+                letter.slice is None or letter.slice >= record.slice_number or not record.announced
             ):
                 return
-        raise Violation(f"no message leads {job_id} on from slice {record.slice}")
+        raise Violation(f"no message leads {job_id} on from slice {record.slice_number}")
 
     def notified(self, process: Process, target: str, event: Event) -> None:
         """Judge a notice that a target receives."""
@@ -164,7 +164,7 @@ class Rules:
             require(
                 job.notices[target, event_of(record).id]
                 or target in job.gone
-                or (record.notices >= 10 and target in record.unheard),
+                or (record.notices.rounds >= 10 and target in record.notices.given_up),
                 f"{target} was never told that {job.job_id} {record.status}",
             )
 

@@ -28,7 +28,7 @@ def judge_lease(process: Process, job: Job, new: Record) -> None:
     assert new.lease is not None
     length = new.lease.expires_at - new.updated_at
     require(
-        length <= _longest_lease(process, new.stalls) + ROUNDING_SECONDS,
+        length <= _longest_lease(process, new.guards.stalls) + ROUNDING_SECONDS,
         f"{process.name} took {new.job_id} for {length:.1f} s",
     )
     if process.world.faults.spares_the_store:
@@ -65,7 +65,7 @@ def judge_sweep(job_id: str, old: Record, new: Record) -> None:
     """Judge whether a job that is swept was silent for long enough."""
     lease_end = old.lease.expires_at if old.lease else 0.0
     silent = new.updated_at - max(old.updated_at, old.not_before, lease_end)
-    patience = min(SWEEP_SECONDS * 2.0**old.sweeps, LONGEST_SILENCE_SECONDS)
+    patience = min(SWEEP_SECONDS * 2.0**old.guards.sweeps, LONGEST_SILENCE_SECONDS)
     require(
         silent >= patience and old.status is not Status.PAUSED,
         f"{job_id} was swept after {silent:.0f} s of silence while {old.status}",

@@ -31,7 +31,7 @@ def judge_work(process: Process, job: Job, old: Record, new: Record) -> None:
         judge_lease(process, job, new)
     if new.status is Status.SUCCEEDED:
         require(new.result == job.expected, f"{job.job_id} has a wrong result: {new.result}")
-        done = job.begun_at + new.steps
+        done = job.begun_at + new.usage.steps
         require(done >= job.steps, f"{job.job_id} ended after {done} steps")
     else:
         require(new.result is None, f"{job.job_id} is {new.status} with a result")
@@ -44,10 +44,10 @@ def _judge_errors(process: Process, old: Record, new: Record, *, advanced: bool)
     if new.lease is not None or new.status.is_final:
         return
     has_raised = new.job_id in process.raised
-    failures = has_raised + (0 if advanced else old.failures)
+    failures = has_raised + (0 if advanced else old.guards.failures)
     require(
-        new.failures == failures < new.limits.max_failures,
-        f"{new.job_id} has {new.failures} failures, should have {failures}",
+        new.guards.failures == failures < new.limits.max_failures,
+        f"{new.job_id} has {new.guards.failures} failures, should have {failures}",
     )
     wait = new.not_before - new.updated_at
     require(
@@ -62,9 +62,12 @@ def _judge_checkpoint(process: Process, job: Job, old: Record, new: Record) -> b
         return False
     newest = new.checkpoints[0]
     require(is_whole(newest), f"a checkpoint of {job.job_id} was stored damaged")
-    require(newest.sequence == new.saves, f"checkpoint {newest.sequence} is save {new.saves}")
     require(
-        new.saves == old.saves
+        newest.sequence == new.usage.saves,
+        f"checkpoint {newest.sequence} is save {new.usage.saves}",
+    )
+    require(
+        new.usage.saves == old.usage.saves
         or [c.sequence for c in new.checkpoints[1:]] == [c.sequence for c in old.checkpoints[:1]],
         f"the checkpoint of {job.job_id} before the newest is gone",
     )
@@ -80,13 +83,13 @@ def _judge_checkpoint(process: Process, job: Job, old: Record, new: Record) -> b
 
 def _judge_accounts(job: Job, new: Record) -> None:
     require(
-        new.compute_seconds <= job.kernel_seconds + 1e-6,
-        f"{job.job_id} is billed {new.compute_seconds:.3f} s of {job.kernel_seconds:.3f} s",
+        new.usage.compute_seconds <= job.kernel_seconds + 1e-6,
+        f"{job.job_id} is billed {new.usage.compute_seconds:.3f} s of {job.kernel_seconds:.3f} s",
     )
     newest = next((c for c in new.checkpoints if is_whole(c)), None)
     if newest is not None and job.kind != "stalling":
         at, _ = place(newest)
-        done = job.begun_at + new.steps
+        done = job.begun_at + new.usage.steps
         require(
             done == at or (job.is_damaged and done > at),
             f"{job.job_id} counts {done} steps at step {at}",

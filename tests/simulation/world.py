@@ -113,7 +113,7 @@ class World:
         """From now on duplicates have to die out."""
         for job in self.jobs.values():
             if job.record is not None:
-                job.settled_slice = job.record.slice + 2
+                job.settled_slice = job.record.slice_number + 2
             job.spares = sum(letter.job_id == job.job_id for letter in self.post.letters)
 
     def _end(self) -> None:
@@ -197,7 +197,10 @@ class World:
     def _put_back(self, job: Job, stored: Stored) -> None:
         self.store.values[f"jobs/{job.job_id}"] = stored
         job.record = decode(stored.value)
-        job.stalled, job.raised = job.record.stalls, 10**6  # Errors before that are forgotten.
+        job.stalled, job.raised = (
+            job.record.guards.stalls,
+            10**6,
+        )  # Errors before that are forgotten.
 
     def figures(self) -> Counter[str]:
         """Return how often each thing happened."""
@@ -207,5 +210,5 @@ class World:
             figures["jobs deleted"] += job.is_deleted
             if job.record is not None:
                 figures[f"jobs {job.record.status}"] += 1
-                figures["slices"] += job.record.slices
+                figures["slices"] += job.record.usage.slices_begun
         return figures

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from outlast.checkpoint.history import Usage
+from outlast.checkpoint.parts import PlatformUsage
 from outlast.worker.costs.bill import (
     Consumption,
     Item,
@@ -28,7 +28,7 @@ S3_AND_SQS = Services("s3", "sqs")
 
 def taken(platform: str = "local", *, seconds: float = 0.0, slices: int = 1) -> Consumption:
     """Return what these slices took, without any checkpoint."""
-    usage = {platform: Usage(slices=slices, seconds=seconds)}
+    usage = {platform: PlatformUsage(slices=slices, seconds=seconds)}
     return Consumption(usage=usage, slices=slices, writes=3 * slices)
 
 
@@ -58,8 +58,8 @@ def test_requests_have_the_price_of_their_service() -> None:
     0.40 are 0.0164, on FIFO at 0.50 0.0205. A GPU at 0.00034 for 500 s is 0.17.
     """
     usage = {
-        "lambda/arm64/1769": Usage(slices=1000, seconds=0.0),
-        "runpod/A40": Usage(slices=0, seconds=500.0),
+        "lambda/arm64/1769": PlatformUsage(slices=1000, seconds=0.0),
+        "runpod/A40": PlatformUsage(slices=0, seconds=500.0),
     }
     job = Consumption(usage=usage, slices=1000, writes=40_000)
     found = bill(job)
@@ -96,7 +96,7 @@ def test_a_sum_has_the_price_of_its_parts() -> None:
     first = taken("lambda/arm64/1769", seconds=100.0, slices=2) + taken("runpod", seconds=1.0)
     second = replace(taken("lambda/arm64/1769", seconds=50.0), compute_seconds=40.0, saved_bytes=7)
     both = first + second
-    assert both.usage["lambda/arm64/1769"] == Usage(slices=3, seconds=150.0)
+    assert both.usage["lambda/arm64/1769"] == PlatformUsage(slices=3, seconds=150.0)
     assert (both.slices, both.writes, both.saved_bytes) == (4, 12, 7)
     parts = [dollars_of(list(bill(part).values()))[0] for part in (first, second)]
     assert dollars_of(list(bill(both).values()))[0] == pytest.approx(sum(parts))
@@ -105,7 +105,7 @@ def test_a_sum_has_the_price_of_its_parts() -> None:
 def test_no_forged_number_upsets_the_sum() -> None:
     """One damaged record would end the bill of all jobs in a traceback."""
     huge = Consumption(
-        usage={"lambda/arm64/" + 50 * "9": Usage(slices=2**53 - 1, seconds=1.7e308)},
+        usage={"lambda/arm64/" + 50 * "9": PlatformUsage(slices=2**53 - 1, seconds=1.7e308)},
         slices=2**53 - 1,
         writes=2**53 - 1,
         compute_seconds=1.7e308,

@@ -23,6 +23,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.settings import Settings
 from tests import kernels
 from tests.kernels import Counting
+from tests.records import changed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +100,7 @@ def test_the_same_id_is_the_same_job_and_is_woken_until_it_ran(client: Client) -
     for _ in range(2):
         assert client.submit("counting", job_id="mine", steps=3) == "mine"
     assert len(sent(client)) == 2
-    client.jobs.change("mine", lambda r: r.model_copy(update={"slices": 1}))
+    client.jobs.change("mine", lambda r: changed(r, slices_begun=1))
     client.submit("counting", job_id="mine", steps=3)
     assert sent(client) == []
 

@@ -22,6 +22,7 @@ from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.loading import NewerState
 from tests import kernels
 from tests.kernels import expected
+from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def test_a_job_is_worked_to_its_end(floor: Floor) -> None:
     floor.submit()
     assert consumer(floor).run(done=is_over(floor)) is None
     assert floor.record.result == expected(STEPS)
-    assert floor.record.slices > 3
+    assert floor.record.usage.slices_begun > 3
     assert floor.messages() == []
 
 
@@ -60,7 +61,7 @@ def test_it_stops_after_so_many_slices(floor: Floor) -> None:
     """A worker on a platform that counts its uses would go on."""
     floor.submit()
     consumer(floor).run(max_slices=2)
-    assert floor.record.slices == 2
+    assert floor.record.usage.slices_begun == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -69,7 +70,7 @@ def test_a_stop_signal_saves_and_hands_on(floor: Floor, number: signal.Signals) 
     floor.submit()
     floor.watched = lambda step: signal.raise_signal(number) if step == 2 else None
     assert consumer(floor).run() == number.name
-    assert floor.record.steps == 3
+    assert floor.record.usage.steps == 3
     assert floor.record.status is Status.QUEUED
     assert floor.messages() == [Message(job_id=JOB, slice=2).body()]
 
@@ -86,7 +87,7 @@ def test_a_stop_signal_while_it_waits_gives_the_message_back(floor: Floor) -> No
     floor.queue.look = stopped  # type: ignore[method-assign]
     assert consumer(floor).run() == "SIGTERM"
     del floor.queue.look
-    assert floor.record.slices == 0
+    assert floor.record.usage.slices_begun == 0
     assert floor.receive().body == Message(job_id=JOB, slice=1).body()
 
 
@@ -96,7 +97,7 @@ def test_a_reason_to_stop_outside_counts(floor: Floor) -> None:
     with Deadline() as outer:
         signal.raise_signal(signal.SIGTERM)
         assert consumer(floor).run(outer=outer) == "SIGTERM"
-    assert floor.record.slices == 0
+    assert floor.record.usage.slices_begun == 0
 
 
 @pytest.mark.parametrize("body", ["hello", '{"job_id":"nobody"}'])
@@ -263,7 +264,7 @@ def test_without_a_sweep_nothing_is_woken(floor: Floor) -> None:
     """A worker of one job alone would take over everybody's."""
     floor.submit(send=False)
     consumer(floor).run(max_idle_seconds=1000.0)
-    assert floor.record.slices == 0
+    assert floor.record.usage.slices_begun == 0
 
 
 def test_an_embedded_run_works_its_job_to_the_end(floor: Floor) -> None:
@@ -331,7 +332,7 @@ def test_an_embedded_run_waits_for_who_holds_the_job(floor: Floor) -> None:
 
     floor.watched = step
     floor.work(other)
-    assert started[0].slices == 1
+    assert started[0].usage.slices_begun == 1
     floor.work(other)
     assert floor.record.result == expected(STEPS)
 
@@ -355,7 +356,7 @@ def test_an_embedded_run_goes_on_soon_after_who_held_the_job(floor: Floor) -> No
                 at_risk_seconds=1.0,
             )
             floor.change(lambda record: record.claimed(lease))
-            floor.change(lambda record: record.model_copy(update={"stalls": 0}))
+            floor.change(lambda record: changed(record, stalls=0))
             floor.register.before = hold
 
     first_steps: list[float] = []

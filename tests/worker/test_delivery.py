@@ -33,8 +33,9 @@ from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.loading import NewerState
 from outlast.worker.slices.protocol import Ack, Announce, Run, Wait, decide
-from tests import kernels
+from tests import kernels, records
 from tests.kernels import expected
+from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
@@ -48,14 +49,13 @@ LATE = HELD.model_copy(update={"expires_at": 995.0})
 
 def is_untouched(record: Record, before: Record) -> bool:
     """Whether the job is as it was, but for the bookkeeping of what was written."""
-    changed = {"writes", "writer", "updated_at"}
-    return record == before.model_copy(update={name: getattr(record, name) for name in changed})
+    written = {"revision", "updated_at"}
+    return record == before.model_copy(update={name: getattr(record, name) for name in written})
 
 
 def job(**fields: object) -> Record:
     """A job whose next slice is 5."""
-    base = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 0.0, "updated_at": 0.0}
-    return Record.model_validate({**base, "slice": 5, **fields})
+    return records.job(**{"slice_number": 5, **fields})
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_job_goes_from_slice_to_slice_to_its_result(floor: Floor) -> None:
         if floor.record.status.is_final:
             break
     assert floor.record.result == expected(STEPS)
-    assert floor.record.slices == slice_
+    assert floor.record.usage.slices_begun == slice_
     assert floor.messages() == []
 
 
@@ -136,11 +136,11 @@ def test_an_early_duplicate_hides_until_the_lease_ends(floor: Floor) -> None:
     (handled, _), *_ = deliveries
     assert not handled.ack
     assert handled.record is None
-    assert floor.record.slices == 1
+    assert floor.record.usage.slices_begun == 1
     floor.clock.sleep(60.0)
     acked = [floor.work(seconds=4.0)[0].ack for _ in range(2)]
     assert acked == [True, True]
-    assert floor.record.slices == 2
+    assert floor.record.usage.slices_begun == 2
     assert floor.messages() == [Message(job_id=JOB, slice=3).body()]
 
 
@@ -389,7 +389,7 @@ def test_preparing_takes_nothing_from_the_slice(floor: Floor) -> None:
     handled = deliver(runtime, delivery, seconds=None, slice_seconds=3.0)
     assert others == [None]
     assert handled.record is not None
-    assert handled.record.steps == 5  # A sixth would not have fitted.
+    assert handled.record.usage.steps == 5  # A sixth would not have fitted.
     assert floor.clock() - begun == pytest.approx(52.5)
     assert leases[0].expires_at == pytest.approx(begun + 50.0 + 5.0)
     assert runtime.pace.opening_seconds == runtime.pace.reserve_seconds == 0.0
@@ -407,11 +407,14 @@ def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_
     handled, _ = floor.work(runtime, seconds=10.0)
     assert handled.ack
     assert floor.clock() - begun == 11.0
-    assert (floor.record.steps, floor.record.slice, floor.record.lease) == (0, 2, None)
-    assert (floor.record.stalls, floor.record.history[-1].ending) == (1, "deadline")
+    assert (floor.record.usage.steps, floor.record.slice_number, floor.record.lease) == (0, 2, None)
+    assert (floor.record.guards.stalls, floor.record.history.stretches[-1].ending) == (
+        1,
+        "deadline",
+    )
     handled, _ = floor.work(runtime, seconds=10.0)
     assert handled.record is not None
-    assert handled.record.steps > 10
+    assert handled.record.usage.steps > 10
 
 
 def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(floor: Floor) -> None:
@@ -545,7 +548,7 @@ def test_a_stop_signal_before_the_claim_gives_the_job_to_another(floor: Floor) -
     ("limits", "fields", "reason"),
     [
         ({"max_stalls": 3}, {"stalls": 3}, "without progress"),
-        ({"max_slices": 3}, {"slices": 3}, "ceiling of 3 slices"),
+        ({"max_slices": 3}, {"slices_begun": 3}, "ceiling of 3 slices"),
         ({"max_compute_seconds": 9.0}, {"compute_seconds": 9.0}, "ceiling of 9 compute seconds"),
     ],
 )
@@ -554,7 +557,7 @@ def test_a_guard_ends_the_job_and_its_message(
 ) -> None:
     """The job would cost money without end, or its message would come back for ever."""
     floor.submit(**limits)
-    floor.change(lambda record: record.model_copy(update=fields))
+    floor.change(lambda record: changed(record, **fields))
     handled, _ = floor.work()
     assert handled.ack
     assert floor.record.status is Status.FAILED
@@ -582,7 +585,7 @@ def test_a_job_without_an_intact_checkpoint_fails_and_keeps_both(floor: Floor) -
 def test_a_stalled_job_gets_a_longer_lease(floor: Floor) -> None:
     """A first step longer than a lease would be taken from one worker after another."""
     floor.submit()
-    floor.change(lambda record: record.model_copy(update={"stalls": 6}))
+    floor.change(lambda record: changed(record, stalls=6))
     lengths: list[float] = []
 
     def step(_: int) -> None:
@@ -601,7 +604,7 @@ def test_a_new_process_keeps_time_back_for_its_first_ending(floor: Floor) -> Non
     floor.register.after = lambda operation: floor.clock.sleep(0.3 if operation == "put" else 0)
     begun = floor.clock()
     floor.work(seconds=6.0)
-    assert floor.record.steps > 1
+    assert floor.record.usage.steps > 1
     assert floor.clock() - begun <= 6.0
 
 
@@ -668,7 +671,7 @@ def test_a_crash_around_any_effect_leaves_a_message_that_leads_on(
         floor.clock.sleep(60.0)
         floor.work(seconds=2.0)
     assert floor.record.result == expected(STEPS)
-    assert floor.record.steps == STEPS
+    assert floor.record.usage.steps == STEPS
     assert len(floor.messages()) <= 1
 
 
@@ -704,7 +707,7 @@ def test_a_job_that_moves_on_while_it_is_announced_is_no_error(floor: Floor) -> 
     handled, _ = floor.work(seconds=2.0)
     assert handled.ack
     assert [other.ack for other in others] == [True]
-    assert floor.record.slice == 3
+    assert floor.record.slice_number == 3
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), VersionConflict("raced")])
@@ -756,7 +759,7 @@ def test_a_store_that_lost_its_newest_writes_goes_on_from_what_is_left(floor: Fl
     handled, delivery = floor.work(seconds=2.0)
     assert Message.parse(delivery.body).slice == 4
     assert handled.ack
-    assert floor.record.slice == 3
+    assert floor.record.slice_number == 3
     while not floor.record.status.is_final:
         floor.work()
     assert floor.record.result == expected(STEPS)

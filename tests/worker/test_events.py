@@ -25,6 +25,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.telemetry.events import EVENTS, SLICE_STARTED, tell
 from tests.kernels import Stubborn, Unprepared, raising
+from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
@@ -110,9 +111,7 @@ def _deaf(floor: Floor) -> None:
 
 def _finished(floor: Floor, notify: Callable[..., None]) -> None:
     floor.submit()
-    floor.change(
-        lambda record: record.model_copy(update={"notify": ("https://host/",)}).cancelled()
-    )
+    floor.change(lambda record: changed(record, targets=("https://host/",)).cancelled())
     deliver(replace(floor.runtime(), notify=notify), floor.receive())
 
 
@@ -269,8 +268,8 @@ def test_what_a_slice_took_is_right(floor: Floor, seen: list[logging.LogRecord])
     first, last = (r for r in seen if getattr(r, "event", None) == "slice_ended")
     assert (first.slice, first.outcome, first.ending) == (1, "deadline", "deadline")
     assert (last.slice, last.outcome, last.progress) == (2, "succeeded", 1.0)
-    assert first.compute_seconds + last.compute_seconds == floor.record.compute_seconds
-    assert first.checkpoints + last.checkpoints == floor.record.saves
+    assert first.compute_seconds + last.compute_seconds == floor.record.usage.compute_seconds
+    assert first.checkpoints + last.checkpoints == floor.record.usage.saves
     assert first.seconds + last.seconds == pytest.approx(STEPS * 0.5, abs=0.1)
 
 

@@ -90,8 +90,8 @@ def test_the_worker_computes_the_same(slices: list[tuple[float, int, int]]) -> N
         _one_slice(floor, None, -1, 0)
     assert floor.record.status is Status.SUCCEEDED
     assert floor.record.result == expected(STEPS)
-    assert floor.record.steps == STEPS
-    assert floor.record.compute_seconds == STEPS * floor.step_seconds
+    assert floor.record.usage.steps == STEPS
+    assert floor.record.usage.compute_seconds == STEPS * floor.step_seconds
 
 
 def _one_slice(floor: Floor, seconds: float | None, killed_at: int, failing: int) -> None:

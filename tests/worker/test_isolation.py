@@ -252,7 +252,7 @@ def test_what_dies_apart_has_changed_no_state(jobs: JobStore) -> None:
     """A kernel that is killed again and again between two saves would never get ahead."""
     submit(jobs, Params(how="is killed", at=2))
     record = run_slice(runtime_of(jobs, Loose(), pace=Pace(checkpoint_seconds=3600.0)))
-    assert record.failures == 1
+    assert record.guards.failures == 1
     assert record.checkpoints[0].progress == pytest.approx(2 / 3)
 
 
@@ -276,8 +276,8 @@ def test_lease_and_visibility_are_renewed_during_one_long_step(jobs: JobStore) -
     runtime.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
     record = run_slice(runtime, seconds=1.0)
     assert len(hidden) > 2
-    assert record.writes > 4
-    assert record.compute_seconds > 0.2
+    assert record.revision.writes > 4
+    assert record.usage.compute_seconds > 0.2
 
 
 def test_a_cancel_is_seen_during_one_long_step(jobs: JobStore) -> None:

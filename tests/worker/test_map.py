@@ -93,11 +93,11 @@ def test_a_cell_that_is_run_again_pays_for_nothing_twice(client: Client) -> None
     finish_at = client.map("counting", steps(1, 2), name="sweep")
     finish(client, 1, 2)
     first = list(finish_at)
-    before = {record.job_id: record.writes for record in client.records()}
+    before = {record.job_id: record.revision.writes for record in client.records()}
     again = client.map("counting", [{"steps": 2}, {"steps": 3}, {"steps": 1}], name="sweep")
     finish(client, 3)
     assert {params["steps"]: result["total"] for params, result in again} == {2: 2, 3: 3, 1: 1}
-    after = {record.job_id: record.writes for record in client.records()}
+    after = {record.job_id: record.revision.writes for record in client.records()}
     assert len(after) == 3
     assert all(after[job_id] == writes for job_id, writes in before.items())
     assert len(first) == 2

@@ -19,8 +19,9 @@ from outlast.worker.queues.local import MAX_RECEIVES
 from outlast.worker.queues.message import Message
 from outlast.worker.settings import Settings
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.notices import MOST_NOTICES
+from outlast.worker.slices.notices import MAX_ROUNDS
 from tests.kernels import expected, raising
+from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def worker(floor: Floor, ears: Any) -> Runtime:
 def submit(floor: Floor, *targets: str, **options: Any) -> None:
     """Submit the job with targets."""
     floor.submit(**options)
-    floor.change(lambda r: r.model_copy(update={"notify": targets}))
+    floor.change(lambda r: changed(r, targets=targets))
 
 
 def names(ears: Ears) -> list[str]:
@@ -97,7 +98,7 @@ def test_other_ends_are_told_as_well(floor: Floor, ears: Ears, how: str) -> None
     if how == "failed":
         floor.kernel = raising(ValueError("no"), 2)
     elif how == "given up":
-        floor.change(lambda r: r.model_copy(update={"stalls": r.limits.max_stalls}))
+        floor.change(lambda r: changed(r, stalls=r.limits.max_stalls))
     else:
         floor.change(Record.cancelled)
     handled, _ = floor.work(worker(floor, ears))
@@ -110,10 +111,10 @@ def test_other_ends_are_told_as_well(floor: Floor, ears: Ears, how: str) -> None
 def test_a_job_without_targets_tells_nobody(floor: Floor, ears: Ears) -> None:
     """Every job would pay for what few use."""
     floor.submit()
-    submitted = floor.record.writes
+    submitted = floor.record.revision.writes
     floor.work(worker(floor, ears))
     claim_and_end = 2
-    assert floor.record.writes == submitted + claim_and_end + floor.record.saves
+    assert floor.record.revision.writes == submitted + claim_and_end + floor.record.usage.saves
     assert view(floor.record)["notified"] is None
     assert ears.heard == []
 
@@ -134,13 +135,13 @@ def test_a_worker_killed_between_notice_and_note_repeats_it_with_the_same_id(
 
     with pytest.raises(Killed):
         deliver(worker(floor, told_and_killed), delivery)
-    assert floor.record.owed == (ONE,)
+    assert floor.record.notices.owed == (ONE,)
     floor.clock.sleep(60)
     handled, _ = floor.work(worker(floor, ears))
     assert handled.ack
     assert names(ears) == [ONE, ONE]
     assert len({event.id for _, event in ears.heard}) == 1
-    assert floor.record.owed == ()
+    assert floor.record.notices.owed == ()
 
 
 def test_a_store_that_loses_the_note_makes_a_repetition(floor: Floor, ears: Ears) -> None:
@@ -193,7 +194,7 @@ def test_a_target_that_stays_deaf_is_given_up_in_about_a_day(floor: Floor, ears:
     submit(floor, ONE)
     ears.deaf[ONE] = NotTold("down")
     begun, here, receives, most = floor.clock(), worker(floor, ears), 0, 0
-    while floor.record.owed or not floor.record.status.is_final:
+    while floor.record.notices.owed or not floor.record.status.is_final:
         if (delivery := floor.queue.receive(visibility_seconds=60, wait_seconds=0)) is None:
             floor.clock.sleep(5)
             sweep(floor.jobs, floor.queue, after_seconds=60.0)
@@ -203,8 +204,8 @@ def test_a_target_that_stays_deaf_is_given_up_in_about_a_day(floor: Floor, ears:
         if deliver(here, delivery).ack:
             floor.queue.ack(delivery)
             receives = 0
-    assert floor.record.notices == MOST_NOTICES
-    assert floor.record.unheard == (ONE,)
+    assert floor.record.notices.rounds == MAX_ROUNDS
+    assert floor.record.notices.given_up == (ONE,)
     assert 18 * 3600 < floor.clock() - begun < 36 * 3600
     assert most < MAX_RECEIVES / 3, "a queue gives a message up in the end"
     assert floor.messages() == []
@@ -216,7 +217,7 @@ def test_a_worker_short_of_time_leaves_the_notice_to_another(floor: Floor, ears:
     submit(floor, ONE)
     floor.change(lambda r: r.cancelled())
     handled, _ = floor.work(worker(floor, ears), seconds=1.9)
-    assert (handled.ack, ears.heard, floor.record.notices) == (False, [], 0)
+    assert (handled.ack, ears.heard, floor.record.notices.rounds) == (False, [], 0)
 
 
 def test_a_function_of_three_seconds_tells_in_the_time_it_has(floor: Floor, ears: Ears) -> None:
@@ -257,7 +258,7 @@ def test_a_retried_job_tells_of_its_next_end_too(floor: Floor, ears: Ears) -> No
     good, floor.kernel = floor.kernel, raising(ValueError("no"), 2)
     floor.work(worker(floor, ears))
     floor.change(Record.retried)
-    assert floor.record.owed == ()
+    assert floor.record.notices.owed == ()
     floor.queue.send(Message(job_id=JOB))
     floor.kernel = good
     floor.work(worker(floor, ears))
@@ -284,7 +285,7 @@ def test_a_job_that_is_retried_while_it_is_told_of_keeps_its_next_notice(
 
     floor.work(worker(floor, meanwhile))
     assert floor.record.status is (Status.FAILED if owed else Status.QUEUED)
-    assert (floor.record.owed, floor.record.notices) == (owed, 0)
+    assert (floor.record.notices.owed, floor.record.notices.rounds) == (owed, 0)
 
 
 def test_a_sweep_wakes_a_job_whose_notice_is_owed(floor: Floor, ears: Ears) -> None:

@@ -6,8 +6,7 @@ import platform
 
 import pytest
 
-from outlast.checkpoint.history import Usage, added
-from outlast.checkpoint.record import Record
+from outlast.checkpoint.parts import PlatformUsage, Usage
 from outlast.worker.slices import platforms as ours
 
 
@@ -26,9 +25,8 @@ def test_each_platform_is_told_by_what_it_sets(
     """A job's bill would name the wrong platform, and so the wrong price."""
     monkeypatch.setattr(ours, "CONTAINER_FILES", ())
     assert ours.platform_of(environment) == found
-    usage = added({}, found, 1.0)
-    fields = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 1, "updated_at": 1}
-    assert Record(**fields, usage=usage).usage[found] == Usage(slices=1, seconds=1.0)
+    usage = Usage().with_slice(found, 1.0).model_dump_json()
+    assert Usage.model_validate_json(usage).platforms[found] == PlatformUsage(slices=1, seconds=1.0)
 
 
 def test_a_plain_container_is_told_by_its_root(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

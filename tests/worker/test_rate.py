@@ -107,7 +107,7 @@ def test_one_look_is_enough_for_the_speed_of_a_job() -> None:
 def test_the_time_that_a_job_waited_is_no_time_of_work() -> None:
     """A job that was paused for a day would look as if it needed years."""
     first = claimed(NEW, 100)
-    waiting = saved(first, 0.5, 150).released().noted(first, "paused", 150)
+    waiting = saved(first, 0.5, 150).released().after_slice(first, "paused", 150)
     again = saved(claimed(waiting, 100_000), 0.6, 100_020)
     assert rate_of(again).per_second == pytest.approx(0.005)
 

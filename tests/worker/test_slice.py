@@ -23,6 +23,7 @@ from outlast.worker.slices.slice import Slice
 from tests import kernels
 from tests.kernels import Counting, expected
 from tests.misfits import Unasked, Unshowable
+from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def test_a_slice_without_a_limit_ends_in_the_result(floor: Floor) -> None:
     assert handled.record == floor.record
     assert floor.record.status is Status.SUCCEEDED
     assert floor.record.result == expected(STEPS)
-    assert floor.record.steps == STEPS
-    assert floor.record.compute_seconds == STEPS * floor.step_seconds
+    assert floor.record.usage.steps == STEPS
+    assert floor.record.usage.compute_seconds == STEPS * floor.step_seconds
 
 
 def test_a_slice_stops_before_the_step_that_would_not_fit(floor: Floor) -> None:
@@ -56,8 +57,8 @@ def test_a_slice_stops_before_the_step_that_would_not_fit(floor: Floor) -> None:
     floor.work(seconds=4.2)
     assert floor.clock() - begun <= 4.2
     assert floor.record.status is Status.QUEUED
-    assert floor.record.slice == 2
-    assert floor.record.steps == 7
+    assert floor.record.slice_number == 2
+    assert floor.record.usage.steps == 7
     assert floor.record.checkpoints[0].progress == 7 / STEPS
 
 
@@ -66,7 +67,7 @@ def test_a_slice_does_at_least_one_step(floor: Floor, seconds: float) -> None:
     """With a budget that is too short a job would be handed on for ever and never advance."""
     floor.submit()
     floor.work(seconds=seconds)
-    assert floor.record.steps == 1
+    assert floor.record.usage.steps == 1
 
 
 def test_the_next_slice_goes_on_from_the_checkpoint(floor: Floor) -> None:
@@ -86,11 +87,11 @@ def test_a_checkpoint_is_saved_when_the_interval_has_passed(floor: Floor) -> Non
     """A hard kill would lose the whole slice."""
     floor.submit()
     seen: list[tuple[int, int]] = []
-    floor.watched = lambda number: seen.append((number, floor.record.steps))
+    floor.watched = lambda number: seen.append((number, floor.record.usage.steps))
     floor.work()
     # A save every second is one every second step: never more than that is at risk.
     assert {number - saved for number, saved in seen} == {0, 1}
-    assert floor.record.saves == STEPS // 2
+    assert floor.record.usage.saves == STEPS // 2
 
 
 def test_each_save_renews_the_lease_and_hides_the_message(floor: Floor) -> None:
@@ -143,8 +144,8 @@ def test_a_pause_ends_the_slice_and_keeps_its_work(floor: Floor) -> None:
     handled, _ = floor.work()
     assert floor.record.status is Status.PAUSED
     assert floor.record.lease is None
-    assert 11 <= floor.record.steps <= 13
-    assert floor.record.checkpoints[0].progress == floor.record.steps / STEPS
+    assert 11 <= floor.record.usage.steps <= 13
+    assert floor.record.checkpoints[0].progress == floor.record.usage.steps / STEPS
     assert handled.ack
     assert floor.messages() == []
 
@@ -166,7 +167,7 @@ def test_a_slice_that_lost_its_lease_writes_and_sends_nothing(floor: Floor) -> N
     assert not handled.ack
     assert floor.record.lease is not None
     assert floor.record.lease.token == "thief"
-    assert floor.record.steps == 10
+    assert floor.record.usage.steps == 10
     assert [Message.parse(body).slice for body in floor.messages()] == [1]
 
 
@@ -217,8 +218,8 @@ def test_a_save_whose_answer_is_lost_counts_its_steps_once(floor: Floor, nth: in
     floor.register.after = lose
     floor.work()
     floor.register.after = lambda _: None
-    assert floor.record.steps == STEPS
-    assert floor.record.compute_seconds == STEPS * floor.step_seconds
+    assert floor.record.usage.steps == STEPS
+    assert floor.record.usage.compute_seconds == STEPS * floor.step_seconds
     assert floor.record.result == expected(STEPS)
 
 
@@ -242,7 +243,7 @@ def test_an_error_keeps_the_work_before_it_and_waits(floor: Floor) -> None:
     floor.submit()
     handled, _ = floor.work()
     assert floor.record.status is Status.QUEUED
-    assert floor.record.steps == 7
+    assert floor.record.usage.steps == 7
     assert unplaced(floor.record.error) == "ValueError: no such row"
     assert floor.record.not_before == floor.clock() + 1.0
     assert handled.ack
@@ -312,7 +313,7 @@ def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> N
     floor.submit()
     handled, _ = floor.work()
     assert handled.ack
-    assert (floor.record.status, floor.record.slices) == (Status.FAILED, 1)
+    assert (floor.record.status, floor.record.usage.slices_begun) == (Status.FAILED, 1)
     assert str(floor.record.error).startswith("NonRetryable: the sum is wrong")
     assert floor.record.checkpoints[0].progress == 7 / STEPS
     assert floor.messages() == []
@@ -336,7 +337,7 @@ def test_a_slice_of_hours_ends_at_the_ceiling_on_compute_time(floor: Floor) -> N
     floor.work()
     assert floor.record.status is Status.FAILED
     assert "reached its ceiling of 3.2 compute seconds" in str(floor.record.error)
-    assert (floor.record.compute_seconds, floor.record.slices) == (3.5, 1)
+    assert (floor.record.usage.compute_seconds, floor.record.usage.slices_begun) == (3.5, 1)
     assert floor.record.checkpoints[0].progress == 7 / STEPS
     floor.change(lambda record: record.retried(max_compute_seconds=100.0))
     floor.queue.send(Message(job_id=JOB))
@@ -348,7 +349,7 @@ def test_the_back_off_has_an_end(floor: Floor) -> None:
     """A job allowed thousands of failures would end the worker with an overflow."""
     floor.kernel = kernels.raising(ValueError("no"), at=0)
     floor.submit(max_failures=10**6)
-    floor.change(lambda record: record.model_copy(update={"failures": 5000}))
+    floor.change(lambda record: changed(record, failures=5000))
     floor.work()
     assert floor.record.not_before == floor.clock() + 300.0
 
@@ -387,7 +388,7 @@ def test_any_exception_of_a_kernel_is_the_jobs_error(
     handled, _ = floor.work()
     assert handled.ack
     assert unplaced(floor.record.error) == told
-    assert floor.record.steps == 2
+    assert floor.record.usage.steps == 2
 
 
 def test_an_error_that_python_cannot_show_is_named() -> None:
@@ -436,7 +437,7 @@ def test_what_cannot_be_stored_is_the_kernels_error(
     handled, _ = floor.work()
     assert handled.ack
     assert floor.record.status is Status.QUEUED
-    assert floor.record.failures == 1
+    assert floor.record.guards.failures == 1
     assert complaint in str(floor.record.error)
 
 
@@ -445,7 +446,7 @@ def test_a_step_whose_state_cannot_be_stored_is_not_counted(floor: Floor) -> Non
     floor.kernel = kernels.Careless(state=math.nan)
     floor.submit()
     floor.work()
-    assert (floor.record.steps, floor.record.saves) == (0, 0)
+    assert (floor.record.usage.steps, floor.record.usage.saves) == (0, 0)
 
 
 def test_what_is_json_is_stored(floor: Floor) -> None:
@@ -511,7 +512,7 @@ def test_a_kernel_that_goes_on_when_closed_does_not_hold_the_worker(floor: Floor
     floor.submit()
     handled, _ = floor.work(seconds=0)
     assert handled.ack
-    assert floor.record.slice == 2
+    assert floor.record.slice_number == 2
 
 
 def test_a_kernel_that_never_advances_is_given_up(floor: Floor) -> None:

@@ -15,6 +15,7 @@ from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from tests.kernels import expected
+from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def test_each_sweep_waits_twice_as_long(floor: Floor) -> None:
 def test_a_claim_sets_the_patience_back(floor: Floor) -> None:
     """A job that was swept often would be woken late for the rest of its life."""
     floor.submit(send=False)
-    floor.change(lambda record: record.model_copy(update={"sweeps": 9}))
+    floor.change(lambda record: changed(record, sweeps=9))
     floor.change(lambda record: record.claimed(lease(floor, 1.0)))
     floor.clock.sleep(1.0 + AFTER)
     assert woken(floor) == [JOB]
@@ -110,7 +111,7 @@ def test_a_message_that_was_not_lost_makes_the_swept_one_harmless(floor: Floor) 
     assert Message.parse(delivery.body).slice == 1
     assert handled.ack
     assert handled.record is None
-    assert floor.record.slices == 1
+    assert floor.record.usage.slices_begun == 1
 
 
 def test_two_sweeps_at_once_send_once(floor: Floor) -> None:

@@ -69,8 +69,8 @@ def test_a_job_is_embedded_metrics(floor: Floor, capsys: pytest.CaptureFixture[s
         floor.work()
     first, last, job = emf_lines(capsys)
     assert first["SlicesEnded"] == last["SlicesEnded"] == job["JobsSucceeded"] == 1
-    assert first["ComputeSeconds"] + last["ComputeSeconds"] == floor.record.compute_seconds
-    assert first["Checkpoints"] + last["Checkpoints"] == floor.record.saves
+    assert first["ComputeSeconds"] + last["ComputeSeconds"] == floor.record.usage.compute_seconds
+    assert first["Checkpoints"] + last["Checkpoints"] == floor.record.usage.saves
     assert (first["kernel"], first["platform"], first["slice"]) == ("counting", "local", 1)
     assert first["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [DIMENSIONS, []]
 
@@ -291,7 +291,8 @@ def test_an_exporter_that_is_not_there_is_named() -> None:
         exporting({"OTEL_TRACES_EXPORTER": "jaeger"})
 
 
-OFF = ("prometheus_client", "opentelemetry", "outlast.worker.telemetry.")
+SINKS = ("emf", "json_lines", "prometheus", "spans")
+OFF = ("prometheus_client", "opentelemetry", *(f"outlast.worker.telemetry.{n}" for n in SINKS))
 
 
 def test_what_is_off_is_not_imported(tmp_path: Path) -> None:
@@ -318,7 +319,7 @@ def test_a_missing_extra_is_told_with_the_command(
     monkeypatch: pytest.MonkeyPatch, package: str, settings: dict[str, Any], extra: str
 ) -> None:
     """A person would get a traceback, or no metrics and no word."""
-    for name in [n for n in sys.modules if n.startswith((package, "outlast.worker.telemetry."))]:
+    for name in [n for n in sys.modules if n.startswith((package, *OFF))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     port = 0 if extra == "metrics" else None

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from outlast.worker.cli.errors import one_line
+from outlast.checkpoint.lines import one_line
+from outlast.worker.cli.errors import LINE_CHARACTERS
 from outlast.worker.cli.job_ids import given
 from outlast.worker.cli.streams import put, put_json_each
 from outlast.worker.jobs.rate import clock_time
@@ -76,7 +77,7 @@ def put_table(views: Iterator[dict[str, Any]]) -> None:
         put(COLUMNS.format(*row))
         if view["job_id"] is None:
             put(f"    body: {json.dumps(view['body'][:BODY_CHARACTERS])}")
-        put(f"    {one_line(view['finding'])}: {view['advice']}")
+        put(f"    {one_line(view['finding'], LINE_CHARACTERS)}: {view['advice']}")
     if heading:
         _tell_none()
 
@@ -109,7 +110,7 @@ def for_each(
     else:
         is_any = False
         for letter_id, what in outcomes:
-            put(f"message {one_line(letter_id)}: {what}")
+            put(f"message {one_line(letter_id, LINE_CHARACTERS)}: {what}")
             is_any = True
         if not is_any:
             _tell_none()

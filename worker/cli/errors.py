@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from typer import TyperException
 
+from outlast.checkpoint.lines import one_line
+
 if TYPE_CHECKING:
     from outlast.checkpoint.errors import CorruptRecord
 
@@ -28,7 +30,7 @@ def report(error: Exception, *, debug: bool) -> int:
         return FAULT
     if debug and not _is_answer(error):
         traceback.print_exception(error)
-    print(f"outlast: {one_line(_message(error))}", file=sys.stderr)
+    print(f"outlast: {one_line(_message(error), LINE_CHARACTERS)}", file=sys.stderr)
     return exit_code(error)
 
 
@@ -71,12 +73,6 @@ def exit_code(error: Exception) -> int:
             return FAULT
 
 
-def one_line(text: str) -> str:
-    """Return `text` without line breaks and control characters, and not without end."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(shown.split())[:LINE_CHARACTERS]
-
-
 class Faults:
     """Tells of records that cannot be read, and counts them."""
 
@@ -86,7 +82,7 @@ class Faults:
     def __call__(self, error: CorruptRecord) -> None:
         """Tell of one."""
         self.count += 1
-        print(f"outlast: {one_line(str(error))}", file=sys.stderr)
+        print(f"outlast: {one_line(str(error), LINE_CHARACTERS)}", file=sys.stderr)
 
 
 def _message(error: Exception) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outlast.worker.cli.errors import FAULT, one_line
+from outlast.checkpoint.lines import one_line
+from outlast.worker.cli.errors import FAULT, LINE_CHARACTERS
 from outlast.worker.cli.streams import put, put_json, put_json_each
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class _Each:
                 yield job_id, self._act(job_id)
             except (CorruptRecord, UnknownJob, WrongStatus) as error:
                 self.failures += 1
-                print(f"outlast: {one_line(str(error))}", file=sys.stderr)
+                print(f"outlast: {one_line(str(error), LINE_CHARACTERS)}", file=sys.stderr)
 
 
 def given(words: Sequence[str]) -> list[str]:

@@ -34,9 +34,9 @@ def give(notices: Notices, record: Record) -> None:
     """Tell the targets on this machine, if the job is over, and say who has not been told."""
     if not record.status.is_final:
         return
-    for target in record.owed:
+    for target in record.notices.owed:
         _say(f"{redacted(target)} was not told yet; workers and `outlast sweep` try again")
-    for target in record.unheard:
+    for target in record.notices.given_up:
         _say(f"{redacted(target)} will not be told")
     if not notices:
         return

@@ -62,7 +62,7 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
 
 
 def _say_start(screen: Screen, record: Record) -> None:
-    if record.slices:
+    if record.usage.slices_begun:
         screen.say(f"job {record.job_id} goes on from {record.progress:.1%}")
     else:
         screen.say(f"job {record.job_id} starts")
@@ -129,9 +129,11 @@ class Watch:
             return
         progress = job.progress
         self._rate.saw(progress, time.monotonic())
-        self._screen.show(progress, f"{self._rate}, slice {job.record.slice}")
+        self._screen.show(progress, f"{self._rate}, slice {job.record.slice_number}")
 
 
 def _summary(record: Record) -> str:
-    plural = "" if record.slices == 1 else "s"
-    return f"{record.compute_seconds:.1f} s of work in {record.slices} slice{plural}"
+    plural = "" if record.usage.slices_begun == 1 else "s"
+    return (
+        f"{record.usage.compute_seconds:.1f} s of work in {record.usage.slices_begun} slice{plural}"
+    )

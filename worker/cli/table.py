@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from outlast.worker.cli.errors import one_line
+from outlast.checkpoint.lines import one_line
+from outlast.worker.cli.errors import LINE_CHARACTERS
 from outlast.worker.jobs.rate import clock_time, rate_of, speed
 from outlast.worker.jobs.view import view
 from outlast.worker.slices.platforms import title_of
@@ -79,7 +80,7 @@ class Lines(Table):
     def say(self, line: str) -> None:
         """Print it."""
         with suppress(OSError):
-            print(f"outlast: {one_line(line)}", file=sys.stderr, flush=True)
+            print(f"outlast: {one_line(line, LINE_CHARACTERS)}", file=sys.stderr, flush=True)
 
 
 class LiveTable(Table):
@@ -111,7 +112,7 @@ class LiveTable(Table):
 
     def say(self, line: str) -> None:
         """Print it above the table."""
-        self._console.print(one_line(line), soft_wrap=True)
+        self._console.print(one_line(line, LINE_CHARACTERS), soft_wrap=True)
 
     def _table(self, jobs: list[Record], now: float) -> Any:
         from rich.progress_bar import ProgressBar
@@ -156,25 +157,25 @@ def cells_of(record: Record, now: float) -> dict[str, str]:
         "DONE": f"{record.progress:.1%}",
         "RATE": speed(per_second) if per_second else UNKNOWN,
         "LEFT": clock_time(max(left - since, 0.0)) if left is not None else UNKNOWN,
-        "SLICE": str(record.slice),
+        "SLICE": str(record.slice_number),
         "SAVED": f"{clock_time(max(since, 0.0))} ago" if newest else UNKNOWN,
         "WHERE": title_of(record.lease.platform) if record.lease else UNKNOWN,
-        "WORKER": one_line(record.lease.worker) if record.lease else UNKNOWN,
+        "WORKER": one_line(record.lease.worker, LINE_CHARACTERS) if record.lease else UNKNOWN,
     }
 
 
 def line_of(record: Record, now: float) -> str:
     """Return what there is to tell of a job in one line."""
-    told = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice}"
+    told = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice_number}"
     if record.status.is_final:
-        slices = "slice" if record.slices == 1 else "slices"
-        told = f"job {record.job_id} {record.status} after {record.slices} {slices}"
+        slices = "slice" if record.usage.slices_begun == 1 else "slices"
+        told = f"job {record.job_id} {record.status} after {record.usage.slices_begun} {slices}"
     elif record.lease:
         cells = cells_of(record, now)
         told += f" on {cells['WHERE']}, {cells['WORKER']}"
         if cells["LEFT"] != UNKNOWN:
             told += f", {cells['RATE']}, {cells['LEFT']} left"
-    return one_line(f"{told}: {record.error}" if record.error else told)
+    return one_line(f"{told}: {record.error}" if record.error else told, LINE_CHARACTERS)
 
 
 def open_table(*, as_json: bool) -> Table:

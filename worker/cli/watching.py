@@ -107,4 +107,4 @@ def _seen(record: Record | None) -> object:
     if record is None:
         return None
     worker = record.lease.worker if record.lease else None
-    return record.status, record.slice, worker, f"{record.progress:.1%}", record.error
+    return record.status, record.slice_number, worker, f"{record.progress:.1%}", record.error

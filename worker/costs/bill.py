@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.history import Usage
+from outlast.checkpoint.parts import PlatformUsage
 from outlast.worker.costs.prices import MB_PER_GB, lambda_size
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Consumption:
         compute_seconds, redone_seconds: see `outlast.checkpoint.record.Record`.
     """
 
-    usage: dict[str, Usage] = field(default_factory=dict)
+    usage: dict[str, PlatformUsage] = field(default_factory=dict)
     slices: int = 0
     writes: int = 0
     saved_bytes: int = 0
@@ -45,9 +45,9 @@ class Consumption:
         """Return what both took."""
         usage = dict(self.usage)
         for platform, more in other.usage.items():
-            had = usage.get(platform, Usage())
+            had = usage.get(platform, PlatformUsage())
             # Not checked: a sum of what was stored may be beyond what is.
-            usage[platform] = Usage.model_construct(
+            usage[platform] = PlatformUsage.model_construct(
                 slices=had.slices + more.slices, seconds=had.seconds + more.seconds
             )
         return Consumption(
@@ -79,12 +79,12 @@ class Consumption:
 def consumption_of(record: Record) -> Consumption:
     """Return what a job has taken; a slice that runs counts when it ends."""
     return Consumption(
-        usage=dict(record.usage),
-        slices=record.slices,
-        writes=record.writes,
-        saved_bytes=record.saved_bytes,
-        compute_seconds=record.compute_seconds,
-        redone_seconds=record.redone_seconds,
+        usage=dict(record.usage.platforms),
+        slices=record.usage.slices_begun,
+        writes=record.revision.writes,
+        saved_bytes=record.usage.saved_bytes,
+        compute_seconds=record.usage.compute_seconds,
+        redone_seconds=record.usage.redone_seconds,
     )
 
 
@@ -179,7 +179,7 @@ def dollars_of(items: list[Item]) -> tuple[float, bool]:
     return sum(known), len(known) == len(items)
 
 
-def _worked(platform: str, usage: Usage, prices: Prices) -> Item:
+def _worked(platform: str, usage: PlatformUsage, prices: Prices) -> Item:
     """Return the line for the workers of one platform."""
     price = prices.worker_second(platform)
     dollars = None if price is None else usage.seconds * price

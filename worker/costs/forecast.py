@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.history import Usage
+from outlast.checkpoint.parts import PlatformUsage
 from outlast.worker.costs.bill import Consumption, Services, services_of
 from outlast.worker.slices.platforms import MB_PER_CORE, lambda_threads, platform_of
 from outlast.worker.slices.timing import Pace
@@ -147,7 +147,7 @@ def forecast(
         size,
         None,
         Consumption(
-            usage={size.platform: Usage(slices=slices, seconds=occupied)},
+            usage={size.platform: PlatformUsage(slices=slices, seconds=occupied)},
             slices=slices,
             writes=3 * slices + saves,
             saved_bytes=(slices - 1 + saves) * estimate.state_bytes,

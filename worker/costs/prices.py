@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from outlast.checkpoint.fields import Platform
+from outlast.checkpoint.lines import first_error
 from outlast.worker.settings import PREFIX, InvalidSettings
 
 SHIPPED = Path(__file__).with_name("prices.toml")
@@ -88,9 +89,7 @@ def read_prices(path: Path | None) -> Prices:
     try:
         return Prices.model_validate({**table, **_merged(table, given)})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise InvalidSettings(f"{where}: {name}: {first['msg']}") from None
+        raise InvalidSettings(f"{where}: {first_error(error)}") from None
 
 
 def _merged(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

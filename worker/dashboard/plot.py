@@ -107,7 +107,7 @@ class _Course(NamedTuple):
 def _courses(record: Record) -> list[_Course]:
     """Return the slices that have ended, and the one that runs as far as it is stored."""
     courses, before = [], 0.0
-    for stretch in record.history:
+    for stretch in record.history.stretches:
         numbers = f"slice {stretch.first}"
         if stretch.slices > 1:
             numbers = f"slices {stretch.first} to {stretch.first + stretch.slices - 1}"
@@ -127,7 +127,7 @@ def _courses(record: Record) -> list[_Course]:
     if (lease := record.lease) and record.checkpoints:
         saved_at = max(record.checkpoints[0].saved_at, lease.claimed_at)
         after, platform = record.progress, lease.platform
-        hint = f"slice {record.slice}: running on {platform}"
+        hint = f"slice {record.slice_number}: running on {platform}"
         courses.append(_Course(lease.claimed_at, saved_at, before, after, platform, None, hint))
     return courses
 
@@ -165,7 +165,7 @@ def _time(seconds: float) -> str:
 def _describes(record: Record, span: float) -> str:
     from outlast.worker.dashboard.words import duration, percent
 
-    count = record.slices
+    count = record.usage.slices_begun
     slices = "1 slice" if count == 1 else f"{count:,} slices"
     return f"{percent(record.progress)} after {slices} in {duration(span)}."
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from outlast.checkpoint.lines import printable
+
 # What a kernel or a worker says may be of any length; a page shows its beginning.
 LINE_CHARACTERS = 160
 BLOCK_CHARACTERS = 1_000
@@ -77,9 +79,5 @@ def _number(value: int) -> str:
 
 def _cut(text: str, limit: int, *, keep: str) -> str:
     """Return the beginning of `text`; what cannot be seen, or turns a line round, is escaped."""
-    shown = "".join(c if c.isprintable() or c in keep else _escape(c) for c in text[:limit])
+    shown = printable(text[:limit], keep)
     return f"{shown} … ({len(text):,} characters in all)" if len(text) > limit else shown
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

@@ -16,6 +16,7 @@ from outlast.checkpoint.errors import (
     WrongStatus,
 )
 from outlast.checkpoint.jobs import JobStore, checked_tags, tell_corrupt
+from outlast.checkpoint.parts import Notices
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers import open_register
 from outlast.worker.jobs.new_job import forked, new_record
@@ -100,7 +101,7 @@ class Client:
         queue = self.queue  # A queue that cannot be is found out before anything is stored.
         record, created = self._store(record)
         # A job that never ran may be one whose first submission died before the send.
-        if created or record.slices == 0:
+        if created or record.usage.slices_begun == 0:
             _wake(queue, record, "submit it again with this id", again=not created)
         return record
 
@@ -165,7 +166,9 @@ class Client:
         limits, now = self.settings.limits, self.jobs.clock()
         record = new_record(kernel, params, job_id=job_id, limits=limits, now=now)
         targets = checked_targets(notify, self.settings)
-        return record.model_copy(update={"tags": checked_tags(tags), "notify": targets})
+        return record.model_copy(
+            update={"tags": checked_tags(tags), "notices": Notices(targets=targets)}
+        )
 
     def _store(self, record: Record) -> tuple[Record, bool]:
         held, created = self.jobs.submit(record)
@@ -267,7 +270,7 @@ class Client:
             QueueUnavailable: it is cancelled, but nobody is told before a sweep; cancel it again.
         """
         record = self.jobs.change(job_id, Record.cancelled).record
-        if record.owed:
+        if record.notices.owed:
             _wake(self.queue, record, "cancel it again, or sweep", again=True)
         return record
 
@@ -374,7 +377,7 @@ def _slept(items: Iterator[T | float]) -> Iterator[T]:
 
 def _wake(queue: Queue, record: Record, way_out: str, *, again: bool = False) -> None:
     try:
-        queue.send(Message(job_id=record.job_id, slice=record.slice), again=again)
+        queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
     except QueueUnavailable as error:
         raise QueueUnavailable(
             f"job {record.job_id} is stored but was not woken, {way_out}: {error}"

@@ -71,9 +71,9 @@ def _of_record(
         return f"the job failed: {record.error}", f"drop it; outlast retry {job_id} sends a new one"
     if record.status is Status.PAUSED:
         return "the job is paused", f"drop it; outlast resume {job_id} sends a new one"
-    is_late = number is not None and number < record.slice and record.announced
+    is_late = number is not None and number < record.slice_number and record.announced
     if record.status.is_final or is_late or record.is_held(now):
-        where = "" if record.status.is_final else f" at slice {record.slice}"
+        where = "" if record.status.is_final else f" at slice {record.slice_number}"
         return f"the job is {record.status}{where}", "nothing to do: drop it"
     if record.kernel not in kernels:
         return (

@@ -42,7 +42,7 @@ def submit_all(
     missing = {record.job_id: record for record in records}
     if name is not None:
         for head in client.jobs.heads_of(list(missing)):
-            if head.slices or head.status.is_final:
+            if head.usage.slices_begun or head.status.is_final:
                 del missing[head.job_id]
     # The first one alone: where store or queue cannot be used, that is told once.
     waiting = iter(missing.values())

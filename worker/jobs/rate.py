@@ -57,7 +57,7 @@ def rate_of(record: Record) -> Rate:
     """
     points = []
     before = 0.0
-    for stretch in record.history:
+    for stretch in record.history.stretches:
         points += [(stretch.began_at, before), (stretch.ended_at, stretch.progress)]
         before = stretch.progress
     if record.lease:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob, VersionConflict
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.backoff import backoff
 from outlast.worker.telemetry.events import JOB_WOKEN, RECORD_UNREADABLE, tell
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
             # One bad record must not keep the others asleep.
             _tell_unreadable(error)
             continue
-        queue.send(Message(job_id=job_id, slice=held.record.slice), again=True)
+        queue.send(Message(job_id=job_id, slice=held.record.slice_number), again=True)
         woken.append(job_id)
-        if not held.record.owed:  # else a message would only have waited too long
-            tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice)
+        if not held.record.notices.owed:  # else a message would only have waited too long
+            tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice_number)
     return woken
 
 
@@ -60,11 +61,11 @@ def _tell_unreadable(error: CheckpointError) -> None:
 
 def _is_silent(record: Record, now: float, after_seconds: float) -> bool:
     if (
-        (record.status.is_final and not record.owed)
+        (record.status.is_final and not record.notices.owed)
         or record.status is Status.PAUSED
         or record.is_held(now)
     ):
         return False
-    patience = min(after_seconds * 2.0 ** min(record.sweeps, 32), LONGEST_WAIT_SECONDS)
+    patience = backoff(record.guards.sweeps, first=after_seconds, longest=LONGEST_WAIT_SECONDS)
     due = max(record.updated_at, record.not_before, record.lease.expires_at if record.lease else 0)
     return now - due >= patience

@@ -28,14 +28,14 @@ def view(record: Record) -> dict[str, Any]:
         "tags": list(record.tags),
         "status": str(record.status),
         "progress": record.progress,
-        "slices": record.slices,
-        "steps": record.steps,
-        "saves": record.saves,
-        "compute_seconds": round(record.compute_seconds, 6),
-        "redone_seconds": round(record.redone_seconds, 6),
-        "stalls": record.stalls,
+        "slices": record.usage.slices_begun,
+        "steps": record.usage.steps,
+        "saves": record.usage.saves,
+        "compute_seconds": round(record.usage.compute_seconds, 6),
+        "redone_seconds": round(record.usage.redone_seconds, 6),
+        "stalls": record.guards.stalls,
         "max_stalls": record.limits.max_stalls,
-        "failures": record.failures,
+        "failures": record.guards.failures,
         "max_failures": record.limits.max_failures,
         "worker": record.lease.worker if record.lease else None,
         "platform": record.lease.platform if record.lease else None,
@@ -43,7 +43,7 @@ def view(record: Record) -> dict[str, Any]:
         "error": record.error,
         "notify": [
             {"target": redacted(target), "status": _notice(record, target)}
-            for target in record.notify
+            for target in record.notices.targets
         ],
         "notified": is_notified(record),
         "created_at": moment(record.created_at),
@@ -53,17 +53,17 @@ def view(record: Record) -> dict[str, Any]:
 
 def is_notified(record: Record) -> bool | None:
     """Return whether all in `notify` were told that the job is over; None: there are none."""
-    if not record.notify:
+    if not record.notices.targets:
         return None
-    return record.status.is_final and not record.owed and not record.unheard
+    return record.status.is_final and not record.notices.owed and not record.notices.given_up
 
 
 def _notice(record: Record, target: str) -> str:
     if not record.status.is_final:
         return "waiting"
-    if target in record.owed:
+    if target in record.notices.owed:
         return "owed"
-    return "given up" if target in record.unheard else "told"
+    return "given up" if target in record.notices.given_up else "told"
 
 
 def moment(seconds: float) -> str:

@@ -10,6 +10,7 @@ from outlast.kernel import UnknownKernel
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import ForeignMessage
+from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.loading import NewerState
@@ -152,8 +153,7 @@ class Consumer:
 
     def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
         tell(log, unavailable(error), effect="the worker waits", error=str(error))
-        doubled = FIRST_BACKOFF_SECONDS * 2.0 ** min(self._troubles, 16)
-        left = min(doubled, LONGEST_BACKOFF_SECONDS)
+        left = backoff(self._troubles, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS)
         self._troubles += 1
         # In pieces, as a signal does not cut a sleep short.
         while left > 0 and not stop.reason:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from outlast.checkpoint.fields import JobId, Target
-from outlast.checkpoint.record import MOST_TARGETS
+from outlast.checkpoint.lines import first_error
+from outlast.checkpoint.parts import MAX_TARGETS
 from outlast.checkpoint.registers import redacted
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.contract import Delivery, Queue
@@ -69,7 +70,7 @@ class Submit(JobRequest):
     kernel: str
     params: dict[str, Any] = {}
     job_id: JobId | None = None
-    notify: Annotated[list[Target], Field(max_length=MOST_TARGETS)] = []
+    notify: Annotated[list[Target], Field(max_length=MAX_TARGETS)] = []
 
 
 class Position(JobRequest):
@@ -107,8 +108,7 @@ def parse(payload: object, forms: Mapping[str, type[F]]) -> F:
     try:
         return form.model_validate_json(json.dumps(payload))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise InvalidRequest(first_error(error)) from None
 
 
 def advance(
@@ -154,7 +154,7 @@ def answer(client: Client, job_id: str) -> dict[str, Any]:
         "kernel": record.kernel,
         "status": str(record.status),
         "progress": record.progress,
-        "slices": record.slices,
+        "slices": record.usage.slices_begun,
     }
     if record.error is not None:
         told["error" if record.status is Status.FAILED else "last_error"] = record.error

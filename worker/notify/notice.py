@@ -42,7 +42,7 @@ def event_of(record: Record) -> Event:
     "omitted"; `outlast result` and `outlast status` have them.
     """
     told = view(record)
-    ended_at = record.past and record.history[-1].ended_at
+    ended_at = record.history.latest.ended_at if record.history.latest else None
     body = _body(record, told, ended_at or record.updated_at)
     for name in ("result", "params", "error"):
         if len(body) <= MAX_BYTES:
@@ -51,7 +51,7 @@ def event_of(record: Record) -> Event:
         body = _body(record, told, ended_at or record.updated_at)
     # A retry begins another slice, so an end after it is another one; and a job that is deleted
     # and submitted again was created at another time.
-    end = f"{record.job_id} {record.created_at} {record.slice} {record.status}"
+    end = f"{record.job_id} {record.created_at} {record.slice_number} {record.status}"
     digest = hashlib.blake2b(end.encode(), digest_size=16).hexdigest()
     return Event(f"msg_{digest}", record.job_id, body)
 

@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from outlast.checkpoint.record import MOST_TARGETS
+from outlast.checkpoint.parts import MAX_TARGETS
 from outlast.checkpoint.registers import redacted
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def checked_targets(targets: Sequence[str], settings: Settings) -> tuple[str, ..
         InvalidTarget: it could not; one line that names the target and the way out.
     """
     different = tuple(dict.fromkeys(targets))
-    if len(different) > MOST_TARGETS:
-        raise InvalidTarget(f"a job can notify {MOST_TARGETS} targets, not {len(different)}")
+    if len(different) > MAX_TARGETS:
+        raise InvalidTarget(f"a job can notify {MAX_TARGETS} targets, not {len(different)}")
     for target in different:
         require_allowed(target, settings)
         if target == settings.queue:

@@ -126,7 +126,7 @@ def longer(seconds: float, record: Record) -> float:
     Were a lease too short for the first step, the job would be taken from one worker after
     another, to the benefit of none. But a job whose workers happened to be killed waits for it.
     """
-    return seconds * math.pow(2.0, min(record.stalls, 16) / 2)
+    return seconds * math.pow(2.0, min(record.guards.stalls, 16) / 2)
 
 
 def _given_up(record: Record, lease: Lease, reason: str) -> Record:

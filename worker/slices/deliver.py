@@ -105,7 +105,7 @@ def deliver(
 
 
 def _notice_lost_writes(record: Record, message: Message) -> None:
-    number = record.slice
+    number = record.slice_number
     if message.slice is not None and message.slice > number:
         tell(log, WRITES_LOST, job_id=record.job_id, slice=number, announced=message.slice)
 
@@ -116,12 +116,14 @@ def announce(runtime: Runtime, held: Held, *, again: bool = False) -> None:
     `again`: the store has forgotten that it was sent before; see `Queue.send`.
     """
     record = held.record
-    runtime.queue.send(Message(job_id=record.job_id, slice=record.slice), again=again)
+    runtime.queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
     try:
-        runtime.jobs.replace(held, record.announced_once())
+        runtime.jobs.replace(held, record.marked_announced())
     except VersionConflict:
         # Whoever moved the job on has claimed this slice, or stopped the job: both supersede it.
-        log.debug("job %s moved on before slice %d was announced", record.job_id, record.slice)
+        log.debug(
+            "job %s moved on before slice %d was announced", record.job_id, record.slice_number
+        )
 
 
 def _run(
@@ -167,7 +169,7 @@ def _run(
         report_lost_lease(claimed.record, runtime.clock() - begun)
         left = runtime.jobs.load(claimed.record.job_id).record
         # Whoever ended the job may die before it has told those who are to be told.
-        is_over = left.status.is_final and not left.owed
+        is_over = left.status.is_final and not left.notices.owed
         return Handled(ack=is_over or left.status is Status.PAUSED)
 
 
@@ -179,7 +181,7 @@ def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice, *, is_late: 
     if held.record.status is Status.QUEUED:
         # A number beyond the record's: the continuation has been sent before, and forgotten.
         number = Message.parse(delivery.body).slice or 0
-        announce(runtime, held, again=number > claimed.slice)
+        announce(runtime, held, again=number > claimed.slice_number)
     runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
     return held.record
 

@@ -55,8 +55,8 @@ class Holding:
         self._kernel = kernel
         self.params: BaseModel | None = None
         self.state: BaseModel | None = None
-        self.steps = held.record.steps
-        self.seconds = held.record.compute_seconds
+        self.steps = held.record.usage.steps
+        self.seconds = held.record.usage.compute_seconds
 
     @property
     def record(self) -> Record:
@@ -85,7 +85,7 @@ class Holding:
 
     def drop_state(self) -> None:
         """Forget a state that cannot be stored: the checkpoint before it stands."""
-        self.state, self.steps = None, self.record.steps
+        self.state, self.steps = None, self.record.usage.steps
 
     def overspent(self) -> str | None:
         """Return that the ceiling on compute time is reached, or None if it is not."""
@@ -102,7 +102,7 @@ class Holding:
         """
         steps, seconds = self.steps, self.seconds
         checkpoint = None
-        if self.state is not None and steps != self.record.steps:
+        if self.state is not None and steps != self.record.usage.steps:
             checkpoint = self._checkpoint_of(self.state)
         pace = self._runtime.pace
         expires_at = self._runtime.jobs.clock() + pace.lease_seconds
@@ -148,7 +148,7 @@ class Holding:
             state=data,
             digest=digest_of(data),
             version=self._kernel.version,
-            slice=self.record.slice,
+            slice=self.record.slice_number,
             progress=self.progress,
             saved_at=runtime.jobs.clock(),
         )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from outlast.checkpoint.errors import StateTooLarge
+from outlast.checkpoint.lines import first_error, one_line
 from outlast.kernel.errors import message_of
 
 if TYPE_CHECKING:
@@ -72,11 +73,9 @@ def restored_state(kernel: AnyKernel, data: bytes) -> BaseModel:
     try:
         state: BaseModel = kernel.State.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
         raise Unusable(
             f"the stored state does not fit {kernel.State.__name__} of version {kernel.version}: "
-            f"{where}: {first['msg']}; raise `version` and write `migrate`"
+            f"{first_error(error)}; raise `version` and write `migrate`"
         ) from error
     return state
 
@@ -114,7 +113,4 @@ def require_shallow(text: str) -> None:
 
 def line(error: BaseException) -> str:
     """Return the error on one line that can be stored and shown, no longer than a record's."""
-    words = " ".join(f"{type(error).__name__}: {message_of(error)}".split())[:ERROR_CHARACTERS]
-    # What a terminal would obey is written as in a Python string.
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
-    return shown[:ERROR_CHARACTERS]
+    return one_line(f"{type(error).__name__}: {message_of(error)}", ERROR_CHARACTERS)

@@ -25,7 +25,7 @@ def ready_kernel(runtime: Runtime, claim: Claim, record: Record) -> AnyKernel:
     """Return the job's kernel, ready; its lease lives on while that takes time."""
     # Once more takes no time, and a thread would cost a short slice a tenth. For other parameters
     # it may: then the job comes back with a slice that did not advance it, and is worth a thread.
-    if record.kernel in runtime.pace.prepared and record.stalls <= 1:
+    if record.kernel in runtime.pace.prepared and record.guards.stalls <= 1:
         return _prepared_kernel(runtime, record)
     with runtime.repeat(claim.renewed, every_seconds=claim.seconds / 3):
         return _prepared_kernel(runtime, record)

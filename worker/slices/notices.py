@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.registers import redacted
 from outlast.worker.notify.contract import Gone, NotTold
 from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.protocol import LONGEST_HIDE_SECONDS
 from outlast.worker.telemetry.events import (
     NOTICE_FAILED,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlast.notify")
 
-MOST_NOTICES = 10
+MAX_ROUNDS = 10
 FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 6 * 3600.0
 # How long one target is waited for, where there is time, and at least.
@@ -48,29 +49,34 @@ def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: 
     Raises:
         StoreUnavailable, QueueUnavailable: they may be told again.
     """
-    if not record.owed:
+    if not record.notices.owed:
         return True
     if deadline.remaining < LEAST_SECONDS + NOTE_SECONDS:
         runtime.queue.hide(delivery, 0)
         return False
-    _keep_hidden(runtime, delivery, TIMEOUT_SECONDS * len(record.owed) + NOTE_SECONDS)
+    _keep_hidden(runtime, delivery, TIMEOUT_SECONDS * len(record.notices.owed) + NOTE_SECONDS)
     reached, gone, tried = _tell_all(runtime, record, deadline)
-    wait = min(FIRST_WAIT_SECONDS * 4.0 ** min(record.notices, 16), LONGEST_WAIT_SECONDS)
-    wait = wait if tried == len(record.owed) else 0.0
+    wait = backoff(
+        record.notices.rounds, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS, factor=4.0
+    )
+    wait = wait if tried == len(record.notices.owed) else 0.0
     not_before = runtime.jobs.clock() + wait
 
     def noticed(now: Record) -> Record:
         # A person may have let the job go on meanwhile: then its end is yet to come.
         # And another worker with a duplicate may have told them all.
-        if not now.owed or (now.status, now.slice) != (record.status, record.slice):
+        if not now.notices.owed or (now.status, now.slice_number) != (
+            record.status,
+            record.slice_number,
+        ):
             return now
-        return now.noticed(reached, gone, not_before=not_before, most=MOST_NOTICES)
+        return now.notified(reached, gone, not_before=not_before, max_rounds=MAX_ROUNDS)
 
     left = runtime.jobs.change(record.job_id, noticed).record
-    for target in left.unheard:
-        if target not in record.unheard:
+    for target in left.notices.given_up:
+        if target not in record.notices.given_up:
             tell(log, NOTICE_GIVEN_UP, job_id=record.job_id, target=redacted(target))
-    if not left.owed or wait > LONGEST_HIDE_SECONDS:
+    if not left.notices.owed or wait > LONGEST_HIDE_SECONDS:
         return True
     runtime.queue.hide(delivery, wait)
     return False
@@ -84,8 +90,8 @@ def _tell_all(
 
     event, reached, gone = event_of(record), set[str](), set[str]()
     # Each time another one is first, should there never be time for all.
-    first = record.notices % len(record.owed)
-    for tried, target in enumerate(record.owed[first:] + record.owed[:first]):
+    first = record.notices.rounds % len(record.notices.owed)
+    for tried, target in enumerate(record.notices.owed[first:] + record.notices.owed[:first]):
         seconds = min(TIMEOUT_SECONDS, deadline.remaining - NOTE_SECONDS)
         if seconds < LEAST_SECONDS:
             return reached, gone, tried
@@ -99,7 +105,7 @@ def _tell_all(
         else:
             tell(log, NOTICE_GIVEN, job_id=record.job_id, target=named)
             reached.add(target)
-    return reached, gone, len(record.owed)
+    return reached, gone, len(record.notices.owed)
 
 
 def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:

@@ -50,11 +50,11 @@ def decide(record: Record, number: int | None, now: float) -> Decision:
     None is a kick, for whichever slice is next. A number beyond the record's means that the store
     lost its newest writes: the job goes on from what is left.
     """
-    if record.owed:
+    if record.notices.owed:
         return _decide_notice(record.not_before - now)
     if record.status.is_final or record.status is Status.PAUSED:
         return Ack()
-    if number is not None and number < record.slice:
+    if number is not None and number < record.slice_number:
         return Ack() if record.announced else Announce()
     if record.lease is not None and record.is_held(now):
         return Wait(record.lease.expires_at - now)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.history import read
 from outlast.checkpoint.status import Status
 from outlast.worker.telemetry.events import (
     CHECKPOINT_QUARANTINED,
@@ -34,7 +33,7 @@ def report_claim(before: Record, claimed: Record, platform: str) -> None:
     That is a slice that begins, or a job that is given up; a worker before it that died; damage.
     """
     if before.lease is not None:
-        redone = claimed.redone_seconds - before.redone_seconds
+        redone = claimed.usage.redone_seconds - before.usage.redone_seconds
         tell(log, SLICE_LOST, **_slice(before, before.lease), redone_seconds=redone)
     for checkpoint in claimed.quarantine:
         if checkpoint not in before.quarantine:
@@ -55,16 +54,16 @@ def report_ending(claimed: Record, ended: Record) -> None:
     """Tell what the slice that was `claimed` came to, and why it stopped where it did."""
     if (lease := claimed.lease) is None:
         return
-    if is_wanted(log, SLICE_ENDED):  # else nobody is to pay for reading the history
-        (entry,) = read(ended.past[-1:])
+    # Unless somebody wants it, nobody is to pay for reading the history.
+    if is_wanted(log, SLICE_ENDED) and (entry := ended.history.latest):
         tell(
             log,
             SLICE_ENDED,
             **_slice(claimed, lease),
             progress=entry.progress,
             seconds=entry.seconds,
-            compute_seconds=ended.compute_seconds - claimed.compute_seconds,
-            checkpoints=ended.saves - claimed.saves,
+            compute_seconds=ended.usage.compute_seconds - claimed.usage.compute_seconds,
+            checkpoints=ended.usage.saves - claimed.usage.saves,
             outcome=_outcome(ended, entry.ending),
             ending=entry.ending,
             created_at=ended.created_at,
@@ -89,9 +88,9 @@ def _report_over(record: Record, platform: str) -> None:
         job_id=record.job_id,
         kernel=record.kernel,
         platform=platform,
-        slices=record.slices,
-        compute_seconds=record.compute_seconds,
-        redone_seconds=record.redone_seconds,
+        slices=record.usage.slices_begun,
+        compute_seconds=record.usage.compute_seconds,
+        redone_seconds=record.usage.redone_seconds,
         created_at=record.created_at,
         **error,
     )
@@ -101,7 +100,7 @@ def _slice(record: Record, lease: Lease) -> dict[str, Any]:
     return {
         "job_id": record.job_id,
         "kernel": record.kernel,
-        "slice": record.slice,
+        "slice": record.slice_number,
         "worker": lease.worker,
         "platform": lease.platform,
     }

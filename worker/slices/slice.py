@@ -12,6 +12,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.kernel.contract import start
+from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.holding import Holding
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import located
@@ -198,7 +199,7 @@ class Slice:
                 CHECKPOINT_SAVED,
                 job_id=record.job_id,
                 kernel=record.kernel,
-                slice=record.slice,
+                slice=record.slice_number,
                 progress=record.progress,
                 seconds=seconds,
                 bytes=len(record.checkpoints[0].state),
@@ -221,7 +222,7 @@ class Slice:
 
         def closed(record: Record) -> Record:
             moved = ending(record)
-            return moved.noted(record, _why(moved, reason), stopped_at)
+            return moved.after_slice(record, _why(moved, reason), stopped_at)
 
         return closed
 
@@ -247,7 +248,7 @@ class Slice:
             KERNEL_FAILED,
             job_id=record.job_id,
             kernel=record.kernel,
-            slice=record.slice,
+            slice=record.slice_number,
             error=reason,
             cause=error,
         )
@@ -256,8 +257,10 @@ class Slice:
         now = self._runtime.jobs.clock()
 
         def errored(record: Record) -> Record:
-            wait = FIRST_BACKOFF_SECONDS * 2.0 ** min(record.failures, 16)
-            return record.errored(reason, not_before=now + min(wait, LONGEST_BACKOFF_SECONDS))
+            wait = backoff(
+                record.guards.failures, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS
+            )
+            return record.errored(reason, not_before=now + wait)
 
         return errored
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outlast.checkpoint.history import Stretch, added, extended
+from outlast.checkpoint.history import Stretch
 from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
+from tests.records import changed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ def record_of(
             saved_at=ended - 0.5,
         )
         record = record.saved(checkpoint).spent(
-            steps=steps, seconds=record.compute_seconds + run.seconds * 0.96
+            steps=steps, seconds=record.usage.compute_seconds + run.seconds * 0.96
         )
         if number == len(runs) and status is Status.RUNNING:
             lease = Lease(
@@ -67,7 +68,7 @@ def record_of(
                 expires_at=ended + 60,
                 at_risk_seconds=1,
             )
-            changes = {"lease": lease, "slices": number, "slice": number}
+            changes = {"lease": lease, "slices_begun": number, "slice_number": number}
             break
         stretch = Stretch(
             first=number,
@@ -81,15 +82,15 @@ def record_of(
         )
         record = record.model_copy(
             update={
-                "past": extended(record.past, stretch),
-                "usage": added(record.usage, run.platform, run.seconds),
+                "history": record.history.extended(stretch),
+                "usage": record.usage.with_slice(run.platform, run.seconds),
             }
         )
-        changes = {"slices": number, "slice": number + 1}
+        changes = {"slices_begun": number, "slice_number": number + 1}
         now = ended + run.idle_seconds
     else:
-        changes = {"slices": len(runs), "slice": len(runs) + 1}
-    return record.model_copy(update={"status": status, **changes})
+        changes = {"slices_begun": len(runs), "slice_number": len(runs) + 1}
+    return changed(record, status=status, **changes)
 
 
 def busy_day(now: float) -> list[Record]:

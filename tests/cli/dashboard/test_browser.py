@@ -16,6 +16,7 @@ from outlast.checkpoint.status import Status
 from tests.cli.dashboard.conftest import TOKEN
 from tests.cli.dashboard.test_pages import hostile
 from tests.cli.process import until
+from tests.records import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +162,7 @@ def test_hostile_texts_do_not_run(
     for path in ("", "jobs/evil", "jobs/evil-done"):
         page.goto(url + path)
         page.wait_for_selector(IS_LIVE)
-        client.jobs.change("evil", lambda r: r.model_copy(update={"steps": r.steps + 1}))
+        client.jobs.change("evil", lambda r: changed(r, steps=r.usage.steps + 1))
         client.submit("tally", job_id=f"new-{len(path)}", steps=1)  # so that rows come in live
         if not path:
             page.get_by_role("link", name="new-0").wait_for()

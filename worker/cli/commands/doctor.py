@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outlast.worker.cli.errors import FAULT, one_line
+from outlast.checkpoint.lines import one_line
+from outlast.worker.cli.errors import FAULT, LINE_CHARACTERS
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.streams import put, put_json
 
@@ -75,9 +76,9 @@ def _counted(count: int, level: str) -> str:
 def _told(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Print each finding as soon as it is there, and pass it on."""
     for finding in findings:
-        put(f"{finding.level:<8} {finding.check}: {one_line(finding.found)}")
+        put(f"{finding.level:<8} {finding.check}: {one_line(finding.found, LINE_CHARACTERS)}")
         if finding.breaks:
-            put(f"{'':8}   breaks: {one_line(finding.breaks)}")
+            put(f"{'':8}   breaks: {one_line(finding.breaks, LINE_CHARACTERS)}")
         if finding.mend:
-            put(f"{'':8}   mend: {one_line(finding.mend)}")
+            put(f"{'':8}   mend: {one_line(finding.mend, LINE_CHARACTERS)}")
         yield finding

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from outlast.worker.cli.errors import one_line
+from outlast.checkpoint.lines import one_line
+from outlast.worker.cli.errors import LINE_CHARACTERS
 from outlast.worker.cli.options import Debug, JobId, Json
 from outlast.worker.cli.streams import put, put_json
 
@@ -50,7 +51,7 @@ def views(record: Record) -> Iterator[dict[str, Any]]:
     from outlast.worker.jobs.view import moment
 
     before = 0.0
-    for stretch in record.history:
+    for stretch in record.history.stretches:
         yield {
             "slice": stretch.first,
             "slices": stretch.slices,
@@ -78,7 +79,7 @@ def _put_table(found: list[dict[str, Any]]) -> None:
             f"{one['seconds']:,.2f}",
             f"{one['progress_before']:.2%} to {one['progress']:.2%}",
             title_of(one["platform"]),
-            one_line(one["worker"]),
-            one_line(one["ending"]),
+            one_line(one["worker"], LINE_CHARACTERS),
+            one_line(one["ending"], LINE_CHARACTERS),
         )
         put(COLUMNS.format(*row).rstrip())

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from outlast.worker.cli.errors import FAULT, one_line
+from outlast.checkpoint.lines import one_line
+from outlast.worker.cli.errors import FAULT, LINE_CHARACTERS
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.streams import put, put_json, reserved
 
@@ -50,7 +51,7 @@ def loaded(name: str) -> AnyKernel | None:
         with reserved():  # A package may print when it is imported.
             return load(name)
     except UnknownKernel as error:
-        print(f"outlast: {one_line(str(error))}", file=sys.stderr)
+        print(f"outlast: {one_line(str(error), LINE_CHARACTERS)}", file=sys.stderr)
         return None
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outlast.checkpoint.lines import one_line
 from outlast.worker.cli.commands.kernels import loaded
-from outlast.worker.cli.errors import FAULT, one_line
+from outlast.worker.cli.errors import FAULT, LINE_CHARACTERS
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.streams import put, put_json, reserved
 
@@ -76,7 +77,7 @@ def _prepared(kernel: AnyKernel, *, debug: bool) -> bool:
 
         if debug:
             traceback.print_exception(error)
-        told = one_line(f"kernel {kernel.name} did not prepare: {line(error)}")
+        told = one_line(f"kernel {kernel.name} did not prepare: {line(error)}", LINE_CHARACTERS)
         print(f"outlast: {told}", file=sys.stderr)
         return False
     return True

@@ -1,0 +1,25 @@
+"""Foreign text on one line that is safe to store and to show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return `text` with all that a terminal or a page would obey escaped, except `keep`."""
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return `text` on one line of `limit` characters at most."""
+    return printable(" ".join(text.split())[:limit])[:limit]
+
+
+def first_error(error: ValidationError) -> str:
+    """Return the first thing that pydantic found wrong: "limits.max_stalls: Input should be …"."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else str(first["msg"])

@@ -1,0 +1,105 @@
+"""Records as they were stored by each format there has been: what was begun must go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from outlast.checkpoint.codec import MAGIC, decode, decode_head, encode
+from outlast.checkpoint.errors import CorruptRecord
+from outlast.checkpoint.history import Stretch
+from outlast.checkpoint.parts import (
+    Guards,
+    Lease,
+    Limits,
+    Notices,
+    PlatformUsage,
+    Revision,
+    Usage,
+)
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.status import Status
+from tests.checkpoint.test_record import checkpoint
+
+STORED = Path(__file__).with_name("stored")
+BEFORE_RELEASE = {"1"}
+FILES = {path.name.removeprefix("format-"): path for path in STORED.iterdir()}
+READABLE = sorted(set(FILES) - BEFORE_RELEASE)
+
+LEASE = Lease(
+    worker="host:7",
+    platform="lambda/arm64/1769",
+    token="t1",
+    claimed_at=400.0,
+    expires_at=430.0,
+    at_risk_seconds=2.5,
+)
+ENDED = Stretch(
+    first=1,
+    platform="local",
+    worker="laptop:1",
+    began_at=100.0,
+    ended_at=160.0,
+    seconds=60.0,
+    progress=0.125,
+    ending="deadline",
+)
+JOB = Record(
+    job_id="kept",
+    kernel="counting",
+    params={"steps": 30, "name": "π"},
+    tags=("nightly",),
+    limits=Limits(max_slices=None, max_compute_seconds=7200.0),
+    created_at=90.0,
+    updated_at=410.0,
+    status=Status.RUNNING,
+    slice_number=2,
+    announced=True,
+    not_before=300.0,
+    lease=LEASE,
+    checkpoints=(checkpoint(b'{"at":9,"total":4}' * 100), checkpoint(b'{"at":8,"total":3}')),
+    quarantine=(checkpoint(b"damaged"),),
+    guards=Guards(failures=1, stalls=2, sweeps=3),
+    usage=Usage(
+        slices_begun=2,
+        steps=9,
+        saves=3,
+        saved_bytes=1818,
+        compute_seconds=66.5,
+        redone_seconds=1.5,
+        platforms={"local": PlatformUsage(slices=1, seconds=60.0)},
+    ),
+    notices=Notices(targets=("sqs://done",), owed=("sqs://done",), rounds=1),
+    error="ValueError: once",
+    revision=Revision(writes=12, writer="abc.12"),
+)
+JOB = JOB.model_copy(update={"history": JOB.history.extended(ENDED)})
+
+
+@pytest.mark.parametrize("number", READABLE)
+def test_what_an_earlier_version_stored_is_read(number: str) -> None:
+    """A job that runs for weeks would be lost by an upgrade of its workers."""
+    value = FILES[number].read_bytes()
+    assert decode(value) == JOB
+    head = decode_head(value)
+    assert head is not None
+    assert (head.job_id, head.history.stretches) == ("kept", (ENDED,))
+
+
+def test_the_format_of_today_is_among_those_that_are_kept() -> None:
+    """The next version could not be held against what this one has stored.
+
+    Where this fails because the record changed: raise the number in `codec.MAGIC`, let `decode`
+    read the old one, and keep a file of the new one here. Nothing else is compatible.
+    """
+    value = FILES[MAGIC[-1:].decode()].read_bytes()
+    assert encode(JOB) == value
+
+
+@pytest.mark.parametrize("number", sorted(BEFORE_RELEASE))
+def test_what_cannot_be_read_any_more_is_told_in_one_line(number: str) -> None:
+    """A person would look for damage where there is none."""
+    with pytest.raises(CorruptRecord, match=f"a record of format '{number}', from before") as error:
+        decode(FILES[number].read_bytes())
+    assert "\n" not in str(error.value)
