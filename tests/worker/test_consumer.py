@@ -285,6 +285,23 @@ def test_an_embedded_run_ends_where_only_a_newer_kernel_can_go_on(floor: Floor) 
     assert floor.record == before
 
 
+def test_an_embedded_run_ends_where_a_package_is_missing(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`outlast run` would try again every few seconds, for ever."""
+
+    def lacking(_: object) -> None:
+        raise UnknownKernel("it needs numba")
+
+    floor.submit(send=False)
+    before = floor.record
+    monkeypatch.setattr(floor.kernel, "require", lacking)
+    end = Deadline(3600.0, clock=floor.clock)
+    with pytest.raises(UnknownKernel, match="it needs numba"):
+        run_embedded(floor.runtime(), JOB, slice_seconds=3.0, stop=end)
+    assert floor.record == before
+
+
 def test_an_embedded_run_stops_at_a_pause(floor: Floor) -> None:
     """It would wait for ever for a message that nobody sends."""
     floor.submit(send=False)

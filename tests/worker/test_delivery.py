@@ -267,6 +267,39 @@ def test_a_job_of_an_unknown_kernel_is_left_to_others(floor: Floor) -> None:
     assert is_untouched(floor.record, before)
 
 
+class Requiring(kernels.Counting):
+    """Needs what is missing here: requiring it raises `error`."""
+
+    def __init__(self, floor: Floor, error: BaseException) -> None:
+        super().__init__(floor.step)
+        self.error = error
+
+    def require(self, params: kernels.Params) -> None:  # noqa: ARG002 - the contract's
+        """Raise the error."""
+        raise self.error
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_job_that_lacks_a_package_here_is_left_to_others(floor: Floor, *, isolate: bool) -> None:
+    """A worker without an extra would fail jobs that others could run."""
+    floor.submit()
+    before = floor.record
+    lacking = Requiring(floor, UnknownKernel("it needs numba"))
+    runtime = replace(floor.runtime(kernel=lacking), isolate=isolate)
+    with pytest.raises(UnknownKernel, match="it needs numba"):
+        floor.work(runtime)
+    assert is_untouched(floor.record, before)
+    floor.clock.sleep(5.0)
+    assert floor.work()[0].record is not None
+
+
+def test_a_kernel_that_cannot_tell_what_it_requires_is_run(floor: Floor) -> None:
+    """A slip in a kernel's hook would end the worker, or keep its jobs waiting for ever."""
+    floor.submit()
+    floor.work(floor.runtime(kernel=Requiring(floor, SystemExit("a slip"))))
+    assert floor.record.result == kernels.expected(STEPS)
+
+
 def test_a_job_of_a_newer_kernel_is_left_to_newer_workers(floor: Floor) -> None:
     """During a deploy the workers that are left would fail the jobs of the new ones."""
     floor.submit()

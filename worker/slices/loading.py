@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from outlast.kernel import UnknownKernel
 from outlast.worker.slices.kernel_output import line
 from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
 
@@ -47,6 +48,12 @@ def kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
             f"job {record.job_id} was advanced by version {record.checkpoints[0].version} of "
             f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
         )
+    try:
+        kernel.require(kernel.Params.model_validate_json(record.params_json))
+    except UnknownKernel:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts
+        log.debug("job %s: what it requires is not known: %s", record.job_id, line(error))
     return kernel
 
 
