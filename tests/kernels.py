@@ -1,9 +1,10 @@
-"""Small kernels for tests: one that counts, and many that misbehave in one way each."""
+"""A small kernel for tests: it counts, and each of its methods and models can be replaced."""
 
 # ruff: noqa: ARG002 - a kernel's methods have the parameters of the contract
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -14,6 +15,7 @@ from outlast.kernel.contract import Model
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+ROOT = Path(__file__).parents[1]
 MODULUS = 1_000_003
 
 
@@ -36,16 +38,15 @@ class Result(Model):
     total: int
 
 
-def expected(steps: int) -> dict[str, int]:
-    """Return the result of `Counting`, worked out in one go."""
-    total = 0
+def expected(steps: int, total: int = 0) -> dict[str, int]:
+    """Return the result of `Counting` that begins with `total`, worked out in one go."""
     for at in range(steps):
         total = advance(at, total)
     return {"total": total}
 
 
 def advance(at: int, total: int) -> int:
-    """Return the total after step `at`; no step done twice, or left out, would go unnoticed."""
+    """Return the total after step `at`, which shows any step that was repeated or left out."""
     return (31 * total + at + 1) % MODULUS
 
 
@@ -53,13 +54,15 @@ class Counting(Kernel[Params, State, Result]):
     """Counts up to `steps`, with a checksum of all the steps it has done.
 
     `step`, called before each step with its number, is where a test makes time pass, or trouble.
+    `others` replace the methods and models of these names, by which a test makes a kernel unsound.
     """
 
     name = "counting"
     Params, State, Result = Params, State, Result
 
-    def __init__(self, step: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, step: Callable[[int], None] = lambda _: None, **others: Any) -> None:
         self.step = step
+        vars(self).update(others)
 
     def run(
         self, params: Params, state: State | None, resources: Resources
@@ -77,6 +80,9 @@ class Counting(Kernel[Params, State, Result]):
         return state.at / params.steps
 
 
+FIRST = State(at=1, total=advance(0, 0))
+
+
 def raising(error: BaseException, at: int) -> Counting:
     """Return a kernel that raises before step `at`, whenever it gets there."""
 
@@ -87,83 +93,77 @@ def raising(error: BaseException, at: int) -> Counting:
     return Counting(step)
 
 
-class Stalling(Counting):
-    """Works for ever and never gets anywhere."""
+def scripted(*states: Any, result: Any = None, **others: Any) -> Counting:
+    """Return a kernel that yields these states and returns this result, whatever its models say."""
 
-    def run(
-        self, params: Params, state: State | None, resources: Resources
-    ) -> Generator[State, None, Result]:
-        """Yield the first state again and again."""
+    def run(*_: object) -> Generator[Any, None, Any]:
+        yield from states
+        return result
+
+    return Counting(run=run, **others)
+
+
+class AnyState(BaseModel):
+    """A state or a result without a type, as a careless author may declare it."""
+
+    value: Any
+
+
+class FloatResult(BaseModel):
+    """A result that may be infinite or not a number, which JSON cannot express."""
+
+    value: float
+
+
+def careless(state: Any = 0, result: Any = 0, result_model: type[BaseModel] = AnyState) -> Counting:
+    """Return a kernel with models that accept anything, and one state and a result of them."""
+    return scripted(
+        AnyState(value=state),
+        result=result_model(value=result),
+        State=AnyState,
+        Result=result_model,
+        progress=lambda *_: 0.5,
+    )
+
+
+def stalling(step: Callable[[int], None] = lambda _: None) -> Counting:
+    """Return a kernel that yields its first state again and again."""
+
+    def run(*_: object) -> Generator[State, None, Result]:
         while True:
-            self.step(0)
+            step(0)
             yield State(at=0, total=0)
 
-
-class Yielding(Counting):
-    """Yields `value` after its first step, whatever its models say."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self.value = value
-
-    def run(
-        self, params: Params, state: State | None, resources: Resources
-    ) -> Generator[Any, None, Any]:
-        """Take one step, then yield the value for ever."""
-        yield State(at=1, total=advance(0, 0))
-        while True:
-            yield self.value
+    return Counting(run=run)
 
 
-class Returning(Counting):
-    """Returns `value`, whatever its models say."""
+def stubborn() -> Counting:
+    """Return a kernel that goes on when it is closed."""
 
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self.value = value
+    def run(*_: object) -> Generator[State, None, Result]:
+        try:
+            yield FIRST
+        except GeneratorExit:
+            yield State(at=2, total=advance(1, FIRST.total))
+        return Result(total=0)
 
-    def run(
-        self, params: Params, state: State | None, resources: Resources
-    ) -> Generator[Any, None, Any]:
-        """Take one step, then return the value."""
-        yield State(at=1, total=advance(0, 0))
-        return self.value
+    return Counting(run=run)
+
+
+def unprepared(step: Callable[[int], None] = lambda _: None) -> Counting:
+    """Return a kernel that calls sys.exit when it is prepared."""
+    return Counting(step, prepare=lambda _: sys.exit("no accelerator here"))
 
 
 class Plain(Counting):
-    """Its run has no yield."""
+    """Its run has no yield. A class, as a child process makes it anew."""
 
     def run(self, params: Params, state: State | None, resources: Resources) -> Any:
         """Return the result at once."""
         return Result(**expected(params.steps))
 
 
-class AnyState(BaseModel):
-    """A state or a result that may hold anything at all, as a careless author's may."""
-
-    value: Any
-
-
-class Careless(Counting):
-    """Its models take anything; it yields, or returns, one such value."""
-
-    State = Result = AnyState  # type: ignore[assignment]
-
-    def __init__(self, *, state: Any = 0, result: Any = 0) -> None:
-        super().__init__()
-        self.state, self.result = state, result
-
-    def run(self, params: Params, state: Any, resources: Resources) -> Generator[Any, None, Any]:
-        """Yield one state and return one result."""
-        yield AnyState(value=self.state)
-        return AnyState(value=self.result)
-
-    def progress(self, params: Params, state: Any) -> float:
-        """Return a half."""
-        return 0.5
-
-
-class Changing(BaseModel):
+class MutableState(BaseModel):
     """A state that is not frozen."""
 
     at: int = 0
@@ -173,11 +173,11 @@ class Changing(BaseModel):
 class InPlace(Counting):
     """Yields one and the same state again and again, which it changes in between."""
 
-    State = Changing  # type: ignore[assignment]
+    State = MutableState  # type: ignore[assignment]
 
     def run(self, params: Params, state: Any, resources: Resources) -> Generator[Any, None, Result]:
         """Take one step after another."""
-        state = state or Changing()
+        state = state or MutableState()
         while state.at < params.steps:
             state.at += 1
             self.step(state.at - 1)
@@ -186,59 +186,7 @@ class InPlace(Counting):
         return Result(total=state.total)
 
 
-class Measured(BaseModel):
-    """A result that is a measurement."""
-
-    value: float
-
-
-class Measuring(Careless):
-    """Its result is a float, which may be none that JSON knows."""
-
-    Result = Measured  # type: ignore[assignment]
-
-    def run(self, params: Params, state: Any, resources: Resources) -> Generator[Any, None, Any]:
-        """Return the measurement."""
-        yield AnyState(value=self.state)
-        return Measured(value=self.result)
-
-
-class Unsure(Counting):
-    """Tells its progress by the function that it is given."""
-
-    def __init__(self, tell: Callable[[], Any]) -> None:
-        super().__init__()
-        self.tell = tell
-
-    def progress(self, params: Params, state: State) -> float:
-        """Return what the test wants."""
-        value: float = self.tell()
-        return value
-
-
-class Unprepared(Counting):
-    """Ends the process when it is prepared."""
-
-    def prepare(self, params: Params | None) -> None:
-        """Call sys.exit."""
-        sys.exit("no accelerator here")
-
-
-class Stubborn(Counting):
-    """Goes on when it is closed."""
-
-    def run(
-        self, params: Params, state: State | None, resources: Resources
-    ) -> Generator[State, None, Result]:
-        """Swallow what asks it to stop, once."""
-        try:
-            yield State(at=1, total=advance(0, 0))
-        except GeneratorExit:
-            yield State(at=2, total=advance(1, advance(0, 0)))
-        return Result(total=0)
-
-
-class Renamed(Model):
+class RenamedState(Model):
     """The state of `NewerCounting`."""
 
     done: int
@@ -249,19 +197,16 @@ class NewerCounting(Counting):
     """`Counting` after its author renamed a field of the state, with a migration."""
 
     version = 2
-    State = Renamed  # type: ignore[assignment]
+    State = RenamedState  # type: ignore[assignment]
 
     def run(self, params: Params, state: Any, resources: Resources) -> Generator[Any, None, Result]:
         """Count as before, under the new name."""
-        old = None if state is None else State(at=state.done, total=state.total)
-        steps = super().run(params, old, resources)
-        while True:
-            try:
-                old = next(steps)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
-            yield Renamed(done=old.at, total=old.total)
+        done, total = (state.done, state.total) if state else (0, 0)
+        while done < params.steps:
+            self.step(done)
+            done, total = done + 1, advance(done, total)
+            yield RenamedState(done=done, total=total)
+        return Result(total=total)
 
     def progress(self, params: Params, state: Any) -> float:
         """Return the share of the steps done."""
@@ -273,3 +218,13 @@ class NewerCounting(Counting):
         if version != 1:
             return super().migrate(state, version)
         return {"done": state["at"], "total": state["total"]}
+
+
+def install(folder: Path, kernel: type[Counting]) -> str:
+    """Register the kernel in `folder` as a package does; return the PYTHONPATH that finds it."""
+    package = folder / f"{kernel.name}-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {kernel.name}\nVersion: 1.0\n")
+    entry = f"{kernel.name} = {kernel.__module__}:{kernel.__name__}"
+    (package / "entry_points.txt").write_text(f"[outlast.kernels]\n{entry}\n")
+    return f"{ROOT}:{folder}"

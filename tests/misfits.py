@@ -1,15 +1,11 @@
 """What packages may register as kernels, and no worker could run."""
 
-# ruff: noqa: ARG002 - a kernel's methods have the parameters of the contract
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, NoReturn
 
-from outlast.kernel import Kernel
-from tests.kernels import Counting, Result, State
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from tests.kernels import Counting
 
 
 class Unshowable(Exception):
@@ -28,20 +24,6 @@ class Unasked(Exception):
         raise KeyError(name)
 
 
-class Mute(Counting):
-    """Cannot be made, and cannot be asked why."""
-
-    def __init__(self) -> None:
-        raise Unasked
-
-
-class Silent(Counting):
-    """Cannot be made, and does not say why."""
-
-    def __init__(self) -> None:
-        raise Unshowable
-
-
 class Nameless(Counting):
     """Does not tell its name."""
 
@@ -51,33 +33,11 @@ class Nameless(Counting):
         raise ValueError("no name")
 
 
-class Untyped(Counting):
-    """Has a dict for its state."""
-
-    name = "mine"
-    State = dict  # type: ignore[assignment]
+def _failing(error: type[Exception]) -> NoReturn:
+    raise error
 
 
-class Unversioned(Counting):
-    """Has no version."""
-
-    name = "mine"
-    version = None  # type: ignore[assignment]
-
-
-class Modelless(Kernel[Any, State, Result]):
-    """Lacks a model."""
-
-    name = "mine"
-    State, Result = State, Result
-
-    def run(
-        self, params: Any, state: State | None, resources: Any
-    ) -> Generator[State, None, Result]:
-        """Do nothing."""
-        yield State(at=0, total=0)
-        return Result(total=0)
-
-    def progress(self, params: Any, state: State) -> float:
-        """Return nothing."""
-        return 0.0
+Mute, Silent = partial(_failing, Unasked), partial(_failing, Unshowable)
+Untyped = partial(Counting, name="mine", State=dict)
+Unversioned = partial(Counting, name="mine", version=None)
+Modelless = partial(Counting, name="mine", Params=None)

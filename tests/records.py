@@ -1,10 +1,18 @@
-"""Records of jobs for tests, with a field of any group changed by its own name."""
+"""Records of jobs for tests, and what they are made of."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from outlast.checkpoint.parts import Guards, Notices, Revision, Usage
+from outlast.checkpoint.parts import (
+    Checkpoint,
+    Guards,
+    Lease,
+    Notices,
+    Revision,
+    Usage,
+    digest_of,
+)
 from outlast.checkpoint.record import Record
 
 BASE = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 1.0, "updated_at": 1.0}
@@ -35,3 +43,15 @@ def flat(record: Record) -> dict[str, Any]:
     for group in GROUPS:
         fields |= dict(fields.pop(group))
     return fields
+
+
+def lease(at: float = 100.0, *, seconds: float = 10.0, **fields: Any) -> Lease:
+    """Return a lease of so many seconds from `at` on."""
+    base = {"worker": "w", "token": "t", "at_risk_seconds": 7.0}
+    return Lease(**base | fields, claimed_at=at, expires_at=at + seconds)
+
+
+def checkpoint(state: bytes = b"{}", **fields: Any) -> Checkpoint:
+    """Return a checkpoint of this state, with its checksum."""
+    base = {"version": 1, "sequence": 1, "slice": 1, "progress": 0.25, "saved_at": 101.0}
+    return Checkpoint(state=state, digest=digest_of(state), **base | fields)

@@ -50,7 +50,7 @@ def test_an_unknown_name_lists_what_there_is(install) -> None:
     [
         ("tests.no_such_module:Kernel", "cannot be loaded: ModuleNotFoundError"),
         ("tests.kernels:NoSuchKernel", "cannot be loaded: AttributeError"),
-        ("tests.kernels:Yielding", "cannot be loaded: TypeError"),
+        ("outlast.kernel:Kernel", "cannot be loaded: TypeError"),
         ("tests.kernels:expected", "cannot be loaded: TypeError"),
         ("tests.fakes:FakeClock", "is not a kernel named 'mine'"),
         ("tests.kernels:Counting", "is not a kernel named 'mine'"),

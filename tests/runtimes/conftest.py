@@ -10,8 +10,9 @@ import pytest
 import redis
 
 from outlast.worker.jobs.client import Client
-from tests.runtimes import kernels
+from tests.kernels import install
 from tests.runtimes.event_source import EventSource, make_queue
+from tests.runtimes.kernels import Adder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ def system(
         "OUTLAST_STORE": store,
         "OUTLAST_QUEUE": queue_url,
         "AWS_ENDPOINT_URL": ministack.url,
-        "PYTHONPATH": kernels.install(tmp_path),
+        "PYTHONPATH": install(tmp_path, Adder),
     }
     for name in ("OUTLAST_STORE", "OUTLAST_QUEUE", "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, env[name])

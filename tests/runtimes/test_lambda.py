@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.status import Status
-from tests.runtimes import kernels, lambda_api
+from tests.kernels import ROOT
+from tests.runtimes import lambda_api
 from tests.runtimes.event_source import record_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.runtimes.conftest import System
     from tests.runtimes.lambda_api import Function
 
-EXTENSION = kernels.ROOT / "deploy/lambda/extensions/outlast-stop"
+EXTENSION = ROOT / "deploy/lambda/extensions/outlast-stop"
 
 
 @pytest.fixture

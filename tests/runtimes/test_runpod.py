@@ -13,7 +13,8 @@ import pytest
 
 from outlast.checkpoint.status import Status
 from tests import servers
-from tests.runtimes import kernels, runpod_jobs
+from tests.kernels import ROOT
+from tests.runtimes import runpod_jobs
 from tests.runtimes.programs import running
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.runtimes.programs import Program
     from tests.runtimes.runpod_jobs import JobServer
 
-DEPLOY = kernels.ROOT / "deploy/runpod"
+DEPLOY = ROOT / "deploy/runpod"
 
 
 @pytest.fixture

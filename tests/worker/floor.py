@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.jobs import JobStore
 from outlast.checkpoint.parts import Limits
@@ -14,6 +14,7 @@ from outlast.worker.slices.process import WorkerProcess
 from outlast.worker.slices.timing import Timing
 from tests.fakes import FakeClock, MemoryRegister
 from tests.kernels import Counting
+from tests.records import lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,32 +49,42 @@ class Floor:
         self.clock.sleep(self.step_seconds)
         self.watched(number)
 
-    def process(self, worker: str = "w", *, kernel: AnyKernel | None = None) -> WorkerProcess:
-        """A worker of its own, as another process would be; it saves every second."""
-        return WorkerProcess(
-            jobs=JobStore(self.register, clock=self.clock),
-            queue=self.queue,
-            worker=worker,
-            timing=Timing(checkpoint_seconds=1.0),
-            max_state_bytes=10_000,
-            kernels=lambda _: kernel or self.kernel,
-            clock=self.clock,
-            sleep=self.clock.sleep,
-        )
+    def at(self, step: int, act: Callable[[], object]) -> None:
+        """Let `act` happen within this step."""
+        self.watched = lambda number: act() if number == step else None
 
-    def submit(self, *, send: bool = True, steps: int = STEPS, **limits: float | None) -> Record:
-        """Store the job, and send its first message."""
+    def process(
+        self, worker: str = "w", *, kernel: AnyKernel | None = None, **changes: Any
+    ) -> WorkerProcess:
+        """A worker of its own, as another process would be; it saves every second."""
+        own = {
+            "jobs": JobStore(self.register, clock=self.clock),
+            "queue": self.queue,
+            "timing": Timing(checkpoint_seconds=1.0),
+            "max_state_bytes": 10_000,
+            "kernels": lambda _: kernel or self.kernel,
+            "clock": self.clock,
+            "sleep": self.clock.sleep,
+        }
+        return WorkerProcess(worker=worker, **own | changes)
+
+    def submit(
+        self, job_id: str = JOB, *, send: bool = True, kernel: str = "counting", **fields: Any
+    ) -> Record:
+        """Store the job, and send its first message; `fields` are its parameters and limits."""
+        limits = {name: fields.pop(name) for name in Limits.model_fields if name in fields}
+        now = self.clock()
         record = Record(
-            job_id=JOB,
-            kernel="counting",
-            params={"steps": steps},
+            job_id=job_id,
+            kernel=kernel,
+            params={"steps": STEPS} | fields,
             limits=Limits.model_validate(limits),
-            created_at=self.clock(),
-            updated_at=self.clock(),
+            created_at=now,
+            updated_at=now,
         )
         held, _ = self.jobs.submit(record)
         if send:
-            self.queue.send(Message(job_id=JOB, slice=1))
+            self.queue.send(Message(job_id=job_id, slice=1))
         return held.record
 
     @property
@@ -84,6 +95,11 @@ class Floor:
     def change(self, move: Callable[[Record], Record]) -> Record:
         """Change the job as a person or another worker would."""
         return self.jobs.change(JOB, move).record
+
+    def claim(self, *, seconds: float = 600.0, since: float = 0.0) -> Record:
+        """Claim the job as another worker, for so many seconds from now, `since` seconds ago."""
+        claim = lease(self.clock() - since, seconds=since + seconds, token="other's")
+        return self.change(lambda record: record.claimed(claim))
 
     def receive(self) -> Delivery:
         """The next delivery, hidden for less than a lease at first; there must be one."""
@@ -101,11 +117,26 @@ class Floor:
             self.queue.ack(delivery)
         return handled, delivery
 
+    def finish(self, *, seconds: float | None = None, pause_seconds: float = 0.0) -> int:
+        """Work one delivery after another until the job is over; return how many it took."""
+        for deliveries in range(100):
+            if self.record.status.is_final:
+                return deliveries
+            self.clock.sleep(pause_seconds)
+            self.work(seconds=seconds)
+        raise AssertionError(self.record)
+
+    def hides(self) -> list[float]:
+        """Return the list of all seconds for which a message is hidden from here on."""
+        hidden: list[float] = []
+        self.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
+        return hidden
+
     def messages(self) -> list[str]:
         """The bodies of all messages, once whatever hides them is over; they are taken out."""
         self.clock.sleep(24 * 3600)
-        found = []
+        bodies = []
         while delivery := self.queue.receive(visibility_seconds=60, wait_seconds=0):
-            found.append(delivery.body)
+            bodies.append(delivery.body)
             self.queue.ack(delivery)
-        return found
+        return bodies

@@ -24,7 +24,7 @@ from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.telemetry.events import EVENTS, SLICE_STARTED, tell
-from tests.kernels import Stubborn, Unprepared, raising
+from tests.kernels import raising, stubborn, unprepared
 from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
 
@@ -82,12 +82,12 @@ def _set_back(floor: Floor) -> None:
 
 
 def _unprepared(floor: Floor) -> None:
-    floor.kernel = Unprepared(floor.step)
+    floor.kernel = unprepared(floor.step)
     _to_the_end(floor)
 
 
 def _stubborn(floor: Floor) -> None:
-    floor.kernel = Stubborn(floor.step)
+    floor.kernel = stubborn()
     floor.submit()
     floor.work(seconds=0.0)
 

@@ -6,8 +6,8 @@ import json
 import math
 import re
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,22 +19,20 @@ from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.kernel_output import line
 from tests import kernels
-from tests.kernels import Counting, expected
+from tests.kernels import Counting, FloatResult, careless, expected, scripted
 from tests.misfits import Unasked, Unshowable
 from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from outlast.worker.slices.process import RunningJob
+    from collections.abc import Generator
 
 
-def unplaced(error: str | None) -> str:
+def without_location(error: str | None) -> str:
     """The error without the line in the kernel that it came from, which must be there."""
-    told, places = re.subn(r" \(kernels\.py:\d+\)", "", error or "")
-    assert places == 1, error
-    return told
+    message, locations = re.subn(r" \(kernels\.py:\d+\)", "", error or "")
+    assert locations == 1, error
+    return message
 
 
 def test_a_slice_without_a_limit_ends_in_the_result(floor: Floor) -> None:
@@ -68,19 +66,6 @@ def test_a_slice_does_at_least_one_step(floor: Floor, seconds: float) -> None:
     assert floor.record.usage.steps == 1
 
 
-def test_the_next_slice_goes_on_from_the_checkpoint(floor: Floor) -> None:
-    """Each slice would otherwise begin again."""
-    floor.submit()
-    begun: list[int] = []
-    floor.watched = begun.append
-    for _ in range(100):
-        if floor.record.status.is_final:
-            break
-        floor.work(seconds=2.0)
-    assert floor.record.result == expected(STEPS)
-    assert begun == list(range(STEPS))
-
-
 def test_a_checkpoint_is_saved_when_the_interval_has_passed(floor: Floor) -> None:
     """A hard kill would lose the whole slice."""
     floor.submit()
@@ -90,6 +75,14 @@ def test_a_checkpoint_is_saved_when_the_interval_has_passed(floor: Floor) -> Non
     # A save every second is one every second step: never more than that is at risk.
     assert {number - saved for number, saved in seen} == {0, 1}
     assert floor.record.usage.saves == STEPS // 2
+
+
+def test_the_first_step_says_nothing_about_the_next(floor: Floor) -> None:
+    """A slice whose first step rebuilds tables would stop after it, with time to spare."""
+    floor.submit()
+    floor.at(0, lambda: floor.clock.sleep(5.0))
+    floor.work(seconds=10.0)
+    assert floor.record.usage.steps > 5
 
 
 def test_each_save_renews_the_lease_and_hides_the_message(floor: Floor) -> None:
@@ -133,12 +126,7 @@ def test_a_cancel_ends_the_slice_at_its_next_save(floor: Floor) -> None:
 def test_a_pause_ends_the_slice_and_keeps_its_work(floor: Floor) -> None:
     """What was computed before the pause would be lost, or the job would go on regardless."""
     floor.submit()
-
-    def step(number: int) -> None:
-        if number == 10:
-            floor.change(Record.paused)
-
-    floor.watched = step
+    floor.at(10, lambda: floor.change(Record.paused))
     handled, _ = floor.work()
     assert floor.record.status is Status.PAUSED
     assert floor.record.lease is None
@@ -151,22 +139,16 @@ def test_a_pause_ends_the_slice_and_keeps_its_work(floor: Floor) -> None:
 def test_a_slice_that_lost_its_lease_writes_and_sends_nothing(floor: Floor) -> None:
     """Two workers would write over each other, and a wrong checkpoint could come of it."""
     floor.submit()
+    claims: list[Record] = []
 
-    def step(number: int) -> None:
-        if number == 10:
-            floor.clock.sleep(3600.0)
-            thief = floor.record.lease
-            assert thief is not None
-            stolen = thief.model_copy(
-                update={"token": "thief", "expires_at": floor.clock() + 600.0}
-            )
-            floor.change(lambda record: record.claimed(stolen))
+    def lose() -> None:
+        floor.clock.sleep(3600.0)
+        claims.append(floor.claim())
 
-    floor.watched = step
+    floor.at(10, lose)
     handled, _ = floor.work()
     assert not handled.ack
-    assert floor.record.lease is not None
-    assert floor.record.lease.token == "thief"
+    assert [floor.record] == claims
     assert floor.record.usage.steps == 10
     assert [Message.parse(body).slice for body in floor.messages()] == [1]
 
@@ -223,16 +205,10 @@ def test_a_save_whose_answer_is_lost_counts_its_steps_once(floor: Floor, nth: in
     assert floor.record.result == expected(STEPS)
 
 
-def test_a_queue_that_is_away_does_not_end_the_slice(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_queue_that_is_away_does_not_end_the_slice(floor: Floor) -> None:
     """Five hiccups of the queue would be counted as five stalls and end the job."""
     floor.submit()
-
-    def away(*_: object) -> None:
-        raise QueueUnavailable("away")
-
-    monkeypatch.setattr(floor.queue, "hide", away)
+    floor.queue.hide = Mock(side_effect=QueueUnavailable("away"))
     floor.work()
     assert floor.record.result == expected(STEPS)
 
@@ -244,7 +220,7 @@ def test_an_error_keeps_the_work_before_it_and_waits(floor: Floor) -> None:
     handled, _ = floor.work()
     assert floor.record.status is Status.QUEUED
     assert floor.record.usage.steps == 7
-    assert unplaced(floor.record.error) == "ValueError: no such row"
+    assert without_location(floor.record.error) == "ValueError: no such row"
     assert floor.record.not_before == floor.clock() + 1.0
     assert handled.ack
 
@@ -253,14 +229,10 @@ def test_errors_without_progress_end_the_job_with_the_reason(floor: Floor) -> No
     """A kernel that always raises would be run, and paid for, for ever."""
     floor.kernel = kernels.raising(ValueError("no such row"), at=7)
     floor.submit(max_failures=3)
-    for _ in range(50):
-        if floor.record.status.is_final:
-            break
-        floor.work()
-        floor.clock.sleep(400.0)
+    floor.finish(pause_seconds=400.0)
     assert floor.record.status is Status.FAILED
-    told = "ValueError: no such row (error 3 in a row without progress)"
-    assert unplaced(floor.record.error) == told
+    message = "ValueError: no such row (error 3 in a row without progress)"
+    assert without_location(floor.record.error) == message
     assert floor.record.checkpoints[0].progress == 7 / STEPS
 
 
@@ -285,21 +257,17 @@ def test_a_state_that_the_failing_step_has_changed_is_not_stored(floor: Floor, a
     assert floor.record.result == expected(STEPS)
 
 
-class Spoiling(kernels.InPlace):
-    """Changes the last state that it has yielded, and returns what is no result."""
-
-    def run(self, *given: Any) -> Generator[Any, None, Any]:
-        """Count, and keep no result."""
-        for state in super().run(*given):
-            yield state
-        state.total = -1
-
-
 def test_a_state_that_the_last_step_has_changed_is_not_stored_without_a_result(
     floor: Floor,
 ) -> None:
     """The job would go on, and a fork begin, from a state that never was a safe point."""
-    floor.kernel = Spoiling(floor.step)
+
+    def run(*arguments: Any) -> Generator[Any, None, Any]:
+        for state in kernels.InPlace(floor.step).run(*arguments):
+            yield state
+        state.total = -1
+
+    floor.kernel = kernels.InPlace(floor.step, run=run)
     floor.submit(steps=7, max_failures=1)  # of which the last one is not saved before it ends
     floor.work()
     assert floor.record.status is Status.FAILED
@@ -324,7 +292,7 @@ def test_a_run_without_a_yield_ends_the_job_at_once(floor: Floor, isolate: bool)
     """Its author would read that a result is no iterator, after five attempts."""
     floor.kernel = kernels.Plain()
     floor.submit()
-    floor.work(replace(floor.process(), isolate=isolate))
+    floor.work(floor.process(isolate=isolate))
     assert floor.record.status is Status.FAILED
     assert str(floor.record.error).startswith(
         "NonRetryable: run must be a generator: it has no yield"
@@ -362,7 +330,7 @@ class Wrapping(Exception):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (ValueError("two\nlines"), "ValueError: two lines"),
         (SystemExit(3), "SystemExit: 3"),
@@ -376,18 +344,19 @@ class Wrapping(Exception):
         (Unshowable(), "Unshowable: <exception str() failed>"),
         (Wrapping("no"), "Wrapping: no"),
         (ValueError("x" * 9999), "ValueError: " + "x" * 488),
+        (StopIteration(), "RuntimeError: generator raised StopIteration"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_any_exception_of_a_kernel_is_the_jobs_error(
-    floor: Floor, error: BaseException, told: str
+    floor: Floor, error: BaseException, message: str
 ) -> None:
     """A kernel could end the worker, and with it the other jobs."""
     floor.kernel = kernels.raising(error, at=2)
     floor.submit()
     handled, _ = floor.work()
     assert handled.ack
-    assert unplaced(floor.record.error) == told
+    assert without_location(floor.record.error) == message
     assert floor.record.usage.steps == 2
 
 
@@ -396,36 +365,34 @@ def test_an_error_that_python_cannot_show_is_named() -> None:
     assert line(Unasked()) == "Unasked: <exception cannot be shown>"
 
 
-def test_a_stop_iteration_of_a_kernels_own_is_no_result(floor: Floor) -> None:
-    """A slip inside a kernel would be taken for its end."""
-    floor.kernel = kernels.raising(StopIteration(), at=2)
-    floor.submit()
-    floor.work()
-    assert str(floor.record.error).startswith("RuntimeError: generator raised StopIteration")
-
-
 @pytest.mark.parametrize(
     ("kernel", "complaint"),
     [
-        (kernels.Yielding(None), "yielded NoneType instead of its State"),
-        (kernels.Yielding({"at": 1}), "yielded dict instead of its State"),
-        (kernels.Returning(None), "returned NoneType instead of its Result"),
-        (kernels.Returning({1, 2}), "returned set instead of its Result"),
-        (kernels.Careless(state=math.nan), "does not survive being stored"),
-        (kernels.Careless(state={1, 2}), "does not survive being stored"),
-        (kernels.Careless(state="\ud800"), "yielded a state that cannot be stored"),
-        (kernels.Careless(state=10**5000), "yielded a state that cannot be"),
-        (kernels.Careless(state=object()), "yielded a state that cannot be stored"),
-        (kernels.Measuring(result=math.nan), "returned a result that cannot be stored"),
-        (kernels.Measuring(result=math.inf), "returned a result that cannot be stored"),
-        (kernels.Careless(result=math.nan), "does not survive being stored"),
-        (kernels.Careless(result={1, 2}), "does not survive being stored"),
-        (kernels.Careless(result={1: 2}), "does not survive being stored"),
-        (kernels.Careless(result="\ud800"), "returned a result that cannot be stored"),
-        (kernels.Careless(result=object()), "returned a result that cannot be stored"),
-        (kernels.Unsure(lambda: 1 / 0), "cannot tell its progress: ZeroDivisionError"),
-        (kernels.Unsure(sys.exit), "cannot tell its progress: SystemExit"),
-        (kernels.Unsure(lambda: "half"), "cannot tell its progress: ValueError"),
+        (scripted(kernels.FIRST, None), "yielded NoneType instead of its State"),
+        (scripted(kernels.FIRST, {"at": 1}), "yielded dict instead of its State"),
+        (scripted(kernels.FIRST, result=None), "returned NoneType instead of its Result"),
+        (scripted(kernels.FIRST, result={1, 2}), "returned set instead of its Result"),
+        (careless(state=math.nan), "does not survive being stored"),
+        (careless(state={1, 2}), "does not survive being stored"),
+        (careless(state="\ud800"), "yielded a state that cannot be stored"),
+        (careless(state=10**5000), "yielded a state that cannot be"),
+        (careless(state=object()), "yielded a state that cannot be stored"),
+        (
+            careless(result=math.nan, result_model=FloatResult),
+            "returned a result that cannot be stored",
+        ),
+        (
+            careless(result=math.inf, result_model=FloatResult),
+            "returned a result that cannot be stored",
+        ),
+        (careless(result=math.nan), "does not survive being stored"),
+        (careless(result={1, 2}), "does not survive being stored"),
+        (careless(result={1: 2}), "does not survive being stored"),
+        (careless(result="\ud800"), "returned a result that cannot be stored"),
+        (careless(result=object()), "returned a result that cannot be stored"),
+        (Counting(progress=lambda *_: 1 / 0), "cannot tell its progress: ZeroDivisionError"),
+        (Counting(progress=lambda *_: sys.exit()), "cannot tell its progress: SystemExit"),
+        (Counting(progress=lambda *_: "half"), "cannot tell its progress: ValueError"),
     ],
 )
 def test_what_cannot_be_stored_is_the_kernels_error(
@@ -439,19 +406,13 @@ def test_what_cannot_be_stored_is_the_kernels_error(
     assert floor.record.status is Status.QUEUED
     assert floor.record.guards.failures == 1
     assert complaint in str(floor.record.error)
-
-
-def test_a_step_whose_state_cannot_be_stored_is_not_counted(floor: Floor) -> None:
-    """A person would be told of more work than there is in the checkpoint."""
-    floor.kernel = kernels.Careless(state=math.nan)
-    floor.submit()
-    floor.work()
-    assert (floor.record.usage.steps, floor.record.usage.saves) == (0, 0)
+    # What is not in the checkpoint does not count as work either.
+    assert floor.record.usage.steps == floor.record.usage.saves
 
 
 def test_what_is_json_is_stored(floor: Floor) -> None:
     """An author could not return a table."""
-    floor.kernel = kernels.Careless(state=[1, {"a": None}], result={"primes": [2, 3, 5]})
+    floor.kernel = careless(state=[1, {"a": None}], result={"primes": [2, 3, 5]})
     floor.submit()
     floor.work()
     assert floor.record.result == {"value": {"primes": [2, 3, 5]}}
@@ -460,7 +421,7 @@ def test_what_is_json_is_stored(floor: Floor) -> None:
 @pytest.mark.parametrize("depth", range(190, 205))
 def test_a_result_that_is_stored_can_be_read(floor: Floor, depth: int) -> None:
     """A job of days would be done, and its record unreadable for ever."""
-    floor.kernel = kernels.Careless(result=nested(depth))
+    floor.kernel = careless(result=nested(depth))
     floor.submit(max_failures=1)
     floor.work()
     assert floor.record.status is (Status.SUCCEEDED if floor.record.result else Status.FAILED)
@@ -471,20 +432,18 @@ def nested(depth: int) -> Any:
     return [nested(depth - 1)] if depth else 0
 
 
-@pytest.mark.parametrize(("told", "kept"), [(math.nan, 0.0), (-3, 0.0), (7, 1.0), (0.25, 0.25)])
-def test_a_share_outside_of_0_to_1_is_brought_into_it(
-    floor: Floor, told: float, kept: float
-) -> None:
+@pytest.mark.parametrize(("share", "stored"), [(math.nan, 0.0), (-3, 0.0), (7, 1.0), (0.25, 0.25)])
+def test_a_share_outside_of_0_to_1_is_clamped(floor: Floor, share: float, stored: float) -> None:
     """Not a number would make the record unreadable for ever."""
-    floor.kernel = kernels.Unsure(lambda: told)
+    floor.kernel = Counting(progress=lambda *_: share)
     floor.submit()
     floor.work(seconds=0)
-    assert floor.record.checkpoints[0].progress == kept
+    assert floor.record.checkpoints[0].progress == stored
 
 
 def test_a_state_over_the_limit_fails_the_job_at_once(floor: Floor) -> None:
     """It would be computed again and again, only to be refused."""
-    floor.kernel = kernels.Careless(state="x" * 20_000)
+    floor.kernel = careless(state="x" * 20_000)
     floor.submit()
     handled, _ = floor.work()
     assert handled.ack
@@ -498,7 +457,7 @@ def test_a_result_over_the_limit_fails_the_job_and_keeps_its_checkpoint(
 ) -> None:
     """The slice would be done again until the queue gives up its message."""
     monkeypatch.setattr("outlast.checkpoint.jobs.MAX_RECORD_BYTES", 5_000)
-    floor.kernel = kernels.Careless(state=1, result="x" * 20_000)
+    floor.kernel = careless(state=1, result="x" * 20_000)
     floor.submit()
     handled, _ = floor.work()
     assert handled.ack
@@ -508,7 +467,7 @@ def test_a_result_over_the_limit_fails_the_job_and_keeps_its_checkpoint(
 
 def test_a_kernel_that_goes_on_when_closed_does_not_hold_the_worker(floor: Floor) -> None:
     """Its job could not be handed on."""
-    floor.kernel = kernels.Stubborn()
+    floor.kernel = kernels.stubborn()
     floor.submit()
     handled, _ = floor.work(seconds=0)
     assert handled.ack
@@ -517,12 +476,9 @@ def test_a_kernel_that_goes_on_when_closed_does_not_hold_the_worker(floor: Floor
 
 def test_a_kernel_that_never_advances_is_given_up(floor: Floor) -> None:
     """It would cost money for ever and never come to anything."""
-    floor.kernel = kernels.Stalling(floor.step)
+    floor.kernel = kernels.stalling(floor.step)
     floor.submit()
-    for _ in range(50):
-        if floor.record.status.is_final:
-            break
-        floor.work(seconds=2.0)
+    floor.finish(seconds=2.0)
     assert floor.record.status is Status.FAILED
     assert "gave up after 10 slices in a row without progress" in str(floor.record.error)
 
@@ -537,62 +493,39 @@ def test_a_job_goes_on_under_a_newer_kernel(floor: Floor) -> None:
     assert floor.record.checkpoints[0].version == 2
 
 
-class Refusing(kernels.NewerCounting):
-    """A newer version whose author wrote no migration."""
-
-    version = 3
-
-    def migrate(self, state: dict[str, Any], version: int) -> dict[str, Any]:
-        """Refuse."""
-        return Counting.migrate(self, state, version)
-
-
 def test_a_state_without_a_migration_fails_clearly_and_is_kept(floor: Floor) -> None:
     """The work would be gone; so it can go on once the migration is written."""
     floor.submit()
     floor.work(seconds=4.0)
     before = floor.record.checkpoints
-    floor.work(floor.process(kernel=Refusing()))
+    floor.work(floor.process(kernel=Counting(version=3)))
     assert floor.record.status is Status.FAILED
     assert "cannot go on from a state of version 1" in str(floor.record.error)
     assert floor.record.checkpoints == before
 
 
-@pytest.mark.parametrize("crash", [SystemExit(1), ValueError("no")])
-def test_a_migration_that_raises_fails_the_job_and_not_the_worker(
-    floor: Floor, crash: BaseException
+@pytest.mark.parametrize(
+    ("migrate", "complaint"),
+    [
+        (Mock(side_effect=SystemExit(1)), "cannot go on from its checkpoint: SystemExit"),
+        (Mock(side_effect=ValueError("no")), "cannot go on from its checkpoint: ValueError: no"),
+        (lambda *_: {"at": math.nan}, "migrate is to return a dict of JSON values"),
+    ],
+    ids=["exit", "error", "no-json"],
+)
+def test_a_bad_migration_fails_the_job_and_not_the_worker(
+    floor: Floor, migrate: object, complaint: str
 ) -> None:
-    """One job's migration could end every worker in turn."""
-
-    def migrate(*_: object) -> None:
-        raise crash
-
+    """It could end every worker in turn, or a job run for days without a checkpoint."""
     floor.submit()
     floor.work(seconds=4.0)
-    newer = kernels.NewerCounting(floor.step)
-    newer.migrate = migrate  # type: ignore[method-assign, assignment]
-    floor.work(floor.process(kernel=newer))
-    assert "cannot go on from its checkpoint" in str(floor.record.error)
-
-
-def test_a_migration_to_what_is_no_json_fails_the_job(floor: Floor) -> None:
-    """The job would go on, perhaps for days, from a state that can never be stored."""
-    floor.kernel = kernels.Careless(state=1)
-    floor.submit()
-    floor.work(seconds=0)
-    newer = kernels.Careless(state=2)
-    newer.version = 2  # type: ignore[misc]
-    newer.migrate = lambda *_: {"value": math.nan}  # type: ignore[method-assign, assignment]
-    floor.work(floor.process(kernel=newer))
-    assert "migrate is to return a dict of JSON values" in str(floor.record.error)
+    floor.work(floor.process(kernel=Counting(version=2, migrate=migrate)))
+    assert complaint in str(floor.record.error)
 
 
 def test_the_display_sees_each_step(floor: Floor) -> None:
     """The progress bar would stand still between two saves."""
     floor.submit()
     shares: list[float] = []
-    watch: Callable[[RunningJob], None] = lambda job: shares.append(job.progress)  # noqa: E731
-    process = floor.process()
-    object.__setattr__(process, "watch", watch)
-    floor.work(process)
+    floor.work(floor.process(watch=lambda job: shares.append(job.progress)))
     assert shares == [(n + 1) / STEPS for n in range(STEPS)]
