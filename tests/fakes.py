@@ -1,21 +1,27 @@
-"""What tests put in place of the world: a clock that waits for nobody, a store in memory."""
+"""What tests put in place of the world: a clock, a store and a queue that a test controls."""
 
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.errors import VersionConflict
 from outlast.checkpoint.register import Register, Stored
+from outlast.worker.queues.memory import MemoryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from outlast.worker.queues.contract import Delivery
+    from outlast.worker.queues.message import Message
+
+    Hook = Callable[[str], None]
 
 START = 1_800_000_000.0
 
 
 class FakeClock:
-    """Seconds since the epoch, by a clock that moves when it is told to."""
+    """Seconds since the epoch, by a clock that moves only where a test moves it."""
 
     def __init__(self, now: float = START) -> None:
         self.now = now
@@ -40,16 +46,16 @@ class MemoryRegister(Register):
 
     def __init__(self) -> None:
         self.values: dict[str, Stored] = {}
-        self.before: Callable[[str], None] = lambda _: None
-        self.after: Callable[[str], None] = lambda _: None
+        self.before: Hook = lambda _: None
+        self.after: Hook = lambda _: None
         self._versions = count(1)
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version."""
         self.before("read")
-        found = self.values.get(key)
+        stored = self.values.get(key)
         self.after("read")
-        return found
+        return stored
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value."""
@@ -76,3 +82,37 @@ class MemoryRegister(Register):
         current = self.values.get(key)
         if (current and current.version) != expected:
             raise VersionConflict(f"{key} was written by someone else")
+
+
+class HookedQueue(MemoryQueue):
+    """A queue in this process, whose `before` and `after` are those of `MemoryRegister`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.before: Hook = lambda _: None
+        self.after: Hook = lambda _: None
+
+    def look(self, visibility_seconds: float) -> Delivery | None:
+        """Return the next visible message."""
+        self.before("look")
+        delivery = super().look(visibility_seconds)
+        self.after("look")
+        return delivery
+
+    def send(self, message: Message, *, again: bool = False) -> None:
+        """Put the message on the queue."""
+        self.before("send")
+        super().send(message, again=again)
+        self.after("send")
+
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message."""
+        self.before("hide")
+        super().hide(delivery, seconds)
+        self.after("hide")
+
+    def ack(self, delivery: Delivery) -> None:
+        """Delete the message."""
+        self.before("ack")
+        super().ack(delivery)
+        self.after("ack")

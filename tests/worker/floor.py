@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.jobs import JobStore
 from outlast.checkpoint.parts import Limits
 from outlast.checkpoint.record import Record
-from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.process import WorkerProcess
 from outlast.worker.slices.timing import Timing
-from tests.fakes import FakeClock, MemoryRegister
+from tests.fakes import FakeClock, HookedQueue, MemoryRegister
 from tests.kernels import Counting
 from tests.records import lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.process import AnyKernel
 
 JOB = "job-1"
 STEPS = 30
+
+
+def failing(operation: str, error: BaseException) -> Callable[[str], None]:
+    """Return a hook for the store or the queue that raises at this operation."""
+
+    def hook(name: str) -> None:
+        if name == operation:
+            raise error
+
+    return hook
 
 
 class Floor:
@@ -39,7 +49,7 @@ class Floor:
         self.clock = FakeClock()
         self.register = MemoryRegister()
         self.jobs = JobStore(self.register, clock=self.clock)
-        self.queue = MemoryQueue(clock=self.clock, sleep=self.clock.sleep)
+        self.queue = HookedQueue(clock=self.clock, sleep=self.clock.sleep)
         self.step_seconds = step_seconds
         self.watched: Callable[[int], None] = lambda _: None
         self.kernel: AnyKernel = Counting(self.step)
@@ -125,6 +135,18 @@ class Floor:
             self.clock.sleep(pause_seconds)
             self.work(seconds=seconds)
         raise AssertionError(self.record)
+
+    @contextmanager
+    def hooked(self, moment: str, hook: Callable[[str], None]) -> Iterator[None]:
+        """Call the hook "before" or "after" each effect on store and queue within the block."""
+        fakes = (self.register, self.queue)
+        for fake in fakes:
+            setattr(fake, moment, hook)
+        try:
+            yield
+        finally:
+            for fake in fakes:
+                setattr(fake, moment, lambda _: None)
 
     def hides(self) -> list[float]:
         """Return the list of all seconds for which a message is hidden from here on."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import signal
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
+from unittest.mock import Mock
 
 import pytest
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
-from outlast.worker.loops.consumer import LONGEST_BACKOFF_SECONDS, Consumer
+from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.one_job import run_embedded
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.queues.memory import MemoryQueue
@@ -23,7 +24,7 @@ from outlast.worker.slices.loading import NewerState
 from tests import kernels
 from tests.kernels import expected
 from tests.records import changed
-from tests.worker.floor import JOB, STEPS, Floor
+from tests.worker.floor import JOB, STEPS, Floor, failing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ def test_it_stops_after_so_many_slices(floor: Floor) -> None:
 def test_a_stop_signal_saves_and_hands_on(floor: Floor, number: signal.Signals) -> None:
     """A container that is stopped would lose its work, or hold up its own end."""
     floor.submit()
-    floor.watched = lambda step: signal.raise_signal(number) if step == 2 else None
+    floor.at(2, lambda: signal.raise_signal(number))
     assert consumer(floor).run() == number.name
     assert floor.record.usage.steps == 3
     assert floor.record.status is Status.QUEUED
@@ -78,15 +79,11 @@ def test_a_stop_signal_saves_and_hands_on(floor: Floor, number: signal.Signals) 
 def test_a_stop_signal_while_it_waits_gives_the_message_back(floor: Floor) -> None:
     """The message would stay hidden, and the job asleep, until a time-out."""
     floor.submit()
-    look = floor.queue.look
-
-    def stopped(visibility_seconds: float) -> Delivery | None:
-        signal.raise_signal(signal.SIGTERM)
-        return look(visibility_seconds)
-
-    floor.queue.look = stopped  # type: ignore[method-assign]
+    floor.queue.before = lambda operation: (
+        signal.raise_signal(signal.SIGTERM) if operation == "look" else None
+    )
     assert consumer(floor).run() == "SIGTERM"
-    del floor.queue.look
+    floor.queue.before = lambda _: None
     assert floor.record.usage.slices_begun == 0
     assert floor.receive().body == Message(job_id=JOB, slice=1).body()
 
@@ -117,25 +114,19 @@ def test_a_message_that_is_not_ours_does_not_stop_the_others(floor: Floor, body:
     [
         kernels.raising(SystemExit(1), at=3),
         kernels.raising(KeyboardInterrupt(), at=3),
-        kernels.Returning({1}),
-        kernels.Careless(state=float("nan")),
-        kernels.Unsure(lambda: None),
-        kernels.Unprepared(),
-        kernels.Stubborn(),
+        kernels.scripted(kernels.FIRST, result={1}),
+        kernels.careless(state=float("nan")),
+        kernels.Counting(progress=lambda *_: None),
+        kernels.unprepared(),
+        kernels.stubborn(),
     ],
-    ids=lambda kernel: type(kernel).__name__,
+    ids=["exit", "ctrl-c", "no-result", "no-state", "no-progress", "unprepared", "stubborn"],
 )
 def test_a_bad_kernel_does_not_stop_the_others(floor: Floor, kernel: kernels.Counting) -> None:
     """One job's kernel would end the worker, and with it everybody's jobs."""
     floor.submit(max_failures=2)
-    other = Record(
-        job_id="job-2", kernel="bad", params={"steps": 5}, created_at=0.0, updated_at=0.0
-    )
-    floor.jobs.submit(other)
-    floor.queue.send(Message(job_id="job-2", slice=1))
-    process = floor.process()
-    found = {"counting": floor.kernel, "bad": kernel}
-    object.__setattr__(process, "kernels", found.__getitem__)
+    floor.submit("job-2", kernel="bad", steps=5)
+    process = floor.process(kernels={"counting": floor.kernel, "bad": kernel}.__getitem__)
     Consumer(process, slice_seconds=3.0).run(max_idle_seconds=600.0)
     assert floor.record.result == expected(STEPS)
     assert floor.jobs.load("job-2").record.status.is_final
@@ -150,67 +141,52 @@ def test_a_kernel_that_cannot_be_loaded_does_not_stop_the_others(floor: Floor) -
             raise UnknownKernel(name)
         return kernels.Counting()
 
+    floor.submit("job-0", kernel="bad")
     floor.submit()
-    other = Record(job_id="job-0", kernel="bad", params={}, created_at=0.0, updated_at=0.0)
-    floor.jobs.submit(other)
-    floor.queue.send(Message(job_id="job-0", slice=1))
-    process = floor.process()
-    object.__setattr__(process, "kernels", load)
-    Consumer(process, slice_seconds=3.0).run(done=is_over(floor))
+    Consumer(floor.process(kernels=load), slice_seconds=3.0).run(done=is_over(floor))
     assert floor.record.result == expected(STEPS)
 
 
 def test_a_store_that_is_away_for_a_night_is_waited_for(floor: Floor) -> None:
     """Every worker would be gone in the morning, and the job that it lost for good."""
     floor.submit()
-    begun = floor.clock()
+    morning = floor.clock() + 12 * 3600.0  # so many troubles that a doubled wait would overflow
 
     def away(_: str) -> None:
-        if floor.clock() < begun + 900.0:
+        if floor.clock() < morning:
             raise StoreUnavailable("away")
 
     floor.register.before = away
-    worker = consumer(floor, sweep_seconds=60.0)
-    worker._troubles = 5000
-    worker.run(max_idle_seconds=1200.0)
+    consumer(floor, sweep_seconds=60.0).run(done=lambda: floor.clock() > morning + 3600.0)
     assert floor.record.result == expected(STEPS)
 
 
 def test_the_back_off_doubles_to_its_limit_and_ends_with_success(floor: Floor) -> None:
     """A store under load would be hammered; after the trouble the worker would be slow."""
-    sleeps: list[float] = []
-    answers = iter([True] * 8 + [False] + [True] * 2)
+    waits, sleeps = [], []
+    # The first contact, eight times no answer, one, and twice none; then there is no work.
+    answers = iter([True, *[False] * 8, True, False, False])
 
     def receive(**_: float) -> None:
-        if next(answers, False):
+        waits.append(sum(sleeps))
+        sleeps.clear()
+        if not next(answers, True):
             raise QueueUnavailable("away")
         floor.clock.sleep(1.0)
 
-    process = floor.process()
-    object.__setattr__(process, "sleep", lambda s: (sleeps.append(s), floor.clock.sleep(s)))
-    worker = Consumer(process, slice_seconds=3.0)
-    worker._is_met = True  # It has had an answer before.
-    waits: list[float] = []
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        floor.clock.sleep(seconds)
 
-    def receive_and_note(**kwargs: float) -> None:
-        waits.append(sum(sleeps))
-        sleeps.clear()
-        receive(**kwargs)
-
-    floor.queue.receive = receive_and_note  # type: ignore[method-assign, assignment]
-    worker.run(max_idle_seconds=300.0)
-    grown = [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, LONGEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS]
-    assert waits[:9] == grown
-    assert waits[9:12] == [0.0, 0.5, 1.0]
+    floor.queue.receive = receive
+    Consumer(floor.process(sleep=sleep), slice_seconds=3.0).run(max_idle_seconds=300.0)
+    assert waits[1:10] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert waits[10:13] == [0.0, 0.5, 1.0]
 
 
 def test_a_queue_that_was_never_there_is_an_error(floor: Floor) -> None:
     """A slip in the queue's name would look like a queue without work."""
-
-    def away(**_: float) -> None:
-        raise QueueUnavailable("no such queue")
-
-    floor.queue.receive = away  # type: ignore[method-assign, assignment]
+    floor.queue.before = failing("look", QueueUnavailable("no such queue"))
     with pytest.raises(QueueUnavailable, match="no such queue"):
         consumer(floor).run()
 
@@ -218,22 +194,16 @@ def test_a_queue_that_was_never_there_is_an_error(floor: Floor) -> None:
 def test_a_stop_signal_ends_a_back_off(floor: Floor) -> None:
     """A worker whose store is away could not be stopped for half a minute."""
     floor.submit()
-    slept: list[float] = []
-
-    def away(_: str) -> None:
-        raise StoreUnavailable("away")
+    sleeps = count(1)
 
     def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        signal.raise_signal(signal.SIGTERM)
+        floor.clock.sleep(seconds)
+        if next(sleeps) == 20:  # in the middle of a long wait: the sixth, of 16 s
+            signal.raise_signal(signal.SIGTERM)
 
-    floor.register.before = away
-    process = floor.process()
-    object.__setattr__(process, "sleep", sleep)
-    worker = Consumer(process, slice_seconds=3.0)
-    worker._troubles = 10
-    assert worker.run() == "SIGTERM"
-    assert len(slept) == 1
+    floor.register.before = failing("read", StoreUnavailable("away"))
+    assert Consumer(floor.process(sleep=sleep), slice_seconds=3.0).run() == "SIGTERM"
+    assert next(sleeps) == 21
 
 
 def test_an_idle_worker_wakes_what_lost_its_message(floor: Floor) -> None:
@@ -246,17 +216,15 @@ def test_an_idle_worker_wakes_what_lost_its_message(floor: Floor) -> None:
 def test_a_busy_worker_wakes_what_lost_its_message(floor: Floor) -> None:
     """A queue that never runs empty would leave a job asleep for ever."""
     floor.submit(send=False)
-    process = floor.process()
-    receive = process.queue.receive
+    receive = floor.queue.receive
 
     def busy(**how: float) -> Delivery:
         floor.clock.sleep(10.0)
         return receive(**how) or Delivery(body="not ours", receipt="none")
 
-    process.queue.receive = busy  # type: ignore[method-assign]
+    floor.queue.receive = busy
     end = floor.clock() + 3000.0
-    worker = Consumer(process, slice_seconds=3.0, sweep_seconds=60.0)
-    worker.run(done=lambda: is_over(floor)() or floor.clock() > end)
+    consumer(floor, sweep_seconds=60.0).run(done=lambda: is_over(floor)() or floor.clock() > end)
     assert floor.record.result == expected(STEPS)
 
 
@@ -278,26 +246,21 @@ def test_an_embedded_run_ends_where_only_a_newer_kernel_can_go_on(floor: Floor) 
     """`outlast run` would try again every few seconds, for ever."""
     floor.submit()
     floor.work(floor.process(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
-    before = floor.record
-    end = Deadline(3600.0, clock=floor.clock)
-    with pytest.raises(NewerState, match="upgrade"):
-        run_embedded(floor.process(), JOB, slice_seconds=3.0, stop=end)
-    assert floor.record == before
+    expect_the_end(floor, NewerState, "upgrade")
 
 
-def test_an_embedded_run_ends_where_a_package_is_missing(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_embedded_run_ends_where_a_package_is_missing(floor: Floor) -> None:
     """`outlast run` would try again every few seconds, for ever."""
-
-    def lacking(_: object) -> None:
-        raise UnknownKernel("it needs numba")
-
     floor.submit(send=False)
+    floor.kernel = kernels.Counting(require=Mock(side_effect=UnknownKernel("it needs numba")))
+    expect_the_end(floor, UnknownKernel, "it needs numba")
+
+
+def expect_the_end(floor: Floor, error: type[Exception], message: str) -> None:
+    """Expect that an embedded run raises this within an hour, and leaves the job as it was."""
     before = floor.record
-    monkeypatch.setattr(floor.kernel, "require", lacking)
     end = Deadline(3600.0, clock=floor.clock)
-    with pytest.raises(UnknownKernel, match="it needs numba"):
+    with pytest.raises(error, match=message):
         run_embedded(floor.process(), JOB, slice_seconds=3.0, stop=end)
     assert floor.record == before
 
@@ -305,39 +268,28 @@ def test_an_embedded_run_ends_where_a_package_is_missing(
 def test_an_embedded_run_stops_at_a_pause(floor: Floor) -> None:
     """It would wait for ever for a message that nobody sends."""
     floor.submit(send=False)
-
-    def step(number: int) -> None:
-        if number == 5:
-            floor.change(Record.paused)
-
-    floor.watched = step
+    floor.at(5, lambda: floor.change(Record.paused))
     assert run_embedded(floor.process(), JOB, slice_seconds=3.0).status is Status.PAUSED
 
 
-def test_an_embedded_run_waits_for_who_holds_the_job(floor: Floor) -> None:
+def test_an_embedded_run_waits_for_the_worker_that_has_the_job(floor: Floor) -> None:
     """Two runs of one job would do the same work; or the second would take it as done."""
-    floor.submit(send=False)
-    other = floor.process("other")
-    floor.queue.send(Message(job_id=JOB))
-    started: list[Record] = []
+    floor.submit()
+    runs: list[Record] = []
 
-    def step(number: int) -> None:
-        if number == 2:
-            floor.watched = lambda _: None
-            with Deadline() as stop:
-                signal.raise_signal(signal.SIGTERM)
-                started.append(
-                    run_embedded(floor.process("second"), JOB, slice_seconds=3.0, stop=stop)
-                )
+    def run_too() -> None:
+        with Deadline() as stop:
+            signal.raise_signal(signal.SIGTERM)
+            runs.append(run_embedded(floor.process("second"), JOB, slice_seconds=3.0, stop=stop))
 
-    floor.watched = step
-    floor.work(other)
-    assert started[0].usage.slices_begun == 1
-    floor.work(other)
+    floor.at(2, run_too)
+    floor.work()
+    assert runs[0].usage.slices_begun == 1
+    floor.finish()
     assert floor.record.result == expected(STEPS)
 
 
-def test_an_embedded_run_goes_on_soon_after_who_held_the_job(floor: Floor) -> None:
+def test_an_embedded_run_goes_on_soon_after_another_one_has_ended(floor: Floor) -> None:
     """A person would look at a run that sits idle, the longer the other one has had the job."""
     floor.queue = MemoryQueue(clock=floor.clock, sleep=floor.clock.sleep, max_receives=None)
     floor.submit(send=False)
@@ -348,14 +300,7 @@ def test_an_embedded_run_goes_on_soon_after_who_held_the_job(floor: Floor) -> No
         now = floor.clock()
         if operation == "read" and now < begun + 100.0:
             floor.register.before = lambda _: None
-            lease = Lease(
-                worker="other",
-                token="t",
-                claimed_at=begun - 1000.0,
-                expires_at=now + lease_seconds,
-                at_risk_seconds=1.0,
-            )
-            floor.change(lambda record: record.claimed(lease))
+            floor.claim(since=now - begun + 1000.0, seconds=lease_seconds)
             floor.change(lambda record: changed(record, stalls=0))
             floor.register.before = hold
 

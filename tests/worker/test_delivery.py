@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import date
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,7 +20,6 @@ from outlast.checkpoint.errors import (
     VersionConflict,
 )
 from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
@@ -33,18 +33,27 @@ from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.loading import NewerState
 from outlast.worker.slices.protocol import Drop, Resend, RunSlice, Wait, next_action
-from tests import kernels, records
-from tests.kernels import expected
+from tests import records
+from tests.kernels import Counting, NewerCounting, expected, unprepared
 from tests.records import changed
-from tests.worker.floor import JOB, STEPS, Floor
+from tests.worker.floor import JOB, STEPS, Floor, failing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
 NOW = 1000.0
-HELD = Lease(worker="w", token="t", claimed_at=990.0, expires_at=1030.0, at_risk_seconds=1.0)
-LATE = HELD.model_copy(update={"expires_at": 995.0})
+HELD, LATE = records.lease(990.0, seconds=40.0), records.lease(985.0)
+FIRST = Message(job_id=JOB, slice=1).body()
+
+
+class Killed(BaseException):
+    """The process ends; nobody catches this but the test."""
+
+
+def compiling(floor: Floor, act: Callable[[], object]) -> Counting:
+    """A kernel that does `act` when it is prepared."""
+    return Counting(floor.step, prepare=lambda _: act())
 
 
 def is_untouched(record: Record, before: Record) -> bool:
@@ -88,6 +97,8 @@ def test_each_row_of_the_table(record: Record, number: int | None, wanted: objec
 def test_a_job_goes_from_slice_to_slice_to_its_result(floor: Floor) -> None:
     """The main promise: one message at a time, and the result at the end."""
     floor.submit()
+    begun: list[int] = []
+    floor.watched = begun.append
     for slice_ in count(1):
         _, delivery = floor.work(seconds=3.0)
         assert Message.parse(delivery.body) == Message(job_id=JOB, slice=slice_)
@@ -95,6 +106,7 @@ def test_a_job_goes_from_slice_to_slice_to_its_result(floor: Floor) -> None:
             break
     assert floor.record.result == expected(STEPS)
     assert floor.record.usage.slices_begun == slice_
+    assert begun == list(range(STEPS)), "each slice goes on from the checkpoint of the one before"
     assert floor.messages() == []
 
 
@@ -104,10 +116,8 @@ def test_a_message_that_its_receipt_hid_long_enough_is_not_hidden_again(
 ) -> None:
     """A small job would cost one request to the queue more; or two workers would share a job."""
     floor.submit()
-    hidden = []
-    floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
-    body = Message(job_id=JOB, slice=1).body()
-    deliver(floor.process(), Delivery(body, "r", hidden_seconds=hidden_seconds), seconds=0)
+    hidden = floor.hides()
+    deliver(floor.process(), Delivery(FIRST, "r", hidden_seconds=hidden_seconds), seconds=0)
     assert hidden == [5.0] * hides
 
 
@@ -124,18 +134,15 @@ def test_a_job_that_shall_not_run_does_not(floor: Floor, status: str) -> None:
 def test_an_early_duplicate_hides_until_the_lease_ends(floor: Floor) -> None:
     """Two workers would do the same work, and the second would pay for nothing."""
     floor.submit()
-    deliveries = []
+    duplicates = []
 
-    def step(number: int) -> None:
-        if number == 3:
-            floor.queue.send(Message(job_id=JOB, slice=1))
-            deliveries.append(floor.work(floor.process("other")))
+    def duplicate() -> None:
+        floor.queue.send(Message(job_id=JOB, slice=1))
+        duplicates.append(floor.work(floor.process("other"))[0])
 
-    floor.watched = step
+    floor.at(3, duplicate)
     floor.work(seconds=4.0)
-    (handled, _), *_ = deliveries
-    assert not handled.ack
-    assert handled.record is None
+    assert duplicates == [Handled(ack=False)]
     assert floor.record.usage.slices_begun == 1
     floor.clock.sleep(60.0)
     acked = [floor.work(seconds=4.0)[0].ack for _ in range(2)]
@@ -149,13 +156,6 @@ def test_a_job_that_kills_its_workers_fails_before_its_message_is_given_up(
     floor: Floor, slow_seconds: float
 ) -> None:
     """It would stand still, running for ever, wherever one clock is a little slow."""
-
-    class Killed(BaseException):
-        pass
-
-    def die(_: str) -> Any:
-        raise Killed
-
     floor.submit()
     begun = floor.clock()
     for number in count():
@@ -166,7 +166,7 @@ def test_a_job_that_kills_its_workers_fails_before_its_message_is_given_up(
         slow = JobStore(floor.register, clock=lambda: floor.clock() - slow_seconds)
         jobs = slow if number % 2 else floor.jobs
         with suppress(Killed):
-            deliver(replace(floor.process(), jobs=jobs, kernels=die), delivery)
+            deliver(floor.process(jobs=jobs, kernels=Mock(side_effect=Killed)), delivery)
         floor.clock.sleep(0.01)
     assert floor.clock() - begun < 600 + 20 * slow_seconds
 
@@ -174,13 +174,10 @@ def test_a_job_that_kills_its_workers_fails_before_its_message_is_given_up(
 def test_a_duplicate_of_a_long_slice_is_seldom_received(floor: Floor) -> None:
     """The slice would use up its receives, and the queue would raise an alarm."""
     floor.submit(send=False)
-    begun = floor.clock()
-    lease = {"claimed_at": begun, "expires_at": begun + 5.0}
-    floor.change(lambda record: record.claimed(HELD.model_copy(update=lease)))
-    hidden = []
-    floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
+    begun, hidden = floor.clock(), floor.hides()
+    floor.claim(seconds=5.0)
     while floor.clock() - begun < 4 * 3600:
-        deliver(floor.process(), Delivery(Message(job_id=JOB, slice=1).body(), "r"))
+        deliver(floor.process(), Delivery(FIRST, "r"))
         floor.clock.sleep(hidden[-1])
         expires_at = floor.clock() + 5.0
         floor.change(lambda r, e=expires_at: r.renewed(expires_at=e, at_risk_seconds=1.0))
@@ -191,13 +188,10 @@ def test_a_duplicate_of_a_long_slice_is_seldom_received(floor: Floor) -> None:
 def test_a_job_whose_worker_is_dead_waits_no_longer_than_for_its_lease(floor: Floor) -> None:
     """A clock that is a little slow would cost as long as the slice had lasted."""
     floor.submit(send=False)
-    begun = floor.clock()
-    lease = {"claimed_at": begun - 1000.0, "expires_at": begun + 6.0}
-    floor.change(lambda record: record.claimed(HELD.model_copy(update=lease)))
+    floor.claim(since=1000.0, seconds=6.0)
     floor.clock.sleep(5.0)
-    hidden = []
-    floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
-    deliver(floor.process(), Delivery(Message(job_id=JOB, slice=1).body(), "r"))
+    hidden = floor.hides()
+    deliver(floor.process(), Delivery(FIRST, "r"))
     assert hidden == [pytest.approx(1.0)]
 
 
@@ -208,13 +202,13 @@ def test_a_job_whose_worker_is_dead_waits_no_longer_than_for_its_lease(floor: Fl
 def test_a_foreign_message_is_left_to_the_queue(floor: Floor, body: str) -> None:
     """It would be lost, or end the worker."""
     with pytest.raises(ForeignMessage):
-        deliver(floor.process(), Delivery(body, "r"), seconds=None)
+        deliver(floor.process(), Delivery(body, "r"))
 
 
 def test_a_message_of_an_unknown_job_is_left_to_the_queue(floor: Floor) -> None:
     """The wrong store in the settings would silently empty the queue."""
     with pytest.raises(UnknownJob, match="there is no job 'job-1'"):
-        deliver(floor.process(), Delivery(Message(job_id=JOB).body(), "r"), seconds=None)
+        deliver(floor.process(), Delivery(Message(job_id=JOB).body(), "r"))
 
 
 def test_a_message_of_a_deleted_job_dies_out(floor: Floor) -> None:
@@ -229,12 +223,7 @@ def test_a_message_of_a_deleted_job_dies_out(floor: Floor) -> None:
 def test_a_job_deleted_while_its_slice_runs_is_not_written_back(floor: Floor) -> None:
     """A worker would bring the job back from the dead, or end in an error."""
     floor.submit()
-
-    def delete(number: int) -> None:
-        if number == 3:
-            floor.jobs.discard(JOB)
-
-    floor.watched = delete
+    floor.at(3, lambda: floor.jobs.discard(JOB))
     handled, _ = floor.work()
     assert handled == Handled(ack=True)
     assert floor.messages() == []
@@ -252,42 +241,26 @@ def test_a_damaged_record_is_left_as_it_is(floor: Floor) -> None:
     assert floor.register.values[key].value == stored.value[:-30]
 
 
-def test_a_job_of_an_unknown_kernel_is_left_to_others(floor: Floor) -> None:
-    """A worker that lacks a package would fail jobs that others could run."""
-
-    def unknown(name: str) -> kernels.Counting:
-        raise UnknownKernel(name)
-
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"kernels": Mock(side_effect=UnknownKernel("it needs numba"))},
+        {"kernel": Counting(require=Mock(side_effect=UnknownKernel("it needs numba")))},
+        {
+            "kernel": Counting(require=Mock(side_effect=UnknownKernel("it needs numba"))),
+            "isolate": True,
+        },
+    ],
+    ids=["no-kernel", "no-extra", "no-extra-isolated"],
+)
+def test_a_job_of_a_kernel_that_is_missing_here_is_soon_there_for_another_worker(
+    floor: Floor, lacking: dict[str, Any]
+) -> None:
+    """A worker that lacks a package would fail jobs that others could run, or keep them."""
     floor.submit()
     before = floor.record
-    process = floor.process()
-    object.__setattr__(process, "kernels", unknown)
-    with pytest.raises(UnknownKernel):
-        floor.work(process)
-    assert is_untouched(floor.record, before)
-
-
-class Requiring(kernels.Counting):
-    """Needs what is missing here: requiring it raises `error`."""
-
-    def __init__(self, floor: Floor, error: BaseException) -> None:
-        super().__init__(floor.step)
-        self.error = error
-
-    def require(self, params: kernels.Params) -> None:  # noqa: ARG002 - the contract's
-        """Raise the error."""
-        raise self.error
-
-
-@pytest.mark.parametrize("isolate", [False, True])
-def test_a_job_that_lacks_a_package_here_is_left_to_others(floor: Floor, *, isolate: bool) -> None:
-    """A worker without an extra would fail jobs that others could run."""
-    floor.submit()
-    before = floor.record
-    lacking = Requiring(floor, UnknownKernel("it needs numba"))
-    process = replace(floor.process(kernel=lacking), isolate=isolate)
     with pytest.raises(UnknownKernel, match="it needs numba"):
-        floor.work(process)
+        floor.work(floor.process(**lacking))
     assert is_untouched(floor.record, before)
     floor.clock.sleep(5.0)
     assert floor.work()[0].record is not None
@@ -296,63 +269,27 @@ def test_a_job_that_lacks_a_package_here_is_left_to_others(floor: Floor, *, isol
 def test_a_kernel_that_cannot_tell_what_it_requires_is_run(floor: Floor) -> None:
     """A slip in a kernel's hook would end the worker, or keep its jobs waiting for ever."""
     floor.submit()
-    floor.work(floor.process(kernel=Requiring(floor, SystemExit("a slip"))))
-    assert floor.record.result == kernels.expected(STEPS)
+    floor.kernel = Counting(floor.step, require=Mock(side_effect=SystemExit("a slip")))
+    floor.work()
+    assert floor.record.result == expected(STEPS)
 
 
 def test_a_job_of_a_newer_kernel_is_left_to_newer_workers(floor: Floor) -> None:
     """During a deploy the workers that are left would fail the jobs of the new ones."""
     floor.submit()
-    floor.work(floor.process(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
+    floor.work(floor.process(kernel=NewerCounting(floor.step)), seconds=2.0)
     before = floor.record
     with pytest.raises(NewerState, match="upgrade"):
         floor.work()
     assert is_untouched(floor.record, before)
 
 
-def test_a_message_that_a_worker_leaves_is_soon_there_for_another(floor: Floor) -> None:
-    """Every job would wait a minute for each worker that lacks its kernel."""
-
-    def unknown(name: str) -> kernels.Counting:
-        raise UnknownKernel(name)
-
-    floor.submit()
-    process = floor.process()
-    object.__setattr__(process, "kernels", unknown)
-    with pytest.raises(UnknownKernel):
-        floor.work(process)
-    floor.clock.sleep(5.0)
-    assert floor.work()[0].record is not None
-
-
-class Compiling(kernels.Counting):
-    """Does `act` when it is prepared."""
-
-    def __init__(self, floor: Floor, act: Callable[[], object]) -> None:
-        super().__init__(floor.step)
-        self.act = act
-
-    def prepare(self, params: object) -> None:  # noqa: ARG002 - the contract's
-        """Compile, or whatever takes its place."""
-        self.act()
-
-
-class Killed(BaseException):
-    """The process ends; what is raised by the loading of a kernel nobody catches but the test."""
-
-
 def test_a_process_that_dies_of_loading_a_kernel_has_been_counted(floor: Floor) -> None:
     """Such a job would end one worker after the other, for as long as the queue delivers it."""
     floor.submit(max_stalls=3)
-
-    def die(_: str) -> kernels.Counting:
-        raise Killed
-
     for _ in range(3):
-        process = floor.process()
-        object.__setattr__(process, "kernels", die)
         with pytest.raises(Killed):
-            floor.work(process)
+            floor.work(floor.process(kernels=Mock(side_effect=Killed)))
         floor.clock.sleep(1000.0)
     assert floor.work()[0].ack
     assert floor.record.status is Status.FAILED
@@ -382,11 +319,10 @@ def test_preparing_takes_nothing_from_the_slice(floor: Floor) -> None:
     floor.submit()
     leases = []
     floor.watched = lambda _: leases.append(floor.record.lease)
-    floor.kernel = Compiling(floor, compile_)
-    process = replace(floor.process(), repeat=repeated)
-    delivery = floor.receive()
+    floor.kernel = compiling(floor, compile_)
+    process = floor.process(repeat=repeated)
     begun = floor.clock()
-    handled = deliver(process, delivery, seconds=None, slice_seconds=3.0)
+    handled = deliver(process, floor.receive(), slice_seconds=3.0)
     assert others == [None]
     assert handled.record is not None
     assert handled.record.usage.steps == 5  # A sixth would not have fitted.
@@ -401,17 +337,15 @@ def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_
     """Killed at its first step, it would take along what it compiled, each time until it fails."""
     floor.submit()
     process = floor.process()
-    compiling = iter([11.0])
-    floor.kernel = Compiling(floor, lambda: floor.clock.sleep(next(compiling, 0.0)))
+    durations = iter([11.0])
+    floor.kernel = compiling(floor, lambda: floor.clock.sleep(next(durations, 0.0)))
     begun = floor.clock()
     handled, _ = floor.work(process, seconds=10.0)
     assert handled.ack
     assert floor.clock() - begun == 11.0
     assert (floor.record.usage.steps, floor.record.slice_number, floor.record.lease) == (0, 2, None)
-    assert (floor.record.guards.stalls, floor.record.history.stretches[-1].ending) == (
-        1,
-        "deadline",
-    )
+    assert floor.record.guards.stalls == 1
+    assert floor.record.history.stretches[-1].ending == "deadline"
     handled, _ = floor.work(process, seconds=10.0)
     assert handled.record is not None
     assert handled.record.usage.steps > 10
@@ -426,18 +360,13 @@ def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(floor
         begun.append(every_seconds)
         yield
 
-    def stolen(record: Record) -> Record:
-        thief = {"claimed_at": floor.clock(), "expires_at": floor.clock() + 600.0}
-        return record.claimed(HELD.model_copy(update=thief))
-
     floor.submit()
-    process = replace(floor.process(), repeat=repeated)
-    process.prepared.add("counting")
-    floor.kernel = Compiling(floor, lambda: floor.change(stolen))
+    process = floor.process(repeat=repeated, prepared={"counting"})
+    floor.kernel = compiling(floor, floor.claim)
     assert not floor.work(process)[0].ack
     assert begun == []
     floor.clock.sleep(1000.0)
-    floor.kernel = Compiling(floor, lambda: None)
+    floor.kernel = compiling(floor, lambda: None)
     assert floor.work(process)[0].record is not None
     assert len(begun) == 1
 
@@ -446,11 +375,9 @@ def test_a_stop_signal_while_the_kernel_is_prepared_gives_the_job_to_another(flo
     """A deploy would cost each job a stall, and the time of a long lease."""
     floor.submit()
     before = floor.record
-    stop = Deadline()
-    floor.kernel = Compiling(floor, lambda: setattr(stop, "_reason", "SIGTERM"))
-    delivery = floor.receive()
-    process = floor.process()
-    assert not deliver(process, delivery, seconds=None, stop=stop).ack
+    floor.kernel = compiling(floor, lambda: signal.raise_signal(signal.SIGTERM))
+    handled, delivery = floor.work()
+    assert not handled.ack
     assert is_untouched(floor.record, before)
     assert floor.receive().body == delivery.body
 
@@ -458,14 +385,13 @@ def test_a_stop_signal_while_the_kernel_is_prepared_gives_the_job_to_another(flo
 def test_a_pause_while_the_kernel_is_prepared_stays(floor: Floor) -> None:
     """A person's decision would be undone by a worker that gives the job back."""
     floor.submit()
-    stop = Deadline()
 
     def pause() -> None:
         floor.change(Record.paused)
-        stop._reason = "SIGTERM"
+        signal.raise_signal(signal.SIGTERM)
 
-    floor.kernel = Compiling(floor, pause)
-    deliver(floor.process(), floor.receive(), seconds=None, stop=stop)
+    floor.kernel = compiling(floor, pause)
+    floor.work()
     assert (floor.record.status, floor.record.lease) == (Status.PAUSED, None)
 
 
@@ -479,7 +405,7 @@ def test_a_job_that_is_cancelled_while_the_kernel_is_prepared_is_not_run(floor: 
         floor.clock.sleep(2.0)
         floor.change(Record.cancelled)
 
-    floor.kernel = Compiling(floor, cancel)
+    floor.kernel = compiling(floor, cancel)
     assert floor.work(floor.process())[0].ack
     assert steps == []
 
@@ -498,17 +424,16 @@ def test_a_checkpoint_that_is_damaged_while_the_kernel_is_prepared_is_passed_ove
         value[HEAD.size + HEAD.unpack_from(value)[2]] ^= 1
         floor.register.values[key] = Stored(bytes(value), "of another write")
 
-    floor.kernel = Compiling(floor, damage)
+    floor.kernel = compiling(floor, damage)
     floor.work(floor.process())
     assert floor.record.result == expected(STEPS)
 
 
 def test_a_kernel_that_ends_the_process_when_prepared_does_not(floor: Floor) -> None:
     """A package that is badly installed would end every worker, one after the other."""
-    floor.kernel = kernels.Unprepared()
+    floor.kernel = unprepared()
     floor.submit()
-    handled, _ = floor.work()
-    assert handled.ack
+    assert floor.work()[0].ack
 
 
 def test_strict_parameters_that_json_has_no_word_for_reach_the_kernel(floor: Floor) -> None:
@@ -519,31 +444,21 @@ def test_strict_parameters_that_json_has_no_word_for_reach_the_kernel(floor: Flo
         day: date
         pair: tuple[int, ...]
 
-    got: list[object] = []
-
-    class Dating(kernels.Counting):
-        Params = Dated  # type: ignore[assignment]
-
-        def prepare(self, params: object) -> None:
-            got.append(params)
-
-    floor.kernel = Dating()
-    floor.submit()
-    params = {"steps": 3, "day": "2030-01-02", "pair": [1, 2]}
-    floor.change(lambda record: record.model_copy(update={"params": params}))
+    prepared: list[Dated] = []
+    floor.kernel = Counting(Params=Dated, prepare=prepared.append)
+    floor.submit(steps=3, day="2030-01-02", pair=[1, 2])
     floor.work()
     assert floor.record.result == expected(3)
-    assert got == [Dated(steps=3, day=date(2030, 1, 2), pair=(1, 2))]
+    assert prepared == [Dated(steps=3, day=date(2030, 1, 2), pair=(1, 2))]
 
 
 def test_a_stop_signal_before_the_claim_gives_the_job_to_another(floor: Floor) -> None:
     """A worker that is about to be killed would claim the job and take it along."""
     floor.submit()
-    before = floor.record
-    stop = Deadline()
-    stop._reason = "SIGTERM"
-    delivery = floor.receive()
-    assert not deliver(floor.process(), delivery, seconds=None, stop=stop).ack
+    before, delivery = floor.record, floor.receive()
+    with Deadline() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert not deliver(floor.process(), delivery, stop=stop).ack
     assert floor.record == before
     assert floor.receive().body == delivery.body
 
@@ -586,20 +501,21 @@ def test_a_job_without_an_intact_checkpoint_fails_and_keeps_both(floor: Floor) -
     assert floor.record.checkpoints == damage.checkpoints
 
 
-def test_a_stalled_job_gets_a_longer_lease(floor: Floor) -> None:
+def test_a_stalled_job_gets_a_longer_lease_and_a_longer_slice(floor: Floor) -> None:
     """A first step longer than a lease would be taken from one worker after another."""
     floor.submit()
     floor.change(lambda record: changed(record, stalls=6))
     lengths: list[float] = []
 
-    def step(_: int) -> None:
-        lease = floor.record.lease
-        assert lease is not None
-        lengths.append(lease.expires_at - lease.claimed_at)
+    def look() -> None:
+        assert floor.record.lease is not None
+        lengths.append(floor.record.lease.expires_at - floor.record.lease.claimed_at)
 
-    floor.watched = step
-    floor.work(seconds=0)
+    floor.at(0, look)
+    begun = floor.clock()
+    deliver(floor.process(), floor.receive(), slice_seconds=1.0)
     assert lengths == [40.0]
+    assert 4.0 < floor.clock() - begun <= 8.0
 
 
 def test_a_new_process_keeps_time_back_for_its_first_ending(floor: Floor) -> None:
@@ -612,68 +528,24 @@ def test_a_new_process_keeps_time_back_for_its_first_ending(floor: Floor) -> Non
     assert floor.clock() - begun <= 6.0
 
 
-class Crash(BaseException):
-    """The process is gone."""
-
-
-def crashing(at: int) -> Callable[[str], None]:
-    """Return what ends the process at its `at`-th effect from now on."""
-    effects = count(1)
-
-    def effect(_: str) -> None:
-        if next(effects) == at:
-            raise Crash
-
-    return effect
-
-
-def work_with_crash(floor: Floor, at: int, *, after: bool) -> bool:
-    """Work one delivery in a process that dies before or after its `at`-th effect."""
-    effect = crashing(at)
-    if after:
-        floor.register.after = effect
-    else:
-        floor.register.before = effect
-    originals = {name: getattr(floor.queue, name) for name in ("send", "hide", "ack")}
-
-    def wrapped(name: str) -> Callable[..., None]:
-        def call(*args: object, **kwargs: object) -> None:
-            if not after:
-                effect(name)
-            originals[name](*args, **kwargs)
-            if after:
-                effect(name)
-
-        return call
-
-    for name in originals:
-        setattr(floor.queue, name, wrapped(name))
-    try:
-        floor.work(seconds=2.0)
-    except Crash:
-        return True
-    finally:
-        floor.register.before = floor.register.after = lambda _: None
-        for name in originals:
-            delattr(floor.queue, name)
-    return False
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("at", range(1, 12))
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("at", range(1, 13))
 def test_a_crash_around_any_effect_leaves_a_message_that_leads_on(
-    floor: Floor, at: int, after: bool
+    floor: Floor, at: int, moment: str
 ) -> None:
     """The job would stand still until a sweep, or for ever."""
     floor.submit()
     floor.work(seconds=2.0)
-    crashed = work_with_crash(floor, at, after=after)
-    assert crashed == (at <= 9)
-    for _ in range(100):
-        if floor.record.status.is_final:
-            break
-        floor.clock.sleep(60.0)
+    effects = count(1)
+
+    def effect(_: str) -> None:
+        if next(effects) == at:
+            raise Killed
+
+    with floor.hooked(moment, effect), suppress(Killed):
         floor.work(seconds=2.0)
+    assert next(effects) == min(at, 10) + 1, "there are ten effects"
+    floor.finish(seconds=2.0, pause_seconds=60.0)
     assert floor.record.result == expected(STEPS)
     assert floor.record.usage.steps == STEPS
     assert len(floor.messages()) <= 1
@@ -682,35 +554,33 @@ def test_a_crash_around_any_effect_leaves_a_message_that_leads_on(
 def test_a_lost_claim_looks_again(floor: Floor) -> None:
     """A worker that was slower would end in an error, or take the job from the faster one."""
     floor.submit()
+    claims: list[Record] = []
 
     def rival(operation: str) -> None:
         if operation == "put":
             floor.register.before = lambda _: None
-            lease = HELD.model_copy(update={"expires_at": floor.clock() + 60})
-            floor.change(lambda record: record.claimed(lease))
+            claims.append(floor.claim())
 
     floor.register.before = rival
     handled, _ = floor.work()
     assert not handled.ack
-    assert floor.record.lease is not None
-    assert floor.record.lease.token == HELD.token
+    assert [floor.record] == claims
 
 
 def test_a_job_that_moves_on_while_it_is_announced_is_no_error(floor: Floor) -> None:
     """A race between the send and the next worker would end the one that sent."""
     floor.submit()
-    send = floor.queue.send
+    others: list[bool] = []
 
-    def send_and_run(message: Message, *, again: bool = False) -> None:
-        send(message, again=again)
-        del floor.queue.send
-        others.append(floor.work(floor.process("fast"), seconds=2.0)[0])
+    def run_next(operation: str) -> None:
+        if operation == "send":
+            floor.queue.after = lambda _: None
+            others.append(floor.work(floor.process("fast"), seconds=2.0)[0].ack)
 
-    others: list[Handled] = []
-    floor.queue.send = send_and_run  # type: ignore[method-assign]
+    floor.queue.after = run_next
     handled, _ = floor.work(seconds=2.0)
     assert handled.ack
-    assert [other.ack for other in others] == [True]
+    assert others == [True]
     assert floor.record.slice_number == 3
 
 
@@ -739,14 +609,9 @@ def test_a_store_that_fails_once_loses_nothing(floor: Floor, error: Exception) -
 def test_a_send_that_fails_leaves_the_message_that_sends_again(floor: Floor) -> None:
     """The continuation would be missing."""
     floor.submit()
-
-    def fail(*_: object, **__: object) -> None:
-        raise QueueUnavailable("away")
-
-    floor.queue.send = fail  # type: ignore[method-assign]
-    with pytest.raises(QueueUnavailable):
+    error = QueueUnavailable("away")
+    with floor.hooked("before", failing("send", error)), pytest.raises(QueueUnavailable):
         floor.work(seconds=2.0)
-    del floor.queue.send
     floor.clock.sleep(60.0)
     assert floor.work()[0].ack
     assert floor.messages() == [Message(job_id=JOB, slice=2).body()]
@@ -764,13 +629,12 @@ def test_a_store_that_lost_its_newest_writes_goes_on_from_what_is_left(floor: Fl
     assert Message.parse(delivery.body).slice == 4
     assert handled.ack
     assert floor.record.slice_number == 3
-    while not floor.record.status.is_final:
-        floor.work()
+    floor.finish()
     assert floor.record.result == expected(STEPS)
 
 
 @pytest.fixture
-def fifo(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+def fifo(floor: Floor) -> None:
     """Let the queue drop every message that it has seen, unless it is sent again on purpose."""
     seen: set[str] = set()
     send = floor.queue.send
@@ -780,7 +644,7 @@ def fifo(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
             send(message)
         seen.add(message.body())
 
-    monkeypatch.setattr(floor.queue, "send", send_once)
+    floor.queue.send = send_once
 
 
 @pytest.mark.usefixtures("fifo")
