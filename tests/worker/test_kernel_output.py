@@ -25,38 +25,36 @@ def line_of(function: Callable[..., object]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("how", "message", "raiser"),
+    ("how", "message"),
     [
-        ("raises", "ValueError: no such root", unruly._raise),
-        ("raises unrepeatably", "Unrepeatable: no root", unruly._raise_unrepeatable),
+        ("raises", "ValueError: no such root"),
+        ("raises unrepeatably", "Unrepeatable: no root"),
     ],
 )
-def test_an_error_from_another_process_has_its_place(
-    how: str, message: str, raiser: Callable[..., object]
-) -> None:
-    """The author of a kernel that runs isolated would be told what, but not where."""
+def test_an_error_from_another_process_has_its_location(how: str, message: str) -> None:
+    """The author of a kernel that runs isolated would learn what is wrong, but not where."""
     steps = isolated(unruly.Unruly(), unruly.Params(how=how, at=0), None, Resources())
     with pytest.raises((ValueError, RuntimeError)) as caught:
         for _ in steps:
             pass
-    told = described(caught.value, unruly.Unruly)
-    assert told.endswith(f"{message} (unruly.py:{line_of(raiser)})")
+    location = f"(unruly.py:{line_of(unruly.WAYS[how])})"
+    assert described(caught.value, unruly.Unruly).endswith(f"{message} {location}")
 
 
 def _read_json(_: int) -> None:
     json.loads("{")
 
 
-def test_an_error_of_a_library_has_the_place_of_its_call() -> None:
+def test_an_error_of_a_library_has_the_location_of_its_call() -> None:
     """An author would be pointed into a library, where there is nothing to mend."""
     kernel = kernels.Counting(_read_json)
     with pytest.raises(json.JSONDecodeError) as caught:
         next(kernel.run(kernel.Params(steps=1), None, Resources()))
-    place = location_of(caught.value, kernels.Counting)
-    assert place == f"test_kernel_output.py:{line_of(_read_json)}"
+    location = location_of(caught.value, kernels.Counting)
+    assert location == f"test_kernel_output.py:{line_of(_read_json)}"
 
 
-def test_an_error_that_hides_another_has_its_place() -> None:
+def test_an_error_that_hides_another_has_its_location() -> None:
     """An author would not find what is wrong with their `progress`."""
     error = ValueError("cannot tell its progress")
     try:
@@ -66,7 +64,7 @@ def test_an_error_that_hides_another_has_its_place() -> None:
     assert location_of(error, kernels.Counting) == f"test_kernel_output.py:{line_of(_read_json)}"
 
 
-def test_an_error_from_elsewhere_has_no_place() -> None:
+def test_an_error_from_elsewhere_has_no_location() -> None:
     """An author would look for a fault in a kernel that has none."""
     error = ValueError("no such root")
     assert described(error, kernels.Counting) == "ValueError: no such root"
@@ -79,7 +77,7 @@ class Slotted(Exception):
         raise TypeError(name)
 
 
-def test_an_error_that_takes_no_attribute_is_told_all_the_same() -> None:
+def test_an_error_that_takes_no_attribute_is_described_all_the_same() -> None:
     """An odd exception would end the process in place of the kernel's step."""
     error = Slotted("no root")
     attach_location(error, kernels.Counting)

@@ -1,4 +1,7 @@
-"""A kernel that misbehaves at a step of its choice; its states tell where it ran."""
+"""A kernel that misbehaves at a step that its parameters name; its states say where it ran.
+
+It is apart from `tests/kernels.py` as a child process makes it anew, from its parameters alone.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from outlast.kernel import Resources
 
 # Opens the FIFO named by its argument and keeps it open for as long as it lives.
-GRANDCHILD = "import signal, sys; held = open(sys.argv[1], 'w'); signal.pause()"
+GRANDCHILD = "import signal, sys; opened = open(sys.argv[1], 'w'); signal.pause()"
 
 
 class Params(Model):
@@ -110,9 +113,9 @@ def _loop(_: Params) -> NoReturn:
 
 
 def _hoard(_: Params) -> NoReturn:
-    held = []
+    blocks = []
     while True:
-        held.append(bytearray(b"x") * (16 << 20))
+        blocks.append(bytearray(b"x") * (16 << 20))
 
 
 def _raise(_: Params) -> NoReturn:
@@ -123,20 +126,19 @@ def _raise_unrepeatable(_: Params) -> NoReturn:
     raise Unrepeatable("no", "root")
 
 
-def _raise_untellable(_: Params) -> NoReturn:
-    class Untellable(Exception):
-        """An exception that cannot be pickled, shown, or given an attribute."""
+def _raise_opaquely(_: Params) -> NoReturn:
+    class Opaque(Exception):
+        """An exception that cannot be pickled, shown, or given an attribute or a note."""
 
         def __str__(self) -> str:
-            raise SystemExit("not told")
+            raise SystemExit("cannot be shown")
 
-        def __setattr__(self, name: str, value: object) -> None:
-            raise TypeError("not changed")
+        def __setattr__(self, *_: object) -> None:
+            raise TypeError("cannot be changed")
 
-        def add_note(self, note: str) -> None:  # noqa: ARG002 - refuses any
-            raise TypeError("not noted")
+        add_note = __setattr__
 
-    raise Untellable
+    raise Opaque
 
 
 def _hold_and_loop(params: Params) -> None:
@@ -180,7 +182,7 @@ WAYS: dict[str, Callable[[Params], Any]] = {
     "loops": _loop,
     "raises": _raise,
     "raises unrepeatably": _raise_unrepeatable,
-    "raises untellably": _raise_untellable,
+    "raises opaquely": _raise_opaquely,
     "segfaults": lambda _: ctypes.string_at(0),
     "starts another": _start_another,
     "calls exit": lambda _: sys.exit("enough"),
