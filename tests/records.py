@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+from outlast.checkpoint.codec import HEAD, MAGIC
 from outlast.checkpoint.parts import (
     Checkpoint,
     Guards,
@@ -55,3 +57,9 @@ def checkpoint(state: bytes = b"{}", **fields: Any) -> Checkpoint:
     """Return a checkpoint of this state, with its checksum."""
     base = {"version": 1, "sequence": 1, "slice": 1, "progress": 0.25, "saved_at": 101.0}
     return Checkpoint(state=state, digest=digest_of(state), **base | fields)
+
+
+def record_bytes(head: bytes, states: bytes = b"") -> bytes:
+    """Return the stored bytes of a record with this head, whose checksum fits whatever it says."""
+    digest = hashlib.blake2b(head, digest_size=16).digest()
+    return HEAD.pack(MAGIC, digest, len(head)) + head + states

@@ -5,48 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from outlast.checkpoint.history import (
-    MAX_ROWS,
-    History,
-    Stretch,
-)
-from outlast.checkpoint.parts import (
-    MAX_PLATFORMS,
-    OTHER_PLATFORMS,
-    Checkpoint,
-    Lease,
-    PlatformUsage,
-    Usage,
-    digest_of,
-)
+from outlast.checkpoint.history import MAX_ROWS, History, Stretch
+from outlast.checkpoint.parts import MAX_PLATFORMS, OTHER_PLATFORMS, PlatformUsage, Usage
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
-from tests.records import job
-
-
-def _lease(at: float, *, risk: float = 20.0, platform: str = "local") -> Lease:
-    return Lease(
-        worker="w",
-        platform=platform,
-        token="t",
-        claimed_at=at,
-        expires_at=at + 60.0,
-        at_risk_seconds=risk,
-    )
+from tests.records import checkpoint, job, lease
 
 
 def _saved(record: Record, at: float, progress: float) -> Record:
-    state = str(at).encode()
-    return record.saved(
-        Checkpoint(
-            state=state,
-            digest=digest_of(state),
-            version=1,
-            slice=record.slice_number,
-            progress=progress,
-            saved_at=at,
-        )
-    )
+    return record.saved(checkpoint(str(at).encode(), progress=progress, saved_at=at))
 
 
 def _stretch(number: int) -> Stretch:
@@ -63,34 +30,34 @@ def _stretch(number: int) -> Stretch:
 
 
 def test_an_ended_slice_says_where_it_ran_how_far_it_came_and_why_it_ended() -> None:
-    """Who asks why a job is slow would have nothing to look at."""
-    running = _saved(job().claimed(_lease(100.0, platform="lambda/arm64/1769")), 109.0, 0.25)
+    """A person who asks why a job is slow would have nothing to look at."""
+    running = _saved(job().claimed(lease(platform="lambda/arm64/1769")), 109.0, 0.25)
     ended = running.released().after_slice(running, "SIGTERM", 110.0)
-    (found,) = ended.history.stretches
-    assert (found.first, found.slices, found.ending, found.progress) == (1, 1, "SIGTERM", 0.25)
-    assert (found.began_at, found.ended_at, found.seconds) == (100.0, 110.0, 10.0)
+    (slice_,) = ended.history.stretches
+    assert (slice_.first, slice_.slices, slice_.ending, slice_.progress) == (1, 1, "SIGTERM", 0.25)
+    assert (slice_.began_at, slice_.ended_at, slice_.seconds) == (100.0, 110.0, 10.0)
     assert ended.usage.platforms == {"lambda/arm64/1769": PlatformUsage(slices=1, seconds=10.0)}
 
 
 def test_a_slice_that_was_killed_is_in_the_history_too() -> None:
     """Lambda bills an invocation that it kills; a bill without it would be too low."""
-    held = _saved(job().claimed(_lease(100.0)), 130.0, 0.1)
-    again = held.claimed(_lease(500.0))
-    (found,) = again.history.stretches
-    assert (found.ending, found.ended_at, found.seconds) == ("lost", 150.0, 50.0)
+    held = _saved(job().claimed(lease(at_risk_seconds=20.0)), 130.0, 0.1)
+    again = held.claimed(lease(500.0))
+    (slice_,) = again.history.stretches
+    assert (slice_.ending, slice_.ended_at, slice_.seconds) == ("lost", 150.0, 50.0)
     assert again.usage.redone_seconds == 20.0
 
 
 def test_a_cancelled_slice_ends_where_it_was_last_heard_of() -> None:
     """The time of a job that was stopped half-way is billed as well."""
-    held = job(updated_at=104.0).claimed(_lease(100.0)).cancelled()
-    (found,) = held.history.stretches
-    assert (held.status, found.ending, found.seconds) == (Status.CANCELLED, "cancelled", 4.0)
+    held = job(updated_at=104.0).claimed(lease()).cancelled()
+    (slice_,) = held.history.stretches
+    assert (held.status, slice_.ending, slice_.seconds) == (Status.CANCELLED, "cancelled", 4.0)
 
 
 def test_a_clock_that_goes_backwards_gives_no_negative_time() -> None:
     """Two workers' clocks differ; a negative time would make the record unreadable."""
-    held = job().claimed(_lease(100.0))
+    held = job().claimed(lease())
     ended = held.released().after_slice(held, "deadline", 90.0)
     assert ended.history.stretches[0].seconds == 0.0
     assert Record.model_validate_json(ended.model_dump_json()) == ended
@@ -134,10 +101,8 @@ def test_what_is_no_stretch_is_left_out(row) -> None:
 
 def test_a_row_that_is_left_out_takes_no_other_along() -> None:
     """A slice that can be read would vanish from the history as well."""
-    history = History()
-    for number in range(1, MAX_ROWS + 1):
-        history = history.extended(_stretch(number))
-    damaged = History(rows=([], *history.rows[1:]))
+    rows = [list(_stretch(number).model_dump().values()) for number in range(2, MAX_ROWS + 1)]
+    damaged = History(rows=([], *rows))
     after = damaged.extended(_stretch(MAX_ROWS + 1)).stretches
     assert sum(part.slices for part in after) == MAX_ROWS
 

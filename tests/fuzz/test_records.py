@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.checkpoint.codec import HEAD, MAGIC, MAX_STATE_BYTES, _digest, decode, encode
+from outlast.checkpoint.codec import HEAD, MAGIC, MAX_STATE_BYTES, decode, encode
 from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Stored
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.jobs.view import view
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.queues.message import Message
 from tests.fuzz.values import json_values
 from tests.kernels import expected
-from tests.records import GROUPS
+from tests.records import GROUPS, lease, record_bytes
 from tests.worker.floor import JOB, STEPS, Floor
 
 OTHER = "job-2"
@@ -32,11 +31,7 @@ def begun() -> tuple[Floor, bytes]:
     floor = Floor()
     floor.submit()
     floor.work(seconds=6.0)
-    other = Record(
-        job_id=OTHER, kernel="counting", params={"steps": 5}, created_at=0.0, updated_at=0.0
-    )
-    floor.jobs.submit(other)
-    floor.queue.send(Message(job_id=OTHER, slice=1))
+    floor.submit(OTHER, steps=5)
     return floor, floor.register.values[f"jobs/{JOB}"].value
 
 
@@ -57,8 +52,7 @@ def forged(data: bytes, **fields: object) -> bytes:
         part = head["record"][group[0]] if group else head["record"]
         if isinstance(part, dict):  # else it was forged itself
             part[field] = value
-    text = json.dumps(head).encode()
-    return HEAD.pack(MAGIC, _digest(text), len(text)) + text + data[HEAD.size + size :]
+    return record_bytes(json.dumps(head).encode(), data[HEAD.size + size :])
 
 
 def work_with(floor: Floor, value: bytes) -> None:
@@ -95,7 +89,7 @@ def test_what_is_foreign_is_left_as_it_is(value: bytes) -> None:
 
 @given(fields=st.dictionaries(st.sampled_from(FIELDS), json_values, min_size=1, max_size=3))
 def test_a_forged_record_ends_neither_the_worker_nor_a_listing(fields: dict[str, object]) -> None:
-    """Who may write one job could stop all others."""
+    """A person who may write one job could stop all others."""
     floor, value = begun()
     work_with(floor, forged(value, **fields))
     for job_id in floor.jobs.ids():
@@ -104,36 +98,33 @@ def test_a_forged_record_ends_neither_the_worker_nor_a_listing(fields: dict[str,
             assert json.loads(json.dumps(shown, allow_nan=False))
 
 
-FAR = {"worker": "w", "token": "t", "claimed_at": 1e300, "expires_at": 1.0, "at_risk_seconds": 1.0}
-
-
 @pytest.mark.parametrize(
     "fields",
     [
-        {"status": "running", "lease": FAR},
+        {"status": "running", "lease": lease().model_dump() | {"claimed_at": 1e300}},
         {"usage.platforms": {"local": {"slices": 2**53 - 1, "seconds": 1.79e308}}},
     ],
     ids=lambda fields: [*fields][-1],
 )
 def test_a_forged_account_ends_no_worker(fields: dict[str, object]) -> None:
-    """Who may write one job could stop all others."""
+    """A person who may write one job could stop all others."""
     floor, value = begun()
     work_with(floor, forged(value, **fields))
 
 
 def test_a_huge_state_in_a_small_record_is_not_unpacked() -> None:
-    """Who may write one job could take down each worker in turn, by its memory."""
+    """A person who may write one job could take down each worker in turn, by its memory."""
     floor, _ = begun()
     bomb = floor.record.checkpoints[0].model_copy(update={"state": bytes(MAX_STATE_BYTES + 9)})
     data = encode(floor.record.model_copy(update={"checkpoints": (bomb,)}))
     assert len(data) < 1_000_000
-    (found,) = decode(data).checkpoints
-    assert len(found.state) <= MAX_STATE_BYTES
-    assert not found.is_intact
+    (checkpoint,) = decode(data).checkpoints
+    assert len(checkpoint.state) <= MAX_STATE_BYTES
+    assert not checkpoint.is_intact
 
 
 @pytest.mark.parametrize("version", [b"1", b"3", b"\xff"])
-def test_a_record_of_another_format_is_kept_for_who_can_read_it(version: bytes) -> None:
+def test_a_record_of_another_format_is_kept_for_the_version_that_reads_it(version: bytes) -> None:
     """After a roll-back of a deploy the older workers would throw away the newer ones' jobs."""
     floor, value = begun()
     newer = MAGIC[:-1] + version + value[len(MAGIC) :]
