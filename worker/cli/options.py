@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+# Beyond this, 30 years, the system's timers overflow.
+LONGEST_SECONDS = 1e9
+
 
 @dataclass
 class Session:
-    """What holds for the whole command line, wherever on it the option stood."""
+    """The options that may stand anywhere on the command line."""
 
     json: bool = False
     debug: bool = False
@@ -29,7 +32,7 @@ def _debug(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the s
 
 
 def positive_duration(value: float | None) -> float | None:
-    """Return the seconds that an option was given, if there are any and they can be waited for."""
+    """Return the seconds; refuse those that no system can wait for. None stays None."""
     if value is not None and not (0 < value < LONGEST_SECONDS):
         raise typer.BadParameter(f"give seconds, more than 0 and less than {LONGEST_SECONDS:.0e}")
     return value
@@ -39,10 +42,6 @@ def _kernel_names(incomplete: str) -> list[str]:
     from outlast.kernel.registry import names
 
     return [name for name in names() if name.startswith(incomplete)]
-
-
-# Beyond this, 30 years, the system's timers overflow.
-LONGEST_SECONDS = 1e9
 
 
 Json = Annotated[
@@ -71,7 +70,7 @@ NewJobId = Annotated[
     typer.Option(
         "--job-id",
         metavar="ID",
-        help="Call the job so: 1 to 128 letters, digits, '.', '_' or '-'. Default: made up.",
+        help="The job's id: 1 to 128 letters, digits, '.', '_' or '-'. Default: a new one.",
     ),
 ]
 Tags = Annotated[
@@ -79,7 +78,7 @@ Tags = Annotated[
     typer.Option(
         "--tag",
         metavar="TAG",
-        help="Give the job this tag, by which `outlast list` finds it; may be repeated.",
+        help="A tag, by which `outlast list` finds the job; may be repeated.",
     ),
 ]
 Notify = Annotated[
@@ -124,7 +123,7 @@ TimeoutSeconds = Annotated[
         "--timeout-seconds",
         metavar="SECONDS",
         callback=positive_duration,
-        help="Wait no longer than this. Default: for ever.",
+        help="Wait no longer than this. Default: forever.",
     ),
 ]
 MaxIdleSeconds = Annotated[
@@ -142,6 +141,6 @@ AfterSeconds = Annotated[
         "--after-seconds",
         metavar="SECONDS",
         callback=positive_duration,
-        help="Wake what has been silent for so long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
+        help="Wake jobs that have been silent this long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
     ),
 ]
