@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.jobs import HEADS_AT_ONCE, JobStore
-from outlast.checkpoint.parts import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from outlast.checkpoint.record import Record
+    import pytest
+
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Ended
+    from tests.cli.process import Outlast, OutlastJson
     from tests.servers import Server
-
-    Outlast = Callable[..., Ended]
-    OutlastJson = Callable[..., Any]
 
 
 def test_submit_prints_the_id_and_nothing_else(outlast: Outlast, client: Client) -> None:
@@ -35,8 +30,8 @@ def test_submit_again_sends_no_second_message_once_the_job_runs(
 ) -> None:
     """A retried submission would run the job twice."""
     for _ in range(2):
-        found = outlast_json("submit", "tally", "steps=3", "--job-id", "a")
-    assert (found["job_id"], found["status"], found["progress"]) == ("a", "queued", 0.0)
+        answer = outlast_json("submit", "tally", "steps=3", "--job-id", "a")
+    assert (answer["job_id"], answer["status"], answer["progress"]) == ("a", "queued", 0.0)
     assert outlast("worker", "--max-idle-seconds", "0.1").err.count("ended") == 1
     assert client.status("a").usage.slices_begun == 1
     outlast_json("submit", "tally", "steps=3", "--job-id", "a")
@@ -51,42 +46,6 @@ def test_a_queue_that_nobody_else_sees_is_told(
     ended = outlast("submit", "tally", "steps=1")
     assert ended.code == 0
     assert ended.err.endswith("find its jobs by their sweep only; set OUTLAST_QUEUE\n")
-
-
-def test_status_reads_well(outlast: Outlast, client: Client) -> None:
-    """A person would have to read JSON."""
-    client.create("tally", {"steps": 3}, job_id="a")
-    lines = dict(line.split(maxsplit=1) for line in outlast("status", "a").out.splitlines())
-    assert lines["job_id"] == "a"
-    assert lines["params"].startswith("steps=3 ")
-    assert (lines["status"], lines["progress"]) == ("queued", "0.00%")
-    assert "error" not in lines
-
-
-def test_status_says_how_near_a_job_is_to_being_given_up(
-    outlast: Outlast, outlast_json: OutlastJson, client: Client
-) -> None:
-    """A person would learn of it when the job has failed, and its nights are lost."""
-    client.create("tally", {"steps": 3}, job_id="a")
-    assert not {"stalls", "failures"} & set(outlast("status", "a").out.split())
-
-    def stalled(record: Record) -> Record:
-        for at in (0.0, 20.0):
-            lease = Lease(worker="w", token="t", claimed_at=at, expires_at=at, at_risk_seconds=0)
-            record = record.claimed(lease).errored("E: x", not_before=0.0)
-        return record
-
-    client.jobs.change("a", stalled)
-    lines = dict(line.split(maxsplit=1) for line in outlast("status", "a").out.splitlines())
-    assert lines["stalls"] == "2 of 10 (slices in a row without progress)"
-    assert lines["failures"] == "2 of 5 (errors in a row without progress)"
-    assert not {"max_stalls", "max_failures"} & set(lines)
-    found = outlast_json("status", "a")
-    assert (found["stalls"], found["max_stalls"]) == (2, 10)
-    assert (found["failures"], found["max_failures"]) == (2, 5)
-    lease = Lease(worker="w", token="t", claimed_at=40.0, expires_at=9e9, at_risk_seconds=0)
-    client.jobs.change("a", lambda record: record.claimed(lease))
-    assert "stalls           2 of 10 (" in outlast("status", "a").out
 
 
 def test_a_result_that_is_not_there_yet_has_its_own_code(outlast: Outlast, client: Client) -> None:
@@ -167,18 +126,6 @@ def test_a_job_at_its_ceiling_goes_on_with_a_higher_one(outlast: Outlast, client
     assert outlast("result", "a").code == 0
 
 
-def test_list_shows_all_jobs_by_id(outlast: Outlast, outlast_json: OutlastJson) -> None:
-    """A person would lose sight of a job."""
-    ended = outlast("list")
-    assert (ended.code, ended.out) == (0, "")
-    assert outlast_json("list") == []
-    for job_id in ("b", "c", "a"):
-        outlast("submit", "tally", "steps=1", "--job-id", job_id)
-    assert [found["job_id"] for found in outlast_json("list")] == ["a", "b", "c"]
-    lines = outlast("list").out.splitlines()
-    assert [line.split()[0] for line in lines] == ["JOB", "a", "b", "c"]
-
-
 def test_a_list_that_ends_early_is_still_json(
     outlast: Outlast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +139,7 @@ def test_a_list_that_ends_early_is_still_json(
     monkeypatch.setattr(JobStore, "ids", ids)
     ended = outlast("list", "--limit", "0", "--json")
     assert (ended.code, ended.err) == (1, "outlast: away\n")
-    assert {found["job_id"] for found in json.loads(ended.out)} == {"a"}
+    assert {answer["job_id"] for answer in json.loads(ended.out)} == {"a"}
 
 
 def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJson) -> None:
@@ -201,20 +148,5 @@ def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJs
     assert "\n    position=...  integer from 1 to 1,000,000,000,000,000,000 - which prime" in shown
     assert "\ntally  Counts, one step after the other.\n    steps=...  integer from 1" in shown
     assert "(default: 0.0)" in shown
-    found = {kernel["name"]: kernel for kernel in outlast_json("kernels")}
-    assert found["tally"]["params"]["required"] == ["steps"]
-
-
-def test_warmup_prepares_kernels(outlast: Outlast) -> None:
-    """A container image would compile again at each start."""
-    ended = outlast("warmup", "tally", "--json")
-    assert json.loads(ended.out)[0]["kernel"] == "tally"
-    assert ended.err == "outlast: preparing kernel tally\n"
-    assert outlast("warmup", "tally").out.startswith("tally  ready after 0.")
-    assert outlast("warmup", "no-such").code == 2
-
-
-@pytest.mark.parametrize("words", [("sweep",), ("list",), ("kernels",)])
-def test_json_is_pure(words: tuple[str, ...], outlast: Outlast) -> None:
-    """A program that reads the output would fail on the first other byte."""
-    assert json.loads(outlast(*words, "--json").out) is not None
+    answer = {kernel["name"]: kernel for kernel in outlast_json("kernels")}
+    assert answer["tally"]["params"]["required"] == ["steps"]
