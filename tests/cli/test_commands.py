@@ -30,15 +30,15 @@ def test_submit_again_sends_no_second_message_once_the_job_runs(
 ) -> None:
     """A retried submission would run the job twice."""
     for _ in range(2):
-        answer = outlast_json("submit", "tally", "steps=3", "--job-id", "a")
-    assert (answer["job_id"], answer["status"], answer["progress"]) == ("a", "queued", 0.0)
+        job = outlast_json("submit", "tally", "steps=3", "--job-id", "a")
+    assert (job["job_id"], job["status"], job["progress"]) == ("a", "queued", 0.0)
     assert outlast("worker", "--max-idle-seconds", "0.1").err.count("ended") == 1
     assert client.status("a").usage.slices_begun == 1
     outlast_json("submit", "tally", "steps=3", "--job-id", "a")
     assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
 
 
-def test_a_queue_that_nobody_else_sees_is_told(
+def test_a_queue_that_nobody_else_sees_is_reported(
     outlast: Outlast, valkey_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jobs in a shared store would wait for workers that are never woken."""
@@ -139,7 +139,7 @@ def test_a_list_that_ends_early_is_still_json(
     monkeypatch.setattr(JobStore, "ids", ids)
     ended = outlast("list", "--limit", "0", "--json")
     assert (ended.code, ended.err) == (1, "outlast: away\n")
-    assert {answer["job_id"] for answer in json.loads(ended.out)} == {"a"}
+    assert {job["job_id"] for job in json.loads(ended.out)} == {"a"}
 
 
 def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJson) -> None:
@@ -148,5 +148,5 @@ def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJs
     assert "\n    position=...  integer from 1 to 1,000,000,000,000,000,000 - which prime" in shown
     assert "\ntally  Counts, one step after the other.\n    steps=...  integer from 1" in shown
     assert "(default: 0.0)" in shown
-    answer = {kernel["name"]: kernel for kernel in outlast_json("kernels")}
-    assert answer["tally"]["params"]["required"] == ["steps"]
+    kernels = {kernel["name"]: kernel for kernel in outlast_json("kernels")}
+    assert kernels["tally"]["params"]["required"] == ["steps"]

@@ -32,8 +32,8 @@ def run_on(client: Client, job_id: str, **usage: float) -> Record:
 def test_a_job_that_has_run_has_a_bill(outlast: Outlast, outlast_json: OutlastJson) -> None:
     """A user would not know what a job took without adding it up from the logs."""
     outlast("run", "tally", "steps=3", "--job-id", "a")
-    answer = outlast_json("cost", "a")
-    (job,) = answer["jobs"]
+    bill = outlast_json("cost", "a")
+    (job,) = bill["jobs"]
     assert (job["job_id"], job["status"], job["slices"]) == ("a", "succeeded", 1)
     assert job["occupied_seconds"] >= job["compute_seconds"] >= 0
     assert job["writes"] == 3
@@ -43,10 +43,10 @@ def test_a_job_that_has_run_has_a_bill(outlast: Outlast, outlast_json: OutlastJs
         "sqlite queue requests",
     ]
     assert (job["dollars"], job["is_complete"]) == (0, True)
-    assert {name: answer["total"][name] for name in ("slices", "writes", "items")} == {
+    assert {name: bill["total"][name] for name in ("slices", "writes", "items")} == {
         name: job[name] for name in ("slices", "writes", "items")
     }
-    assert answer["prices"] == {
+    assert bill["prices"] == {
         "date": "2026-11-22",
         "region": "us-east-1",
         "currency": "USD",
@@ -60,9 +60,9 @@ def test_a_job_that_is_named_twice_is_billed_once(
     """A list of ids with a repetition, or two lists in one pipe, would double the bill."""
     run_on(client, "a", local=100.0)
     monkeypatch.setattr("sys.stdin", io.StringIO("a\n"))
-    answer = outlast_json("cost", "a", "-")
-    assert [job["job_id"] for job in answer["jobs"]] == ["a"]
-    assert answer["total"]["occupied_seconds"] == 100.0
+    bill = outlast_json("cost", "a", "-")
+    assert [job["job_id"] for job in bill["jobs"]] == ["a"]
+    assert bill["total"]["occupied_seconds"] == 100.0
 
 
 def test_a_job_that_is_not_there_leaves_no_half_bill(client: Client, outlast: Outlast) -> None:
@@ -83,7 +83,7 @@ def test_what_has_no_price_is_shown(client: Client, outlast: Outlast) -> None:
     ]
 
 
-def test_own_prices_are_used_and_told(
+def test_own_prices_are_used_and_named(
     client: Client, outlast: Outlast, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A user would pay other prices than the bill says, and not see whose they are."""
@@ -107,9 +107,9 @@ def test_all_jobs_are_summed_whatever_is_broken(
     assert outlast_json("cost", "--all")["jobs"] == []
     for job_id in ("a", "b"):
         run_on(client, job_id, local=5.0)
-    answer = outlast_json("cost", "--all")
-    assert [job["job_id"] for job in answer["jobs"]] == ["a", "b"]
-    assert answer["total"]["occupied_seconds"] == 10.0
+    bill = outlast_json("cost", "--all")
+    assert [job["job_id"] for job in bill["jobs"]] == ["a", "b"]
+    assert bill["total"]["occupied_seconds"] == 10.0
     from outlast.checkpoint.registers import open_register
 
     open_register(os.environ["OUTLAST_STORE"]).write("jobs/ab", b"no record", expected=None)
@@ -125,7 +125,7 @@ def test_filters_choose_from_all(
     """What last night's jobs cost would have to be picked out of the bill of all."""
     client.create("tally", {"steps": 9}, job_id="a", tags=["nightly"])
     client.create("tally", {"steps": 9}, job_id="b")
-    answer = outlast_json("cost", "--all", "--tag", "nightly", "--status", "queued")
-    assert [job["job_id"] for job in answer["jobs"]] == ["a"]
+    bill = outlast_json("cost", "--all", "--tag", "nightly", "--status", "queued")
+    assert [job["job_id"] for job in bill["jobs"]] == ["a"]
     assert outlast_json("cost", "--all", "--status", "failed")["jobs"] == []
     assert outlast("cost", "--all", "--status", "failed").out.startswith("no job fits\nprices of ")

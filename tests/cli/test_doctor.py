@@ -36,7 +36,7 @@ def test_a_deployment_with_an_error(outlast: Outlast, monkeypatch: pytest.Monkey
     ended = outlast("doctor", "--json")
     assert ended.code == 1
     (reach,) = [f for f in json.loads(ended.out) if f["check"] == "store.reach"]
-    assert list(reach) == ["level", "check", "answer", "breaks", "mend"]
+    assert list(reach) == ["level", "check", "found", "breaks", "mend"]
     assert reach["level"] == "error"
 
 

@@ -40,13 +40,13 @@ def damage(client: Client, *generations: int) -> None:
     """Damage checkpoints where they are stored."""
 
     def damaged(record: Record) -> Record:
-        answer = tuple(
+        checkpoints = tuple(
             c.model_copy(update={"state": b"\xff" + c.state[1:]})
             if c.sequence in generations
             else c
             for c in record.checkpoints
         )
-        return record.model_copy(update={"checkpoints": answer})
+        return record.model_copy(update={"checkpoints": checkpoints})
 
     client.jobs.change("a", damaged)
 

@@ -26,7 +26,7 @@ MANY = 10_000
 def ids(ended: Ended) -> list[str]:
     """The jobs that were listed."""
     assert ended.code == 0, ended.err
-    return [answer["job_id"] for answer in json.loads(ended.out)]
+    return [job["job_id"] for job in json.loads(ended.out)]
 
 
 class CountingRegister(MemoryRegister):
@@ -59,7 +59,7 @@ def three(client: Client) -> Client:
 
 
 @pytest.mark.parametrize(
-    ("words", "answer"),
+    ("words", "job_ids"),
     [
         (("--status", "failed"), "b"),
         (("--status", "failed", "--status", "queued"), "abc"),
@@ -74,9 +74,9 @@ def three(client: Client) -> Client:
     ],
 )
 @pytest.mark.usefixtures("three")
-def test_filters(words: tuple[str, ...], answer: str, outlast: Outlast) -> None:
+def test_filters(words: tuple[str, ...], job_ids: str, outlast: Outlast) -> None:
     """A person would search thousands of jobs by eye."""
-    assert ids(outlast("list", "--json", *words)) == list(answer)
+    assert ids(outlast("list", "--json", *words)) == list(job_ids)
 
 
 @pytest.mark.usefixtures("three")

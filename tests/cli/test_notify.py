@@ -26,10 +26,10 @@ TALLY = ("tally", "steps=3", "step_seconds=0.01")
 @pytest.fixture
 def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """A receiver of webhooks that the settings allow."""
-    with receiver() as answer:
+    with receiver() as there:
         monkeypatch.setenv("OUTLAST_NOTIFY_SECRET", SECRET)
-        monkeypatch.setenv("OUTLAST_NOTIFY_HOSTS", answer.host)
-        yield answer
+        monkeypatch.setenv("OUTLAST_NOTIFY_HOSTS", there.host)
+        yield there
 
 
 def test_a_worker_tells_a_webhook_that_fails_first(
@@ -53,7 +53,7 @@ def test_a_worker_tells_a_webhook_that_fails_first(
     assert "for=me" not in shown, "what follows a ? may be a key"
 
 
-def test_a_worker_killed_while_it_tells_is_replaced(
+def test_a_worker_killed_while_it_notifies_is_replaced(
     there: Receiver, start: Start, outlast: Outlast, client: Client
 ) -> None:
     """The notice would die with the worker, after hours of work."""
@@ -72,7 +72,7 @@ def test_a_worker_killed_while_it_tells_is_replaced(
     assert len(set(ids)) == 1
 
 
-def test_a_cancelled_job_is_told_of(
+def test_a_cancelled_job_notifies(
     there: Receiver, start: Start, outlast: Outlast, client: Client
 ) -> None:
     """Who waits for a job that somebody else cancelled would wait for ever."""
@@ -99,9 +99,9 @@ def test_a_queue_of_the_users_gets_the_event(
     url = sqs.create_queue(QueueName=name, Attributes=fifo)["QueueUrl"]
     outlast("submit", *TALLY, "--job-id", "a", "--notify", f"sqs://{name}")
     start("worker", "--max-idle-seconds", "0.5").end()
-    answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
     sqs.close()
-    assert [json.loads(m["Body"])["data"]["job_id"] for m in answer] == ["a"]
+    assert [json.loads(m["Body"])["data"]["job_id"] for m in messages] == ["a"]
 
 
 def test_a_queue_that_is_not_there_does_not_fail_the_job(

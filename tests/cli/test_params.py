@@ -38,8 +38,8 @@ from outlast.worker.cli.params import format_params, params_for, split_params, v
 )
 def test_a_value_is_what_it_looks_like(text: str, value: Any) -> None:
     """A person would compute something else than they typed, or see a traceback."""
-    answer = value_of(text)
-    assert (answer, type(answer)) == (value, type(value))
+    parsed = value_of(text)
+    assert (parsed, type(parsed)) == (value, type(value))
 
 
 JSON = st.recursive(

@@ -54,12 +54,12 @@ def work_off(client: Client, start: Start, ways: Mapping[str, str | None]) -> En
         client.submit("poison", job_id=name, how=how)
     client.submit("tally", job_id="good", steps=3)
     ended = start("worker", "--max-idle-seconds", "0.5", "--json").end()
-    for how, message in ways.items():
+    for how, error in ways.items():
         record = client.status(names[how])
-        if message is None:
+        if error is None:
             assert record.result == {"did": how}
         else:
-            assert (record.status, message in str(record.error)) == (Status.FAILED, True), record
+            assert (record.status, error in str(record.error)) == (Status.FAILED, True), record
     assert client.result("good") == {"total": 3}
     assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
     return ended

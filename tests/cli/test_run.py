@@ -34,11 +34,11 @@ def test_the_result_is_all_there_is_on_standard_output(outlast: Outlast) -> None
 def test_json_is_one_document_with_all_there_is_to_know(outlast: Outlast) -> None:
     """A program that reads the output would fail on the first other byte, or miss a field."""
     ended = outlast("run", "nth-prime", "position=10_000", "--json")
-    answer = json.loads(ended.out)
-    assert [name for name in VIEW if name not in answer] == []
-    assert answer["result"] == {"position": 10000, "prime": 104729}
-    assert (answer["status"], answer["progress"], answer["slices"]) == ("succeeded", 1.0, 1)
-    assert answer["created_at"].endswith("Z")
+    job = json.loads(ended.out)
+    assert [name for name in VIEW if name not in job] == []
+    assert job["result"] == {"position": 10000, "prime": 104729}
+    assert (job["status"], job["progress"], job["slices"]) == ("succeeded", 1.0, 1)
+    assert job["created_at"].endswith("Z")
 
 
 @pytest.mark.parametrize("words", [("--json", "run"), ("run", "--json")])
@@ -59,11 +59,11 @@ def test_the_same_id_again_prints_the_result_at_once(outlast: Outlast, client: C
 def test_a_job_is_cut_into_slices(outlast_json: OutlastJson) -> None:
     """A run would not behave as workers do, and --slice-seconds be without effect."""
     line = ("run", "tally", "steps=40", "step_seconds=0.01", "--slice-seconds", "0.1")
-    answer = outlast_json(*line)
-    assert answer["result"] == {"total": 40}
-    assert answer["slices"] >= 4
-    assert answer["steps"] == 40
-    assert answer["redone_seconds"] == 0
+    job = outlast_json(*line)
+    assert job["result"] == {"total": 40}
+    assert job["slices"] >= 4
+    assert job["steps"] == 40
+    assert job["redone_seconds"] == 0
 
 
 def test_the_lines_can_be_turned_down(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,11 +115,9 @@ def test_a_run_says_that_it_waits_for_another_worker(outlast: Outlast, client: C
     )
     client.jobs.change("a", lambda record: record.claimed(lease))
     ended = outlast("run", "tally", "steps=3", "--job-id", "a")
-    message = [line for line in ended.err.splitlines() if "waiting" in line]
-    assert message[0].startswith(
-        "outlast: worker elsewhere:7 has the job: waiting until it lets go"
-    )
-    assert len(message) <= 2
+    lines = [line for line in ended.err.splitlines() if "waiting" in line]
+    assert lines[0].startswith("outlast: worker elsewhere:7 has the job: waiting until it lets go")
+    assert len(lines) <= 2
     assert ended.out == "total=3\n"
 
 
@@ -143,10 +141,10 @@ def test_another_terminal_sees_the_job(
     process = start("run", "tally", "steps=10_000", "step_seconds=0.01", "--job-id", "a")
     process.await_line("slice 1")
     until(lambda: outlast_json("status", "a")["saves"] >= 2)
-    answer = outlast_json("status", "a")
-    assert answer["status"] == "running"
-    assert 0 < answer["progress"] < 1
-    assert answer["worker"]
+    job = outlast_json("status", "a")
+    assert job["status"] == "running"
+    assert 0 < job["progress"] < 1
+    assert job["worker"]
     assert outlast_json("cancel", "a")["status"] == "cancelled"
     ended = process.end()
     assert (ended.code, ended.out) == (1, "")

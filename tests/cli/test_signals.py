@@ -59,10 +59,10 @@ def test_a_stopped_run_goes_on_where_it_was(
     stopped = client.status("my-job")
     assert (stopped.status, stopped.usage.redone_seconds) == (Status.QUEUED, 0)
     assert stopped.usage.steps >= 1
-    answer = re.search(r"to go on here: outlast (.*)", ended.err)
-    assert answer is not None
+    hint = re.search(r"to go on here: outlast (.*)", ended.err)
+    assert hint is not None
 
-    again = start(*shlex.split(answer[1]))
+    again = start(*shlex.split(hint[1]))
     again.await_line(f"job my-job goes on from {stopped.progress:.1%}")
     again.await_line("slice 2")
     again.send(signal.SIGINT)

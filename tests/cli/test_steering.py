@@ -44,8 +44,8 @@ def test_several_jobs_are_steered_by_one_command(outlast: Outlast, client: Clien
         for _ in range(2):  # Done is done.
             ended = outlast(command, "a", "b", "a")
             assert ended == (0, f"job a {what}\njob b {what}\n", "")
-        answer = [client.status(job_id).status for job_id in "abc"]
-        assert answer == [status, status, "queued"]
+        statuses = [client.status(job_id).status for job_id in "abc"]
+        assert statuses == [status, status, "queued"]
 
 
 @pytest.mark.parametrize("command", ["cancel", "pause", "resume", "retry", "delete"])

@@ -53,22 +53,22 @@ def test_prometheus_can_fetch_what_a_worker_does(
     monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", "0.1")
     process = start("worker", *words)
     until(lambda: fetch(port).get("outlast_jobs_total tally succeeded") == 1)
-    answer = fetch(port)
-    assert answer["outlast_slices_total tally succeeded"] == 1
-    assert answer["outlast_slices_total tally deadline"] >= 1
-    assert answer["outlast_compute_seconds_total tally"] > 0.7
-    assert answer["outlast_checkpoint_seconds_count tally"] >= 2
-    assert 0 < answer["outlast_slice_progress_ratio"] <= 1
-    assert answer["outlast_troubles_total store"] == answer["outlast_troubles_total queue"] == 0
-    assert answer["outlast_jobs_total tally failed"] == 0
-    assert answer["outlast_messages_left_total UnknownJob"] == 0
-    assert not any("good" in name or "long" in name for name in answer)  # a series for each job
+    samples = fetch(port)
+    assert samples["outlast_slices_total tally succeeded"] == 1
+    assert samples["outlast_slices_total tally deadline"] >= 1
+    assert samples["outlast_compute_seconds_total tally"] > 0.7
+    assert samples["outlast_checkpoint_seconds_count tally"] >= 2
+    assert 0 < samples["outlast_slice_progress_ratio"] <= 1
+    assert samples["outlast_troubles_total store"] == samples["outlast_troubles_total queue"] == 0
+    assert samples["outlast_jobs_total tally failed"] == 0
+    assert samples["outlast_messages_left_total UnknownJob"] == 0
+    assert not any("good" in name or "long" in name for name in samples)  # a series for each job
     process.send(signal.SIGTERM)
     assert process.end().code == 0
     assert fetch(port) == {}
 
 
-def test_a_port_that_is_taken_is_told(outlast: Outlast) -> None:
+def test_a_port_in_use_is_reported(outlast: Outlast) -> None:
     """A worker would run without the metrics that it was asked for."""
     with ThreadingHTTPServer((servers.HOST, 0), BaseHTTPRequestHandler) as other:
         ended = outlast("worker", "--metrics-port", str(other.server_port))

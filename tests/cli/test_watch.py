@@ -54,7 +54,7 @@ def test_the_table_moves_and_ends_with_the_jobs(terminal: AtTerminal, start: Sta
     start(*WORKER)
     code, _ = at.end()
     assert code == 1, "one of them failed"
-    done = {float(answer) for answer in re.findall(r"running\S* .*?(\d+\.\d)%", at.seen)}
+    done = {float(percent) for percent in re.findall(r"running\S* .*?(\d+\.\d)%", at.seen)}
     assert len(done) > 3, "the progress does not move"
     bars = re.findall(rf"good +running +\x1b\[[0-9;]*m({BAR}+)", at.seen)
     assert len(set(bars)) > 3, "the bar does not move"
@@ -118,8 +118,8 @@ def test_json_is_one_object_a_line(start: Start) -> None:
     watch = start("watch", "good", "--interval", "0.1", "--json")
     watch.await_out("queued")
     start(*WORKER)
-    answer = [json.loads(line) for line in watch.end().out.splitlines()]
-    assert (answer[0]["status"], answer[-1]["status"]) == ("queued", "succeeded")
+    changes = [json.loads(line) for line in watch.end().out.splitlines()]
+    assert (changes[0]["status"], changes[-1]["status"]) == ("queued", "succeeded")
 
 
 def test_without_names_new_jobs_are_followed_and_old_ones_not(start: Start, client: Client) -> None:
@@ -151,7 +151,7 @@ def test_a_job_that_goes_while_it_is_watched(start: Start, client: Client) -> No
     assert (ended.code, ended.err) == (1, "outlast: job a has gone from the store\n")
 
 
-def test_an_outage_is_told_once_and_lasts_no_longer_than_it_does(
+def test_an_outage_is_reported_once_and_survived(
     start: Start, valkey_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A watch or a wait would die with the first restart of the store."""

@@ -1,4 +1,4 @@
-"""Which jobs are followed from look to look, and which changes are told."""
+"""Which jobs are watched from look to look, and which changes show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def statuses(records: Sequence[Record]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("looks", range(LOOKS_TO_A_SEARCH + 1))
-def test_the_end_of_a_job_is_told_at_any_look(looks: int, client: Client) -> None:
+def test_the_end_of_a_job_shows_at_any_look(looks: int, client: Client) -> None:
     """A job would vanish from the table, and a person not know what became of it."""
     client.create("tally", {"steps": 1}, job_id="a")
     watchlist = Watchlist(client, (), Selection(statuses={"queued"}), pytest.fail)
@@ -48,14 +48,14 @@ def test_a_job_stays_when_the_choice_no_longer_fits(client: Client) -> None:
         assert list(watchlist.jobs) == ["a"]
 
 
-def test_a_record_that_cannot_be_read_is_told_once(client: Client) -> None:
+def test_a_record_that_cannot_be_read_is_reported_once(client: Client) -> None:
     """One damaged record would hide the others, or fill the terminal."""
     for job_id in "ab":
         client.create("tally", {"steps": 1}, job_id=job_id)
     client.jobs._register.put("jobs/a", b"x", expected=client.jobs.load("a").version)
-    message: list[str] = []
-    watchlist = Watchlist(client, (), Selection(), message.append)
+    lines: list[str] = []
+    watchlist = Watchlist(client, (), Selection(), lines.append)
     for _ in range(2 * LOOKS_TO_A_SEARCH):
         watchlist.look()
     assert list(watchlist.jobs) == ["b"]
-    assert message == ["job a: not a record of Outlast: its first bytes are foreign"]
+    assert lines == ["job a: not a record of Outlast: its first bytes are foreign"]

@@ -37,8 +37,8 @@ def left_in(sqs: Any) -> int:
     """Return how many messages the queue holds, hidden ones included."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     url = sqs.get_queue_url(QueueName="jobs")["QueueUrl"]
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(answer[name]) for name in names)
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(counts[name]) for name in names)
 
 
 def assert_round_trip(start: Start, outlast: Outlast) -> None:
