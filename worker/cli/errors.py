@@ -27,7 +27,7 @@ class Failures:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, error: Exception) -> None:
+    def __call__(self, error: Exception | str) -> None:
         """Say what went wrong and go on."""
         self.count += 1
         say(str(error))

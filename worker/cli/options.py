@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,8 +31,12 @@ def _debug(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the s
     return session.debug
 
 
-def positive_duration(value: float | None) -> float | None:
-    """Return the seconds; refuse those that no system can wait for. None stays None."""
+def seconds_option(name: str, text: str) -> Any:
+    """Return an option that takes seconds, more than 0 and no longer than systems can wait."""
+    return typer.Option(name, metavar="SECONDS", callback=_require_duration, help=text)
+
+
+def _require_duration(value: float | None) -> float | None:
     if value is not None and not (0 < value < LONGEST_SECONDS):
         raise typer.BadParameter(f"give seconds, more than 0 and less than {LONGEST_SECONDS:.0e}")
     return value
@@ -103,44 +107,12 @@ Params = Annotated[
 ]
 SliceSeconds = Annotated[
     float | None,
-    typer.Option(
-        "--slice-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60.",
-    ),
+    seconds_option("--slice-seconds", "Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60."),
 ]
 Isolate = Annotated[
     bool | None,
     typer.Option(
         "--isolate",
         help="Run kernels in a child process, which can be killed. Default: OUTLAST_ISOLATE.",
-    ),
-]
-TimeoutSeconds = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="Wait no longer than this. Default: forever.",
-    ),
-]
-MaxIdleSeconds = Annotated[
-    float | None,
-    typer.Option(
-        "--max-idle-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="End after this time without a message. Default: never.",
-    ),
-]
-AfterSeconds = Annotated[
-    float | None,
-    typer.Option(
-        "--after-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="Wake jobs that have been silent this long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
     ),
 ]

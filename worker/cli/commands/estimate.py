@@ -1,4 +1,4 @@
-"""outlast estimate: time, slices and dollars of a job that has not been begun."""
+"""outlast estimate: time, slices and dollars of a job before it begins."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CoreFactor = Annotated[
 Calibrate = Annotated[
     bool,
     typer.Option(
-        "--calibrate", help="Measure the factor of this machine, some seconds, for local."
+        "--calibrate", help="Measure this machine's factor for its own row; takes some seconds."
     ),
 ]
 
@@ -87,7 +87,7 @@ def estimate(
     waits for a worker. WRITES are checkpoints and the beginnings and ends of slices.
 
     The prices of requests are those of OUTLAST_STORE and OUTLAST_QUEUE. Where these are files,
-    which other machines do not see, the other rows stand on S3 and a standard SQS queue.
+    which other machines do not see, the other rows assume S3 and a standard SQS queue.
 
     Outlast does not know how fast a core of Lambda or RunPod is: without --core-factor it counts as
     a reference core. To measure it, run this with --calibrate there, or compare the compute_seconds

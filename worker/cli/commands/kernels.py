@@ -156,7 +156,7 @@ def _prepare(kernel: AnyKernel, failures: Failures, *, debug: bool) -> bool:
 
         if debug:
             traceback.print_exception(error)
-        failures(Exception(f"kernel {kernel.name} did not prepare: {line(error)}"))
+        failures(f"kernel {kernel.name} did not prepare: {line(error)}")
         return False
     return True
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from outlast.worker.cli.options import Debug, JobId, Json, TimeoutSeconds
+from outlast.worker.cli.options import Debug, JobId, Json, seconds_option
 from outlast.worker.cli.output import print_fields, print_json, print_result, say
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
+
+TimeoutSeconds = Annotated[
+    float | None,
+    seconds_option("--timeout-seconds", "Wait no longer than this. Default: forever."),
+]
 
 
 def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlast.worker.cli.job_ids import JobIds, for_each
-from outlast.worker.cli.options import Debug, Json, positive_duration
+from outlast.worker.cli.options import Debug, Json, seconds_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
     """Stop jobs for good.
 
-    A slice that runs sees it at its next save, so within the interval between two checkpoints
+    A slice that runs sees it at its next save, within the interval between two checkpoints
     (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default). Cancelling a cancelled job does nothing.
 
     A job that cannot be cancelled is reported and does not stop the others. With --json, one id
@@ -41,7 +41,7 @@ def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
 def pause(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
     """Stop jobs until they are resumed.
 
-    A slice that runs sees it at its next save, so within the interval between two checkpoints
+    A slice that runs sees it at its next save, within the interval between two checkpoints
     (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default): it keeps what it has done, and stops.
     Pausing a paused job does nothing.
 
@@ -90,12 +90,7 @@ MaxSlices = Annotated[
 ]
 MaxComputeSeconds = Annotated[
     float | None,
-    typer.Option(
-        "--max-compute-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="The job's new ceiling on compute time.",
-    ),
+    seconds_option("--max-compute-seconds", "The job's new ceiling on compute time."),
 ]
 
 
@@ -109,7 +104,7 @@ def retry(
 ) -> None:
     """Let failed jobs go on from their last checkpoints.
 
-    Their errors and stalls are forgotten. A job that has reached a ceiling needs a higher one,
+    Their errors and stalls no longer count. A job that has reached a ceiling needs a higher one,
     which counts from the job's beginning. Retrying a job that has not failed and is not over sets
     its ceilings, if there are any on the command line, and wakes it.
 

@@ -7,19 +7,16 @@ from typing import Annotated
 
 import typer
 
-from outlast.worker.cli.options import (
-    AfterSeconds,
-    Debug,
-    Isolate,
-    Json,
-    MaxIdleSeconds,
-    SliceSeconds,
-)
+from outlast.worker.cli.options import Debug, Isolate, Json, SliceSeconds, seconds_option
 from outlast.worker.cli.output import print_json, print_lines, warn_if_apart
 from outlast.worker.cli.streams import stdout_to_stderr
 
 log = logging.getLogger("outlast.worker")
 
+MaxIdleSeconds = Annotated[
+    float | None,
+    seconds_option("--max-idle-seconds", "End after this time without a message. Default: never."),
+]
 MaxSlices = Annotated[
     int | None,
     typer.Option(
@@ -39,6 +36,14 @@ MetricsPort = Annotated[
 MetricsHost = Annotated[
     str,
     typer.Option("--metrics-host", metavar="HOST", help="The address to serve metrics at."),
+]
+
+AfterSeconds = Annotated[
+    float | None,
+    seconds_option(
+        "--after-seconds",
+        "Wake jobs that have been silent this long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
+    ),
 ]
 
 
