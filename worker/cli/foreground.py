@@ -16,7 +16,7 @@ from outlast.worker.jobs.rate import Rate
 from outlast.worker.loops.one_job import run_embedded
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.slices.deadline import Deadline
-from outlast.worker.slices.process import make_runtime
+from outlast.worker.slices.process import make_process
 from outlast.worker.telemetry.switches import switched_on
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.cli.progress import Progress
     from outlast.worker.jobs.client import Client
-    from outlast.worker.slices.holding import Holding
+    from outlast.worker.slices.process import RunningJob
 
 LOOK_SECONDS = 0.2
 # Preparing a kernel takes longer only where it is compiled, on its first run on a machine.
@@ -103,8 +103,8 @@ def _advance(client: Client, record: Record, progress: Progress, stop: Deadline)
     # However long the store is away, the one message of the one job is not given up.
     queue = MemoryQueue(max_receives=None)
     settings = client.settings
-    runtime = make_runtime(settings, client.jobs, queue, watch=_watch(progress))
-    return run_embedded(runtime, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
+    process = make_process(settings, client.jobs, queue, watch=_watch(progress))
+    return run_embedded(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
 
 
 def _prepare(client: Client, record: Record, progress: Progress) -> None:
@@ -124,11 +124,11 @@ def _prepare(client: Client, record: Record, progress: Progress) -> None:
     timer.join()
 
 
-def _watch(progress: Progress) -> Callable[[Holding], None]:
+def _watch(progress: Progress) -> Callable[[RunningJob], None]:
     """Return what the slice calls after each step: it shows one now and then."""
     rate = Rate()
 
-    def show(job: Holding) -> None:
+    def show(job: RunningJob) -> None:
         if progress.is_due:
             rate.saw(job.progress, time.monotonic())
             progress.show(job.progress, f"{rate}, slice {job.record.slice_number}")

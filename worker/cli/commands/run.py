@@ -48,7 +48,7 @@ def run(
     the workers instead. If a kernel does not reach its next safe point, a second Ctrl-C ends the
     command at once. While another worker has the job this one waits for its turn.
 
-    Each --notify is a target as of `outlast submit`, told when the job is over.
+    Each --notify is a target to tell when the job is over, like those of `outlast submit`.
 
     Examples:
         outlast run nth-prime position=1_000_000 && notify-send done
@@ -58,20 +58,25 @@ def run(
     Exit codes:
         0  the result is printed
         1  the job failed, its id belongs to another job, or the store is at fault
-        2  the kernel, a parameter, the id, a tag, target or setting is wrong; nothing was stored
+        2  the kernel, a parameter, the id, a tag, target or setting is wrong, or a package is
+           missing that the job needs; nothing was stored
         3  the job is paused
         129, 130, 143  stopped by the end of the terminal (SIGHUP), by Ctrl-C or by SIGTERM:
                        everything is saved; 130 also after a second Ctrl-C, which loses what was
                        done since the last checkpoint
     """
+    from outlast.kernel.registry import load
     from outlast.worker.cli.foreground import work
     from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.new_job import valid_params
     from outlast.worker.jobs.view import view
     from outlast.worker.settings import overridden, read_settings
 
     settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
     client = Client(settings=settings)
     values = params_for(kernel, params or ())
+    # A submit cannot check this: here the job runs on this machine.
+    load(kernel).require(valid_params(kernel, values))
     record, _ = client.create(kernel, values, job_id=job_id, tags=tags or (), notify=notify or ())
     words = ["outlast", "run", kernel, *(params or ())]
     if slice_seconds is not None:

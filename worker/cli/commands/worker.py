@@ -87,7 +87,7 @@ def worker(
         from outlast.worker.jobs.client import Client
         from outlast.worker.loops.consumer import Consumer
         from outlast.worker.settings import overridden, read_settings
-        from outlast.worker.slices.process import make_runtime
+        from outlast.worker.slices.process import make_process
         from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
         from outlast.worker.telemetry.switches import switched_on
 
@@ -95,11 +95,11 @@ def worker(
         client = Client(settings=settings)
         level = level_of(settings, otherwise="INFO")
         log_to_stderr(level, log_format=settings.log_format, debug=debug)
-        runtime = make_runtime(settings, client.jobs, client.queue)
+        process = make_process(settings, client.jobs, client.queue)
         client.jobs.reach()
         warn_if_apart(settings)
         consumer = Consumer(
-            runtime, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
+            process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
         with (
             switched_on(settings, metrics_port=metrics_port, metrics_host=metrics_host),
@@ -107,13 +107,13 @@ def worker(
                 log.warning, lambda: log.warning("ended at once; another worker goes on")
             ),
         ):
-            tell(log, WORKER_STARTED, worker=runtime.worker, platform=runtime.platform)
+            tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
             stopped_by = consumer.run(
                 max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
             )
-            tell(log, WORKER_STOPPED, worker=runtime.worker, reason=stopped_by or "limit")
+            tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
     if as_json:
-        print_json({"worker": runtime.worker, "stopped_by": stopped_by})
+        print_json({"worker": process.worker, "stopped_by": stopped_by})
 
 
 def sweep(
