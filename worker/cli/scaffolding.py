@@ -48,7 +48,7 @@ def scaffold(name: str, into: Path) -> Path:
     except OSError as error:
         raise CannotWrite(
             f"cannot write in the folder {str(into)!r}: {error.strerror or error}; "
-            "free or unlock it, or choose another --into"
+            "make room or allow writing there, or choose another --into"
         ) from error
     return folder
 

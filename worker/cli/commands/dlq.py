@@ -44,7 +44,7 @@ All = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 Limit = Annotated[
     int,
     typer.Option(
-        "--limit", min=0, max=10**9, metavar="N", help="Show at most so many; 0 shows all."
+        "--limit", min=0, max=10**9, metavar="N", help="Show at most this many; 0 shows all."
     ),
 ]
 

@@ -33,7 +33,7 @@ PAGE_JOBS = 100
 
 Limit = Annotated[
     int,
-    typer.Option("--limit", min=0, metavar="N", help="Show at most so many jobs; 0 shows all."),
+    typer.Option("--limit", min=0, metavar="N", help="Show at most this many jobs; 0 shows all."),
 ]
 After = Annotated[
     str, typer.Option("--after", metavar="JOB_ID", help="Begin with the first id after this one.")

@@ -20,7 +20,7 @@ MaxIdleSeconds = Annotated[
 MaxSlices = Annotated[
     int | None,
     typer.Option(
-        "--max-slices", min=1, metavar="N", help="End after so many slices. Default: never."
+        "--max-slices", min=1, metavar="N", help="End after this many slices. Default: never."
     ),
 ]
 MetricsPort = Annotated[
