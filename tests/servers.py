@@ -124,7 +124,7 @@ def _redis_like(name: str, binary: str, *options: str) -> AbstractContextManager
         listen = ["--bind", HOST, "--port", str(port), "--dir", str(folder)]
         return [binary, *listen, "--save", "", "--appendonly", "no", *options]
 
-    return _run(name, "redis", port, command, _pongs, env={})
+    return _run(name, "redis", port, command, pongs, env={})
 
 
 @contextmanager
@@ -188,7 +188,8 @@ def _answers(path: str) -> Callable[[int], bool]:
     return is_ready
 
 
-def _pongs(port: int) -> bool:
+def pongs(port: int) -> bool:
+    """Tell whether a server like Redis answers at this port."""
     try:
         with socket.create_connection((HOST, port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")

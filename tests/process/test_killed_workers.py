@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
-import random
-import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 
 from outlast.worker.jobs.client import Client
-from outlast.worker.queues.local import MAX_RECEIVES
+from tests.process.fleet import Fleet, make_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,90 +43,17 @@ PRIMES = {
     390_000_000_000_000: 14_100_699_917_897_767,
 }
 WORKERS = 3
-SLICE_SECONDS = "0.5"
 LIMIT_SECONDS = 240.0
 
 
-class Fleet:
-    """Worker processes, each replaced when it is killed."""
-
-    def __init__(self, logs: Path) -> None:
-        self._logs = logs
-        self._numbers = itertools.count()
-        self._log_of: dict[int, Path] = {}
-        self._workers = [self._start() for _ in range(WORKERS)]
-        self.kills = 0
-        self._random = random.Random(self.kills)
-
-    def kill_one(self) -> None:
-        """Kill any worker, and start another."""
-        victim = self._workers.pop(self._random.randrange(WORKERS))
-        victim.kill()
-        victim.wait()
-        self.kills += 1
-        self._workers.append(self._start())
-
-    def stop(self) -> list[int]:
-        """Ask all to stop, once they listen; return their exit codes.
-
-        Before Python has installed a handler a signal ends a process, as it does any other.
-        """
-        end = time.monotonic() + 30
-        while not all(map(self._has_spoken, self._workers)) and time.monotonic() < end:
-            time.sleep(0.1)  # A log file has no event for that.
-        for worker in self._workers:
-            worker.send_signal(signal.SIGTERM)
-        try:
-            return [worker.wait(timeout=30) for worker in self._workers]
-        finally:
-            for worker in self._workers:
-                with suppress(ProcessLookupError):
-                    worker.kill()
-                worker.wait()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        path = self._logs / f"worker-{next(self._numbers)}.log"
-        with path.open("wb") as log:
-            worker = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "outlast.worker.cli",
-                    "worker",
-                    "--slice-seconds",
-                    SLICE_SECONDS,
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        self._log_of[worker.pid] = path
-        return worker
-
-    def _has_spoken(self, worker: subprocess.Popen[bytes]) -> bool:
-        """Whether the worker has told of a slice, or that it waits for messages."""
-        return self._log_of[worker.pid].stat().st_size > 0
-
-
 @pytest.fixture
-def queues(
-    valkey_server: Server, ministack: Server, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[list[str]]:
+def queues(valkey_server: Server, ministack: Server, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A queue and its dead-letter queue, set up for the workers; gives the URLs of both."""
+    monkeypatch.setenv("OUTLAST_SLICE_SECONDS", "0.5")
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
     monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/7")
     monkeypatch.setenv("OUTLAST_QUEUE", "sqs://killed-workers")
-    sqs = boto3.client("sqs", endpoint_url=ministack.url)
-    dead = sqs.create_queue(QueueName="killed-workers-dead")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
-    redrive = {
-        "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
-        "maxReceiveCount": MAX_RECEIVES,
-    }
-    url = sqs.create_queue(
-        QueueName="killed-workers", Attributes={"RedrivePolicy": json.dumps(redrive)}
-    )["QueueUrl"]
-    yield [url, dead]
-    sqs.close()
+    return make_queue(ministack.url, "killed-workers")
 
 
 @pytest.mark.parametrize(
@@ -146,20 +67,20 @@ def test_every_job_ends_right_though_workers_die(
     client = Client()
     positions = list(PRIMES)[:number]
     jobs = {n: client.submit("nth-prime", job_id=f"killed-{n}", position=n) for n in positions}
-    fleet = Fleet(tmp_path)
+    fleet = Fleet(tmp_path, WORKERS)
     end = time.monotonic() + LIMIT_SECONDS
     try:
         while not _all_over(client, jobs.values()):
             assert time.monotonic() < end, _report(client, jobs.values(), tmp_path)
             time.sleep(seconds_between_kills)  # The subject of the test, not a wait for an event.
-            fleet.kill_one()
+            fleet.disturb({"SIGKILL": 1})
         while _messages(queues[0]):
             assert time.monotonic() < end, "the queue does not run empty"
             time.sleep(0.1)  # SQS has no event for that.
     finally:
         codes = fleet.stop()
     assert set(codes) == {0}, "SIGTERM is a clean end"
-    assert fleet.kills
+    assert fleet.done["SIGKILL"]
     for position, job_id in jobs.items():
         assert client.status(job_id).usage.slices_begun > 1, "it did not outlast a worker"
         expected = {"position": position, "prime": PRIMES[position]}
@@ -173,10 +94,9 @@ def _all_over(client: Client, jobs: Iterator[str]) -> bool:
 
 def _messages(url: str) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    sqs = boto3.client("sqs", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    sqs.close()
-    return sum(int(found[name]) for name in names)
+    with closing(boto3.client("sqs", endpoint_url=os.environ["AWS_ENDPOINT_URL"])) as sqs:
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
 
 
 def _report(client: Client, jobs: Iterator[str], logs: Path) -> str:

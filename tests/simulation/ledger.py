@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.parts import digest_of
-from tests.kernels import advance
+from tests.kernels import expected
 
 if TYPE_CHECKING:
     from outlast.checkpoint.parts import Checkpoint
@@ -17,15 +17,8 @@ if TYPE_CHECKING:
 LONGEST_JOB = 60
 
 
-def _totals() -> list[int]:
-    totals = [0]
-    for at in range(LONGEST_JOB):
-        totals.append(advance(at, totals[-1]))
-    return totals
-
-
 # The right total after so many steps.
-TOTALS = _totals()
+TOTALS = [expected(steps)["total"] for steps in range(LONGEST_JOB + 1)]
 
 
 @dataclass
@@ -36,7 +29,7 @@ class Job:
         kind: "sound", "poison" (always raises at some step), "stalling" (never advances) or
             "deadly" (whose kernel takes the process down when it is loaded).
         begun_at: the step from which it starts, as a fork of another job; 0 for any other.
-        notify: whom to tell of its end.
+        notify: the targets to notify of its end.
         record: as it is stored; None until it is submitted.
         raised: errors since the job last advanced. stalled: claims since then.
         kernel_seconds: computed for it, lost or not.
@@ -48,9 +41,9 @@ class Job:
         is_rolled_back: the store has lost writes of it that it had acknowledged.
         keep_paused: a person wants it to be paused at the end.
         settled_slice: from this slice on, after all faults, there is one message for each slice.
-        notices: how often a target was told of each of the job's ends, by the end's id.
-        ends: the ids of all that the job ever came to.
-        gone: targets that wanted no more.
+        notices: how often a target was notified of each of the job's ends, by the end's id.
+        ends: the ids of all its ends: a job that is retried has more than one.
+        gone: targets that want no more notices.
         was_paused: it ended while it was paused, so its message may have been acknowledged.
         longest_lease: in seconds, that any worker took or renewed.
         extras: messages sent beyond that. spares: as many of them as there may be.
@@ -93,7 +86,7 @@ def is_whole(checkpoint: Checkpoint) -> bool:
     return digest_of(checkpoint.state) == checkpoint.digest
 
 
-def place(checkpoint: Checkpoint) -> tuple[int, int]:
+def position(checkpoint: Checkpoint) -> tuple[int, int]:
     """Return the steps and the total in a checkpoint of either version."""
     state = json.loads(checkpoint.state)
     return state["at" if checkpoint.version == 1 else "done"], state["total"]

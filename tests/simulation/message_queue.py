@@ -1,8 +1,9 @@
-"""The simulated queue: at least once, in almost any order, with all its excuses."""
+"""The simulated queue: it delivers at least once, in almost any order, and fails in every way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.contract import Delivery, Queue, QueueUnavailable
@@ -20,8 +21,8 @@ FIFO_SECONDS = 300.0
 
 
 @dataclass(slots=True)
-class Letter:
-    """A message on its way; `job_id` is empty where it is nobody's."""
+class Entry:
+    """A message on the queue; `job_id` is empty where the message is foreign."""
 
     body: str
     job_id: str
@@ -31,25 +32,25 @@ class Letter:
     receipts: list[str] = field(default_factory=list)
 
 
-class Post:
-    """All letters, and who waits for one.
+class Broker:
+    """All messages, and who waits for one.
 
-    As SQS has it there are two kinds. A standard post knows no order. A first-in-first-out one
-    holds back a job's letters while an earlier one is on its way, and drops a letter that it has
-    seen within five minutes, unless it is sent again on purpose. A standard one may or may not take
-    the receipt of an earlier delivery than the last.
+    SQS has two kinds of queue. A standard one knows no order, and may or may not accept the receipt
+    of an earlier delivery than the last. A first-in-first-out one holds back a job's messages while
+    an earlier one is undelivered, and drops a message that it has seen within five minutes, unless
+    it is sent again on purpose.
     """
 
     def __init__(
         self, *, is_fifo: bool = False, takes_old_receipts: bool = False, max_receives: int
     ) -> None:
-        self.letters: list[Letter] = []
-        self.dead: list[Letter] = []
+        self.entries: list[Entry] = []
+        self.dead: list[Entry] = []
         self.idle: list[Actor] = []
         self.is_fifo = is_fifo
         self.takes_old_receipts = takes_old_receipts and not is_fifo
         self.max_receives = max_receives
-        self.receipts = 0
+        self.receipts = count(1)
         self._seen_at: dict[tuple[str, int], float] = {}
 
     def drops(self, message: Message, now: float) -> bool:
@@ -62,23 +63,23 @@ class Post:
         self._seen_at[key] = now
         return False
 
-    def next_in_line(self) -> list[Letter]:
-        """Return the letters that may be delivered as soon as they are visible."""
+    def next_in_line(self) -> list[Entry]:
+        """Return the messages that may be delivered as soon as they are visible."""
         if not self.is_fifo:
-            return self.letters
-        first: dict[str, Letter] = {}
-        for letter in self.letters:
-            first.setdefault(letter.job_id, letter)
+            return self.entries
+        first: dict[str, Entry] = {}
+        for entry in self.entries:
+            first.setdefault(entry.job_id, entry)
         return list(first.values())
 
 
 class SimulatedQueue(Queue):
-    """The post as one process has it."""
+    """The broker as one process sees it."""
 
     def __init__(self, world: World, process: Process) -> None:
         self._world = world
         self._process = process
-        self._post = world.post
+        self._broker = world.broker
 
     def send(self, message: Message, *, again: bool = False) -> None:
         """Put the message on the queue."""
@@ -86,56 +87,55 @@ class SimulatedQueue(Queue):
         if fault == "refuse":
             raise QueueUnavailable("simulated")
         self._world.rules.sent(self._process, message, again=again, is_lost=fault == "lose")
-        copies = {"lose": 0, "double": 1 if self._post.is_fifo else 2}.get(fault or "", 1)
-        if not again and self._post.drops(message, self._world.clockwork.now):
+        copies = {"lose": 0, "double": 1 if self._broker.is_fifo else 2}.get(fault or "", 1)
+        if not again and self._broker.drops(message, self._world.clockwork.now):
             copies = 0
         for _ in range(copies):
             delay = self._process.rng.uniform(*DELAY_SECONDS) if fault == "delay" else 0.0
-            self.put(Letter(message.body(), message.job_id, message.slice, delay))
+            self.put(Entry(message.body(), message.job_id, message.slice, delay))
         if fault == "crash after":
             self._process.crash("after send")
         if fault == "lose answer":
             raise QueueUnavailable("simulated")
 
-    def put(self, letter: Letter) -> None:
-        """Put a letter on the queue, to be visible in `letter.visible_at` seconds."""
-        letter.visible_at += self._world.clockwork.now
-        self._post.letters.append(letter)
-        self._world.rules.queue_changed(letter.job_id)
-        if self._post.idle:
-            actor = self._post.idle.pop()
-            self._world.clockwork.wake(actor, letter.visible_at + WAKE_SECONDS)
+    def put(self, entry: Entry) -> None:
+        """Put a message on the queue, to be visible in `entry.visible_at` seconds."""
+        entry.visible_at += self._world.clockwork.now
+        self._broker.entries.append(entry)
+        self._world.rules.queue_changed(entry.job_id)
+        if self._broker.idle:
+            actor = self._broker.idle.pop()
+            self._world.clockwork.wake(actor, entry.visible_at + WAKE_SECONDS)
 
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
         """Return a message; this queue's long poll may be longer than was asked for."""
         fault = self._process.effect("receive")
         self._world.rules.idle(self._process)
-        letter = self._pick(fault)
-        if letter is None:
+        entry = self._pick(fault)
+        if entry is None:
             self._wait(max(wait_seconds, LONGEST_IDLE_SECONDS))
-            letter = self._pick(fault)
-        if letter is None:
+            entry = self._pick(fault)
+        if entry is None:
             return None
-        self._post.receipts += 1
-        letter.receipts.append(str(self._post.receipts))
-        letter.receives += 1
-        letter.visible_at = self._world.clockwork.now + visibility_seconds
+        entry.receipts.append(str(next(self._broker.receipts)))
+        entry.receives += 1
+        entry.visible_at = self._world.clockwork.now + visibility_seconds
         if fault == "crash after":
             self._process.crash("after receive")
         if fault == "lose answer":
             raise QueueUnavailable("simulated")
-        return Delivery(letter.body, letter.receipts[-1], visibility_seconds)
+        return Delivery(entry.body, entry.receipts[-1], visibility_seconds)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message."""
         fault = self._process.effect("hide")
         if fault == "refuse":
             raise QueueUnavailable("simulated")
-        letter = self._find(delivery)
-        if letter is not None:
-            self._world.rules.hidden(self._process, letter, seconds)
-        if letter is not None and fault != "ignore":
-            letter.visible_at = self._world.clockwork.now + seconds
+        entry = self._find(delivery)
+        if entry is not None:
+            self._world.rules.hidden(self._process, entry, seconds)
+            if fault != "ignore":
+                entry.visible_at = self._world.clockwork.now + seconds
         if fault == "crash after":
             self._process.crash("after hide")
 
@@ -144,44 +144,44 @@ class SimulatedQueue(Queue):
         fault = self._process.effect("ack")
         if fault == "refuse":
             raise QueueUnavailable("simulated")
-        letter = self._find(delivery)
-        if letter is not None and fault != "ignore":
-            self._post.letters.remove(letter)
-            self._world.rules.acknowledged(letter)
-            self._world.rules.queue_changed(letter.job_id)
+        entry = self._find(delivery)
+        if entry is not None and fault != "ignore":
+            self._broker.entries.remove(entry)
+            self._world.rules.acknowledged(entry)
+            self._world.rules.queue_changed(entry.job_id)
         if fault == "crash after":
             self._process.crash("after ack")
         if fault == "lose answer":
             raise QueueUnavailable("simulated")
 
-    def _pick(self, fault: str | None) -> Letter | None:
-        """Return the letter to deliver, and lay aside those that nobody acknowledges."""
+    def _pick(self, fault: str | None) -> Entry | None:
+        """Return the message to deliver, and lay aside those that nobody acknowledges."""
         now = self._world.clockwork.now
-        shows_hidden = fault == "show hidden" and not self._post.is_fifo
-        seen = [x for x in self._post.next_in_line() if shows_hidden or x.visible_at <= now]
-        for letter in [x for x in seen if x.receives >= self._post.max_receives]:
-            seen.remove(letter)
-            self._post.letters.remove(letter)
-            self._post.dead.append(letter)
-            self._world.rules.died(letter)
+        shows_hidden = fault == "show hidden" and not self._broker.is_fifo
+        seen = [x for x in self._broker.next_in_line() if shows_hidden or x.visible_at <= now]
+        for entry in [x for x in seen if x.receives >= self._broker.max_receives]:
+            seen.remove(entry)
+            self._broker.entries.remove(entry)
+            self._broker.dead.append(entry)
+            self._world.rules.died(entry)
         if not seen:
             return None
         if fault in {"reorder", "show hidden"}:
             return self._process.rng.choice(seen)
-        return min(seen, key=lambda letter: letter.visible_at)
+        return min(seen, key=lambda entry: entry.visible_at)
 
     def _wait(self, seconds: float) -> None:
         actor, now = self._process.actor, self._world.clockwork.now
-        line = self._post.next_in_line()
-        soonest = min((letter.visible_at for letter in line), default=now + seconds)
+        line = self._broker.next_in_line()
+        soonest = min((entry.visible_at for entry in line), default=now + seconds)
         actor.now = min(max(soonest, now) + WAKE_SECONDS, now + seconds)
-        self._post.idle.append(actor)
+        self._broker.idle.append(actor)
         self._world.clockwork.wait(actor)
-        if actor in self._post.idle:
-            self._post.idle.remove(actor)
+        if actor in self._broker.idle:
+            self._broker.idle.remove(actor)
 
-    def _find(self, delivery: Delivery) -> Letter | None:
-        # On some posts a receipt is good for the last delivery only.
-        first = None if self._post.takes_old_receipts else -1
-        good = (x for x in self._post.letters if delivery.receipt in x.receipts[first:])
+    def _find(self, delivery: Delivery) -> Entry | None:
+        # On some brokers a receipt is good for the last delivery only.
+        first = None if self._broker.takes_old_receipts else -1
+        good = (x for x in self._broker.entries if delivery.receipt in x.receipts[first:])
         return next(good, None)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 Q, R, P = Status.QUEUED, Status.RUNNING, Status.PAUSED
 S, F, C = Status.SUCCEEDED, Status.FAILED, Status.CANCELLED
 
-# What a worker may make of a job: what a person has stopped stays so.
+# The statuses that a worker may change to: what a person has stopped stays stopped.
 WORKERS_MOVES = {Q: {Q, R, F}, R: {R, Q, S, F}, P: {P, S, F}, S: set(), F: set(), C: set()}
 PERSONS_MOVES = {Q: {P, C}, R: {P, C}, P: {Q, R, C}, S: set(), F: {Q}, C: set()}
 
 # What a worker may write without a lease: that a message was sent.
 BOOKKEEPING = ("announced", "sweeps", "updated_at", "writes", "writer")
-# What a worker may write of a job that is over, without a lease: who was told of that.
+# What a worker may write of a job that is over, without a lease: which targets were notified.
 NOTICES = ("owed", "given_up", "rounds", "not_before", *BOOKKEEPING)
 # What a person changes who pauses a job or lets it go on.
 PAUSING = ("status", *BOOKKEEPING)
@@ -124,12 +124,12 @@ def _is_bookkeeping(process: Process, job: Job, old: Record, new: Record) -> boo
 
 
 def _is_note(job: Job, old: Record, new: Record) -> bool:
-    """Whether a worker noted who was told of the job's end, as far as that is true."""
+    """Whether the write only says which targets were notified of the job's end, and is true."""
     if not _differ_in(NOTICES, job, old, new):
         return False
     event_id = event_of(old).id
     for target in set(old.notices.owed) - set(new.notices.owed) - set(new.notices.given_up):
-        require(job.notices[target, event_id], f"{target} was not told of {job.job_id}")
+        require(job.notices[target, event_id], f"{target} was not notified of {job.job_id}")
     return (
         set(new.notices.owed) <= set(old.notices.owed)
         and new.notices.rounds == old.notices.rounds + 1

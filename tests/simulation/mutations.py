@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
+from outlast.checkpoint import record as records
 from outlast.checkpoint.deletions import Deletions
 from outlast.checkpoint.errors import LeaseLost, VersionConflict
 from outlast.checkpoint.jobs import JobStore
@@ -34,13 +36,13 @@ if TYPE_CHECKING:
     Mutation = Callable[[MonkeyPatch], None]
 
 
-def patch_action(patch: MonkeyPatch, change: Callable[[Action], Action]) -> None:
+def _patch_action(patch: MonkeyPatch, change: Callable[[Action], Action]) -> None:
     """Let what a message calls for be changed."""
     next_action = deliver.next_action
     patch.setattr(deliver, "next_action", lambda *what: change(next_action(*what)))
 
 
-def patch_record_seen(patch: MonkeyPatch, **fields: Any) -> None:
+def _patch_record_seen(patch: MonkeyPatch, **fields: Any) -> None:
     """Let what a message calls for be decided as if the job had these fields."""
     next_action = deliver.next_action
     patch.setattr(
@@ -90,7 +92,7 @@ def skip_announced(patch: MonkeyPatch) -> None:
 
 def ignore_the_lease(patch: MonkeyPatch) -> None:
     """A job is claimed although another worker holds it."""
-    patch_record_seen(patch, lease=None)
+    _patch_record_seen(patch, lease=None)
 
 
 def write_blindly(patch: MonkeyPatch) -> None:
@@ -115,7 +117,7 @@ def ack_first(patch: MonkeyPatch) -> None:
 
 def forget_the_missing_message(patch: MonkeyPatch) -> None:
     """A stale message is acknowledged although the next one was never sent."""
-    patch_action(patch, lambda action: Drop() if action == Resend() else action)
+    _patch_action(patch, lambda action: Drop() if action == Resend() else action)
 
 
 def announce_without_the_lease(patch: MonkeyPatch) -> None:
@@ -132,11 +134,6 @@ def announce_without_the_lease(patch: MonkeyPatch) -> None:
             return self.job.process.jobs.load(job.job_id).record
 
     patch.setattr(Slice, "run", run_on)
-
-
-def trust_the_bytes(patch: MonkeyPatch) -> None:
-    """A checkpoint is used without a look at its checksum."""
-    patch.setattr(Checkpoint, "is_intact", True)
 
 
 def forget_the_stalls(patch: MonkeyPatch) -> None:
@@ -160,11 +157,6 @@ def load_before_the_claim(patch: MonkeyPatch) -> None:
     patch.setattr(ClaimedJob, "take", load_and_take)
 
 
-def never_save_between(patch: MonkeyPatch) -> None:
-    """The state is stored at the end of the slice only."""
-    patch.setattr(ClaimedJob, "save", lambda _: None)
-
-
 def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
     """Steps whose save was stored, but not answered, are counted by the next save as well."""
     advance = JobStore.advance
@@ -181,18 +173,8 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
     patch.setattr(JobStore, "advance", advance_from_what_is_known)
 
 
-def forget_the_deletion(patch: MonkeyPatch) -> None:
-    """A deleted job leaves no mark, and its messages seem to be of a job that was lost."""
-    patch.setattr(Deletions, "note", lambda *_: None)
-
-
-def never_sweep(patch: MonkeyPatch) -> None:
-    """A job whose message was lost is left asleep."""
-    patch.setattr(consumer, "sweep", lambda *_, **__: [])
-
-
 def note_before_telling(patch: MonkeyPatch) -> None:
-    """A target is noted as notified before that is done."""
+    """A target is stored as notified before it is."""
     notify_targets = deliver.notify_targets
 
     def note_and_notify(
@@ -210,22 +192,7 @@ def note_before_telling(patch: MonkeyPatch) -> None:
 
 def forget_the_notices(patch: MonkeyPatch) -> None:
     """A message of a job that is over is acknowledged although targets are owed a notice."""
-    patch_record_seen(patch, owed=())
-
-
-def repeat_the_notices(patch: MonkeyPatch) -> None:
-    """It is not noted who was told that a job is over."""
-    patch.setattr(Record, "notified", lambda self, *_, **__: self)
-
-
-def let_the_lease_lapse(patch: MonkeyPatch) -> None:
-    """The lease is not renewed while a kernel is loaded."""
-    patch.setattr(ClaimedJob, "renew", lambda _: None)
-
-
-def save_without_renewing(patch: MonkeyPatch) -> None:
-    """A save leaves the lease as it was."""
-    patch.setattr(Record, "renewed", lambda self, **_: self)
+    _patch_record_seen(patch, owed=())
 
 
 def forget_the_pause(patch: MonkeyPatch) -> None:
@@ -262,7 +229,7 @@ def take_the_lease_on_pausing(patch: MonkeyPatch) -> None:
 
 def ignore_the_back_off(patch: MonkeyPatch) -> None:
     """A job that waits after an error is run at once."""
-    patch_record_seen(patch, not_before=0.0)
+    _patch_record_seen(patch, not_before=0.0)
 
 
 def count_no_errors(patch: MonkeyPatch) -> None:
@@ -295,21 +262,6 @@ def take_a_stop_for_an_error(patch: MonkeyPatch) -> None:
     patch.setattr(Record, "released", backed_off)
 
 
-def keep_one_generation(patch: MonkeyPatch) -> None:
-    """Where the newest checkpoint is damaged there is no other."""
-    patch.setattr("outlast.checkpoint.record.GENERATIONS", 1)
-
-
-def keep_what_cannot_be_run(patch: MonkeyPatch) -> None:
-    """A worker that lacks the kernel of a job keeps its claim."""
-    patch.setattr(ClaimedJob, "give_back", lambda _: None)
-
-
-def sweep_without_a_note(patch: MonkeyPatch) -> None:
-    """Each sweep sends a message for each job that was silent before."""
-    patch.setattr(Record, "swept", lambda self: self)
-
-
 def sweep_the_busy(patch: MonkeyPatch) -> None:
     """A sweep sends messages for jobs that were just written to."""
     swept = consumer.sweep
@@ -322,7 +274,7 @@ def sweep_the_busy(patch: MonkeyPatch) -> None:
 
 def put_off_for_long(patch: MonkeyPatch) -> None:
     """A message that comes too early is hidden for as long as SQS can hide one."""
-    patch_action(patch, lambda action: Wait(12 * 3600.0) if isinstance(action, Wait) else action)
+    _patch_action(patch, lambda action: Wait(12 * 3600.0) if isinstance(action, Wait) else action)
 
 
 def ack_what_is_foreign(patch: MonkeyPatch) -> None:
@@ -345,11 +297,6 @@ def end_twice_alike(patch: MonkeyPatch) -> None:
         return changed(retried(self, **options), slice_number=self.slice_number)
 
     patch.setattr(Record, "retried", retried_as_it_was)
-
-
-def believe_a_lost_answer(patch: MonkeyPatch) -> None:
-    """A write without an answer is not read back."""
-    patch.setattr(Register, "write", lambda self, *what, **how: self.put(*what, **how))
 
 
 def ack_without_the_lease(patch: MonkeyPatch) -> None:
@@ -380,42 +327,37 @@ def leave_out_the_number(patch: MonkeyPatch) -> None:
     patch.setattr(deliver, "Message", Unnumbered)
 
 
-MUTATIONS: list[Mutation] = [
-    drop_the_fence,
-    swap_save_and_enqueue,
-    skip_announced,
-    ignore_the_lease,
-    write_blindly,
-    ack_first,
-    forget_the_missing_message,
-    announce_without_the_lease,
-    trust_the_bytes,
-    forget_the_stalls,
-    load_before_the_claim,
-    never_save_between,
-    bill_lost_answers_twice,
-    forget_the_deletion,
-    never_sweep,
-    note_before_telling,
-    forget_the_notices,
-    repeat_the_notices,
-    let_the_lease_lapse,
-    save_without_renewing,
-    forget_the_pause,
-    work_on_when_stopped,
-    take_the_lease_on_pausing,
-    ignore_the_back_off,
-    count_no_errors,
-    never_forgive_errors,
-    take_a_stop_for_an_error,
-    keep_one_generation,
-    keep_what_cannot_be_run,
-    sweep_without_a_note,
-    sweep_the_busy,
-    put_off_for_long,
-    ack_what_is_foreign,
-    end_twice_alike,
-    believe_a_lost_answer,
-    ack_without_the_lease,
-    leave_out_the_number,
-]
+# One attribute replaced by another value.
+REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
+    # A checkpoint is used without a look at its checksum.
+    "trust_the_bytes": (Checkpoint, "is_intact", True),
+    # The state is stored at the end of the slice only.
+    "never_save_between": (ClaimedJob, "save", lambda _: None),
+    # A deleted job leaves no mark, and its messages seem to be of a job that was lost.
+    "forget_the_deletion": (Deletions, "note", lambda *_: None),
+    # A job whose message was lost is left asleep.
+    "never_sweep": (consumer, "sweep", lambda *_, **__: []),
+    # It is not stored which targets were notified that a job is over.
+    "repeat_the_notices": (Record, "notified", lambda self, *_, **__: self),
+    # The lease is not renewed while a kernel is loaded.
+    "let_the_lease_lapse": (ClaimedJob, "renew", lambda _: None),
+    # A save leaves the lease as it was.
+    "save_without_renewing": (Record, "renewed", lambda self, **_: self),
+    # A worker that lacks the kernel of a job keeps its claim.
+    "keep_what_cannot_be_run": (ClaimedJob, "give_back", lambda _: None),
+    # Each sweep sends a message for each job that was silent before.
+    "sweep_without_a_note": (Record, "swept", lambda self: self),
+    # A write without an answer is not read back.
+    "believe_a_lost_answer": (Register, "write", lambda self, *what, **how: self.put(*what, **how)),
+    # Where the newest checkpoint is damaged there is no other.
+    "keep_one_generation": (records, "GENERATIONS", 1),
+}
+MUTATIONS: dict[str, Mutation] = {
+    name: function
+    for name, function in list(globals().items())
+    if isfunction(function) and function.__module__ == __name__ and not name.startswith("_")
+}
+MUTATIONS |= {
+    name: lambda patch, change=change: patch.setattr(*change)
+    for name, change in REPLACEMENTS.items()
+}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.simulation.event_trace import show
+from outlast.checkpoint.record import Record
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
     from collections import Counter
+
+# The time, the process, a text, and what to put into it.
+Event = tuple[float, str, str, object]
 
 # Each is a run of some milliseconds.
 MOST_ATTEMPTS = 300
@@ -40,7 +43,7 @@ def run(seed: int, *, left_out: frozenset[str] = frozenset(), traced: bool = Fal
         world.run()
     except Violation as violation:
         complaint = str(violation)
-    trace = show(world.trace) if traced else []
+    trace = list(map(_line, world.trace)) if traced else []
     return Outcome(seed, complaint, world.faults.log, world.figures(), trace)
 
 
@@ -51,8 +54,7 @@ def shrink(seed: int) -> Outcome:
     """
     left_out: frozenset[str] = frozenset()
     best = run(seed)
-    size = len(best.faults)
-    attempts = 0
+    size, attempts = len(best.faults), 0
     while size >= 1 and attempts < MOST_ATTEMPTS:
         names = [name for name, _ in best.faults]
         for at in range(0, len(names), size):
@@ -79,4 +81,20 @@ def report(seed: int) -> str:
             f"with as few faults as could be found: {faults}",
             f"run it again: python -m tests.simulation {seed}",
         ]
+    )
+
+
+def _line(event: Event) -> str:
+    at, name, text, detail = event
+    return f"{at:10.3f}  {name:<12} {text.format(_brief(detail))}"
+
+
+def _brief(detail: object) -> object:
+    if not isinstance(detail, Record):
+        return detail
+    lease = detail.lease.token[:4] if detail.lease else "none"
+    return (
+        f"{detail.job_id} slice={detail.slice_number} {detail.status} lease={lease} "
+        f"steps={detail.usage.steps} saves={detail.usage.saves} announced={detail.announced} "
+        f"stalls={detail.guards.stalls} failures={detail.guards.failures} error={detail.error}"
     )

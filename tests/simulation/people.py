@@ -1,4 +1,4 @@
-"""A person who submits jobs, changes their mind, and tries again until the store answers."""
+"""A person who submits jobs, changes their mind, and repeats each request until it is answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from outlast.checkpoint.status import Status
 from outlast.worker.jobs.new_job import forked
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
-from tests.simulation.ledger import Job, is_whole, place
+from tests.simulation.ledger import Job, is_whole, position
 from tests.simulation.message_queue import SimulatedQueue
 from tests.simulation.process import EPOCH, Process
 from tests.simulation.store import LATE_SECONDS, SimulatedRegister
@@ -51,9 +51,7 @@ class Person:
         """Whether the job is where this person wants it to be in the end."""
         if job.is_deleted:
             return True
-        if job.record is None or job.in_hand:
-            return False
-        if job.record.notices.owed:
+        if job.record is None or job.in_hand or job.record.notices.owed:
             return False
         match job.record.status:
             case Status.PAUSED:
@@ -105,7 +103,7 @@ class Person:
         fork = forked(other, generation=None, job_id=new_id, limits=other.limits, now=EPOCH)
         if not all(map(is_whole, fork.checkpoints)):
             raise Violation(f"{new_id} is to go on from a damaged checkpoint")
-        begun_at = place(fork.checkpoints[0])[0] if fork.checkpoints else 0
+        begun_at = position(fork.checkpoints[0])[0] if fork.checkpoints else 0
         new = Job(new_id, job.kind, job.steps, begun_at)
         self._world.jobs[new_id] = new
         self._store(new, fork.model_copy(update={"kernel": new_id}))
@@ -143,7 +141,7 @@ class Person:
                 self._delete(job)
 
     def _mend(self, job: Job) -> None:
-        """Bring the job on its way once nothing goes wrong any more."""
+        """Get the job going again once nothing goes wrong."""
         status = job.record and job.record.status
         if job.record and job.record.notices.owed:
             self._wake(job, lambda record: record)  # as `outlast sweep` does

@@ -30,8 +30,9 @@ class Process:
         unsaved_seconds: of computing since it last stored a checkpoint.
         longest_step_seconds: in the running slice. slowest_step_seconds: ever.
         unwanted_seconds: of computing in the running slice after a person has stopped the job.
-        job: the one that was claimed last. raised: jobs whose kernels did, since they were claimed.
-        loaded: those whose kernels were loaded. swept: those of which a sweep is to send a message.
+        job: the one that was claimed last.
+        raised: jobs whose kernels raised an error since they were claimed.
+        loaded: jobs whose kernels were loaded. swept: jobs whose message a sweep is about to send.
         is_doomed: it dies at its next effect.
     """
 

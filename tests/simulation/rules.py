@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from outlast.worker.notify.notice import Event
     from outlast.worker.queues.message import Message
     from tests.simulation.ledger import Job
-    from tests.simulation.message_queue import Letter
+    from tests.simulation.message_queue import Entry
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
 # A notice that did not arrive so often is the sweep's to try again.
 MOST_NOTICES_OF_A_MESSAGE = 4
-# Ever, of one end to one target: each time that the note of it was lost it is given again.
+# Ever, of one end to one target: it is sent again each time that the note of it is lost.
 MOST_NOTICES = 40
 # Ever, for one slice: by workers that end a slice or find that its message is missing.
 MOST_SENDS = 6
@@ -97,14 +97,14 @@ class Rules:
                 f"duplicates of {job.job_id} do not die out: slice {message.slice} was sent again",
             )
 
-    def died(self, letter: Letter) -> None:
-        """Judge a message that the queue has laid aside."""
+    def died(self, entry: Entry) -> None:
+        """Judge a message that the queue gives up."""
         require(
-            not letter.job_id or (self._world.sweeps and not self._world.faults.is_calm),
-            f"{letter.body} ended in the dead-letter queue, and nobody makes up for that",
+            not entry.job_id or (self._world.sweeps and not self._world.faults.is_calm),
+            f"{entry.body} ended in the dead-letter queue, and nobody makes up for that",
         )
-        if letter.job_id:
-            self._world.jobs[letter.job_id].is_lossy = True
+        if entry.job_id:
+            self._world.jobs[entry.job_id].is_lossy = True
 
     def crashed(self, process: Process) -> None:
         """Judge what a killed worker takes with it."""
@@ -125,15 +125,15 @@ class Rules:
             record is None
             or record.status is Status.PAUSED
             or (record.status.is_final and not record.notices.owed)
+            or record.notices.rounds > MOST_NOTICES_OF_A_MESSAGE
+            or job.was_paused  # A sweep may have to send one.
+            or job.is_lossy
+            or job.in_hand
         ):
             return
-        if record.notices.rounds > MOST_NOTICES_OF_A_MESSAGE or job.was_paused:
-            return  # A sweep may have to send one.
-        if job.is_lossy or job.in_hand:
-            return
-        for letter in self._world.post.letters:
-            if letter.job_id == job_id and (
-                letter.slice is None or letter.slice >= record.slice_number or not record.announced
+        for entry in self._world.broker.entries:
+            if entry.job_id == job_id and (
+                entry.slice is None or entry.slice >= record.slice_number or not record.announced
             ):
                 return
         raise Violation(f"no message leads {job_id} on from slice {record.slice_number}")
@@ -142,21 +142,21 @@ class Rules:
         """Judge a notice that a target receives."""
         job = self._world.jobs[event.job_id]
         self._world.note(process, f"tells {target}: {event.id}")
-        told = json.loads(event.body)
+        notice = json.loads(event.body)
         require(
-            told["type"] == f"job.{told['data']['status']}"
+            notice["type"] == f"job.{notice['data']['status']}"
             and (job.is_lossy or event.id in job.ends),
-            f"{target} was told of {told['type']}, which {job.job_id} never was",
+            f"{target} was notified of {notice['type']}, which {job.job_id} never was",
         )
-        require(target in job.notify, f"{target} was told of {job.job_id}, and never asked")
+        require(target in job.notify, f"{target} was notified of {job.job_id}, and never asked")
         job.notices[target, event.id] += 1
         require(
             job.notices[target, event.id] <= MOST_NOTICES + job.spares,
-            f"{target} was told too often of {job.job_id}",
+            f"{target} was notified too often of {job.job_id}",
         )
 
     def judge_notices(self, job: Job) -> None:
-        """Judge, at the very end, whether all who were to be told were."""
+        """Judge, at the very end, whether every target was notified."""
         record = job.record
         if record is None or not record.status.is_final:
             return
@@ -165,17 +165,17 @@ class Rules:
                 job.notices[target, event_of(record).id]
                 or target in job.gone
                 or (record.notices.rounds >= 10 and target in record.notices.given_up),
-                f"{target} was never told that {job.job_id} {record.status}",
+                f"{target} was never notified that {job.job_id} {record.status}",
             )
 
-    def acknowledged(self, letter: Letter) -> None:
+    def acknowledged(self, entry: Entry) -> None:
         """Judge a message that is done with."""
-        require(letter.job_id, f"{letter.body}, which is nobody's here, was acknowledged")
+        require(entry.job_id, f"{entry.body}, which is nobody's here, was acknowledged")
 
-    def hidden(self, process: Process, letter: Letter, seconds: float) -> None:
+    def hidden(self, process: Process, entry: Entry, seconds: float) -> None:
         """Judge a message that is put off."""
-        if letter.job_id:
-            judge_hide(process, self._world.jobs[letter.job_id], seconds)
+        if entry.job_id:
+            judge_hide(process, self._world.jobs[entry.job_id], seconds)
 
     def idle(self, process: Process) -> None:
         """Judge what a worker leaves behind that looks for other work."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
-from tests.simulation.ledger import TOTALS, is_whole, place
+from tests.simulation.ledger import TOTALS, is_whole, position
 from tests.simulation.timing import LONGEST_BACKOFF_SECONDS, judge_lease
 from tests.simulation.violation import require
 
@@ -71,11 +71,11 @@ def _judge_checkpoint(process: Process, job: Job, old: Record, new: Record) -> b
         or [c.sequence for c in new.checkpoints[1:]] == [c.sequence for c in old.checkpoints[:1]],
         f"the checkpoint of {job.job_id} before the newest is gone",
     )
-    at, total = place(newest)
+    at, total = position(newest)
     require(total == TOTALS[at], f"{job.job_id} has a wrong state: {total} after {at} steps")
     before = next((c for c in old.checkpoints if is_whole(c)), None)
     if before is None or before.digest != newest.digest:
-        require(before is None or at > place(before)[0], f"{job.job_id} went back to {at}")
+        require(before is None or at > position(before)[0], f"{job.job_id} went back to {at}")
         job.stalled, job.raised = 0, int(job.job_id in process.raised)
         return True
     return False
@@ -88,7 +88,7 @@ def _judge_accounts(job: Job, new: Record) -> None:
     )
     newest = next((c for c in new.checkpoints if is_whole(c)), None)
     if newest is not None and job.kind != "stalling":
-        at, _ = place(newest)
+        at, _ = position(newest)
         done = job.begun_at + new.usage.steps
         require(
             done == at or (job.is_damaged and done > at),

@@ -10,10 +10,11 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.process import WorkerProcess
 from outlast.worker.slices.timing import Timing
-from tests.kernels import Counting, NewerCounting, Stalling
+from tests.kernels import Counting, NewerCounting, stalling
 from tests.simulation.clockwork import Crash
 from tests.simulation.message_queue import SimulatedQueue
 from tests.simulation.process import FREEZE_SECONDS, Process
@@ -36,15 +37,26 @@ DOWN_SECONDS = (0.5, 60.0)
 COMPILING_SECONDS = (1.0, 100.0)
 
 
-class Worker:
-    """A place where one worker process after another runs."""
+class StopSignal(Deadline):
+    """Says that a stop signal came once `name` is set, as no thread but the main one gets any."""
+
+    name: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """The signal's name."""
+        return self.name
+
+
+class Machine:
+    """Runs one worker process after another."""
 
     def __init__(self, world: World, number: int) -> None:
         self._world = world
         self._name = f"worker-{number}"
         self._lives = 0
         self._is_leaving = False
-        self._stop = Deadline()
+        self._stop = StopSignal()
 
     def start(self, *, after: float = 0.0) -> None:
         """Begin another process."""
@@ -56,7 +68,7 @@ class Worker:
         if self._world.rng.random() < 0.5:
             self._is_leaving = True  # after its slice
         else:
-            self._stop._reason = "SIGTERM"  # as the handler of the signal does
+            self._stop.name = "SIGTERM"
 
     def _live(self, actor: Actor) -> None:
         world = self._world
@@ -78,13 +90,12 @@ class Worker:
             slice_seconds=world.slice_seconds,
             sweep_seconds=SWEEP_SECONDS if world.sweeps else None,
         )
-        consumer._is_met = True  # Whether the queue exists is not what is asked here.
         world.note(process, f"starts, with version {world.version} of the kernel")
         down = 1.0
         try:
             consumer.run(done=lambda: self._is_leaving, outer=self._stop)
             world.rules.idle(process)
-        except Crash:
+        except (Crash, QueueUnavailable):  # The queue may be away at a worker's first contact.
             if world.clockwork.is_over:
                 raise
             down = 1.0 if world.is_quiet else process.rng.uniform(*DOWN_SECONDS)
@@ -103,7 +114,7 @@ class Worker:
             raise UnknownKernel(job_id)
         step = partial(self._step, process, job)
         if job.kind == "stalling":
-            return Stalling(step)
+            return stalling(step)
         return Counting(step) if version == 1 else NewerCounting(step)
 
     def _notify(self, process: Process, target: str, event: Event, _seconds: float) -> None:
@@ -121,7 +132,7 @@ class Worker:
             raise NotTold("simulated")
 
     def _step(self, process: Process, job: Job, number: int) -> None:
-        """Take the time of a step, with all that can befall it."""
+        """Take the time of a step, and fail as a step may."""
         world = self._world
         rng = process.rng
         fault = world.faults.draw("step", process.name, rng)

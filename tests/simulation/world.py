@@ -14,15 +14,15 @@ from outlast.worker.queues.local import MAX_RECEIVES
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
-from tests.simulation.message_queue import Letter, Post
+from tests.simulation.message_queue import Broker, Entry
 from tests.simulation.people import Person
 from tests.simulation.rules import Rules
 from tests.simulation.store import LATE_SECONDS, Store
-from tests.simulation.violation import Violation
-from tests.simulation.workers import Worker
+from tests.simulation.violation import require
+from tests.simulation.workers import Machine
 
 if TYPE_CHECKING:
-    from tests.simulation.event_trace import Event
+    from tests.simulation.outcome import Event
     from tests.simulation.process import Process
 
 FAULTY_SECONDS = (60.0, 400.0)
@@ -33,7 +33,7 @@ FOREIGN = ("hello", '{"job_id":"../x"}', '{"job_id":"nobody","slice":1}')
 
 
 class World:
-    """All there is.
+    """Everything that is simulated.
 
     Attributes:
         trace: what happened.
@@ -48,7 +48,7 @@ class World:
         self.rules = Rules(self)
         self.trace: list[Event] = []
         self.sweeps = self.faults.may_lose or self.rng.random() < 0.5
-        self.post = Post(
+        self.broker = Broker(
             is_fifo=self.rng.random() < 0.3,
             takes_old_receipts=self.rng.random() < 0.5,
             max_receives=MAX_RECEIVES,
@@ -61,7 +61,7 @@ class World:
         self.version = 1
         self.is_quiet = False
         self.jobs = {job.job_id: job for job in map(self._new_job, range(self.rng.randint(1, 4)))}
-        self.workers = [Worker(self, n) for n in range(self.rng.randint(1, 3))]
+        self.workers = [Machine(self, n) for n in range(self.rng.randint(1, 3))]
         self.person = Person(self)
 
     def _new_job(self, number: int) -> Job:
@@ -114,19 +114,15 @@ class World:
         for job in self.jobs.values():
             if job.record is not None:
                 job.settled_slice = job.record.slice_number + 2
-            job.spares = sum(letter.job_id == job.job_id for letter in self.post.letters)
+            job.spares = sum(entry.job_id == job.job_id for entry in self.broker.entries)
 
     def _end(self) -> None:
         end = self.clockwork.now + LONGEST_END_SECONDS
-        while not self._is_settled():
-            if self.clockwork.now > end:
-                raise Violation(f"not over after a week without faults: {self._unsettled()}")
+        while unsettled := self._unsettled():
+            require(self.clockwork.now <= end, f"not over after a week without faults: {unsettled}")
             self.clockwork.run(LOOK_SECONDS)
         for job in self.jobs.values():
             self._judge_end(job)
-
-    def _is_settled(self) -> bool:
-        return not self._unsettled()
 
     def _unsettled(self) -> list[str]:
         jobs = [
@@ -134,18 +130,22 @@ class World:
             for job in self.jobs.values()
             if not self.person.is_content(job)
         ]
-        return jobs + [letter.body for letter in self.post.letters if letter.job_id]
+        return jobs + [entry.body for entry in self.broker.entries if entry.job_id]
 
     def _judge_end(self, job: Job) -> None:
         if job.is_deleted:
             return
         assert job.record is not None
-        status = job.record.status
-        if job.kind != "sound" and status is Status.SUCCEEDED:
-            raise Violation(f"{job.job_id}, which is {job.kind}, succeeded")
+        is_sound, status = job.kind == "sound", job.record.status
+        require(
+            is_sound or status is not Status.SUCCEEDED,
+            f"{job.job_id}, which is {job.kind}, succeeded",
+        )
+        require(
+            not is_sound or status is not Status.FAILED or job.is_damaged,
+            f"{job.job_id} failed: {job.record.error}",
+        )
         self.rules.judge_notices(job)
-        if job.kind == "sound" and status is Status.FAILED and not job.is_damaged:
-            raise Violation(f"{job.job_id} failed: {job.record.error}")
 
     def _minute(self) -> None:
         """What happens to the world as a whole, about once a minute."""
@@ -153,10 +153,10 @@ class World:
             return
         match self.faults.draw("minute", "world", self.rng):
             case "purge":
-                for letter in self.post.letters:
-                    if letter.job_id:
-                        self.jobs[letter.job_id].is_lossy = True
-                self.post.letters.clear()
+                for entry in self.broker.entries:
+                    if entry.job_id:
+                        self.jobs[entry.job_id].is_lossy = True
+                self.broker.entries.clear()
             case "roll back":
                 self._roll_back(self.rng.choice(list(self.jobs.values())))
             case "damage":
@@ -165,7 +165,9 @@ class World:
                 self.version = 2
                 self.rng.choice(self.workers).upgrade()
         if self.sweeps and self.rng.random() < 0.2:
-            self.post.letters.append(Letter(self.rng.choice(FOREIGN), "", None, self.clockwork.now))
+            self.broker.entries.append(
+                Entry(self.rng.choice(FOREIGN), "", None, self.clockwork.now)
+            )
         self.clockwork.call(self._minute, after=self.rng.uniform(10.0, 90.0))
 
     def _roll_back(self, job: Job) -> None:
@@ -197,10 +199,8 @@ class World:
     def _put_back(self, job: Job, stored: Stored) -> None:
         self.store.values[f"jobs/{job.job_id}"] = stored
         job.record = decode(stored.value)
-        job.stalled, job.raised = (
-            job.record.guards.stalls,
-            10**6,
-        )  # Errors before that are forgotten.
+        job.stalled = job.record.guards.stalls
+        job.raised = 10**6  # Errors before that are forgotten.
 
     def figures(self) -> Counter[str]:
         """Return how often each thing happened."""
