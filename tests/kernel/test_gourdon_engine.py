@@ -34,10 +34,13 @@ PI = {
 @pytest.fixture
 def fine_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards far smaller than usual, so that there are many places to stop at."""
-    monkeypatch.setattr(phi0, "BUDGET", 500)
-    monkeypatch.setattr(ac, "BUDGET", 5000)
-    monkeypatch.setattr(b, "BUDGET", 1)
-    monkeypatch.setattr(d, "BUDGET", 20_000)
+    cut_finely(monkeypatch)
+
+
+def cut_finely(patch: pytest.MonkeyPatch) -> None:
+    """Let each shard do far less than usual."""
+    for term, budget in ((phi0, 500), (ac, 5000), (b, 1), (d, 20_000)):
+        patch.setattr(term, "BUDGET", budget)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +66,7 @@ def test_any_interruptions_give_the_same_count(seed: int, x: int) -> None:
     state = begin(x, ac_span=2**16, b_words=4096, d_words=random.choice([512, 2048, 8192]))
     count = None
     with pytest.MonkeyPatch.context() as patch:
-        for term, budget in ((phi0, 500), (ac, 5000), (b, 1), (d, 20_000)):
-            patch.setattr(term, "BUDGET", budget)
+        cut_finely(patch)
         while count is None:
             state, count = stretch(state, random)
             state = Counting.model_validate_json(state.model_dump_json())
@@ -110,7 +112,7 @@ def test_a_wrong_sum_is_an_error() -> None:
     ids=str,
 )
 @pytest.mark.usefixtures("fine_shards")
-def test_a_state_that_no_computation_comes_to(wrong: dict[str, object]) -> None:
+def test_a_state_that_no_computation_reaches(wrong: dict[str, object]) -> None:
     """Else compiled code reads beyond its tables, or an hour is spent on a wrong sum."""
     state = next(s for s in engine.count(begin(10**10)) if s.term == "d" and s.cursor)
     with pytest.raises(WrongState, match=r"^a state of π\(10000000000\) [^\n]*$"):
@@ -174,7 +176,7 @@ def test_two_computations_in_turns(threads: int) -> None:
 
 
 @pytest.mark.usefixtures("fine_shards")
-def test_computations_in_several_threads() -> None:
+def test_computations_in_many_threads() -> None:
     """Else two slices in one process end each other."""
 
     def stop_and_go(x: int) -> int:

@@ -28,29 +28,10 @@ from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
 from outlast.kernel.nth_prime.jit import jit
 from outlast.kernel.nth_prime.sieve.steps import finish
 
-
-@jit
-def native_quotient(n, reciprocal):
-    """An entry for Python."""
-    return quotient(n, reciprocal)
-
-
-@jit
-def native_divide(high, low, m):
-    """An entry for Python."""
-    return divide(high, low, m)
-
-
-@jit
-def native_divide_by_large(high, low, m):
-    """An entry for Python."""
-    return divide_by_large(high, low, m)
-
-
-@jit
-def native_square_root(n):
-    """An entry for Python."""
-    return square_root(n)
+# The same with an entry for Python.
+native_quotient, native_divide, native_divide_by_large, native_square_root = (
+    jit(function.py_func) for function in (quotient, divide, divide_by_large, square_root)
+)
 
 
 @settings(deadline=None, max_examples=1000)
@@ -58,7 +39,7 @@ def native_square_root(n):
 def test_quotients_by_reciprocals_are_exact_beside_every_multiple(
     m: int, q: int, rest: int
 ) -> None:
-    """Else a leaf is looked up one place off, about once in a billion."""
+    """Else a leaf is looked up one entry off, about once in a billion."""
     n = min(max(m * q + rest, 0), 2**63 - 1)
     if n // m < 2**50:
         assert native_quotient(n, 1 / m) == n // m
@@ -75,7 +56,7 @@ def test_x_beyond_64_bits_is_divided_exactly(x: int, m: int) -> None:
 @settings(deadline=None, max_examples=500)
 @given(q=st.integers(1, 2**45), p=st.integers(10**4, 2**33), rest=st.integers(-2, 2))
 def test_x_is_divided_exactly_by_primes_up_to_its_root(q: int, p: int, rest: int) -> None:
-    """Else a prime of B is counted at the wrong place."""
+    """Else a prime of B is counted at the wrong height."""
     x = p * q + rest
     if x < X_LIMIT:
         assert native_divide_by_large(x >> 32, x & 0xFFFFFFFF, p) == x // p

@@ -16,14 +16,22 @@ from tests.fakes import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Handle = Callable[[int, Any], None]
+
 WATCHED = (*STOP_SIGNALS, signal.SIGALRM)
 
 
 @pytest.fixture(autouse=True)
-def _as_found() -> Iterator[None]:
-    """Whatever a test does, timer and handlers are afterwards what they were before."""
-    before = handlers()
-    yield
+def handle() -> Iterator[Handle]:
+    """Install a handler for the length of a test, which must leave all of them as they were."""
+    before, replaced = handlers(), {}
+
+    def handle(number: int, handler: Any) -> None:
+        replaced[number] = signal.signal(number, handler)
+
+    yield handle
+    for number, handler in replaced.items():
+        signal.signal(number, handler)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     assert handlers() == before
 
@@ -70,31 +78,24 @@ def test_a_stop_signal_sets_the_flag_with_its_name(number: signal.Signals) -> No
         assert deadline.remaining == 0.0
 
 
-def test_ctrl_c_raises_nothing() -> None:
+def test_ctrl_c_raises_nothing(handle: Handle) -> None:
     """KeyboardInterrupt in the middle of a write would leave it half done."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    handle(signal.SIGINT, signal.default_int_handler)
     with Deadline() as deadline:
         signal.raise_signal(signal.SIGINT)
     assert deadline.reason == "SIGINT"
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
 
 
 def test_a_stop_signal_outranks_the_deadline() -> None:
-    """The worker would take another job although it was told to stop."""
+    """The worker would take another job although a signal stops it, or log the wrong reason."""
     with Deadline(0.0) as deadline:
         assert not deadline.is_signalled
         signal.raise_signal(signal.SIGTERM)
-        assert deadline.is_signalled
-
-
-def test_an_alarm_after_a_stop_signal_leaves_its_name() -> None:
-    """The log would name the wrong reason."""
-    with Deadline(60.0) as deadline:
-        signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGALRM)
         assert deadline.reason == "SIGTERM"
+        assert deadline.is_signalled
 
 
 @pytest.mark.parametrize("seconds", [None, math.inf])
@@ -127,18 +128,17 @@ def test_the_clock_tells_where_a_kernel_has_taken_the_alarm() -> None:
         assert deadline.reason == "deadline"
 
 
-def test_handlers_and_timer_are_put_back_after_an_error() -> None:
-    """The next alarm would hit whoever runs the worker, and end it."""
+def test_handlers_and_timer_are_put_back_after_an_error(handle: Handle) -> None:
+    """The next alarm would hit the program that runs the worker, and end it."""
 
     def mine(*_: object) -> None: ...
 
-    before = [signal.signal(number, mine) for number in WATCHED]
+    for number in WATCHED:
+        handle(number, mine)
     with pytest.raises(ZeroDivisionError), Deadline(60.0):
         raise ZeroDivisionError
     assert handlers() == [mine] * len(WATCHED)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-    for number, handler in zip(WATCHED, before, strict=True):
-        signal.signal(number, handler)
 
 
 def test_handlers_are_put_back_where_a_kernel_replaced_them() -> None:
@@ -150,47 +150,40 @@ def test_handlers_are_put_back_where_a_kernel_replaced_them() -> None:
     assert handlers() == before
 
 
-def test_an_ignored_signal_stays_ignored() -> None:
-    """A worker started with nohup would be ended by what it was told to ignore."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def test_an_ignored_signal_stays_ignored(handle: Handle) -> None:
+    """A worker that was started to ignore a signal would be ended by the next one."""
+    handle(signal.SIGTERM, signal.SIG_IGN)
     with Deadline() as deadline:
         signal.raise_signal(signal.SIGTERM)
         assert deadline.reason == "SIGTERM"
-    assert signal.signal(signal.SIGTERM, before) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
-def test_nohup_is_obeyed() -> None:
+def test_nohup_is_obeyed(handle: Handle) -> None:
     """`nohup outlast worker &` would end with the terminal that it was to outlive."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    handle(signal.SIGHUP, signal.SIG_IGN)
     with Deadline() as outer, Deadline(60.0, outer=outer) as inner:
         signal.raise_signal(signal.SIGHUP)
         assert inner.reason is None
-    assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_a_handler_found_in_place_is_called_too() -> None:
+def test_an_earlier_handler_is_called_too(handle: Handle) -> None:
     """A platform's own clean-up on SIGTERM would not happen."""
     called: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
+    handle(signal.SIGTERM, lambda number, _: called.append(number))
     with Deadline() as deadline:
         signal.raise_signal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, before)
     assert called == [signal.SIGTERM]
     assert deadline.reason == "SIGTERM"
 
 
-def test_a_signal_inside_reaches_the_block_outside() -> None:
-    """The loop around a slice would go on to the next job after a SIGTERM."""
+def test_a_signal_counts_inside_and_outside() -> None:
+    """The loop around a slice would go on after a SIGTERM, or forget one that came before."""
     with Deadline() as outer:
         with Deadline(60.0) as inner:
             signal.raise_signal(signal.SIGTERM)
         assert inner.reason == outer.reason == "SIGTERM"
-
-
-def test_a_signal_before_the_inner_block_counts_in_it() -> None:
-    """A SIGTERM between two slices would be forgotten for the length of the second."""
-    with Deadline() as outer:
-        signal.raise_signal(signal.SIGTERM)
         with Deadline(60.0, outer=outer) as inner:
             assert inner.reason == "SIGTERM"
             assert inner.is_signalled
@@ -217,29 +210,27 @@ def test_an_inner_timer_leaves_the_outer_one_its_time() -> None:
     assert 0.09 <= time.monotonic() - begun < 3.0
 
 
-def test_an_outer_timer_that_is_overdue_fires_at_once() -> None:
+def test_an_outer_timer_that_is_overdue_fires_at_once(handle: Handle) -> None:
     """Re-armed with nothing left, it would be disarmed instead."""
     fired: list[int] = []
-    before = signal.signal(signal.SIGALRM, lambda number, _: fired.append(number))
+    handle(signal.SIGALRM, lambda number, _: fired.append(number))
     signal.setitimer(signal.ITIMER_REAL, 0.01)
     with Deadline(60.0):
         begun = time.monotonic()
         wait_for(lambda: time.monotonic() - begun > 0.02)
         assert fired == []
     wait_for(lambda: fired)
-    signal.signal(signal.SIGALRM, before)
 
 
-def test_a_repeating_timer_goes_on_repeating() -> None:
+def test_a_repeating_timer_goes_on_repeating(handle: Handle) -> None:
     """A profiler or a watchdog around the worker would fall silent."""
     fired: list[int] = []
-    before = signal.signal(signal.SIGALRM, lambda number, _: fired.append(number))
+    handle(signal.SIGALRM, lambda number, _: fired.append(number))
     signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
     with Deadline(60.0):
         pass
     wait_for(lambda: len(fired) >= 3)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def test_off_the_main_thread_the_clock_alone_counts() -> None:
@@ -260,15 +251,15 @@ def test_off_the_main_thread_the_clock_alone_counts() -> None:
     assert seen == [True, None, "deadline"]
 
 
-def test_one_deadline_may_be_entered_twice() -> None:
-    """What the first block found would be put back by the second, too late."""
+def test_one_deadline_may_be_entered_twice(handle: Handle) -> None:
+    """The handlers from before the first block would be put back by the second, too late."""
     deadline = Deadline(60.0)
     with deadline:
         pass
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    handle(signal.SIGTERM, signal.SIG_IGN)
     with deadline:
         pass
-    assert signal.signal(signal.SIGTERM, before) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
 def test_signals_in_a_storm_end_in_one_flag() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,7 +67,7 @@ def test_the_sieve_finds_the_same_prime(
 
 
 class Killed(BaseException):
-    """The process is gone, in the middle of a step."""
+    """The process ends, in the middle of a step."""
 
 
 SLICE = st.tuples(
@@ -81,13 +83,13 @@ def test_the_worker_computes_the_same(slices: list[tuple[float, int, int]]) -> N
     """A job's result, or its account of steps, would depend on the workers' fates."""
     floor = Floor()
     floor.submit(max_stalls=1000)
-    for seconds, killed_at, failing in [*slices, (None, -1, 0)]:
+    for seconds, killed_at, failing in slices:
         if floor.record.status.is_final:
             break
         _one_slice(floor, seconds, killed_at, failing)
         floor.clock.sleep(1000.0)
-    while not floor.record.status.is_final:
-        _one_slice(floor, None, -1, 0)
+    floor.watched = lambda _: None
+    floor.finish()
     assert floor.record.status is Status.SUCCEEDED
     assert floor.record.result == expected(STEPS)
     assert floor.record.usage.steps == STEPS
@@ -95,26 +97,16 @@ def test_the_worker_computes_the_same(slices: list[tuple[float, int, int]]) -> N
 
 
 def _one_slice(floor: Floor, seconds: float | None, killed_at: int, failing: int) -> None:
-    puts: list[str] = []
-
-    def step(number: int) -> None:
-        if number == killed_at:
-            floor.register.before = _gone
+    puts = count(1)
 
     def fail(operation: str) -> None:
-        puts.append(operation)
-        if puts.count("put") == failing and operation == "put":
+        if operation == "put" and next(puts) == failing:
             raise StoreUnavailable("away")
 
-    floor.watched = step
-    floor.register.before = fail
-    try:
+    floor.at(killed_at, lambda: setattr(floor.register, "before", _die))
+    with floor.hooked("before", fail), suppress(Killed, StoreUnavailable):
         floor.work(seconds=seconds)
-    except (Killed, StoreUnavailable):
-        pass
-    finally:
-        floor.register.before = lambda _: None
 
 
-def _gone(_: str) -> None:
+def _die(_: str) -> None:
     raise Killed
