@@ -83,22 +83,16 @@ class SimulatedQueue(Queue):
 
     def send(self, message: Message, *, again: bool = False) -> None:
         """Put the message on the queue."""
-        fault = self._process.effect("send")
-        if fault == "refuse":
-            raise QueueUnavailable("simulated")
-        self._world.rules.sent(self._process, message, again=again, is_lost=fault == "lose")
-        copies = {"lose": 0, "double": 1 if self._broker.is_fifo else 2}.get(fault or "", 1)
-        if not again and self._broker.drops(message, self._world.clockwork.now):
-            copies = 0
-        for _ in range(copies):
-            delay = self._process.rng.uniform(*DELAY_SECONDS) if fault == "delay" else 0.0
-            self.put(Entry(message.body(), message.job_id, message.slice, delay))
-        if fault == "crash after":
-            self._process.crash("after send")
-        if fault == "lose answer":
-            raise QueueUnavailable("simulated")
+        with self._process.effect("send", QueueUnavailable) as fault:
+            self._world.rules.sent(self._process, message, again=again, is_lost=fault == "lose")
+            copies = {"lose": 0, "double": 1 if self._broker.is_fifo else 2}.get(fault or "", 1)
+            if not again and self._broker.drops(message, self._world.clockwork.now):
+                copies = 0
+            for _ in range(copies):
+                delay = self._process.rng.uniform(*DELAY_SECONDS) if fault == "delay" else 0.0
+                self._put(Entry(message.body(), message.job_id, message.slice, delay))
 
-    def put(self, entry: Entry) -> None:
+    def _put(self, entry: Entry) -> None:
         """Put a message on the queue, to be visible in `entry.visible_at` seconds."""
         entry.visible_at += self._world.clockwork.now
         self._broker.entries.append(entry)
@@ -109,50 +103,35 @@ class SimulatedQueue(Queue):
 
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
         """Return a message; this queue's long poll may be longer than was asked for."""
-        fault = self._process.effect("receive")
-        self._world.rules.idle(self._process)
-        entry = self._pick(fault)
-        if entry is None:
-            self._wait(max(wait_seconds, LONGEST_IDLE_SECONDS))
+        with self._process.effect("receive", QueueUnavailable) as fault:
+            self._world.rules.idle(self._process)
             entry = self._pick(fault)
-        if entry is None:
-            return None
-        entry.receipts.append(str(next(self._broker.receipts)))
-        entry.receives += 1
-        entry.visible_at = self._world.clockwork.now + visibility_seconds
-        if fault == "crash after":
-            self._process.crash("after receive")
-        if fault == "lose answer":
-            raise QueueUnavailable("simulated")
-        return Delivery(entry.body, entry.receipts[-1], visibility_seconds)
+            if entry is None:
+                self._wait(max(wait_seconds, LONGEST_IDLE_SECONDS))
+                entry = self._pick(fault)
+            if entry is None:
+                return None
+            entry.receipts.append(str(next(self._broker.receipts)))
+            entry.receives += 1
+            entry.visible_at = self._world.clockwork.now + visibility_seconds
+            return Delivery(entry.body, entry.receipts[-1], visibility_seconds)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message."""
-        fault = self._process.effect("hide")
-        if fault == "refuse":
-            raise QueueUnavailable("simulated")
-        entry = self._find(delivery)
-        if entry is not None:
-            self._world.rules.hidden(self._process, entry, seconds)
-            if fault != "ignore":
-                entry.visible_at = self._world.clockwork.now + seconds
-        if fault == "crash after":
-            self._process.crash("after hide")
+        with self._process.effect("hide", QueueUnavailable) as fault:
+            if entry := self._find(delivery):
+                self._world.rules.hidden(self._process, entry, seconds)
+                if fault != "ignore":
+                    entry.visible_at = self._world.clockwork.now + seconds
 
     def ack(self, delivery: Delivery) -> None:
         """Delete the message."""
-        fault = self._process.effect("ack")
-        if fault == "refuse":
-            raise QueueUnavailable("simulated")
-        entry = self._find(delivery)
-        if entry is not None and fault != "ignore":
-            self._broker.entries.remove(entry)
-            self._world.rules.acknowledged(entry)
-            self._world.rules.queue_changed(entry.job_id)
-        if fault == "crash after":
-            self._process.crash("after ack")
-        if fault == "lose answer":
-            raise QueueUnavailable("simulated")
+        with self._process.effect("ack", QueueUnavailable) as fault:
+            entry = self._find(delivery)
+            if entry is not None and fault != "ignore":
+                self._broker.entries.remove(entry)
+                self._world.rules.acknowledged(entry)
+                self._world.rules.queue_changed(entry.job_id)
 
     def _pick(self, fault: str | None) -> Entry | None:
         """Return the message to deliver, and lay aside those that nobody acknowledges."""

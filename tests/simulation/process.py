@@ -108,8 +108,13 @@ class Process:
         self.longest_step_seconds = max(seconds, self.longest_step_seconds)
         self.slowest_step_seconds = max(seconds, self.slowest_step_seconds)
 
-    def effect(self, operation: str) -> str | None:
-        """Come to an effect: time passes, others act. Return what is to go wrong with it."""
+    @contextmanager
+    def effect(self, operation: str, error: type[Exception]) -> Iterator[str | None]:
+        """Come to an effect: time passes, others act. Gives what else is to go wrong with it.
+
+        Raises:
+            error: it does not happen, or it happens without an answer.
+        """
         world = self.world
         fault = world.faults.draw(operation, self.name, self.rng)
         if self.unwanted_seconds:
@@ -120,7 +125,13 @@ class Process:
             self.actor.now += self.rng.uniform(*FREEZE_SECONDS)
         self.actor.now += self.rng.expovariate(EFFECTS_A_SECOND)
         world.clockwork.wait(self.actor)
-        return fault
+        if fault == "refuse":
+            raise error("simulated")
+        yield fault
+        if fault == "crash after":
+            self.crash(f"after {operation}")
+        if fault == "lose answer":
+            raise error("simulated")
 
     def crash(self, where: str) -> None:
         """End here; a person has more patience."""

@@ -119,17 +119,11 @@ class Machine:
 
     def _notify(self, process: Process, target: str, event: Event, _seconds: float) -> None:
         """Tell a target, which may not answer, or answer and not be heard."""
-        fault = process.effect("notify")
-        if fault == "refuse":
-            raise NotTold("simulated")
-        if fault == "gone":
-            self._world.jobs[event.job_id].gone.add(target)
-            raise Gone("simulated")
-        self._world.rules.notified(process, target, event)
-        if fault == "crash after":
-            process.crash("after notify")
-        if fault == "lose answer":
-            raise NotTold("simulated")
+        with process.effect("notify", NotTold) as fault:
+            if fault == "gone":
+                self._world.jobs[event.job_id].gone.add(target)
+                raise Gone("simulated")
+            self._world.rules.notified(process, target, event)
 
     def _step(self, process: Process, job: Job, number: int) -> None:
         """Take the time of a step, and fail as a step may."""
