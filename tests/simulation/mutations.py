@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     Move = Callable[[Record], Record]
     Mutation = Callable[[MonkeyPatch], None]
+    Change = Callable[[Record, Record], dict[str, Any]]
 
 
 def _patch_action(patch: MonkeyPatch, change: Callable[[Action], Action]) -> None:
@@ -42,7 +44,7 @@ def _patch_action(patch: MonkeyPatch, change: Callable[[Action], Action]) -> Non
     patch.setattr(deliver, "next_action", lambda *what: change(next_action(*what)))
 
 
-def _patch_record_seen(patch: MonkeyPatch, **fields: Any) -> None:
+def _patch_record_seen(patch: MonkeyPatch, fields: dict[str, Any]) -> None:
     """Let what a message calls for be decided as if the job had these fields."""
     next_action = deliver.next_action
     patch.setattr(
@@ -50,6 +52,17 @@ def _patch_record_seen(patch: MonkeyPatch, **fields: Any) -> None:
         "next_action",
         lambda record, *what: next_action(changed(record, **fields), *what),
     )
+
+
+def _patch_move(patch: MonkeyPatch, name: str, change: Change) -> None:
+    """Let a move of the record lead to one that has the fields that `change` returns."""
+    move = getattr(Record, name)
+
+    def moved(self: Record, *arguments: Any, **options: Any) -> Record:
+        after = move(self, *arguments, **options)
+        return changed(after, **change(self, after))
+
+    patch.setattr(Record, name, moved)
 
 
 def drop_the_fence(patch: MonkeyPatch) -> None:
@@ -88,11 +101,6 @@ def skip_announced(patch: MonkeyPatch) -> None:
         process.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice_number))
 
     patch.setattr(deliver, "send_continuation", only_send)
-
-
-def ignore_the_lease(patch: MonkeyPatch) -> None:
-    """A job is claimed although another worker holds it."""
-    _patch_record_seen(patch, lease=None)
 
 
 def write_blindly(patch: MonkeyPatch) -> None:
@@ -134,16 +142,6 @@ def announce_without_the_lease(patch: MonkeyPatch) -> None:
             return self.job.process.jobs.load(job.job_id).record
 
     patch.setattr(Slice, "run", run_on)
-
-
-def forget_the_stalls(patch: MonkeyPatch) -> None:
-    """A slice that does not advance the job is not counted."""
-    claimed = Record.claimed
-
-    def uncounted(self: Record, lease: Any) -> Record:
-        return changed(claimed(self, lease), stalls=self.guards.stalls)
-
-    patch.setattr(Record, "claimed", uncounted)
 
 
 def load_before_the_claim(patch: MonkeyPatch) -> None:
@@ -190,21 +188,6 @@ def note_before_telling(patch: MonkeyPatch) -> None:
     patch.setattr(deliver, "notify_targets", note_and_notify)
 
 
-def forget_the_notices(patch: MonkeyPatch) -> None:
-    """A message of a job that is over is acknowledged although targets are owed a notice."""
-    _patch_record_seen(patch, owed=())
-
-
-def forget_the_pause(patch: MonkeyPatch) -> None:
-    """A slice that ends leaves its job queued, although a person has paused it."""
-    released = Record.released
-
-    def queued(self: Record, **options: Any) -> Record:
-        return changed(released(self, **options), status=Status.QUEUED)
-
-    patch.setattr(Record, "released", queued)
-
-
 def work_on_when_stopped(patch: MonkeyPatch) -> None:
     """A worker whose job was cancelled or paused computes until its slice ends."""
     advance = JobStore.advance
@@ -219,47 +202,6 @@ def work_on_when_stopped(patch: MonkeyPatch) -> None:
         return held._replace(record=changed(held.record, status=status))
 
     patch.setattr(JobStore, "advance", advance_at_any_rate)
-
-
-def take_the_lease_on_pausing(patch: MonkeyPatch) -> None:
-    """A pause costs the running slice what it has not saved."""
-    paused = Record.paused
-    patch.setattr(Record, "paused", lambda self: changed(paused(self), lease=None))
-
-
-def ignore_the_back_off(patch: MonkeyPatch) -> None:
-    """A job that waits after an error is run at once."""
-    _patch_record_seen(patch, not_before=0.0)
-
-
-def count_no_errors(patch: MonkeyPatch) -> None:
-    """A kernel may raise for as long as it does not stall."""
-    errored = Record.errored
-
-    def uncounted(self: Record, error: str, **options: Any) -> Record:
-        return changed(errored(self, error, **options), failures=self.guards.failures)
-
-    patch.setattr(Record, "errored", uncounted)
-
-
-def never_forgive_errors(patch: MonkeyPatch) -> None:
-    """Errors are counted although the job advances between them."""
-    saved = Record.saved
-
-    def saved_as_it_was(self: Record, checkpoint: Checkpoint) -> Record:
-        return changed(saved(self, checkpoint), failures=self.guards.failures)
-
-    patch.setattr(Record, "saved", saved_as_it_was)
-
-
-def take_a_stop_for_an_error(patch: MonkeyPatch) -> None:
-    """A slice that is interrupted is followed by a back-off."""
-    released = Record.released
-
-    def backed_off(self: Record, *, not_before: float = 0.0) -> Record:
-        return released(self, not_before=not_before or self.updated_at + 30.0)
-
-    patch.setattr(Record, "released", backed_off)
 
 
 def sweep_the_busy(patch: MonkeyPatch) -> None:
@@ -287,16 +229,6 @@ def ack_what_is_foreign(patch: MonkeyPatch) -> None:
             return Handled(ack=True)
 
     patch.setattr(consumer, "deliver", deliver_or_drop)
-
-
-def end_twice_alike(patch: MonkeyPatch) -> None:
-    """A retry goes on with the slice that failed, so its end seems to be the one before."""
-    retried = Record.retried
-
-    def retried_as_it_was(self: Record, **options: Any) -> Record:
-        return changed(retried(self, **options), slice_number=self.slice_number)
-
-    patch.setattr(Record, "retried", retried_as_it_was)
 
 
 def ack_without_the_lease(patch: MonkeyPatch) -> None:
@@ -352,12 +284,42 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     # Where the newest checkpoint is damaged there is no other.
     "keep_one_generation": (records, "GENERATIONS", 1),
 }
+# What a message calls for is decided as if the job had other fields.
+SEEN: dict[str, dict[str, Any]] = {
+    # A job is claimed although another worker holds it.
+    "ignore_the_lease": {"lease": None},
+    # A message of a job that is over is acknowledged although targets are owed a notice.
+    "forget_the_notices": {"owed": ()},
+    # A job that waits after an error is run at once.
+    "ignore_the_back_off": {"not_before": 0.0},
+}
+# A move of the record leads to one with other fields.
+MOVES: dict[str, tuple[str, Change]] = {
+    # A slice that does not advance the job is not counted.
+    "forget_the_stalls": ("claimed", lambda before, _: {"stalls": before.guards.stalls}),
+    # A slice that ends leaves its job queued, although a person has paused it.
+    "forget_the_pause": ("released", lambda *_: {"status": Status.QUEUED}),
+    # A pause costs the running slice what it has not saved.
+    "take_the_lease_on_pausing": ("paused", lambda *_: {"lease": None}),
+    # A kernel may raise for as long as it does not stall.
+    "count_no_errors": ("errored", lambda before, _: {"failures": before.guards.failures}),
+    # Errors are counted although the job advances between them.
+    "never_forgive_errors": ("saved", lambda before, _: {"failures": before.guards.failures}),
+    # A slice that is interrupted is followed by a back-off.
+    "take_a_stop_for_an_error": (
+        "released",
+        lambda before, after: {"not_before": after.not_before or before.updated_at + 30.0},
+    ),
+    # A retry goes on with the slice that failed, so its end seems to be the one before.
+    "end_twice_alike": ("retried", lambda before, _: {"slice_number": before.slice_number}),
+}
 MUTATIONS: dict[str, Mutation] = {
     name: function
     for name, function in list(globals().items())
     if isfunction(function) and function.__module__ == __name__ and not name.startswith("_")
 }
 MUTATIONS |= {
-    name: lambda patch, change=change: patch.setattr(*change)
-    for name, change in REPLACEMENTS.items()
+    **{name: lambda patch, row=row: patch.setattr(*row) for name, row in REPLACEMENTS.items()},
+    **{name: partial(_patch_record_seen, fields=fields) for name, fields in SEEN.items()},
+    **{name: lambda patch, row=row: _patch_move(patch, *row) for name, row in MOVES.items()},
 }
