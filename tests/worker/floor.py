@@ -127,6 +127,16 @@ class Floor:
             self.queue.ack(delivery)
         return handled, delivery
 
+    def run(
+        self, kernel: AnyKernel, *, seconds: float | None = None, isolate: bool = False, **job: Any
+    ) -> Record:
+        """Run the first slice of a job of this kernel, whose message is to be acknowledged."""
+        self.kernel = kernel
+        self.submit(**job)
+        handled, _ = self.work(self.process(isolate=isolate), seconds=seconds)
+        assert handled.ack
+        return self.record
+
     def finish(self, *, seconds: float | None = None, pause_seconds: float = 0.0) -> int:
         """Work one delivery after another until the job is over; return how many it took."""
         for deliveries in range(100):

@@ -32,7 +32,7 @@ from outlast.worker.queues.message import ForeignMessage, Message
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.loading import NewerState
-from outlast.worker.slices.protocol import Drop, Resend, RunSlice, Wait, next_action
+from outlast.worker.slices.protocol import Action, Drop, Resend, RunSlice, Wait, next_action
 from tests import records
 from tests.kernels import Counting, NewerCounting, expected, unprepared
 from tests.records import changed
@@ -40,6 +40,8 @@ from tests.worker.floor import JOB, STEPS, Floor, failing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from outlast.checkpoint.parts import Lease
 
 
 NOW = 1000.0
@@ -67,31 +69,30 @@ def job(**fields: object) -> Record:
     return records.job(**{"slice_number": 5, **fields})
 
 
+def running(lease: Lease) -> Record:
+    """The same, claimed by a worker."""
+    return job(status=Status.RUNNING, lease=lease)
+
+
 @pytest.mark.parametrize(
-    ("record", "number", "wanted"),
+    ("record", "number", "action"),
     [
         *[(job(status=s), n, Drop()) for s in Status if s.is_final for n in (4, 5, 6, None)],
         *[(job(status=Status.PAUSED, lease=lease), 5, Drop()) for lease in (None, HELD)],
         (job(announced=True), 4, Drop()),
-        (job(announced=True, status=Status.RUNNING, lease=HELD), 4, Drop()),
-        (job(announced=True, status=Status.RUNNING, lease=LATE), 4, Drop()),
-        (job(), 4, Resend()),
-        (job(), 1, Resend()),
-        (job(status=Status.RUNNING, lease=HELD), 5, Wait(30.0)),
-        (job(status=Status.RUNNING, lease=HELD), 6, Wait(30.0)),
-        (job(status=Status.RUNNING, lease=HELD), None, Wait(30.0)),
+        *[(changed(running(lease), announced=True), 4, Drop()) for lease in (HELD, LATE)],
+        *[(job(), number, Resend()) for number in (4, 1)],
+        *[(running(HELD), number, Wait(30.0)) for number in (5, 6, None)],
         (job(not_before=1010.0), 5, Wait(10.0)),
-        (job(), 5, RunSlice()),
+        *[(job(), number, RunSlice()) for number in (5, 9, None)],
         (job(announced=True), 5, RunSlice()),
-        (job(status=Status.RUNNING, lease=LATE), 5, RunSlice()),
+        (running(LATE), 5, RunSlice()),
         (job(not_before=1000.0), 5, RunSlice()),
-        (job(), 9, RunSlice()),
-        (job(), None, RunSlice()),
     ],
 )
-def test_each_row_of_the_table(record: Record, number: int | None, wanted: object) -> None:
+def test_each_row_of_the_table(record: Record, number: int | None, action: Action) -> None:
     """A row that is wrong loses a job, or multiplies its messages."""
-    assert next_action(record, number, NOW) == wanted
+    assert next_action(record, number, NOW) == action
 
 
 def test_a_job_goes_from_slice_to_slice_to_its_result(floor: Floor) -> None:
@@ -196,34 +197,26 @@ def test_a_job_whose_worker_is_dead_waits_no_longer_than_for_its_lease(floor: Fl
 
 
 @pytest.mark.parametrize(
-    "body",
-    ["", "{}", "hello", '{"job_id":"../x"}', '{"job_id":"a","slice":0}', "\ud800", "[" * 999],
+    ("body", "error"),
+    [("hello", ForeignMessage), ("[" * 999, ForeignMessage), (FIRST, UnknownJob)],
+    ids=["foreign", "deep", "unknown"],
 )
-def test_a_foreign_message_is_left_to_the_queue(floor: Floor, body: str) -> None:
-    """It would be lost, or end the worker."""
-    with pytest.raises(ForeignMessage):
+def test_a_foreign_message_is_left_to_the_queue(
+    floor: Floor, body: str, error: type[Exception]
+) -> None:
+    """It would be lost, or end the worker; the wrong store would silently empty the queue."""
+    with pytest.raises(error):
         deliver(floor.process(), Delivery(body, "r"))
 
 
-def test_a_message_of_an_unknown_job_is_left_to_the_queue(floor: Floor) -> None:
-    """The wrong store in the settings would silently empty the queue."""
-    with pytest.raises(UnknownJob, match="there is no job 'job-1'"):
-        deliver(floor.process(), Delivery(Message(job_id=JOB).body(), "r"))
-
-
-def test_a_message_of_a_deleted_job_dies_out(floor: Floor) -> None:
-    """Each job that a person deletes would raise an alarm on the dead-letter queue."""
+@pytest.mark.parametrize("step", [None, 3], ids=["before-the-slice", "in-the-slice"])
+def test_a_message_of_a_deleted_job_dies_out(floor: Floor, step: int | None) -> None:
+    """Each deleted job would raise an alarm, or a worker would bring it back from the dead."""
     floor.submit()
-    floor.jobs.discard(JOB)
-    handled, _ = floor.work()
-    assert handled == Handled(ack=True)
-    assert floor.messages() == []
-
-
-def test_a_job_deleted_while_its_slice_runs_is_not_written_back(floor: Floor) -> None:
-    """A worker would bring the job back from the dead, or end in an error."""
-    floor.submit()
-    floor.at(3, lambda: floor.jobs.discard(JOB))
+    if step is None:
+        floor.jobs.discard(JOB)
+    else:
+        floor.at(step, lambda: floor.jobs.discard(JOB))
     handled, _ = floor.work()
     assert handled == Handled(ack=True)
     assert floor.messages() == []
@@ -268,10 +261,8 @@ def test_a_job_of_a_kernel_that_is_missing_here_is_soon_there_for_another_worker
 
 def test_a_kernel_that_cannot_tell_what_it_requires_is_run(floor: Floor) -> None:
     """A slip in a kernel's hook would end the worker, or keep its jobs waiting for ever."""
-    floor.submit()
-    floor.kernel = Counting(floor.step, require=Mock(side_effect=SystemExit("a slip")))
-    floor.work()
-    assert floor.record.result == expected(STEPS)
+    kernel = Counting(floor.step, require=Mock(side_effect=SystemExit("a slip")))
+    assert floor.run(kernel).result == expected(STEPS)
 
 
 def test_a_job_of_a_newer_kernel_is_left_to_newer_workers(floor: Floor) -> None:
@@ -431,9 +422,7 @@ def test_a_checkpoint_that_is_damaged_while_the_kernel_is_prepared_is_passed_ove
 
 def test_a_kernel_that_ends_the_process_when_prepared_does_not(floor: Floor) -> None:
     """A package that is badly installed would end every worker, one after the other."""
-    floor.kernel = unprepared()
-    floor.submit()
-    assert floor.work()[0].ack
+    assert floor.run(unprepared(floor.step)).result == expected(STEPS)
 
 
 def test_strict_parameters_that_json_has_no_word_for_reach_the_kernel(floor: Floor) -> None:
@@ -445,10 +434,9 @@ def test_strict_parameters_that_json_has_no_word_for_reach_the_kernel(floor: Flo
         pair: tuple[int, ...]
 
     prepared: list[Dated] = []
-    floor.kernel = Counting(Params=Dated, prepare=prepared.append)
-    floor.submit(steps=3, day="2030-01-02", pair=[1, 2])
-    floor.work()
-    assert floor.record.result == expected(3)
+    kernel = Counting(Params=Dated, prepare=prepared.append)
+    record = floor.run(kernel, steps=3, day="2030-01-02", pair=[1, 2])
+    assert record.result == expected(3)
     assert prepared == [Dated(steps=3, day=date(2030, 1, 2), pair=(1, 2))]
 
 

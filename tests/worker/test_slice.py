@@ -215,14 +215,10 @@ def test_a_queue_that_is_away_does_not_end_the_slice(floor: Floor) -> None:
 
 def test_an_error_keeps_the_work_before_it_and_waits(floor: Floor) -> None:
     """A passing fault at the end of a slice would cost the slice."""
-    floor.kernel = kernels.raising(ValueError("no such row"), at=7)
-    floor.submit()
-    handled, _ = floor.work()
-    assert floor.record.status is Status.QUEUED
-    assert floor.record.usage.steps == 7
-    assert without_location(floor.record.error) == "ValueError: no such row"
-    assert floor.record.not_before == floor.clock() + 1.0
-    assert handled.ack
+    record = floor.run(kernels.raising(ValueError("no such row"), at=7))
+    assert (record.status, record.usage.steps) == (Status.QUEUED, 7)
+    assert without_location(record.error) == "ValueError: no such row"
+    assert record.not_before == floor.clock() + 1.0
 
 
 def test_errors_without_progress_end_the_job_with_the_reason(floor: Floor) -> None:
@@ -267,46 +263,37 @@ def test_a_state_that_the_last_step_has_changed_is_not_stored_without_a_result(
             yield state
         state.total = -1
 
-    floor.kernel = kernels.InPlace(floor.step, run=run)
-    floor.submit(steps=7, max_failures=1)  # of which the last one is not saved before it ends
-    floor.work()
-    assert floor.record.status is Status.FAILED
-    at, total = (json.loads(floor.record.checkpoints[0].state)[key] for key in ("at", "total"))
-    assert {"total": total} == expected(at)
+    # Of seven steps the last one is not saved before it ends.
+    record = floor.run(kernels.InPlace(floor.step, run=run), steps=7, max_failures=1)
+    assert record.status is Status.FAILED
+    state = json.loads(record.checkpoints[0].state)
+    assert {"total": state["total"]} == expected(state["at"])
 
 
 def test_an_error_that_could_only_repeat_ends_the_job_at_once(floor: Floor) -> None:
     """A job of hours that failed its last check would fail it again and again, minutes apart."""
-    floor.kernel = kernels.raising(NonRetryable("the sum is wrong"), at=7)
-    floor.submit()
-    handled, _ = floor.work()
-    assert handled.ack
-    assert (floor.record.status, floor.record.usage.slices_begun) == (Status.FAILED, 1)
-    assert str(floor.record.error).startswith("NonRetryable: the sum is wrong")
-    assert floor.record.checkpoints[0].progress == 7 / STEPS
+    record = floor.run(kernels.raising(NonRetryable("the sum is wrong"), at=7))
+    assert (record.status, record.usage.slices_begun) == (Status.FAILED, 1)
+    assert without_location(record.error) == "NonRetryable: the sum is wrong"
+    assert record.checkpoints[0].progress == 7 / STEPS
     assert floor.messages() == []
 
 
 @pytest.mark.parametrize("isolate", [False, True])
 def test_a_run_without_a_yield_ends_the_job_at_once(floor: Floor, isolate: bool) -> None:
     """Its author would read that a result is no iterator, after five attempts."""
-    floor.kernel = kernels.Plain()
-    floor.submit()
-    floor.work(floor.process(isolate=isolate))
-    assert floor.record.status is Status.FAILED
-    assert str(floor.record.error).startswith(
-        "NonRetryable: run must be a generator: it has no yield"
-    )
+    record = floor.run(kernels.Plain(), isolate=isolate)
+    assert record.status is Status.FAILED
+    assert "NonRetryable: run must be a generator: it has no yield" in str(record.error)
 
 
 def test_a_slice_of_hours_ends_at_the_ceiling_on_compute_time(floor: Floor) -> None:
     """A budget would be overdrawn by as much as a slice lasts, which on a laptop is hours."""
-    floor.submit(max_compute_seconds=3.2)
-    floor.work()
-    assert floor.record.status is Status.FAILED
-    assert "reached its ceiling of 3.2 compute seconds" in str(floor.record.error)
-    assert (floor.record.usage.compute_seconds, floor.record.usage.slices_begun) == (3.5, 1)
-    assert floor.record.checkpoints[0].progress == 7 / STEPS
+    record = floor.run(floor.kernel, max_compute_seconds=3.2)
+    assert record.status is Status.FAILED
+    assert "reached its ceiling of 3.2 compute seconds" in str(record.error)
+    assert (record.usage.compute_seconds, record.usage.slices_begun) == (3.5, 1)
+    assert record.checkpoints[0].progress == 7 / STEPS
     floor.change(lambda record: record.retried(max_compute_seconds=100.0))
     floor.queue.send(Message(job_id=JOB))
     floor.work()
@@ -352,12 +339,9 @@ def test_any_exception_of_a_kernel_is_the_jobs_error(
     floor: Floor, error: BaseException, message: str
 ) -> None:
     """A kernel could end the worker, and with it the other jobs."""
-    floor.kernel = kernels.raising(error, at=2)
-    floor.submit()
-    handled, _ = floor.work()
-    assert handled.ack
-    assert without_location(floor.record.error) == message
-    assert floor.record.usage.steps == 2
+    record = floor.run(kernels.raising(error, at=2))
+    assert without_location(record.error) == message
+    assert record.usage.steps == 2
 
 
 def test_an_error_that_python_cannot_show_is_named() -> None:
@@ -377,14 +361,8 @@ def test_an_error_that_python_cannot_show_is_named() -> None:
         (careless(state="\ud800"), "yielded a state that cannot be stored"),
         (careless(state=10**5000), "yielded a state that cannot be"),
         (careless(state=object()), "yielded a state that cannot be stored"),
-        (
-            careless(result=math.nan, result_model=FloatResult),
-            "returned a result that cannot be stored",
-        ),
-        (
-            careless(result=math.inf, result_model=FloatResult),
-            "returned a result that cannot be stored",
-        ),
+        (careless(result=math.nan, result_model=FloatResult), "a result that cannot be stored"),
+        (careless(result=math.inf, result_model=FloatResult), "a result that cannot be stored"),
         (careless(result=math.nan), "does not survive being stored"),
         (careless(result={1, 2}), "does not survive being stored"),
         (careless(result={1: 2}), "does not survive being stored"),
@@ -399,32 +377,24 @@ def test_what_cannot_be_stored_is_the_kernels_error(
     floor: Floor, kernel: Counting, complaint: str
 ) -> None:
     """A wrong value would end the worker, or be stored and end every later one."""
-    floor.kernel = kernel
-    floor.submit()
-    handled, _ = floor.work()
-    assert handled.ack
-    assert floor.record.status is Status.QUEUED
-    assert floor.record.guards.failures == 1
-    assert complaint in str(floor.record.error)
+    record = floor.run(kernel)
+    assert (record.status, record.guards.failures) == (Status.QUEUED, 1)
+    assert complaint in str(record.error)
     # What is not in the checkpoint does not count as work either.
-    assert floor.record.usage.steps == floor.record.usage.saves
+    assert record.usage.steps == record.usage.saves
 
 
 def test_what_is_json_is_stored(floor: Floor) -> None:
     """An author could not return a table."""
-    floor.kernel = careless(state=[1, {"a": None}], result={"primes": [2, 3, 5]})
-    floor.submit()
-    floor.work()
-    assert floor.record.result == {"value": {"primes": [2, 3, 5]}}
+    record = floor.run(careless(state=[1, {"a": None}], result={"primes": [2, 3, 5]}))
+    assert record.result == {"value": {"primes": [2, 3, 5]}}
 
 
 @pytest.mark.parametrize("depth", range(190, 205))
 def test_a_result_that_is_stored_can_be_read(floor: Floor, depth: int) -> None:
     """A job of days would be done, and its record unreadable for ever."""
-    floor.kernel = careless(result=nested(depth))
-    floor.submit(max_failures=1)
-    floor.work()
-    assert floor.record.status is (Status.SUCCEEDED if floor.record.result else Status.FAILED)
+    record = floor.run(careless(result=nested(depth)), max_failures=1)
+    assert record.status is (Status.SUCCEEDED if record.result else Status.FAILED)
 
 
 def nested(depth: int) -> Any:
@@ -435,43 +405,31 @@ def nested(depth: int) -> Any:
 @pytest.mark.parametrize(("share", "stored"), [(math.nan, 0.0), (-3, 0.0), (7, 1.0), (0.25, 0.25)])
 def test_a_share_outside_of_0_to_1_is_clamped(floor: Floor, share: float, stored: float) -> None:
     """Not a number would make the record unreadable for ever."""
-    floor.kernel = Counting(progress=lambda *_: share)
-    floor.submit()
-    floor.work(seconds=0)
-    assert floor.record.checkpoints[0].progress == stored
+    record = floor.run(Counting(progress=lambda *_: share), seconds=0)
+    assert record.checkpoints[0].progress == stored
 
 
 def test_a_state_over_the_limit_fails_the_job_at_once(floor: Floor) -> None:
     """It would be computed again and again, only to be refused."""
-    floor.kernel = careless(state="x" * 20_000)
-    floor.submit()
-    handled, _ = floor.work()
-    assert handled.ack
-    assert floor.record.status is Status.FAILED
-    assert "its state of 20,0" in str(floor.record.error)
-    assert "OUTLAST_MAX_STATE_BYTES" in str(floor.record.error)
+    record = floor.run(careless(state="x" * 20_000))
+    assert record.status is Status.FAILED
+    assert "its state of 20,0" in str(record.error)
+    assert "OUTLAST_MAX_STATE_BYTES" in str(record.error)
 
 
-def test_a_result_over_the_limit_fails_the_job_and_keeps_its_checkpoint(
+def test_a_result_over_the_limit_fails_the_job_at_once(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The slice would be done again until the queue gives up its message."""
     monkeypatch.setattr("outlast.checkpoint.jobs.MAX_RECORD_BYTES", 5_000)
-    floor.kernel = careless(state=1, result="x" * 20_000)
-    floor.submit()
-    handled, _ = floor.work()
-    assert handled.ack
-    assert floor.record.status is Status.FAILED
-    assert "over the limit of 5,000" in str(floor.record.error)
+    record = floor.run(careless(state=1, result="x" * 20_000))
+    assert record.status is Status.FAILED
+    assert "over the limit of 5,000" in str(record.error)
 
 
 def test_a_kernel_that_goes_on_when_closed_does_not_hold_the_worker(floor: Floor) -> None:
     """Its job could not be handed on."""
-    floor.kernel = kernels.stubborn()
-    floor.submit()
-    handled, _ = floor.work(seconds=0)
-    assert handled.ack
-    assert floor.record.slice_number == 2
+    assert floor.run(kernels.stubborn(), seconds=0).slice_number == 2
 
 
 def test_a_kernel_that_never_advances_is_given_up(floor: Floor) -> None:
