@@ -16,7 +16,7 @@ import redis
 from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
 from outlast.worker.jobs.client import Client
-from outlast.worker.jobs.dead_letters import find_out
+from outlast.worker.jobs.dead_letters import diagnose
 from outlast.worker.queues.local import MAX_RECEIVES
 from outlast.worker.queues.message import Message
 from tests.cli.process import OUTLAST
@@ -83,7 +83,7 @@ def test_a_list_says_what_there_is_and_what_to_do(
     assert lines[1].split()[:4] == ["1", "done", "1", str(MAX_RECEIVES)]
     assert lines[1].endswith(f"received {MAX_RECEIVES} times and never acknowledged")
     assert lines[2] == "    the job is succeeded: nothing to do: drop it"
-    assert lines[4].startswith("    the store has no such job: see that the workers use this store")
+    assert lines[4].startswith("    the store has no such job: if the workers use this store, too")
     assert lines[6:] == [
         '    body: "{\\"hello\\": \\"\\u001b[2Jworld\\"}"',
         "    not a message of Outlast: find out who sends such messages, then drop it",
@@ -214,7 +214,7 @@ def test_what_a_record_says(
     """A person would redrive what is done, or drop what a job still needs."""
     client.create("tally", {"steps": 1}, job_id="a")
     client.jobs.change("a", move)
-    found = find_out(client.jobs, ["tally"], Message(job_id="a", slice=1).body())
+    found = diagnose(client.jobs, ["tally"], Message(job_id="a", slice=1).body())
     assert found[:3] == ("a", 1, finding)
     assert advice in found.advice
 
@@ -223,13 +223,13 @@ def test_what_else_may_be_found(client: Client) -> None:
     """The most common mistakes in a deployment would not be named."""
     client.create("tally", {"steps": 1}, job_id="a")
     body = Message(job_id="a", slice=1).body()
-    found = find_out(client.jobs, ["other"], body)
-    assert found.finding == "the job waits; its kernel 'tally' is not installed here"
+    found = diagnose(client.jobs, ["other"], body)
+    assert found.condition == "the job waits; its kernel 'tally' is not installed here"
     client.jobs.discard("a")
-    assert find_out(client.jobs, [], body).finding == "the job was deleted"
+    assert diagnose(client.jobs, [], body).condition == "the job was deleted"
     client.jobs._register.put("jobs/a", b"damaged", expected=None)
-    found = find_out(client.jobs, [], body)
-    assert found.finding == "job a: not a record of Outlast: its first bytes are foreign"
+    found = diagnose(client.jobs, [], body)
+    assert found.condition == "job a: not a record of Outlast: its first bytes are foreign"
     assert found.advice.endswith("or outlast delete --force a")
 
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast import Client
+from outlast import Client, JobFailed, JobNotFinished
 from outlast.checkpoint.errors import InvalidJobId, JobExists, StoreUnavailable, UnknownJob
 from outlast.checkpoint.parts import Limits
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.kernel import InvalidParams, UnknownKernel
 from outlast.kernel.contract import Model
-from outlast.worker.jobs.client import JobFailed, JobNotFinished
 from outlast.worker.jobs.new_job import new_record
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message

@@ -11,9 +11,9 @@ import pytest
 
 from outlast import AsyncClient, Client, JobFailed, JobNotFinished
 from outlast.checkpoint.errors import UnknownJob
+from outlast.checkpoint.jobs import HEADS_AT_ONCE
 from outlast.kernel import InvalidParams
-from outlast.worker.jobs import waiting as module
-from outlast.worker.jobs.waiting import ends
+from outlast.worker.jobs.waiting import LOOKS_A_SECOND, looks
 from tests.cli.process import until
 from tests.kernels import Counting
 
@@ -44,7 +44,7 @@ def client(url: str) -> Client:
 def napped(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long it was slept."""
     slept: list[float] = []
-    monkeypatch.setattr("outlast.worker.jobs.client.time.sleep", slept.append)
+    monkeypatch.setattr("outlast.worker.jobs.waiting.time.sleep", slept.append)
     return slept
 
 
@@ -157,22 +157,20 @@ def test_a_thousand_jobs_are_looked_at_a_page_at_a_time(
     jobs = client.jobs
     for number in range(300):
         client.create("counting", {"steps": 1}, job_id=f"j{number:03}")
-    looks: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     peek = jobs._register.peek
 
     def counted(keys: Any, size: int) -> Any:
-        looks["requests"] += 1
-        looks["heads"] += len(keys)
+        counts["requests"] += 1
+        counts["heads"] += len(keys)
         return peek(keys, size)
 
     monkeypatch.setattr(jobs._register, "peek", counted)
-    ids = [f"j{number:03}" for number in range(300)]
-    pause = next(ends(jobs, ids, at_once=100))
-    assert looks == {"requests": 1, "heads": 100}
-    assert pause == pytest.approx(100 / module.LOOKS_A_SECOND)
-    pause = next(ends(jobs, ids))
-    assert looks == {"requests": 4, "heads": 400}
-    assert pause == pytest.approx(300 / module.LOOKS_A_SECOND)
+    pairs = [({}, f"j{number:03}") for number in range(300)]
+    assert next(looks(jobs, pairs)) == ([], pytest.approx(HEADS_AT_ONCE / LOOKS_A_SECOND))
+    assert counts == {"requests": 1, "heads": HEADS_AT_ONCE}
+    assert next(looks(jobs, pairs, in_order=False)) == ([], pytest.approx(300 / LOOKS_A_SECOND))
+    assert counts == {"requests": 4, "heads": HEADS_AT_ONCE + 300}
 
 
 def test_an_event_loop_is_not_held_up_and_no_thread_waits(url: str) -> None:
@@ -234,7 +232,7 @@ def test_the_asynchronous_client_does_what_the_other_does(url: str) -> None:
 
 def test_both_clients_have_the_same_methods() -> None:
     """A method that is new in one would be missing in the other."""
-    inner = {"create", "new", "put", "queue"}
+    inner = {"create", "queue"}
 
     def methods(kind: type) -> set[str]:
         return {name for name in vars(kind) if not name.startswith("_")} - inner

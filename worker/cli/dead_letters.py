@@ -41,17 +41,17 @@ def opened() -> tuple[DeadLetters, Callable[[str], Any]]:
     """Return the dead letters, and what tells of the job of a body."""
     from outlast.kernel.registry import names
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.dead_letters import find_out
+    from outlast.worker.jobs.dead_letters import diagnose
 
     client, kernels = Client(read_only=True), names()
-    return dead_letters(), lambda body: find_out(client.jobs, kernels, body)
+    return dead_letters(), lambda body: diagnose(client.jobs, kernels, body)
 
 
 def view(letter: DeadLetter, say: Callable[[str], Any]) -> dict[str, Any]:
     """Return what there is to know of a dead letter, as a JSON object."""
     from outlast.worker.jobs.view import moment
 
-    job_id, number, finding, advice = say(letter.body)
+    job_id, number, condition, advice = say(letter.body)
     return {
         "id": letter.letter_id,
         "job_id": job_id,
@@ -59,7 +59,7 @@ def view(letter: DeadLetter, say: Callable[[str], Any]) -> dict[str, Any]:
         "receives": letter.receives,
         "since": moment(letter.since),
         "reason": letter.reason,
-        "finding": finding,
+        "finding": condition,
         "advice": advice,
         "body": letter.body,
     }

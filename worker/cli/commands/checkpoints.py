@@ -46,10 +46,10 @@ def checkpoints(
         2  the id or a setting is wrong
     """
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.new_job import kept
+    from outlast.worker.jobs.new_job import checkpoints_of
 
     record = Client(read_only=True).status(job_id)
-    found = kept(record, generation)
+    found = checkpoints_of(record, generation)
     if state:
         _put_state(record, found[0] if found else None, as_json=as_json)
     elif as_json:
