@@ -11,7 +11,7 @@ from outlast.checkpoint.jobs import JobStore, checked_tags, tell_corrupt
 from outlast.checkpoint.parts import Notices
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers import open_register
-from outlast.worker.jobs.new_job import derived_id, forked, new_record
+from outlast.worker.jobs.new_job import forked, named, new_record
 from outlast.worker.jobs.prune import delete_finished
 from outlast.worker.jobs.submission import store as store_job
 from outlast.worker.jobs.submission import submit, submit_all, wake
@@ -108,10 +108,7 @@ class Client:
         new = partial(self._new, kernel, job_id=None, tags=tags, notify=notify)
         records = [new(each) for each in every]
         if name is not None:
-            records = [
-                record.model_copy(update={"job_id": derived_id(name, kernel, record.params)})
-                for record in records
-            ]
+            records = [named(record, name) for record in records]
         submit_all(self.jobs, self.queue, records, may_exist=name is not None)
         return [(each, record.job_id) for each, record in zip(every, records, strict=True)]
 

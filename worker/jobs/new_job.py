@@ -121,16 +121,20 @@ def checkpoints_of(record: Record, generation: int | None = None) -> list[Checkp
     return checkpoints
 
 
-def derived_id(prefix: str, *question: Any) -> str:
-    """Return a job id that is the same for the same question, in JSON values, after `prefix`.
+def named(record: Record, name: str) -> Record:
+    """Return the job with the id that its kernel and parameters have under `name`.
 
     Raises:
         InvalidJobId: the id cannot be stored.
     """
+    job_id = checked_id(derived_id(name, record.kernel, record.params))
+    return record.model_copy(update={"job_id": job_id})
+
+
+def derived_id(prefix: str, *question: Any) -> str:
+    """Return `prefix` with a digest of the question, of JSON values: the same id each time."""
     text = json.dumps(question, sort_keys=True)
-    return checked_id(
-        f"{prefix}-{hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()}"
-    )
+    return f"{prefix}-{hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()}"
 
 
 def refusal(

@@ -167,7 +167,7 @@ def _row(found: Estimate, size: Size, settings: Settings, prices: Prices) -> dic
     row = {"platform": size.platform, "threads": size.threads, "obstacle": coming.obstacle}
     if coming.obstacle:
         return row
-    taken = coming.taken
+    taken = coming.consumption
     return {
         **row,
         "seconds": taken.occupied_seconds,
