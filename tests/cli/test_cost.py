@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.parts import PlatformUsage
+from tests.records import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,8 @@ def run_on(client: Client, job_id: str, **usage: float) -> Record:
         for name, seconds in usage.items()
     }
     client.create("tally", {"steps": 9}, job_id=job_id)
-    changes = {"usage": found, "slices": len(found), "compute_seconds": 80.0, "redone_seconds": 8.0}
-    return client.jobs.change(job_id, lambda record: record.model_copy(update=changes)).record
+    taken = {"slices_begun": len(found), "compute_seconds": 80.0, "redone_seconds": 8.0}
+    return client.jobs.change(job_id, lambda job: changed(job, platforms=found, **taken)).record
 
 
 def test_a_job_that_has_run_has_a_bill(outlast: Outlast, outlast_json: OutlastJson) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.worker.notify.notice import Event
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
 ONE, TWO = "https://one.example/done", "sqs://two"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -58,11 +58,11 @@ def ears() -> Ears:
     return Ears()
 
 
-def worker(floor: Floor, ears: Any) -> Runtime:
+def worker(floor: Floor, ears: Any) -> WorkerProcess:
     """A worker that tells those."""
     from dataclasses import replace
 
-    return replace(floor.runtime(), notify=ears)
+    return replace(floor.process(), notify=ears)
 
 
 def submit(floor: Floor, *targets: str, **options: Any) -> None:

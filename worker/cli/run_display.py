@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.cli.screen import Screen
     from outlast.worker.jobs.client import Client
-    from outlast.worker.slices.holding import Holding
-    from outlast.worker.slices.process import AnyKernel
+    from outlast.worker.slices.process import AnyKernel, RunningJob
 
 LOOK_SECONDS = 0.2
 
@@ -123,7 +122,7 @@ class Watch:
         self._screen = screen
         self._rate = Rate()
 
-    def __call__(self, job: Holding) -> None:
+    def __call__(self, job: RunningJob) -> None:
         """Show how far the slice has come, if it is time to."""
         if not self._screen.is_due:
             return

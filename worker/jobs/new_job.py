@@ -43,19 +43,24 @@ def new_record(
         InvalidParams: the kernel does not take these parameters; one line that names the first.
         InvalidJobId: the id cannot be stored.
     """
+    valid = valid_params(kernel, params)
     return Record(
-        params=_stored_params(kernel, params),
         job_id=_id_of(kernel, job_id),
         kernel=kernel,
+        params=json.loads(valid.model_dump_json()),
         limits=limits,
         created_at=now,
         updated_at=now,
     )
 
 
-def _stored_params(kernel: str, params: Mapping[str, Any]) -> Any:
-    """Return the parameters as JSON values, with all defaults."""
-    model = load(kernel).Params
+def valid_params(kernel: str, params: Mapping[str, Any]) -> BaseModel:
+    """Return parameters as the kernel's model, which survives being stored.
+
+    Raises:
+        UnknownKernel, InvalidParams: as `new_record`.
+    """
+    model: type[BaseModel] = load(kernel).Params
     try:
         valid = model.model_validate(dict(params))
     except ValidationError as error:
@@ -68,7 +73,7 @@ def _stored_params(kernel: str, params: Mapping[str, Any]) -> Any:
         survives = False
     if not survives:
         raise InvalidParams(f"{kernel}: these parameters do not survive being stored as JSON")
-    return json.loads(stored)
+    return valid
 
 
 def forked(

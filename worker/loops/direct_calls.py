@@ -135,8 +135,9 @@ def advance(
     another worker has the job, or if the job is over or paused.
 
     Raises:
-        UnknownKernel, InvalidParams, UnknownJob, JobExists: nothing was done.
-        StoreUnavailable, QueueUnavailable: a job that was stored stays, and a sweep wakes it.
+        InvalidParams, UnknownJob, JobExists: nothing was done.
+        UnknownKernel, StoreUnavailable, QueueUnavailable: a job that was stored stays, and a sweep
+            wakes it.
     """
     if isinstance(request, Position):
         request = request.submit()

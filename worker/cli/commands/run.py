@@ -62,15 +62,18 @@ def run(
     Exit codes:
         0  the result is printed
         1  the job failed, its id belongs to another job, or the store is at fault
-        2  the kernel, a parameter, the id, a tag, target or setting is wrong; nothing was stored
+        2  the kernel, a parameter, the id, a tag, target or setting is wrong, or a package is
+           missing that the job needs; nothing was stored
         3  the job is paused
         129, 130, 143  stopped by the end of the terminal (SIGHUP), by Ctrl-C or by SIGTERM:
                        everything is saved; 130 also after a second Ctrl-C, which loses what was
                        done since the last checkpoint
     """
+    from outlast.kernel.registry import load
     from outlast.worker.cli.notices import give, prepared
     from outlast.worker.cli.run_display import work
     from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.new_job import valid_params
     from outlast.worker.jobs.view import view
     from outlast.worker.notify.target import split
     from outlast.worker.settings import overridden, read_settings
@@ -78,6 +81,8 @@ def run(
     settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
     client = Client(settings=settings)
     values = params_for(kernel, params or ())
+    # Not known where a job is submitted: this is the machine that it is to run on.
+    load(kernel).require(valid_params(kernel, values))
     local, stored = split(notify or ())
     notices = prepared(local)
     record, _ = client.create(kernel, values, job_id=job_id, tags=tags or (), notify=stored)
