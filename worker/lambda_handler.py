@@ -3,9 +3,9 @@
 It takes batches from an SQS event source that has ReportBatchItemFailures, and the requests of
 `outlast.worker.loops.direct_calls`, also on a schedule. It needs OUTLAST_STORE and OUTLAST_QUEUE.
 
-What many invocations share is made when this module is imported: settings, clients, the runtime and
-what it learns about time. Before the first invocation nothing connects, arms a timer or draws a
-random number, so Lambda may take a snapshot (SnapStart).
+What many invocations share is made when this module is imported: settings, clients, and the process
+with what it learns about time. Before the first invocation nothing connects, arms a timer or draws
+a random number, so Lambda may take a snapshot (SnapStart).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from outlast.worker.settings import Settings, read_settings, require_remote
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.kernel_output import line
 from outlast.worker.slices.platforms import lambda_threads
-from outlast.worker.slices.process import make_runtime
+from outlast.worker.slices.process import make_process
 from outlast.worker.telemetry.events import MESSAGE_FAILED, MESSAGE_LEFT, tell
 from outlast.worker.telemetry.switches import log_on_platform
 
@@ -70,7 +70,7 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
 settings = settings_of(os.environ)
 log_on_platform(settings)
 client = Client(settings=settings)
-runtime = make_runtime(settings, client.jobs, client.queue)
+process = make_process(settings, client.jobs, client.queue)
 
 
 def handler(event: Any, context: Context) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
     if isinstance(request, Sweep):
         return {"woken": client.sweep()}
     seconds, request_id = _seconds_left(context), context.aws_request_id
-    return advance(client, runtime, request, seconds=seconds, request_id=request_id)
+    return advance(client, process, request, seconds=seconds, request_id=request_id)
 
 
 def _handle_batch(records: list[dict[str, Any]], context: Context) -> dict[str, Any]:
@@ -111,10 +111,10 @@ def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
     """
     delivery = Delivery(record["body"], record["receiptHandle"])
     try:
-        if seconds <= runtime.timing.reserve_within(left):  # the ones before it took too long
-            runtime.queue.hide(delivery, 0)
+        if seconds <= process.timing.reserve_within(left):  # the ones before it took too long
+            process.queue.hide(delivery, 0)
             return False
-        return deliver(runtime, delivery, seconds=seconds).ack
+        return deliver(process, delivery, seconds=seconds).ack
     except (StoreUnavailable, QueueUnavailable) as error:
         effect = f"message {record['messageId']} will come again"
         tell(log, unavailable(error), effect=effect, error=str(error))

@@ -35,7 +35,7 @@ from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.settings import InvalidSettings, read_settings, require_remote
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.loading import NewerState
-from outlast.worker.slices.process import Runtime, make_runtime
+from outlast.worker.slices.process import WorkerProcess, make_process
 from outlast.worker.telemetry.switches import log_on_platform
 
 if TYPE_CHECKING:
@@ -72,14 +72,14 @@ ALL_FORMS: dict[str, type[AnyRequest | Drain]] = {**FORMS, "drain": Drain}
 
 
 class Handler:
-    """Handles calls; clients and what the runtime learns about time last from call to call."""
+    """Handles calls; clients and what the process learns about time last from call to call."""
 
     def __init__(
-        self, client: Client, runtime: Runtime, report: Callable[[dict[str, Any], Any], None]
+        self, client: Client, process: WorkerProcess, report: Callable[[dict[str, Any], Any], None]
     ) -> None:
         """Report progress to RunPod by `report(job, progress)`."""
         self._client = client
-        self._runtime = runtime
+        self._process = process
         self._report = report
 
     def handle(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -94,18 +94,18 @@ class Handler:
         if isinstance(request, Sweep):
             return {"woken": self._client.sweep()}
         progress = Progress(job, self._report)
-        runtime = replace(self._runtime, watch=progress)
+        process = replace(self._process, watch=progress)
         if isinstance(request, Drain):
-            return {"drained": self._drain(runtime, request), "jobs": sorted(progress.jobs)}
+            return {"drained": self._drain(process, request), "jobs": sorted(progress.jobs)}
         # A request for more than the default has a longer executionTimeout.
         seconds, request_id = request.max_seconds or DEFAULT_SECONDS, str(job["id"])
-        return advance(self._client, runtime, request, seconds=seconds, request_id=request_id)
+        return advance(self._client, process, request, seconds=seconds, request_id=request_id)
 
-    def _drain(self, runtime: Runtime, request: Drain) -> bool:
+    def _drain(self, process: WorkerProcess, request: Drain) -> bool:
         """Work through the queue; return False if the time was too short."""
-        consumer = Consumer(runtime, slice_seconds=self._client.settings.slice_seconds)
+        consumer = Consumer(process, slice_seconds=self._client.settings.slice_seconds)
         seconds = request.max_seconds
-        with Deadline(seconds - runtime.timing.reserve_within(seconds)) as stop:
+        with Deadline(seconds - process.timing.reserve_within(seconds)) as stop:
             consumer.run(max_idle_seconds=IDLE_SECONDS, outer=stop)
         return stop.reason is None
 
@@ -144,10 +144,10 @@ def main() -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     log_on_platform(settings)
     client = Client(settings=settings)
-    runtime = make_runtime(settings, client.jobs, client.queue)
+    process = make_process(settings, client.jobs, client.queue)
     # In a trial there is no platform to report to.
     report = runpod.serverless.progress_update if is_remote else lambda _job, _progress: None
-    runpod.serverless.start({"handler": Handler(client, runtime, report).handle})
+    runpod.serverless.start({"handler": Handler(client, process, report).handle})
 
 
 if __name__ == "__main__":

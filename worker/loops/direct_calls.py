@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outlast.worker.jobs.client import Client
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
 F = TypeVar("F", bound="Request")
 
@@ -123,7 +123,7 @@ def parse(payload: object, forms: Mapping[str, type[F]]) -> F:
 
 def advance(
     client: Client,
-    runtime: Runtime,
+    process: WorkerProcess,
     request: Kick | Submit | Position,
     *,
     seconds: float,
@@ -149,7 +149,7 @@ def advance(
         job_id = request.job_id
     if request.max_seconds is not None:
         seconds = min(seconds, request.max_seconds)
-    unqueued = replace(runtime, queue=Unqueued(runtime.queue))
+    unqueued = replace(process, queue=Unqueued(process.queue))
     deliver(unqueued, Delivery(Message(job_id=job_id).body(), receipt=""), seconds=seconds)
     return answer(client, job_id)
 
