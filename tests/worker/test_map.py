@@ -197,6 +197,24 @@ def test_an_event_loop_is_not_held_up_and_no_thread_waits(url: str) -> None:
     asyncio.run(main())
 
 
+def test_a_wait_that_is_cancelled_leaves_no_thread(url: str) -> None:
+    """A server that gives up a request could not end before the job does."""
+
+    async def main() -> None:
+        client, looked = AsyncClient(url, url), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        job_id = await client.submit("counting", steps=1)
+        wait = asyncio.create_task(
+            client.wait(job_id, watch=lambda _: loop.call_soon_threadsafe(looked.set))
+        )
+        await looked.wait()
+        wait.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+
+    asyncio.run(main())  # It joins the threads of its executor.
+
+
 def test_the_asynchronous_client_does_what_the_other_does(url: str) -> None:
     """A program that awaits would need code of its own for what `Client` can do."""
 
