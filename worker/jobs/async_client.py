@@ -121,9 +121,9 @@ class AsyncClient:
                 yield record
 
 
-async def _ends(looks: Iterator[Look]) -> AsyncIterator[tuple[Mapping[str, Any], Record]]:
+async def _ends(looking: Iterator[Look]) -> AsyncIterator[tuple[Mapping[str, Any], Record]]:
     """Yield the ends that the looks show, each made in a thread, and await between two looks."""
-    while look := await asyncio.to_thread(next, looks, None):
+    while look := await asyncio.to_thread(next, looking, None):
         for end in look.ends:
             yield end
         await asyncio.sleep(look.pause_seconds)

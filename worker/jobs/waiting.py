@@ -70,30 +70,31 @@ def looks(
             it is asked again until it answers, and the log says so.
     """
     end = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
-    queue, read, pause = _Queue(pairs, in_order=in_order), _reader(jobs, end), FIRST_PAUSE_SECONDS
-    while page := queue.page():
+    waiting, read = _Waiting(pairs, in_order=in_order), _reader(jobs, end)
+    pause = FIRST_PAUSE_SECONDS
+    while page := waiting.page():
         heads = read(page)
         for head in heads:
             watch(head)
         over = [head for head in heads if head.status.is_final]
-        ends, left = queue.leave(over), end - time.monotonic()
-        if over and (in_order or not queue.pending):
-            yield Look(ends, 0.0)  # Jobs that move up into the page may be over already.
+        due, left = waiting.leave(over), end - time.monotonic()
+        if over and (in_order or not waiting.pending):
+            yield Look(due, 0.0)  # Jobs that move up into the page may be over already.
             continue
-        yield Look(ends, max(min(max(pause, len(page) / LOOKS_A_SECOND), left), 0.0))
+        yield Look(due, max(min(max(pause, len(page) / LOOKS_A_SECOND), left), 0.0))
         if heads and left <= 0:
-            raise JobNotFinished(f"gave up after {timeout_seconds:g} s: {queue.rest(heads)}")
+            raise JobNotFinished(f"gave up after {timeout_seconds:g} s: {waiting.rest(heads)}")
         pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def ends(looks: Iterator[Look]) -> Iterator[tuple[Params, Record]]:
+def ends(looking: Iterator[Look]) -> Iterator[tuple[Params, Record]]:
     """Yield the ends that the looks show, and sleep between two looks."""
-    for look in looks:
+    for look in looking:
         yield from look.ends
         time.sleep(look.pause_seconds)
 
 
-class _Queue:
+class _Waiting:
     """The pairs whose turn has not come; `pending` are their jobs that are not over."""
 
     def __init__(self, pairs: Iterable[tuple[Params, str]], *, in_order: bool) -> None:
@@ -112,11 +113,11 @@ class _Queue:
         for record in over:
             del self.pending[record.job_id]
             self._over[record.job_id] = record
-        ends = []
+        due = []
         for _ in range(len(self._pairs)):
             params, job_id = self._pairs[0]
             if job_id in self._over:
-                ends.append((params, self._over[job_id]))
+                due.append((params, self._over[job_id]))
                 self._pairs.popleft()
                 self._uses[job_id] -= 1
                 if not self._uses[job_id]:
@@ -125,10 +126,10 @@ class _Queue:
                 break
             else:
                 self._pairs.rotate(-1)
-        return ends
+        return due
 
     def rest(self, heads: list[Record]) -> str:
-        """Return what is left to do, in words."""
+        """Return how the jobs stand that are not over, in words."""
         if len(self.pending) > 1:
             return f"{len(self.pending)} jobs go on"
         return next(_progress(head) for head in heads if head.job_id in self.pending)
@@ -156,6 +157,7 @@ def _reader(jobs: JobStore, end: float) -> Callable[[list[str]], list[Record]]:
 
 
 def _heads(jobs: JobStore, job_ids: list[str]) -> list[Record]:
+    """Return the heads of all these jobs, or raise what is wrong with one."""
     while True:
         heads = list(jobs.heads_of(job_ids, on_corrupt=_refuse))
         if len(heads) == len(job_ids):
