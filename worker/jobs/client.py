@@ -13,8 +13,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers import open_register
 from outlast.worker.jobs.new_job import forked, named, new_record
 from outlast.worker.jobs.prune import delete_finished
-from outlast.worker.jobs.submission import store as store_job
-from outlast.worker.jobs.submission import submit, submit_all, wake
+from outlast.worker.jobs.submission import store_job, submit_job, submit_jobs, wake_job
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.jobs.waiting import ends, looks, outcome_of, result_of
 from outlast.worker.notify.target import checked_targets
@@ -81,7 +80,7 @@ class Client:
             QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
         record = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
-        return submit(self.jobs, self.queue, record).job_id
+        return submit_job(self.jobs, self.queue, record).job_id
 
     def submit_all(
         self,
@@ -109,7 +108,7 @@ class Client:
         records = [new(each) for each in every]
         if name is not None:
             records = [named(record, name) for record in records]
-        submit_all(self.jobs, self.queue, records, may_exist=name is not None)
+        submit_jobs(self.jobs, self.queue, records, may_exist=name is not None)
         return [(each, record.job_id) for each, record in zip(every, records, strict=True)]
 
     def create(
@@ -171,7 +170,7 @@ class Client:
         if not is_new:
             raise JobExists(f"job {fork.job_id} exists; choose another job id")
         if queue is not None:
-            wake(queue, fork, "a sweep will do that")
+            wake_job(queue, fork, "a sweep will do that")
         return fork.job_id
 
     def status(self, job_id: str) -> Record:
@@ -255,7 +254,7 @@ class Client:
         """
         record = self.jobs.change(job_id, Record.cancelled).record
         if record.notices.owed:
-            wake(self.queue, record, "cancel it again, or sweep", again=True)
+            wake_job(self.queue, record, "cancel it again, or sweep", again=True)
         return record
 
     def pause(self, job_id: str) -> Record:
@@ -300,7 +299,7 @@ class Client:
 
     def _change_and_wake(self, job_id: str, move: Callable[[Record], Record]) -> Record:
         record = self.jobs.change(job_id, move).record
-        wake(self.queue, record, "do that again, or sweep", again=True)
+        wake_job(self.queue, record, "do that again, or sweep", again=True)
         return record
 
     def delete(self, job_id: str, *, force: bool = False) -> None:

@@ -23,7 +23,7 @@ log = logging.getLogger("outlast.client")
 SUBMISSIONS_AT_ONCE = 8
 
 
-def store(jobs: JobStore, record: Record) -> tuple[Record, bool]:
+def store_job(jobs: JobStore, record: Record) -> tuple[Record, bool]:
     """Store a new job without waking it; return it as it is stored, and whether it is new.
 
     Raises:
@@ -35,21 +35,23 @@ def store(jobs: JobStore, record: Record) -> tuple[Record, bool]:
     return held.record, is_new
 
 
-def submit(jobs: JobStore, queue: Queue, record: Record) -> Record:
+def submit_job(jobs: JobStore, queue: Queue, record: Record) -> Record:
     """Store a new job and wake it; return it as it is stored.
 
     Raises:
         JobExists: its id belongs to a job with other parameters.
         QueueUnavailable: the job is stored, but asleep.
     """
-    record, is_new = store(jobs, record)
+    record, is_new = store_job(jobs, record)
     # If it never ran, its first submission may have died before the message was sent.
     if is_new or record.usage.slices_begun == 0:
-        wake(queue, record, "submit it again with this id", again=not is_new)
+        wake_job(queue, record, "submit it again with this id", again=not is_new)
     return record
 
 
-def submit_all(jobs: JobStore, queue: Queue, records: Iterable[Record], *, may_exist: bool) -> None:
+def submit_jobs(
+    jobs: JobStore, queue: Queue, records: Iterable[Record], *, may_exist: bool
+) -> None:
     """Submit all these jobs, several at a time.
 
     With `may_exist` the store is asked first, and those that have begun are left as they are.
@@ -62,14 +64,14 @@ def submit_all(jobs: JobStore, queue: Queue, records: Iterable[Record], *, may_e
     rest = iter(missing.values())
     # The first one goes alone: if the store or the queue is away, one error is enough.
     for record in islice(rest, 1):
-        submit(jobs, queue, record)
+        submit_job(jobs, queue, record)
     from concurrent.futures import ThreadPoolExecutor  # here, as most commands do without
 
     with ThreadPoolExecutor(SUBMISSIONS_AT_ONCE) as pool:
-        list(pool.map(lambda record: submit(jobs, queue, record), rest))
+        list(pool.map(lambda record: submit_job(jobs, queue, record), rest))
 
 
-def wake(queue: Queue, record: Record, advice: str, *, again: bool = False) -> None:
+def wake_job(queue: Queue, record: Record, advice: str, *, again: bool = False) -> None:
     """Send the message for the job's next slice; `again`: see `Queue.send`.
 
     Raises:
