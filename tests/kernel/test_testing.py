@@ -14,6 +14,7 @@ import time
 import warnings
 from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any, ClassVar
+from unittest.mock import Mock
 
 import primecountpy
 import pytest
@@ -22,22 +23,22 @@ from pydantic import BaseModel
 from outlast.kernel.nth_prime import NthPrime, PrimeCount
 from outlast.kernel.testing import another_process, assert_resumable
 from tests.kernels import (
+    FIRST,
     AnyState,
-    Careless,
     Counting,
+    FloatResult,
     InPlace,
-    Measuring,
     Params,
     Plain,
     Result,
-    Stalling,
     State,
-    Stubborn,
-    Unsure,
-    Yielding,
     advance,
+    careless,
     expected,
     raising,
+    scripted,
+    stalling,
+    stubborn,
 )
 
 if TYPE_CHECKING:
@@ -338,16 +339,19 @@ def test_a_state_that_is_not_frozen_may_be_changed(kernel: InPlace) -> None:
         (Trusting(), rf"{ELSEWHERE} raises IndexError.*: {HINT}"),
         (Circling(), "it does not come to an end"),
         (Broken(), r"resumed from safe point 1, .*, it raises KeyError\('table'\)"),
-        (Stubborn(), "does not stop when it is closed"),
-        (Unsure(lambda: 1.5), "progress is 1.5 after 0.0"),
-        (Unsure(lambda: float("nan")), "progress is nan"),
-        (Unsure(iter([0.5, 0.4]).__next__), "progress is 0.4 after 0.5"),
-        (Yielding({"at": 2}), "the state is dict, not State: {'at': 2}"),
-        (Careless(state=(1, 2)), r"the state does not survive being stored as JSON: AnyState\("),
-        (Careless(result={1}), "the result does not survive"),
-        (Measuring(result=math.inf), "the result is not finite, .*: value is inf"),
+        (stubborn(), "does not stop when it is closed"),
+        (Counting(progress=lambda *_: 1.5), "progress is 1.5 after 0.0"),
+        (Counting(progress=lambda *_: float("nan")), "progress is nan"),
+        (Counting(progress=Mock(side_effect=[0.5, 0.4])), "progress is 0.4 after 0.5"),
+        (scripted(FIRST, {"at": 2}), "the state is dict, not State: {'at': 2}"),
+        (careless(state=(1, 2)), r"the state does not survive being stored as JSON: AnyState\("),
+        (careless(result={1}), "the result does not survive"),
         (
-            Careless(state={"means": [0.5, math.nan]}),
+            careless(result=math.inf, result_model=FloatResult),
+            "the result is not finite, .*: value is inf",
+        ),
+        (
+            careless(state={"means": [0.5, math.nan]}),
             r"the state is not finite, .*: value.means\[1\]",
         ),
         (
@@ -501,7 +505,7 @@ def test_two_safe_points_that_are_too_far_apart() -> None:
 def test_a_kernel_that_never_advances() -> None:
     """Its jobs would be given up, and its test would run for ever."""
     with pytest.raises(AssertionError, match="there was no other state"):
-        assert_resumable(Stalling(), STEPS, longest_step_seconds=0.02)
+        assert_resumable(stalling(), STEPS, longest_step_seconds=0.02)
 
 
 def test_an_error_of_the_kernel_is_shown_as_it_is() -> None:
@@ -512,12 +516,9 @@ def test_an_error_of_the_kernel_is_shown_as_it_is() -> None:
 
 def test_parameters_that_json_cannot_carry() -> None:
     """The test would pass, and no such job could ever be submitted."""
-
-    class Loose(Careless):
-        Params: Any = AnyState
-
+    kernel = scripted(Params=AnyState)
     with pytest.raises(AssertionError, match="the value of its parameters does not survive"):
-        assert_resumable(Loose(), AnyState(value={1}))
+        assert_resumable(kernel, AnyState(value={1}))
 
 
 @pytest.mark.parametrize("position", [1, 100_000, 1_500_000, 10_000_001])
