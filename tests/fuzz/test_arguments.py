@@ -71,10 +71,10 @@ def test_any_words_end_in_an_answer_or_one_line(
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         code = main([command, *BRAKES.get(command, []), *words])
-    told = err.getvalue()
+    printed = err.getvalue()
     assert code in {0, 1, 2, 3}
-    assert "Traceback" not in told
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x1b]", told + out.getvalue())
+    assert "Traceback" not in printed
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x1b]", printed + out.getvalue())
     if code == 2:
-        assert told.startswith("outlast: ")
-        assert told.count("\n") == 1
+        assert printed.startswith("outlast: ")
+        assert printed.count("\n") == 1

@@ -43,11 +43,11 @@ def test_no_message_stops_a_job_or_gives_it_another_result(bodies: list[str]) ->
     | st.dictionaries(st.sampled_from([*direct_calls.FORMS, "params", "max_seconds"]), json_values)
 )
 def test_any_request_is_one_of_ours_or_refused_in_one_line(payload: object) -> None:
-    """Whoever calls a function with a slip in it would get a traceback, or start something."""
+    """A person who calls a function with a slip in it would get a traceback, or start something."""
     try:
         request = direct_calls.parse(payload, direct_calls.FORMS)
     except direct_calls.InvalidRequest as error:
-        told = str(error)
-        assert "\n" not in told
+        complaint = str(error)
+        assert "\n" not in complaint
     else:
         assert isinstance(request, tuple(direct_calls.FORMS.values()))

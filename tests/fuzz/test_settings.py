@@ -28,28 +28,28 @@ def test_settings_are_taken_or_refused_by_name(variables: dict[str, str]) -> Non
     encodable = "".join(variables.values()).encode(errors="replace").decode()
     assume(encodable == "".join(variables.values()))
     environment = {PREFIX + name: value for name, value in variables.items()}
-    told = ""
+    message = ""
     with mock.patch.dict(os.environ, environment, clear=True):
         try:
             read_settings()
         except InvalidSettings as error:
-            told = str(error)
-    assert not told or any(name in told for name in environment)
-    assert "\n" not in told
+            message = str(error)
+    assert not message or any(name in message for name in environment)
+    assert "\n" not in message
 
 
 @given(scheme=st.sampled_from(SCHEMES), parts=st.lists(PARTS, max_size=8))
 def test_no_url_ends_in_a_traceback_or_shows_a_password(scheme: str, parts: list[str]) -> None:
     """A slip in the URL would put the store's password into a log."""
     url = f"{scheme}://" + "".join(parts)
-    told = ""
+    message = ""
     for opener in (open_register, open_queue):
         try:
             opener(url)  # which connects to nothing yet
         except (InvalidStoreUrl, InvalidQueueUrl) as error:
-            told += str(error)
+            message += str(error)
     # Where a URL has its secrets: before the last @, and among the options.
     before, at, rest = url.rpartition("@")
-    for place in (before if at else "", rest.partition("?")[2]):
-        if SECRET in place and SECRET not in rest.partition("?")[0]:
-            assert SECRET not in told
+    for part in (before if at else "", rest.partition("?")[2]):
+        if SECRET in part and SECRET not in rest.partition("?")[0]:
+            assert SECRET not in message

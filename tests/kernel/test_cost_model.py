@@ -12,7 +12,7 @@ from outlast.kernel.mersenne import LucasLehmer
 from outlast.kernel.nth_prime import NthPrime, PrimeCount, plain
 from outlast.kernel.power_law import power_law
 
-# CPU seconds of one thread with code compiled for x86-64-v3, none of which the model was made from.
+# CPU seconds of one thread with code compiled for x86-64-v3; the model is fitted to others.
 MEASURED = {10**12: 0.0708, 10**14: 1.293, 10**15: 5.77, 10**16: 28.5}
 
 
@@ -47,7 +47,7 @@ def test_a_larger_exponent_is_never_estimated_at_less() -> None:
 
 
 def test_the_state_of_lucas_lehmer_is_as_long_as_estimated() -> None:
-    """The bytes of a job's checkpoints would be told wrong."""
+    """The estimated bytes of a job's checkpoints would be wrong."""
     kernel = LucasLehmer()
     params = kernel.Params(exponent=100_003)
     state = next(kernel.run(params, None, Resources()))
@@ -82,7 +82,7 @@ def test_more_is_never_estimated_at_less() -> None:
 
 
 def test_the_state_of_the_plain_sieve_is_as_small_as_estimated() -> None:
-    """The bytes of a small job's checkpoints would be told wrong."""
+    """The estimated bytes of a small job's checkpoints would be wrong."""
     kernel = PrimeCount()
     params = kernel.Params(x=plain.LARGEST_NUMBER)
     *_, state = kernel.run(params, None, Resources())

@@ -33,7 +33,7 @@ PI = {
 
 @pytest.fixture
 def fine_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shards far smaller than usual, so that there are many places to stop at."""
+    """Shards far smaller than usual, so that there are many safe points."""
     cut_finely(monkeypatch)
 
 
@@ -47,21 +47,21 @@ def cut_finely(patch: pytest.MonkeyPatch) -> None:
     "k", [*range(8, 14), *(pytest.param(k, marks=pytest.mark.chaos) for k in range(14, 18))]
 )
 def test_published_counts(k: int) -> None:
-    """Else a job ends with a wrong number."""
+    """Otherwise a job ends with a wrong number."""
     assert finish(engine.count(begin(10**k))) == PI[k]
 
 
 @pytest.mark.usefixtures("fine_shards")
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_threads_do_not_change_the_count(threads: int) -> None:
-    """Else the answer depends on the worker's number of cores."""
+    """Otherwise the answer depends on the worker's number of cores."""
     assert finish(engine.count(begin(10**11), threads)) == PI[11]
 
 
 @settings(deadline=None, max_examples=12)
 @given(seed=st.integers(0, 2**32), x=st.integers(10**9, 3 * 10**11))
 def test_any_interruptions_give_the_same_count(seed: int, x: int) -> None:
-    """Else the result depends on when its workers died."""
+    """Otherwise the result depends on when its workers died."""
     random = Random(seed)
     state = begin(x, ac_span=2**16, b_words=4096, d_words=random.choice([512, 2048, 8192]))
     count = None
@@ -88,7 +88,7 @@ def stretch(state: Counting, random: Random) -> tuple[Counting, int | None]:
 
 
 def test_a_wrong_sum_is_an_error() -> None:
-    """Else a flipped bit ends in a wrong number that looks like any other."""
+    """Otherwise a flipped bit ends in a wrong number that looks like any other."""
     *_, state = engine.count(begin(10**10))
     assert engine.lift(state.total, state.x) == PI[10]
     for bit in range(20, 64):
@@ -113,20 +113,20 @@ def test_a_wrong_sum_is_an_error() -> None:
 )
 @pytest.mark.usefixtures("fine_shards")
 def test_a_state_that_no_computation_reaches(wrong: dict[str, object]) -> None:
-    """Else compiled code reads beyond its tables, or an hour is spent on a wrong sum."""
+    """Otherwise compiled code reads beyond its tables, or an hour is spent on a wrong sum."""
     state = next(s for s in engine.count(begin(10**10)) if s.term == "d" and s.cursor)
     with pytest.raises(WrongState, match=r"^a state of π\(10000000000\) [^\n]*$"):
         next(engine.count(state.model_copy(update=wrong)))
 
 
 def test_the_total_may_wrap_around() -> None:
-    """Else the count fails where the terms pass 2^63."""
+    """Otherwise the count fails where the terms pass 2^63."""
     assert engine.lift(2**64 - 1 + PI[17] - 2**64, 10**17) == PI[17] - 1
 
 
 @pytest.mark.usefixtures("fine_shards")
 def test_progress_rises_from_0_to_1() -> None:
-    """Else the progress bar jumps back, or stands at half when the job is done."""
+    """Otherwise the progress bar jumps back, or stands at half when the job is done."""
     shares = [state.progress() for state in engine.count(begin(10**11))]
     assert shares[0] == 0
     assert shares == sorted(shares)
@@ -134,7 +134,7 @@ def test_progress_rises_from_0_to_1() -> None:
 
 
 def test_the_state_stays_small() -> None:
-    """Else it does not fit the stores it is meant for."""
+    """Otherwise it does not fit the stores it is meant for."""
     *_, state = engine.count(begin(10**13))
     assert len(state.model_dump_json()) < 4000
 
@@ -145,12 +145,12 @@ def test_the_state_stays_small() -> None:
     [(10**18, 24739954287740860), (2**63, 216289611853439384), (2**64, 425656284035217743)],
 )
 def test_large_published_counts(x: int, count: int) -> None:
-    """Else the last decade is only believed to work; OEIS A006880 and A007053."""
+    """Otherwise the last decade is only believed to work; OEIS A006880 and A007053."""
     assert finish(engine.count(begin(x), 2)) == count
 
 
 def test_tables_that_only_d_can_use_are_not_taken_for_others() -> None:
-    """Else a worker that resumes late and then goes back one checkpoint reads beyond a table."""
+    """Otherwise a worker that goes back one checkpoint after a late start reads beyond a table."""
     states = list(engine.count(begin(10**11)))
     for state in (states[-1], states[0], states[-2], states[-1], states[1]):
         assert finish(engine.count(state)) == PI[11]
@@ -158,7 +158,7 @@ def test_tables_that_only_d_can_use_are_not_taken_for_others() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_two_computations_in_turns(threads: int) -> None:
-    """Else a program that looks at one job while another runs gets an error from both."""
+    """Otherwise a program that looks at one job while another runs gets an error from both."""
     xs = [10**11, 10**11, 10**11 + 1]
     states = [begin(x) for x in xs]
     left = [engine.count(state, threads) for state in states]
@@ -177,7 +177,7 @@ def test_two_computations_in_turns(threads: int) -> None:
 
 @pytest.mark.usefixtures("fine_shards")
 def test_computations_in_many_threads() -> None:
-    """Else two slices in one process end each other."""
+    """Otherwise two slices in one process end each other."""
 
     def stop_and_go(x: int) -> int:
         state = begin(x)

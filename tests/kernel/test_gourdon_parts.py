@@ -39,7 +39,7 @@ native_quotient, native_divide, native_divide_by_large, native_square_root = (
 def test_quotients_by_reciprocals_are_exact_beside_every_multiple(
     m: int, q: int, rest: int
 ) -> None:
-    """Else a leaf is looked up one entry off, about once in a billion."""
+    """Otherwise a leaf is looked up one entry off, about once in a billion."""
     n = min(max(m * q + rest, 0), 2**63 - 1)
     if n // m < 2**50:
         assert native_quotient(n, 1 / m) == n // m
@@ -49,14 +49,14 @@ def test_quotients_by_reciprocals_are_exact_beside_every_multiple(
 @given(x=st.integers(0, X_LIMIT - 1), m=st.integers(23, 2**31 - 1))
 @example(x=X_LIMIT - 1, m=23)
 def test_x_beyond_64_bits_is_divided_exactly(x: int, m: int) -> None:
-    """Else p_n beyond 2^64 is wrong."""
+    """Otherwise p_n beyond 2^64 is wrong."""
     assert native_divide(x >> 32, x & 0xFFFFFFFF, m) == x // m
 
 
 @settings(deadline=None, max_examples=500)
 @given(q=st.integers(1, 2**45), p=st.integers(10**4, 2**33), rest=st.integers(-2, 2))
 def test_x_is_divided_exactly_by_primes_up_to_its_root(q: int, p: int, rest: int) -> None:
-    """Else a prime of B is counted at the wrong height."""
+    """Otherwise a prime of B is counted at the wrong height."""
     x = p * q + rest
     if x < X_LIMIT:
         assert native_divide_by_large(x >> 32, x & 0xFFFFFFFF, p) == x // p
@@ -66,12 +66,12 @@ def test_x_is_divided_exactly_by_primes_up_to_its_root(q: int, p: int, rest: int
 @given(root=st.integers(1, 2**31 - 1), rest=st.integers(-1, 1))
 @example(root=2**31 - 1, rest=1)
 def test_square_roots_are_exact(root: int, rest: int) -> None:
-    """Else the leaves of A end one prime early or late."""
+    """Otherwise the leaves of A end one prime early or late."""
     assert native_square_root(root * root + rest) == isqrt(root * root + rest)
 
 
 def test_the_tables_hold_what_they_say() -> None:
-    """Else every term is wrong; this tells which table it was."""
+    """Otherwise every term is wrong; this tells which table it was."""
     bounds = bounds_of(begin(10**12, y=150_000))
     t = finish(build(bounds, bounds.root))
     primes = plain.primes(bounds.root)
@@ -85,7 +85,7 @@ def test_the_tables_hold_what_they_say() -> None:
 
 
 def test_the_list_of_composites_is_complete() -> None:
-    """Else leaves are missing, or have the wrong sign."""
+    """Otherwise leaves are missing, or have the wrong sign."""
     bounds = bounds_of(begin(10**10, y=80_000))
     t = finish(build(bounds, bounds.root))
     rank = {p: i for i, p in enumerate(plain.primes(bounds.y))}
@@ -101,20 +101,20 @@ def test_the_list_of_composites_is_complete() -> None:
 
 @pytest.mark.parametrize("x", [10.0**4, 1e9, 1.5e13, 2.0**64, 2.0**66])
 def test_riemanns_r_is_exact_to_14_digits(x: float) -> None:
-    """Else a right π(x) fails its check, or a wrong one passes."""
+    """Otherwise a right π(x) fails its check, or a wrong one passes."""
     assert riemann.prime_count(x) == pytest.approx(float(mpmath.riemannr(x)), rel=1e-14)
 
 
 @pytest.mark.parametrize("k", [1, 2, 100, 300])
 def test_the_zeros_are_those_of_zeta(k: int) -> None:
-    """Else the estimate is so bad that the local sieve takes most of the time."""
+    """Otherwise the estimate is so bad that the local sieve takes most of the time."""
     assert ZEROS[k - 1] == pytest.approx(float(mpmath.zetazero(k).imag), rel=1e-15)
     assert sorted(ZEROS) == list(ZEROS)
     assert len(ZEROS) == 512
 
 
 def test_the_estimate_is_near_the_prime() -> None:
-    """Else the local sieve takes most of the time.
+    """Otherwise the local sieve takes most of the time.
 
     The zeros that are left out, beyond the height of 811, add waves of any phase, each 2 over its
     zero high: in units of √p an error of variance 0.048², whatever n. There is no bound; of the n
@@ -132,7 +132,7 @@ def test_the_estimate_is_near_the_prime() -> None:
 
 @pytest.mark.parametrize("x", [X_LEAST - 1, X_LIMIT, 0, 10**30])
 def test_x_out_of_bounds_is_refused(x: int) -> None:
-    """Else a count outside the formula's range comes out wrong."""
+    """Otherwise a count outside the formula's range comes out wrong."""
     with pytest.raises(ValueError, match=str(x)):
         begin(x)
 
@@ -140,7 +140,7 @@ def test_x_out_of_bounds_is_refused(x: int) -> None:
 @settings(deadline=None)
 @given(x=st.integers(X_LEAST, X_LIMIT - 1))
 def test_bounds_keep_the_formulas_order(x: int) -> None:
-    """Else some leaf is counted twice, or not at all, at unlucky sizes."""
+    """Otherwise some leaf is counted twice, or not at all, at unlucky sizes."""
     b = bounds_of(begin(x))
     assert b.x == x
     assert 19 < b.star <= b.middle <= b.cube < b.y < b.root < b.end

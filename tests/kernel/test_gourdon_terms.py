@@ -49,7 +49,7 @@ def whole(name: str, bounds: Bounds, t: Tables) -> int:
     ("x", "y"), [(10**8, None), (123456789, 700), (987654321, 3000), (2**30 - 35, 1200)]
 )
 def test_every_term_is_what_its_definition_says(x: int, y: int | None) -> None:
-    """Else an error of one term could hide behind an opposite one of another."""
+    """Otherwise an error of one term could hide behind an opposite one of another."""
     bounds, t = parts(x, y)
     slow = Slow(bounds)
     assert whole("ac", bounds, t) == slow.a() + slow.c()
@@ -64,7 +64,7 @@ def test_every_term_is_what_its_definition_says(x: int, y: int | None) -> None:
 @settings(deadline=None, max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_shards_may_be_cut_anywhere_and_computed_in_any_order(name: str, seed: int) -> None:
-    """Else a result depends on how a computation was shared out among workers."""
+    """Otherwise a result depends on how a computation was shared out among workers."""
     bounds, t = parts(3 * 10**10, ac_span=2**16, b_words=4096, d_words=512)
     random = Random(seed)
     term = TERMS[name]
@@ -95,7 +95,7 @@ def expected(name: str) -> int:
 def test_the_sum_does_not_depend_on_how_it_is_split(
     x: int, alpha: float, ac_span: int, b_words: int, d_words: int
 ) -> None:
-    """Else the answer is right only for the bounds and segments that happen to be usual."""
+    """Otherwise the answer is right only for the bounds and segments that happen to be usual."""
     state = begin(
         x,
         y=int(alpha * cube_root(x)),
@@ -109,7 +109,7 @@ def test_the_sum_does_not_depend_on_how_it_is_split(
 
 
 def test_the_reducer_wraps_modulo_2_to_the_64() -> None:
-    """Else a sum that passes 2^63 on its way is wrong, or stops the job."""
+    """Otherwise a sum that passes 2^63 on its way is wrong, or stops the job."""
     carry = np.array([2**40, -(2**62)], np.int64)
     weights = np.array([2**30, 5], np.int64)
     total, after = fold(2**64 - 1, carry, Partial(-7, weights, np.array([1, 2], np.int64)))

@@ -32,14 +32,14 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_writable_cache_folder_is_used_without_a_word(tmp_path: Path) -> None:
-    """Else every process compiles again, or a healthy set-up shows warnings."""
+    """Otherwise every process compiles again, or a healthy set-up shows warnings."""
     done = run(NUMBA_CACHE_DIR=str(tmp_path / "cache"))
     assert (done.stdout, done.stderr) == ("4\n", "")
     assert list(tmp_path.rglob("*.nbc"))
 
 
 def test_an_unwritable_cache_folder_is_a_warning(tmp_path: Path) -> None:
-    """Else a job crashes at import on a machine with a read-only file system."""
+    """Otherwise a job crashes at import on a machine with a read-only file system."""
     done = run(NUMBA_CACHE_DIR=FORBIDDEN, TMPDIR=str(tmp_path))
     assert done.stdout == "4\n"
     assert FORBIDDEN in done.stderr
@@ -47,7 +47,7 @@ def test_an_unwritable_cache_folder_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_what_an_unwritable_cache_folder_holds_is_used(tmp_path: Path) -> None:
-    """Else the compile that an image paid for at its build is paid again at every cold start."""
+    """Otherwise each cold start pays again for the compile that an image paid for when built."""
     from outlast.kernel.nth_prime import jit
 
     built = tmp_path / "built"
@@ -60,7 +60,7 @@ def test_what_an_unwritable_cache_folder_holds_is_used(tmp_path: Path) -> None:
 
 
 def test_a_temporary_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
-    """Else another user of the machine can slip in machine code of theirs."""
+    """Otherwise another user of the machine can slip in machine code of theirs."""
     open_to_all = tmp_path / f"outlast-numba-{os.getuid()}"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)

@@ -41,7 +41,7 @@ def solve(n: int, stop: Callable[[], bool] = lambda: False) -> tuple[int, list[B
 
 
 def test_the_first_primes_against_trial_division() -> None:
-    """Else the answer that everyone checks first, 104729 at 10000, may be off by one."""
+    """Otherwise the answer that everyone checks first, 104729 at 10000, may be off by one."""
     primes = [n for n in range(2, 17_500) if all(n % d for d in range(2, int(n**0.5) + 1))]
     for n, prime in enumerate(primes[:2000], 1):
         assert solve(n) == (prime, []) if n < 1000 else solve(n)[0] == prime
@@ -68,12 +68,12 @@ def test_the_first_primes_against_trial_division() -> None:
     ],
 )
 def test_published_positions(n: int, prime: int) -> None:
-    """Else a job ends with a wrong number."""
+    """Otherwise a job ends with a wrong number."""
     assert solve(n)[0] == prime
 
 
 def test_200_random_positions_against_primecount() -> None:
-    """Else some position, of any size, is off by one."""
+    """Otherwise some position, of any size, is off by one."""
     random = Random(20261122)
     for _ in range(200):
         n = int(10 ** random.uniform(0, 11.5))
@@ -83,14 +83,14 @@ def test_200_random_positions_against_primecount() -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 3 * 10**7))
 def test_any_position_against_primecount(n: int) -> None:
-    """Else some position, at the edge of a block perhaps, is off by one."""
+    """Otherwise some position, at the edge of a block perhaps, is off by one."""
     assert solve(n)[0] == primecountpy.nth_prime(n)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(10**5, 2 * 10**7), st.data())
 def test_any_interruptions_give_the_same_result(n: int, data: st.DataObject) -> None:
-    """Else a job's result depends on when its workers died."""
+    """Otherwise a job's result depends on when its workers died."""
     times = data.draw(st.lists(st.booleans(), max_size=60))
     stops = iter([*times, *[False] * 100_000])
     assert solve(n, lambda: next(stops))[0] == primecountpy.nth_prime(n)
@@ -108,7 +108,7 @@ def test_any_interruptions_give_the_same_result(n: int, data: st.DataObject) -> 
     ],
 )
 def test_a_state_that_no_search_reaches(n: int, wrong: dict[str, object], message: str) -> None:
-    """Else the job ends with a wrong prime, which looks like any other."""
+    """Otherwise the job ends with a wrong prime, which looks like any other."""
     params = KERNEL.Params(position=n)
     state = next(KERNEL.run(params, None, Resources())).model_copy(update=wrong)
     with pytest.raises(NonRetryable, match=message) as caught:
@@ -117,7 +117,7 @@ def test_a_state_that_no_search_reaches(n: int, wrong: dict[str, object], messag
 
 
 def test_what_an_older_worker_was_counting_is_sieved() -> None:
-    """Else a job that it began by Gourdon's formula fails on a worker that has no compiler."""
+    """Otherwise a job that it began by Gourdon's formula fails on a worker that has no compiler."""
     n = 8 * 10**6
     state = next(KERNEL.run(KERNEL.Params(position=10**8), None, Resources()))
     assert finish(KERNEL.run(KERNEL.Params(position=n), state, Resources())).prime == 141_650_939

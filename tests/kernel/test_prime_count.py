@@ -25,18 +25,18 @@ def solve(x: int, threads: int = 1) -> int:
 
 
 def test_the_first_counts() -> None:
-    """Else π(2) or π(0) is off by one."""
+    """Otherwise π(2) or π(0) is off by one."""
     assert [solve(x) for x in range(12)] == [0, 0, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5]
 
 
 @pytest.mark.parametrize("x", [10**8 - 1, 10**8, 2 * 10**8, 2 * 10**8 + 1])
 def test_where_the_algorithms_take_over(x: int) -> None:
-    """Else two ways to count meet with a gap."""
+    """Otherwise two ways to count meet with a gap."""
     assert solve(x) == primecountpy.prime_pi(x)
 
 
 def test_500_random_counts_against_primecount() -> None:
-    """Else some x, of any size, is counted wrong."""
+    """Otherwise some x, of any size, is counted wrong."""
     random = Random(20261122)
     for _ in range(500):
         x = int(10 ** random.uniform(0, 13))
@@ -46,12 +46,12 @@ def test_500_random_counts_against_primecount() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(2 * 10**8 + 1, 10**12))
 def test_any_x_against_primecount(x: int) -> None:
-    """Else some x that a prime or its square is near to is counted wrong."""
+    """Otherwise some x that a prime or its square is near to is counted wrong."""
     assert solve(x) == primecountpy.prime_pi(x)
 
 
 def test_every_state_leads_to_the_same_count() -> None:
-    """Else a job that was stopped at an unlucky moment ends with another number."""
+    """Otherwise a job that was stopped at an unlucky moment ends with another number."""
     for x, count in ((10**13, 346065536839), (10**7, 664579)):
         params = KERNEL.Params(x=x)
         states = list(KERNEL.run(params, None, Resources()))
@@ -64,7 +64,7 @@ def test_every_state_leads_to_the_same_count() -> None:
 
 @pytest.mark.parametrize(("x", "count"), [(10**8, 5761455), (10**12, 37607912018)])
 def test_a_state_of_version_1_is_continued(x: int, count: int) -> None:
-    """Else the jobs that are under way during an upgrade fail."""
+    """Otherwise the jobs that are under way during an upgrade fail."""
     state = KERNEL.State(**KERNEL.migrate(begin(x).model_dump(), 1))
     assert finish(KERNEL.run(KERNEL.Params(x=x), state, Resources())).count == count
     with pytest.raises(ValueError, match="version 0"):
@@ -94,14 +94,14 @@ def test_a_state_that_is_not_of_the_job_is_refused() -> None:
 def test_a_state_that_no_count_reaches_is_refused(
     x: int, word: int, count: int, message: str
 ) -> None:
-    """Else the job ends with a wrong count, which looks like any other."""
+    """Otherwise the job ends with a wrong count, which looks like any other."""
     state = KERNEL.State(word=word, count=count)
     with pytest.raises(NonRetryable, match=message):
         finish(KERNEL.run(KERNEL.Params(x=x), state, Resources()))
 
 
 def test_threads_that_do_not_fit_in_the_memory_are_not_used() -> None:
-    """Else a job that one thread could do is refused, or killed, on a machine of many cores."""
+    """Otherwise a job that fits one thread is refused, or killed, on a machine of many cores."""
     state = begin(10**15)
     granted = [
         fitting_threads(state, Resources(threads=8, memory_bytes=mib << 20))
@@ -130,7 +130,7 @@ print(taken * 1024 <= bytes_needed(begin(params.x), 2))
 
 
 def test_it_takes_no_more_memory_than_it_says() -> None:
-    """Else it is killed where it was let in."""
+    """Otherwise it is killed where it was let in."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True
     )

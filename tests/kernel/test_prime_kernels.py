@@ -20,7 +20,7 @@ KERNELS = {Position: NthPrime(), X: PrimeCount()}
     "params", [Position(position=10**7), Position(position=10**12), X(x=3), X(x=10**7), X(x=10**12)]
 )
 def test_progress_runs_from_0_to_1(params: BaseModel) -> None:
-    """Else the progress bar jumps back, passes its end, or stands at half when the job is done."""
+    """Otherwise the bar jumps back, passes its end, or stands at half when the job is done."""
     kernel = KERNELS[type(params)]
     shares = [kernel.progress(params, state) for state in kernel.run(params, None, Resources())]
     assert shares == sorted(shares)
@@ -40,13 +40,13 @@ def test_progress_runs_from_0_to_1(params: BaseModel) -> None:
 def test_parameters_out_of_bounds_are_refused(
     model: type[BaseModel], name: str, value: object
 ) -> None:
-    """Else a typing mistake starts a job that never ends or fails late."""
+    """Otherwise a typing mistake starts a job that never ends or fails late."""
     with pytest.raises(ValidationError, match=name):
         model(**{name: value})
 
 
 def test_missing_and_unknown_parameters_are_refused() -> None:
-    """Else a misspelt parameter is silently ignored."""
+    """Otherwise a misspelt parameter is silently ignored."""
     with pytest.raises(ValidationError, match="position"):
         Position()
     with pytest.raises(ValidationError, match="postion"):
@@ -63,7 +63,7 @@ def test_missing_and_unknown_parameters_are_refused() -> None:
 def test_a_job_beyond_the_plain_sieve_requires_the_compiler(
     monkeypatch: pytest.MonkeyPatch, model: type[BaseModel], name: str, largest: int, message: str
 ) -> None:
-    """Else such a job fails on a worker without the extra, where another one could do it."""
+    """Otherwise such a job fails on a worker without the extra, where another one could do it."""
     monkeypatch.setattr("outlast.kernel.nth_prime.extra.find_spec", lambda _: None)
     KERNELS[model].require(model(**{name: largest}))
     with pytest.raises(UnknownKernel, match=f"^{message} needs numba"):
@@ -94,7 +94,7 @@ print([name for name in ("numba", "numpy") if name in sys.modules])
     ],
 )
 def test_small_jobs_need_no_compiler(words: list[object], answers: list[str]) -> None:
-    """Else the shortest job waits for imports, and for compiling on a fresh machine."""
+    """Otherwise the shortest job waits for imports, and for compiling on a fresh machine."""
     command = [sys.executable, "-c", SMALL, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [*answers, "[]"]
@@ -102,7 +102,7 @@ def test_small_jobs_need_no_compiler(words: list[object], answers: list[str]) ->
 
 @pytest.mark.parametrize("params", [Position(position=10**17), X(x=10**19)])
 def test_what_does_not_fit_in_the_memory_is_refused(params: BaseModel) -> None:
-    """Else the system kills the worker minutes later, and the next one, without a word."""
+    """Otherwise the system kills the worker minutes later, and the next one, without a word."""
     steps = KERNELS[type(params)].run(params, None, Resources(memory_bytes=100 << 20))
     with pytest.raises(MemoryError, match=r"takes \d+ MiB of memory.* grants 100 MiB"):
         finish(steps)

@@ -20,13 +20,13 @@ def naive(a: int, b: int) -> list[int]:
 
 @pytest.mark.parametrize("a", range(0, 300, 7))
 def test_intervals_near_the_origin(a: int) -> None:
-    """Else jobs for small positions count 1, or lose 2, 3, 5 or the primes of the patterns."""
+    """Otherwise jobs for small positions count 1, or lose 2, 3, 5 or the primes of the patterns."""
     for b in [*range(a - 1, a + 70), 240, 480, 6400, 6401]:
         assert sieve.count(a, b) == len(naive(a, b)), (a, b)
 
 
 def test_an_empty_interval_holds_no_prime() -> None:
-    """Else a caller that asks for nothing gets a wrong count or a crash."""
+    """Otherwise a caller that asks for nothing gets a wrong count or a crash."""
     for a in (0, 7, 240, 10**15):
         assert sieve.count(a, a) == sieve.count(a, a - 1) == sieve.count(a, 0) == 0
     assert sieve.count(-10, 3) == 1
@@ -37,7 +37,7 @@ def test_an_empty_interval_holds_no_prime() -> None:
     [(10**6, 78498), (10**7, 664579), (10**8, 5761455), (10**9, 50847534)],
 )
 def test_published_counts(x: int, expected: int) -> None:
-    """Else every position beyond is wrong."""
+    """Otherwise every position beyond is wrong."""
     assert sieve.count(0, x) == expected
 
 
@@ -45,13 +45,13 @@ def test_published_counts(x: int, expected: int) -> None:
     ("a", "expected"), [(10**12, 36190991), (10**14, 31019409), (10**15, 28946421)]
 )
 def test_a_billion_numbers_at_great_heights(a: int, expected: int) -> None:
-    """Else whole blocks are wrong where most primes hit a segment rarely (values: primesieve)."""
+    """Otherwise blocks are wrong where most primes hit a segment rarely (values: primesieve)."""
     assert sieve.count(a, a + 10**9) == expected
 
 
 @pytest.mark.parametrize("height", [10**9, 10**11, 10**12, 10**13])
 def test_random_intervals_against_primecount(height: int) -> None:
-    """Else a prime is lost or invented where segments, strips or windows of primes meet."""
+    """Otherwise a prime is lost or invented where segments, strips or windows of primes meet."""
     rng = random.Random(height)
     for width in (1, 240, 10**4, 3 * 10**6, 30 * SEGMENT + 7):
         a = rng.randrange(height // 2, height)
@@ -63,7 +63,7 @@ def test_random_intervals_against_primecount(height: int) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**10), st.integers(0, 10**5))
 def test_any_interval_against_primecount(a: int, width: int) -> None:
-    """Else some alignment of an interval to words and bytes is counted wrong."""
+    """Otherwise some alignment of an interval to words and bytes is counted wrong."""
     expected = primecountpy.prime_pi(a + width) - primecountpy.prime_pi(a)
     assert sieve.count(a + 1, a + width + 1) == expected
 
@@ -71,7 +71,7 @@ def test_any_interval_against_primecount(a: int, width: int) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**10), st.integers(1, 10**5))
 def test_positions_up_and_down_against_primecount(a: int, k: int) -> None:
-    """Else the last phase of a job names the wrong prime."""
+    """Otherwise the last phase of a job names the wrong prime."""
     below = primecountpy.prime_pi(a - 1) if a else 0
     assert sieve.after(a, k) == primecountpy.nth_prime(below + k)
     if k <= below:
@@ -84,7 +84,7 @@ def test_positions_up_and_down_against_primecount(a: int, k: int) -> None:
 # The last one is the 10^18th prime. The primes to sieve with take a second up there.
 @pytest.mark.parametrize("height", [10**15, 10**18, 2**63, 2**64, 44211790234832169331])
 def test_every_number_at_great_heights(height: int) -> None:
-    """Else a composite number passes for a prime where floats lose digits or integers wrap."""
+    """Otherwise a composite number passes for a prime where floats lose digits or integers wrap."""
     first = height // 240 - 4
     words = sieve.finish(sieve.sieve(first, 8))
     for i, word in enumerate(words.tolist()):
@@ -95,7 +95,7 @@ def test_every_number_at_great_heights(height: int) -> None:
 
 @pytest.mark.parametrize(("a", "above", "below"), [(10**18, 3, 11), (10**15, 37, 11)])
 def test_neighbours_of_round_numbers(a: int, above: int, below: int) -> None:
-    """Else a search that starts close to its prime, as most do, steps over it."""
+    """Otherwise a search that starts close to its prime, as most do, steps over it."""
     assert sieve.after(a, 1) == a + above
     assert sieve.before(a, 1) == a - below
 
@@ -117,13 +117,13 @@ def is_prime(n: int) -> bool:
 
 
 def test_up_and_down_meet() -> None:
-    """Else a job's answer depends on which side of the prime its estimate fell."""
+    """Otherwise a job's answer depends on which side of the prime its estimate fell."""
     a = 10**15
     assert sieve.before(sieve.after(a, 5000) + 1, 5000) == sieve.after(a, 1)
 
 
 def test_arguments_out_of_range_are_errors() -> None:
-    """Else a number too large for the arithmetic gives a wrong answer instead of an error."""
+    """Otherwise a number too large for the arithmetic gives a wrong answer instead of an error."""
     with pytest.raises(ValueError, match="reaches up to"):
         sieve.count(sieve.LIMIT, sieve.LIMIT + 1)
     for first, size in ((-1, 1), (0, 0), (0, 1 << 26)):

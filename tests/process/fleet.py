@@ -123,7 +123,7 @@ class Fleet:
                 worker.wait()
 
     def _wake(self, now: float) -> None:
-        """Let those go on whose time has come; the oldest leave in their place."""
+        """Let those go on whose time has come; the oldest leave instead."""
         for due, worker in [entry for entry in self._frozen if entry[0] <= now]:
             self._frozen.remove((due, worker))
             worker.send_signal(signal.SIGCONT)

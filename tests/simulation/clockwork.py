@@ -1,7 +1,7 @@
 """Several processes in simulated time, of which exactly one runs at any moment.
 
-Each process is a thread that runs until it has to wait for its own time to come; then whoever is
-next in time goes on. Only the simulated times decide who that is, so a run can be repeated.
+Each process is a thread that runs until it has to wait for its own time to come; then the next in
+time goes on. Only the simulated times decide who that is, so a run can be repeated.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Broker:
         self._seen_at: dict[tuple[str, int], float] = {}
 
     def drops(self, message: Message, now: float) -> bool:
-        """Whether a message that is sent now is taken for one that was sent before."""
+        """Whether the queue drops a message as it was sent before."""
         if not self.is_fifo or message.slice is None:
             return False
         key = (message.job_id, message.slice)

@@ -101,7 +101,7 @@ def _judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
 
 
 def _judge_return(process: Process, job: Job, old: Record, new: Record) -> None:
-    """Judge a claim that is taken back, because the worker cannot run the job."""
+    """Judge a write that undoes a claim, because the worker cannot run the job."""
     require(
         old.lease is not None and old.lease.token in process.tokens and new.lease is None,
         f"{process.name} gave {job.job_id} back without its lease",

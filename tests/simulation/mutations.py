@@ -1,4 +1,4 @@
-"""The protocol, broken on purpose in one place each: the simulation has to notice."""
+"""The protocol, broken on purpose in one way each: the simulation has to catch it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
 
 
 def skip_announced(patch: MonkeyPatch) -> None:
-    """It is not noted that the continuation was sent."""
+    """It is not stored that the continuation was sent."""
 
     def only_send(process: WorkerProcess, held: Held, **_: object) -> None:
         process.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice_number))

@@ -161,7 +161,7 @@ class Person:
             return None
 
     def _cancel(self, job: Job) -> None:
-        """Stop the job, and wake it if others are to be told."""
+        """Stop the job, and wake it if targets are to be notified."""
         job.in_hand = True
         record = self._change(job, Record.cancelled)
         require(record is None or record.status is Status.CANCELLED, "it was not cancelled")

@@ -24,7 +24,7 @@ PROMPT_SECONDS = 1.0
 
 
 def judge_lease(process: Process, job: Job, new: Record) -> None:
-    """Judge the lease that a worker has just taken or renewed."""
+    """Judge a lease that a worker has just claimed or renewed."""
     assert new.lease is not None
     length = new.lease.expires_at - new.updated_at
     require(

@@ -165,7 +165,7 @@ class Floor:
         return hidden
 
     def messages(self) -> list[str]:
-        """The bodies of all messages, once whatever hides them is over; they are taken out."""
+        """The bodies of all messages, hidden ones too; they are removed."""
         self.clock.sleep(24 * 3600)
         bodies = []
         while delivery := self.queue.receive(visibility_seconds=60, wait_seconds=0):

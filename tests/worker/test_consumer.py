@@ -1,4 +1,4 @@
-"""The loop of a worker: it goes on whatever comes, and stops when it is told to."""
+"""The loop of a worker: it goes on whatever happens, and stops when it is asked to."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_a_stop_signal_ends_a_back_off(floor: Floor) -> None:
 
 
 def test_an_idle_worker_wakes_what_lost_its_message(floor: Floor) -> None:
-    """A purged queue would end all jobs, unless a person noticed."""
+    """A purged queue would end all jobs, unless a person saw it."""
     floor.submit(send=False)
     consumer(floor, sweep_seconds=60.0).run(done=is_over(floor), max_idle_seconds=1000.0)
     assert floor.record.result == expected(STEPS)

@@ -37,7 +37,7 @@ def handle() -> Iterator[Handle]:
 
 
 def handlers() -> list[Any]:
-    """The handlers that are in place."""
+    """The current handlers."""
     return [signal.getsignal(number) for number in WATCHED]
 
 

@@ -103,7 +103,7 @@ def test_goes_on_from_a_state() -> None:
 def test_the_error_says_how_the_child_died(how: str, ending: str) -> None:
     """A person would read "failed" and not know that native code crashed, or that memory ran out.
 
-    What was received before stays; a half-sent state must not be taken for one.
+    The states from before stay, and a state that was sent by half must not count.
     """
     states, error = run(Params(how=how))
     assert [state.done for state in states] == [1]

@@ -1,4 +1,4 @@
-"""A kernel's error names the line of the kernel that it came from."""
+"""A kernel's error names the line of the kernel that raised it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Slotted(Exception):
 
 
 def test_an_error_that_takes_no_attribute_is_described_all_the_same() -> None:
-    """An odd exception would end the process in place of the kernel's step."""
+    """An odd exception would end the process instead of the kernel's step."""
     error = Slotted("no root")
     attach_location(error, kernels.Counting)
     assert described(error, kernels.Counting) == "Slotted: no root"

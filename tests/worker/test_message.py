@@ -1,4 +1,4 @@
-"""What travels on the queue: an id and a number, and nothing else is taken for it."""
+"""What travels on the queue: an id and a number; anything else is refused."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _raise_unrepeatable(_: Params) -> NoReturn:
 
 def _raise_opaquely(_: Params) -> NoReturn:
     class Opaque(Exception):
-        """An exception that cannot be pickled, shown, or given an attribute or a note."""
+        """An exception that can be neither pickled nor shown, and has no attributes or notes."""
 
         def __str__(self) -> str:
             raise SystemExit("cannot be shown")

@@ -1,4 +1,4 @@
-"""A kernel that is installed beside Outlast, and takes as long as it is told to."""
+"""A kernel that is installed beside Outlast, and takes as long as its parameters say."""
 
 import os
 import time
