@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -39,48 +40,44 @@ LOST_SECONDS = CHECKPOINT_SECONDS + STEP_SECONDS + 0.25
 
 
 @pytest.fixture
-def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
-    """Count the steps of the kernels, which are installed for the test and its workers."""
+def survive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., None]:
+    """`work_through` for the test's own store and queue, with the kernel installed for workers."""
     monkeypatch.setenv("PYTHONPATH", install(tmp_path, Chain))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("OUTLAST_SLICE_SECONDS", str(SLICE_SECONDS))
     monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", str(CHECKPOINT_SECONDS))
     monkeypatch.setenv("OUTLAST_SWEEP_SECONDS", "10")
-    counted = Steps(tmp_path / "steps")
-    monkeypatch.setenv("CHAIN_STEPS", str(counted.path))
-    return counted
+    steps = Steps(tmp_path / "steps")
+    monkeypatch.setenv("CHAIN_STEPS", str(steps.path))
+
+    def survive(**options: Any) -> None:
+        report = work_through(steps, tmp_path, **options)
+        with capsys.disabled():
+            print(f"\n{report}")  # noqa: T201 - the report is what the test is run for
+
+    return survive
 
 
-def survive(
+def work_through(
     steps: Steps,
     logs: Path,
-    capsys: pytest.CaptureFixture[str],
     *,
     outage: Callable[[Fleet], None] | None = None,
-    workers: dict[str, str] | None = None,
     proxy: FaultyProxy | None = None,
-) -> None:
-    """Submit the jobs, disturb the workers until all are over, check and report.
+) -> str:
+    """Submit the jobs, disturb the workers until all are over, check them and return a report.
 
-    `workers` is what is set for the workers only; `outage` happens now and then.
+    Only the workers talk to AWS by `proxy`; `outage` happens now and then.
     """
-    client = Client()
+    client, begun = Client(), time.monotonic()
     jobs = {f"chaos-{n}": {"steps": STEPS[n % len(STEPS)], "seed": n} for n in range(JOBS)}
     for job_id, params in jobs.items():
         client.submit("chain", job_id=job_id, **params)
-    begun = time.monotonic()
-    fleet, disturbances, outages, waiting = Fleet(logs, WORKERS, workers), 0, 0, [*jobs]
+    fleet = Fleet(logs, WORKERS, {"AWS_ENDPOINT_URL": proxy.url} if proxy else None)
     try:
-        while waiting:
-            assert time.monotonic() - begun < LIMIT_SECONDS, client.status(waiting[0])
-            time.sleep(DISTURB_EVERY_SECONDS)  # The subject of the test.
-            fleet.disturb()
-            disturbances += 1
-            if outage and disturbances % OUTAGE_EVERY == 0:
-                outage(fleet)
-                outages += 1
-            while waiting and client.status(waiting[-1]).status.is_final:
-                waiting.pop()
+        outages = disturb(fleet, client, [*jobs], outage)
     finally:
         codes = fleet.stop()
     took = time.monotonic() - begun
@@ -94,71 +91,70 @@ def survive(
     # While the store is away nothing can be saved: a slice may lose all that it did.
     promised = hard_stops * LOST_SECONDS + outages * WORKERS * SLICE_SECONDS
     recorded = sum(client.status(job_id).usage.redone_seconds for job_id in jobs)
-    with capsys.disabled():
-        print(  # noqa: T201 - the report is what the test is run for
-            f"\n{len(jobs)} jobs of {needed} steps, all right, after {took:.0f} s: "
-            f"{dict(fleet.done)}, {outages} outages, requests failed {proxy and proxy.faults}; "
-            f"{redone:.1f} s of {needed * STEP_SECONDS:.0f} s redone, at most {promised:.1f} s "
-            f"promised; by the records {recorded:.1f} s"
-        )
     assert 0 <= redone <= promised
+    return (
+        f"{len(jobs)} jobs of {needed} steps, all right, after {took:.0f} s: "
+        f"{dict(fleet.done)}, {outages} outages, requests failed {proxy and proxy.faults}; "
+        f"{redone:.1f} s of {needed * STEP_SECONDS:.0f} s redone, at most {promised:.1f} s "
+        f"promised; by the records {recorded:.1f} s"
+    )
 
 
-def test_redis_and_sqs(
-    steps: Steps,
-    tmp_path: Path,
-    ministack: Server,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """A fleet on spot machines would lose jobs whenever the store's server is restarted."""
-    make_queue(ministack.url, "chaos")
-    data = tmp_path / "valkey"
-    data.mkdir()
-    valkey = Valkey(data)
-    monkeypatch.setenv("OUTLAST_STORE", valkey.url)
-    monkeypatch.setenv("OUTLAST_QUEUE", "sqs://chaos")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
-    try:
-        with serving(FaultyProxy(ministack, 2)) as proxy:
-            survive(
-                steps,
-                tmp_path,
-                capsys,
-                outage=lambda _: valkey.restart(down_seconds=1.0),
-                workers={"AWS_ENDPOINT_URL": proxy.url},
-                proxy=proxy,
-            )
-    finally:
-        valkey.kill()
+def disturb(
+    fleet: Fleet, client: Client, job_ids: list[str], outage: Callable[[Fleet], None] | None
+) -> int:
+    """Disturb the workers until all the jobs are over; return the number of outages."""
+    end = time.monotonic() + LIMIT_SECONDS
+    for number in count(1):
+        while job_ids and client.status(job_ids[-1]).status.is_final:
+            job_ids.pop()
+        if not job_ids:
+            break
+        assert time.monotonic() < end, client.status(job_ids[0])
+        time.sleep(DISTURB_EVERY_SECONDS)  # The subject of the test.
+        fleet.disturb()
+        if outage and number % OUTAGE_EVERY == 0:
+            outage(fleet)
+    return (number - 1) // OUTAGE_EVERY if outage else 0
 
 
-def test_s3_and_sqs(
-    steps: Steps,
-    tmp_path: Path,
-    ministack: Server,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """A serverless fleet would lose jobs on a day when AWS answers with errors."""
+@pytest.fixture
+def aws(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """SQS with the queue `chaos`, and S3 with the bucket of that name, as the store and queue."""
     make_queue(ministack.url, "chaos")
     monkeypatch.setenv("OUTLAST_STORE", "s3://chaos")
     monkeypatch.setenv("OUTLAST_QUEUE", "sqs://chaos")
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
     with closing(boto3.client("s3")) as s3:
         s3.create_bucket(Bucket="chaos")
-    with serving(FaultyProxy(ministack, 3)) as proxy:
-        survive(steps, tmp_path, capsys, workers={"AWS_ENDPOINT_URL": proxy.url}, proxy=proxy)
+    return ministack
+
+
+def test_redis_and_sqs(
+    survive: Callable[..., None], aws: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fleet on spot machines would lose jobs whenever the store's server is restarted."""
+    (tmp_path / "valkey").mkdir()
+    valkey = Valkey(tmp_path / "valkey")
+    monkeypatch.setenv("OUTLAST_STORE", valkey.url)
+    try:
+        with serving(FaultyProxy(aws, 2)) as proxy:
+            survive(outage=lambda _: valkey.restart(down_seconds=1.0), proxy=proxy)
+    finally:
+        valkey.kill()
+
+
+def test_s3_and_sqs(survive: Callable[..., None], aws: Server) -> None:
+    """A serverless fleet would lose jobs on a day when AWS answers with errors."""
+    with serving(FaultyProxy(aws, 3)) as proxy:
+        survive(proxy=proxy)
 
 
 def test_a_full_disk(
-    steps: Steps,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    survive: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A workstation whose disk ran full overnight would have lost the work of days."""
     url = f"sqlite:///{tmp_path / 'outlast.db'}"
     monkeypatch.setenv("OUTLAST_STORE", url)
     monkeypatch.setenv("OUTLAST_QUEUE", url)
-    survive(steps, tmp_path, capsys, outage=lambda fleet: fleet.fill_disk(1.5))
+    survive(outage=lambda fleet: fleet.fill_disk(1.5))
