@@ -75,6 +75,9 @@ class Job:
     extras: int = 0
     spares: int = 0
 
+    def __str__(self) -> str:
+        return self.job_id
+
     @property
     def expected(self) -> dict[str, int]:
         """The right result."""

@@ -41,22 +41,17 @@ def judge_move(process: Process, job: Job, old: Record, new: Record) -> None:
     if old.notices.owed and (_is_bookkeeping(process, job, old, new) or _is_note(job, old, new)):
         return
     moves = PERSONS_MOVES if process.is_person else WORKERS_MOVES
-    require(
-        new.status in moves[old.status],
-        f"{job.job_id} went from {old.status} to {new.status}",
-    )
+    require(new.status in moves[old.status], f"{job} went from {old.status} to {new.status}")
     require(
         (new.lease is not None) == (new.status is R) or (new.status is P and new.lease is not None),
-        f"{job.job_id} is {new.status}, which its lease does not fit",
+        f"{job} is {new.status}, which its lease does not fit",
     )
     require(
         0 <= new.slice_number - old.slice_number <= 1,
         f"slice went from {old.slice_number} to {new.slice_number}",
     )
     for name in ("steps", "saves", "compute_seconds", "redone_seconds"):
-        require(
-            getattr(new.usage, name) >= getattr(old.usage, name), f"{name} of {job.job_id} sank"
-        )
+        require(getattr(new.usage, name) >= getattr(old.usage, name), f"{name} of {job} sank")
     if new.usage.slices_begun < old.usage.slices_begun:
         _judge_return(process, job, old, new)
         return
@@ -64,36 +59,39 @@ def judge_move(process: Process, job: Job, old: Record, new: Record) -> None:
     if is_claim:
         _judge_claim(process, job, old, new)
     elif process.is_person:
-        if old.status is F:
-            require(
-                (new.guards.failures, new.guards.stalls, new.slice_number)
-                == (0, 0, old.slice_number + 1),
-                f"the guards of {job.job_id} were not set back",
-            )
-            job.stalled = job.raised = 0
-        elif new.status is not C:
-            require(_differ_in(PAUSING, job, old, new), f"{process.name} pauses more than that")
+        _judge_person(process, job, old, new)
     elif not _is_bookkeeping(process, job, old, new):
         judge_work(process, job, old, new)
+
+
+def _judge_person(process: Process, job: Job, old: Record, new: Record) -> None:
+    if old.status is F:
+        require(
+            (new.guards.failures, new.guards.stalls, new.slice_number)
+            == (0, 0, old.slice_number + 1),
+            f"the guards of {job} were not set back",
+        )
+        job.stalled = job.raised = 0
+    elif new.status is not C:
+        require(_differ_in(PAUSING, job, old, new), f"{process} pauses more than that")
 
 
 def _judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
     assert new.lease is not None
     now = new.lease.claimed_at
-    require(old.status in {Q, R}, f"{job.job_id} was claimed while {old.status}")
+    require(old.status in {Q, R}, f"{job} was claimed while {old.status}")
     require(
         old.lease is None or old.lease.expires_at <= now,
-        f"{process.name} claimed {job.job_id}, which another worker has",
+        f"{process} claimed {job}, which another worker has",
     )
-    require(old.not_before <= now, f"{job.job_id} was to wait for {old.not_before - now:.1f} s")
+    require(old.not_before <= now, f"{job} was to wait for {old.not_before - now:.1f} s")
     broken = {c.digest for c in old.checkpoints if not is_whole(c)}
     kept = {c.digest for c in new.checkpoints + new.quarantine}
-    require(broken <= kept, f"a damaged checkpoint of {job.job_id} was not kept")
+    require(broken <= kept, f"a damaged checkpoint of {job} was not kept")
     require(
-        new.usage.slices_begun == old.usage.slices_begun + 1,
-        f"a slice of {job.job_id} was not counted",
+        new.usage.slices_begun == old.usage.slices_begun + 1, f"a slice of {job} was not counted"
     )
-    require(job.stalled < new.limits.max_stalls, f"{job.job_id} goes on without ever advancing")
+    require(job.stalled < new.limits.max_stalls, f"{job} goes on without ever advancing")
     job.stalled += 1
     job.sweeps.clear()
     process.took(job, new.lease.token)
@@ -104,12 +102,12 @@ def _judge_return(process: Process, job: Job, old: Record, new: Record) -> None:
     """Judge a write that undoes a claim, because the worker cannot run the job."""
     require(
         old.lease is not None and old.lease.token in process.tokens and new.lease is None,
-        f"{process.name} gave {job.job_id} back without its lease",
+        f"{process} gave {job} back without its lease",
     )
     require(
         (new.usage.slices_begun, new.guards.stalls, new.slice_number)
         == (old.usage.slices_begun - 1, old.guards.stalls - 1, old.slice_number),
-        f"{job.job_id} was not given back as it was",
+        f"{job} was not given back as it was",
     )
     job.stalled -= 1
 
@@ -129,7 +127,7 @@ def _is_note(job: Job, old: Record, new: Record) -> bool:
         return False
     event_id = event_of(old).id
     for target in set(old.notices.owed) - set(new.notices.owed) - set(new.notices.given_up):
-        require(job.notices[target, event_id], f"{target} was not notified of {job.job_id}")
+        require(job.notices[target, event_id], f"{target} was not notified of {job}")
     return (
         set(new.notices.owed) <= set(old.notices.owed)
         and new.notices.rounds == old.notices.rounds + 1

@@ -99,7 +99,7 @@ class Person:
         """Start another job from a checkpoint of this one."""
         other = self._patiently(lambda: self._jobs.load(job.job_id)).record
         self._forks += 1
-        new_id = f"{job.job_id}-fork-{self._forks}"
+        new_id = f"{job}-fork-{self._forks}"
         fork = forked(other, generation=None, job_id=new_id, limits=other.limits, now=EPOCH)
         if not all(map(is_whole, fork.checkpoints)):
             raise Violation(f"{new_id} is to go on from a damaged checkpoint")
@@ -150,7 +150,7 @@ class Person:
         elif status is Status.FAILED:
             self._retries += 1
             if self._retries > MOST_RETRIES * len(self._world.jobs):
-                raise Violation(f"{job.job_id} fails again and again: {job.record}")
+                raise Violation(f"{job} fails again and again: {job.record}")
             self._wake(job, Record.retried)
 
     def _change(self, job: Job, move: Callable[[Record], Record]) -> Record | None:
@@ -180,7 +180,7 @@ class Person:
         except DeletedJob:
             pass  # by an attempt whose answer was lost
         except UnknownJob as error:
-            raise Violation(f"{job.job_id} was deleted, and left no mark") from error
+            raise Violation(f"{job} was deleted, and left no mark") from error
 
     def _wake(self, job: Job, move: Callable[[Record], Record]) -> None:
         """Apply the move, and send the message that it calls for."""

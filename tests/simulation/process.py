@@ -55,6 +55,9 @@ class Process:
         self.is_doomed = False
         self._beat: tuple[Callable[[], object], float] | None = None
 
+    def __str__(self) -> str:
+        return self.name
+
     def clock(self) -> float:
         """Return monotonic seconds."""
         return self.actor.now

@@ -42,7 +42,7 @@ class Rules:
     def wrote(self, process: Process, new: Record) -> None:
         """Judge a write that has just been stored."""
         job = self._world.jobs[new.job_id]
-        require(not job.is_deleted, f"{job.job_id} is there again after it was deleted")
+        require(not job.is_deleted, f"{job} is there again after it was deleted")
         old, job.record = job.record, new
         self._world.note(process, "put {}", new)
         if new.status.is_final:
@@ -66,35 +66,35 @@ class Rules:
         if process.is_person or job.record is None:
             job.spares += 1
             return
-        require(message.slice, f"{process.name} sends {job.job_id} on, and not to which slice")
+        require(message.slice, f"{process} sends {job} on, and not to which slice")
         assert message.slice is not None
         require(
             message.slice <= job.record.slice_number or job.is_lossy,
-            f"message {message.slice} of {job.job_id} is ahead of slice {job.record.slice_number}",
+            f"message {message.slice} of {job} is ahead of slice {job.record.slice_number}",
         )
         if again:
             require(
                 job.job_id in process.swept or job.is_rolled_back,
-                f"{process.name} sends slice {message.slice} of {job.job_id} again, without a note",
+                f"{process} sends slice {message.slice} of {job} again, without a note",
             )
             process.swept.discard(job.job_id)
             job.spares += 1
             job.sweeps[message.slice] += 1
             require(
                 job.sweeps[message.slice] <= MOST_SWEEPS,
-                f"slice {message.slice} of {job.job_id} was swept too often after one claim",
+                f"slice {message.slice} of {job} was swept too often after one claim",
             )
             return
         job.sends[message.slice] += 1
         require(
             job.sends[message.slice] <= MOST_SENDS,
-            f"slice {message.slice} of {job.job_id} was sent too often",
+            f"slice {message.slice} of {job} was sent too often",
         )
         if job.settled_slice is not None and message.slice > job.settled_slice:
             job.extras += job.sends[message.slice] > 1
             require(
                 job.extras <= MOST_PASSES * job.spares,
-                f"duplicates of {job.job_id} do not die out: slice {message.slice} was sent again",
+                f"duplicates of {job} do not die out: slice {message.slice} was sent again",
             )
 
     def died(self, entry: Entry) -> None:
@@ -112,7 +112,7 @@ class Rules:
             most = self._world.checkpoint_seconds + process.longest_step_seconds
             require(
                 process.unsaved_seconds <= most + 1e-6,
-                f"{process.name} lost {process.unsaved_seconds:.2f} s, promised {most:.2f} s",
+                f"{process} lost {process.unsaved_seconds:.2f} s, promised {most:.2f} s",
             )
 
     def queue_changed(self, job_id: str) -> None:
@@ -146,13 +146,13 @@ class Rules:
         require(
             notice["type"] == f"job.{notice['data']['status']}"
             and (job.is_lossy or event.id in job.ends),
-            f"{target} was notified of {notice['type']}, which {job.job_id} never was",
+            f"{target} was notified of {notice['type']}, which {job} never was",
         )
-        require(target in job.notify, f"{target} was notified of {job.job_id}, and never asked")
+        require(target in job.notify, f"{target} was notified of {job}, and never asked")
         job.notices[target, event.id] += 1
         require(
             job.notices[target, event.id] <= MOST_NOTICES + job.spares,
-            f"{target} was notified too often of {job.job_id}",
+            f"{target} was notified too often of {job}",
         )
 
     def judge_notices(self, job: Job) -> None:
@@ -165,7 +165,7 @@ class Rules:
                 job.notices[target, event_of(record).id]
                 or target in job.gone
                 or (record.notices.rounds >= 10 and target in record.notices.given_up),
-                f"{target} was never notified that {job.job_id} {record.status}",
+                f"{target} was never notified that {job} {record.status}",
             )
 
     def acknowledged(self, entry: Entry) -> None:
@@ -185,13 +185,11 @@ class Rules:
         lease = job.record and job.record.lease
         require(
             not lease or lease.token not in process.tokens,
-            f"{process.name} looks for other work and keeps its lease of {job.job_id}",
+            f"{process} looks for other work and keeps its lease of {job}",
         )
 
     def _judge_the_end(self, job: Job, old: Record | None, new: Record) -> None:
         if old is None or not old.status.is_final:
             event_id = event_of(new).id
-            require(
-                event_id not in job.ends or job.is_lossy, f"{job.job_id} has an end that it had"
-            )
+            require(event_id not in job.ends or job.is_lossy, f"{job} has an end that it had")
             job.ends.add(event_id)

@@ -29,13 +29,13 @@ def judge_lease(process: Process, job: Job, new: Record) -> None:
     length = new.lease.expires_at - new.updated_at
     require(
         length <= _longest_lease(process, new.guards.stalls) + ROUNDING_SECONDS,
-        f"{process.name} took {new.job_id} for {length:.1f} s",
+        f"{process} took {new.job_id} for {length:.1f} s",
     )
     if process.world.faults.spares_the_store:
         least = max(3 * process.world.checkpoint_seconds, SHORTEST_LEASE_SECONDS)
         require(
             length >= least - PROMPT_SECONDS,
-            f"{process.name} saved {new.job_id} with a lease of {length:.1f} s",
+            f"{process} saved {new.job_id} with a lease of {length:.1f} s",
         )
     job.longest_lease = max(job.longest_lease, length)
 
@@ -47,7 +47,7 @@ def judge_preparation(process: Process, job: Job) -> None:
         late = process.wall_clock() - lease.expires_at
         require(
             late < 0 or job.is_lossy,
-            f"the lease of {job.job_id} ended {late:.1f} s before {process.name} had its kernel",
+            f"the lease of {job} ended {late:.1f} s before {process} had its kernel",
         )
 
 
@@ -55,10 +55,7 @@ def judge_hide(process: Process, job: Job, seconds: float) -> None:
     """Judge for how long a worker hides a message."""
     own = _longest_lease(process, job.stalled + 1)
     longest = max(LONGEST_HIDE_SECONDS, own, job.longest_lease + 2 * process.world.most_skew)
-    require(
-        seconds <= longest + ROUNDING_SECONDS,
-        f"{process.name} hides {job.job_id} for {seconds:.0f} s",
-    )
+    require(seconds <= longest + ROUNDING_SECONDS, f"{process} hides {job} for {seconds:.0f} s")
 
 
 def judge_sweep(job_id: str, old: Record, new: Record) -> None:
@@ -80,7 +77,7 @@ def judge_unwanted(process: Process) -> None:
     most = process.world.checkpoint_seconds + 2 * process.longest_step_seconds
     require(
         process.unwanted_seconds <= most + ROUNDING_SECONDS,
-        f"{process.name} worked {process.unwanted_seconds:.2f} s on a job that was stopped",
+        f"{process} worked {process.unwanted_seconds:.2f} s on a job that was stopped",
     )
 
 

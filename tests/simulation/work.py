@@ -22,7 +22,7 @@ def judge_work(process: Process, job: Job, old: Record, new: Record) -> None:
         return
     require(
         old.lease is not None and old.lease.token in process.tokens,
-        f"{process.name} wrote to {job.job_id} without its lease",
+        f"{process} wrote to {job} without its lease",
     )
     process.unsaved_seconds = 0.0
     _judge_errors(process, old, new, advanced=_judge_checkpoint(process, job, old, new))
@@ -30,11 +30,11 @@ def judge_work(process: Process, job: Job, old: Record, new: Record) -> None:
     if new.lease is not None:
         judge_lease(process, job, new)
     if new.status is Status.SUCCEEDED:
-        require(new.result == job.expected, f"{job.job_id} has a wrong result: {new.result}")
+        require(new.result == job.expected, f"{job} has a wrong result: {new.result}")
         done = job.begun_at + new.usage.steps
-        require(done >= job.steps, f"{job.job_id} ended after {done} steps")
+        require(done >= job.steps, f"{job} ended after {done} steps")
     else:
-        require(new.result is None, f"{job.job_id} is {new.status} with a result")
+        require(new.result is None, f"{job} is {new.status} with a result")
     if new.status is Status.FAILED:
         _judge_failure(job, new)
 
@@ -61,7 +61,7 @@ def _judge_checkpoint(process: Process, job: Job, old: Record, new: Record) -> b
     if not new.checkpoints or new.checkpoints[:1] == old.checkpoints[:1]:
         return False
     newest = new.checkpoints[0]
-    require(is_whole(newest), f"a checkpoint of {job.job_id} was stored damaged")
+    require(is_whole(newest), f"a checkpoint of {job} was stored damaged")
     require(
         newest.sequence == new.usage.saves,
         f"checkpoint {newest.sequence} is save {new.usage.saves}",
@@ -69,13 +69,13 @@ def _judge_checkpoint(process: Process, job: Job, old: Record, new: Record) -> b
     require(
         new.usage.saves == old.usage.saves
         or [c.sequence for c in new.checkpoints[1:]] == [c.sequence for c in old.checkpoints[:1]],
-        f"the checkpoint of {job.job_id} before the newest is gone",
+        f"the checkpoint of {job} before the newest is gone",
     )
     at, total = position(newest)
-    require(total == TOTALS[at], f"{job.job_id} has a wrong state: {total} after {at} steps")
+    require(total == TOTALS[at], f"{job} has a wrong state: {total} after {at} steps")
     before = next((c for c in old.checkpoints if is_whole(c)), None)
     if before is None or before.digest != newest.digest:
-        require(before is None or at > position(before)[0], f"{job.job_id} went back to {at}")
+        require(before is None or at > position(before)[0], f"{job} went back to {at}")
         job.stalled, job.raised = 0, int(job.job_id in process.raised)
         return True
     return False
@@ -84,15 +84,14 @@ def _judge_checkpoint(process: Process, job: Job, old: Record, new: Record) -> b
 def _judge_accounts(job: Job, new: Record) -> None:
     require(
         new.usage.compute_seconds <= job.kernel_seconds + 1e-6,
-        f"{job.job_id} is billed {new.usage.compute_seconds:.3f} s of {job.kernel_seconds:.3f} s",
+        f"{job} is billed {new.usage.compute_seconds:.3f} s of {job.kernel_seconds:.3f} s",
     )
     newest = next((c for c in new.checkpoints if is_whole(c)), None)
     if newest is not None and job.kind != "stalling":
         at, _ = position(newest)
         done = job.begun_at + new.usage.steps
         require(
-            done == at or (job.is_damaged and done > at),
-            f"{job.job_id} counts {done} steps at step {at}",
+            done == at or (job.is_damaged and done > at), f"{job} counts {done} steps at step {at}"
         )
 
 
@@ -103,4 +102,4 @@ def _judge_failure(job: Job, new: Record) -> None:
         or ("in a row without progress" in error and job.raised >= limits.max_failures)
         or ("checksum" in error and job.is_damaged)
     )
-    require(is_due, f"{job.job_id} failed without need: {error}")
+    require(is_due, f"{job} failed without need: {error}")

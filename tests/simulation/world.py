@@ -126,7 +126,7 @@ class World:
 
     def _unsettled(self) -> list[str]:
         jobs = [
-            f"{job.job_id} is {job.record and job.record.status}"
+            f"{job} is {job.record and job.record.status}"
             for job in self.jobs.values()
             if not self.person.is_content(job)
         ]
@@ -138,12 +138,11 @@ class World:
         assert job.record is not None
         is_sound, status = job.kind == "sound", job.record.status
         require(
-            is_sound or status is not Status.SUCCEEDED,
-            f"{job.job_id}, which is {job.kind}, succeeded",
+            is_sound or status is not Status.SUCCEEDED, f"{job}, which is {job.kind}, succeeded"
         )
         require(
             not is_sound or status is not Status.FAILED or job.is_damaged,
-            f"{job.job_id} failed: {job.record.error}",
+            f"{job} failed: {job.record.error}",
         )
         self.rules.judge_notices(job)
 
@@ -171,7 +170,7 @@ class World:
         self.clockwork.call(self._minute, after=self.rng.uniform(10.0, 90.0))
 
     def _roll_back(self, job: Job) -> None:
-        key = f"jobs/{job.job_id}"
+        key = f"jobs/{job}"
         history = self.store.history.get(key, [])
         if job.is_deleted or len(history) < 2:
             return
@@ -184,7 +183,7 @@ class World:
 
     def _damage(self, job: Job) -> None:
         """Turn one bit of the newest checkpoint, if the one before it can serve."""
-        stored = self.store.values.get(f"jobs/{job.job_id}")
+        stored = self.store.values.get(f"jobs/{job}")
         if stored is None or job.record is None or len(job.record.checkpoints) < 2:
             return
         if not all(map(is_whole, job.record.checkpoints)):
@@ -197,7 +196,7 @@ class World:
         self.trace.append((self.clockwork.now, "store", "DAMAGED {}", job.record))
 
     def _put_back(self, job: Job, stored: Stored) -> None:
-        self.store.values[f"jobs/{job.job_id}"] = stored
+        self.store.values[f"jobs/{job}"] = stored
         job.record = decode(stored.value)
         job.stalled = job.record.guards.stalls
         job.raised = 10**6  # Errors before that are forgotten.
