@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_words_end_in_an_answer_or_one_line(
     folder: Path, command: str, words: list[str]
 ) -> None:
-    """A slip of the fingers would end in a traceback, or in a terminal that is no longer usable."""
+    """A slip of the fingers would end in a traceback, or make the terminal unusable."""
     out, err = io.StringIO(), io.StringIO()
     url = f"sqlite:///{folder / 'outlast.db'}"
     environment = {"OUTLAST_STORE": url, "OUTLAST_QUEUE": url, "PYTHONPATH": str(INSTALLED)}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +12,6 @@ from outlast.worker.loops.consumer import Consumer
 from tests.fuzz.values import json_values, numbers, text
 from tests.kernels import expected
 from tests.worker.floor import JOB, STEPS, Floor
-
-if TYPE_CHECKING:
-    from outlast.worker.queues.message import Message
 
 # Those that come close get further than those that do not.
 CLOSE = st.fixed_dictionaries(
@@ -31,7 +26,7 @@ def test_no_message_stops_a_job_or_gives_it_another_result(bodies: list[str]) ->
     floor = Floor()
     floor.submit(steps=STEPS)
     for body in bodies:
-        floor.queue.send(cast("Message", SimpleNamespace(body=lambda body=body: body)))
+        floor.send(body)
     Consumer(floor.process(), slice_seconds=3.0).run(max_idle_seconds=60.0)
     assert floor.record.result == expected(STEPS)
     assert floor.record.usage.steps == STEPS

@@ -42,7 +42,7 @@ def _search(seeds: range) -> int:
             print(f"seed {seed}: {outcome.complaint}", flush=True)
     for name, number in sorted(figures.items()):
         print(f"{number:>10,}  {name}")
-    print(f"{len(seeds):>10,}  seeds, of which {len(failed)} failed")
+    print(f"{len(seeds):>10,}  seeds, {len(failed)} of them failed")
     return int(bool(failed))
 
 

@@ -1,4 +1,4 @@
-"""Several processes in simulated time, of which exactly one runs at any moment.
+"""Processes in simulated time: exactly one of them runs at any moment.
 
 Each process is a thread that runs until it has to wait for its own time to come; then the next in
 time goes on. Only the simulated times decide who that is, so a run can be repeated.

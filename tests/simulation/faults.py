@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from random import Random
 
 # What may go wrong with each operation. "refuse": it does not happen, and says so. "lose answer":
-# it happens, and says that it did not. "go away": nor does any other for a while.
+# it happens, and says that it did not. "go away": no operation happens for a while.
 # "ignore": it does not happen, and says that it did.
 KINDS: dict[str, tuple[str, ...]] = {
     "read": ("crash before", "refuse", "freeze"),

@@ -136,7 +136,7 @@ def _is_note(job: Job, old: Record, new: Record) -> bool:
 
 def _differ_in(names: tuple[str, ...], job: Job, old: Record, new: Record) -> bool:
     """Whether these fields are all in which the two records differ."""
-    # Whoever has read a record before it was damaged mends it by writing it back.
+    # A process that has read a record before the damage mends it by writing it back.
     names = (*names, "checkpoints") if job.is_damaged else names
     before, after = flat(old), flat(new)
     return all(after[name] == before[name] for name in before if name not in names)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from outlast.checkpoint.jobs import JobStore
 from outlast.checkpoint.parts import Limits
@@ -163,6 +164,10 @@ class Floor:
         hidden: list[float] = []
         self.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
         return hidden
+
+    def send(self, body: str) -> None:
+        """Put a text on the queue, as any program may."""
+        self.queue.send(cast("Message", SimpleNamespace(body=lambda: body)))
 
     def messages(self) -> list[str]:
         """The bodies of all messages, hidden ones too; they are removed."""

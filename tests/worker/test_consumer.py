@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 from itertools import count
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
@@ -21,8 +20,17 @@ from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.loading import NewerState
-from tests import kernels
-from tests.kernels import expected
+from tests.kernels import (
+    FIRST,
+    Counting,
+    NewerCounting,
+    careless,
+    expected,
+    raising,
+    scripted,
+    stubborn,
+    unprepared,
+)
 from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor, failing
 
@@ -30,9 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def consumer(floor: Floor, *, sweep_seconds: float | None = None) -> Consumer:
-    """A worker with slices of 3 s."""
-    return Consumer(floor.process(), slice_seconds=3.0, sweep_seconds=sweep_seconds)
+def consumer(floor: Floor, *, sweep_seconds: float | None = None, **changes: Any) -> Consumer:
+    """A worker with slices of 3 s; `changes` are those of its process."""
+    return Consumer(floor.process(**changes), slice_seconds=3.0, sweep_seconds=sweep_seconds)
+
+
+def run(floor: Floor, *, stop: Deadline | None = None) -> Record:
+    """Run the job as `outlast run` does, in slices of 3 s."""
+    return run_embedded(floor.process(), JOB, slice_seconds=3.0, stop=stop)
 
 
 def is_over(floor: Floor) -> Callable[[], bool]:
@@ -100,7 +113,7 @@ def test_a_reason_to_stop_outside_counts(floor: Floor) -> None:
 @pytest.mark.parametrize("body", ["hello", '{"job_id":"nobody"}'])
 def test_a_message_that_is_not_ours_does_not_stop_the_others(floor: Floor, body: str) -> None:
     """One bad message would end the worker, and the next one, and the next."""
-    floor.queue.send(cast("Message", SimpleNamespace(body=lambda: body)))
+    floor.send(body)
     floor.submit()
     consumer(floor).run(done=is_over(floor))
     assert floor.record.result == expected(STEPS)
@@ -112,22 +125,22 @@ def test_a_message_that_is_not_ours_does_not_stop_the_others(floor: Floor, body:
 @pytest.mark.parametrize(
     "kernel",
     [
-        kernels.raising(SystemExit(1), at=3),
-        kernels.raising(KeyboardInterrupt(), at=3),
-        kernels.scripted(kernels.FIRST, result={1}),
-        kernels.careless(state=float("nan")),
-        kernels.Counting(progress=lambda *_: None),
-        kernels.unprepared(),
-        kernels.stubborn(),
+        raising(SystemExit(1), at=3),
+        raising(KeyboardInterrupt(), at=3),
+        scripted(FIRST, result={1}),
+        careless(state=float("nan")),
+        Counting(progress=lambda *_: None),
+        unprepared(),
+        stubborn(),
     ],
     ids=["exit", "ctrl-c", "no-result", "no-state", "no-progress", "unprepared", "stubborn"],
 )
-def test_a_bad_kernel_does_not_stop_the_others(floor: Floor, kernel: kernels.Counting) -> None:
+def test_a_bad_kernel_does_not_stop_the_others(floor: Floor, kernel: Counting) -> None:
     """One job's kernel would end the worker, and with it everybody's jobs."""
     floor.submit(max_failures=2)
     floor.submit("job-2", kernel="bad", steps=5)
-    process = floor.process(kernels={"counting": floor.kernel, "bad": kernel}.__getitem__)
-    Consumer(process, slice_seconds=3.0).run(max_idle_seconds=600.0)
+    kernels = {"counting": floor.kernel, "bad": kernel}
+    consumer(floor, kernels=kernels.__getitem__).run(max_idle_seconds=600.0)
     assert floor.record.result == expected(STEPS)
     assert floor.jobs.load("job-2").record.status.is_final
     assert floor.messages() == []
@@ -136,14 +149,14 @@ def test_a_bad_kernel_does_not_stop_the_others(floor: Floor, kernel: kernels.Cou
 def test_a_kernel_that_cannot_be_loaded_does_not_stop_the_others(floor: Floor) -> None:
     """A broken package would end every worker that has it."""
 
-    def load(name: str) -> kernels.Counting:
+    def load(name: str) -> Counting:
         if name != "counting":
             raise UnknownKernel(name)
-        return kernels.Counting()
+        return Counting()
 
     floor.submit("job-0", kernel="bad")
     floor.submit()
-    Consumer(floor.process(kernels=load), slice_seconds=3.0).run(done=is_over(floor))
+    consumer(floor, kernels=load).run(done=is_over(floor))
     assert floor.record.result == expected(STEPS)
 
 
@@ -179,7 +192,7 @@ def test_the_back_off_doubles_to_its_limit_and_ends_with_success(floor: Floor) -
         floor.clock.sleep(seconds)
 
     floor.queue.receive = receive
-    Consumer(floor.process(sleep=sleep), slice_seconds=3.0).run(max_idle_seconds=300.0)
+    consumer(floor, sleep=sleep).run(max_idle_seconds=300.0)
     assert waits[1:10] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     assert waits[10:13] == [0.0, 0.5, 1.0]
 
@@ -202,7 +215,7 @@ def test_a_stop_signal_ends_a_back_off(floor: Floor) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     floor.register.before = failing("read", StoreUnavailable("away"))
-    assert Consumer(floor.process(sleep=sleep), slice_seconds=3.0).run() == "SIGTERM"
+    assert consumer(floor, sleep=sleep).run() == "SIGTERM"
     assert next(sleeps) == 21
 
 
@@ -238,21 +251,20 @@ def test_without_a_sweep_nothing_is_woken(floor: Floor) -> None:
 def test_an_embedded_run_works_its_job_to_the_end(floor: Floor) -> None:
     """`outlast run` would not give a result."""
     floor.submit(send=False)
-    record = run_embedded(floor.process(), JOB, slice_seconds=3.0)
-    assert record.result == expected(STEPS)
+    assert run(floor).result == expected(STEPS)
 
 
 def test_an_embedded_run_ends_where_only_a_newer_kernel_can_go_on(floor: Floor) -> None:
     """`outlast run` would try again every few seconds, for ever."""
     floor.submit()
-    floor.work(floor.process(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
+    floor.work(floor.process(kernel=NewerCounting(floor.step)), seconds=2.0)
     expect_the_end(floor, NewerState, "upgrade")
 
 
 def test_an_embedded_run_ends_where_a_package_is_missing(floor: Floor) -> None:
     """`outlast run` would try again every few seconds, for ever."""
     floor.submit(send=False)
-    floor.kernel = kernels.Counting(require=Mock(side_effect=UnknownKernel("it needs numba")))
+    floor.kernel = Counting(require=Mock(side_effect=UnknownKernel("it needs numba")))
     expect_the_end(floor, UnknownKernel, "it needs numba")
 
 
@@ -261,7 +273,7 @@ def expect_the_end(floor: Floor, error: type[Exception], message: str) -> None:
     before = floor.record
     end = Deadline(3600.0, clock=floor.clock)
     with pytest.raises(error, match=message):
-        run_embedded(floor.process(), JOB, slice_seconds=3.0, stop=end)
+        run(floor, stop=end)
     assert floor.record == before
 
 
@@ -269,7 +281,7 @@ def test_an_embedded_run_stops_at_a_pause(floor: Floor) -> None:
     """It would wait for ever for a message that nobody sends."""
     floor.submit(send=False)
     floor.at(5, lambda: floor.change(Record.paused))
-    assert run_embedded(floor.process(), JOB, slice_seconds=3.0).status is Status.PAUSED
+    assert run(floor).status is Status.PAUSED
 
 
 def test_an_embedded_run_waits_for_the_worker_that_has_the_job(floor: Floor) -> None:
@@ -280,7 +292,7 @@ def test_an_embedded_run_waits_for_the_worker_that_has_the_job(floor: Floor) -> 
     def run_too() -> None:
         with Deadline() as stop:
             signal.raise_signal(signal.SIGTERM)
-            runs.append(run_embedded(floor.process("second"), JOB, slice_seconds=3.0, stop=stop))
+            runs.append(run(floor, stop=stop))
 
     floor.at(2, run_too)
     floor.work()
@@ -307,5 +319,5 @@ def test_an_embedded_run_goes_on_soon_after_another_one_has_ended(floor: Floor) 
     first_steps: list[float] = []
     floor.register.before = hold
     floor.watched = lambda _: first_steps.append(floor.clock())
-    run_embedded(floor.process(), JOB, slice_seconds=3.0)
+    run(floor)
     assert first_steps[0] < begun + 100.0 + lease_seconds + 2.0

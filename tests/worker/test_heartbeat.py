@@ -27,7 +27,7 @@ def counting(enough: int, then: Callable[[], object]) -> Callable[[], None]:
 
 
 def await_end() -> None:
-    """Wait until the heart beats no longer."""
+    """Wait until the heartbeat has ended."""
     for thread in threading.enumerate():
         if thread.name == "outlast-heartbeat":
             thread.join(10)

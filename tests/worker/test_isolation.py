@@ -39,8 +39,6 @@ SOON_SECONDS = 20.0
 ORPHAN = """
 import sys
 from outlast.kernel import Resources
-from tests.fakes import HookedQueue, MemoryRegister
-from tests.records import job
 from tests.worker.unruly import Params, Unruly
 from outlast.worker.slices.isolation.parent import isolated
 
@@ -296,7 +294,7 @@ def test_a_crash_is_retried_and_then_fails_the_job_with_the_signal() -> None:
 def test_a_kernel_that_may_not_return_is_isolated_unasked(
     kernel: Unruly, is_isolated: bool
 ) -> None:
-    """Whoever runs it would have to know, and say so each time."""
+    """A person who runs it would have to know that, and say so each time."""
     seen: list[int] = []
     watch = lambda job: seen.append(job.state.pid)  # noqa: E731 - as short as it is
     process = process_of(Params(), kernel, isolate=False, watch=watch)
