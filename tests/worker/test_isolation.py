@@ -223,9 +223,9 @@ def process_of(params: Params, kernel: Unruly | None = None, **changes: Any) -> 
     return WorkerProcess(jobs, HookedQueue(), worker="test", kernels=kernels, **settings)
 
 
-def run_slice(process: WorkerProcess, *, seconds: float | None = None) -> Record:
+def run_slice(process: WorkerProcess, *, seconds: float = SOON_SECONDS) -> Record:
     """Deliver a message of the job and return the job after it."""
-    deliver(process, Delivery(Message(job_id="j").body(), receipt=""), seconds=seconds)
+    deliver(process, Delivery(Message(job_id="j").body(), receipt="r"), seconds=seconds)
     return process.jobs.load("j").record
 
 
