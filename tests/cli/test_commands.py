@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.jobs import HEADS_AT_ONCE, JobStore
+from outlast.checkpoint.heads import HEADS_AT_ONCE
+from outlast.checkpoint.jobs import JobStore
 from outlast.checkpoint.parts import Lease
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ def for_each(
         InvalidJobId: one cannot be a job's; nothing was done.
         StoreUnavailable, QueueUnavailable: the rest would fare no better.
     """
-    from outlast.checkpoint.jobs import checked_id
+    from outlast.checkpoint.names import checked_id
 
     job_ids = [checked_id(job_id) for job_id in given(words)]
     if len(words) == 1 and words != ["-"]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.jobs import checked_id
+from outlast.checkpoint.names import checked_id
 from outlast.worker.jobs.waiting import JobFailed, paired, result_of
 
 if TYPE_CHECKING:
