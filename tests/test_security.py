@@ -17,14 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.checkpoint.errors import InvalidJobId, StoreUnavailable
-from outlast.checkpoint.jobs import JobStore, _key
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.names import job_key
 from outlast.checkpoint.registers import open_register
 from outlast.worker.doctor.examine import examine
 from outlast.worker.jobs.client import Client
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import Message
-from outlast.worker.queues.sqs_dead import SqsDeadLetters
+from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 from outlast.worker.slices.process import make_runtime
 from tests.servers import HOST
 from tests.tls import tls_before
@@ -78,7 +79,7 @@ def test_nothing_that_is_read_is_executed(path: Path) -> None:
 def test_a_job_id_cannot_leave_its_prefix(job_id: str) -> None:
     """Who may choose an id could overwrite what is not a job."""
     try:
-        key = _key(job_id)
+        key = job_key(job_id)
     except InvalidJobId as error:
         told = str(error)
         assert told.isprintable()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 from tests.deploy.files import DEPLOY, ROOT, load
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from outlast.worker.jobs.client import Client
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 from tests.process.faults import FaultyProxy, Valkey
 from tests.process.fleet import Fleet, Steps
 from tests.process.installed.chain import STEP_SECONDS, expected

@@ -17,7 +17,7 @@ import boto3
 import pytest
 
 from outlast.worker.jobs.client import Client
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from outlast.worker.jobs.view import view
 from outlast.worker.notify.contract import Gone, NotTold
 from outlast.worker.notify.notice import MAX_BYTES, event_of
 from outlast.worker.notify.target import InvalidTarget, checked_targets
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import Message
 from outlast.worker.settings import Settings
 from outlast.worker.slices.deliver import deliver

@@ -99,6 +99,6 @@ def _not_looked_at(subject: str, failed: Exception) -> Finding:
 def _way_out(failed: Exception) -> str:
     if not type(failed).__module__.startswith("botocore"):
         return RIGHTS
-    from outlast.worker.queues.sqs_connection import WAYS_OUT
+    from outlast.worker.queues.sqs_connection import ADVICE
 
-    return WAYS_OUT.get(type(failed).__name__, RIGHTS)
+    return ADVICE.get(type(failed).__name__, RIGHTS)

@@ -60,7 +60,7 @@ class SqsLook:
     @property
     def url(self) -> str:
         """The queue's URL, as AWS knows it."""
-        with self._connection.asking() as (_, url):
+        with self._connection.call() as (_, url):
             return url
 
     @cached_property
@@ -75,7 +75,7 @@ class SqsLook:
 
     @contextmanager
     def _asking(self) -> Iterator[tuple[SQSClient, str]]:
-        with self._connection.asking() as (client, url):
+        with self._connection.call() as (client, url):
             try:
                 yield client, url
             except ClientError as refused:
@@ -100,7 +100,7 @@ class SqsLook:
 
     def _rights(self) -> Iterator[Finding]:
         missing = []
-        with self._connection.asking() as (client, url):
+        with self._connection.call() as (client, url):
             for operation, probe in PROBES.items():
                 try:
                     probe(client, url)
@@ -145,6 +145,6 @@ class SqsLook:
         yield sqs_attributes.dead_count(dead)
 
     def _clock(self) -> Iterator[Finding]:
-        with self._connection.asking() as (client, url):
+        with self._connection.call() as (client, url):
             ask = partial(client.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
             yield from clock_findings("queue", partial(date_of, ask), resolution_seconds=1.0)

@@ -25,7 +25,7 @@ def send(target: str, event: Event, *, seconds: float) -> None:
     if target.endswith(".fifo"):
         fifo = {"MessageGroupId": event.job_id, "MessageDeduplicationId": event.id}
     try:
-        with Connection(target, config=once).asking() as (client, url):
+        with Connection(target, config=once).call() as (client, url):
             client.send_message(QueueUrl=url, MessageBody=event.body, **fifo)
     except QueueUnavailable as error:
         raise NotTold(str(error)) from error

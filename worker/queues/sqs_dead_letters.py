@@ -1,8 +1,8 @@
 """The dead letters of an SQS queue: another queue, which its redrive policy names.
 
-A message goes back by a send and a delete, not by SQS's own move task: that needs no right beyond
-those of any worker, takes single messages, and on FIFO gives each an id of its own, where the old
-one would be dropped as a duplicate for five minutes.
+A message is redriven by a send and a delete, not by SQS's own move task: this needs no rights
+beyond a worker's, works for single messages, and gives each a new id on a FIFO queue, which would
+drop the old id as a duplicate for five minutes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -22,38 +23,37 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-# How long a look hides a message from another one; if the process is killed, so long at most.
+# How long a look hides a message from others, should the process not end the look.
 LOOK_SECONDS = 120
-# A long poll asks all of the service's servers: what it does not find is not there.
+# A long poll asks all of the service's servers, so it misses no message.
 POLL_SECONDS = 1
-BATCH = 10  # SQS gives no more at a time
+BATCH = 10  # the most that SQS returns at a time
 
 
 class SqsDeadLetters(DeadLetters):
     """The dead-letter queue of the queue named by `sqs://name` or by its URL.
 
-    Of a FIFO queue SQS shows up to ten messages of a job; the next ones after these are gone.
+    Of a FIFO queue SQS returns up to ten messages of a job, and more once these are gone.
     """
 
-    def __init__(self, place: str) -> None:
-        self._connection = Connection(place)
-        self._is_fifo = place.endswith(".fifo")
-        self._found: tuple[str, str] | None = None
-        self._hidden: dict[str, str] = {}  # the last receipt of each message that a look has shown
+    def __init__(self, queue: str) -> None:
+        self._connection = Connection(queue)
+        self._is_fifo = queue.endswith(".fifo")
+        self._hidden: dict[str, str] = {}  # the last receipt of each message that a look has read
 
     @contextmanager
     def look(self) -> Iterator[Iterator[DeadLetter]]:
-        """Lend the dead letters; see `DeadLetters.look`."""
+        """Iterate over the dead letters; see `DeadLetters.look`."""
         self._hidden.clear()
         try:
-            yield self._letters()
+            yield self._receive()
         finally:
             self._show(list(self._hidden.values()))
 
     def redrive(self, letter: DeadLetter) -> None:
         """Send the message to the queue and delete it here; see `DeadLetters.redrive`."""
         group = letter.attributes.get("MessageGroupId")
-        with self._connection.asking() as (client, url):
+        with self._connection.call() as (client, url):
             if self._is_fifo:
                 client.send_message(
                     QueueUrl=url,
@@ -67,15 +67,15 @@ class SqsDeadLetters(DeadLetters):
 
     def drop(self, letter: DeadLetter) -> None:
         """Delete the message for good; see `DeadLetters.drop`."""
-        url, _ = self._place()
-        with self._connection.asking(late_is_fine=True) as (client, _):
+        url, _ = self._url_and_reason
+        with self._connection.call(late_is_fine=True) as (client, _):
             client.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
         self._hidden.pop(letter.letter_id, None)
 
-    def _letters(self) -> Iterator[DeadLetter]:
-        url, reason = self._place()
+    def _receive(self) -> Iterator[DeadLetter]:
+        url, reason = self._url_and_reason
         while True:
-            with self._connection.asking() as (client, _):
+            with self._connection.call() as (client, _):
                 answer = client.receive_message(
                     QueueUrl=url,
                     MaxNumberOfMessages=BATCH,
@@ -84,62 +84,63 @@ class SqsDeadLetters(DeadLetters):
                     WaitTimeSeconds=POLL_SECONDS,
                 )
             messages = answer.get("Messages", [])
-            fresh = [found for found in messages if found["MessageId"] not in self._hidden]
-            self._hidden.update((found["MessageId"], found["ReceiptHandle"]) for found in messages)
-            if not fresh:  # none is left, or they begin to come again
+            fresh = [message for message in messages if message["MessageId"] not in self._hidden]
+            self._hidden.update((m["MessageId"], m["ReceiptHandle"]) for m in messages)
+            if not fresh:  # none is left, or the first ones come again
                 return
-            yield from (_letter(found, reason) for found in fresh)
+            yield from (_dead_letter(message, reason) for message in fresh)
 
     def _show(self, receipts: list[str]) -> None:
-        """Make visible what a look has hidden; what is gone meanwhile is no error."""
-        url, _ = self._place() if receipts else ("", "")
+        """Make the messages visible that a look has hidden; a missing one is no error."""
         for start in range(0, len(receipts), BATCH):
             batch = receipts[start : start + BATCH]
-            with self._connection.asking() as (client, _):
+            with self._connection.call() as (client, _):
                 client.change_message_visibility_batch(
-                    QueueUrl=url,
+                    QueueUrl=self._url_and_reason[0],
                     Entries=[
                         {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
                         for number, receipt in enumerate(batch)
                     ],
                 )
 
-    def _place(self) -> tuple[str, str]:
-        """Return the URL of the dead-letter queue, and why messages come to it."""
-        if self._found is None:
-            with self._connection.asking() as (client, url):
-                answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
-            self._found = _place_of(url, answer.get("Attributes", {}).get("RedrivePolicy"))
-        return self._found
+    @cached_property
+    def _url_and_reason(self) -> tuple[str, str]:
+        with self._connection.call() as (client, url):
+            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        return dead_letter_queue(url, answer.get("Attributes", {}).get("RedrivePolicy"))
 
 
-def _place_of(url: str, policy: str | None) -> tuple[str, str]:
+def dead_letter_queue(url: str, policy: str | None) -> tuple[str, str]:
+    """Return the URL of a queue's dead-letter queue, and why messages go there.
+
+    Raises:
+        NoDeadLetterQueue: the queue has no redrive policy.
+        QueueUnavailable: the policy cannot be read.
+    """
     if policy is None:
         raise NoDeadLetterQueue(
             f"queue {url} has no dead-letter queue: give it a RedrivePolicy, or messages that "
             "nobody can handle come again and again until they expire"
         )
     try:
-        found = json.loads(policy)
-        arn, most = str(found["deadLetterTargetArn"]), int(found["maxReceiveCount"])
+        fields = json.loads(policy)
+        arn, receives = str(fields["deadLetterTargetArn"]), int(fields["maxReceiveCount"])
     except (ValueError, KeyError, TypeError) as error:
         raise QueueUnavailable(f"queue {url}: its RedrivePolicy cannot be read: {error}") from error
-    # SQS wants both in one account and region, so that only the name differs. This spares the
-    # right to ask for it.
+    # SQS requires both queues in one account and region, so only the name differs. Asking for the
+    # URL would need another right.
     base, name = url.rpartition("/")[0], arn.rpartition(":")[2]
-    return f"{base}/{name}", f"received {most} times and never acknowledged"
+    return f"{base}/{name}", f"received {receives} times and never acknowledged"
 
 
-def _letter(found: MessageTypeDef, reason: str) -> DeadLetter:
-    attributes = {str(name): value for name, value in found.get("Attributes", {}).items()}
-    sent_at = int(attributes.get("SentTimestamp", 1000 * time.time())) / 1000
-    receives = int(attributes.get("ApproximateReceiveCount", 1))
+def _dead_letter(message: MessageTypeDef, reason: str) -> DeadLetter:
+    attributes = {str(name): value for name, value in message.get("Attributes", {}).items()}
     return DeadLetter(
-        found["MessageId"],
-        found["Body"],
-        receives,
-        sent_at,
-        reason,
-        attributes,
-        found["ReceiptHandle"],
+        letter_id=message["MessageId"],
+        body=message["Body"],
+        receives=int(attributes.get("ApproximateReceiveCount", 1)),
+        since=int(attributes.get("SentTimestamp", 1000 * time.time())) / 1000,
+        reason=reason,
+        attributes=attributes,
+        receipt=message["ReceiptHandle"],
     )
