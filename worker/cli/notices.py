@@ -6,15 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.registers import redacted
-from outlast.worker.notify.contract import NotTold
+from outlast.worker.notify.contract import NotDelivered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from outlast.checkpoint.record import Record
-    from outlast.worker.notify.notice import Event
+    from outlast.worker.notify.notice import Notice
 
-    Notices = dict[str, Callable[[Event], None]]
+    Notices = dict[str, Callable[[Notice], None]]
 
 
 def prepared(targets: Iterable[str]) -> Notices:
@@ -40,13 +40,13 @@ def give(notices: Notices, record: Record) -> None:
         _say(f"{redacted(target)} will not be told")
     if not notices:
         return
-    from outlast.worker.notify.notice import event_of
+    from outlast.worker.notify.notice import notice_of
 
-    event = event_of(record)
+    event = notice_of(record)
     for target, tell in notices.items():
         try:
             tell(event)
-        except NotTold as error:
+        except NotDelivered as error:
             _say(f"{target} was not told: {error}")
 
 

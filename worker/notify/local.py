@@ -8,20 +8,20 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from outlast.worker.notify.contract import NotTold
+from outlast.worker.notify.contract import NotDelivered
 from outlast.worker.notify.target import InvalidTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from outlast.worker.notify.notice import Event
+    from outlast.worker.notify.notice import Notice
 
 
-def local_notice(target: str) -> Callable[[Event], None]:
-    """Return what tells the target of an event, and may raise NotTold.
+def local_notice(target: str) -> Callable[[Notice], None]:
+    """Return what tells the target of an notice, and may raise NotDelivered.
 
-    `file:///path` gets one line more, the event as JSON, which is on the disk when it returns.
-    `exec:command` runs the command without a shell, with the event on its standard input.
+    `file:///path` gets one line more, the notice as JSON, which is on the disk when it returns.
+    `exec:command` runs the command without a shell, with the notice on its standard input.
 
     Raises:
         InvalidTarget: the target is neither.
@@ -33,15 +33,15 @@ def local_notice(target: str) -> Callable[[Event], None]:
             raise InvalidTarget(f"notify {target!r}: {error}") from None
         if not words:
             raise InvalidTarget(f"notify {target!r}: give a command, as in 'exec:notify-send done'")
-        return lambda event: _run(words, event)
+        return lambda notice: _run(words, notice)
     place = urlsplit(target)
     if place.netloc or not place.path.startswith("/"):
         raise InvalidTarget(f"notify {target!r}: give file:///path, with three slashes")
-    return lambda event: _append(unquote(place.path), event)
+    return lambda notice: _append(unquote(place.path), notice)
 
 
-def _append(path: str, event: Event) -> None:
-    line = f"{event.body}\n".encode()
+def _append(path: str, notice: Notice) -> None:
+    line = f"{notice.body}\n".encode()
     try:
         # One write at the end of the file, so that runs side by side do not mix their lines.
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -51,15 +51,15 @@ def _append(path: str, event: Event) -> None:
         finally:
             os.close(file)
     except OSError as error:
-        raise NotTold(str(error)) from error
+        raise NotDelivered(str(error)) from error
     if written != len(line):
-        raise NotTold(f"only {written} of {len(line)} bytes were written: is the disk full?")
+        raise NotDelivered(f"only {written} of {len(line)} bytes were written: is the disk full?")
 
 
-def _run(words: list[str], event: Event) -> None:
+def _run(words: list[str], notice: Notice) -> None:
     try:
-        ended = subprocess.run(words, input=event.body.encode(), check=False)  # noqa: S603 - the user's own words
+        ended = subprocess.run(words, input=notice.body.encode(), check=False)  # noqa: S603 - the user's own words
     except (OSError, ValueError) as error:
-        raise NotTold(str(error)) from error
+        raise NotDelivered(str(error)) from error
     if ended.returncode:
-        raise NotTold(f"{words[0]} ended with code {ended.returncode}")
+        raise NotDelivered(f"{words[0]} ended with code {ended.returncode}")

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.registers import redacted
-from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.notify.contract import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.protocol import LONGEST_HIDE_SECONDS
@@ -86,9 +86,9 @@ def _tell_all(
     runtime: Runtime, record: Record, deadline: Deadline
 ) -> tuple[set[str], set[str], int]:
     """Return the targets that were told, those that want no more, and how many were tried."""
-    from outlast.worker.notify.notice import event_of  # most jobs have no targets
+    from outlast.worker.notify.notice import notice_of  # most jobs have no targets
 
-    event, reached, gone = event_of(record), set[str](), set[str]()
+    event, reached, gone = notice_of(record), set[str](), set[str]()
     # Each time another one is first, should there never be time for all.
     first = record.notices.rounds % len(record.notices.owed)
     for tried, target in enumerate(record.notices.owed[first:] + record.notices.owed[:first]):
@@ -98,7 +98,7 @@ def _tell_all(
         named = redacted(target)
         try:
             runtime.notify(target, event, seconds)
-        except NotTold as error:
+        except NotDelivered as error:
             tell(log, NOTICE_FAILED, job_id=record.job_id, target=named, error=str(error))
             if isinstance(error, Gone):
                 gone.add(target)

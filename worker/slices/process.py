@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.checkpoint.jobs import JobStore
-    from outlast.worker.notify.notice import Event
+    from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.contract import Queue
     from outlast.worker.settings import Settings
     from outlast.worker.slices.heartbeat import Repeat
@@ -42,7 +42,7 @@ class Runtime:
         max_state_bytes: a larger state fails its job.
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
-        notify: tells one target of a job's end, in so many seconds; raises NotTold or Gone.
+        notify: tells one target of a job's end, in so many seconds; raises NotDelivered or Gone.
         watch: called after every step, with the job as it stands, for a display. None: nobody does.
         clock: monotonic seconds.
         sleep: waits that many seconds.
@@ -58,7 +58,7 @@ class Runtime:
     max_state_bytes: int = 64 << 20
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
-    notify: Callable[[str, Event, float], None] = tell_nobody
+    notify: Callable[[str, Notice, float], None] = tell_nobody
     watch: Callable[[Holding], None] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
