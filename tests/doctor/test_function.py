@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.process import until
 from tests.doctor.between import DENIED, Answer, between
+from tests.doctor.conftest import problems
 from tests.doctor.test_sqs import make
 
 if TYPE_CHECKING:
@@ -64,15 +65,6 @@ def create(client: LambdaClient, name: str, variables: dict[str, str]) -> None:
     until(lambda: client.get_function_configuration(FunctionName=name)["State"] == "Active")
 
 
-def bad(found: dict[str, Any]) -> dict[str, str]:
-    """Return how bad each thing is about the function that is not well."""
-    return {
-        name: str(finding.level)
-        for name, finding in found.items()
-        if finding.level != "ok" and name.startswith("function.")
-    }
-
-
 @pytest.mark.usefixtures("aws")
 def test_a_function_that_is_well(findings: Any) -> None:
     """Doctor would cry wolf."""
@@ -96,7 +88,7 @@ def test_a_function_that_may_not_wake_itself(aws: LambdaClient, findings: Any) -
     """Each job would stop after some 16 slices, without an error anywhere."""
     aws.put_function_recursion_config(FunctionName="f", RecursiveLoop="Terminate")
     found = findings(function="f")
-    assert bad(found) == {"function.recursion": "error"}
+    assert problems(found, "function.") == {"function.recursion": "error"}
     assert "put-function-recursion-config --function-name f" in found["function.recursion"].mend
 
 
@@ -136,7 +128,7 @@ def test_a_function_with_a_fault(
 ) -> None:
     """It would work on other jobs, not at all, or slowly."""
     aws.update_function_configuration(FunctionName="f", **change)
-    assert bad(findings(function="f")) == expected
+    assert problems(findings(function="f"), "function.") == expected
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(60, "error"), (900, "warning"), (5400, "ok")])
@@ -172,7 +164,7 @@ def test_a_mapping_with_a_fault(
     (mapping,) = aws.list_event_source_mappings(FunctionName="f")["EventSourceMappings"]
     aws.update_event_source_mapping(UUID=mapping["UUID"], **change)
     found = findings(function="f")
-    assert bad(found) == expected
+    assert problems(found, "function.") == expected
     assert mapping["UUID"] in found[next(iter(expected))].mend
 
 
@@ -180,7 +172,7 @@ def test_a_function_that_no_queue_feeds(aws: LambdaClient, findings: Any) -> Non
     """Jobs would be stored and sent, and nothing happen."""
     (mapping,) = aws.list_event_source_mappings(FunctionName="f")["EventSourceMappings"]
     aws.delete_event_source_mapping(UUID=mapping["UUID"])
-    assert bad(findings(function="f")) == {"function.event-source": "error"}
+    assert problems(findings(function="f"), "function.") == {"function.event-source": "error"}
 
 
 @pytest.mark.parametrize(("reserved", "expected"), [(0, "error"), (5, "warning"), (10, "ok")])
@@ -194,8 +186,8 @@ def test_reserved_concurrency(
 
 @pytest.mark.usefixtures("aws")
 def test_a_function_that_is_not_there(findings: Any) -> None:
-    """A typo would be told as five errors of AWS."""
-    assert bad(findings(function="g")) == {"function.reach": "error"}
+    """A typo would look like five errors of AWS."""
+    assert problems(findings(function="g"), "function.") == {"function.reach": "error"}
 
 
 @pytest.mark.usefixtures("aws")
@@ -204,11 +196,13 @@ def test_a_queue_that_feeds_no_function(findings: Any) -> None:
     found = findings(function="f", OUTLAST_QUEUE="sqlite:///a.db")
     assert found["settings.places"].level == "error"
     assert found["function.reach"].level == "error"
-    assert "no SQS queue" in found["function.reach"].found
+    assert "not an SQS queue" in found["function.reach"].found
 
 
 @pytest.mark.usefixtures("aws")
-def test_no_region_is_told_with_the_way_out(findings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_comes_with_the_way_out(
+    findings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A person would go through their rights, where a variable is missing."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     found = findings(function="f", OUTLAST_QUEUE="sqlite:///a.db")
@@ -234,5 +228,5 @@ def test_a_user_who_may_not_look(part: str, still: str, ministack: Server, findi
     """One missing right would hide what the others tell, or count as an error."""
     with between(denying(part), ministack.url) as url:
         found = findings(function="f", AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"function.look": "unknown"}
+    assert problems(found, "function.") == {"function.look": "unknown"}
     assert found[still].level == "ok"

@@ -10,12 +10,12 @@ import redis
 
 from tests import servers
 from tests.cli.process import until
+from tests.doctor.conftest import problems
 from tests.servers import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outlast.worker.doctor.finding import Finding
     from tests.servers import Server
 
 
@@ -46,20 +46,11 @@ WELL = {
 }
 
 
-def bad(found: dict[str, Finding]) -> dict[str, str]:
-    """Return how bad each thing is about the store that is not well."""
-    return {
-        name: str(finding.level)
-        for name, finding in found.items()
-        if finding.level != "ok" and name.startswith(("store.", "clock."))
-    }
-
-
 @pytest.mark.usefixtures("admin")
 def test_a_server_that_is_well(server: Server, findings: Any) -> None:
     """Doctor would cry wolf."""
     found = findings(OUTLAST_STORE=server.url)
-    assert bad(found) == {}
+    assert problems(found, "store.", "clock.") == {}
     assert {"store.eviction", "store.persistence", "store.role", "clock.store"} <= set(found)
     assert "may lose a second" in found["store.persistence"].found
 
@@ -97,7 +88,7 @@ def test_a_server_that_forgets(
     for name, value in change.items():
         admin.config_set(name, value)
     found = findings(OUTLAST_STORE=server.url)
-    assert bad(found) == expected
+    assert problems(found, "store.", "clock.") == expected
     assert any(breaks in found[name].breaks for name in expected)
 
 
@@ -105,7 +96,7 @@ def test_a_replica(admin: redis.Redis, server: Server, findings: Any) -> None:
     """Each write would be refused, though the address answers."""
     admin.replicaof(HOST, str(servers.free_ports(1)[0]))
     found = findings(OUTLAST_STORE=server.url)
-    assert {"store.role", "store.write"} <= set(bad(found))
+    assert {"store.role", "store.write"} <= set(problems(found, "store.", "clock."))
     assert "primary" in found["store.role"].mend
 
 
@@ -126,7 +117,7 @@ def test_a_user_who_may_not_look(admin: redis.Redis, server: Server, findings: A
     admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">s3cret", *rights)
     url = f"redis://few:s3cret@{HOST}:{server.port}/0"
     found = findings(OUTLAST_STORE=url)
-    assert bad(found) == {"store.look": "unknown"}
+    assert problems(found, "store.", "clock.") == {"store.look": "unknown"}
     assert "s3cret" not in str(found)
 
 
@@ -137,7 +128,7 @@ def test_a_user_who_may_not_ask_for_the_configuration(
     admin.config_set("appendonly", "no")
     admin.execute_command("ACL", "SETUSER", "some", "reset", "on", ">x", "+@all", "-config", "~*")
     found = findings(OUTLAST_STORE=f"redis://some:x@{HOST}:{server.port}/0")
-    assert bad(found) == {"store.persistence": "unknown"}
+    assert problems(found, "store.", "clock.") == {"store.persistence": "unknown"}
 
 
 @pytest.mark.parametrize("missing", ["+hset", "+scan", "+del", "+hmget"])
@@ -155,12 +146,12 @@ def test_a_user_without_a_right(
         "+del": ("store.delete", "warning"),
         "+hmget": ("store.reach", "error"),
     }[missing]
-    assert bad(found) == {check: level}
+    assert problems(found, "store.", "clock.") == {check: level}
 
 
 def test_a_server_that_is_not_there(findings: Any) -> None:
     """One fault would be told five times, or hide what is wrong with the queue."""
     found = findings(OUTLAST_STORE=f"redis://:hidden@{HOST}:{servers.free_ports(1)[0]}/0")
-    assert bad(found) == {"store.reach": "error"}
+    assert problems(found, "store.", "clock.") == {"store.reach": "error"}
     assert found["queue.reach"].level == "ok"
     assert "hidden" not in str(found)

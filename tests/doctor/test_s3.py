@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from tests.doctor.between import DENIED_BY_S3, Answer, between
+from tests.doctor.conftest import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,27 +31,20 @@ def s3(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]
         yield client
 
 
-def bad(found: dict[str, Any]) -> dict[str, str]:
-    """Return how bad each thing is about the store that is not well."""
-    return {
-        name: str(finding.level)
-        for name, finding in found.items()
-        if finding.level != "ok" and name.startswith(("store.", "clock."))
-    }
-
-
 @pytest.mark.usefixtures("s3")
 def test_a_bucket_that_is_well(findings: Any) -> None:
     """Doctor would cry wolf."""
     found = findings(OUTLAST_STORE=STORE)
-    assert bad(found) == {}
+    assert problems(found, "store.", "clock.") == {}
     assert {"store.versioning", "store.lifecycle", "clock.store"} <= set(found)
 
 
 def test_a_bucket_that_keeps_every_version(s3: S3Client, findings: Any) -> None:
     """Each checkpoint would be paid for as long as the bucket stands."""
     s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
-    assert bad(findings(OUTLAST_STORE=STORE)) == {"store.versioning": "warning"}
+    assert problems(findings(OUTLAST_STORE=STORE), "store.", "clock.") == {
+        "store.versioning": "warning"
+    }
 
 
 GLACIER = {"Transitions": [{"Days": 90, "StorageClass": "GLACIER"}]}
@@ -83,7 +77,9 @@ def test_a_rule_that_deletes_jobs(
         Bucket="bucket", LifecycleConfiguration={"Rules": [whole]}
     )
     found = findings(OUTLAST_STORE=STORE)
-    assert bad(found) == ({} if expected == "ok" else {"store.lifecycle": expected})
+    assert problems(found, "store.", "clock.") == (
+        {} if expected == "ok" else {"store.lifecycle": expected}
+    )
 
 
 def test_a_store_that_ignores_conditions(ministack: Server, s3: S3Client, findings: Any) -> None:
@@ -91,7 +87,10 @@ def test_a_store_that_ignores_conditions(ministack: Server, s3: S3Client, findin
     dropped = ("if-match", "if-none-match")
     with between(lambda _: None, ministack.url, drop=dropped) as url:
         found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"store.compare-and-set": "error", "store.delete": "warning"}
+    assert problems(found, "store.", "clock.") == {
+        "store.compare-and-set": "error",
+        "store.delete": "warning",
+    }
     assert s3.list_objects_v2(Bucket="bucket")["KeyCount"] == 0
 
 
@@ -105,7 +104,7 @@ def test_a_user_who_may_not_look_at_the_bucket(ministack: Server, findings: Any)
 
     with between(answer, ministack.url) as url:
         found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"store.look": "unknown"}
+    assert problems(found, "store.", "clock.") == {"store.look": "unknown"}
     assert found["clock.store"].level == "ok"
 
 
@@ -114,7 +113,7 @@ def test_a_user_who_may_nothing(ministack: Server, findings: Any) -> None:
     """The first job would find out, not who deploys."""
     with between(lambda _: Answer(403, DENIED_BY_S3), ministack.url) as url:
         found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"store.reach": "error"}
+    assert problems(found, "store.", "clock.") == {"store.reach": "error"}
     assert "s3:PutObject" in found["store.reach"].mend
 
 
@@ -122,5 +121,5 @@ def test_a_user_who_may_nothing(ministack: Server, findings: Any) -> None:
 def test_a_bucket_that_is_not_there(findings: Any) -> None:
     """A person would not know that it is the bucket that is missing."""
     found = findings(OUTLAST_STORE="s3://no-such-bucket/jobs")
-    assert bad(found) == {"store.reach": "error"}
+    assert problems(found, "store.", "clock.") == {"store.reach": "error"}
     assert found["store.reach"].mend == "create the bucket or correct the name"

@@ -63,10 +63,10 @@ def test_a_disk_that_is_nearly_full(findings: Any, monkeypatch: pytest.MonkeyPat
     assert findings()["store.space"].level == "warning"
 
 
-def test_a_file_that_cannot_be(place: Path, findings: Any) -> None:
+def test_a_file_that_cannot_be(folder: Path, findings: Any) -> None:
     """A person would not know which folder it is; the queue's own fault would be hidden."""
-    (place / "file").touch()
-    bad = f"sqlite:///{place}/file/a.db"
+    (folder / "file").touch()
+    bad = f"sqlite:///{folder}/file/a.db"
     found = findings(OUTLAST_STORE=bad, OUTLAST_QUEUE=bad)
     assert {name: f.level for name, f in found.items() if f.level != "ok"} == {
         "store.reach": "error",
@@ -81,9 +81,9 @@ def test_a_file_that_keeps_no_log(findings: Any) -> None:
     assert "no write-ahead log" in found["store.reach"].found
 
 
-def test_a_queue_that_cannot_be_written(place: Path, findings: Any) -> None:
+def test_a_queue_that_cannot_be_written(folder: Path, findings: Any) -> None:
     """Jobs would be stored and never woken."""
-    with closing(sqlite3.connect(place / "outlast.db")) as other:
+    with closing(sqlite3.connect(folder / "outlast.db")) as other:
         Client().queue.send(Message(job_id="a"))
         other.execute("DROP TABLE outlast_messages")
         other.execute("CREATE TABLE outlast_messages (x)")
@@ -93,11 +93,11 @@ def test_a_queue_that_cannot_be_written(place: Path, findings: Any) -> None:
     assert "its tables are not Outlast's" in found["queue.reach"].found
 
 
-def test_messages_that_were_given_up(place: Path, findings: Any) -> None:
+def test_messages_that_were_given_up(folder: Path, findings: Any) -> None:
     """Nobody would look for the jobs that stand still."""
     Client().queue.send(Message(job_id="a"))
     assert findings()["queue.dead-letters"].level == "ok"
-    with closing(sqlite3.connect(place / "outlast.db")) as other:
+    with closing(sqlite3.connect(folder / "outlast.db")) as other:
         other.execute("UPDATE outlast_messages SET dead_reason = 'received 30 times'")
         other.commit()
     found = findings()["queue.dead-letters"]
@@ -112,8 +112,8 @@ def test_more_stalls_than_the_queue_has_receives(findings: Any) -> None:
     assert (found.level, "OUTLAST_MAX_STALLS is 11" in found.found) == ("warning", True)
 
 
-def test_two_files(place: Path, findings: Any) -> None:
+def test_two_files(folder: Path, findings: Any) -> None:
     """The disk of the queue would go unsaid, or that of one file be told twice."""
     assert "queue.disk" not in findings()
-    found = findings(OUTLAST_QUEUE=f"sqlite:///{place}/queue.db")
+    found = findings(OUTLAST_QUEUE=f"sqlite:///{folder}/queue.db")
     assert {"store.disk", "queue.disk"} <= set(found)

@@ -12,6 +12,7 @@ import pytest
 
 from outlast.worker.queues.embedded import MAX_RECEIVES
 from tests.doctor.between import DENIED, Answer, between
+from tests.doctor.conftest import problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,15 +53,6 @@ def make(client: SQSClient, ending: str = "", **attributes: str) -> str:
     return client.create_queue(QueueName=f"jobs{ending}", Attributes=wanted)["QueueUrl"]
 
 
-def bad(found: dict[str, Any]) -> dict[str, str]:
-    """Return how bad each thing is about the queue that is not well."""
-    return {
-        name: str(finding.level)
-        for name, finding in found.items()
-        if finding.level != "ok" and "queue" in name
-    }
-
-
 def url_of(client: SQSClient, name: str = "jobs") -> str:
     """Return the URL of a queue."""
     return client.get_queue_url(QueueName=name)["QueueUrl"]
@@ -70,7 +62,7 @@ def url_of(client: SQSClient, name: str = "jobs") -> str:
 def test_a_queue_that_is_well(by: str, sqs: SQSClient, findings: Any) -> None:
     """Doctor would cry wolf."""
     found = findings(OUTLAST_QUEUE=QUEUE if by == "name" else url_of(sqs))
-    assert bad(found) == {}
+    assert problems(found, "queue.", "clock.queue") == {}
     assert {"queue.reach", "queue.rights", "queue.dead-letters", "clock.queue"} <= set(found)
 
 
@@ -89,7 +81,7 @@ def test_a_queue_with_a_fault(
 ) -> None:
     """Messages would vanish, come late or come back for ever."""
     sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=change)
-    assert bad(findings()) == expected
+    assert problems(findings(), "queue.", "clock.queue") == expected
 
 
 def redrive(sqs: SQSClient, receives: int, dead: str = "dead") -> None:
@@ -105,12 +97,12 @@ def test_a_queue_that_gives_up_early(sqs: SQSClient, findings: Any) -> None:
     """A job would lose its message to a few throttles."""
     redrive(sqs, MAX_RECEIVES - 1)
     found = findings()
-    assert bad(found) == {"queue.dead-letter-queue": "warning"}
+    assert problems(found, "queue.", "clock.queue") == {"queue.dead-letter-queue": "warning"}
     given = found["queue.dead-letter-queue"].mend.partition("--attributes '")[2].rstrip("'")
     sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=json.loads(given))
-    assert bad(findings()) == {}
+    assert problems(findings(), "queue.", "clock.queue") == {}
     found = findings(OUTLAST_MAX_STALLS="11")
-    assert bad(found) == {"queue.dead-letter-queue": "warning"}
+    assert problems(found, "queue.", "clock.queue") == {"queue.dead-letter-queue": "warning"}
     assert '"33"' in found["queue.dead-letter-queue"].mend.replace("\\", "")
 
 
@@ -120,14 +112,14 @@ def test_a_queue_without_a_dead_letter_queue(ending: str, sqs: SQSClient, findin
     fifo = {"FifoQueue": "true"} if ending else {}
     url = sqs.create_queue(QueueName=f"lone{ending}", Attributes=WELL | fifo)["QueueUrl"]
     found = findings(OUTLAST_QUEUE=url)
-    assert bad(found) == {"queue.dead-letter-queue": "error"}
+    assert problems(found, "queue.", "clock.queue") == {"queue.dead-letter-queue": "error"}
     create, _, change = found["queue.dead-letter-queue"].mend.partition(" && ")
     words = shlex.split(create)
     given = dict(pair.split("=") for pair in words[-1].split(","))
     sqs.create_queue(QueueName=words[words.index("--queue-name") + 1], Attributes=given)
     words = shlex.split(change.partition("; or")[0])
     sqs.set_queue_attributes(QueueUrl=words[4], Attributes=json.loads(words[-1]))
-    assert bad(findings()) == {}
+    assert problems(findings(), "queue.", "clock.queue") == {}
 
 
 def test_a_dead_letter_queue_that_is_gone(sqs: SQSClient, findings: Any) -> None:
@@ -141,14 +133,16 @@ def test_a_dead_letter_queue_that_forgets(sqs: SQSClient, findings: Any) -> None
     sqs.set_queue_attributes(
         QueueUrl=url_of(sqs, "dead"), Attributes={"MessageRetentionPeriod": "345600"}
     )
-    assert bad(findings()) == {"queue.dead-letter-retention": "warning"}
+    assert problems(findings(), "queue.", "clock.queue") == {
+        "queue.dead-letter-retention": "warning"
+    }
 
 
 def test_messages_that_were_given_up(sqs: SQSClient, findings: Any) -> None:
     """Nobody would look for the jobs that stand still."""
     sqs.send_message(QueueUrl=url_of(sqs, "dead"), MessageBody="{}")
     found = findings()
-    assert bad(found) == {"queue.dead-letters": "warning"}
+    assert problems(found, "queue.", "clock.queue") == {"queue.dead-letters": "warning"}
     assert found["queue.dead-letters"].found.startswith("1 ")
     assert "outlast dlq list" in found["queue.dead-letters"].mend
 
@@ -157,7 +151,7 @@ def test_a_fifo_queue(sqs: SQSClient, findings: Any) -> None:
     """Its own options would go unsaid."""
     make(sqs, ".fifo", ContentBasedDeduplication="true")
     found = findings(OUTLAST_QUEUE="sqs://jobs.fifo")
-    assert bad(found) == {}
+    assert problems(found, "queue.", "clock.queue") == {}
     assert "300 requests" in found["queue.fifo"].found
     limits = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
     sqs.set_queue_attributes(QueueUrl=url_of(sqs, "jobs.fifo"), Attributes=limits)
@@ -170,7 +164,7 @@ def test_messages_are_not_touched(ending: str, sqs: SQSClient, findings: Any) ->
     url = url_of(sqs) if not ending else make(sqs, ending)
     ids = {"MessageGroupId": "a", "MessageDeduplicationId": "a"} if ending else {}
     sqs.send_message(QueueUrl=url, MessageBody="theirs", **ids)
-    assert bad(findings(OUTLAST_QUEUE=url)) == {}
+    assert problems(findings(OUTLAST_QUEUE=url), "queue.", "clock.queue") == {}
     got = sqs.receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"]
     )["Messages"]
@@ -196,7 +190,7 @@ def test_a_user_without_a_right(operation: str, ministack: Server, findings: Any
     """The first job would find out, not who deploys."""
     with between(denying(operation), ministack.url) as url:
         found = findings(AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"queue.rights": "error"}
+    assert problems(found, "queue.", "clock.queue") == {"queue.rights": "error"}
     assert f"sqs:{operation}" in found["queue.rights"].mend
 
 
@@ -205,7 +199,7 @@ def test_a_user_who_may_not_look(ministack: Server, findings: Any) -> None:
     """The least rights of a worker would be told as errors."""
     with between(denying("GetQueueAttributes"), ministack.url) as url:
         found = findings(AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"queue.look": "unknown"}
+    assert problems(found, "queue.", "clock.queue") == {"queue.look": "unknown"}
     assert {found[name].level for name in ("queue.reach", "queue.rights", "clock.queue")} == {"ok"}
 
 
@@ -215,5 +209,5 @@ def test_a_queue_that_is_not_there(by: str, ministack: Server, findings: Any) ->
     """A person would not know that it is the queue that is missing."""
     url = f"{ministack.url}/000000000000/nothing"
     found = findings(OUTLAST_QUEUE="sqs://nothing" if by == "name" else url)
-    assert bad(found) == {"queue.reach": "error"}
+    assert problems(found, "queue.", "clock.queue") == {"queue.reach": "error"}
     assert found["queue.reach"].mend == "create the queue, or correct its name, region or account"
