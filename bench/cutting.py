@@ -16,7 +16,7 @@ from outlast.kernel.registry import load
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.process import Runtime
+from outlast.worker.slices.process import WorkerProcess
 
 POSITION = 10**16
 SLICE_SECONDS = 1.0
@@ -51,7 +51,7 @@ def cpu_seconds(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "outlast.db"
         jobs, queue = JobStore(SqliteRegister(path)), SqliteQueue(path)
-        runtime = Runtime(jobs=jobs, queue=queue, worker="bench")
+        process = WorkerProcess(jobs=jobs, queue=queue, worker="bench")
         kernel = load(name)
         kernel.prepare(kernel.Params(**params))
         jobs.submit(
@@ -60,7 +60,7 @@ def cpu_seconds(
         queue.send(Message(job_id="job", slice=1))
         begun = time.process_time()
         while delivery := queue.receive(visibility_seconds=10, wait_seconds=0):
-            if deliver(runtime, delivery, seconds=slice_seconds).ack:
+            if deliver(process, delivery, seconds=slice_seconds).ack:
                 queue.ack(delivery)
         spent = time.process_time() - begun
         record = jobs.load("job").record

@@ -24,7 +24,7 @@ from outlast.kernel.registry import load
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.process import Runtime
+from outlast.worker.slices.process import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,14 +101,14 @@ def _latencies(
     register = TimedRegister(path)
     register.durable_at = []
     jobs, queue = JobStore(register), SqliteQueue(path)
-    runtime = Runtime(jobs=jobs, queue=queue, worker="bench")
+    process = WorkerProcess(jobs=jobs, queue=queue, worker="bench")
     kernel = load("nth-prime")
     kernel.prepare(kernel.Params(position=POSITION))
 
     def run(seconds: float | None) -> None:
         delivery = queue.receive(visibility_seconds=10, wait_seconds=0)
         assert delivery is not None
-        assert deliver(runtime, delivery, seconds=seconds).ack
+        assert deliver(process, delivery, seconds=seconds).ack
         queue.ack(delivery)
 
     latencies = []

@@ -40,7 +40,7 @@ def main() -> None:
         )
     rivals = {"kernel": our_prime, "primecountpy": their_prime}
     for threads in (1, 2):
-        _compare("p(10^k)", (6, 9, 12, 13, 14), threads, rivals)
+        _compare("p(10^k)", (6, 7, 9, 12, 13, 14), threads, rivals)
     _compare("p(10^k), sympy", (5, 6), 1, {"kernel": our_prime, "sympy": sympy_prime})
     _compare("p(10^k), the naive loop", (4,), 1, {"kernel": our_prime, "naive": naive_prime})
     _command()

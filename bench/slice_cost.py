@@ -23,7 +23,7 @@ from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.process import Runtime
+from outlast.worker.slices.process import WorkerProcess
 
 SLICES = 1000
 ROUNDS = 5
@@ -52,7 +52,7 @@ def outlast(path: Path) -> float:
     jobs = JobStore(SqliteRegister(path))
     queue = SqliteQueue(path)
     kernel = CountTo()
-    runtime = Runtime(jobs=jobs, queue=queue, worker="bench", kernels=lambda _: kernel)
+    process = WorkerProcess(jobs=jobs, queue=queue, worker="bench", kernels=lambda _: kernel)
     params = {"steps": SLICES + 1}
     jobs.submit(
         Record(job_id="job", kernel=kernel.name, params=params, created_at=0.0, updated_at=0.0)
@@ -62,7 +62,7 @@ def outlast(path: Path) -> float:
     for _ in range(SLICES):
         delivery = queue.receive(visibility_seconds=10, wait_seconds=0)
         assert delivery is not None
-        if deliver(runtime, delivery, seconds=0).ack:
+        if deliver(process, delivery, seconds=0).ack:
             queue.ack(delivery)
     seconds = time.perf_counter() - begun
     assert jobs.load("job").record.checkpoints[0].progress == SLICES / (SLICES + 1)

@@ -27,9 +27,9 @@ from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.process import Runtime
-from outlast.worker.slices.reporting import report_claim, report_ending
+from outlast.worker.slices.process import WorkerProcess
 from outlast.worker.telemetry.emf import EmfHandler
+from outlast.worker.telemetry.job_events import tell_claim, tell_ending
 from outlast.worker.telemetry.json_lines import JsonLines
 from outlast.worker.telemetry.prometheus import PrometheusHandler
 from outlast.worker.telemetry.spans import SpanHandler
@@ -100,7 +100,7 @@ def _cost(tell: Callable[[], None], handler: logging.Handler) -> float:
 def _slice(path: Path) -> tuple[float, Callable[[], None]]:
     """Return the median CPU seconds of a slice, and a function that tells of the last one."""
     jobs, queue, kernel = JobStore(SqliteRegister(path)), SqliteQueue(path), CountTo()
-    runtime = Runtime(jobs=jobs, queue=queue, worker="bench", kernels=lambda _: kernel)
+    process = WorkerProcess(jobs=jobs, queue=queue, worker="bench", kernels=lambda _: kernel)
     logging.getLogger("outlast").setLevel(logging.WARNING)
     params = {"steps": SLICES + 1}
     job = Record(job_id="job", kernel=kernel.name, params=params, created_at=0.0, updated_at=0.0)
@@ -111,17 +111,17 @@ def _slice(path: Path) -> tuple[float, Callable[[], None]]:
         delivery = queue.receive(visibility_seconds=10, wait_seconds=0)
         assert delivery is not None
         begun = time.thread_time()
-        handled = deliver(runtime, delivery, seconds=0)
+        handled = deliver(process, delivery, seconds=0)
         took.append(time.thread_time() - begun)
         queue.ack(delivery)
     ended = handled.record
     assert ended is not None
     lease = Lease(worker="bench", token="t", claimed_at=0.0, expires_at=1.0, at_risk_seconds=1.0)
-    before = ended.model_copy(update={"slice": SLICES})
+    before = ended.model_copy(update={"slice_number": SLICES})
     claimed = before.claimed(lease)
 
     def tell() -> None:
-        report_claim(before, claimed, "local")
-        report_ending(claimed, ended)
+        tell_claim(before, claimed, "local")
+        tell_ending(claimed, ended)
 
     return statistics.median(took), tell

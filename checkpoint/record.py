@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import ConfigDict, Field
 
-from outlast.checkpoint.errors import CorruptCheckpoint, WrongStatus
+from outlast.checkpoint.errors import WrongStatus
 from outlast.checkpoint.fields import JobId, Moment, Number, Part, Seconds, Tag
 from outlast.checkpoint.history import (
     ENDING_CHARACTERS,
@@ -137,19 +137,19 @@ class Record(Part):
         """Give the job to a worker for the slice `self.slice_number`.
 
         The slice counts as a stall until it advances, so one that is killed has been counted.
-        Checkpoints that do not verify go to quarantine.
-
-        Raises:
-            CorruptCheckpoint: there are checkpoints and none verifies.
+        Checkpoints that do not verify go to quarantine. Where a limit is reached, or there are
+        checkpoints and none verifies, the job fails instead.
         """
         intact = tuple(c for c in self.checkpoints if c.is_intact)
         broken = tuple(c for c in self.checkpoints if not c.is_intact)
+        free = self.lost(lease.claimed_at)
+        if reason := self.exhausted():
+            return free.failed(reason)
         if broken and not intact:
-            raise CorruptCheckpoint(
+            return free.failed(
                 f"job {self.job_id}: none of its {len(broken)} checkpoints has its checksum; "
                 "they are kept for inspection"
             )
-        free = self.lost(lease.claimed_at)
         return _changed(
             free,
             status=Status.RUNNING,

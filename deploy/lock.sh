@@ -14,8 +14,8 @@ resolve() {
     /tmp/venv/bin/pip freeze --exclude outlast' sh "$1"
 }
 
-all=$(resolve '[gmp,runpod]')
-base=$(resolve '[gmp]' | sed 's/==.*/==/')
+all=$(resolve '[gmp,primes,runpod]')
+base=$(resolve '[gmp,primes]' | sed 's/==.*/==/')
 note='Made by make lock; do not edit.'
 # The versions are those of the whole in both, so that they fit each other.
 { echo "# What the images hold. $note"; grep -F "$base" <<<"$all"; } >deploy/requirements.txt

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class UnknownKernel(Exception):
-    """No installed package registers a kernel of that name. Install it, or correct the name."""
+    """No installed package registers a kernel of that name, or a job of it needs one that is not.
+
+    Install it, or correct the name; a worker leaves such a job to others.
+    """
 
 
 class NonRetryable(Exception):
@@ -122,6 +125,17 @@ class Kernel(ABC, Generic[P, S, R]):
     @abstractmethod
     def progress(self, params: P, state: S) -> float:
         """Return the share of the work that is done, from 0 to 1, near linear in time."""
+
+    def require(self, params: P) -> None:
+        """Do nothing if a job with these parameters can run here: look at once, import nothing.
+
+        For a kernel whose larger jobs need a package that is not installed with it. Not asked
+        where a job is submitted, which may be elsewhere.
+
+        Raises:
+            UnknownKernel: it lacks a package, and one line says which. Nothing is counted against
+                the job, which is left to workers that have it.
+        """
 
     def prepare(self, params: P | None) -> None:
         """Do the slow work that a process needs only once, such as imports and compiling.

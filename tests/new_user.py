@@ -1,4 +1,4 @@
-"""A virtual environment as a new user has it, made without the network."""
+"""Virtual environments as new users have them, made without the network."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
+from importlib.metadata import distribution, distributions
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
 
 from outlast.worker.settings import PREFIX
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from importlib.metadata import Distribution
 
+ROOT = Path(__file__).parent.parent
 LIMIT_SECONDS = 120
 COMMANDS = {"outlast": "outlast.worker.cli", "pip": "pip", "pytest": "pytest"}
 
@@ -23,10 +29,59 @@ def environment_in(folder: Path) -> dict[str, str]:
 
     All that the tests' own environment has is there; what pip installs goes into the new one.
     """
-    venv.create(folder / "venv", with_pip=False)
-    site = folder / "venv" / os.path.relpath(sysconfig.get_path("purelib"), sys.prefix)
     outer = sysconfig.get_path("purelib")
+    site = _made_in(folder)
     (site / "outer.pth").write_text(f"import site; site.addsitedir({outer!r})\n")
+    return _variables(folder)
+
+
+def bare_environment_in(folder: Path) -> dict[str, str]:
+    """Make a virtual environment with what a bare `pip install outlast` brings, and no more.
+
+    Outlast is there by its wheel, as it is built now, and what the wheel asks for by links.
+    Returns the variables of a shell in which the environment is active.
+    """
+    site = _made_in(folder)
+    hatchling = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(hatchling, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    (own,) = distributions(name="outlast", path=[str(site)])
+    linked: set[str] = set()
+    wanted = _needs_of(own)
+    while wanted:
+        name = wanted.pop()
+        if name not in linked:
+            linked.add(name)
+            needed = distribution(name)
+            _link(needed, site)
+            wanted |= _needs_of(needed)
+    return _variables(folder)
+
+
+def _needs_of(package: Distribution) -> set[str]:
+    """Return the names of what a package needs here, without its extras."""
+    needs = map(Requirement, package.requires or ())
+    return {
+        need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})
+    }
+
+
+def _link(package: Distribution, site: Path) -> None:
+    """Make the files of a package that is installed here importable from another folder."""
+    for name in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
+        (site / name).symlink_to(package.locate_file(name))
+
+
+def _made_in(folder: Path) -> Path:
+    """Make an empty virtual environment; return where its packages are."""
+    venv.create(folder / "venv", with_pip=False)
+    return folder / "venv" / os.path.relpath(sysconfig.get_path("purelib"), sys.prefix)
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    """Add the commands to a virtual environment; return the variables in which it is active."""
     scripts = folder / "venv" / "bin"
     for command, module in COMMANDS.items():
         script = scripts / command

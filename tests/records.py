@@ -21,6 +21,7 @@ def changed(record: Record, **fields: Any) -> Record:
     for name, value in fields.items():
         group = next((g for g, model in GROUPS.items() if name in model.model_fields), None)
         if group is None:
+            assert name in Record.model_fields, name
             record = record.model_copy(update={name: value})
         else:
             part = getattr(record, group).model_copy(update={name: value})

@@ -26,7 +26,7 @@ from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
-from outlast.worker.slices.process import make_runtime
+from outlast.worker.slices.process import make_process
 from tests.deploy.files import actions, properties
 from tests.servers import HOST
 from tests.tls import tls_before
@@ -150,8 +150,8 @@ def test_a_worker_has_exactly_the_rights_it_uses_on_aws(
     client = Client(*deployment)
     client.submit("nth-prime", job_id="a", position=5)
     client.jobs.reach()
-    runtime = make_runtime(client.settings, client.jobs, client.queue)
-    Consumer(runtime, slice_seconds=5.0).run(max_slices=1)
+    process = make_process(client.settings, client.jobs, client.queue)
+    Consumer(process, slice_seconds=5.0).run(max_slices=1)
     assert client.result("a") == {"position": 5, "prime": 11}
     client.fork("a", new_id="b")
     delivery = client.queue.receive(visibility_seconds=60, wait_seconds=1)

@@ -126,7 +126,7 @@ def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
     """
     delivery = Delivery(record["body"], record["receiptHandle"])
     try:
-        if seconds <= runtime.pace.reserve_within(left):  # the ones before it took too long
+        if seconds <= runtime.timing.reserve_within(left):  # the ones before it took too long
             runtime.queue.hide(delivery, 0)
             return False
         return deliver(runtime, delivery, seconds=seconds).ack

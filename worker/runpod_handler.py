@@ -42,7 +42,7 @@ from outlast.worker.telemetry.switches import log_on_platform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from outlast.worker.slices.holding import Holding
+    from outlast.worker.slices.process import RunningJob
 
 # RunPod's executionTimeout is 600 s unless the endpoint or the request sets another.
 DEFAULT_SECONDS = 540.0
@@ -112,7 +112,7 @@ class Handler:
         """Work through the queue; return False if the time was too short for that."""
         consumer = Consumer(runtime, slice_seconds=self._client.settings.slice_seconds)
         seconds = request.max_seconds
-        with Deadline(seconds - runtime.pace.reserve_within(seconds)) as stop:
+        with Deadline(seconds - runtime.timing.reserve_within(seconds)) as stop:
             consumer.run(max_idle_seconds=IDLE_SECONDS, outer=stop)
         return stop.reason is None
 
@@ -126,7 +126,7 @@ class Progress:
         self._tell = tell
         self._due = time.monotonic()
 
-    def __call__(self, job: Holding) -> None:
+    def __call__(self, job: RunningJob) -> None:
         """Tell of the progress of `job`, if it is time to."""
         job_id = job.record.job_id
         self.jobs.add(job_id)

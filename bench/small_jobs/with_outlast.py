@@ -16,7 +16,7 @@ from outlast.kernel import Kernel, Model, Resources
 from outlast.worker.jobs.client import Client
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.process import make_runtime
+from outlast.worker.slices.process import make_process
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -82,8 +82,8 @@ def result(job_id: str) -> Any:
 
 if __name__ == "__main__":
     kernel = Square()
-    runtime = make_runtime(client.settings, client.jobs, client.queue)
+    process = make_process(client.settings, client.jobs, client.queue)
     Consumer(
-        replace(runtime, kernels=lambda _: kernel),
+        replace(process, kernels=lambda _: kernel),
         slice_seconds=client.settings.slice_seconds,
     ).run()

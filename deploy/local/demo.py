@@ -71,8 +71,8 @@ def look(client: Client, job: Watched, seconds: float) -> None:
     if job.is_over:
         return
     record = client.status(job.job_id)
-    if record.lease and record.slice != job.slice:
-        job.slice = record.slice
+    if record.lease and record.slice_number != job.slice:
+        job.slice = record.slice_number
         place = place_of(record.lease.worker)
         job.places[place] += 1
         print(
@@ -84,7 +84,7 @@ def look(client: Client, job: Watched, seconds: float) -> None:
         job.is_over = True
         print(
             f"{seconds:5.1f} s  position {job.position:>13,}  {record.status}: {record.result}"
-            f"  ({record.slices} slices, {record.compute_seconds:.1f} s of work)",
+            f"  ({record.usage.slices_begun} slices, {record.usage.compute_seconds:.1f} s of work)",
             flush=True,
         )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 from outlast.kernel.contract import Estimate
-from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, begin
+from outlast.kernel.nth_prime import plain
+from outlast.kernel.nth_prime.gourdon.bounds import begin
 from outlast.kernel.power_law import power_law
 
 # x, and the CPU seconds of one thread for π(x); in between the law is a power. The last is
@@ -34,11 +35,18 @@ _SIEVING_SECONDS = 7.1e-10
 _SERIAL_SHARE = 0.10
 _TABLES_SHARE = 0.022
 
+# The plain sieve, for each number up to x; no second thread helps. Measured on another core.
+_PLAIN_SECONDS = 1.5e-9
+_LEAST_PLAIN_SECONDS = 0.001
+_PLAIN_BYTES = 40 << 20  # the interpreter with pydantic, and segments
+
 _PROCESS_BYTES = 220 << 20  # the interpreter with numba and the compiled code
 
 
 def of_count(x: int) -> Estimate:
     """Return what π(x) takes."""
+    if x <= plain.LARGEST_NUMBER:
+        return _of_plain_sieve(x)
     seconds = max(power_law(_COUNTING, x), _LEAST_SECONDS)
     return Estimate(
         seconds=seconds,
@@ -54,6 +62,8 @@ def of_prime(n: int) -> Estimate:
     """Return what the n-th prime takes: to count up to near it, and to sieve on."""
     log = math.log(max(n, 6))
     x = int(n * (log + math.log(log) - 1)) + 2  # within 1% from n = 10^5 on
+    if n <= plain.LARGEST_POSITION:
+        return _of_plain_sieve(x)
     counting, sieving = of_count(x), _SIEVING_SECONDS * math.sqrt(x)
     return Estimate(
         seconds=counting.seconds + sieving,
@@ -64,6 +74,18 @@ def of_prime(n: int) -> Estimate:
     )
 
 
+def _of_plain_sieve(x: int) -> Estimate:
+    """Return what it takes to sieve up to x in pure Python."""
+    seconds = max(_PLAIN_SECONDS * x, _LEAST_PLAIN_SECONDS)
+    return Estimate(
+        seconds=seconds,
+        serial_seconds=seconds,
+        resume_seconds=0.0,
+        memory_bytes=_PLAIN_BYTES,
+        state_bytes=60,
+    )
+
+
 def _table_bytes(x: int) -> int:
     """Return what is said of the tables in docs/nth-prime.md: π up to √x, and the leaves."""
-    return math.isqrt(x) // 8 + 2 * begin(x).y if x >= X_LEAST else 0
+    return math.isqrt(x) // 8 + 2 * begin(x).y

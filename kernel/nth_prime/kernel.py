@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
-from outlast.kernel.nth_prime import cost, small
+from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.gourdon import riemann
 from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
-from outlast.kernel.nth_prime.gourdon.state import Counting, Natural, WrongState
+from outlast.kernel.nth_prime.gourdon.state import WrongState
+from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD
+from outlast.kernel.nth_prime.state import PrimesState, place_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from outlast.kernel.nth_prime.gourdon.state import Counting
+
 LARGEST_POSITION = 10**18
 """Its prime is 4.4·10^19, well below the 2^66 up to which primes can be counted."""
-
-SIEVED_POSITION = 6 * 10**6
-"""Up to here, where Gourdon's algorithm does not hold yet, all primes are sieved."""
 
 _MOST_COMPILED_BITS = 44
 _COUNTING_SHARE = 0.93
@@ -35,21 +36,6 @@ class NthPrimeParams(Model):
     ]
 
 
-class NthPrimeState(Model):
-    """How far the search is.
-
-    Attributes:
-        counting: the computation of how many primes lie below the number 240 `word`, while it is
-            under way; None before and after.
-        word: where the search is.
-        count: how many primes lie below; 0 while `counting`.
-    """
-
-    counting: Counting | None = None
-    word: Natural
-    count: Natural
-
-
 class NthPrimeResult(Model):
     """The prime at the position."""
 
@@ -57,49 +43,47 @@ class NthPrimeResult(Model):
     prime: int
 
 
-class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
+class NthPrime(Kernel[NthPrimeParams, PrimesState, NthPrimeResult]):
     """The n-th prime, p_1 = 2."""
 
     name = "nth-prime"
     version = 1
     Params = NthPrimeParams
-    State = NthPrimeState
+    State = PrimesState
     Result = NthPrimeResult
 
     def run(
-        self, params: NthPrimeParams, state: NthPrimeState | None, resources: Resources
-    ) -> Generator[NthPrimeState, None, NthPrimeResult]:
+        self, params: NthPrimeParams, state: PrimesState | None, resources: Resources
+    ) -> Generator[PrimesState, None, NthPrimeResult]:
         """Yield after every few milliseconds of work; return the prime.
 
         While tables are rebuilt, the same state is yielded again and again.
         """
         n = params.position
-        if n <= small.LARGEST_POSITION:
-            return NthPrimeResult(position=n, prime=small.nth_prime(n))
-        if state is None and n > SIEVED_POSITION:
-            state = _estimate(n)
-            yield state
-        if state is not None and state.counting is not None:
-            if state.counting.x != 240 * state.word - 1:
-                raise WrongState("a state that counts up to another number than it searches from")
-            threads = fitting_threads(state.counting, resources)
-            state = yield from _count(state, state.counting, threads)
-            yield state
-        return NthPrimeResult(position=n, prime=(yield from _search(n, state)))
+        if n <= plain.LARGEST_POSITION:
+            prime = yield from stored(plain.find(n, place_of(state)))
+        else:
+            prime = yield from _count_and_search(n, state, resources)
+        return NthPrimeResult(position=n, prime=prime)
 
-    def progress(self, params: NthPrimeParams, state: NthPrimeState) -> float:
+    def progress(self, params: NthPrimeParams, state: PrimesState) -> float:
         """Return the share of the time that is over, roughly."""
-        if state.counting is not None:
-            return _COUNTING_SHARE * state.counting.progress()
-        if params.position > SIEVED_POSITION:
-            return _COUNTING_SHARE
-        return min(state.count / params.position, 1.0)
+        if params.position <= plain.LARGEST_POSITION:
+            return min(state.count / params.position, 1.0)
+        return _COUNTING_SHARE * (state.counting.progress() if state.counting else 1.0)
+
+    def require(self, params: NthPrimeParams) -> None:
+        """Ask for the compiler where the position needs it."""
+        if params.position > plain.LARGEST_POSITION:
+            extra.require(f"{self.name}: a position above {plain.LARGEST_POSITION:,}")
 
     def prepare(self, params: NthPrimeParams | None) -> None:
-        """Compile what the position needs: nothing up to small.LARGEST_POSITION."""
-        if params is not None and params.position <= small.LARGEST_POSITION:
+        """Compile what the position needs: nothing up to plain.LARGEST_POSITION."""
+        if params is not None and params.position <= plain.LARGEST_POSITION:
             return
-        # Not at the top: they import numba, in which time a small position is answered thrice.
+        if params is None and not extra.is_installed():
+            return  # Then no job that runs here needs it.
+        # Not at the top: they import numba, in which time a small position is answered twice.
         from outlast.kernel.nth_prime import sieve
         from outlast.kernel.nth_prime.gourdon import engine
 
@@ -109,8 +93,7 @@ class NthPrime(Kernel[NthPrimeParams, NthPrimeState, NthPrimeResult]):
             return
         near = riemann.nth_prime(params.position)
         _compile_sieve(near.bit_length())
-        if params.position > SIEVED_POSITION:
-            engine.prepare(near)
+        engine.prepare(near)
 
     def estimate(self, params: NthPrimeParams) -> Estimate:
         """Return what the model of `outlast.kernel.nth_prime.cost` says."""
@@ -130,15 +113,33 @@ def _compile_sieve(bits: int) -> None:
     sieve.after(1 << (min(bits, _MOST_COMPILED_BITS) - 1), 1)
 
 
-def _estimate(n: int) -> NthPrimeState:
+def _count_and_search(
+    n: int, state: PrimesState | None, resources: Resources
+) -> Generator[PrimesState, None, int]:
+    """Return the n-th prime: count the primes below where it is expected, and sieve on to it."""
+    if state is None:
+        state = _estimate(n)
+        yield state
+    if state.counting is not None:
+        if state.counting.x != NUMBERS_PER_WORD * state.word - 1:
+            raise WrongState("a state that counts up to another number than it searches from")
+        threads = fitting_threads(state.counting, resources)
+        state = yield from _count(state, state.counting, threads)
+        yield state
+    from outlast.kernel.nth_prime import sieve
+
+    return (yield from stored(sieve.find(n, place_of(state))))
+
+
+def _estimate(n: int) -> PrimesState:
     """Return the state in which the counting begins: below where the prime is expected."""
-    word = riemann.nth_prime(n) // 240
-    return NthPrimeState(counting=begin(240 * word - 1), word=word, count=0)
+    word = riemann.nth_prime(n) // NUMBERS_PER_WORD
+    return PrimesState(counting=begin(NUMBERS_PER_WORD * word - 1), word=word, count=0)
 
 
 def _count(
-    state: NthPrimeState, counting: Counting, threads: int
-) -> Generator[NthPrimeState, None, NthPrimeState]:
+    state: PrimesState, counting: Counting, threads: int
+) -> Generator[PrimesState, None, PrimesState]:
     """Return the state in which it is known how many primes lie below the word."""
     from outlast.kernel.nth_prime.gourdon import engine
 
@@ -147,23 +148,5 @@ def _count(
         try:
             counting = next(steps)
         except StopIteration as end:
-            return NthPrimeState(word=state.word, count=int(end.value))
-        yield NthPrimeState(counting=counting, word=state.word, count=0)
-
-
-def _search(n: int, state: NthPrimeState | None) -> Generator[NthPrimeState, None, int]:
-    """Return the n-th prime, by sieving up or down from the state's word; from 0 if it is None."""
-    from outlast.kernel.nth_prime import sieve
-
-    place = sieve.Place(state.word, state.count) if state else sieve.START
-    if place.word:
-        riemann.check(place.count, 240 * place.word - 1)
-    elif place != sieve.START:
-        raise WrongState(f"a state that has {place.count} primes where the search begins")
-    steps = sieve.find(n, place)
-    while True:
-        try:
-            place = next(steps)
-        except StopIteration as end:
-            return int(end.value)
-        yield NthPrimeState(word=place.word, count=place.count)
+            return PrimesState(word=state.word, count=int(end.value))
+        yield PrimesState(counting=counting, word=state.word, count=0)

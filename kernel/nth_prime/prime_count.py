@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
-from outlast.kernel.nth_prime import cost, small
-from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin, fitting_threads
-from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
+from outlast.kernel.nth_prime import cost, extra, plain
+from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT, begin, fitting_threads
+from outlast.kernel.nth_prime.gourdon.state import WrongState
+from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD
+from outlast.kernel.nth_prime.state import PrimesState, place_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_PURE_LIMIT = 10**6
-"""Up to here, pure Python answers sooner than numba is imported."""
+    from outlast.kernel.nth_prime.gourdon.state import Counting
 
 
 class PrimeCountParams(Model):
@@ -33,53 +34,55 @@ class PrimeCountResult(Model):
     count: int
 
 
-class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
+class PrimeCount(Kernel[PrimeCountParams, PrimesState, PrimeCountResult]):
     """π(x), the number of primes up to x."""
 
     name = "prime-count"
-    version = 1
+    version = 2
     Params = PrimeCountParams
-    State = Counting
+    State = PrimesState
     Result = PrimeCountResult
 
     def run(
-        self, params: PrimeCountParams, state: Counting | None, resources: Resources
-    ) -> Generator[Counting, None, PrimeCountResult]:
+        self, params: PrimeCountParams, state: PrimesState | None, resources: Resources
+    ) -> Generator[PrimesState, None, PrimeCountResult]:
         """Yield after every few milliseconds of work; return the count.
 
         While tables are rebuilt, the same state is yielded again and again.
         """
         x = params.x
-        if x <= _PURE_LIMIT:
-            return PrimeCountResult(x=x, count=small.prime_count(x))
-        if x < X_LEAST:
-            from outlast.kernel.nth_prime import sieve
-
-            return PrimeCountResult(x=x, count=sieve.count(0, x + 1))
-        from outlast.kernel.nth_prime.gourdon import engine
-
-        if state is None:
-            state = begin(x)
-            yield state
-        if state.x != x:
-            raise WrongState(f"a state of x={state.x} is none of x={x}")
-        count = yield from engine.count(state, fitting_threads(state, resources))
+        if x <= plain.LARGEST_NUMBER:
+            place = place_of(state)
+            if NUMBERS_PER_WORD * place.word > x:
+                raise WrongState(f"a state beyond {x}, up to where primes are counted")
+            count = yield from stored(plain.count(x, place))
+        else:
+            count = yield from _count(x, state, resources)
         return PrimeCountResult(x=x, count=count)
 
-    def progress(self, params: PrimeCountParams, state: Counting) -> float:  # noqa: ARG002
+    def progress(self, params: PrimeCountParams, state: PrimesState) -> float:
         """Return the share of the time that is over, roughly."""
-        return state.progress()
+        if state.counting is not None:
+            return state.counting.progress()
+        return min(NUMBERS_PER_WORD * state.word / max(params.x, 1), 1.0)
+
+    def require(self, params: PrimeCountParams) -> None:
+        """Ask for the compiler where x needs it."""
+        if params.x > plain.LARGEST_NUMBER:
+            extra.require(f"{self.name}: an x above {plain.LARGEST_NUMBER:,}")
 
     def prepare(self, params: PrimeCountParams | None) -> None:
-        """Compile what x needs: nothing if it is small."""
-        if params is None or _PURE_LIMIT < params.x < X_LEAST:
-            from outlast.kernel.nth_prime import sieve
-
-            sieve.count(X_LEAST - 1, X_LEAST)  # a moment, once it is compiled
-        if params is None or params.x >= X_LEAST:
+        """Compile what x needs: nothing up to plain.LARGEST_NUMBER."""
+        if params.x > plain.LARGEST_NUMBER if params else extra.is_installed():
             from outlast.kernel.nth_prime.gourdon import engine
 
             engine.prepare(params.x if params else None)
+
+    def migrate(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+        """Version 1 knew Gourdon's formula only."""
+        if version != 1:
+            return super().migrate(state, version)
+        return {"counting": state, "word": 0, "count": 0}
 
     def estimate(self, params: PrimeCountParams) -> Estimate:
         """Return what the model of `outlast.kernel.nth_prime.cost` says."""
@@ -88,3 +91,26 @@ class PrimeCount(Kernel[PrimeCountParams, Counting, PrimeCountResult]):
     def calibration(self) -> PrimeCountParams:
         """Return an x that takes about a second."""
         return PrimeCountParams(x=2 * 10**15)
+
+
+def _count(
+    x: int, state: PrimesState | None, resources: Resources
+) -> Generator[PrimesState, None, int]:
+    """Return π(x) by Gourdon's formula."""
+    from outlast.kernel.nth_prime.gourdon import engine
+
+    if state is None:
+        state = _counting(begin(x))
+        yield state
+    if state.counting is None or state.counting.x != x:
+        raise WrongState(f"a state of another job than to count up to {x}")
+    steps = engine.count(state.counting, fitting_threads(state.counting, resources))
+    while True:
+        try:
+            yield _counting(next(steps))
+        except StopIteration as end:
+            return int(end.value)
+
+
+def _counting(counting: Counting) -> PrimesState:
+    return PrimesState(counting=counting, word=0, count=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.checkpoint.errors import CorruptCheckpoint, WrongStatus
+from outlast.checkpoint.errors import WrongStatus
 from outlast.checkpoint.parts import Checkpoint, Lease, Limits, digest_of
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
@@ -85,8 +85,10 @@ def test_a_damaged_checkpoint_goes_to_quarantine_and_the_one_before_serves() -> 
 def test_no_intact_checkpoint_is_an_error_and_not_a_new_start() -> None:
     """Days of work would otherwise begin again from nothing without a word."""
     bad = checkpoint(b"bad").model_copy(update={"state": b"BAD"})
-    with pytest.raises(CorruptCheckpoint, match="none of its 2 checkpoints"):
-        record(checkpoints=(bad, bad)).claimed(lease())
+    claimed = record(checkpoints=(bad, bad)).claimed(lease())
+    assert (claimed.status, claimed.lease) == (Status.FAILED, None)
+    assert "none of its 2 checkpoints" in str(claimed.error)
+    assert claimed.checkpoints == (bad, bad)
 
 
 def test_quarantine_keeps_the_two_newest() -> None:
@@ -144,7 +146,7 @@ def test_errors_back_off_and_then_fail_with_the_reason() -> None:
         ({"stalls": 10}, {}, "max_stalls=10"),
         ({"slices_begun": 7}, {"max_slices": 7}, "ceiling of 7 slices"),
         ({"compute_seconds": 60.0}, {"max_compute_seconds": 60.0}, "ceiling of 60 compute seconds"),
-        ({"stalls": 9, "slices": 99_999, "compute_seconds": 1e9}, {}, None),
+        ({"stalls": 9, "slices_begun": 99_999, "compute_seconds": 1e9}, {}, None),
         ({"slices_begun": 10**9}, {"max_slices": None}, None),
     ],
 )
@@ -239,7 +241,7 @@ def test_a_failed_job_can_be_retried_with_its_guards_set_back() -> None:
 def test_a_job_at_its_ceiling_is_retried_with_a_higher_one() -> None:
     """It would fail again at once, and the way out be a copy of it under another id."""
     limits = Limits(max_slices=3, max_compute_seconds=9.0)
-    failed = record(limits=limits, slices=3, compute_seconds=9.5).failed("ceiling")
+    failed = record(limits=limits, slices_begun=3, compute_seconds=9.5).failed("ceiling")
     with pytest.raises(WrongStatus, match=r"job a reached its ceiling of 3 slices .*higher one"):
         failed.retried()
     with pytest.raises(WrongStatus, match="ceiling of 9 compute seconds"):

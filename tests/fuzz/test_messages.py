@@ -38,7 +38,7 @@ def test_no_message_stops_a_job_or_gives_it_another_result(bodies: list[str]) ->
     floor.submit(steps=STEPS)
     for body in bodies:
         floor.queue.send(cast("Message", SimpleNamespace(body=lambda body=body: body)))
-    Consumer(floor.runtime(), slice_seconds=3.0).run(max_idle_seconds=60.0)
+    Consumer(floor.process(), slice_seconds=3.0).run(max_idle_seconds=60.0)
     assert floor.record.result == expected(STEPS)
     assert floor.record.usage.steps == STEPS
     assert floor.messages() == []

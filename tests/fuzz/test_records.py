@@ -67,7 +67,7 @@ def work_with(floor: Floor, value: bytes) -> None:
     floor.register.values[key] = Stored(value, floor.register.values[key].version)
     floor.clock.sleep(60.0)
     sweep(floor.jobs, floor.queue, after_seconds=1.0)
-    Consumer(floor.runtime(), slice_seconds=3.0).run(max_idle_seconds=60.0)
+    Consumer(floor.process(), slice_seconds=3.0).run(max_idle_seconds=60.0)
     assert floor.jobs.load(OTHER).record.result == expected(5), "the other job was held up"
 
 

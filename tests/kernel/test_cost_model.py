@@ -9,7 +9,7 @@ import pytest
 
 from outlast.kernel import Estimate, Resources
 from outlast.kernel.mersenne import LucasLehmer
-from outlast.kernel.nth_prime import NthPrime, PrimeCount
+from outlast.kernel.nth_prime import NthPrime, PrimeCount, plain
 from outlast.kernel.power_law import power_law
 
 # CPU seconds of one thread with code compiled for x86-64-v3, none of which the model was made from.
@@ -70,17 +70,28 @@ def test_between_and_beyond_its_points_a_law_is_a_power(x: float, y: float) -> N
 
 
 def test_more_is_never_estimated_at_less() -> None:
-    """A larger job would seem to be cheaper, or the model break where it goes over to another."""
+    """A larger job would seem to be cheaper; but a formula takes less than a sieve before it."""
     kernel = PrimeCount()
-    sizes = [0, 1, 10**6, 10**8 - 1, *(round(10 ** (k / 4)) for k in range(32, 80)), 2**66 - 1]
-    found = [kernel.estimate(kernel.Params(x=x)) for x in sizes]
-    for less, more in pairwise(found):
-        assert less.seconds <= more.seconds
-        assert less.memory_bytes <= more.memory_bytes
-        assert less.state_bytes <= more.state_bytes
-    assert all(0 < e.serial_seconds < e.seconds and e.resume_seconds < e.seconds for e in found)
-    for position in (1, 10**5, 6 * 10**6, 10**18):
+    sieved = [0, 1, 10**6, 10**8, plain.LARGEST_NUMBER]
+    counted = [2 * 10**8 + 1, *(round(10 ** (k / 4)) for k in range(34, 80)), 2**66 - 1]
+    for sizes in (sieved, counted):
+        found = [kernel.estimate(kernel.Params(x=x)) for x in sizes]
+        for less, more in pairwise(found):
+            assert less.seconds <= more.seconds
+            assert less.memory_bytes <= more.memory_bytes
+            assert less.state_bytes <= more.state_bytes
+        assert all(0 < e.serial_seconds <= e.seconds > e.resume_seconds for e in found)
+    assert kernel.estimate(kernel.Params(x=sieved[-1])).memory_bytes < found[0].memory_bytes
+    for position in (1, 10**5, 10**7, 10**7 + 1, 10**18):
         assert seconds(position) > 0
+
+
+def test_the_state_of_the_plain_sieve_is_as_small_as_estimated() -> None:
+    """The bytes of a small job's checkpoints would be told wrong."""
+    kernel = PrimeCount()
+    params = kernel.Params(x=plain.LARGEST_NUMBER)
+    *_, state = kernel.run(params, None, Resources())
+    assert 0.7 < len(state.model_dump_json()) / kernel.estimate(params).state_bytes <= 1
 
 
 def test_memory_and_state_are_near_what_was_measured() -> None:

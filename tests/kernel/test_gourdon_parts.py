@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from slow_gourdon import Slow
 
-from outlast.kernel.nth_prime import small
+from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon import riemann
 from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, begin, bounds_of, cube_root
 from outlast.kernel.nth_prime.gourdon.counted import count_to
@@ -93,7 +93,7 @@ def test_the_tables_hold_what_they_say() -> None:
     """Else every term is wrong; this tells which table it was."""
     bounds = bounds_of(begin(10**12, y=150_000))
     t = finish(build(bounds, bounds.root))
-    primes = small.primes(bounds.root)
+    primes = plain.primes(bounds.root)
     pi = np.searchsorted(primes, np.arange(bounds.root + 1), side="right")
     assert [count_to(t.pi, n) for n in range(2, bounds.root + 1, 7)] == pi[2::7].tolist()
     below = [p for p in primes if p <= bounds.y]
@@ -107,7 +107,7 @@ def test_the_list_of_composites_is_complete() -> None:
     """Else leaves are missing, or have the wrong sign."""
     bounds = bounds_of(begin(10**10, y=80_000))
     t = finish(build(bounds, bounds.root))
-    rank = {p: i for i, p in enumerate(small.primes(bounds.y))}
+    rank = {p: i for i, p in enumerate(plain.primes(bounds.y))}
     expected = {
         m: -mu * rank[least] for m, mu, least in Slow(bounds).m if least > 19 and m != least
     }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outlast.kernel.nth_prime import sieve, small
+from outlast.kernel.nth_prime import plain, sieve
 from outlast.kernel.nth_prime.sieve.cross import SEGMENT
 
 
@@ -103,7 +103,7 @@ def test_neighbours_of_round_numbers(a: int, above: int, below: int) -> None:
 def is_prime(n: int) -> bool:
     """Miller-Rabin with the first 13 primes as bases: exact below 3.3e24 (Sorenson, Webster)."""
     twos = ((n - 1) & -(n - 1)).bit_length() - 1
-    for a in small.primes(41):
+    for a in plain.primes(41):
         x = pow(a, (n - 1) >> twos, n)
         if x in {1, n - 1}:
             continue

@@ -11,12 +11,12 @@ from outlast.checkpoint.parts import Checkpoint
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Register
 from outlast.checkpoint.status import Status
-from outlast.worker.jobs import sweep
 from outlast.worker.loops import consumer
 from outlast.worker.queues.message import Message
-from outlast.worker.slices import deliver as delivery
-from outlast.worker.slices.claim import Claim
-from outlast.worker.slices.holding import Holding
+from outlast.worker.slices import deliver
+from outlast.worker.slices.claimed_job import ClaimedJob
+from outlast.worker.slices.deliver import Handled
+from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
 from outlast.worker.slices.slice import Slice
 from tests.records import changed
 
@@ -26,13 +26,28 @@ if TYPE_CHECKING:
     from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
 
     from outlast.checkpoint.jobs import Held
-    from outlast.worker.queues.contract import Delivery
+    from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.slices.deadline import Deadline
-    from outlast.worker.slices.deliver import Handled
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
     Move = Callable[[Record], Record]
     Mutation = Callable[[MonkeyPatch], None]
+
+
+def patch_action(patch: MonkeyPatch, change: Callable[[Action], Action]) -> None:
+    """Let what a message calls for be changed."""
+    next_action = deliver.next_action
+    patch.setattr(deliver, "next_action", lambda *what: change(next_action(*what)))
+
+
+def patch_record_seen(patch: MonkeyPatch, **fields: Any) -> None:
+    """Let what a message calls for be decided as if the job had these fields."""
+    next_action = deliver.next_action
+    patch.setattr(
+        deliver,
+        "next_action",
+        lambda record, *what: next_action(changed(record, **fields), *what),
+    )
 
 
 def drop_the_fence(patch: MonkeyPatch) -> None:
@@ -50,37 +65,32 @@ def drop_the_fence(patch: MonkeyPatch) -> None:
 
 def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
     """The continuation is sent before the state that it continues is stored."""
-    end = Slice._end
+    end = ClaimedJob.end
 
-    def send_and_end(self: Slice, ending: Move) -> Held:
-        message = Message(job_id=self.job.record.job_id, slice=self.job.record.slice_number + 1)
-        self._runtime.queue.send(message)
+    def send_and_end(self: ClaimedJob, ending: Ending) -> Record:
+        message = Message(job_id=self.record.job_id, slice=self.record.slice_number + 1)
+        self.process.queue.send(message)
         return end(self, ending)
 
-    def only_note(runtime: Runtime, held: Held, **_: object) -> None:
-        runtime.jobs.replace(held, held.record.marked_announced())
+    def only_note(process: WorkerProcess, held: Held, **_: object) -> None:
+        process.jobs.replace(held, held.record.marked_announced())
 
-    patch.setattr(Slice, "_end", send_and_end)
-    patch.setattr(delivery, "announce", only_note)
+    patch.setattr(ClaimedJob, "end", send_and_end)
+    patch.setattr(deliver, "send_continuation", only_note)
 
 
 def skip_announced(patch: MonkeyPatch) -> None:
     """It is not noted that the continuation was sent."""
 
-    def only_send(runtime: Runtime, held: Held, **_: object) -> None:
-        runtime.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice_number))
+    def only_send(process: WorkerProcess, held: Held, **_: object) -> None:
+        process.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice_number))
 
-    patch.setattr(delivery, "announce", only_send)
+    patch.setattr(deliver, "send_continuation", only_send)
 
 
 def ignore_the_lease(patch: MonkeyPatch) -> None:
     """A job is claimed although another worker holds it."""
-    decide = delivery.decide
-
-    def decide_alone(record: Record, number: int | None, now: float) -> object:
-        return decide(record.model_copy(update={"lease": None}), number, now)
-
-    patch.setattr(delivery, "decide", decide_alone)
+    patch_record_seen(patch, lease=None)
 
 
 def write_blindly(patch: MonkeyPatch) -> None:
@@ -95,38 +105,31 @@ def write_blindly(patch: MonkeyPatch) -> None:
 
 def ack_first(patch: MonkeyPatch) -> None:
     """The message is acknowledged before its work is done."""
-    deliver = delivery.deliver
 
-    def ack_and_deliver(runtime: Runtime, message: Delivery, **options: Any) -> Handled:
-        runtime.queue.ack(message)
-        return deliver(runtime, message, **options)
+    def ack_and_deliver(process: WorkerProcess, message: Delivery, **options: Any) -> Handled:
+        process.queue.ack(message)
+        return deliver.deliver(process, message, **options)
 
     patch.setattr(consumer, "deliver", ack_and_deliver)
 
 
 def forget_the_missing_message(patch: MonkeyPatch) -> None:
     """A stale message is acknowledged although the next one was never sent."""
-    decide = delivery.decide
-
-    def decide_once(record: Record, number: int | None, now: float) -> object:
-        decision = decide(record, number, now)
-        return delivery.Ack() if decision == delivery.Announce() else decision
-
-    patch.setattr(delivery, "decide", decide_once)
+    patch_action(patch, lambda action: Drop() if action == Resend() else action)
 
 
 def announce_without_the_lease(patch: MonkeyPatch) -> None:
     """A worker that lost its lease sends the next message all the same, and acks its own."""
     run = Slice.run
 
-    def run_on(self: Slice) -> Held:
+    def run_on(self: Slice) -> Record:
         try:
             return run(self)
         except LeaseLost:
-            held = self._runtime.jobs.load(self.job.record.job_id)
-            number = self.job.record.slice_number + 1
-            self._runtime.queue.send(Message(job_id=self.job.record.job_id, slice=number))
-            return held
+            job = self.job.record
+            message = Message(job_id=job.job_id, slice=job.slice_number + 1)
+            self.job.process.queue.send(message)
+            return self.job.process.jobs.load(job.job_id).record
 
     patch.setattr(Slice, "run", run_on)
 
@@ -148,34 +151,34 @@ def forget_the_stalls(patch: MonkeyPatch) -> None:
 
 def load_before_the_claim(patch: MonkeyPatch) -> None:
     """The kernel is loaded while nobody counts: it may take the process down."""
-    take = Claim.take
+    take = ClaimedJob.take
 
-    def load_and_take(self: Claim) -> Held | None:
-        self._runtime.kernels(self._before.record.kernel)
-        return take(self)
+    def load_and_take(process: WorkerProcess, held: Held, delivery: Delivery) -> ClaimedJob:
+        process.kernels(held.record.kernel)
+        return take(process, held, delivery)
 
-    patch.setattr(Claim, "take", load_and_take)
+    patch.setattr(ClaimedJob, "take", load_and_take)
 
 
 def never_save_between(patch: MonkeyPatch) -> None:
     """The state is stored at the end of the slice only."""
-    patch.setattr(Slice, "_keep_house", lambda _: None)
+    patch.setattr(ClaimedJob, "save", lambda _: None)
 
 
 def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
     """Steps whose save was stored, but not answered, are counted by the next save as well."""
-    pending = Holding.pending
+    advance = JobStore.advance
 
-    def counted_from_what_is_known(self: Holding) -> Move:
-        move, known = pending(self), self.record
+    def advance_from_what_is_known(self: JobStore, held: Held, token: str, move: Move) -> Held:
+        known = held.record.usage.steps
 
         def moved(record: Record) -> Record:
             after = move(record)
-            return changed(after, steps=record.usage.steps + after.usage.steps - known.usage.steps)
+            return changed(after, steps=record.usage.steps + after.usage.steps - known)
 
-        return moved
+        return advance(self, held, token, moved)
 
-    patch.setattr(Holding, "pending", counted_from_what_is_known)
+    patch.setattr(JobStore, "advance", advance_from_what_is_known)
 
 
 def forget_the_deletion(patch: MonkeyPatch) -> None:
@@ -189,30 +192,25 @@ def never_sweep(patch: MonkeyPatch) -> None:
 
 
 def note_before_telling(patch: MonkeyPatch) -> None:
-    """Who is to be told that a job is over is noted as told before that is done."""
-    give = delivery.give_notice
+    """A target is noted as notified before that is done."""
+    notify_targets = deliver.notify_targets
 
-    def note_and_give(
-        runtime: Runtime, message: Delivery, record: Record, deadline: Deadline
+    def note_and_notify(
+        process: WorkerProcess, message: Delivery, record: Record, deadline: Deadline
     ) -> bool:
-        note = {"max_rounds": 1, "not_before": 0.0}
-        runtime.jobs.change(
+        note: dict[str, Any] = {"max_rounds": 1, "not_before": 0.0}
+        process.jobs.change(
             record.job_id,
             lambda now: now.notified(now.notices.owed, (), **note) if now.notices.owed else now,
         )
-        return give(runtime, message, record, deadline)
+        return notify_targets(process, message, record, deadline)
 
-    patch.setattr(delivery, "give_notice", note_and_give)
+    patch.setattr(deliver, "notify_targets", note_and_notify)
 
 
 def forget_the_notices(patch: MonkeyPatch) -> None:
-    """A message of a job that is over is acknowledged whoever is yet to be told."""
-    decide = delivery.decide
-
-    def decide_alone(record: Record, number: int | None, now: float) -> object:
-        return decide(changed(record, owed=()), number, now)
-
-    patch.setattr(delivery, "decide", decide_alone)
+    """A message of a job that is over is acknowledged although targets are owed a notice."""
+    patch_record_seen(patch, owed=())
 
 
 def repeat_the_notices(patch: MonkeyPatch) -> None:
@@ -222,7 +220,7 @@ def repeat_the_notices(patch: MonkeyPatch) -> None:
 
 def let_the_lease_lapse(patch: MonkeyPatch) -> None:
     """The lease is not renewed while a kernel is loaded."""
-    patch.setattr(Claim, "renewed", lambda self: self._held)
+    patch.setattr(ClaimedJob, "renew", lambda _: None)
 
 
 def save_without_renewing(patch: MonkeyPatch) -> None:
@@ -235,40 +233,36 @@ def forget_the_pause(patch: MonkeyPatch) -> None:
     released = Record.released
 
     def queued(self: Record, **options: Any) -> Record:
-        return released(self, **options)._with(status=Status.QUEUED)
+        return changed(released(self, **options), status=Status.QUEUED)
 
     patch.setattr(Record, "released", queued)
 
 
 def work_on_when_stopped(patch: MonkeyPatch) -> None:
     """A worker whose job was cancelled or paused computes until its slice ends."""
-    write = Holding.write
+    advance = JobStore.advance
 
-    def write_at_any_rate(self: Holding, move: Move) -> Held:
+    def advance_at_any_rate(self: JobStore, held: Held, token: str, move: Move) -> Held:
         try:
-            held = write(self, move)
+            held = advance(self, held, token, move)
         except LeaseLost:
-            return self._held
-        self._held = held._replace(record=held.record._with(status=Status.RUNNING))
-        return held
+            return held
+        is_paused = held.record.status is Status.PAUSED and held.record.lease is not None
+        status = Status.RUNNING if is_paused else held.record.status
+        return held._replace(record=changed(held.record, status=status))
 
-    patch.setattr(Holding, "write", write_at_any_rate)
+    patch.setattr(JobStore, "advance", advance_at_any_rate)
 
 
 def take_the_lease_on_pausing(patch: MonkeyPatch) -> None:
     """A pause costs the running slice what it has not saved."""
     paused = Record.paused
-    patch.setattr(Record, "paused", lambda self: paused(self)._with(lease=None))
+    patch.setattr(Record, "paused", lambda self: changed(paused(self), lease=None))
 
 
 def ignore_the_back_off(patch: MonkeyPatch) -> None:
     """A job that waits after an error is run at once."""
-    decide = delivery.decide
-
-    def decide_now(record: Record, number: int | None, now: float) -> object:
-        return decide(record._with(not_before=0.0), number, now)
-
-    patch.setattr(delivery, "decide", decide_now)
+    patch_record_seen(patch, not_before=0.0)
 
 
 def count_no_errors(patch: MonkeyPatch) -> None:
@@ -308,7 +302,7 @@ def keep_one_generation(patch: MonkeyPatch) -> None:
 
 def keep_what_cannot_be_run(patch: MonkeyPatch) -> None:
     """A worker that lacks the kernel of a job keeps its claim."""
-    patch.setattr(Claim, "give_back", lambda _: None)
+    patch.setattr(ClaimedJob, "give_back", lambda _: None)
 
 
 def sweep_without_a_note(patch: MonkeyPatch) -> None:
@@ -318,29 +312,28 @@ def sweep_without_a_note(patch: MonkeyPatch) -> None:
 
 def sweep_the_busy(patch: MonkeyPatch) -> None:
     """A sweep sends messages for jobs that were just written to."""
-    is_silent = sweep._is_silent
+    swept = consumer.sweep
 
-    def is_asleep(record: Record, _now: float, after_seconds: float) -> bool:
-        return is_silent(record, 1e12, after_seconds)
+    def sweep_at_once(jobs: JobStore, queue: Queue, **_: float) -> list[str]:
+        return swept(jobs, queue, after_seconds=0.0)
 
-    patch.setattr(sweep, "_is_silent", is_asleep)
+    patch.setattr(consumer, "sweep", sweep_at_once)
 
 
 def put_off_for_long(patch: MonkeyPatch) -> None:
     """A message that comes too early is hidden for as long as SQS can hide one."""
-    patch.setattr(delivery, "_patience", lambda *_: 12 * 3600.0)
+    patch_action(patch, lambda action: Wait(12 * 3600.0) if isinstance(action, Wait) else action)
 
 
 def ack_what_is_foreign(patch: MonkeyPatch) -> None:
     """The messages of another system, or of a lost job, are deleted."""
 
-    def deliver_or_drop(runtime: Runtime, message: Delivery, **options: Any) -> Handled:
+    def deliver_or_drop(process: WorkerProcess, message: Delivery, **options: Any) -> Handled:
         try:
-            return deliver(runtime, message, **options)
+            return deliver.deliver(process, message, **options)
         except consumer.NOT_FOR_US:
-            return delivery.Handled(ack=True)
+            return Handled(ack=True)
 
-    deliver = delivery.deliver
     patch.setattr(consumer, "deliver", deliver_or_drop)
 
 
@@ -349,7 +342,7 @@ def end_twice_alike(patch: MonkeyPatch) -> None:
     retried = Record.retried
 
     def retried_as_it_was(self: Record, **options: Any) -> Record:
-        return retried(self, **options)._with(slice_number=self.slice_number)
+        return changed(retried(self, **options), slice_number=self.slice_number)
 
     patch.setattr(Record, "retried", retried_as_it_was)
 
@@ -361,18 +354,18 @@ def believe_a_lost_answer(patch: MonkeyPatch) -> None:
 
 def ack_without_the_lease(patch: MonkeyPatch) -> None:
     """A worker that lost its lease acknowledges the message, which may be another's by now."""
-    run, losers = delivery._run, set[str]()
+    losers = set[str]()
 
-    def run_and_ack(runtime: Runtime, *what: Any) -> Handled:
-        handled = run(runtime, *what)
-        return handled._replace(ack=handled.ack or runtime.worker in losers)
+    def deliver_and_ack(process: WorkerProcess, message: Delivery, **options: Any) -> Handled:
+        handled = deliver.deliver(process, message, **options)
+        return handled._replace(ack=handled.ack or process.worker in losers)
 
     def note(record: Record, _: float) -> None:
         assert record.lease is not None
         losers.add(record.lease.worker)
 
-    patch.setattr(delivery, "report_lost_lease", note)
-    patch.setattr(delivery, "_run", run_and_ack)
+    patch.setattr(deliver, "tell_lost_lease", note)
+    patch.setattr(consumer, "deliver", deliver_and_ack)
 
 
 def leave_out_the_number(patch: MonkeyPatch) -> None:
@@ -384,7 +377,7 @@ def leave_out_the_number(patch: MonkeyPatch) -> None:
         def __new__(cls, job_id: str, **_: object) -> Any:
             return Message(job_id=job_id)
 
-    patch.setattr(delivery, "Message", Unnumbered)
+    patch.setattr(deliver, "Message", Unnumbered)
 
 
 MUTATIONS: list[Mutation] = [

@@ -11,8 +11,8 @@ from outlast.kernel import UnknownKernel
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.notify.contract import Gone, NotDelivered
 from outlast.worker.slices.deadline import Deadline
-from outlast.worker.slices.process import Runtime
-from outlast.worker.slices.timing import Pace
+from outlast.worker.slices.process import WorkerProcess
+from outlast.worker.slices.timing import Timing
 from tests.kernels import Counting, NewerCounting, Stalling
 from tests.simulation.clockwork import Crash
 from tests.simulation.message_queue import SimulatedQueue
@@ -62,11 +62,11 @@ class Worker:
         world = self._world
         self._is_leaving, self._stop = False, Deadline()
         process = Process(world, actor)
-        runtime = Runtime(
+        worker = WorkerProcess(
             jobs=JobStore(SimulatedRegister(world, process), clock=process.wall_clock),
             queue=SimulatedQueue(world, process),
             worker=process.name,
-            pace=Pace(checkpoint_seconds=world.checkpoint_seconds),
+            timing=Timing(checkpoint_seconds=world.checkpoint_seconds),
             kernels=partial(self._kernel, process, world.version),
             clock=process.clock,
             notify=partial(self._notify, process),
@@ -74,7 +74,7 @@ class Worker:
             repeat=process.repeat,
         )
         consumer = Consumer(
-            runtime,
+            worker,
             slice_seconds=world.slice_seconds,
             sweep_seconds=SWEEP_SECONDS if world.sweeps else None,
         )

@@ -10,8 +10,8 @@ from outlast.checkpoint.record import Record
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import Handled, deliver
-from outlast.worker.slices.process import Runtime
-from outlast.worker.slices.timing import Pace
+from outlast.worker.slices.process import WorkerProcess
+from outlast.worker.slices.timing import Timing
 from tests.fakes import FakeClock, MemoryRegister
 from tests.kernels import Counting
 
@@ -48,13 +48,13 @@ class Floor:
         self.clock.sleep(self.step_seconds)
         self.watched(number)
 
-    def runtime(self, worker: str = "w", *, kernel: AnyKernel | None = None) -> Runtime:
+    def process(self, worker: str = "w", *, kernel: AnyKernel | None = None) -> WorkerProcess:
         """A worker of its own, as another process would be; it saves every second."""
-        return Runtime(
+        return WorkerProcess(
             jobs=JobStore(self.register, clock=self.clock),
             queue=self.queue,
             worker=worker,
-            pace=Pace(checkpoint_seconds=1.0),
+            timing=Timing(checkpoint_seconds=1.0),
             max_state_bytes=10_000,
             kernels=lambda _: kernel or self.kernel,
             clock=self.clock,
@@ -92,11 +92,11 @@ class Floor:
         return delivery
 
     def work(
-        self, runtime: Runtime | None = None, *, seconds: float | None = None
+        self, process: WorkerProcess | None = None, *, seconds: float | None = None
     ) -> tuple[Handled, Delivery]:
         """Take the next delivery and do what it asks for; ack it if that is due."""
         delivery = self.receive()
-        handled = deliver(runtime or self.runtime(), delivery, seconds=seconds)
+        handled = deliver(process or self.process(), delivery, seconds=seconds)
         if handled.ack:
             self.queue.ack(delivery)
         return handled, delivery

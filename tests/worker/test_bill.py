@@ -140,7 +140,7 @@ def test_the_requests_derived_are_those_that_are_made(monkeypatch: pytest.Monkey
         counting(name)
     floor.register.after = lambda operation: made.update([operation])
     floor.submit(steps=60)
-    worker = replace(floor.runtime(), platform="lambda/arm64/1769")
+    worker = replace(floor.process(), platform="lambda/arm64/1769")
     while not floor.record.status.is_final:
         made["read"] -= 1  # by the test itself
         floor.work(worker, seconds=6.0)

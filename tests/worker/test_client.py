@@ -297,7 +297,7 @@ def test_a_sweep_wakes_by_the_settings_or_by_its_argument(client: Client) -> Non
 
 
 def test_new_records_need_no_store() -> None:
-    """A runtime that checks a request first would have to open a store for it."""
+    """A process that checks a request first would have to open a store for it."""
     record = new_record("counting", {"steps": 3}, job_id="a", limits=Limits(), now=5.0)
     assert (record.created_at, record.status) == (5.0, Status.QUEUED)
     assert isinstance(kernels.Counting().Params.model_validate(record.params), Model)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def consumer(floor: Floor, *, sweep_seconds: float | None = None) -> Consumer:
     """A worker with slices of 3 s."""
-    return Consumer(floor.runtime(), slice_seconds=3.0, sweep_seconds=sweep_seconds)
+    return Consumer(floor.process(), slice_seconds=3.0, sweep_seconds=sweep_seconds)
 
 
 def is_over(floor: Floor) -> Callable[[], bool]:
@@ -133,10 +133,10 @@ def test_a_bad_kernel_does_not_stop_the_others(floor: Floor, kernel: kernels.Cou
     )
     floor.jobs.submit(other)
     floor.queue.send(Message(job_id="job-2", slice=1))
-    runtime = floor.runtime()
+    process = floor.process()
     found = {"counting": floor.kernel, "bad": kernel}
-    object.__setattr__(runtime, "kernels", found.__getitem__)
-    Consumer(runtime, slice_seconds=3.0).run(max_idle_seconds=600.0)
+    object.__setattr__(process, "kernels", found.__getitem__)
+    Consumer(process, slice_seconds=3.0).run(max_idle_seconds=600.0)
     assert floor.record.result == expected(STEPS)
     assert floor.jobs.load("job-2").record.status.is_final
     assert floor.messages() == []
@@ -154,9 +154,9 @@ def test_a_kernel_that_cannot_be_loaded_does_not_stop_the_others(floor: Floor) -
     other = Record(job_id="job-0", kernel="bad", params={}, created_at=0.0, updated_at=0.0)
     floor.jobs.submit(other)
     floor.queue.send(Message(job_id="job-0", slice=1))
-    runtime = floor.runtime()
-    object.__setattr__(runtime, "kernels", load)
-    Consumer(runtime, slice_seconds=3.0).run(done=is_over(floor))
+    process = floor.process()
+    object.__setattr__(process, "kernels", load)
+    Consumer(process, slice_seconds=3.0).run(done=is_over(floor))
     assert floor.record.result == expected(STEPS)
 
 
@@ -186,9 +186,9 @@ def test_the_back_off_doubles_to_its_limit_and_ends_with_success(floor: Floor) -
             raise QueueUnavailable("away")
         floor.clock.sleep(1.0)
 
-    runtime = floor.runtime()
-    object.__setattr__(runtime, "sleep", lambda s: (sleeps.append(s), floor.clock.sleep(s)))
-    worker = Consumer(runtime, slice_seconds=3.0)
+    process = floor.process()
+    object.__setattr__(process, "sleep", lambda s: (sleeps.append(s), floor.clock.sleep(s)))
+    worker = Consumer(process, slice_seconds=3.0)
     worker._is_met = True  # It has had an answer before.
     waits: list[float] = []
 
@@ -228,9 +228,9 @@ def test_a_stop_signal_ends_a_back_off(floor: Floor) -> None:
         signal.raise_signal(signal.SIGTERM)
 
     floor.register.before = away
-    runtime = floor.runtime()
-    object.__setattr__(runtime, "sleep", sleep)
-    worker = Consumer(runtime, slice_seconds=3.0)
+    process = floor.process()
+    object.__setattr__(process, "sleep", sleep)
+    worker = Consumer(process, slice_seconds=3.0)
     worker._troubles = 10
     assert worker.run() == "SIGTERM"
     assert len(slept) == 1
@@ -246,16 +246,16 @@ def test_an_idle_worker_wakes_what_lost_its_message(floor: Floor) -> None:
 def test_a_busy_worker_wakes_what_lost_its_message(floor: Floor) -> None:
     """A queue that never runs empty would leave a job asleep for ever."""
     floor.submit(send=False)
-    runtime = floor.runtime()
-    receive = runtime.queue.receive
+    process = floor.process()
+    receive = process.queue.receive
 
     def busy(**how: float) -> Delivery:
         floor.clock.sleep(10.0)
         return receive(**how) or Delivery(body="not ours", receipt="none")
 
-    runtime.queue.receive = busy  # type: ignore[method-assign]
+    process.queue.receive = busy  # type: ignore[method-assign]
     end = floor.clock() + 3000.0
-    worker = Consumer(runtime, slice_seconds=3.0, sweep_seconds=60.0)
+    worker = Consumer(process, slice_seconds=3.0, sweep_seconds=60.0)
     worker.run(done=lambda: is_over(floor)() or floor.clock() > end)
     assert floor.record.result == expected(STEPS)
 
@@ -270,18 +270,35 @@ def test_without_a_sweep_nothing_is_woken(floor: Floor) -> None:
 def test_an_embedded_run_works_its_job_to_the_end(floor: Floor) -> None:
     """`outlast run` would not give a result."""
     floor.submit(send=False)
-    record = run_embedded(floor.runtime(), JOB, slice_seconds=3.0)
+    record = run_embedded(floor.process(), JOB, slice_seconds=3.0)
     assert record.result == expected(STEPS)
 
 
 def test_an_embedded_run_ends_where_only_a_newer_kernel_can_go_on(floor: Floor) -> None:
     """`outlast run` would try again every few seconds, for ever."""
     floor.submit()
-    floor.work(floor.runtime(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
+    floor.work(floor.process(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
     before = floor.record
     end = Deadline(3600.0, clock=floor.clock)
     with pytest.raises(NewerState, match="upgrade"):
-        run_embedded(floor.runtime(), JOB, slice_seconds=3.0, stop=end)
+        run_embedded(floor.process(), JOB, slice_seconds=3.0, stop=end)
+    assert floor.record == before
+
+
+def test_an_embedded_run_ends_where_a_package_is_missing(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`outlast run` would try again every few seconds, for ever."""
+
+    def lacking(_: object) -> None:
+        raise UnknownKernel("it needs numba")
+
+    floor.submit(send=False)
+    before = floor.record
+    monkeypatch.setattr(floor.kernel, "require", lacking)
+    end = Deadline(3600.0, clock=floor.clock)
+    with pytest.raises(UnknownKernel, match="it needs numba"):
+        run_embedded(floor.process(), JOB, slice_seconds=3.0, stop=end)
     assert floor.record == before
 
 
@@ -294,13 +311,13 @@ def test_an_embedded_run_stops_at_a_pause(floor: Floor) -> None:
             floor.change(Record.paused)
 
     floor.watched = step
-    assert run_embedded(floor.runtime(), JOB, slice_seconds=3.0).status is Status.PAUSED
+    assert run_embedded(floor.process(), JOB, slice_seconds=3.0).status is Status.PAUSED
 
 
 def test_an_embedded_run_waits_for_who_holds_the_job(floor: Floor) -> None:
     """Two runs of one job would do the same work; or the second would take it as done."""
     floor.submit(send=False)
-    other = floor.runtime("other")
+    other = floor.process("other")
     floor.queue.send(Message(job_id=JOB))
     started: list[Record] = []
 
@@ -310,7 +327,7 @@ def test_an_embedded_run_waits_for_who_holds_the_job(floor: Floor) -> None:
             with Deadline() as stop:
                 signal.raise_signal(signal.SIGTERM)
                 started.append(
-                    run_embedded(floor.runtime("second"), JOB, slice_seconds=3.0, stop=stop)
+                    run_embedded(floor.process("second"), JOB, slice_seconds=3.0, stop=stop)
                 )
 
     floor.watched = step
@@ -345,5 +362,5 @@ def test_an_embedded_run_goes_on_soon_after_who_held_the_job(floor: Floor) -> No
     first_steps: list[float] = []
     floor.register.before = hold
     floor.watched = lambda _: first_steps.append(floor.clock())
-    run_embedded(floor.runtime(), JOB, slice_seconds=3.0)
+    run_embedded(floor.process(), JOB, slice_seconds=3.0)
     assert first_steps[0] < begun + 100.0 + lease_seconds + 2.0

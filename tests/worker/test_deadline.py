@@ -243,7 +243,7 @@ def test_a_repeating_timer_goes_on_repeating() -> None:
 
 
 def test_off_the_main_thread_the_clock_alone_counts() -> None:
-    """A runtime that calls its handler in a thread would get a ValueError for each job."""
+    """A process that calls its handler in a thread would get a ValueError for each job."""
     clock = FakeClock()
     before = handlers()
     seen: list[object] = []

@@ -32,7 +32,7 @@ from outlast.worker.queues.message import ForeignMessage, Message
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.loading import NewerState
-from outlast.worker.slices.protocol import Ack, Announce, Run, Wait, decide
+from outlast.worker.slices.protocol import Drop, Resend, RunSlice, Wait, next_action
 from tests import kernels, records
 from tests.kernels import expected
 from tests.records import changed
@@ -61,28 +61,28 @@ def job(**fields: object) -> Record:
 @pytest.mark.parametrize(
     ("record", "number", "wanted"),
     [
-        *[(job(status=s), n, Ack()) for s in Status if s.is_final for n in (4, 5, 6, None)],
-        *[(job(status=Status.PAUSED, lease=lease), 5, Ack()) for lease in (None, HELD)],
-        (job(announced=True), 4, Ack()),
-        (job(announced=True, status=Status.RUNNING, lease=HELD), 4, Ack()),
-        (job(announced=True, status=Status.RUNNING, lease=LATE), 4, Ack()),
-        (job(), 4, Announce()),
-        (job(), 1, Announce()),
+        *[(job(status=s), n, Drop()) for s in Status if s.is_final for n in (4, 5, 6, None)],
+        *[(job(status=Status.PAUSED, lease=lease), 5, Drop()) for lease in (None, HELD)],
+        (job(announced=True), 4, Drop()),
+        (job(announced=True, status=Status.RUNNING, lease=HELD), 4, Drop()),
+        (job(announced=True, status=Status.RUNNING, lease=LATE), 4, Drop()),
+        (job(), 4, Resend()),
+        (job(), 1, Resend()),
         (job(status=Status.RUNNING, lease=HELD), 5, Wait(30.0)),
         (job(status=Status.RUNNING, lease=HELD), 6, Wait(30.0)),
         (job(status=Status.RUNNING, lease=HELD), None, Wait(30.0)),
         (job(not_before=1010.0), 5, Wait(10.0)),
-        (job(), 5, Run()),
-        (job(announced=True), 5, Run()),
-        (job(status=Status.RUNNING, lease=LATE), 5, Run()),
-        (job(not_before=1000.0), 5, Run()),
-        (job(), 9, Run()),
-        (job(), None, Run()),
+        (job(), 5, RunSlice()),
+        (job(announced=True), 5, RunSlice()),
+        (job(status=Status.RUNNING, lease=LATE), 5, RunSlice()),
+        (job(not_before=1000.0), 5, RunSlice()),
+        (job(), 9, RunSlice()),
+        (job(), None, RunSlice()),
     ],
 )
 def test_each_row_of_the_table(record: Record, number: int | None, wanted: object) -> None:
     """A row that is wrong loses a job, or multiplies its messages."""
-    assert decide(record, number, NOW) == wanted
+    assert next_action(record, number, NOW) == wanted
 
 
 def test_a_job_goes_from_slice_to_slice_to_its_result(floor: Floor) -> None:
@@ -107,7 +107,7 @@ def test_a_message_that_its_receipt_hid_long_enough_is_not_hidden_again(
     hidden = []
     floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
     body = Message(job_id=JOB, slice=1).body()
-    deliver(floor.runtime(), Delivery(body, "r", hidden_seconds=hidden_seconds), seconds=0)
+    deliver(floor.process(), Delivery(body, "r", hidden_seconds=hidden_seconds), seconds=0)
     assert hidden == [5.0] * hides
 
 
@@ -129,7 +129,7 @@ def test_an_early_duplicate_hides_until_the_lease_ends(floor: Floor) -> None:
     def step(number: int) -> None:
         if number == 3:
             floor.queue.send(Message(job_id=JOB, slice=1))
-            deliveries.append(floor.work(floor.runtime("other")))
+            deliveries.append(floor.work(floor.process("other")))
 
     floor.watched = step
     floor.work(seconds=4.0)
@@ -166,7 +166,7 @@ def test_a_job_that_kills_its_workers_fails_before_its_message_is_given_up(
         slow = JobStore(floor.register, clock=lambda: floor.clock() - slow_seconds)
         jobs = slow if number % 2 else floor.jobs
         with suppress(Killed):
-            deliver(replace(floor.runtime(), jobs=jobs, kernels=die), delivery)
+            deliver(replace(floor.process(), jobs=jobs, kernels=die), delivery)
         floor.clock.sleep(0.01)
     assert floor.clock() - begun < 600 + 20 * slow_seconds
 
@@ -180,7 +180,7 @@ def test_a_duplicate_of_a_long_slice_is_seldom_received(floor: Floor) -> None:
     hidden = []
     floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
     while floor.clock() - begun < 4 * 3600:
-        deliver(floor.runtime(), Delivery(Message(job_id=JOB, slice=1).body(), "r"))
+        deliver(floor.process(), Delivery(Message(job_id=JOB, slice=1).body(), "r"))
         floor.clock.sleep(hidden[-1])
         expires_at = floor.clock() + 5.0
         floor.change(lambda r, e=expires_at: r.renewed(expires_at=e, at_risk_seconds=1.0))
@@ -197,7 +197,7 @@ def test_a_job_whose_worker_is_dead_waits_no_longer_than_for_its_lease(floor: Fl
     floor.clock.sleep(5.0)
     hidden = []
     floor.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
-    deliver(floor.runtime(), Delivery(Message(job_id=JOB, slice=1).body(), "r"))
+    deliver(floor.process(), Delivery(Message(job_id=JOB, slice=1).body(), "r"))
     assert hidden == [pytest.approx(1.0)]
 
 
@@ -208,13 +208,13 @@ def test_a_job_whose_worker_is_dead_waits_no_longer_than_for_its_lease(floor: Fl
 def test_a_foreign_message_is_left_to_the_queue(floor: Floor, body: str) -> None:
     """It would be lost, or end the worker."""
     with pytest.raises(ForeignMessage):
-        deliver(floor.runtime(), Delivery(body, "r"), seconds=None)
+        deliver(floor.process(), Delivery(body, "r"), seconds=None)
 
 
 def test_a_message_of_an_unknown_job_is_left_to_the_queue(floor: Floor) -> None:
     """The wrong store in the settings would silently empty the queue."""
     with pytest.raises(UnknownJob, match="there is no job 'job-1'"):
-        deliver(floor.runtime(), Delivery(Message(job_id=JOB).body(), "r"), seconds=None)
+        deliver(floor.process(), Delivery(Message(job_id=JOB).body(), "r"), seconds=None)
 
 
 def test_a_message_of_a_deleted_job_dies_out(floor: Floor) -> None:
@@ -260,17 +260,50 @@ def test_a_job_of_an_unknown_kernel_is_left_to_others(floor: Floor) -> None:
 
     floor.submit()
     before = floor.record
-    runtime = floor.runtime()
-    object.__setattr__(runtime, "kernels", unknown)
+    process = floor.process()
+    object.__setattr__(process, "kernels", unknown)
     with pytest.raises(UnknownKernel):
-        floor.work(runtime)
+        floor.work(process)
     assert is_untouched(floor.record, before)
+
+
+class Requiring(kernels.Counting):
+    """Needs what is missing here: requiring it raises `error`."""
+
+    def __init__(self, floor: Floor, error: BaseException) -> None:
+        super().__init__(floor.step)
+        self.error = error
+
+    def require(self, params: kernels.Params) -> None:  # noqa: ARG002 - the contract's
+        """Raise the error."""
+        raise self.error
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_job_that_lacks_a_package_here_is_left_to_others(floor: Floor, *, isolate: bool) -> None:
+    """A worker without an extra would fail jobs that others could run."""
+    floor.submit()
+    before = floor.record
+    lacking = Requiring(floor, UnknownKernel("it needs numba"))
+    process = replace(floor.process(kernel=lacking), isolate=isolate)
+    with pytest.raises(UnknownKernel, match="it needs numba"):
+        floor.work(process)
+    assert is_untouched(floor.record, before)
+    floor.clock.sleep(5.0)
+    assert floor.work()[0].record is not None
+
+
+def test_a_kernel_that_cannot_tell_what_it_requires_is_run(floor: Floor) -> None:
+    """A slip in a kernel's hook would end the worker, or keep its jobs waiting for ever."""
+    floor.submit()
+    floor.work(floor.process(kernel=Requiring(floor, SystemExit("a slip"))))
+    assert floor.record.result == kernels.expected(STEPS)
 
 
 def test_a_job_of_a_newer_kernel_is_left_to_newer_workers(floor: Floor) -> None:
     """During a deploy the workers that are left would fail the jobs of the new ones."""
     floor.submit()
-    floor.work(floor.runtime(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
+    floor.work(floor.process(kernel=kernels.NewerCounting(floor.step)), seconds=2.0)
     before = floor.record
     with pytest.raises(NewerState, match="upgrade"):
         floor.work()
@@ -284,10 +317,10 @@ def test_a_message_that_a_worker_leaves_is_soon_there_for_another(floor: Floor) 
         raise UnknownKernel(name)
 
     floor.submit()
-    runtime = floor.runtime()
-    object.__setattr__(runtime, "kernels", unknown)
+    process = floor.process()
+    object.__setattr__(process, "kernels", unknown)
     with pytest.raises(UnknownKernel):
-        floor.work(runtime)
+        floor.work(process)
     floor.clock.sleep(5.0)
     assert floor.work()[0].record is not None
 
@@ -316,10 +349,10 @@ def test_a_process_that_dies_of_loading_a_kernel_has_been_counted(floor: Floor) 
         raise Killed
 
     for _ in range(3):
-        runtime = floor.runtime()
-        object.__setattr__(runtime, "kernels", die)
+        process = floor.process()
+        object.__setattr__(process, "kernels", die)
         with pytest.raises(Killed):
-            floor.work(runtime)
+            floor.work(process)
         floor.clock.sleep(1000.0)
     assert floor.work()[0].ack
     assert floor.record.status is Status.FAILED
@@ -344,22 +377,22 @@ def test_preparing_takes_nothing_from_the_slice(floor: Floor) -> None:
             beats[0]()
         floor.clock.sleep(1.0)
         floor.queue.send(Message(job_id=JOB, slice=1))
-        others.append(floor.work(floor.runtime("other"))[0].record)
+        others.append(floor.work(floor.process("other"))[0].record)
 
     floor.submit()
     leases = []
     floor.watched = lambda _: leases.append(floor.record.lease)
     floor.kernel = Compiling(floor, compile_)
-    runtime = replace(floor.runtime(), repeat=repeated)
+    process = replace(floor.process(), repeat=repeated)
     delivery = floor.receive()
     begun = floor.clock()
-    handled = deliver(runtime, delivery, seconds=None, slice_seconds=3.0)
+    handled = deliver(process, delivery, seconds=None, slice_seconds=3.0)
     assert others == [None]
     assert handled.record is not None
     assert handled.record.usage.steps == 5  # A sixth would not have fitted.
     assert floor.clock() - begun == pytest.approx(52.5)
     assert leases[0].expires_at == pytest.approx(begun + 50.0 + 5.0)
-    assert runtime.pace.opening_seconds == runtime.pace.reserve_seconds == 0.0
+    assert process.timing.opening_seconds == process.timing.reserve_seconds == 0.0
 
 
 def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_it(
@@ -367,11 +400,11 @@ def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_
 ) -> None:
     """Killed at its first step, it would take along what it compiled, each time until it fails."""
     floor.submit()
-    runtime = floor.runtime()
+    process = floor.process()
     compiling = iter([11.0])
     floor.kernel = Compiling(floor, lambda: floor.clock.sleep(next(compiling, 0.0)))
     begun = floor.clock()
-    handled, _ = floor.work(runtime, seconds=10.0)
+    handled, _ = floor.work(process, seconds=10.0)
     assert handled.ack
     assert floor.clock() - begun == 11.0
     assert (floor.record.usage.steps, floor.record.slice_number, floor.record.lease) == (0, 2, None)
@@ -379,7 +412,7 @@ def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_
         1,
         "deadline",
     )
-    handled, _ = floor.work(runtime, seconds=10.0)
+    handled, _ = floor.work(process, seconds=10.0)
     assert handled.record is not None
     assert handled.record.usage.steps > 10
 
@@ -393,15 +426,19 @@ def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(floor
         begun.append(every_seconds)
         yield
 
+    def stolen(record: Record) -> Record:
+        thief = {"claimed_at": floor.clock(), "expires_at": floor.clock() + 600.0}
+        return record.claimed(HELD.model_copy(update=thief))
+
     floor.submit()
-    runtime = replace(floor.runtime(), repeat=repeated)
-    runtime.pace.prepared.add("counting")
-    floor.kernel = Compiling(floor, lambda: floor.change(lambda r: r.lost(floor.clock())))
-    assert not floor.work(runtime)[0].ack
+    process = replace(floor.process(), repeat=repeated)
+    process.prepared.add("counting")
+    floor.kernel = Compiling(floor, lambda: floor.change(stolen))
+    assert not floor.work(process)[0].ack
     assert begun == []
     floor.clock.sleep(1000.0)
     floor.kernel = Compiling(floor, lambda: None)
-    assert floor.work(runtime)[0].record is not None
+    assert floor.work(process)[0].record is not None
     assert len(begun) == 1
 
 
@@ -412,8 +449,8 @@ def test_a_stop_signal_while_the_kernel_is_prepared_gives_the_job_to_another(flo
     stop = Deadline()
     floor.kernel = Compiling(floor, lambda: setattr(stop, "_reason", "SIGTERM"))
     delivery = floor.receive()
-    runtime = floor.runtime()
-    assert not deliver(runtime, delivery, seconds=None, stop=stop).ack
+    process = floor.process()
+    assert not deliver(process, delivery, seconds=None, stop=stop).ack
     assert is_untouched(floor.record, before)
     assert floor.receive().body == delivery.body
 
@@ -428,7 +465,7 @@ def test_a_pause_while_the_kernel_is_prepared_stays(floor: Floor) -> None:
         stop._reason = "SIGTERM"
 
     floor.kernel = Compiling(floor, pause)
-    deliver(floor.runtime(), floor.receive(), seconds=None, stop=stop)
+    deliver(floor.process(), floor.receive(), seconds=None, stop=stop)
     assert (floor.record.status, floor.record.lease) == (Status.PAUSED, None)
 
 
@@ -443,7 +480,7 @@ def test_a_job_that_is_cancelled_while_the_kernel_is_prepared_is_not_run(floor: 
         floor.change(Record.cancelled)
 
     floor.kernel = Compiling(floor, cancel)
-    assert floor.work(floor.runtime())[0].ack
+    assert floor.work(floor.process())[0].ack
     assert steps == []
 
 
@@ -462,7 +499,7 @@ def test_a_checkpoint_that_is_damaged_while_the_kernel_is_prepared_is_passed_ove
         floor.register.values[key] = Stored(bytes(value), "of another write")
 
     floor.kernel = Compiling(floor, damage)
-    floor.work(floor.runtime())
+    floor.work(floor.process())
     assert floor.record.result == expected(STEPS)
 
 
@@ -506,7 +543,7 @@ def test_a_stop_signal_before_the_claim_gives_the_job_to_another(floor: Floor) -
     stop = Deadline()
     stop._reason = "SIGTERM"
     delivery = floor.receive()
-    assert not deliver(floor.runtime(), delivery, seconds=None, stop=stop).ack
+    assert not deliver(floor.process(), delivery, seconds=None, stop=stop).ack
     assert floor.record == before
     assert floor.receive().body == delivery.body
 
@@ -667,7 +704,7 @@ def test_a_job_that_moves_on_while_it_is_announced_is_no_error(floor: Floor) -> 
     def send_and_run(message: Message, *, again: bool = False) -> None:
         send(message, again=again)
         del floor.queue.send
-        others.append(floor.work(floor.runtime("fast"), seconds=2.0)[0])
+        others.append(floor.work(floor.process("fast"), seconds=2.0)[0])
 
     others: list[Handled] = []
     floor.queue.send = send_and_run  # type: ignore[method-assign]
@@ -761,7 +798,7 @@ def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
     woken = 0
     while not floor.record.status.is_final:
         while delivery := floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.0):
-            deliver(floor.runtime(), delivery, seconds=2.0)
+            deliver(floor.process(), delivery, seconds=2.0)
             floor.queue.ack(delivery)
         floor.clock.sleep(60.0)
         woken += len(sweep(floor.jobs, floor.queue, after_seconds=60.0))

@@ -112,7 +112,7 @@ def _target_gone(floor: Floor) -> None:
 def _finished(floor: Floor, notify: Callable[..., None]) -> None:
     floor.submit()
     floor.change(lambda record: changed(record, targets=("https://host/",)).cancelled())
-    deliver(replace(floor.runtime(), notify=notify), floor.receive())
+    deliver(replace(floor.process(), notify=notify), floor.receive())
 
 
 def _unreadable(floor: Floor) -> None:
@@ -133,16 +133,16 @@ def _foreign(floor: Floor) -> None:
 
 def _store_away(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     floor.submit()
-    runtime = floor.runtime()
-    load, left = runtime.jobs.load, [1]
+    process = floor.process()
+    load, left = process.jobs.load, [1]
 
     def failing(job_id: str) -> Any:
         if left.pop() if left else 0:
             raise StoreUnavailable("connection refused")
         return load(job_id)
 
-    monkeypatch.setattr(runtime.jobs, "load", failing)
-    Consumer(runtime, slice_seconds=None).run(max_idle_seconds=2.0)
+    monkeypatch.setattr(process.jobs, "load", failing)
+    Consumer(process, slice_seconds=None).run(max_idle_seconds=2.0)
 
 
 def _queue_away(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def _idle(floor: Floor) -> None:
 
 
 def _consumer(floor: Floor) -> Consumer:
-    return Consumer(floor.runtime(), slice_seconds=None)
+    return Consumer(floor.process(), slice_seconds=None)
 
 
 def _submitted(tmp_path: Path) -> None:
@@ -323,5 +323,5 @@ def test_a_kernel_that_sets_up_logging_does_not_silence_the_worker(
 
     logging.getLogger("outlast").setLevel(logging.INFO)
     floor.submit()
-    floor.work(replace(floor.runtime(), kernels=kernels), seconds=4.0)
+    floor.work(replace(floor.process(), kernels=kernels), seconds=4.0)
     assert "slice_ended" in {getattr(record, "event", None) for record in logged}

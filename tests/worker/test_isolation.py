@@ -25,9 +25,9 @@ from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.isolation.parent import Busy, Crashed, isolated
-from outlast.worker.slices.kernel_errors import located
-from outlast.worker.slices.process import Runtime
-from outlast.worker.slices.timing import Pace
+from outlast.worker.slices.kernel_output import described
+from outlast.worker.slices.process import WorkerProcess
+from outlast.worker.slices.timing import Timing
 from tests.worker.unruly import Confined, Loose, Params, Result, State, Unruly
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def test_an_error_that_refuses_everything_is_told(capfd: pytest.CaptureFixture[s
     """The job would fail for a crash of its process, and tracebacks of ours fill the log."""
     _, error = run(Params(how="raises untellably"))
     assert repr(error) == "RuntimeError('Untellable: <exception str() failed>')"
-    assert re.search(r" \(unruly\.py:\d+\)$", located(error, Unruly))
+    assert re.search(r" \(unruly\.py:\d+\)$", described(error, Unruly))
     assert capfd.readouterr().err == ""
 
 
@@ -221,11 +221,11 @@ def jobs(tmp_path: Path) -> Iterator[JobStore]:
     register.close()
 
 
-def runtime_of(jobs: JobStore, kernel: Unruly, **changes: Any) -> Runtime:
+def process_of(jobs: JobStore, kernel: Unruly, **changes: Any) -> WorkerProcess:
     """Return a worker that isolates `kernel` and saves often."""
     queue = MemoryQueue()
-    settings = {"isolate": True, "pace": Pace(checkpoint_seconds=0.02)} | changes
-    return Runtime(jobs, queue, worker="test", kernels=lambda _: kernel, **settings)
+    settings = {"isolate": True, "timing": Timing(checkpoint_seconds=0.02)} | changes
+    return WorkerProcess(jobs, queue, worker="test", kernels=lambda _: kernel, **settings)
 
 
 def submit(jobs: JobStore, params: Params, **changes: Any) -> None:
@@ -242,16 +242,16 @@ def submit(jobs: JobStore, params: Params, **changes: Any) -> None:
     jobs.submit(record)
 
 
-def run_slice(runtime: Runtime, *, seconds: float | None = None) -> Record:
+def run_slice(process: WorkerProcess, *, seconds: float | None = None) -> Record:
     """Deliver a kick of the job and return what became of it."""
-    deliver(runtime, Delivery(Message(job_id="j").body(), receipt=""), seconds=seconds)
-    return runtime.jobs.load("j").record
+    deliver(process, Delivery(Message(job_id="j").body(), receipt=""), seconds=seconds)
+    return process.jobs.load("j").record
 
 
 def test_what_dies_apart_has_changed_no_state(jobs: JobStore) -> None:
     """A kernel that is killed again and again between two saves would never get ahead."""
     submit(jobs, Params(how="is killed", at=2))
-    record = run_slice(runtime_of(jobs, Loose(), pace=Pace(checkpoint_seconds=3600.0)))
+    record = run_slice(process_of(jobs, Loose(), timing=Timing(checkpoint_seconds=3600.0)))
     assert record.guards.failures == 1
     assert record.checkpoints[0].progress == pytest.approx(2 / 3)
 
@@ -259,11 +259,11 @@ def test_what_dies_apart_has_changed_no_state(jobs: JobStore) -> None:
 def test_the_deadline_ends_a_step_that_does_not_return(jobs: JobStore) -> None:
     """The platform would kill the worker, and the job wait for its visibility timeout."""
     submit(jobs, Params(how="loops", at=2))
-    runtime = runtime_of(jobs, Unruly())
-    record = run_slice(runtime, seconds=3.0)
+    process = process_of(jobs, Unruly())
+    record = run_slice(process, seconds=3.0)
     assert record.status is Status.QUEUED
     assert record.checkpoints[0].progress == pytest.approx(2 / 3)
-    message = runtime.queue.receive(visibility_seconds=1, wait_seconds=0)
+    message = process.queue.receive(visibility_seconds=1, wait_seconds=0)
     assert message is not None
     assert Message.parse(message.body).slice == 2
 
@@ -272,9 +272,9 @@ def test_lease_and_visibility_are_renewed_during_one_long_step(jobs: JobStore) -
     """Another worker would start the same step while it still runs here."""
     submit(jobs, Params(how="loops", at=0))
     hidden: list[float] = []
-    runtime = runtime_of(jobs, Unruly())
-    runtime.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
-    record = run_slice(runtime, seconds=1.0)
+    process = process_of(jobs, Unruly())
+    process.queue.hide = lambda _, seconds: hidden.append(seconds)  # type: ignore[method-assign]
+    record = run_slice(process, seconds=1.0)
     assert len(hidden) > 2
     assert record.revision.writes > 4
     assert record.usage.compute_seconds > 0.2
@@ -284,23 +284,23 @@ def test_a_cancel_is_seen_during_one_long_step(jobs: JobStore) -> None:
     """A person could not stop a job whose step does not return."""
     submit(jobs, Params(how="loops", at=0))
     calls = count()
-    runtime = runtime_of(jobs, Unruly())
+    process = process_of(jobs, Unruly())
 
     def hide(*_: Any) -> None:
         if next(calls) == 1:  # the first is at the claim
             jobs.change("j", Record.cancelled)
 
-    runtime.queue.hide = hide  # type: ignore[method-assign]
-    assert run_slice(runtime).status is Status.CANCELLED
+    process.queue.hide = hide  # type: ignore[method-assign]
+    assert run_slice(process).status is Status.CANCELLED
 
 
 def test_a_job_that_never_reaches_a_safe_point_is_given_up(jobs: JobStore) -> None:
     """It would cost money for ever."""
     submit(jobs, Params(how="loops", at=0), limits=Limits(max_stalls=2))
-    runtime = runtime_of(jobs, Unruly())
+    process = process_of(jobs, Unruly())
     for _ in range(2):
-        assert run_slice(runtime, seconds=0.05).status is Status.QUEUED
-    record = run_slice(runtime, seconds=0.05)
+        assert run_slice(process, seconds=0.05).status is Status.QUEUED
+    record = run_slice(process, seconds=0.05)
     assert record.status is Status.FAILED
     assert "2 slices in a row without progress" in str(record.error)
 
@@ -308,7 +308,7 @@ def test_a_job_that_never_reaches_a_safe_point_is_given_up(jobs: JobStore) -> No
 def test_a_crash_is_retried_and_then_fails_the_job_with_the_signal(jobs: JobStore) -> None:
     """The crash would take the worker with it, again and again, with no reason stored."""
     submit(jobs, Params(how="segfaults"), limits=Limits(max_failures=1))
-    record = run_slice(runtime_of(jobs, Unruly()))
+    record = run_slice(process_of(jobs, Unruly()))
     assert record.status is Status.FAILED
     assert "Crashed: the kernel's process was ended by SIGSEGV" in str(record.error)
     assert record.checkpoints[0].progress == pytest.approx(1 / 3)
@@ -321,6 +321,6 @@ def test_a_kernel_that_may_not_return_is_isolated_unasked(
     """Whoever runs it would have to know, and say so each time."""
     submit(jobs, Params())
     seen: list[int] = []
-    runtime = runtime_of(jobs, kernel, isolate=False, watch=lambda job: seen.append(job.state.pid))
-    assert run_slice(runtime).status is Status.SUCCEEDED
+    process = process_of(jobs, kernel, isolate=False, watch=lambda job: seen.append(job.state.pid))
+    assert run_slice(process).status is Status.SUCCEEDED
     assert ({os.getpid()} != set(seen)) is is_isolated

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.worker.notify.notice import Notice
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
 ONE, TWO = "https://one.example/done", "sqs://two"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -60,9 +60,9 @@ def recipients() -> Recipients:
     return Recipients()
 
 
-def worker(floor: Floor, recipients: Any) -> Runtime:
+def worker(floor: Floor, recipients: Any) -> WorkerProcess:
     """A worker that notifies them."""
-    return replace(floor.runtime(), notify=recipients)
+    return replace(floor.process(), notify=recipients)
 
 
 def submit(floor: Floor, *targets: str, **options: Any) -> None:
@@ -329,8 +329,8 @@ def test_a_large_result_is_left_out_and_named(floor: Floor) -> None:
 @pytest.mark.parametrize(
     ("targets", "why"),
     [
-        (["exec:rm x"], "outlast run"),
-        (["file:///etc/passwd"], "outlast run"),
+        (["exec:rm x"], "sqs://queue-name"),
+        (["file:///etc/passwd"], "sqs://queue-name"),
         (["ftp://a/b"], "sqs://queue-name"),
         (["https://user:pw@host/"], "sqs://queue-name"),
         (["https://host/a b"], "sqs://queue-name"),

@@ -17,9 +17,7 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.kernel_output import line
-from outlast.worker.slices.slice import Slice
 from tests import kernels
 from tests.kernels import Counting, expected
 from tests.misfits import Unasked, Unshowable
@@ -29,7 +27,7 @@ from tests.worker.floor import JOB, STEPS, Floor
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from outlast.worker.slices.holding import Holding
+    from outlast.worker.slices.process import RunningJob
 
 
 def unplaced(error: str | None) -> str:
@@ -159,7 +157,9 @@ def test_a_slice_that_lost_its_lease_writes_and_sends_nothing(floor: Floor) -> N
             floor.clock.sleep(3600.0)
             thief = floor.record.lease
             assert thief is not None
-            stolen = thief.model_copy(update={"token": "thief", "expires_at": 1e12})
+            stolen = thief.model_copy(
+                update={"token": "thief", "expires_at": floor.clock() + 600.0}
+            )
             floor.change(lambda record: record.claimed(stolen))
 
     floor.watched = step
@@ -324,7 +324,7 @@ def test_a_run_without_a_yield_ends_the_job_at_once(floor: Floor, isolate: bool)
     """Its author would read that a result is no iterator, after five attempts."""
     floor.kernel = kernels.Plain()
     floor.submit()
-    floor.work(replace(floor.runtime(), isolate=isolate))
+    floor.work(replace(floor.process(), isolate=isolate))
     assert floor.record.status is Status.FAILED
     assert str(floor.record.error).startswith(
         "NonRetryable: run must be a generator: it has no yield"
@@ -532,7 +532,7 @@ def test_a_job_goes_on_under_a_newer_kernel(floor: Floor) -> None:
     floor.submit()
     floor.work(seconds=4.0)
     newer = kernels.NewerCounting(floor.step)
-    floor.work(floor.runtime(kernel=newer))
+    floor.work(floor.process(kernel=newer))
     assert floor.record.result == expected(STEPS)
     assert floor.record.checkpoints[0].version == 2
 
@@ -552,7 +552,7 @@ def test_a_state_without_a_migration_fails_clearly_and_is_kept(floor: Floor) -> 
     floor.submit()
     floor.work(seconds=4.0)
     before = floor.record.checkpoints
-    floor.work(floor.runtime(kernel=Refusing()))
+    floor.work(floor.process(kernel=Refusing()))
     assert floor.record.status is Status.FAILED
     assert "cannot go on from a state of version 1" in str(floor.record.error)
     assert floor.record.checkpoints == before
@@ -571,7 +571,7 @@ def test_a_migration_that_raises_fails_the_job_and_not_the_worker(
     floor.work(seconds=4.0)
     newer = kernels.NewerCounting(floor.step)
     newer.migrate = migrate  # type: ignore[method-assign, assignment]
-    floor.work(floor.runtime(kernel=newer))
+    floor.work(floor.process(kernel=newer))
     assert "cannot go on from its checkpoint" in str(floor.record.error)
 
 
@@ -583,23 +583,16 @@ def test_a_migration_to_what_is_no_json_fails_the_job(floor: Floor) -> None:
     newer = kernels.Careless(state=2)
     newer.version = 2  # type: ignore[misc]
     newer.migrate = lambda *_: {"value": math.nan}  # type: ignore[method-assign, assignment]
-    floor.work(floor.runtime(kernel=newer))
+    floor.work(floor.process(kernel=newer))
     assert "migrate is to return a dict of JSON values" in str(floor.record.error)
-
-
-def test_a_slice_needs_a_claim(floor: Floor) -> None:
-    """Without its lease it could not tell that it is the only one."""
-    floor.submit()
-    with pytest.raises(LeaseLost):
-        Slice(floor.runtime(), floor.jobs.load(JOB), floor.kernel, Deadline(), lambda _: None)
 
 
 def test_the_display_sees_each_step(floor: Floor) -> None:
     """The progress bar would stand still between two saves."""
     floor.submit()
     shares: list[float] = []
-    watch: Callable[[Holding], None] = lambda job: shares.append(job.progress)  # noqa: E731
-    runtime = floor.runtime()
-    object.__setattr__(runtime, "watch", watch)
-    floor.work(runtime)
+    watch: Callable[[RunningJob], None] = lambda job: shares.append(job.progress)  # noqa: E731
+    process = floor.process()
+    object.__setattr__(process, "watch", watch)
+    floor.work(process)
     assert shares == [(n + 1) / STEPS for n in range(STEPS)]

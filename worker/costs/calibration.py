@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.parts import Limits
 from outlast.kernel import Resources
 from outlast.kernel.registry import load
-from outlast.worker.jobs.new_job import new_record
+from outlast.worker.jobs.new_job import valid_params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +28,7 @@ def estimate_of(kernel: str, params: Mapping[str, Any]) -> Estimate:
         UnknownKernel, InvalidParams: there can be no such job.
         NoCostModel: the kernel has none.
     """
-    record = new_record(kernel, params, job_id=None, limits=Limits(), now=0.0)
-    loaded = load(kernel)
-    found = loaded.estimate(loaded.Params.model_validate_json(record.params_json))
+    found = load(kernel).estimate(valid_params(kernel, params))
     if found is None:
         raise NoCostModel(
             f"kernel {kernel!r} has no cost model: run a small job, and ask outlast cost"
@@ -46,7 +43,7 @@ def factor_of(kernel: str) -> float:
     whatever disturbs one only adds to it.
 
     Raises:
-        UnknownKernel: there is no such kernel.
+        UnknownKernel: there is no such kernel, or the job cannot run here.
         NoCostModel: it has no calibration job, or no model.
     """
     loaded = load(kernel)
@@ -54,6 +51,7 @@ def factor_of(kernel: str) -> float:
     expected = None if params is None else loaded.estimate(params)
     if expected is None:
         raise NoCostModel(f"kernel {kernel!r} has no calibration job: leave out --calibrate")
+    loaded.require(params)
     loaded.prepare(params)
     taken = []
     for _ in range(RUNS):

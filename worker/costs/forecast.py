@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.parts import PlatformUsage
 from outlast.worker.costs.bill import Consumption, Services, services_of
 from outlast.worker.slices.platforms import MB_PER_CORE, lambda_threads, platform_of
-from outlast.worker.slices.timing import Pace
+from outlast.worker.slices.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,6 +157,6 @@ def forecast(
 
 
 def _interval_seconds(store: str, checkpoint_seconds: float | None) -> float:
-    pace = Pace(checkpoint_seconds=checkpoint_seconds)
-    pace.saw_save(SAVE_SECONDS[store])
-    return pace.interval_seconds
+    timing = Timing(checkpoint_seconds=checkpoint_seconds)
+    timing.saw_save(SAVE_SECONDS[store])
+    return timing.interval_seconds

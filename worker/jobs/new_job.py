@@ -38,7 +38,24 @@ def new_record(
         InvalidParams: the kernel does not take these parameters; one line that names the first.
         InvalidJobId: the id cannot be stored.
     """
-    model = load(kernel).Params
+    valid = valid_params(kernel, params)
+    return Record(
+        job_id=_id_of(kernel, job_id),
+        kernel=kernel,
+        params=json.loads(valid.model_dump_json()),
+        limits=limits,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def valid_params(kernel: str, params: Mapping[str, Any]) -> BaseModel:
+    """Return parameters as the kernel's model, which survives being stored.
+
+    Raises:
+        UnknownKernel, InvalidParams: as `new_record`.
+    """
+    model: type[BaseModel] = load(kernel).Params
     try:
         valid = model.model_validate(dict(params))
     except ValidationError as error:
@@ -51,14 +68,7 @@ def new_record(
         survives = False
     if not survives:
         raise InvalidParams(f"{kernel}: these parameters do not survive being stored as JSON")
-    return Record(
-        job_id=_id_of(kernel, job_id),
-        kernel=kernel,
-        params=json.loads(stored),
-        limits=limits,
-        created_at=now,
-        updated_at=now,
-    )
+    return valid
 
 
 def forked(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.worker.queues.contract import Delivery
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
 log = logging.getLogger("outlast.consumer")
 
@@ -50,7 +50,7 @@ class Consumer:
 
     def __init__(
         self,
-        runtime: Runtime,
+        process: WorkerProcess,
         *,
         slice_seconds: float | None,
         sweep_seconds: float | None = None,
@@ -59,10 +59,10 @@ class Consumer:
 
         A consumer sweeps every `sweep_seconds`; None: never.
         """
-        self._runtime = runtime
+        self._process = process
         self._slice_seconds = slice_seconds
         self._sweep_seconds = sweep_seconds
-        self._swept_at = runtime.clock()
+        self._swept_at = process.clock()
         self._troubles = 0
         self._is_met = False
         self._is_idle = False
@@ -86,11 +86,11 @@ class Consumer:
                 and tries again, as it does when the store does not answer.
         """
         slices = 0
-        busy_at = self._runtime.clock()
+        busy_at = self._process.clock()
         with Deadline(outer=outer) as stop:
             while not stop.reason and not done():
                 worked = self._turn(stop)
-                now = self._runtime.clock()
+                now = self._process.clock()
                 if worked is None:
                     if max_idle_seconds is not None and now - busy_at >= max_idle_seconds:
                         break
@@ -104,8 +104,8 @@ class Consumer:
     def _turn(self, stop: Deadline) -> int | None:
         """Handle one delivery; return how many slices it ran, or None if there was none."""
         try:
-            delivery = self._runtime.queue.receive(
-                visibility_seconds=self._runtime.pace.lease_seconds, wait_seconds=WAIT_SECONDS
+            delivery = self._process.queue.receive(
+                visibility_seconds=self._process.timing.lease_seconds, wait_seconds=WAIT_SECONDS
             )
             self._is_met = True
             self._tell_idle(delivery is None)
@@ -115,7 +115,7 @@ class Consumer:
                 self._troubles = 0
                 return None
             if stop.reason:
-                self._runtime.queue.hide(delivery, 0)
+                self._process.queue.hide(delivery, 0)
                 return None
             slices = self._handle(delivery, stop)
         except (StoreUnavailable, QueueUnavailable) as error:
@@ -128,28 +128,28 @@ class Consumer:
 
     def _handle(self, delivery: Delivery, stop: Deadline) -> int:
         try:
-            handled = deliver(self._runtime, delivery, slice_seconds=self._slice_seconds, stop=stop)
+            handled = deliver(self._process, delivery, slice_seconds=self._slice_seconds, stop=stop)
         except (StoreUnavailable, QueueUnavailable):
             raise
         except NOT_FOR_US as error:
             tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
             return 0
         if handled.ack:
-            self._runtime.queue.ack(delivery)
+            self._process.queue.ack(delivery)
         return int(handled.record is not None)
 
     def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag
         if is_idle and not self._is_idle:
-            tell(log, WORKER_IDLE, worker=self._runtime.worker)
+            tell(log, WORKER_IDLE, worker=self._process.worker)
         self._is_idle = is_idle
 
     def _sweep_if_due(self) -> None:
-        now = self._runtime.clock()
+        now = self._process.clock()
         if self._sweep_seconds is None or now - self._swept_at < self._sweep_seconds:
             return
         self._swept_at = now
-        runtime = self._runtime
-        sweep(runtime.jobs, runtime.queue, after_seconds=self._sweep_seconds)
+        process = self._process
+        sweep(process.jobs, process.queue, after_seconds=self._sweep_seconds)
 
     def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
         tell(log, unavailable(error), effect="the worker waits", error=str(error))
@@ -157,5 +157,5 @@ class Consumer:
         self._troubles += 1
         # In pieces, as a signal does not cut a sleep short.
         while left > 0 and not stop.reason:
-            self._runtime.sleep(min(left, WAIT_SECONDS))
+            self._process.sleep(min(left, WAIT_SECONDS))
             left -= WAIT_SECONDS

@@ -125,8 +125,9 @@ def advance(
     runs where another worker holds the job, or where the job is over or paused.
 
     Raises:
-        UnknownKernel, InvalidParams, UnknownJob, JobExists: nothing was done.
-        StoreUnavailable, QueueUnavailable: a job that was stored stays, and a sweep wakes it.
+        InvalidParams, UnknownJob, JobExists: nothing was done.
+        UnknownKernel, StoreUnavailable, QueueUnavailable: a job that was stored stays, and a sweep
+            wakes it.
     """
     if isinstance(request, Position):
         request = request.submit()

@@ -8,22 +8,26 @@ from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.status import Status
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.loading import kernel_for
+from outlast.worker.slices.loading import require_runnable
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.slices.deadline import Deadline
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
 
 def run_embedded(
-    runtime: Runtime, job_id: str, *, slice_seconds: float | None, stop: Deadline | None = None
+    process: WorkerProcess,
+    job_id: str,
+    *,
+    slice_seconds: float | None,
+    stop: Deadline | None = None,
 ) -> Record:
     """Run slice after slice of the job until it is over, paused, or a signal stops this process.
 
     A reason to stop that `stop` has counts like a signal.
 
-    `runtime.queue` is to be a queue of this process alone: a message that dies with it is no
+    `process.queue` is to be a queue of this process alone: a message that dies with it is no
     loss, for the progress is in the store. While another worker holds the job this one waits.
     Returns the job as it is left.
 
@@ -33,14 +37,14 @@ def run_embedded(
 
     def is_over() -> bool:
         try:
-            record = runtime.jobs.load(job_id).record
+            record = process.jobs.load(job_id).record
         except StoreUnavailable:
             return False  # The consumer finds out for itself, and backs off.
         if record.status.is_final or record.status is Status.PAUSED:
             return True
-        kernel_for(runtime, record)  # There is no other worker to leave the message to.
+        require_runnable(process, record)  # There is no other worker to leave the message to.
         return False
 
-    runtime.queue.send(Message(job_id=job_id))
-    Consumer(runtime, slice_seconds=slice_seconds).run(done=is_over, outer=stop)
-    return runtime.jobs.load(job_id).record
+    process.queue.send(Message(job_id=job_id))
+    Consumer(process, slice_seconds=slice_seconds).run(done=is_over, outer=stop)
+    return process.jobs.load(job_id).record

@@ -1,7 +1,7 @@
 """What to do with one delivery: the whole protocol in one place.
 
     save (state, next slice, no lease) -> send the continuation -> note it as announced -> ack
-    save (the job is over) -> tell those who are to be told -> note who was told -> ack
+    save (the job is over) -> notify its targets -> note who was notified -> ack
 
 In this order a crash at any point leaves a message that leads on, and a duplicate finds a record
 that has moved past it.
@@ -11,35 +11,35 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
 from outlast.checkpoint.status import Status
-from outlast.kernel import UnknownKernel
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.claim import Claim, longer
+from outlast.worker.slices.claimed_job import ClaimedJob, JobMoved
 from outlast.worker.slices.deadline import Deadline
-from outlast.worker.slices.loading import NewerState, ready_kernel
-from outlast.worker.slices.notices import give_notice
+from outlast.worker.slices.loading import load_kernel
+from outlast.worker.slices.notices import notify_targets
 from outlast.worker.slices.protocol import (
     LONGEST_HIDE_SECONDS,
-    Ack,
-    Announce,
-    Notify,
-    Run,
+    Drop,
+    NotifyTargets,
+    Resend,
+    RunSlice,
     Wait,
-    decide,
+    next_action,
 )
-from outlast.worker.slices.reporting import report_ending, report_lost_lease
 from outlast.worker.slices.slice import Slice
 from outlast.worker.slices.timing import LEASE_INTERVALS
 from outlast.worker.telemetry.events import MESSAGE_DROPPED, WRITES_LOST, tell
+from outlast.worker.telemetry.job_events import tell_ending, tell_lost_lease
 
 if TYPE_CHECKING:
     from outlast.checkpoint.jobs import Held
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Delivery
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
 log = logging.getLogger("outlast.delivery")
 
@@ -57,7 +57,7 @@ class Handled(NamedTuple):
 
 
 def deliver(
-    runtime: Runtime,
+    process: WorkerProcess,
     delivery: Delivery,
     *,
     seconds: float | None = None,
@@ -68,7 +68,7 @@ def deliver(
 
     A slice lasts `slice_seconds` at most (None: no limit), so that other jobs get a turn. This is
     a wish where `seconds` is a limit: a job whose slices did not advance it, perhaps because its
-    tables take longer to build, is given longer each time: see `longer` in `claim.py`.
+    tables take longer to build, is granted longer each time: see `ClaimedJob.stretched`.
 
     A reason to stop that `stop` has ends the slice as well, or keeps it from beginning.
 
@@ -78,124 +78,115 @@ def deliver(
         StoreUnavailable, QueueUnavailable: nothing is lost; the message will come again.
     """
     message = Message.parse(delivery.body)
-    with Deadline(seconds, outer=stop, clock=runtime.clock) as deadline:
+    with Deadline(seconds, outer=stop, clock=process.clock) as deadline:
+        receipt = _Receipt(process, delivery, message, deadline, slice_seconds)
         while True:
             try:
-                held = runtime.jobs.load(message.job_id)
-                match decide(held.record, message.slice, runtime.jobs.clock()):
-                    case Ack():
-                        return Handled(ack=True)
-                    case Announce():
-                        announce(runtime, held)
-                        return Handled(ack=True)
-                    case Wait(wait):
-                        runtime.queue.hide(delivery, _patience(runtime, held.record, wait))
-                        return Handled(ack=False)
-                    case Notify():
-                        is_done = give_notice(runtime, delivery, held.record, deadline)
-                        return Handled(ack=is_done)
-                    case Run():
-                        _notice_lost_writes(held.record, message)
-                        return _run(runtime, delivery, held, deadline, slice_seconds)
-            except VersionConflict:
-                continue  # Someone else moved the job between our read and our claim: look again.
+                return receipt.handle(process.jobs.load(message.job_id))
+            except (JobMoved, VersionConflict, LeaseLost):
+                continue  # Look again at what the message calls for.
             except DeletedJob:  # perhaps while its slice ran
                 tell(log, MESSAGE_DROPPED, job_id=message.job_id)
                 return Handled(ack=True)
 
 
-def _notice_lost_writes(record: Record, message: Message) -> None:
-    number = record.slice_number
-    if message.slice is not None and message.slice > number:
-        tell(log, WRITES_LOST, job_id=record.job_id, slice=number, announced=message.slice)
-
-
-def announce(runtime: Runtime, held: Held, *, again: bool = False) -> None:
+def send_continuation(process: WorkerProcess, held: Held, *, again: bool = False) -> None:
     """Send the message for the job's next slice, then note that it was sent.
 
     `again`: the store has forgotten that it was sent before; see `Queue.send`.
     """
     record = held.record
-    runtime.queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
+    process.queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
     try:
-        runtime.jobs.replace(held, record.marked_announced())
+        process.jobs.replace(held, record.marked_announced())
     except VersionConflict:
-        # Whoever moved the job on has claimed this slice, or stopped the job: both supersede it.
-        log.debug(
-            "job %s moved on before slice %d was announced", record.job_id, record.slice_number
-        )
+        # Another worker has claimed this slice, or a person stopped the job: both supersede it.
+        log.debug("job %s moved on before its slice was marked as announced", record.job_id)
 
 
-def _run(
-    runtime: Runtime,
-    delivery: Delivery,
-    held: Held,
-    deadline: Deadline,
-    slice_seconds: float | None,
-) -> Handled:
-    """Claim the job, run its next slice and send the continuation."""
-    if deadline.is_signalled:
-        runtime.queue.hide(delivery, 0)
+@dataclass(frozen=True)
+class _Receipt:
+    """One delivery of a message to this process, and the time that there is for it."""
+
+    process: WorkerProcess
+    delivery: Delivery
+    message: Message
+    deadline: Deadline
+    slice_seconds: float | None
+
+    def handle(self, held: Held) -> Handled:
+        """Do what the message calls for, as the job stands."""
+        process, record = self.process, held.record
+        match next_action(record, self.message.slice, process.jobs.clock()):
+            case Drop():
+                return Handled(ack=True)
+            case Resend():
+                send_continuation(process, held)
+                return Handled(ack=True)
+            case Wait(seconds):
+                return self._hidden(self._patience(record, seconds))
+            case NotifyTargets():
+                return Handled(notify_targets(process, self.delivery, record, self.deadline))
+            case RunSlice():
+                if self.deadline.is_signalled:
+                    return self._hidden(0)
+                self._tell_lost_writes(record)
+                begun = process.clock()
+                with ClaimedJob.take(process, held, self.delivery) as job:
+                    process.timing.saw_opening(process.clock() - begun)
+                    return self._advance(job, begun)
+
+    def _advance(self, job: ClaimedJob, begun: float) -> Handled:
+        """Run the next slice of the job and send the continuation."""
+        process, claimed = self.process, job.record
+        left, opened = self.deadline.remaining, process.clock()
+        load_kernel(job)
+        if self.deadline.is_signalled:
+            job.give_back()
+            return self._hidden(0)
+        # The kernel took all the time: a step would be killed, and with it what it has prepared.
+        is_late = 0 < left <= process.clock() - opened
+        with Deadline(self._budget(job), outer=self.deadline, clock=process.clock) as deadline:
+            slice_ = Slice(job, deadline)
+            try:
+                record = slice_.pass_on() if is_late else slice_.run()
+            except LeaseLost:
+                tell_lost_lease(claimed, process.clock() - begun)
+                raise
+        tell_ending(claimed, record)
+        if record.status is Status.QUEUED:
+            # A number beyond the record's: it was sent before, and the store has forgotten that.
+            again = (self.message.slice or 0) > claimed.slice_number
+            send_continuation(process, job.held, again=again)
+        process.timing.saw_ending(process.clock() - slice_.stopped_at)
+        return Handled(notify_targets(process, self.delivery, record, self.deadline), record)
+
+    def _budget(self, job: ClaimedJob) -> float:
+        """Return how long the slice may take, from now to its last step."""
+        wish = math.inf if self.slice_seconds is None else job.stretched(self.slice_seconds)
+        # Asked only now: in a new process the reserve follows from the opening.
+        available = min(self.deadline.remaining, wish)
+        return available - self.process.timing.reserve_within(available)
+
+    def _hidden(self, seconds: float) -> Handled:
+        self.process.queue.hide(self.delivery, seconds)
         return Handled(ack=False)
-    begun = runtime.clock()
-    claim = Claim(runtime, delivery, held)
-    claimed = claim.take()
-    if claimed is None:
-        given_up = runtime.jobs.load(held.record.job_id).record
-        return Handled(ack=give_notice(runtime, delivery, given_up, deadline))
-    runtime.pace.saw_opening(runtime.clock() - begun)
-    wanted = math.inf if slice_seconds is None else longer(slice_seconds, held.record)
-    granted, opened = deadline.remaining, runtime.clock()
-    try:
-        kernel = ready_kernel(runtime, claim, claimed.record)
-        if deadline.is_signalled:
-            claim.give_back()
-            runtime.queue.hide(delivery, 0)
-            return Handled(ack=False)
-        claimed = claim.renewed()
-        # Then a step would be killed, and with the process what it has prepared.
-        is_late = 0 < granted <= runtime.clock() - opened
-        # Known only now: in a new process the reserve is measured by its opening.
-        available = min(deadline.remaining, wanted)
-        budget = available - runtime.pace.reserve_within(available)
-        with Deadline(budget, outer=deadline, clock=runtime.clock) as budgeted:
-            slice_ = Slice(runtime, claimed, kernel, budgeted, claim.keep_hidden)
-            record = _run_slice(runtime, delivery, slice_, is_late=is_late)
-        return Handled(ack=give_notice(runtime, delivery, record, deadline), record=record)
-    except (UnknownKernel, NewerState):
-        claim.give_back()
-        raise
-    except LeaseLost:
-        report_lost_lease(claimed.record, runtime.clock() - begun)
-        left = runtime.jobs.load(claimed.record.job_id).record
-        # Whoever ended the job may die before it has told those who are to be told.
-        is_over = left.status.is_final and not left.notices.owed
-        return Handled(ack=is_over or left.status is Status.PAUSED)
 
+    def _patience(self, record: Record, seconds: float) -> float:
+        """Return how long to hide a message that comes `seconds` too early.
 
-def _run_slice(runtime: Runtime, delivery: Delivery, slice_: Slice, *, is_late: bool) -> Record:
-    """Run the slice until the deadline and send the continuation."""
-    claimed = slice_.job.record
-    held = slice_.pass_on() if is_late else slice_.run()
-    report_ending(claimed, held.record)
-    if held.record.status is Status.QUEUED:
-        # A number beyond the record's: the continuation has been sent before, and forgotten.
-        number = Message.parse(delivery.body).slice or 0
-        announce(runtime, held, again=number > claimed.slice_number)
-    runtime.pace.saw_ending(runtime.clock() - slice_.stopped_at)
-    return held.record
+        Where another worker's lease is why, and was renewed lately, that is as long as the slice
+        has lasted: a duplicate would meet a long slice again and again, and use up its receives.
+        """
+        lease = record.lease
+        if lease is None or not self.process.queue.gives_up:
+            return seconds
+        if seconds < (lease.expires_at - record.updated_at) / LEASE_INTERVALS:
+            return seconds  # The holder should have renewed it by now, and is dead.
+        lasted = self.process.jobs.clock() - lease.claimed_at
+        return max(seconds, min(lasted, LONGEST_HIDE_SECONDS))
 
-
-def _patience(runtime: Runtime, record: Record, seconds: float) -> float:
-    """Return how long to hide a message that comes `seconds` too early.
-
-    Where another worker's lease is why, and was renewed lately, that is as long as the slice has
-    lasted: a duplicate would meet a long slice again and again, and use up its receives.
-    """
-    lease = record.lease
-    if lease is None or not runtime.queue.gives_up:
-        return seconds
-    if seconds < (lease.expires_at - record.updated_at) / LEASE_INTERVALS:
-        return seconds  # The holder should have renewed it by now, and is dead.
-    lasted = runtime.jobs.clock() - lease.claimed_at
-    return max(seconds, min(lasted, LONGEST_HIDE_SECONDS))
+    def _tell_lost_writes(self, record: Record) -> None:
+        number, announced = record.slice_number, self.message.slice
+        if announced is not None and announced > number:
+            tell(log, WRITES_LOST, job_id=record.job_id, slice=number, announced=announced)

@@ -1,8 +1,14 @@
-"""What a foreign kernel gives, as it is stored, or a refusal that says what is wrong with it."""
+"""What a foreign kernel yields, returns and raises, in the form in which it is stored.
+
+What cannot be stored is refused with one line that says why.
+"""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -15,9 +21,13 @@ from outlast.kernel.errors import message_of
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from outlast.kernel import Kernel
     from outlast.worker.slices.process import AnyKernel
 
 ERROR_CHARACTERS = 500
+
+# An attribute of an exception goes with it from process to process, its traceback does not.
+LOCATION = "outlast_location"
 
 
 class Unusable(Exception):
@@ -51,7 +61,7 @@ def stored_state(kernel: AnyKernel, state: BaseModel, *, max_bytes: int) -> byte
 
 
 def stored_migration(migrated: object, version: int) -> bytes:
-    """Return what `migrate` made of a state of `version`, as JSON text.
+    """Return the state that `migrate` returned for one of `version`, as JSON text.
 
     Raises:
         Unusable: there is no such text.
@@ -68,7 +78,7 @@ def restored_state(kernel: AnyKernel, data: bytes) -> BaseModel:
     """Return the state that was stored as `data`.
 
     Raises:
-        Unusable: it is none of today's.
+        Unusable: it does not fit this version of the kernel.
     """
     try:
         state: BaseModel = kernel.State.model_validate_json(data)
@@ -84,7 +94,7 @@ def stored_result(kernel: AnyKernel, result: object) -> Any:
     """Return the result as a JSON value.
 
     Raises:
-        Unusable: it is not the kernel's Result, or has no such value.
+        Unusable: it is not the kernel's Result, or cannot be stored as JSON.
     """
     if not isinstance(result, kernel.Result):
         raise Unusable(f"returned {type(result).__name__} instead of its Result")
@@ -103,7 +113,7 @@ def stored_result(kernel: AnyKernel, result: object) -> Any:
 
 
 def require_shallow(text: str) -> None:
-    """Refuse JSON text that could be read by itself, and not as a part of a record.
+    """Refuse JSON text that could be read by itself, but not as a part of a record.
 
     Raises:
         ValueError: it is nested too deeply for that.
@@ -114,3 +124,41 @@ def require_shallow(text: str) -> None:
 def line(error: BaseException) -> str:
     """Return the error on one line that can be stored and shown, no longer than a record's."""
     return one_line(f"{type(error).__name__}: {message_of(error)}", ERROR_CHARACTERS)
+
+
+def described(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str:
+    """Return the error on one line, with the file and line of the kernel's code if it is there."""
+    location = None
+    with suppress(Exception):  # the attributes of a foreign class may raise
+        location = getattr(error, LOCATION, None)
+    location = location or location_of(error, kernel_class)
+    return f"{line(error)} ({location})" if isinstance(location, str) else line(error)
+
+
+def attach_location(error: BaseException, location: str | None) -> None:
+    """Note in the error itself where it arose, for a process that will not have its traceback."""
+    with suppress(Exception):  # a foreign class may refuse attributes
+        setattr(error, LOCATION, location)
+
+
+def location_of(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str | None:
+    """Return "file.py:42", the innermost line that is in the kernel's package; None: none is.
+
+    It is that of the error, or else of the one that it was raised from.
+    """
+    package = _package(kernel_class.__module__)
+    for raised in (error, error.__cause__):
+        locations = [
+            f"{Path(frame.f_code.co_filename).name}:{number}"
+            for frame, number in walk_tb(raised.__traceback__ if raised else None)
+            if _package(str(frame.f_globals.get("__name__"))) == package
+        ]
+        if locations:
+            return locations[-1]
+    return None
+
+
+def _package(module: str) -> str:
+    """Return the package that a kernel's code is in; of Outlast's own, each is one by itself."""
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[0] == "outlast" else 1])

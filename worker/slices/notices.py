@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.deadline import Deadline
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
 log = logging.getLogger("outlast.notify")
 
@@ -40,7 +40,9 @@ LEAST_SECONDS = 1.0
 NOTE_SECONDS = 1.0
 
 
-def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: Deadline) -> bool:
+def notify_targets(
+    process: WorkerProcess, delivery: Delivery, record: Record, deadline: Deadline
+) -> bool:
     """Tell those whom the job `record`, which is over, owes it; return whether to ack.
 
     False: the message is hidden until it is time to try again. Where the deadline is too close it
@@ -52,15 +54,15 @@ def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: 
     if not record.notices.owed:
         return True
     if deadline.remaining < LEAST_SECONDS + NOTE_SECONDS:
-        runtime.queue.hide(delivery, 0)
+        process.queue.hide(delivery, 0)
         return False
-    _keep_hidden(runtime, delivery, TIMEOUT_SECONDS * len(record.notices.owed) + NOTE_SECONDS)
-    reached, gone, tried = _tell_all(runtime, record, deadline)
+    _keep_hidden(process, delivery, TIMEOUT_SECONDS * len(record.notices.owed) + NOTE_SECONDS)
+    reached, gone, tried = _tell_all(process, record, deadline)
     wait = backoff(
         record.notices.rounds, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS, factor=4.0
     )
     wait = wait if tried == len(record.notices.owed) else 0.0
-    not_before = runtime.jobs.clock() + wait
+    not_before = process.jobs.clock() + wait
 
     def noticed(now: Record) -> Record:
         # A person may have let the job go on meanwhile: then its end is yet to come.
@@ -72,18 +74,18 @@ def give_notice(runtime: Runtime, delivery: Delivery, record: Record, deadline: 
             return now
         return now.notified(reached, gone, not_before=not_before, max_rounds=MAX_ROUNDS)
 
-    left = runtime.jobs.change(record.job_id, noticed).record
+    left = process.jobs.change(record.job_id, noticed).record
     for target in left.notices.given_up:
         if target not in record.notices.given_up:
             tell(log, NOTICE_GIVEN_UP, job_id=record.job_id, target=redacted(target))
     if not left.notices.owed or wait > LONGEST_HIDE_SECONDS:
         return True
-    runtime.queue.hide(delivery, wait)
+    process.queue.hide(delivery, wait)
     return False
 
 
 def _tell_all(
-    runtime: Runtime, record: Record, deadline: Deadline
+    process: WorkerProcess, record: Record, deadline: Deadline
 ) -> tuple[set[str], set[str], int]:
     """Return the targets that were told, those that want no more, and how many were tried."""
     from outlast.worker.notify.notice import notice_of  # most jobs have no targets
@@ -97,7 +99,7 @@ def _tell_all(
             return reached, gone, tried
         named = redacted(target)
         try:
-            runtime.notify(target, event, seconds)
+            process.notify(target, event, seconds)
         except NotDelivered as error:
             tell(log, NOTICE_FAILED, job_id=record.job_id, target=named, error=str(error))
             if isinstance(error, Gone):
@@ -108,9 +110,9 @@ def _tell_all(
     return reached, gone, len(record.notices.owed)
 
 
-def _keep_hidden(runtime: Runtime, delivery: Delivery, seconds: float) -> None:
+def _keep_hidden(process: WorkerProcess, delivery: Delivery, seconds: float) -> None:
     """Keep others from giving the same notices meanwhile; if they do, it is done twice."""
     try:
-        runtime.queue.hide(delivery, seconds)
+        process.queue.hide(delivery, seconds)
     except QueueUnavailable as error:
         tell(log, QUEUE_UNAVAILABLE, effect="a notice may be given twice", error=str(error))

@@ -6,30 +6,42 @@ import os
 import socket
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
 from outlast.worker.slices.heartbeat import repeated
 from outlast.worker.slices.platforms import LOCAL, platform_of
-from outlast.worker.slices.timing import Pace
+from outlast.worker.slices.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.record import Record
     from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.contract import Queue
     from outlast.worker.settings import Settings
     from outlast.worker.slices.heartbeat import Repeat
-    from outlast.worker.slices.holding import Holding
 
 AnyKernel = Kernel[Any, Any, Any]
 
 
+class RunningJob(Protocol):
+    """A job while its slice runs, as a display sees it."""
+
+    @property
+    def record(self) -> Record:
+        """The job as last stored."""
+
+    @property
+    def progress(self) -> float:
+        """The share of the work that is done, stored or not, 0 to 1."""
+
+
 @dataclass(frozen=True)
-class Runtime:
+class WorkerProcess:
     """One worker process.
 
     Attributes:
@@ -38,12 +50,13 @@ class Runtime:
         worker: this worker's name, for people to read.
         platform: where it runs, as far as that bears on what it costs; see `platforms.py`.
         resources: what is granted to kernels.
-        pace: what the process has learned about time.
+        timing: what the process has learned about time.
         max_state_bytes: a larger state fails its job.
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
+        prepared: names of the kernels that are prepared already, which takes no time again.
         notify: tells one target of a job's end, in so many seconds; raises NotDelivered or Gone.
-        watch: called after every step, with the job as it stands, for a display. None: nobody does.
+        watch: called after every step with the job as it stands, for a display; None: nobody does.
         clock: monotonic seconds.
         sleep: waits that many seconds.
         repeat: does something again and again while a block lasts; see `heartbeat.py`.
@@ -54,34 +67,39 @@ class Runtime:
     worker: str
     platform: str = LOCAL
     resources: Resources = field(default_factory=Resources)
-    pace: Pace = field(default_factory=Pace)
+    timing: Timing = field(default_factory=Timing)
     max_state_bytes: int = 64 << 20
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
     notify: Callable[[str, Notice, float], None] = tell_nobody
-    watch: Callable[[Holding], None] | None = None
+    prepared: set[str] = field(default_factory=set)
+    watch: Callable[[RunningJob], None] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     repeat: Repeat = repeated
 
 
-def make_runtime(
+def make_process(
     settings: Settings,
     jobs: JobStore,
     queue: Queue,
     *,
-    watch: Callable[[Holding], None] | None = None,
-) -> Runtime:
-    """Return the runtime of this process, as `settings` want it."""
-    return Runtime(
+    watch: Callable[[RunningJob], None] | None = None,
+) -> WorkerProcess:
+    """Return this process, as `settings` want it."""
+    return WorkerProcess(
         jobs=jobs,
         queue=queue,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         platform=settings.platform or platform_of(os.environ),
         resources=Resources(threads=settings.threads, memory_bytes=settings.memory_bytes),
-        pace=Pace(checkpoint_seconds=settings.checkpoint_seconds),
+        timing=Timing(checkpoint_seconds=settings.checkpoint_seconds),
         max_state_bytes=settings.max_state_bytes,
         isolate=settings.isolate,
         notify=Notifier(settings),
         watch=watch,
     )
+
+
+Runtime: TypeAlias = WorkerProcess
+make_runtime = make_process

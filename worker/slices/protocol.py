@@ -1,11 +1,15 @@
-"""What a message calls for, by the record of its job alone."""
+"""The protocol as pure rules: what a message calls for, and what the end of a slice makes of a job.
+
+docs/protocol.md has the same rules as tables, with what happens when a worker dies in between.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.status import Status
+from outlast.worker.slices.backoff import backoff
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
@@ -13,14 +17,19 @@ if TYPE_CHECKING:
 # A message that waited longer would be received too often; the sweep sends a new one then.
 LONGEST_HIDE_SECONDS = 900.0
 
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 300.0
+
+# ---- What a message calls for
+
 
 @dataclass(frozen=True)
-class Ack:
-    """The message has done its work, or comes too late to do any."""
+class Drop:
+    """The message has done its work, or comes too late to do any: acknowledge it."""
 
 
 @dataclass(frozen=True)
-class Announce:
+class Resend:
     """A worker died between save and send: the continuation is missing."""
 
 
@@ -32,39 +41,98 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunSlice:
     """Claim the job and run its next slice."""
 
 
 @dataclass(frozen=True)
-class Notify:
-    """The job is over, and there are some who are yet to be told."""
+class NotifyTargets:
+    """The job is over, and some targets have yet to be notified."""
 
 
-Decision = Ack | Announce | Wait | Run | Notify
+Action = Drop | Resend | Wait | RunSlice | NotifyTargets
 
 
-def decide(record: Record, number: int | None, now: float) -> Decision:
-    """Return what a message for slice `number` of the job `record` calls for at `now`.
+def next_action(record: Record, message_slice: int | None, now: float) -> Action:
+    """Return what a message for slice `message_slice` of the job `record` calls for at `now`.
 
-    None is a kick, for whichever slice is next. A number beyond the record's means that the store
-    lost its newest writes: the job goes on from what is left.
+    None is a message for whichever slice is next. A number beyond the record's means that the
+    store lost its newest writes: the job goes on from what is left.
     """
     if record.notices.owed:
-        return _decide_notice(record.not_before - now)
+        return _notice_action(record.not_before - now)
     if record.status.is_final or record.status is Status.PAUSED:
-        return Ack()
-    if number is not None and number < record.slice_number:
-        return Ack() if record.announced else Announce()
+        return Drop()
+    if message_slice is not None and message_slice < record.slice_number:
+        return Drop() if record.announced else Resend()
     if record.lease is not None and record.is_held(now):
         return Wait(record.lease.expires_at - now)
     if now < record.not_before:
         return Wait(record.not_before - now)
-    return Run()
+    return RunSlice()
 
 
-def _decide_notice(early_seconds: float) -> Notify | Wait | Ack:
+def _notice_action(early_seconds: float) -> NotifyTargets | Wait | Drop:
     if early_seconds <= 0:
-        return Notify()
-    # The message of a long wait is the sweep's: one that comes too early too often is given up.
-    return Wait(early_seconds) if early_seconds <= LONGEST_HIDE_SECONDS else Ack()
+        return NotifyTargets()
+    # After a long wait the sweep sends a new message: this one would be received too often.
+    return Wait(early_seconds) if early_seconds <= LONGEST_HIDE_SECONDS else Drop()
+
+
+# ---- How a slice ends
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """It stopped at a safe point, and the job goes on; `reason` says why it stopped."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The kernel returned its result, a JSON value."""
+
+    result: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job cannot go on."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Errored:
+    """The kernel raised an error; another attempt may succeed."""
+
+    error: str
+
+
+Ending = Interrupted | Succeeded | Failed | Errored
+
+
+def ended(record: Record, ending: Ending, now: float) -> Record:
+    """Return the job after a slice that ended so at `now`; `record` is the job while it ran."""
+    match ending:
+        case Interrupted():
+            after = record.released()
+        case Succeeded():
+            after = record.succeeded(ending.result)
+        case Failed():
+            after = record.failed(ending.error)
+        case Errored():
+            wait = backoff(
+                record.guards.failures, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS
+            )
+            after = record.errored(ending.error, not_before=now + wait)
+    return after.after_slice(record, _history_entry(after, ending), now)
+
+
+def _history_entry(after: Record, ending: Ending) -> str:
+    if after.status is not Status.QUEUED:
+        return after.error if after.status is Status.FAILED and after.error else str(after.status)
+    if isinstance(ending, Errored):
+        return f"error, to be tried again: {ending.error}"
+    return ending.reason if isinstance(ending, Interrupted) else str(after.status)

@@ -21,7 +21,7 @@ LEASE_INTERVALS = 3
 SHORTEST_LEASE_SECONDS = 5.0
 
 
-class Pace:
+class Timing:
     """Learned durations, kept for the life of a process, and what follows from them.
 
     Attributes:
@@ -38,8 +38,6 @@ class Pace:
         self.save_seconds = 0.0
         self.opening_seconds = 0.0
         self.ending_seconds = 0.0
-        self.prepared: set[str] = set()
-        """The kernels that the process has prepared: once more takes them no time."""
 
     def saw_step(self, seconds: float) -> None:
         """Learn from a step."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outlast.kernel.nth_prime import small
+from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon.counted import (
     NUMBERS_PER_ENTRY,
     lowest,
@@ -43,7 +43,7 @@ def pi_table(limit: int) -> Generator[None, None, NDArray[np.uint64]]:
     """
     span = 240 * SEGMENT_WORDS
     end = (limit + NUMBERS_PER_ENTRY) // span * span + span
-    base = np.array(small.primes(max(int(end**0.5) + 1, PATTERN_PRIMES[-1])), np.int32)
+    base = np.array(plain.primes(max(int(end**0.5) + 1, PATTERN_PRIMES[-1])), np.int32)
     table = np.empty(end // NUMBERS_PER_ENTRY + 1, np.uint64)
     count = 2  # 3 and 5 have no bit in a sieve
     for low in range(0, end, _STEP):

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, SMALLEST, START, Place
 from outlast.kernel.nth_prime.sieve import bits, wheel
-from outlast.kernel.nth_prime.sieve.search import LIMIT, START, Place, block_size, find, sieve
+from outlast.kernel.nth_prime.sieve.search import LIMIT, block_size, find, sieve
 from outlast.kernel.nth_prime.sieve.steps import at_each, finish
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIMIT",
-    "START",
-    "Place",
     "after",
     "at_each",
     "before",
@@ -50,8 +49,8 @@ def count(a: int, b: int) -> int:
     a = max(a, 0)
     if b <= a:
         return 0
-    total = sum(a <= p < b for p in wheel.SMALLEST)
-    word, end = a // wheel.NUMBERS_PER_WORD, -(-b // wheel.NUMBERS_PER_WORD)
+    total = sum(a <= p < b for p in SMALLEST)
+    word, end = a // NUMBERS_PER_WORD, -(-b // NUMBERS_PER_WORD)
     while word < end:
         size = min(end - word, block_size(word, b))
         words = finish(sieve(word, size))
@@ -95,9 +94,9 @@ def _check_k(k: int) -> None:
 
 def _split(a: int) -> tuple[Place, int]:
     """Return the place of a's word, counted from itself, and how many primes from there to a."""
-    word = max(a, 0) // wheel.NUMBERS_PER_WORD
+    word = max(a, 0) // NUMBERS_PER_WORD
     place = Place(word, 0) if word else START
-    return place, count(word * wheel.NUMBERS_PER_WORD, a)
+    return place, count(word * NUMBERS_PER_WORD, a)
 
 
 def _clip(words: NDArray[np.uint64], first: int, a: int, b: int) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outlast.kernel.nth_prime import small
+from outlast.kernel.nth_prime import plain
+from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, SMALLEST
 from outlast.kernel.nth_prime.sieve import bits, wheel
 from outlast.kernel.nth_prime.sieve.block import sieve_block
 from outlast.kernel.nth_prime.sieve.steps import finish
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _WORDS = 1 << 14
 
-WIDTH = _WORDS * wheel.NUMBERS_PER_WORD
+WIDTH = _WORDS * NUMBERS_PER_WORD
 """Numbers in a window, about four million: a millisecond or two of work."""
 
 _KEPT = 16
@@ -32,7 +33,7 @@ _LARGEST_SEED = 1 << 17
 
 @cache
 def _seeds() -> NDArray[np.int64]:
-    return np.array(small.primes(_LARGEST_SEED)[len(wheel.SMALLEST) :], np.int64)
+    return np.array(plain.primes(_LARGEST_SEED)[len(SMALLEST) :], np.int64)
 
 
 def ascending(above: int, limit: int) -> Iterator[NDArray[np.int64]]:

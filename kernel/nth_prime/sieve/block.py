@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.sieve import wheel
 from outlast.kernel.nth_prime.sieve.cross import (
     SEGMENT,
@@ -80,7 +81,7 @@ def _cross_portion(
     words: NDArray[np.uint64], first: int, primes: NDArray[np.int64], room: NDArray[np.uint32]
 ) -> Generator[None]:
     """Cross off the multiples of some primes beyond SEGMENT, as many at a time as have room."""
-    huge = int(np.searchsorted(primes, wheel.NUMBERS_PER_WORD * words.size))
+    huge = int(np.searchsorted(primes, NUMBERS_PER_WORD * words.size))
     at = 0
     while at < huge:
         at += cross_large(words, first, primes[at:huge], room, wheel.bits())
@@ -93,7 +94,7 @@ def _cross_portion(
 
 def _restore(words: NDArray[np.uint64], first: int, primes: NDArray[np.int64]) -> None:
     """Put back the primes that were crossed off as their own multiples, and drop the number 1."""
-    low = first * wheel.NUMBERS_PER_WORD
+    low = first * NUMBERS_PER_WORD
     if low > primes[-1]:
         return
     for p in primes[primes >= low]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isqrt, log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, SMALLEST, Place
 from outlast.kernel.nth_prime.sieve import bases, bits, wheel
 from outlast.kernel.nth_prime.sieve.block import LARGEST_BLOCK, sieve_block
 from outlast.kernel.nth_prime.sieve.cross import SEGMENT
@@ -30,18 +30,6 @@ _MOST = 32 * SEGMENT // 8
 _MARGIN = 1 << 12
 
 
-@dataclass(frozen=True)
-class Place:
-    """How far a search has come: `count` primes lie below the number 240 `word`."""
-
-    word: int
-    count: int
-
-
-START = Place(0, len(wheel.SMALLEST))
-"""The origin. The primes that no bit stands for count as if they lay below it."""
-
-
 def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
     """Return `size` words from word `first` on, in which a bit is set if its number is prime.
 
@@ -52,7 +40,7 @@ def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
     """
     if first < 0 or not 1 <= size <= LARGEST_BLOCK:
         raise ValueError(f"a block has 1 to {LARGEST_BLOCK} words, from 0 on; not {size}, {first}")
-    end = wheel.NUMBERS_PER_WORD * (first + size)
+    end = NUMBERS_PER_WORD * (first + size)
     if end > LIMIT:
         raise ValueError(f"the sieve reaches up to {LIMIT}, not to {end}")
     root = max(LARGEST, isqrt(end))
@@ -66,9 +54,9 @@ def block_size(word: int, missing: int) -> int:
     Every block costs a division for each prime up to the square root, so blocks grow with it;
     beyond what a search needs, they only cost.
     """
-    height = wheel.NUMBERS_PER_WORD * word
+    height = NUMBERS_PER_WORD * word
     usual = min(max(isqrt(height) // 8, _LEAST), _MOST)
-    needed = missing * log(height + 20 * missing + 100) / wheel.NUMBERS_PER_WORD
+    needed = missing * log(height + 20 * missing + 100) / NUMBERS_PER_WORD
     return min(usual, int(1.05 * needed) + _MARGIN)
 
 
@@ -99,7 +87,7 @@ def find(n: int, place: Place) -> Generator[Place, None, int]:
             return wheel.number(first, bits.select(words, n - below))
         place = Place(first, below)
         yield place
-    left = len(wheel.SMALLEST) - (place.count - n) - 1
+    left = len(SMALLEST) - (place.count - n) - 1
     if left < 0:
         raise ValueError("there are not so many primes below")
-    return wheel.SMALLEST[left]
+    return SMALLEST[left]

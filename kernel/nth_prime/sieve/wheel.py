@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SMALLEST = (2, 3, 5)
-"""The primes that no bit stands for."""
-
 NUMBERS_PER_BYTE = 30
-NUMBERS_PER_WORD = 240
 RESIDUES = (1, 7, 11, 13, 17, 19, 23, 29)
 OFFSETS = tuple(30 * byte + residue for byte in range(8) for residue in RESIDUES)
 """What to add to 240 w for each bit of word w."""

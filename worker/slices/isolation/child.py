@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outlast.kernel.contract import start
-from outlast.worker.slices.kernel_errors import keep_place, place_of
-from outlast.worker.slices.kernel_output import line
+from outlast.worker.slices.kernel_output import attach_location, line, location_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -91,25 +90,25 @@ def _step(steps: Steps, kernel_class: type[Kernel[Any, Any, Any]]) -> bytes:
     except StopIteration as end:
         answer = ("result", end.value)
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-        return _pickled_error(error, place_of(error, kernel_class))
+        return _pickled_error(error, location_of(error, kernel_class))
     try:
         return pickle.dumps(answer)
     except BaseException as error:  # noqa: BLE001 - pickling runs foreign code
         return _pickled_error(error, None)
 
 
-def _pickled_error(error: BaseException, place: str | None) -> bytes:
+def _pickled_error(error: BaseException, location: str | None) -> bytes:
     """Return `error` for the parent to raise, with the traceback that pickling would lose."""
     trace = line(error)
     try:
         trace = "".join(traceback.format_exception(error))
-        keep_place(error, place)
+        attach_location(error, location)
         error.add_note(trace)
         data = pickle.dumps(("error", error))
         pickle.loads(data)  # noqa: S301 - our own; many an exception cannot be made again
     except BaseException:  # noqa: BLE001 - all of it may run foreign code
         plain = RuntimeError(line(error))
-        keep_place(plain, place)
+        attach_location(plain, location)
         plain.add_note(trace)
         return pickle.dumps(("error", plain))
     return data

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from outlast.checkpoint.status import Status
 from outlast.worker.telemetry.events import (
     CHECKPOINT_QUARANTINED,
+    CHECKPOINT_SAVED,
     JOB_FAILED,
     JOB_SUCCEEDED,
     LEASE_LOST,
@@ -27,7 +28,7 @@ log = logging.getLogger("outlast.delivery")
 OVER = {Status.SUCCEEDED: JOB_SUCCEEDED, Status.FAILED: JOB_FAILED}
 
 
-def report_claim(before: Record, claimed: Record, platform: str) -> None:
+def tell_claim(before: Record, claimed: Record, platform: str) -> None:
     """Tell what a worker on `platform` found when it made `claimed` of `before`.
 
     That is a slice that begins, or a job that is given up; a worker before it that died; damage.
@@ -45,12 +46,12 @@ def report_claim(before: Record, claimed: Record, platform: str) -> None:
                 sequence=checkpoint.sequence,
             )
     if claimed.lease is None:
-        _report_over(claimed, platform)
+        _tell_over(claimed, platform)
     elif is_wanted(log, SLICE_STARTED):
         tell(log, SLICE_STARTED, **_slice(claimed, claimed.lease), progress=claimed.progress)
 
 
-def report_ending(claimed: Record, ended: Record) -> None:
+def tell_ending(claimed: Record, ended: Record) -> None:
     """Tell what the slice that was `claimed` came to, and why it stopped where it did."""
     if (lease := claimed.lease) is None:
         return
@@ -68,17 +69,32 @@ def report_ending(claimed: Record, ended: Record) -> None:
             ending=entry.ending,
             created_at=ended.created_at,
         )
-    _report_over(ended, lease.platform)
+    _tell_over(ended, lease.platform)
 
 
-def report_lost_lease(claimed: Record, seconds: float) -> None:
+def tell_save(record: Record, seconds: float) -> None:
+    """Tell that the job was saved in the middle of its slice, which took so many seconds."""
+    if record.checkpoints and is_wanted(log, CHECKPOINT_SAVED):
+        tell(
+            log,
+            CHECKPOINT_SAVED,
+            job_id=record.job_id,
+            kernel=record.kernel,
+            slice=record.slice_number,
+            progress=record.progress,
+            seconds=seconds,
+            bytes=len(record.checkpoints[0].state),
+        )
+
+
+def tell_lost_lease(claimed: Record, seconds: float) -> None:
     """Tell that the slice that was `claimed` has lost its job, after so many seconds."""
     if claimed.lease is not None:
         slice_ = _slice(claimed, claimed.lease)
         tell(log, LEASE_LOST, **slice_, seconds=seconds, created_at=claimed.created_at)
 
 
-def _report_over(record: Record, platform: str) -> None:
+def _tell_over(record: Record, platform: str) -> None:
     if (event := OVER.get(record.status)) is None:
         return
     error: dict[str, Any] = {"error": record.error} if event is JOB_FAILED else {}

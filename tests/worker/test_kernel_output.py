@@ -10,7 +10,7 @@ import pytest
 
 from outlast.kernel import Resources
 from outlast.worker.slices.isolation.parent import isolated
-from outlast.worker.slices.kernel_errors import keep_place, located, place_of
+from outlast.worker.slices.kernel_output import attach_location, described, location_of
 from tests import kernels
 from tests.worker import unruly
 
@@ -39,7 +39,7 @@ def test_an_error_from_another_process_has_its_place(
     with pytest.raises((ValueError, RuntimeError)) as caught:
         for _ in steps:
             pass
-    told = located(caught.value, unruly.Unruly)
+    told = described(caught.value, unruly.Unruly)
     assert told.endswith(f"{message} (unruly.py:{line_of(raiser)})")
 
 
@@ -52,8 +52,8 @@ def test_an_error_of_a_library_has_the_place_of_its_call() -> None:
     kernel = kernels.Counting(_read_json)
     with pytest.raises(json.JSONDecodeError) as caught:
         next(kernel.run(kernel.Params(steps=1), None, Resources()))
-    place = place_of(caught.value, kernels.Counting)
-    assert place == f"test_place.py:{line_of(_read_json)}"
+    place = location_of(caught.value, kernels.Counting)
+    assert place == f"test_kernel_output.py:{line_of(_read_json)}"
 
 
 def test_an_error_that_hides_another_has_its_place() -> None:
@@ -63,13 +63,13 @@ def test_an_error_that_hides_another_has_its_place() -> None:
         _read_json(0)
     except json.JSONDecodeError as cause:
         error.__cause__ = cause
-    assert place_of(error, kernels.Counting) == f"test_place.py:{line_of(_read_json)}"
+    assert location_of(error, kernels.Counting) == f"test_kernel_output.py:{line_of(_read_json)}"
 
 
 def test_an_error_from_elsewhere_has_no_place() -> None:
     """An author would look for a fault in a kernel that has none."""
     error = ValueError("no such root")
-    assert located(error, kernels.Counting) == "ValueError: no such root"
+    assert described(error, kernels.Counting) == "ValueError: no such root"
 
 
 class Slotted(Exception):
@@ -82,5 +82,5 @@ class Slotted(Exception):
 def test_an_error_that_takes_no_attribute_is_told_all_the_same() -> None:
     """An odd exception would end the process in place of the kernel's step."""
     error = Slotted("no root")
-    keep_place(error, kernels.Counting)
-    assert located(error, kernels.Counting) == "Slotted: no root"
+    attach_location(error, kernels.Counting)
+    assert described(error, kernels.Counting) == "Slotted: no root"

@@ -1,0 +1,53 @@
+"""What both kernels store between two steps. Importing this imports no numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from outlast.kernel.contract import Model
+from outlast.kernel.nth_prime.gourdon import riemann
+from outlast.kernel.nth_prime.gourdon.state import Counting, Natural, WrongState
+from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, START, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class PrimesState(Model):
+    """How far a search or a count is.
+
+    Attributes:
+        counting: the computation of π by Gourdon's formula while it is under way, else None.
+        word: where the sieve is, or is to begin: at the number 240 `word`.
+        count: how many primes lie below; 0 while `counting`.
+    """
+
+    counting: Counting | None = None
+    word: Natural
+    count: Natural
+
+
+def place_of(state: PrimesState | None) -> Place:
+    """Return where a sieve goes on; at the origin if there is no state, or one of a `counting`.
+
+    Raises:
+        WrongSum, WrongState: it cannot be that so many primes lie below.
+    """
+    if state is None or state.counting is not None:
+        return START
+    place = Place(state.word, state.count)
+    if place.word:
+        riemann.check(place.count, NUMBERS_PER_WORD * place.word - 1)
+    elif place != START:
+        raise WrongState(f"a state that has {place.count} primes where the search begins")
+    return place
+
+
+def stored(steps: Generator[Place, None, int]) -> Generator[PrimesState, None, int]:
+    """Run a sieve to its end; yield each place as a state."""
+    while True:
+        try:
+            place = next(steps)
+        except StopIteration as end:
+            return int(end.value)
+        yield PrimesState(word=place.word, count=place.count)
