@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def findings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
+def run_doctor(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
     """Examine with these variables set; return the findings by their checks."""
 
     def run(
@@ -46,11 +46,11 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding
     ) -> dict[str, Finding]:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        found = list(examine(function=function, endpoint=endpoint))
-        for finding in found:
+        findings = list(examine(function=function, endpoint=endpoint))
+        for finding in findings:
             is_well = finding.level == "ok"
             assert is_well == (not finding.breaks) == (not finding.mend), finding
-        assert len(set(found)) == len(found), "a finding is repeated"
-        return {finding.check: finding for finding in found}
+        assert len(set(findings)) == len(findings), "a finding is repeated"
+        return {finding.check: finding for finding in findings}
 
     return run

@@ -45,7 +45,7 @@ def runpod(**change: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def look(findings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def look(run_doctor: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Examine the endpoint; return what is found about it."""
     monkeypatch.setenv("OUTLAST_STORE", STORE)
     monkeypatch.setenv("OUTLAST_QUEUE", QUEUE)
@@ -56,9 +56,9 @@ def look(findings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("outlast.worker.doctor.sqs_queue.SqsExamination.checks", lambda _: [])
 
     def run(url: str, endpoint: str = "abc") -> dict[str, Any]:
-        found = findings(endpoint=endpoint, RUNPOD_REST_API_URL=url)
-        assert KEY not in str(found)
-        return {name: f for name, f in found.items() if name.startswith("endpoint.")}
+        findings = run_doctor(endpoint=endpoint, RUNPOD_REST_API_URL=url)
+        assert KEY not in str(findings)
+        return {name: f for name, f in findings.items() if name.startswith("endpoint.")}
 
     return run
 
@@ -66,10 +66,10 @@ def look(findings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_an_endpoint_that_is_well(look: Any) -> None:
     """Doctor would cry wolf."""
     with runpod() as url:
-        found = look(url)
-    assert problems(found) == {}
+        findings = look(url)
+    assert problems(findings) == {}
     assert {f"endpoint.{name}" for name in ("timeout", "workers", "idle", "store", "queue")} <= set(
-        found
+        findings
     )
 
 
@@ -115,23 +115,23 @@ def test_a_key_that_may_not_look(key: str, look: Any, monkeypatch: pytest.Monkey
     """Who has no key would be told of errors that are none."""
     monkeypatch.setenv("RUNPOD_API_KEY", key)
     with runpod() as url:
-        found = look(url)
-    assert problems(found) == {"endpoint.look": "unknown"}
-    assert "RUNPOD_API_KEY" in found["endpoint.look"].found
+        findings = look(url)
+    assert problems(findings) == {"endpoint.look": "unknown"}
+    assert "RUNPOD_API_KEY" in findings["endpoint.look"].found
 
 
 def test_an_interface_that_is_down(look: Any) -> None:
     """A person would correct an id that is right."""
     with between(lambda _: Answer(503, b"")) as url:
-        found = look(url)
-    assert problems(found) == {"endpoint.reach": "error"}
-    assert "HTTP 503" in found["endpoint.reach"].found
-    assert "id" not in found["endpoint.reach"].mend.split()
+        findings = look(url)
+    assert problems(findings) == {"endpoint.reach": "error"}
+    assert "HTTP 503" in findings["endpoint.reach"].found
+    assert "id" not in findings["endpoint.reach"].mend.split()
 
 
 def test_an_interface_that_does_not_answer(look: Any) -> None:
     """A person would search for the fault in the endpoint."""
     url = f"http://{HOST}:{free_ports(1)[0]}"
-    found = look(url)
-    assert problems(found) == {"endpoint.reach": "error"}
-    assert "RUNPOD_REST_API_URL" in found["endpoint.reach"].mend
+    findings = look(url)
+    assert problems(findings) == {"endpoint.reach": "error"}
+    assert "RUNPOD_REST_API_URL" in findings["endpoint.reach"].mend

@@ -29,26 +29,29 @@ def failing(error: Exception) -> Iterator[Finding]:
 @pytest.mark.parametrize("error", [Denied("may not"), KeyError("QueueArn"), OSError("no disk")])
 def test_a_check_that_fails_hides_no_other(error: Exception) -> None:
     """One surprising answer of a service would leave all else unsaid."""
-    found = list(run_checks("thing", [lambda: failing(error), well]))
-    assert [(f.check, f.level) for f in found] == [
+    findings = list(run_checks("thing", [lambda: failing(error), well]))
+    assert [(f.check, f.level) for f in findings] == [
         ("thing.first", "ok"),
         ("thing.look", "unknown"),
         ("thing.well", "ok"),
     ]
-    assert "may not" in found[1].found or type(error).__name__ in found[1].found
+    assert "may not" in findings[1].found or type(error).__name__ in findings[1].found
 
 
 def test_an_unreachable_subject_is_one_finding() -> None:
     """One dead server would fill the screen."""
     gone = Unreachable("not there", mend="start it")
-    found = list(run_checks("thing", [lambda: failing(gone), well]))
-    assert [(f.check, f.level) for f in found] == [("thing.first", "ok"), ("thing.reach", "error")]
+    findings = list(run_checks("thing", [lambda: failing(gone), well]))
+    assert [(f.check, f.level) for f in findings] == [
+        ("thing.first", "ok"),
+        ("thing.reach", "error"),
+    ]
 
 
 def test_one_missing_right_is_one_finding() -> None:
     """The same line three times would look like three faults."""
-    found = list(run_checks("thing", [lambda: failing(Denied("may not"))] * 3))
-    assert [f.level for f in found].count("unknown") == 1
+    findings = list(run_checks("thing", [lambda: failing(Denied("may not"))] * 3))
+    assert [f.level for f in findings].count("unknown") == 1
 
 
 def test_only_errors_fail() -> None:

@@ -94,8 +94,10 @@ class Broken(SqliteRegister):
 def test_a_store_with_a_fault(fault: str, check: str, expected: str, folder: Path) -> None:
     """Jobs would be lost or stand still, after a deployment that looked well."""
     with closing(Broken(folder / "a.db", fault)) as register:
-        found = levels(register)
-        assert {name: level for name, level in found.items() if level != "ok"} == {check: expected}
+        findings = levels(register)
+        assert {name: level for name, level in findings.items() if level != "ok"} == {
+            check: expected
+        }
         left = list(SqliteRegister.keys(register, ""))
     assert len(left) == (1 if fault == "refuses deletes" else 0)
 
@@ -121,13 +123,15 @@ def test_a_doctor_that_is_stopped_leaves_nothing(folder: Path) -> None:
         assert list(register.keys("")) == []
 
 
-def test_jobs_are_not_disturbed(folder: Path, findings: Callable[..., dict[str, Finding]]) -> None:
+def test_jobs_are_not_disturbed(
+    folder: Path, run_doctor: Callable[..., dict[str, Finding]]
+) -> None:
     """An operator would not dare to look at a system that works."""
     client = Client()
     client.submit("nth-prime", position=5, job_id="a")
     with closing(open_register(f"sqlite:///{folder}/outlast.db")) as register:
         before = register.read("jobs/a")
-        findings()
+        run_doctor()
         assert register.read("jobs/a") == before
         assert list(register.keys("")) == ["jobs/a"]
     with closing(sqlite3.connect(folder / "outlast.db")) as other:
