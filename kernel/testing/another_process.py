@@ -43,10 +43,10 @@ def another_process(work: Work) -> Iterator[Callable[[str], str]]:
     context = get_context("fork")  # A kernel may be one that no other process could import.
     ours, theirs = context.Pipe()
     child = context.Process(target=_serve, args=(ours, theirs, work), daemon=True)
-    begun = perf_counter()
+    started_at = perf_counter()
 
     def ask(text: str) -> str:
-        patience = PATIENCE_SECONDS + perf_counter() - begun
+        patience = PATIENCE_SECONDS + perf_counter() - started_at
         try:
             _receive(ours, patience)  # It has started, and reads a text of any size.
             ours.send_bytes(text.encode())

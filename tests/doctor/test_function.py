@@ -54,7 +54,7 @@ def create(client: LambdaClient, name: str, variables: dict[str, str]) -> None:
         archive.writestr("f.py", "def handler(event, context): pass")
     client.create_function(
         FunctionName=name,
-        WorkerProcess="python3.12",
+        Runtime="python3.12",
         Role="arn:aws:iam::000000000000:role/r",
         Handler="f.handler",
         Code={"ZipFile": code.getvalue()},
