@@ -29,7 +29,7 @@ KEY = "jobs/one"
 OBJECT = {"Bucket": "bucket", "Key": "prefix/jobs/one"}
 OLD, NEW, THEIRS = '"etag-old"', '"etag-new"', '"etag-theirs"'
 CREATE = OBJECT | {"Body": b"ours", "IfNoneMatch": "*"}
-REOBJECT = OBJECT | {"Body": b"ours", "IfMatch": OLD}
+REPLACE = OBJECT | {"Body": b"ours", "IfMatch": OLD}
 
 
 class Script:
@@ -71,16 +71,13 @@ def script() -> Iterator[Script]:
     script.client.close()
 
 
-def test_create_is_conditional(script: Script) -> None:
-    """Two submitters of one id would overwrite each other."""
-    script.answers("put_object", CREATE, {"ETag": NEW})
-    assert script.register.put(KEY, b"ours", expected=None) == NEW
-
-
-def test_replace_is_conditional(script: Script) -> None:
-    """A worker that lost its lease would overwrite the other's progress."""
-    script.answers("put_object", REOBJECT, {"ETag": NEW})
-    assert script.register.put(KEY, b"ours", expected=OLD) == NEW
+@pytest.mark.parametrize(("expected", "request_"), [(None, CREATE), (OLD, REPLACE)])
+def test_a_write_is_conditional(
+    script: Script, expected: str | None, request_: dict[str, object]
+) -> None:
+    """Two submitters of one id, or two workers of one job, would overwrite each other."""
+    script.answers("put_object", request_, {"ETag": NEW})
+    assert script.register.put(KEY, b"ours", expected=expected) == NEW
 
 
 def test_delete_is_conditional(script: Script) -> None:
@@ -94,25 +91,25 @@ def test_a_condition_that_does_not_hold_is_a_conflict(
     script: Script, code: str, status: int
 ) -> None:
     """A worker would back off and go on with a lease that it has lost."""
-    script.refuses("put_object", REOBJECT, code, status)
+    script.refuses("put_object", REPLACE, code, status)
     with pytest.raises(VersionConflict, match="s3://bucket/prefix/jobs/one was written"):
         script.register.put(KEY, b"ours", expected=OLD)
 
 
 def test_a_collision_is_tried_again(script: Script) -> None:
     """The only writer left after a collision would give up a lease that it holds."""
-    script.refuses("put_object", REOBJECT, "ConditionalRequestConflict", 409)
+    script.refuses("put_object", REPLACE, "ConditionalRequestConflict", 409)
     script.reads(b"old", OLD)
-    script.refuses("put_object", REOBJECT, "ConditionalRequestConflict", 409)
+    script.refuses("put_object", REPLACE, "ConditionalRequestConflict", 409)
     script.reads(b"old", OLD)
-    script.answers("put_object", REOBJECT, {"ETag": NEW})
+    script.answers("put_object", REPLACE, {"ETag": NEW})
     assert script.register.put(KEY, b"ours", expected=OLD) == NEW
     assert script.waited_seconds == [0.05, 0.1]
 
 
 def test_a_collision_with_a_winner_is_a_conflict(script: Script) -> None:
     """The loser would go on asking for a version that will never come back."""
-    script.refuses("put_object", REOBJECT, "ConditionalRequestConflict", 409)
+    script.refuses("put_object", REPLACE, "ConditionalRequestConflict", 409)
     script.reads(b"theirs", THEIRS)
     with pytest.raises(VersionConflict):
         script.register.put(KEY, b"ours", expected=OLD)
@@ -129,9 +126,9 @@ def test_a_collision_of_two_that_create_is_tried_again(script: Script) -> None:
 def test_endless_collisions_are_an_error(script: Script) -> None:
     """A worker would hang in one write past its deadline."""
     for _ in range(COLLISION_ATTEMPTS - 1):
-        script.refuses("put_object", REOBJECT, "ConditionalRequestConflict", 409)
+        script.refuses("put_object", REPLACE, "ConditionalRequestConflict", 409)
         script.reads(b"old", OLD)
-    script.refuses("put_object", REOBJECT, "ConditionalRequestConflict", 409)
+    script.refuses("put_object", REPLACE, "ConditionalRequestConflict", 409)
     with pytest.raises(StoreUnavailable, match=r"^s3://bucket: .*then try again$"):
         script.register.put(KEY, b"ours", expected=OLD)
     assert sum(script.waited_seconds) < 2
@@ -139,14 +136,14 @@ def test_endless_collisions_are_an_error(script: Script) -> None:
 
 def test_a_write_that_meets_itself_has_happened(script: Script) -> None:
     """boto3 repeats a PUT whose answer was lost; its 412 would pass for a lost lease."""
-    script.refuses("put_object", REOBJECT, "PreconditionFailed", 412)
+    script.refuses("put_object", REPLACE, "PreconditionFailed", 412)
     script.reads(b"ours", NEW)
     assert script.register.write(KEY, b"ours", expected=OLD) == NEW
 
 
 def test_a_write_that_meets_another_has_not_happened(script: Script) -> None:
     """The loser of a race would take the winner's version for its own."""
-    script.refuses("put_object", REOBJECT, "PreconditionFailed", 412)
+    script.refuses("put_object", REPLACE, "PreconditionFailed", 412)
     script.reads(b"theirs", THEIRS)
     with pytest.raises(VersionConflict):
         script.register.write(KEY, b"ours", expected=OLD)
