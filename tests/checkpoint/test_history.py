@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from outlast.checkpoint.history import (
     MAX_ROWS,
     History,
+    Row,
     Stretch,
 )
 from outlast.checkpoint.parts import (
@@ -22,6 +23,8 @@ from outlast.checkpoint.parts import (
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from tests.records import job
+
+ROW = (1, 1, "local", "w", 1.0, 1.0, 1.0, 0.5, "deadline")
 
 
 def _lease(at: float, *, risk: float = 20.0, platform: str = "local") -> Lease:
@@ -122,14 +125,23 @@ def test_platforms_beyond_measure_are_counted_as_one() -> None:
     assert job(platforms=usage.platforms).usage == usage
 
 
-@pytest.mark.parametrize("row", [[], [7], [{}], [[]] * 9, ["<script>", 1, 1, 1, 1, 1, 1, 1, 1]])
-def test_what_is_no_stretch_is_left_out(row) -> None:
+@pytest.mark.parametrize(
+    "forged",
+    [
+        (1, 1, "<script>", "w", 1.0, 1.0, 1.0, 0.5, "deadline"),
+        (0, 1, "local", "w", 1.0, 1.0, 1.0, 0.5, "deadline"),
+        (1, 1, "local", "w", -1.0, 1.0, 1.0, 0.5, "deadline"),
+        (1, 1, "local", "w", 1.0, 1.0, 1.0, 0.5, "x" * 1_000_000),
+    ],
+    ids=["platform", "number", "time", "length"],
+)
+def test_a_stretch_with_forged_values_is_left_out(forged: Row) -> None:
     """One bad row would hide the others, and its text reach a terminal or a page."""
     good = _stretch(7)
-    read = job(history=History(rows=(row, *History().extended(good).rows))).history
+    read = job(history=History(rows=(forged, *History().extended(good).rows))).history
     assert (read.stretches, read.latest) == ((good,), good)
-    assert History(rows=(row,)).latest is None
-    assert len(History(rows=(row,) * MAX_ROWS).extended(good).rows) < MAX_ROWS
+    assert History(rows=(forged,)).latest is None
+    assert len(History(rows=(forged,) * MAX_ROWS).extended(good).rows) < MAX_ROWS
 
 
 def test_a_row_that_is_left_out_takes_no_other_along() -> None:
@@ -137,12 +149,23 @@ def test_a_row_that_is_left_out_takes_no_other_along() -> None:
     history = History()
     for number in range(1, MAX_ROWS + 1):
         history = history.extended(_stretch(number))
-    damaged = History(rows=([], *history.rows[1:]))
-    after = damaged.extended(_stretch(MAX_ROWS + 1)).stretches
+    forged = (0, *history.rows[0][1:])
+    after = History(rows=(forged, *history.rows[1:])).extended(_stretch(MAX_ROWS + 1)).stretches
     assert sum(part.slices for part in after) == MAX_ROWS
 
 
-@pytest.mark.parametrize("rows", [["text"], ['["a"]'], [{}], [7], [[]] * (MAX_ROWS + 1)])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["text"],
+        [[]],
+        [{}],
+        [7],
+        [list(range(9))],
+        [(*ROW[:7], float("nan"), "")],
+        [ROW] * (MAX_ROWS + 1),
+    ],
+)
 def test_rows_that_are_no_rows_are_refused(rows) -> None:
     """A forged record could carry megabytes where a worker looks at none of them."""
     with pytest.raises(ValidationError):

@@ -15,15 +15,16 @@ from tests.cli.process import Ended, Process
 from tests.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from outlast.worker.jobs.client import Client
+    from tests.cli.process import AtTerminal, Outlast, OutlastJson, Start
 
 INSTALLED = Path(__file__).with_name("installed")
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep jobs and messages in a folder of this test, with the kernel `tally` installed."""
     for name in [name for name in os.environ if name.startswith("OUTLAST_")]:
         monkeypatch.delenv(name)
@@ -47,15 +48,15 @@ def log() -> Iterator[None]:
 
 
 @pytest.fixture
-def client(place: Path) -> Client:  # noqa: ARG001 - its settings; usefixtures does not reach here
-    """The test's own view of the store and the queue."""
+def client(folder: Path) -> Client:  # noqa: ARG001 - its settings; usefixtures does not reach here
+    """The store and the queue, as the test itself sees them."""
     from outlast.worker.jobs.client import Client
 
     return Client()
 
 
 @pytest.fixture
-def outlast(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+def outlast(capfd: pytest.CaptureFixture[str]) -> Outlast:
     """Run a command line in this process."""
 
     def run(*words: str) -> Ended:
@@ -67,7 +68,7 @@ def outlast(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 
 
 @pytest.fixture
-def outlast_json(outlast: Callable[..., Ended]) -> Callable[..., Any]:
+def outlast_json(outlast: Outlast) -> OutlastJson:
     """Run a command line that succeeds, with --json, and return what it printed."""
 
     def run(*words: str) -> Any:
@@ -79,7 +80,7 @@ def outlast_json(outlast: Callable[..., Ended]) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Process]]:
+def start() -> Iterator[Start]:
     """Start a command line as a process, which does not outlive the test."""
     started: list[Process] = []
 
@@ -93,7 +94,7 @@ def start() -> Iterator[Callable[..., Process]]:
 
 
 @pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
+def terminal() -> Iterator[AtTerminal]:
     """Open terminals that are closed after the test."""
     opened: list[Terminal] = []
 

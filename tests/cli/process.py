@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
 
+    from tests.cli.terminal import Terminal
+
+    # What the fixtures of these names are.
+    Outlast = Callable[..., "Ended"]
+    OutlastJson = Callable[..., Any]
+    Start = Callable[..., "Process"]
+    AtTerminal = Callable[..., Terminal]
+
 OUTLAST = str(Path(sysconfig.get_path("scripts")) / "outlast")
 PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 0.01
@@ -24,7 +32,7 @@ def until(condition: Callable[[], bool]) -> None:
     """Return once `condition` holds."""
     limit = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < limit, "it never came to be"
+        assert time.monotonic() < limit, "it never happened"
         time.sleep(POLL_SECONDS)
 
 
@@ -34,6 +42,14 @@ class Ended(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def assert_one_line(ended: Ended, code: int, words: str) -> None:
+    """Assert that the command printed one line with `words` on standard error, and nothing else."""
+    assert words in ended.err
+    assert ended.err.startswith("outlast: ")
+    assert ended.err.count("\n") == 1
+    assert (ended.code, ended.out) == (code, "")
 
 
 class Process:
@@ -93,8 +109,8 @@ class _Reader:
             line = self._lines.get(timeout=max(limit - time.monotonic(), 0.01))
             assert line is not None, f"ended without {pattern!r}: {self._seen}"
             self._seen.append(line)
-            if found := re.search(pattern, line):
-                return found
+            if match := re.search(pattern, line):
+                return match
 
     def rest(self) -> str:
         self._thread.join(PATIENCE_SECONDS)

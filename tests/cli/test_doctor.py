@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from tests.servers import HOST, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
 
-    from tests.cli.process import Ended
+    from tests.cli.process import Outlast
 
 
-def test_a_deployment_that_is_well(outlast: Callable[..., Ended]) -> None:
+def test_a_deployment_that_is_well(outlast: Outlast) -> None:
     """A new user would not know that all is right."""
     ended = outlast("doctor")
     lines = ended.out.splitlines()
@@ -25,9 +24,7 @@ def test_a_deployment_that_is_well(outlast: Callable[..., Ended]) -> None:
     assert lines[-1].split()[1].startswith("ok")
 
 
-def test_a_deployment_with_an_error(
-    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deployment_with_an_error(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script would go on with a deployment that cannot work."""
     monkeypatch.setenv("OUTLAST_STORE", f"redis://:hidden@{HOST}:{free_ports(1)[0]}/0")
     ended = outlast("doctor")
@@ -43,9 +40,7 @@ def test_a_deployment_with_an_error(
     assert reach["level"] == "error"
 
 
-def test_a_wrong_setting_is_a_finding(
-    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_setting_is_a_finding(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there to explain a fault would fall over it."""
     monkeypatch.setenv("OUTLAST_SPEED", "11")
     ended = outlast("doctor")
@@ -53,16 +48,11 @@ def test_a_wrong_setting_is_a_finding(
     assert ended.out.startswith("error    settings.values: unknown setting OUTLAST_SPEED")
 
 
-def test_a_wrong_command_line(outlast: Callable[..., Ended]) -> None:
-    """A typo would be taken for a healthy system."""
-    assert outlast("doctor", "--functoin", "f").code == 2
-
-
 def test_debug_shows_why_a_check_failed(
-    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, place: Path
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     """A developer could not find a fault in doctor itself."""
-    monkeypatch.setattr("outlast.worker.doctor.sqlite_disk.MOUNTS", place)
+    monkeypatch.setattr("outlast.worker.doctor.sqlite_disk.MOUNTS", folder)
 
     def broken(_path: object) -> None:
         raise RuntimeError("not on this system")

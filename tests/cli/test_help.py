@@ -15,9 +15,7 @@ from outlast.worker.cli.app import COMMANDS, main
 from outlast.worker.cli.commands import dlq
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.cli.process import Ended
+    from tests.cli.process import Outlast
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"boto3", "botocore", "numba", "numpy", "redis", "rich"}
@@ -27,7 +25,7 @@ ALL = [*COMMANDS, "dlq", *(f"dlq {command}" for command in dlq.COMMANDS)]
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_each_command_has_a_manual(command: str, outlast: Callable[..., Ended]) -> None:
+def test_each_command_has_a_manual(command: str, outlast: Outlast) -> None:
     """A person would have to guess what a command does, or what its exit code means."""
     ended = outlast(*command.split(), "--help")
     assert (ended.code, ended.err) == (0, "")
@@ -40,9 +38,7 @@ def test_each_command_has_a_manual(command: str, outlast: Callable[..., Ended]) 
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
-def test_the_first_page_lists_all_commands(
-    words: tuple[str, ...], outlast: Callable[..., Ended]
-) -> None:
+def test_the_first_page_lists_all_commands(words: tuple[str, ...], outlast: Outlast) -> None:
     """A new user would not find their way in."""
     ended = outlast(*words)
     assert (ended.code, ended.err) == (0, "")
@@ -52,7 +48,7 @@ def test_the_first_page_lists_all_commands(
 
 
 def test_every_command_that_is_advised_is_there() -> None:
-    """Whoever follows doctor's advice, an error or the README would be told that it is unknown."""
+    """A person who follows doctor, an error message or the README would type a wrong command."""
     files = [*(ROOT / "worker").rglob("*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
     words = re.compile(r"(?<!from )\boutlast (dlq [a-z]+|[a-z][a-z-]+)")
     advised = {word for file in files for word in words.findall(file.read_text(encoding="utf-8"))}
@@ -60,7 +56,7 @@ def test_every_command_that_is_advised_is_there() -> None:
     assert {"dlq redrive", "prune", "retry"} <= advised
 
 
-def test_the_version_is_that_of_the_package(outlast: Callable[..., Ended]) -> None:
+def test_the_version_is_that_of_the_package(outlast: Outlast) -> None:
     """A report of a bug would name the wrong version."""
     assert outlast("--version") == (0, f"outlast {version('outlast')}\n", "")
 

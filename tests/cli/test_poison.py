@@ -14,12 +14,10 @@ from outlast.worker.jobs.client import Client
 from outlast.worker.queues.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from outlast.checkpoint.record import Record
-    from tests.cli.process import Ended, Process
-
-    Start = Callable[..., Process]
+    from tests.cli.process import Ended, Start
 
 POISONOUS = Path(__file__).with_name("poisonous")
 INSTALLED = Path(__file__).with_name("installed")
@@ -56,12 +54,12 @@ def work_off(client: Client, start: Start, ways: Mapping[str, str | None]) -> En
         client.submit("poison", job_id=name, how=how)
     client.submit("tally", job_id="good", steps=3)
     ended = start("worker", "--max-idle-seconds", "0.5", "--json").end()
-    for how, told in ways.items():
+    for how, error in ways.items():
         record = client.status(names[how])
-        if told is None:
+        if error is None:
             assert record.result == {"did": how}
         else:
-            assert (record.status, told in str(record.error)) == (Status.FAILED, True), record
+            assert (record.status, error in str(record.error)) == (Status.FAILED, True), record
     assert client.result("good") == {"total": 3}
     assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
     return ended
@@ -149,8 +147,8 @@ def test_a_kernel_that_exits_while_it_prepares_does_not_end_the_command(start: S
 def test_parameters_whose_check_exits_are_refused_aloud(start: Start) -> None:
     """A submit would end without a word, and nobody know that there is no job."""
     ended = start("submit", "poison", "how=exits when asked").end()
-    told = "outlast: poison: the check of its parameters calls sys.exit(5)\n"
-    assert (ended.code, ended.out, ended.err) == (2, "", told)
+    message = "outlast: poison: the check of its parameters calls sys.exit(5)\n"
+    assert (ended.code, ended.out, ended.err) == (2, "", message)
 
 
 def test_what_kills_its_worker_before_the_first_step_is_given_up(

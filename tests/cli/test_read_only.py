@@ -12,11 +12,11 @@ import pytest
 from tests.cli.process import OUTLAST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Ended
+    from tests.cli.process import Outlast
 
 LOOKS = [("status", "a"), ("result", "a"), ("checkpoints", "a"), ("history", "a"), ("list",)]
 
@@ -24,17 +24,17 @@ LOOKS = [("status", "a"), ("result", "a"), ("checkpoints", "a"), ("history", "a"
 @pytest.mark.parametrize("words", LOOKS, ids=lambda words: words[0])
 def test_a_look_creates_no_store(
     words: tuple[str, ...],
-    outlast: Callable[..., Ended],
-    place: Path,
+    outlast: Outlast,
+    folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A typo in OUTLAST_STORE would leave an empty store behind, in place of a clear answer."""
-    monkeypatch.setenv("OUTLAST_STORE", f"sqlite:///{place}/new/folder/a.db")
+    """A typo in OUTLAST_STORE would leave an empty store behind, instead of a clear answer."""
+    monkeypatch.setenv("OUTLAST_STORE", f"sqlite:///{folder}/new/folder/a.db")
     ended = outlast(*words)
-    assert list(place.iterdir()) == []
+    assert list(folder.iterdir()) == []
     if words == ("list",):
         assert (ended.code, ended.out) == (0, "")
-        assert ended.err == f"outlast: there is no job in sqlite:///{place}/new/folder/a.db\n"
+        assert ended.err == f"outlast: there is no job in sqlite:///{folder}/new/folder/a.db\n"
     else:
         assert ended == (1, "", "outlast: there is no job 'a' in this store\n")
 
@@ -46,15 +46,15 @@ def without_power() -> None:
 
 
 @pytest.fixture
-def locked(client: Client, place: Path) -> Iterator[Path]:
+def locked(client: Client, folder: Path) -> Iterator[Path]:
     """A folder with a job, neither of which may be written to."""
     client.submit("tally", job_id="a", steps=1)
     client.jobs._register.close()
     client.queue.close()
-    (place / "outlast.db").chmod(0o444)
-    place.chmod(0o555)
-    yield place
-    place.chmod(0o755)
+    (folder / "outlast.db").chmod(0o444)
+    folder.chmod(0o555)
+    yield folder
+    folder.chmod(0o755)
 
 
 @pytest.mark.parametrize("words", LOOKS, ids=lambda words: words[0])
@@ -80,28 +80,28 @@ def test_a_look_at_a_store_that_may_not_be_written(words: tuple[str, ...], locke
 
 
 def test_a_look_beside_a_worker_sees_its_last_write(
-    outlast: Callable[..., Ended], client: Client, place: Path
+    outlast: Outlast, client: Client, folder: Path
 ) -> None:
     """A job would look as it was when the worker started."""
     client.submit("tally", job_id="a", steps=1)
     client.cancel("a")
-    assert (place / "outlast.db-wal").stat().st_size > 0
+    assert (folder / "outlast.db-wal").stat().st_size > 0
     assert "cancelled" in outlast("status", "a").out
     client.jobs._register.close()
     client.queue.close()
     assert "cancelled" in outlast("status", "a").out
-    assert [path.name for path in place.iterdir()] == ["outlast.db"]
+    assert [path.name for path in folder.iterdir()] == ["outlast.db"]
 
 
-def test_a_look_at_a_file_of_someone_else(outlast: Callable[..., Ended], place: Path) -> None:
+def test_a_look_at_a_file_of_someone_else(outlast: Outlast, folder: Path) -> None:
     """Its owner would find a table in it that is not theirs."""
-    with sqlite3.connect(place / "outlast.db") as other:
+    with sqlite3.connect(folder / "outlast.db") as other:
         other.execute("CREATE TABLE theirs (x)")
     other.close()
     ended = outlast("status", "a")
     assert ended.code == 1
     assert "its tables are not Outlast's" in ended.err
-    (place / "outlast.db").unlink()
-    (place / "outlast.db").touch()
+    (folder / "outlast.db").unlink()
+    (folder / "outlast.db").touch()
     assert "there is no job 'a'" in outlast("status", "a").err
-    assert (place / "outlast.db").stat().st_size == 0
+    assert (folder / "outlast.db").stat().st_size == 0

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
-from outlast.worker.cli import preparing
+from outlast.worker.cli import foreground
 from tests.cli.process import OUTLAST, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Ended, Process
+    from tests.cli.process import Outlast, OutlastJson, Start
 
 VIEW = [
     "job_id", "kernel", "params", "status", "progress", "slices", "steps", "saves",
@@ -26,32 +24,30 @@ VIEW = [
 ]  # fmt: skip
 
 
-def test_the_result_is_all_there_is_on_standard_output(outlast: Callable[..., Ended]) -> None:
+def test_the_result_is_all_there_is_on_standard_output(outlast: Outlast) -> None:
     """A script could not use the answer."""
     ended = outlast("run", "nth-prime", "position=10_000")
     assert (ended.code, ended.out) == (0, "position=10000 prime=104729\n")
     assert "outlast: job nth-prime-" in ended.err
 
 
-def test_json_is_one_document_with_all_there_is_to_know(outlast: Callable[..., Ended]) -> None:
+def test_json_is_one_document_with_all_there_is_to_know(outlast: Outlast) -> None:
     """A program that reads the output would fail on the first other byte, or miss a field."""
     ended = outlast("run", "nth-prime", "position=10_000", "--json")
-    found = json.loads(ended.out)
-    assert [name for name in VIEW if name not in found] == []
-    assert found["result"] == {"position": 10000, "prime": 104729}
-    assert (found["status"], found["progress"], found["slices"]) == ("succeeded", 1.0, 1)
-    assert found["created_at"].endswith("Z")
+    job = json.loads(ended.out)
+    assert [name for name in VIEW if name not in job] == []
+    assert job["result"] == {"position": 10000, "prime": 104729}
+    assert (job["status"], job["progress"], job["slices"]) == ("succeeded", 1.0, 1)
+    assert job["created_at"].endswith("Z")
 
 
 @pytest.mark.parametrize("words", [("--json", "run"), ("run", "--json")])
-def test_json_may_stand_anywhere(words: tuple[str, ...], outlast: Callable[..., Ended]) -> None:
+def test_json_may_stand_anywhere(words: tuple[str, ...], outlast: Outlast) -> None:
     """A person would have to remember where an option of all commands belongs."""
     assert json.loads(outlast(*words, "tally", "steps=2").out)["result"] == {"total": 2}
 
 
-def test_the_same_id_again_prints_the_result_at_once(
-    outlast: Callable[..., Ended], client: Client
-) -> None:
+def test_the_same_id_again_prints_the_result_at_once(outlast: Outlast, client: Client) -> None:
     """A long job would be computed twice."""
     line = ("run", "tally", "steps=3", "--job-id", "a")
     first, before = outlast(*line), client.status("a")
@@ -60,25 +56,23 @@ def test_the_same_id_again_prints_the_result_at_once(
     assert client.status("a") == before
 
 
-def test_a_job_is_cut_into_slices(outlast_json: Callable[..., Any]) -> None:
+def test_a_job_is_cut_into_slices(outlast_json: OutlastJson) -> None:
     """A run would not behave as workers do, and --slice-seconds be without effect."""
     line = ("run", "tally", "steps=40", "step_seconds=0.01", "--slice-seconds", "0.1")
-    found = outlast_json(*line)
-    assert found["result"] == {"total": 40}
-    assert found["slices"] >= 4
-    assert found["steps"] == 40
-    assert found["redone_seconds"] == 0
+    job = outlast_json(*line)
+    assert job["result"] == {"total": 40}
+    assert job["slices"] >= 4
+    assert job["steps"] == 40
+    assert job["redone_seconds"] == 0
 
 
-def test_the_lines_can_be_turned_down(
-    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lines_can_be_turned_down(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting that holds for workers would be ignored here."""
     monkeypatch.setenv("OUTLAST_LOG_LEVEL", "ERROR")
     assert "ended at" not in outlast("run", "tally", "steps=3").err
 
 
-def test_a_submitted_job_can_be_run_here(outlast: Callable[..., Ended]) -> None:
+def test_a_submitted_job_can_be_run_here(outlast: Outlast) -> None:
     """A person who has no worker at hand could not finish what they submitted."""
     outlast("submit", "tally", "steps=3", "--job-id", "a")
     assert outlast("run", "tally", "steps=3", "--job-id", "a").out == "total=3\n"
@@ -86,7 +80,7 @@ def test_a_submitted_job_can_be_run_here(outlast: Callable[..., Ended]) -> None:
 
 
 def test_a_failed_job_tells_its_status_as_well(
-    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program would have to parse the error line to know what became of the job."""
     monkeypatch.setenv("OUTLAST_MAX_FAILURES", "1")
@@ -95,7 +89,7 @@ def test_a_failed_job_tells_its_status_as_well(
     assert json.loads(ended.out)["status"] == "failed"
 
 
-def test_a_cancelled_job_is_not_run(outlast: Callable[..., Ended]) -> None:
+def test_a_cancelled_job_is_not_run(outlast: Outlast) -> None:
     """A job that was given up would be computed after all."""
     outlast("submit", "tally", "steps=3", "--job-id", "a")
     outlast("cancel", "a")
@@ -103,7 +97,7 @@ def test_a_cancelled_job_is_not_run(outlast: Callable[..., Ended]) -> None:
     assert (ended.code, ended.err) == (1, "outlast: job a cancelled: by request\n")
 
 
-def test_a_paused_job_is_unfinished(outlast: Callable[..., Ended], client: Client) -> None:
+def test_a_paused_job_is_unfinished(outlast: Outlast, client: Client) -> None:
     """A run would wait for ever, or undo what somebody decided."""
     client.create("tally", {"steps": 3}, job_id="a")
     client.jobs.change("a", Record.paused)
@@ -112,9 +106,7 @@ def test_a_paused_job_is_unfinished(outlast: Callable[..., Ended], client: Clien
     assert "outlast: job a is paused" in ended.err
 
 
-def test_a_run_says_that_it_waits_for_another_worker(
-    outlast: Callable[..., Ended], client: Client
-) -> None:
+def test_a_run_says_that_it_waits_for_another_worker(outlast: Outlast, client: Client) -> None:
     """A run after a kill -9 would look as if it hung."""
     client.create("tally", {"steps": 3}, job_id="a")
     now = client.jobs.clock()
@@ -123,28 +115,25 @@ def test_a_run_says_that_it_waits_for_another_worker(
     )
     client.jobs.change("a", lambda record: record.claimed(lease))
     ended = outlast("run", "tally", "steps=3", "--job-id", "a")
-    told = [line for line in ended.err.splitlines() if "waiting" in line]
-    assert told[0].startswith("outlast: worker elsewhere:7 has the job: waiting until it lets go")
-    assert len(told) <= 2
+    lines = [line for line in ended.err.splitlines() if "waiting" in line]
+    assert lines[0].startswith("outlast: worker elsewhere:7 has the job: waiting until it lets go")
+    assert len(lines) <= 2
     assert ended.out == "total=3\n"
 
 
 def test_a_first_run_says_what_it_compiles(
-    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person would stop a run that seems to do nothing for ten seconds."""
-    monkeypatch.setattr(preparing, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(foreground, "PATIENCE_SECONDS", 0.05)
     ended = outlast("run", "tally", "steps=3", "prepare_seconds=0.2")
-    assert (
-        "outlast: preparing kernel tally: if it never ran on this machine, it is compiled now"
-        in ended.err
-    )
-    assert "outlast: kernel tally is ready after" in ended.err
+    assert "outlast: preparing kernel tally: on its first run on a machine it is comp" in ended.err
+    assert "preparing" not in outlast("run", "tally", "steps=3").err
 
 
 def test_another_terminal_sees_the_job(
-    start: Callable[..., Process],
-    outlast_json: Callable[..., Any],
+    start: Start,
+    outlast_json: OutlastJson,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody could look after a job that runs."""
@@ -152,10 +141,10 @@ def test_another_terminal_sees_the_job(
     process = start("run", "tally", "steps=10_000", "step_seconds=0.01", "--job-id", "a")
     process.await_line("slice 1")
     until(lambda: outlast_json("status", "a")["saves"] >= 2)
-    found = outlast_json("status", "a")
-    assert found["status"] == "running"
-    assert 0 < found["progress"] < 1
-    assert found["worker"]
+    job = outlast_json("status", "a")
+    assert job["status"] == "running"
+    assert 0 < job["progress"] < 1
+    assert job["worker"]
     assert outlast_json("cancel", "a")["status"] == "cancelled"
     ended = process.end()
     assert (ended.code, ended.out) == (1, "")

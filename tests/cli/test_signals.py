@@ -16,10 +16,8 @@ from outlast.checkpoint.status import Status
 from tests.cli.process import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Ended, Process
+    from tests.cli.process import Outlast, Start
 
 LONG = ("tally", "steps=10_000", "step_seconds=0.01")
 STEP_SECONDS = 0.01
@@ -48,7 +46,7 @@ def interval(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["ctrl-c", "sigterm", "hang-up"],
 )
 def test_a_stopped_run_goes_on_where_it_was(
-    number: signal.Signals, code: int, start: Callable[..., Process], client: Client
+    number: signal.Signals, code: int, start: Start, client: Client
 ) -> None:
     """Work would be lost, or a person not know how to get back to it."""
     process = start("run", *LONG, "--job-id", "my-job")
@@ -61,10 +59,10 @@ def test_a_stopped_run_goes_on_where_it_was(
     stopped = client.status("my-job")
     assert (stopped.status, stopped.usage.redone_seconds) == (Status.QUEUED, 0)
     assert stopped.usage.steps >= 1
-    found = re.search(r"to go on here: outlast (.*)", ended.err)
-    assert found is not None
+    hint = re.search(r"to go on here: outlast (.*)", ended.err)
+    assert hint is not None
 
-    again = start(*shlex.split(found[1]))
+    again = start(*shlex.split(hint[1]))
     again.await_line(f"job my-job goes on from {stopped.progress:.1%}")
     again.await_line("slice 2")
     again.send(signal.SIGINT)
@@ -72,9 +70,7 @@ def test_a_stopped_run_goes_on_where_it_was(
     assert client.status("my-job").usage.steps > stopped.usage.steps
 
 
-def test_a_stop_while_the_kernel_is_prepared_is_heard(
-    start: Callable[..., Process], client: Client
-) -> None:
+def test_a_stop_while_the_kernel_is_prepared_is_heard(start: Start, client: Client) -> None:
     """A run would go on for a whole slice after it was told to stop."""
     process = start("run", *LONG, "prepare_seconds=2.3", "--job-id", "a")
     process.await_line("preparing kernel")
@@ -83,7 +79,7 @@ def test_a_stop_while_the_kernel_is_prepared_is_heard(
     assert client.status("a").usage.steps == 0
 
 
-def test_a_stopped_run_still_prints_json(start: Callable[..., Process]) -> None:
+def test_a_stopped_run_still_prints_json(start: Start) -> None:
     """A program would not learn what became of the job it ran."""
     process = start("run", *LONG, "--json", "--job-id", "a")
     process.await_line("slice 1")
@@ -93,9 +89,7 @@ def test_a_stopped_run_still_prints_json(start: Callable[..., Process]) -> None:
     assert json.loads(ended.out)["status"] == "queued"
 
 
-def test_a_killed_run_loses_an_interval_and_a_step_at_most(
-    start: Callable[..., Process], client: Client
-) -> None:
+def test_a_killed_run_loses_an_interval_and_a_step_at_most(start: Start, client: Client) -> None:
     """A crash would cost more than was promised."""
     process = start("run", *LONG, "--job-id", "a")
     process.await_line("slice 1")
@@ -114,9 +108,7 @@ def test_a_killed_run_loses_an_interval_and_a_step_at_most(
     assert 0 < after.usage.redone_seconds <= INTERVAL_SECONDS + 5 * STEP_SECONDS
 
 
-def test_a_stopped_worker_hands_its_job_on(
-    start: Callable[..., Process], outlast: Callable[..., Ended], client: Client
-) -> None:
+def test_a_stopped_worker_hands_its_job_on(start: Start, outlast: Outlast, client: Client) -> None:
     """A deployment that replaces workers would leave their jobs asleep."""
     client.submit("tally", job_id="a", steps=150, step_seconds=STEP_SECONDS)
     process = start("worker")
@@ -133,7 +125,7 @@ def test_a_stopped_worker_hands_its_job_on(
     assert client.status("a").usage.steps == 150
 
 
-def test_an_idle_worker_stops_at_once(start: Callable[..., Process]) -> None:
+def test_an_idle_worker_stops_at_once(start: Start) -> None:
     """A container would be killed by force at each deployment."""
     process = start("worker", "--json")
     process.await_line("waits for messages")
@@ -143,7 +135,7 @@ def test_an_idle_worker_stops_at_once(start: Callable[..., Process]) -> None:
     assert json.loads(ended.out)["stopped_by"] == "SIGTERM"
 
 
-def test_a_stopped_wait_is_quiet(start: Callable[..., Process], client: Client) -> None:
+def test_a_stopped_wait_is_quiet(start: Start, client: Client) -> None:
     """Ctrl-C while waiting would print a traceback."""
     client.create("tally", {"steps": 1}, job_id="a")
     process = start("wait", "a", "--debug")

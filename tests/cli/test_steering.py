@@ -16,13 +16,9 @@ from outlast.checkpoint.status import Status
 from tests.cli.process import OUTLAST, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from outlast.checkpoint.record import Record
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Ended, Process
-
-    Outlast = Callable[..., Ended]
+    from tests.cli.process import Outlast, Process, Start
 
 INTERVAL_SECONDS = 0.5
 # A busy machine may let a process wait.
@@ -48,8 +44,8 @@ def test_several_jobs_are_steered_by_one_command(outlast: Outlast, client: Clien
         for _ in range(2):  # Done is done.
             ended = outlast(command, "a", "b", "a")
             assert ended == (0, f"job a {what}\njob b {what}\n", "")
-        found = [client.status(job_id).status for job_id in "abc"]
-        assert found == [status, status, "queued"]
+        statuses = [client.status(job_id).status for job_id in "abc"]
+        assert statuses == [status, status, "queued"]
 
 
 @pytest.mark.parametrize("command", ["cancel", "pause", "resume", "retry", "delete"])
@@ -112,26 +108,22 @@ def test_a_store_that_goes_away_ends_the_command(
     assert asked == ["a"]
 
 
-@pytest.mark.parametrize("form", ['"{}"\n', "{}\n", "  {}  \n\n"], ids=["quoted", "plain", "space"])
-def test_ids_come_through_a_pipe(form: str, client: Client) -> None:
+def test_ids_come_through_a_pipe(client: Client) -> None:
     """`outlast list … | jq … | outlast cancel -` would not work."""
-    jobs = [f"job-{number}" for number in range(20)]
-    create(client, *jobs)
+    create(client, "a", "b", "c")
     done = subprocess.run(
         [OUTLAST, "cancel", "-"],
-        input="".join(form.format(job_id) for job_id in jobs),
+        input='"a"\nb\n  c  \n\n',
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == [f"job {job_id} is cancelled" for job_id in jobs]
-    assert {client.status(job_id).status for job_id in jobs} == {Status.CANCELLED}
+    assert done.stdout == "job a is cancelled\njob b is cancelled\njob c is cancelled\n"
+    assert {client.status(job_id).status for job_id in "abc"} == {Status.CANCELLED}
 
 
 @pytest.fixture
-def running(
-    start: Callable[..., Process], client: Client, monkeypatch: pytest.MonkeyPatch
-) -> Process:
+def running(start: Start, client: Client, monkeypatch: pytest.MonkeyPatch) -> Process:
     """A worker in the middle of a long slice of the job `long`."""
     monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", str(INTERVAL_SECONDS))
     client.submit("tally", job_id="long", **LONG)
@@ -199,22 +191,12 @@ def test_a_deleted_job_stays_deleted(outlast: Outlast, client: Client) -> None:
     assert outlast("delete", "never").err == "outlast: there is no job 'never' in this store\n"
 
 
-def test_the_message_of_a_deleted_job_is_no_dead_letter(outlast: Outlast, client: Client) -> None:
-    """Each deletion would end in an alarm on the dead-letter queue."""
-    outlast("submit", "tally", "steps=1", "--job-id", "a")
-    outlast("delete", "a", "--force")
-    ended = outlast("worker", "--max-idle-seconds", "0.1")
-    assert (ended.code, "ERROR" in ended.err) == (0, False)
-    assert client.queue.receive(visibility_seconds=1, wait_seconds=0) is None
-    assert outlast("dlq", "list") == (0, "", "outlast: there is no dead letter\n")
-
-
 def test_a_damaged_record_is_deleted_by_force_only(outlast: Outlast, client: Client) -> None:
     """What is kept for inspection would be lost by a slip; or stay for ever."""
     client.jobs._register.put("jobs/a", b"damaged", expected=None)
-    told = outlast("delete", "a").err
-    assert told.startswith("outlast: job a: not a record of Outlast")
-    assert told.endswith("; --force deletes it as it is\n")
+    message = outlast("delete", "a").err
+    assert message.startswith("outlast: job a: not a record of Outlast")
+    assert message.endswith("; --force deletes it as it is\n")
     assert outlast("delete", "a", "--force").code == 0
     assert list(client.jobs.ids()) == []
 
@@ -223,9 +205,7 @@ STUCK = ("run", "tally", "steps=9", "step_seconds=600", "--job-id", "stuck")
 
 
 @pytest.fixture
-def stuck(
-    start: Callable[..., Process], client: Client, monkeypatch: pytest.MonkeyPatch
-) -> Process:
+def stuck(start: Start, client: Client, monkeypatch: pytest.MonkeyPatch) -> Process:
     """A run within a step that takes ten minutes."""
     monkeypatch.setenv("TALLY_TELLS", "1")
     client.create("tally", {"steps": 9, "step_seconds": 600.0}, job_id="stuck")
@@ -256,7 +236,7 @@ def test_a_ctrl_c_that_arrives_twice_is_one(stuck: Process) -> None:
 
 
 def test_a_second_ctrl_c_ends_a_worker_whose_kernel_does_not_return(
-    start: Callable[..., Process], client: Client, monkeypatch: pytest.MonkeyPatch
+    start: Start, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker could be ended by kill only."""
     monkeypatch.setenv("TALLY_TELLS", "1")
@@ -272,7 +252,7 @@ def test_a_second_ctrl_c_ends_a_worker_whose_kernel_does_not_return(
 
 
 def test_a_stopped_run_is_left_to_the_workers_as_its_hint_says(
-    start: Callable[..., Process], outlast: Outlast, client: Client
+    start: Start, outlast: Outlast, client: Client
 ) -> None:
     """The job has no message, so that workers would not find it before the next sweep."""
     process = start("run", "tally", "steps=60", "step_seconds=0.05", "--job-id", "a")

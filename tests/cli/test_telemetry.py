@@ -18,10 +18,10 @@ from tests.cli.process import until
 from tests.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Ended, Process
+    from tests.cli.process import Outlast, Start
 
 
 def fetch(port: int) -> dict[str, float]:
@@ -43,31 +43,32 @@ def fetch(port: int) -> dict[str, float]:
 
 
 def test_prometheus_can_fetch_what_a_worker_does(
-    start: Callable[..., Process], client: Client
+    start: Start, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody would be told that jobs fail, or that nothing moves, before a person looks."""
     client.submit("tally", job_id="good", steps=40, step_seconds=0.02)
     client.submit("tally", job_id="long", steps=10**6, step_seconds=0.02)
     port = servers.free_ports(1)[0]
     words = ["--slice-seconds", "0.5", "--metrics-port", str(port)]
-    process = start("worker", *words, env=env() | {"OUTLAST_CHECKPOINT_SECONDS": "0.1"})
+    monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", "0.1")
+    process = start("worker", *words)
     until(lambda: fetch(port).get("outlast_jobs_total tally succeeded") == 1)
-    found = fetch(port)
-    assert found["outlast_slices_total tally succeeded"] == 1
-    assert found["outlast_slices_total tally deadline"] >= 1
-    assert found["outlast_compute_seconds_total tally"] > 0.7
-    assert found["outlast_checkpoint_seconds_count tally"] >= 2
-    assert 0 < found["outlast_slice_progress_ratio"] <= 1
-    assert found["outlast_troubles_total store"] == found["outlast_troubles_total queue"] == 0
-    assert found["outlast_jobs_total tally failed"] == 0
-    assert found["outlast_messages_left_total UnknownJob"] == 0
-    assert not any("good" in name or "long" in name for name in found)  # a series for each job
+    samples = fetch(port)
+    assert samples["outlast_slices_total tally succeeded"] == 1
+    assert samples["outlast_slices_total tally deadline"] >= 1
+    assert samples["outlast_compute_seconds_total tally"] > 0.7
+    assert samples["outlast_checkpoint_seconds_count tally"] >= 2
+    assert 0 < samples["outlast_slice_progress_ratio"] <= 1
+    assert samples["outlast_troubles_total store"] == samples["outlast_troubles_total queue"] == 0
+    assert samples["outlast_jobs_total tally failed"] == 0
+    assert samples["outlast_messages_left_total UnknownJob"] == 0
+    assert not any("good" in name or "long" in name for name in samples)  # a series for each job
     process.send(signal.SIGTERM)
     assert process.end().code == 0
     assert fetch(port) == {}
 
 
-def test_a_port_that_is_taken_is_told(outlast: Callable[..., Ended]) -> None:
+def test_a_port_in_use_is_reported(outlast: Outlast) -> None:
     """A worker would run without the metrics that it was asked for."""
     with ThreadingHTTPServer((servers.HOST, 0), BaseHTTPRequestHandler) as other:
         ended = outlast("worker", "--metrics-port", str(other.server_port))
@@ -78,10 +79,11 @@ def test_a_port_that_is_taken_is_told(outlast: Callable[..., Ended]) -> None:
     assert ended.err.count("\n") == 1
 
 
-def test_log_lines_are_json(start: Callable[..., Process], client: Client) -> None:
+def test_log_lines_are_json(start: Start, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log collector would have to guess at the parts of a line."""
     client.submit("tally", job_id="a", steps=3)
-    process = start("worker", "--max-slices", "1", env=env() | {"OUTLAST_LOG_FORMAT": "json"})
+    monkeypatch.setenv("OUTLAST_LOG_FORMAT", "json")
+    process = start("worker", "--max-slices", "1")
     lines = [json.loads(line) for line in process.end().err.splitlines()]
     events = [line["event"] for line in lines]
     assert events == ["worker_started", "slice_ended", "job_succeeded", "worker_stopped"]
@@ -89,12 +91,13 @@ def test_log_lines_are_json(start: Callable[..., Process], client: Client) -> No
     assert "traceback" not in lines[1]
 
 
-def test_no_password_gets_into_a_line(start: Callable[..., Process]) -> None:
+def test_no_password_gets_into_a_line(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever may read the log could read, and change, all jobs."""
     port = servers.free_ports(1)[0]
-    store = {"OUTLAST_STORE": f"redis://user:sesame@{servers.HOST}:{port}/0"}
-    more = store | {"OUTLAST_LOG_FORMAT": "json", "OUTLAST_LOG_LEVEL": "DEBUG"}
-    ended = start("worker", "--max-idle-seconds", "0.1", env=env() | more).end()
+    monkeypatch.setenv("OUTLAST_STORE", f"redis://user:sesame@{servers.HOST}:{port}/0")
+    monkeypatch.setenv("OUTLAST_LOG_FORMAT", "json")
+    monkeypatch.setenv("OUTLAST_LOG_LEVEL", "DEBUG")
+    ended = start("worker", "--max-idle-seconds", "0.1").end()
     assert ended.code == 1
     assert str(port) in ended.err
     assert "sesame" not in ended.err
@@ -134,17 +137,22 @@ def collector() -> Iterator[Collector]:
         yield server
 
 
+def trace_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers send their spans to this port."""
+    monkeypatch.setenv("OUTLAST_TRACES", "otel")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{servers.HOST}:{port}")
+
+
 def test_spans_reach_a_collector_from_several_workers(
-    start: Callable[..., Process], client: Client, collector: Collector
+    start: Start, client: Client, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last spans of a worker would be lost when it ends, or lie in a trace each."""
     client.submit("tally", job_id="a", steps=30, step_seconds=0.02)
-    url = f"http://{servers.HOST}:{collector.server_port}"
-    traced = env() | {"OUTLAST_TRACES": "otel", "OTEL_EXPORTER_OTLP_ENDPOINT": url}
+    trace_to(collector.server_port, monkeypatch)
     for _ in range(2):
         words = ["--slice-seconds", "0.3", "--max-slices", "1"]
-        assert start("worker", *words, env=traced).end().code == 0
-    assert start("worker", "--max-idle-seconds", "0.1", env=traced).end().code == 0
+        assert start("worker", *words).end().code == 0
+    assert start("worker", "--max-idle-seconds", "0.1").end().code == 0
     spans = [collector.spans.get(timeout=10) for _ in range(collector.spans.qsize())]
     assert [span.name for span in spans].count("job tally") == 1
     assert (
@@ -156,19 +164,12 @@ def test_spans_reach_a_collector_from_several_workers(
 
 
 def test_a_collector_that_is_not_there_costs_no_job(
-    start: Callable[..., Process], client: Client
+    start: Start, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job would wait for, or fail with, what only looks at it."""
     client.submit("tally", job_id="a", steps=3)
-    url = f"http://{servers.HOST}:{servers.free_ports(1)[0]}"
-    more = {"OUTLAST_TRACES": "otel", "OTEL_EXPORTER_OTLP_ENDPOINT": url}
-    more |= {"OTEL_EXPORTER_OTLP_TIMEOUT": "1", "OTEL_BSP_EXPORT_TIMEOUT": "1000"}
-    assert start("worker", "--max-slices", "1", env=env() | more).end().code == 0
+    trace_to(servers.free_ports(1)[0], monkeypatch)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    monkeypatch.setenv("OTEL_BSP_EXPORT_TIMEOUT", "1000")
+    assert start("worker", "--max-slices", "1").end().code == 0
     assert client.result("a") == {"total": 3}
-
-
-def env() -> dict[str, str]:
-    """Return the environment of this test."""
-    import os
-
-    return dict(os.environ)

@@ -12,17 +12,14 @@ from outlast.checkpoint.status import Status
 from tests.cli.process import OUTLAST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Process
-    from tests.cli.terminal import Terminal
+    from tests.cli.process import AtTerminal, Start
 
 LONG = ("tally", "steps=10_000", "step_seconds=0.005")
 BAR = "━"
 
 
-def test_a_bar_moves_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
+def test_a_bar_moves_on_a_terminal(terminal: AtTerminal) -> None:
     """A person would not see whether a long job gets on, or when it ends."""
     at = terminal("run", "tally", "steps=300", "step_seconds=0.005", "--slice-seconds", "0.5")
     at.await_text(r"\d\.\d%, .* %/s, 0:\d\d left, slice 1")
@@ -35,7 +32,7 @@ def test_a_bar_moves_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
     assert at.seen.endswith("\n") or at.seen.endswith("\x1b[?25h"), "the cursor is not given back"
 
 
-def test_ctrl_c_on_a_terminal_leaves_it_clean(terminal: Callable[..., Terminal]) -> None:
+def test_ctrl_c_on_a_terminal_leaves_it_clean(terminal: AtTerminal) -> None:
     """A person would lose the cursor, or not see how to go on."""
     at = terminal("run", *LONG, "--job-id", "a")
     at.await_text("slice 1")
@@ -45,7 +42,7 @@ def test_ctrl_c_on_a_terminal_leaves_it_clean(terminal: Callable[..., Terminal])
     assert at.seen.rfind("\x1b[?25h") > at.seen.rfind("\x1b[?25l"), "the cursor stays hidden"
 
 
-def test_a_closed_terminal_costs_no_work(terminal: Callable[..., Terminal], client: Client) -> None:
+def test_a_closed_terminal_costs_no_work(terminal: AtTerminal, client: Client) -> None:
     """Who closes a window, or loses a connection, would lose what was done since the last save."""
     at = terminal("run", *LONG, "--job-id", "a")
     at.await_text("slice 1")
@@ -56,7 +53,7 @@ def test_a_closed_terminal_costs_no_work(terminal: Callable[..., Terminal], clie
     assert stopped.usage.steps >= 1
 
 
-def test_a_dumb_terminal_gets_plain_lines(terminal: Callable[..., Terminal]) -> None:
+def test_a_dumb_terminal_gets_plain_lines(terminal: AtTerminal) -> None:
     """An editor's console would be filled with control characters."""
     at = terminal("run", "tally", "steps=3", TERM="dumb")
     assert at.end() == (0, "total=3\n")
@@ -64,7 +61,7 @@ def test_a_dumb_terminal_gets_plain_lines(terminal: Callable[..., Terminal]) -> 
     assert BAR not in at.seen
 
 
-def test_json_stays_pure_at_a_terminal(terminal: Callable[..., Terminal]) -> None:
+def test_json_stays_pure_at_a_terminal(terminal: AtTerminal) -> None:
     """`outlast run --json > file` at a terminal would mix the bar into the file."""
     at = terminal("run", "tally", "steps=3", "--json")
     code, out = at.end()
@@ -74,7 +71,7 @@ def test_json_stays_pure_at_a_terminal(terminal: Callable[..., Terminal]) -> Non
     assert BAR not in out
 
 
-def test_a_pipe_gets_few_plain_lines(start: Callable[..., Process]) -> None:
+def test_a_pipe_gets_few_plain_lines(start: Start) -> None:
     """A log would hold control characters, or ten lines a second."""
     process = start("run", "tally", "steps=300", "step_seconds=0.005", "--slice-seconds", "0.5")
     ended = process.end()

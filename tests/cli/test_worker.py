@@ -11,10 +11,10 @@ import boto3
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Ended, Process
+    from tests.cli.process import Outlast, OutlastJson, Start
     from tests.servers import Server
 
 
@@ -37,11 +37,11 @@ def left_in(sqs: Any) -> int:
     """Return how many messages the queue holds, hidden ones included."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     url = sqs.get_queue_url(QueueName="jobs")["QueueUrl"]
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(found[name]) for name in names)
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(counts[name]) for name in names)
 
 
-def assert_round_trip(start: Callable[..., Process], outlast: Callable[..., Ended]) -> None:
+def assert_round_trip(start: Start, outlast: Outlast) -> None:
     """Assert that a worker, a process of its own, finds the results of what is submitted."""
     line = ("submit", "tally", "steps=30", "step_seconds=0.01", "--job-id", "a")
     assert outlast(*line).out == "a\n"
@@ -57,37 +57,29 @@ def assert_round_trip(start: Callable[..., Process], outlast: Callable[..., Ende
     assert outlast("result", made_up).out == "position=10000 prime=104729\n"
 
 
-def test_on_one_file(start: Callable[..., Process], outlast: Callable[..., Ended]) -> None:
+def test_on_one_file(start: Start, outlast: Outlast) -> None:
     """Somebody who has just installed Outlast would get no job done."""
     assert_round_trip(start, outlast)
 
 
-def test_on_valkey_and_sqs(
-    start: Callable[..., Process],
-    outlast: Callable[..., Ended],
+@pytest.mark.parametrize("store", ["redis", "s3"])
+def test_on_servers(
+    store: str,
+    *,
+    start: Start,
+    outlast: Outlast,
     valkey_server: Server,
     sqs: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A cluster of workers would get no job done, or leave messages behind."""
-    monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/7")
+    url = f"{valkey_server.url}/7" if store == "redis" else "s3://progress/outlast"
+    monkeypatch.setenv("OUTLAST_STORE", url)
     assert_round_trip(start, outlast)
     assert left_in(sqs) == 0
 
 
-def test_on_s3_and_sqs(
-    start: Callable[..., Process],
-    outlast: Callable[..., Ended],
-    sqs: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """An account without a server of its own would get no job done, or leave messages behind."""
-    monkeypatch.setenv("OUTLAST_STORE", "s3://progress/outlast")
-    assert_round_trip(start, outlast)
-    assert left_in(sqs) == 0
-
-
-def test_a_worker_ends_after_its_slices(outlast_json: Callable[..., Any], client: Client) -> None:
+def test_a_worker_ends_after_its_slices(outlast_json: OutlastJson, client: Client) -> None:
     """A batch system that hands out short turns could not use a worker."""
     client.submit("tally", job_id="a", steps=50, step_seconds=0.01)
     ended = outlast_json("worker", "--slice-seconds", "0.05", "--max-slices", "2")
@@ -96,7 +88,7 @@ def test_a_worker_ends_after_its_slices(outlast_json: Callable[..., Any], client
 
 
 def test_the_log_can_be_turned_down(
-    outlast: Callable[..., Ended], client: Client, monkeypatch: pytest.MonkeyPatch
+    outlast: Outlast, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line for each slice would fill the disks of those who did not want it."""
     monkeypatch.setenv("OUTLAST_LOG_LEVEL", "WARNING")
@@ -104,11 +96,14 @@ def test_the_log_can_be_turned_down(
     assert outlast("worker", "--max-slices", "1") == (0, "", "")
 
 
-def test_a_lost_message_is_swept_up(outlast: Callable[..., Ended], client: Client) -> None:
+def test_a_lost_message_is_swept_up(
+    outlast: Outlast, outlast_json: OutlastJson, client: Client
+) -> None:
     """A job whose message was purged would sleep for ever."""
     client.create("tally", {"steps": 2}, job_id="a")
     assert outlast("sweep").out == ""
     assert outlast("sweep", "--after-seconds", "0.001").out == "a\n"
+    assert outlast_json("sweep") == {"woken": []}
     assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
     assert outlast("result", "a").out == "total=2\n"
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.jobs import Held
     from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.slices.deadline import Deadline
-    from outlast.worker.slices.process import AnyKernel, WorkerProcess
+    from outlast.worker.slices.process import WorkerProcess
 
     Move = Callable[[Record], Record]
     Mutation = Callable[[MonkeyPatch], None]
@@ -122,9 +122,9 @@ def announce_without_the_lease(patch: MonkeyPatch) -> None:
     """A worker that lost its lease sends the next message all the same, and acks its own."""
     run = Slice.run
 
-    def run_on(self: Slice, kernel: AnyKernel) -> Record:
+    def run_on(self: Slice) -> Record:
         try:
-            return run(self, kernel)
+            return run(self)
         except LeaseLost:
             job = self.job.record
             message = Message(job_id=job.job_id, slice=job.slice_number + 1)

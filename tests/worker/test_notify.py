@@ -313,8 +313,8 @@ def test_a_large_result_is_left_out_and_that_is_said(floor: Floor) -> None:
 @pytest.mark.parametrize(
     ("targets", "why"),
     [
-        (["exec:rm x"], "outlast run"),
-        (["file:///etc/passwd"], "outlast run"),
+        (["exec:rm x"], "sqs://queue-name"),
+        (["file:///etc/passwd"], "sqs://queue-name"),
         (["ftp://a/b"], "sqs://queue-name"),
         (["https://user:pw@host/"], "sqs://queue-name"),
         (["https://host/a b"], "sqs://queue-name"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
@@ -12,44 +13,37 @@ import typer
 from typer.main import get_command
 
 from outlast.worker.cli.commands import (
-    checkpoints,
     cost,
     dashboard,
     delete,
     dlq,
     doctor,
     estimate,
-    fork,
     history,
     kernels,
     listing,
-    new_kernel,
-    prune,
-    result,
     run,
     status,
     steering,
     submit,
-    sweep,
-    wait,
-    warmup,
     watch,
     worker,
 )
 from outlast.worker.cli.errors import report
-from outlast.worker.cli.manual import manual
 from outlast.worker.cli.options import Debug, Json, Session
 from outlast.worker.cli.streams import reopen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-COMMANDS: dict[str, Callable[..., Any]] = {
+    Command = Callable[..., Any]
+
+COMMANDS: dict[str, Command] = {
     "run": run.run,
     "submit": submit.submit,
     "status": status.status,
-    "result": result.result,
-    "wait": wait.wait,
+    "result": status.result,
+    "wait": status.wait,
     "watch": watch.watch,
     "list": listing.list_jobs,
     "history": history.history,
@@ -58,30 +52,19 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "resume": steering.resume,
     "retry": steering.retry,
     "delete": delete.delete,
-    "prune": prune.prune,
-    "checkpoints": checkpoints.checkpoints,
-    "fork": fork.fork,
+    "prune": delete.prune,
+    "checkpoints": history.checkpoints,
+    "fork": submit.fork,
     "cost": cost.cost,
     "estimate": estimate.estimate,
     "worker": worker.worker,
     "dashboard": dashboard.dashboard,
-    "sweep": sweep.sweep,
+    "sweep": worker.sweep,
     "doctor": doctor.doctor,
     "kernels": kernels.kernels,
-    "new-kernel": new_kernel.new_kernel,
-    "warmup": warmup.warmup,
+    "new-kernel": kernels.new_kernel,
+    "warmup": kernels.warmup,
 }
-
-# rich would draw boxes around help and errors, and cost 0.1 s of every start.
-app = typer.Typer(
-    name="outlast",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _name, _command in COMMANDS.items():
-    app.command(_name, help=manual(_command))(_command)
-app.add_typer(dlq.app, name="dlq", help=manual(dlq.dlq))
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -92,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> int:
         words = list(sys.argv[1:] if args is None else args) or ["--help"]
         code = get_command(app)(words, prog_name="outlast", obj=session, standalone_mode=False)
         sys.stdout.flush()
-    except Exception as error:  # noqa: BLE001 - whatever went wrong is told in one line
+    except Exception as error:  # noqa: BLE001 - any error ends in one line
         return report(error, debug=session.debug)
     return code if isinstance(code, int) else 0
 
@@ -100,8 +83,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def program() -> NoReturn:
     """Be the process of a command, and end it, even where a kernel has left threads behind.
 
-    Python would wait for them, so a worker that is told to stop would stay until it is killed. So
-    it would for processes, which are ended.
+    Python would wait for them, and a worker that was stopped would stay until it is killed. The
+    same holds for processes, which are killed.
     """
     code = main()
     if "multiprocessing" in sys.modules:
@@ -134,14 +117,14 @@ def _outlast(
     """Run long computations on workers that each live only minutes.
 
     A job is a kernel (a computation) with parameters. It advances in slices, one after the other,
-    on whatever worker is there, and its progress is stored between them. OUTLAST_STORE says where
+    on any worker that is free, and its progress is stored between them. OUTLAST_STORE says where
     jobs are kept and OUTLAST_QUEUE what wakes them; by default both are one file in your data
     folder, and nothing else is needed.
 
     Examples:
         outlast run nth-prime position=1_000_000      here and now
         outlast submit nth-prime position=1_000_000   for workers to do
-        outlast worker                                be such a worker
+        outlast worker                                be one of these workers
 
     Exit codes:
         0  done
@@ -152,4 +135,28 @@ def _outlast(
     """
 
 
-app.callback(help=manual(_outlast))(_outlast)
+def _help(command: Command) -> str:
+    """Return the docstring, marked so that paragraphs with indented lines keep their form."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    # typer does not fill the lines of a paragraph that begins with \b.
+    return "\n\n".join(f"\b\n{p}" if "\n    " in p else p for p in paragraphs)
+
+
+def _group(commands: Mapping[str, Command], about: Command, **options: Any) -> typer.Typer:
+    """Return the commands as one; `about` has the options and the help of the whole."""
+    # rich would draw boxes around help and errors, and cost 0.1 s of every start.
+    group = typer.Typer(rich_markup_mode=None, **options)
+    for name, command in commands.items():
+        group.command(name, help=_help(command))(command)
+    group.callback(help=_help(about))(about)
+    return group
+
+
+app = _group(
+    COMMANDS,
+    _outlast,
+    name="outlast",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(_group(dlq.COMMANDS, dlq.dlq, invoke_without_command=True), name="dlq")

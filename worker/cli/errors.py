@@ -5,37 +5,53 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING
 
-from typer import TyperException
+from typer import Exit, TyperException
 
-from outlast.checkpoint.lines import one_line
-
-if TYPE_CHECKING:
-    from outlast.checkpoint.errors import CorruptRecord
+from outlast.worker.cli.output import say
 
 FAULT = 1
 USAGE = 2
 UNFINISHED = 3
 
-LINE_CHARACTERS = 1000
 OURS = "outlast"
+
+
+class Failures:
+    """Says each error at once, lets the command go on, and fails it at its end.
+
+    Attributes:
+        count: how many there have been.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: Exception | str) -> None:
+        """Say what went wrong and go on."""
+        self.count += 1
+        say(str(error))
+
+    def exit_if_any(self) -> None:
+        """End the command with code 1 if anything went wrong."""
+        if self.count:
+            raise Exit(FAULT)
 
 
 def report(error: Exception, *, debug: bool) -> int:
     """Print what `error` says on one line, with `debug` its traceback first; return the code."""
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output has gone: nobody to tell, nor at the last flush of the process.
+        # The reader of the output is gone; the last flush of the process must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
     if debug and not _is_answer(error):
         traceback.print_exception(error)
-    print(f"outlast: {one_line(_message(error), LINE_CHARACTERS)}", file=sys.stderr)
+    say(_message(error))
     return exit_code(error)
 
 
 def _is_answer(error: Exception) -> bool:
-    """Whether `error` is what a command was asked for, which is no fault to look for."""
+    """Whether `error` is the answer that a command was asked for, and no fault to look for."""
     from outlast.worker.jobs.client import JobFailed, JobNotFinished
 
     return isinstance(error, (JobFailed, JobNotFinished))
@@ -73,20 +89,8 @@ def exit_code(error: Exception) -> int:
             return FAULT
 
 
-class Faults:
-    """Tells of records that cannot be read, and counts them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, error: CorruptRecord) -> None:
-        """Tell of one."""
-        self.count += 1
-        print(f"outlast: {one_line(str(error), LINE_CHARACTERS)}", file=sys.stderr)
-
-
 def _message(error: Exception) -> str:
-    """Return what to tell: the words of our own errors are whole, others need their type."""
+    """Return what to say: our own errors are whole sentences, others need their type."""
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "outlast"

@@ -1,4 +1,4 @@
-"""The options that choose jobs, and the way back from a choice to the options."""
+"""The options that select jobs, and the way back from a selection to the options."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def _known(words: list[str] | None) -> list[str] | None:
+def _require_statuses(words: list[str] | None) -> list[str] | None:
     for word in words or ():
         if word not in list(Status):
             raise typer.BadParameter(f"{word[:40]!r} is none of {', '.join(Status)}")
     return words
 
 
-def _possible(tags: list[str] | None) -> list[str] | None:
+def _require_tags(tags: list[str] | None) -> list[str] | None:
     if tags:
         from outlast.checkpoint.jobs import checked_tags
 
@@ -44,9 +44,9 @@ Statuses = Annotated[
     typer.Option(
         "--status",
         metavar="STATUS",
-        callback=_known,
+        callback=_require_statuses,
         autocompletion=_complete_status,
-        help="Only jobs of this status; may be repeated for several.",
+        help="Only jobs of this status; may be repeated.",
     ),
 ]
 OfKernel = Annotated[
@@ -57,7 +57,7 @@ WithTags = Annotated[
     typer.Option(
         "--tag",
         metavar="TAG",
-        callback=_possible,
+        callback=_require_tags,
         help="Only jobs with this tag; if repeated, with all.",
     ),
 ]
@@ -81,14 +81,14 @@ NewerThan = Annotated[
 ]
 
 
-def chosen(
+def selection_of(
     statuses: Sequence[str] | None,
     kernel: str | None,
     tags: Sequence[str] | None,
     older_than: float | None,
     newer_than: float | None,
 ) -> Selection:
-    """Return the choice that the options make."""
+    """Return the selection that the options describe."""
     return Selection(
         statuses=frozenset(statuses or ()),
         kernel=kernel,
@@ -98,8 +98,8 @@ def chosen(
     )
 
 
-def words_of(selection: Selection) -> list[str]:
-    """Return the options that make the choice."""
+def options_of(selection: Selection) -> list[str]:
+    """Return the options that describe the selection, as words of a command line."""
     ages = (
         ("--older-than", selection.older_than_seconds),
         ("--newer-than", selection.newer_than_seconds),

@@ -1,4 +1,4 @@
-"""Log lines of the running work, on their way to a person."""
+"""Log lines on their way to a person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from outlast.worker.cli.screen import GONE
+from outlast.worker.cli.output import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ class Lines(logging.Handler):
         self._debug = debug
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass the line on; the traceback of a kernel's error only where it was asked for."""
+        """Pass the line on, with the traceback of a kernel's error only under --debug."""
         if not self._debug:
             record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
         with suppress(*GONE):  # and a disk that is full
@@ -38,7 +38,7 @@ def level_of(settings: Settings, *, otherwise: str) -> str:
 
 
 def log_to_stderr(level: str, *, log_format: str = "text", debug: bool = False) -> None:
-    """Print the log from `level` on to standard error, each line with its time in UTC."""
+    """Print the log from `level` up to standard error, each line with its time in UTC."""
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     if log_format == "json":
@@ -50,7 +50,7 @@ def log_to_stderr(level: str, *, log_format: str = "text", debug: bool = False) 
 
 
 def log_to(say: Callable[[str], None], level: str, *, debug: bool = False) -> None:
-    """Give the log from `level` on to `say`, only what happened."""
+    """Hand the messages of the log from `level` up to `say`, without time and level."""
     _log_to(say, level, logging.Formatter("%(message)s"), debug=debug)
 
 

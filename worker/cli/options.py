@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+# Beyond this, 30 years, the system's timers overflow.
+LONGEST_SECONDS = 1e9
 
 
 @dataclass
 class Session:
-    """What holds for the whole command line, wherever on it the option stood."""
+    """The options that may stand anywhere on the command line."""
 
     json: bool = False
     debug: bool = False
@@ -28,8 +31,12 @@ def _debug(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the s
     return session.debug
 
 
-def positive_duration(value: float | None) -> float | None:
-    """Return the seconds that an option was given, if there are any and they can be waited for."""
+def seconds_option(name: str, text: str) -> Any:
+    """Return an option that takes seconds, more than 0 and no longer than systems can wait."""
+    return typer.Option(name, metavar="SECONDS", callback=_require_duration, help=text)
+
+
+def _require_duration(value: float | None) -> float | None:
     if value is not None and not (0 < value < LONGEST_SECONDS):
         raise typer.BadParameter(f"give seconds, more than 0 and less than {LONGEST_SECONDS:.0e}")
     return value
@@ -39,10 +46,6 @@ def _kernel_names(incomplete: str) -> list[str]:
     from outlast.kernel.registry import names
 
     return [name for name in names() if name.startswith(incomplete)]
-
-
-# Beyond this, 30 years, the system's timers overflow.
-LONGEST_SECONDS = 1e9
 
 
 Json = Annotated[
@@ -71,7 +74,7 @@ NewJobId = Annotated[
     typer.Option(
         "--job-id",
         metavar="ID",
-        help="Call the job so: 1 to 128 letters, digits, '.', '_' or '-'. Default: made up.",
+        help="The job's id: 1 to 128 letters, digits, '.', '_' or '-'. Default: a new one.",
     ),
 ]
 Tags = Annotated[
@@ -79,7 +82,7 @@ Tags = Annotated[
     typer.Option(
         "--tag",
         metavar="TAG",
-        help="Give the job this tag, by which `outlast list` finds it; may be repeated.",
+        help="A tag, by which `outlast list` finds the job; may be repeated.",
     ),
 ]
 Notify = Annotated[
@@ -104,44 +107,12 @@ Params = Annotated[
 ]
 SliceSeconds = Annotated[
     float | None,
-    typer.Option(
-        "--slice-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60.",
-    ),
+    seconds_option("--slice-seconds", "Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60."),
 ]
 Isolate = Annotated[
     bool | None,
     typer.Option(
         "--isolate",
         help="Run kernels in a child process, which can be killed. Default: OUTLAST_ISOLATE.",
-    ),
-]
-TimeoutSeconds = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="Wait no longer than this. Default: for ever.",
-    ),
-]
-MaxIdleSeconds = Annotated[
-    float | None,
-    typer.Option(
-        "--max-idle-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="End after this time without a message. Default: never.",
-    ),
-]
-AfterSeconds = Annotated[
-    float | None,
-    typer.Option(
-        "--after-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="Wake what has been silent for so long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
     ),
 ]

@@ -18,7 +18,7 @@ POWER = re.compile(r"([+-]?[0-9]+)[eE]\+?([0-9]{1,3})")
 def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
     """Return the parameters that `words`, each key=value, spell for a kernel.
 
-    Each is what `value_of` says, but what was typed where the kernel's model wants text.
+    Each is what `value_of` reads, or the text itself where the kernel's model wants text.
 
     Raises:
         UnknownKernel: no such kernel is installed.
@@ -29,10 +29,10 @@ def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
 
     from outlast.kernel import InvalidParams
     from outlast.kernel.registry import load
-    from outlast.worker.cli.streams import reserved
+    from outlast.worker.cli.streams import stdout_to_stderr
     from outlast.worker.jobs.new_job import refusal
 
-    with reserved():  # A package may print when it is imported.
+    with stdout_to_stderr():  # A package may print when it is imported.
         model = load(kernel).Params
     typed = split_params(words)
     params = {key: value_of(text) for key, text in typed.items()}
@@ -40,19 +40,19 @@ def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
         try:
             model.model_validate(params)
         except ValidationError as error:
-            as_text = {key: typed[key] for key in _wanted_as_text(error, params)}
+            as_text = {key: typed[key] for key in _text_fields(error, params)}
             if not as_text:
                 raise refusal(kernel, model, error, typed) from None
             params |= as_text
         except SystemExit as error:  # The command would end without a word.
-            told = f"{kernel}: the check of its parameters calls sys.exit({error})"
-            raise InvalidParams(told) from error
+            message = f"{kernel}: the check of its parameters calls sys.exit({error})"
+            raise InvalidParams(message) from error
         else:
             return params
 
 
 def split_params(words: Iterable[str]) -> dict[str, str]:
-    """Return the parameters that `words`, each key=value, give, as they were typed.
+    """Return the parameters in `words`, each key=value, as they were typed.
 
     Raises:
         InvalidParams: a word is not key=value, or a key comes twice.
@@ -76,10 +76,10 @@ def format_params(params: Mapping[str, Any]) -> str:
 
 
 def value_of(text: str) -> Any:
-    """Return what a typed value looks like.
+    """Return the value that `text` looks like.
 
     That is a whole number, which may have underscores or be written as 1e15, or any JSON literal
-    (true, 1.5, null, "text", [1, 2]); all else is text. What fits is for a kernel's model to say.
+    (true, 1.5, null, "text", [1, 2]); anything else is text. The kernel's model checks it later.
     """
     if power := POWER.fullmatch(text):
         return int(power[1]) * 10 ** int(power[2])
@@ -89,10 +89,10 @@ def value_of(text: str) -> Any:
         return text  # Python reads no whole number of over 4300 digits either.
 
 
-def _wanted_as_text(error: ValidationError, params: Mapping[str, Any]) -> set[str]:
+def _text_fields(error: ValidationError, params: Mapping[str, Any]) -> set[str]:
     """Return the parameters that look like a number, true, false or null where text is wanted."""
-    wanted = {str(e["loc"][0]) for e in error.errors() if e["type"] == "string_type"}
-    return {key for key in wanted & set(params) if not isinstance(params[key], str | list | dict)}
+    fields = {str(e["loc"][0]) for e in error.errors() if e["type"] == "string_type"}
+    return {key for key in fields & set(params) if not isinstance(params[key], str | list | dict)}
 
 
 def _refuse(constant: str) -> None:

@@ -8,7 +8,7 @@ from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.status import Status
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.loading import kernel_for
+from outlast.worker.slices.loading import require_runnable
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
@@ -42,7 +42,7 @@ def run_embedded(
             return False  # The consumer finds out for itself, and backs off.
         if record.status.is_final or record.status is Status.PAUSED:
             return True
-        kernel_for(process, record)  # There is no other worker to leave the message to.
+        require_runnable(process, record)  # There is no other worker to leave the message to.
         return False
 
     process.queue.send(Message(job_id=job_id))

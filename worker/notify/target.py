@@ -2,16 +2,15 @@
 
     sqs://queue-name               an SQS queue, or its https URL
     https://host/path              a webhook; http:// only where OUTLAST_NOTIFY_HOSTS names the host
-    file:///path, exec:command     on this machine, for `outlast run` only
 
-Those of the last line are never stored: whoever may write to the store could have workers write
-files and run commands.
+There is none that writes files or runs commands: whoever may write to the store could have workers
+do so.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from outlast.checkpoint.parts import MAX_TARGETS
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from outlast.worker.settings import Settings
 
 MOST_CHARACTERS = 500
-LOCAL = ("file:", "exec:")
 LOOPBACK = {"localhost", "127.0.0.1"}
 FORMS = "sqs://queue-name, an SQS queue's https URL, or a webhook's: https://host/path"
 
@@ -36,19 +34,6 @@ _WEB = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\x21-\x7e]*)?")
 
 class InvalidTarget(Exception):
     """A target of a notice cannot be used; nothing was stored. Correct it, or a setting."""
-
-
-class Split(NamedTuple):
-    """Local targets, and those that are stored with the job."""
-
-    local: tuple[str, ...]
-    stored: tuple[str, ...]
-
-
-def split(targets: Sequence[str]) -> Split:
-    """Return the targets on this machine, and the others."""
-    local = tuple(t for t in targets if t.startswith(LOCAL))
-    return Split(local, tuple(t for t in targets if t not in local))
 
 
 def checked_targets(targets: Sequence[str], settings: Settings) -> tuple[str, ...]:
@@ -79,8 +64,6 @@ def require_allowed(target: str, settings: Settings) -> None:
         InvalidTarget: it is such a one.
     """
     name = f"notify {redacted(target)[:100]!r}"
-    if target.startswith(LOCAL):
-        raise InvalidTarget(f"{name}: files and commands are for `outlast run` only")
     if len(target) > MOST_CHARACTERS or not (is_sqs(target) or _WEB.fullmatch(target)):
         raise InvalidTarget(f"{name}: give {FORMS}; at most {MOST_CHARACTERS} characters")
     place, hosts = urlsplit(target), settings.notify_hosts

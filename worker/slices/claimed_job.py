@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
@@ -47,16 +48,15 @@ class ClaimedJob:
 
     Attributes:
         delivery: the message for which the job was claimed.
-        kernel, params: what runs; there from `begin` on.
+        kernel: what runs; there once it is loaded.
         lease_seconds: how long the lease is when it is taken, and until the kernel is ready.
         state: the newest state; None until the kernel has yielded one.
         steps, seconds: the job's totals as of now. What is not in the record yet follows from them,
             also where a write happened whose answer was lost.
-        is_used: whether the slice has begun; then its claim counts.
+        is_used: whether the slice has begun, so that its claim counts.
     """
 
     kernel: AnyKernel
-    params: BaseModel
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: Held) -> None:
         """Want the job as it was read in `before`; see `take`."""
@@ -113,6 +113,16 @@ class ClaimedJob:
         """The job as last stored."""
         return self._held.record
 
+    @cached_property
+    def params(self) -> BaseModel:
+        """The parameters as the kernel's model reads them.
+
+        Raises:
+            ValidationError: they do not fit it.
+        """
+        params: BaseModel = self.kernel.Params.model_validate_json(self.record.params_json)
+        return params
+
     @property
     def progress(self) -> float:
         """The share of the work that is done, stored or not, 0 to 1.
@@ -135,16 +145,6 @@ class ClaimedJob:
         and none would advance it. But a job whose workers happened to be killed waits for longer.
         """
         return seconds * math.pow(2.0, min(self._before.record.guards.stalls, 16) / 2)
-
-    def begin(self, kernel: AnyKernel) -> None:
-        """Begin the slice: from here on the claim counts.
-
-        Raises:
-            ValidationError: the parameters do not fit the kernel.
-        """
-        self.is_used = True
-        self.kernel = kernel
-        self.params = kernel.Params.model_validate_json(self.record.params_json)
 
     def advanced(self, state: BaseModel) -> None:
         """Take over the state that a step has led to."""

@@ -19,7 +19,7 @@ from outlast.checkpoint.status import Status
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.claimed_job import ClaimedJob, JobMoved
 from outlast.worker.slices.deadline import Deadline
-from outlast.worker.slices.loading import prepared_kernel
+from outlast.worker.slices.loading import load_kernel
 from outlast.worker.slices.notices import notify_targets
 from outlast.worker.slices.protocol import (
     LONGEST_HIDE_SECONDS,
@@ -140,17 +140,16 @@ class _Receipt:
         """Run the next slice of the job and send the continuation."""
         process, claimed = self.process, job.record
         left, opened = self.deadline.remaining, process.clock()
-        kernel = prepared_kernel(job)
+        load_kernel(job)
         if self.deadline.is_signalled:
             job.give_back()
             return self._hidden(0)
-        job.renew()
         # The kernel took all the time: a step would be killed, and with it what it has prepared.
         is_late = 0 < left <= process.clock() - opened
         with Deadline(self._budget(job), outer=self.deadline, clock=process.clock) as deadline:
             slice_ = Slice(job, deadline)
             try:
-                record = slice_.pass_on() if is_late else slice_.run(kernel)
+                record = slice_.pass_on() if is_late else slice_.run()
             except LeaseLost:
                 tell_lost_lease(claimed, process.clock() - begun)
                 raise

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
 
 from outlast.kernel import UnknownKernel
 from outlast.worker.slices.kernel_output import line
@@ -21,8 +24,8 @@ class NewerState(Exception):
     """The job's state is of a newer version of the kernel. Leave it to workers that have it."""
 
 
-def prepared_kernel(job: ClaimedJob) -> AnyKernel:
-    """Return the job's kernel, ready to run; the lease is renewed while that takes time.
+def load_kernel(job: ClaimedJob) -> None:
+    """Load and prepare `job.kernel`; the lease is renewed while that takes time.
 
     Raises:
         UnknownKernel, NewerState: this worker is not one for the job.
@@ -31,47 +34,52 @@ def prepared_kernel(job: ClaimedJob) -> AnyKernel:
     # Once more takes no time, and a thread would cost a short slice a tenth. For other parameters
     # it may: then the job comes back with a slice that did not advance it, and is worth a thread.
     if record.kernel in process.prepared and record.guards.stalls <= 1:
-        return _prepared(process, record)
-    with process.repeat(job.renew, every_seconds=job.lease_seconds / 3):
-        return _prepared(process, record)
+        _load(job)
+    else:
+        with process.repeat(job.renew, every_seconds=job.lease_seconds / 3):
+            _load(job)
+    job.renew()
 
 
-def kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
-    """Return the job's kernel.
+def require_runnable(process: WorkerProcess, record: Record) -> None:
+    """Do nothing if this worker has what the job needs.
 
     Raises:
-        UnknownKernel, NewerState: this worker is not one for the job.
+        UnknownKernel, NewerState: it has not.
     """
+    kernel = _kernel_for(process, record)
+    with suppress(ValidationError):  # which the slice will tell
+        kernel.require(kernel.Params.model_validate_json(record.params_json))
+
+
+def _kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
     kernel = process.kernels(record.kernel)
     if record.checkpoints and record.checkpoints[0].version > kernel.version:
         raise NewerState(
             f"job {record.job_id} was advanced by version {record.checkpoints[0].version} of "
             f"kernel {kernel.name!r}; this worker has version {kernel.version}: upgrade it"
         )
-    try:
-        kernel.require(kernel.Params.model_validate_json(record.params_json))
-    except UnknownKernel:
-        raise
-    except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts
-        log.debug("job %s: what it requires is not known: %s", record.job_id, line(error))
     return kernel
 
 
-def _prepared(process: WorkerProcess, record: Record) -> AnyKernel:
-    kernel = kernel_for(process, record)
+def _load(job: ClaimedJob) -> None:
+    process, kernel = job.process, _kernel_for(job.process, job.record)
+    job.kernel = kernel
     try:
+        kernel.require(job.params)
         # The child of an isolated kernel prepares it, which may take that process down, too.
         if not (process.isolate or kernel.may_not_return):
-            kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+            kernel.prepare(job.params)
+    except UnknownKernel:
+        raise
     except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts
         tell(
             log,
             KERNEL_NOT_PREPARED,
-            job_id=record.job_id,
+            job_id=job.record.job_id,
             kernel=kernel.name,
             error=line(error),
             cause=error,
         )
     else:
         process.prepared.add(kernel.name)
-    return kernel

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.slices.claimed_job import ClaimedJob
     from outlast.worker.slices.deadline import Deadline
-    from outlast.worker.slices.process import AnyKernel
 
     Steps = Generator[BaseModel | Busy, None, BaseModel]
 
@@ -49,7 +48,7 @@ class Slice:
         self._step_seconds = 0.0  # of the step that has not ended yet
         self._saved_at = self.stopped_at = job.process.clock()
 
-    def run(self, kernel: AnyKernel) -> Record:
+    def run(self) -> Record:
         """Advance the job until it ends or the deadline; return it as it was left.
 
         Raises:
@@ -58,10 +57,10 @@ class Slice:
         """
         job = self.job
         try:
-            job.begin(kernel)
+            job.is_used = True
             steps = self._start(self._restored())
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-            reason = described(error, type(kernel))
+            reason = described(error, type(job.kernel))
             if job.record.checkpoints:
                 reason = f"cannot go on from its checkpoint: {reason}"
             return job.end(Failed(reason))

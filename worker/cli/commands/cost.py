@@ -6,33 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outlast.worker.cli.errors import FAULT, Faults
+from outlast.worker.cli.bills import bill_of, dollars, footer, source_of, total_dollars
+from outlast.worker.cli.errors import Failures
 from outlast.worker.cli.filters import (
     NewerThan,
     OfKernel,
     OlderThan,
     Statuses,
     WithTags,
-    chosen,
-    words_of,
+    options_of,
+    selection_of,
 )
-from outlast.worker.cli.job_ids import given
+from outlast.worker.cli.job_ids import read_ids
 from outlast.worker.cli.options import Debug, Json
-from outlast.worker.cli.pricing import dollars, dollars_in_all, footing, priced, told
-from outlast.worker.cli.streams import put, put_json
+from outlast.worker.cli.output import print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from outlast.checkpoint.record import Record
     from outlast.worker.costs.bill import Consumption, Services
     from outlast.worker.costs.prices import Prices
-    from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.selection import Selection
 
 COLUMNS = "{:<32} {:>6} {:>12} {:>9} {:>13} {:>7} {:>8} {:>14}"
 HEADING = ("JOB", "SLICES", "OCCUPIED", "WRITES", "BYTES SAVED", "WASTED", "OVERHEAD", "DOLLARS")
-LINE = "  {:<30} {:>15} {:<8} {:>14}"
+ITEM_COLUMNS = "  {:<30} {:>15} {:<8} {:>14}"
 
 JobIds = Annotated[
     list[str] | None,
@@ -65,11 +60,11 @@ def cost(
     WASTED is the share of the kernel's time that was lost to crashes and done again, at most.
     OVERHEAD is the share of the workers' time that was not the kernel's.
 
-    What the record of a job cannot know is not in it: a worker's start and imports before the
+    A bill leaves out what the record of a job cannot know: a worker's start and imports before the
     claim and its end after the release, which Lambda and RunPod bill; idle workers, and receives
-    that found nothing; a slice that still runs; storage, logs and traffic. Nor are free tiers,
-    discounts and taxes. A platform without a price is shown, and the total is then a lower bound.
-    The price table has a date; OUTLAST_PRICES names a file that replaces its prices.
+    without a message; a slice that still runs; storage, logs and traffic. It also leaves out free
+    tiers, discounts and taxes. A platform without a price is shown, and the total is then a lower
+    bound. The price table has a date; OUTLAST_PRICES names a file that replaces its prices.
 
     Examples:
         outlast cost million
@@ -84,98 +79,71 @@ def cost(
     """
     if every == bool(job_ids):
         raise typer.BadParameter("give job ids or --all, and not both")
-    selection = chosen(statuses, kernel, tags, older_than, newer_than)
-    if job_ids and words_of(selection):
+    selection = selection_of(statuses, kernel, tags, older_than, newer_than)
+    if job_ids and options_of(selection):
         raise typer.BadParameter("filters choose from --all: leave out the job ids")
-    from outlast.worker.costs.bill import Consumption, services_of
+    from outlast.worker.costs.bill import Consumption, consumption_of, services_of
     from outlast.worker.costs.prices import read_prices
     from outlast.worker.jobs.client import Client
     from outlast.worker.settings import read_settings
 
     settings = read_settings()
-    prices = read_prices(settings.prices)
-    client = Client(settings=settings, read_only=True)
-    faults, costs = Faults(), _Costs(prices, services_of(settings), Consumption())
+    prices, services = read_prices(settings.prices), services_of(settings)
+    client, failures = Client(settings=settings, read_only=True), Failures()
+    total, views = Consumption(), []
     records = (
-        _chosen(client, selection, faults)
+        client.records(on_corrupt=failures)
         if every
-        else iter([client.status(job_id) for job_id in given(job_ids or ())])
+        else map(client.status, read_ids(job_ids or ()))
     )
-    views = costs.views(records)
+    for record in records:
+        if not every or selection.takes(record, client.jobs.clock()):
+            consumption = consumption_of(record)
+            total += consumption
+            names = {"job_id": record.job_id, "status": str(record.status)}
+            views.append({**names, **_view(consumption, prices, services)})
+    sums = _view(total, prices, services)
     if as_json:
-        put_json({"jobs": list(views), "total": costs.total(), "prices": told(prices, settings)})
+        print_json({"jobs": views, "total": sums, "prices": source_of(prices, settings)})
     else:
-        _put_bill(views, costs)
-        put(footing(prices, settings))
-    if faults.count:
-        raise typer.Exit(FAULT)
+        _print_bill(views, sums)
+        print(footer(prices, settings))
+    failures.exit_if_any()
 
 
-class _Costs:
-    """Bills one job after the other, and sums them."""
+def _view(consumption: Consumption, prices: Prices, services: Services) -> dict[str, Any]:
+    from outlast.worker.costs.bill import items_of
 
-    def __init__(self, prices: Prices, services: Services, nothing: Consumption) -> None:
-        self._prices = prices
-        self._services = services
-        self._sum = nothing
-
-    def views(self, records: Iterator[Record]) -> Iterator[dict[str, Any]]:
-        """Yield what each job costs."""
-        from outlast.worker.costs.bill import consumption_of
-
-        for record in records:
-            taken = consumption_of(record)
-            self._sum += taken
-            yield {"job_id": record.job_id, "status": str(record.status), **self._view(taken)}
-
-    def total(self) -> dict[str, Any]:
-        """Return what all jobs seen so far cost together."""
-        return self._view(self._sum)
-
-    def _view(self, taken: Consumption) -> dict[str, Any]:
-        from outlast.worker.costs.bill import items_of
-
-        return {
-            "slices": taken.slices,
-            "occupied_seconds": round(taken.occupied_seconds, 6),
-            "compute_seconds": round(taken.compute_seconds, 6),
-            "redone_seconds": round(taken.redone_seconds, 6),
-            "writes": taken.writes,
-            "saved_bytes": taken.saved_bytes,
-            "wasted_share": taken.wasted_share,
-            "overhead_share": taken.overhead_share,
-            **priced(items_of(taken, self._prices, self._services)),
-        }
+    return {
+        "slices": consumption.slices,
+        "occupied_seconds": round(consumption.occupied_seconds, 6),
+        "compute_seconds": round(consumption.compute_seconds, 6),
+        "redone_seconds": round(consumption.redone_seconds, 6),
+        "writes": consumption.writes,
+        "saved_bytes": consumption.saved_bytes,
+        "wasted_share": consumption.wasted_share,
+        "overhead_share": consumption.overhead_share,
+        **bill_of(items_of(consumption, prices, services)),
+    }
 
 
-def _chosen(client: Client, selection: Selection, faults: Faults) -> Iterator[Record]:
-    """Yield each job of the store that is chosen and can be read."""
-    now = client.jobs.clock()
-    records = client.records(on_corrupt=faults)
-    return (record for record in records if selection.takes(record, now))
-
-
-def _put_bill(views: Iterator[dict[str, Any]], costs: _Costs) -> None:
-    """Print a row for each job, one for all of them, and what this consists of."""
-    heading = COLUMNS.format(*HEADING)
-    for view in views:
-        if heading:
-            put(heading)
-            heading = ""
-        _put_row(view["job_id"], view)
-    if heading:
-        put("no job fits")
+def _print_bill(views: list[dict[str, Any]], total: dict[str, Any]) -> None:
+    """Print a row for each job, one for all of them, and the items of the total."""
+    if not views:
+        print("no job fits")
         return
-    total = costs.total()
-    _put_row("total", total)
-    put("")
+    print(COLUMNS.format(*HEADING))
+    for view in views:
+        _print_row(view["job_id"], view)
+    _print_row("total", total)
+    print()
     for item in total["items"]:
         count = f"{item['amount']:,.0f}" if item["unit"] == "requests" else f"{item['amount']:,.2f}"
-        put(LINE.format(item["what"], count, item["unit"], dollars(item["dollars"])))
-    put("")
+        print(ITEM_COLUMNS.format(item["what"], count, item["unit"], dollars(item["dollars"])))
+    print()
 
 
-def _put_row(name: str, view: dict[str, Any]) -> None:
+def _print_row(name: str, view: dict[str, Any]) -> None:
     row = (
         view["slices"],
         f"{view['occupied_seconds']:,.1f} s",
@@ -183,9 +151,9 @@ def _put_row(name: str, view: dict[str, Any]) -> None:
         f"{view['saved_bytes']:,}",
         _percent(view["wasted_share"]),
         _percent(view["overhead_share"]),
-        dollars_in_all(view),
+        total_dollars(view),
     )
-    put(COLUMNS.format(name, *row))
+    print(COLUMNS.format(name, *row))
 
 
 def _percent(share: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from outlast.worker.cli.options import Debug, Json
-from outlast.worker.cli.streams import put, put_json, warn_if_apart
+from outlast.worker.cli.output import print_json, warn_if_apart
 
 LEAST_TOKEN_CHARACTERS = 16
 NEW_TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe())'"  # noqa: S105 - makes one
@@ -48,8 +48,8 @@ def dashboard(
     `outlast[dashboard]`, and nothing from the network.
 
     On this machine's own address everyone with an account on it may look and steer, unless there
-    is a token. At any other address a token is required, of 16 characters or more. The connection
-    is plain HTTP: between machines, put it behind a proxy with TLS or into an SSH tunnel.
+    is a token. Any other address requires a token, of 16 characters or more. The connection is
+    plain HTTP: between machines, put it behind a proxy with TLS or into an SSH tunnel.
 
     Examples:
         outlast dashboard --open
@@ -58,7 +58,7 @@ def dashboard(
 
     Exit codes:
         0  stopped by a signal
-        1  the address cannot be had, or the store is at fault
+        1  the address is in use or not this machine's, or the store is at fault
         2  a package or the token is missing, the token is too short, or a setting is wrong
     """
     from outlast.worker.cli.logs import level_of, log_to_stderr
@@ -79,10 +79,10 @@ def dashboard(
 
     def announce(url: str) -> None:
         if as_json:
-            put_json({"url": url})
+            print_json({"url": url})
         else:
-            put(f"the dashboard is at {url}, until Ctrl-C")
-        sys.stdout.flush()  # whoever started this reads the URL
+            print(f"the dashboard is at {url}, until Ctrl-C")
+        sys.stdout.flush()  # for the process that waits for the URL
         if opens:
             import webbrowser
 

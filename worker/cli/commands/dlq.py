@@ -1,31 +1,42 @@
-"""outlast dlq: the messages that nobody could handle."""
+"""outlast dlq: the messages that no worker could handle."""
 
 from __future__ import annotations
 
+import json
+import time
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outlast.worker.cli.dead_letters import (
-    NoSuchLetter,
-    dead_letters,
-    for_each,
-    opened,
-    put_table,
-    view,
-)
-from outlast.worker.cli.manual import manual
+from outlast.checkpoint.lines import one_line
+from outlast.worker.cli.job_ids import read_ids
 from outlast.worker.cli.options import Debug, Json
-from outlast.worker.cli.streams import put, put_fields, put_json, put_json_each
+from outlast.worker.cli.output import (
+    LINE_CHARACTERS,
+    print_fields,
+    print_json,
+    print_json_array,
+    print_lines,
+    say,
+)
+from outlast.worker.jobs.rate import clock_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-LetterId = Annotated[
+    from outlast.worker.queues.dead_letters import DeadLetter, DeadLetters
+
+    View = dict[str, Any]
+
+COLUMNS = "{:<36} {:<24} {:>6} {:>8} {:>8}  {}"
+BODY_CHARACTERS = 60
+
+MessageId = Annotated[
     str, typer.Argument(metavar="ID", help="The message, as `outlast dlq list` prints it.")
 ]
-LetterIds = Annotated[
+MessageIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="The messages, as `outlast dlq list` prints them."),
 ]
@@ -33,21 +44,23 @@ All = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 Limit = Annotated[
     int,
     typer.Option(
-        "--limit", min=0, max=10**9, metavar="N", help="Show at most so many; 0 shows all."
+        "--limit", min=0, max=10**9, metavar="N", help="Show at most this many; 0 shows all."
     ),
 ]
 
-app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+class NoSuchMessage(Exception):
+    """No dead letter has this id. List those that there are."""
 
 
 def dlq(context: typer.Context, *, _as_json: Json = False, _debug: Debug = False) -> None:
-    """Look at the messages that nobody could handle.
+    """Look at the messages that no worker could handle.
 
-    A message that was received many times and never acknowledged is a dead letter: one that is not
-    Outlast's, one whose job the store does not know, or one that ended its worker each time. It
-    carries no work, only a job's id. Dead letters stay in OUTLAST_QUEUE where that is a file; of
-    an SQS queue they are in the queue that its redrive policy names. `redrive` sends them back,
-    `drop` deletes them.
+    A message that was received many times and never acknowledged is a dead letter: it is not
+    Outlast's, or the store does not know its job, or it ended its worker each time. It carries no
+    work, only a job's id. Dead letters stay in OUTLAST_QUEUE where that is a file; those of an SQS
+    queue are in the queue that its redrive policy names. `redrive` sends them back, `drop` deletes
+    them.
 
     Examples:
         outlast dlq list
@@ -59,10 +72,10 @@ def dlq(context: typer.Context, *, _as_json: Json = False, _debug: Debug = False
         2  the command line or a setting is wrong
     """
     if context.invoked_subcommand is None:
-        put(context.get_help())
+        print(context.get_help())
 
 
-def list_letters(*, limit: Limit = 100, as_json: Json = False, _debug: Debug = False) -> None:
+def list_messages(*, limit: Limit = 100, as_json: Json = False, _debug: Debug = False) -> None:
     """List the dead letters, and what their jobs' records say.
 
     RECEIVES counts deliveries; on SQS each look at the dead letters is one. AGE is the time since
@@ -78,16 +91,17 @@ def list_letters(*, limit: Limit = 100, as_json: Json = False, _debug: Debug = F
         1  the queue has no dead-letter queue, or the store or the queue is at fault
         2  the command line or a setting is wrong
     """
-    letters, say = opened()
-    with letters.look() as found:
-        views = (view(letter, say) for letter in islice(found, limit or None))
+    view = _viewer()
+    with _open().look() as dead_letters:
+        views = map(view, islice(dead_letters, limit or None))
         if as_json:
-            put_json_each(views)
+            print_json_array(views)
         else:
-            put_table(views)
+            heading = COLUMNS.format("ID", "JOB", "SLICE", "RECEIVES", "AGE", "REASON")
+            _print_or_say_none(map(_lines, views), heading)
 
 
-def show(letter_id: LetterId, *, as_json: Json = False, _debug: Debug = False) -> None:
+def show(message_id: MessageId, *, as_json: Json = False, _debug: Debug = False) -> None:
     """Show one dead letter in full.
 
     That is its body, what the queue says of it, and what its job's record says of the job. What
@@ -103,20 +117,20 @@ def show(letter_id: LetterId, *, as_json: Json = False, _debug: Debug = False) -
            queue is at fault
         2  the command line or a setting is wrong
     """
-    letters, say = opened()
-    with letters.look() as found:
-        letter = next((letter for letter in found if letter.letter_id == letter_id), None)
+    view = _viewer()
+    with _open().look() as dead_letters:
+        letter = next((letter for letter in dead_letters if letter.letter_id == message_id), None)
     if letter is None:
-        raise NoSuchLetter(f"there is no dead letter {letter_id!r}; outlast dlq list shows them")
-    found_out = view(letter, say) | {"attributes": dict(letter.attributes)}
+        raise NoSuchMessage(f"there is no dead letter {message_id!r}; outlast dlq list shows them")
+    fields = view(letter) | {"attributes": dict(letter.attributes)}
     if as_json:
-        put_json(found_out)
+        print_json(fields)
     else:
-        put_fields(found_out | {"attributes": found_out["attributes"] or None})
+        print_fields(fields | {"attributes": fields["attributes"] or None})
 
 
 def redrive(
-    letter_ids: LetterIds = None,
+    message_ids: MessageIds = None,
     *,
     every: All = False,
     as_json: Json = False,
@@ -124,9 +138,9 @@ def redrive(
 ) -> None:
     """Send dead letters to the queue again, as new messages.
 
-    Do so once what made the workers give up is mended; `outlast dlq list` says what it knows. A
-    message that has nothing left to do is harmless: whoever receives it drops it. One that is no
-    dead letter any more is passed over.
+    First mend what made the workers give up; `outlast dlq list` says what it knows. A message that
+    has nothing left to do is harmless: its receiver drops it. A message that is not a dead letter
+    is skipped.
 
     Examples:
         outlast dlq redrive 17 18
@@ -137,12 +151,14 @@ def redrive(
         1  the queue has no dead-letter queue, or the queue is at fault
         2  the command line or a setting is wrong; nothing was done
     """
-    letters = dead_letters()
-    for_each(letters, letters.redrive, "sent again", letter_ids, every=every, as_json=as_json)
+    dead_letters = _open()
+    _for_each(
+        dead_letters, dead_letters.redrive, "sent again", message_ids, every=every, as_json=as_json
+    )
 
 
 def drop(
-    letter_ids: LetterIds = None,
+    message_ids: MessageIds = None,
     *,
     every: All = False,
     as_json: Json = False,
@@ -150,9 +166,9 @@ def drop(
 ) -> None:
     """Delete dead letters for good.
 
-    A job loses nothing by it: its progress is in the store, and one that waits for a message is
-    sent a new one by `outlast resume` or by a sweep. The body of a message of someone else's is
-    lost. One that is no dead letter any more is passed over.
+    A job loses nothing by it: its progress is in the store, and a job that waits for a message gets
+    a new one from `outlast resume` or from a sweep. The body of someone else's message is lost. A
+    message that is not a dead letter is skipped.
 
     Examples:
         outlast dlq drop 17 18
@@ -163,16 +179,108 @@ def drop(
         1  the queue has no dead-letter queue, or the queue is at fault
         2  the command line or a setting is wrong; nothing was done
     """
-    letters = dead_letters()
-    for_each(letters, letters.drop, "dropped", letter_ids, every=every, as_json=as_json)
+    dead_letters = _open()
+    _for_each(dead_letters, dead_letters.drop, "dropped", message_ids, every=every, as_json=as_json)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "list": list_letters,
+    "list": list_messages,
     "show": show,
     "redrive": redrive,
     "drop": drop,
 }
-for _name, _command in COMMANDS.items():
-    app.command(_name, help=manual(_command))(_command)
-app.callback(help=manual(dlq))(dlq)
+
+
+def _open() -> DeadLetters:
+    from outlast.worker.queues import open_dead_letters
+    from outlast.worker.settings import read_settings
+
+    return open_dead_letters(read_settings().queue)
+
+
+def _viewer() -> Callable[[DeadLetter], View]:
+    """Return a function that looks up a dead letter's job and returns both as a JSON object."""
+    from outlast.kernel.registry import names
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.dead_letters import find_out
+    from outlast.worker.jobs.view import moment
+
+    jobs, kernels = Client(read_only=True).jobs, names()
+
+    def view(letter: DeadLetter) -> View:
+        job_id, number, finding, advice = find_out(jobs, kernels, letter.body)
+        return {
+            "id": letter.letter_id,
+            "job_id": job_id,
+            "slice": number,
+            "receives": letter.receives,
+            "since": moment(letter.since),
+            "reason": letter.reason,
+            "finding": finding,
+            "advice": advice,
+            "body": letter.body,
+        }
+
+    return view
+
+
+def _lines(view: View) -> str:
+    """Return the two or three lines of a dead letter."""
+    since = datetime.fromisoformat(view["since"]).timestamp()
+    age = clock_time(max(time.time() - since, 0.0))
+    job, number = view["job_id"] or "-", view["slice"] or "-"
+    lines = [COLUMNS.format(view["id"], job, number, view["receives"], age, view["reason"])]
+    if view["job_id"] is None:
+        lines.append(f"    body: {json.dumps(view['body'][:BODY_CHARACTERS])}")
+    lines.append(f"    {one_line(view['finding'], LINE_CHARACTERS)}: {view['advice']}")
+    return "\n".join(lines)
+
+
+def _print_or_say_none(lines: Iterable[str], heading: str | None = None) -> None:
+    if not print_lines(lines, heading):
+        say("there is no dead letter")
+
+
+def _for_each(
+    dead_letters: DeadLetters,
+    act: Callable[[DeadLetter], None],
+    outcome: str,
+    words: list[str] | None,
+    *,
+    every: bool,
+    as_json: bool,
+) -> None:
+    """Do `act` with the dead letters of these ids, or with every one; print each one's outcome."""
+    if every == bool(words):
+        raise typer.BadParameter("give the ids of dead letters, or --all")
+    outcomes = _outcomes(dead_letters, act, outcome, None if every else read_ids(words or ()))
+    if as_json:
+        print_json_array({"id": letter_id, "outcome": what} for letter_id, what in outcomes)
+    else:
+        _print_or_say_none(
+            f"message {one_line(letter_id, LINE_CHARACTERS)}: {what}"
+            for letter_id, what in outcomes
+        )
+
+
+def _outcomes(
+    dead_letters: DeadLetters,
+    act: Callable[[DeadLetter], None],
+    outcome: str,
+    ids: list[str] | None,
+) -> Iterator[tuple[str, str]]:
+    """Do `act` with the dead letters of these ids (None: all); yield each id and its outcome."""
+    is_any = True
+    while is_any:  # A FIFO queue shows the next ones of a job when the first are gone.
+        is_any = False
+        with dead_letters.look() as shown:
+            for letter in shown:
+                if ids is None or letter.letter_id in ids:
+                    act(letter)
+                    yield letter.letter_id, outcome
+                    is_any = True
+                    if ids is not None:
+                        ids.remove(letter.letter_id)
+                        if not ids:
+                            return
+    yield from ((letter_id, "no dead letter") for letter_id in ids or ())

@@ -1,4 +1,4 @@
-"""outlast estimate: time, slices and dollars of a job that has not been begun."""
+"""outlast estimate: time, slices and dollars of a job before it begins."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from outlast.worker.cli.bills import bill_of, footer, source_of, total_dollars
 from outlast.worker.cli.options import Debug, Json, KernelName, Params
+from outlast.worker.cli.output import print_json
 from outlast.worker.cli.params import format_params, params_for
-from outlast.worker.cli.pricing import dollars_in_all, footing, priced, told, unpriced
-from outlast.worker.cli.streams import put, put_json, reserved
+from outlast.worker.cli.streams import stdout_to_stderr
 from outlast.worker.jobs.rate import clock_time
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ Also = Annotated[
     typer.Option(
         "--also",
         metavar="PLATFORM=CORES",
-        help="A worker of another platform of the price table, runpod/4090=8 say; may be repeated.",
+        help="A worker of another platform with a price, like runpod/4090=8; may be repeated.",
     ),
 ]
 CoreFactor = Annotated[
@@ -55,13 +56,13 @@ CoreFactor = Annotated[
         min=0.01,
         max=1000,
         metavar="F",
-        help="How many times as long as the kernel's reference core a worker's core takes.",
+        help="How many times slower a worker's core is than the kernel's reference core.",
     ),
 ]
 Calibrate = Annotated[
     bool,
     typer.Option(
-        "--calibrate", help="Measure the factor of this machine, some seconds, for local."
+        "--calibrate", help="Measure this machine's factor for its own row; takes some seconds."
     ),
 ]
 
@@ -82,16 +83,16 @@ def estimate(
 
     The time comes from the kernel's own model, in CPU seconds of its reference core. A row is this
     machine with OUTLAST_THREADS and OUTLAST_SLICE_SECONDS, or a size of Lambda, where 1,769 MB are
-    a core. TIME is that of the workers, all slices in a row, each in a new process; waiting for a
-    worker is not in it. WRITES are checkpoints and the beginnings and ends of slices.
+    a core. TIME is that of the workers, all slices in a row, each in a new process, without the
+    waits for a worker. WRITES are checkpoints and the beginnings and ends of slices.
 
     The prices of requests are those of OUTLAST_STORE and OUTLAST_QUEUE. Where these are files,
-    which other machines do not see, the other rows stand on S3 and a standard SQS queue.
+    which other machines do not see, the other rows assume S3 and a standard SQS queue.
 
-    How fast a core of Lambda or RunPod is compared with the reference core is not known: without
-    --core-factor they are equal. To measure it, run this with --calibrate there, or compare the
-    compute_seconds of a job that ran there with its estimate. What a bill cannot know, an estimate
-    cannot either: see outlast cost --help.
+    Outlast does not know how fast a core of Lambda or RunPod is: without --core-factor it counts as
+    a reference core. To measure it, run this with --calibrate there, or compare the compute_seconds
+    of a job that ran there with its estimate. An estimate leaves out what a bill leaves out: see
+    outlast cost --help.
 
     Examples:
         outlast estimate nth-prime position=1e17
@@ -111,30 +112,31 @@ def estimate(
     settings = read_settings()
     prices = read_prices(settings.prices)
     values = params_for(kernel, params or ())
-    found = estimate_of(kernel, values)
-    with reserved():
+    need = estimate_of(kernel, values)
+    with stdout_to_stderr():
         factor = factor_of(kernel) if calibrate else core_factor
     sizes = [
         own_size(settings, factor),
         *lambda_sizes(memory_mb or (), timeout_seconds=timeout_seconds, core_factor=core_factor),
         *(_other(word, settings, core_factor) for word in also or ()),
     ]
-    rows = [_row(found, size, settings, prices) for size in sizes]
-    job = {"kernel": kernel, "params": values, "estimate": asdict(found), "factor": factor}
+    rows = [_row(need, size, settings, prices) for size in sizes]
+    job = {"kernel": kernel, "params": values, "estimate": asdict(need), "factor": factor}
     if as_json:
-        put_json({**job, "workers": rows, "prices": told(prices, settings)})
+        print_json({**job, "workers": rows, "prices": source_of(prices, settings)})
         return
-    put(f"{kernel} {format_params(values)}: {_described(found)}")
+    print(f"{kernel} {format_params(values)}: {_describe(need)}")
     if calibrate:
-        put(f"a core of this machine takes {factor:.2f} times as long")
-    put("")
-    put(COLUMNS.format(*HEADING))
+        print(f"a core of this machine takes {factor:.2f} times as long")
+    print()
+    print(COLUMNS.format(*HEADING))
     for row in rows:
-        _put_row(row)
-    put("")
-    for item in unpriced(rows):
-        put(f"not in the price table: {item}")
-    put(footing(prices, settings))
+        _print_row(row)
+    print()
+    items = [item for row in rows for item in row.get("items", ())]
+    for item in sorted({item["what"] for item in items if item["dollars"] is None}):
+        print(f"not in the price table: {item}")
+    print(footer(prices, settings))
 
 
 def _other(word: str, settings: Settings, core_factor: float) -> Size:
@@ -143,9 +145,9 @@ def _other(word: str, settings: Settings, core_factor: float) -> Size:
     from outlast.worker.costs.forecast import Size
 
     platform, equals, cores = word.rpartition("=")
-    known = re.fullmatch(PLATFORM, platform)
-    if not (known and equals and cores.isdecimal() and 0 < int(cores) <= MOST_CORES):
-        raise typer.BadParameter(f"{word[:80]!r}: write PLATFORM=CORES, runpod/4090=8 say")
+    is_platform = re.fullmatch(PLATFORM, platform)
+    if not (is_platform and equals and cores.isdecimal() and 0 < int(cores) <= MOST_CORES):
+        raise typer.BadParameter(f"{word[:80]!r}: write PLATFORM=CORES, like runpod/4090=8")
     return Size(
         platform=platform,
         cores=int(cores),
@@ -155,43 +157,43 @@ def _other(word: str, settings: Settings, core_factor: float) -> Size:
     )
 
 
-def _row(found: Estimate, size: Size, settings: Settings, prices: Prices) -> dict[str, Any]:
+def _row(need: Estimate, size: Size, settings: Settings, prices: Prices) -> dict[str, Any]:
     """Return what a job takes on workers of one size, as a JSON object."""
     from outlast.worker.costs.bill import items_of
     from outlast.worker.costs.forecast import forecast, services_for
 
     services = services_for(size, settings)
-    coming = forecast(
-        found, size, store=services.store, checkpoint_seconds=settings.checkpoint_seconds
+    prospect = forecast(
+        need, size, store=services.store, checkpoint_seconds=settings.checkpoint_seconds
     )
-    row = {"platform": size.platform, "threads": size.threads, "obstacle": coming.obstacle}
-    if coming.obstacle:
+    row = {"platform": size.platform, "threads": size.threads, "obstacle": prospect.obstacle}
+    if prospect.obstacle:
         return row
-    taken = coming.taken
+    consumption = prospect.taken
     return {
         **row,
-        "seconds": taken.occupied_seconds,
-        "slices": taken.slices,
-        "writes": taken.writes,
-        "saved_bytes": taken.saved_bytes,
-        **priced(items_of(taken, prices, services)),
+        "seconds": consumption.occupied_seconds,
+        "slices": consumption.slices,
+        "writes": consumption.writes,
+        "saved_bytes": consumption.saved_bytes,
+        **bill_of(items_of(consumption, prices, services)),
     }
 
 
-def _described(found: Estimate) -> str:
+def _describe(need: Estimate) -> str:
     return (
-        f"{_time(found.seconds)} of a reference core, "
-        f"{found.serial_seconds / found.seconds:.0%} of it on one thread only; "
-        f"{found.memory_bytes / 1e6:,.0f} MB of memory, states of {found.state_bytes / 1e3:,.1f} kB"
+        f"{_time(need.seconds)} of a reference core, "
+        f"{need.serial_seconds / need.seconds:.0%} of it on one thread only; "
+        f"{need.memory_bytes / 1e6:,.0f} MB of memory, states of {need.state_bytes / 1e3:,.1f} kB"
     )
 
 
-def _put_row(row: dict[str, Any]) -> None:
+def _print_row(row: dict[str, Any]) -> None:
     if row["obstacle"]:
-        put(COLUMNS.format(row["platform"], row["threads"], row["obstacle"], "", "", "").rstrip())
+        print(COLUMNS.format(row["platform"], row["threads"], row["obstacle"], "", "", "").rstrip())
         return
-    cells = (_time(row["seconds"]), row["slices"], row["writes"], dollars_in_all(row))
-    put(COLUMNS.format(row["platform"], row["threads"], *cells))
+    cells = (_time(row["seconds"]), row["slices"], row["writes"], total_dollars(row))
+    print(COLUMNS.format(row["platform"], row["threads"], *cells))
 
 
 def _time(seconds: float) -> str:

@@ -1,29 +1,35 @@
-"""outlast history: what became of a job's slices."""
+"""outlast history, checkpoints: what is stored of a job's slices and states."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from outlast.checkpoint.lines import one_line
-from outlast.worker.cli.errors import LINE_CHARACTERS
-from outlast.worker.cli.options import Debug, JobId, Json
-from outlast.worker.cli.streams import put, put_json
+from outlast.worker.cli.options import Debug, Generation, JobId, Json
+from outlast.worker.cli.output import LINE_CHARACTERS, print_json, print_lines, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from outlast.checkpoint.parts import Checkpoint
     from outlast.checkpoint.record import Record
 
-COLUMNS = "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}"
+SLICE_COLUMNS = "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}"
+CHECKPOINT_COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11}  {}"
+
+ShowState = Annotated[
+    bool, typer.Option("--state", help="Print the state itself, as it is stored; JSON if intact.")
+]
 
 
 def history(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:
     """Show what became of a job's slices, one line each.
 
-    Of a job with many slices the older lines stand for several in a row: where the last of them
-    ran, and the time of all. A slice that runs has no line yet. "lost" is one whose worker died.
-    Seconds are those for which a worker was occupied; times are in UTC.
+    In a job with many slices an older line stands for some slices in a row: it shows where the
+    last of them ran, and the time of all. A slice that runs has no line yet. "lost" is a slice
+    whose worker died. Seconds are those for which a worker was occupied; times are in UTC.
 
     Examples:
         outlast history million
@@ -36,17 +42,61 @@ def history(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> N
     """
     from outlast.worker.jobs.client import Client
 
-    record = Client(read_only=True).status(job_id)
-    found = list(views(record))
+    slices = list(_slices(Client(read_only=True).status(job_id)))
     if as_json:
-        put_json(found)
-    elif found:
-        _put_table(found)
+        print_json(slices)
+    elif not print_lines(
+        map(_slice_line, slices),
+        SLICE_COLUMNS.format("SLICE", "BEGAN", "SECONDS", "PROGRESS", "WHERE", "WORKER", "ENDING"),
+    ):
+        say(f"no slice of job {job_id} has ended yet")
+
+
+def checkpoints(
+    job_id: JobId,
+    *,
+    generation: Generation = None,
+    state: ShowState = False,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """List the checkpoints that are kept of a job.
+
+    These are the last two, newest first, then those whose checksum did not fit when a worker read
+    them: they are kept in quarantine for inspection and never used. A generation is the
+    checkpoint's number, 1 for the job's first.
+
+    Examples:
+        outlast checkpoints million
+        outlast checkpoints million --generation 7 --state | jq .
+
+    Exit codes:
+        0  they are listed, even if there are none
+        1  there is no such job or checkpoint, the store is at fault, or a damaged state is wanted
+           as JSON
+        2  the id or a setting is wrong
+    """
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.new_job import kept
+
+    record = Client(read_only=True).status(job_id)
+    stored = kept(record, generation)
+    if state:
+        _print_state(record, stored[0] if stored else None, as_json=as_json)
+        return
+    views = [_checkpoint(record, checkpoint) for checkpoint in stored]
+    if as_json:
+        print_json(views)
+    elif views:
+        print(CHECKPOINT_COLUMNS.format(*(name.upper() for name in views[0])))
+        for view in views:
+            row = view | {"progress": f"{view['progress']:.2%}"}
+            print(CHECKPOINT_COLUMNS.format(*row.values()))
     else:
-        print(f"outlast: no slice of job {job_id} has ended yet", file=sys.stderr)
+        say(f"job {job_id} has no checkpoint yet")
 
 
-def views(record: Record) -> Iterator[dict[str, Any]]:
+def _slices(record: Record) -> Iterator[dict[str, Any]]:
     """Yield each line of the history, oldest first, as a JSON object."""
     from outlast.worker.jobs.view import moment
 
@@ -67,19 +117,46 @@ def views(record: Record) -> Iterator[dict[str, Any]]:
         before = stretch.progress
 
 
-def _put_table(found: list[dict[str, Any]]) -> None:
+def _slice_line(view: dict[str, Any]) -> str:
     from outlast.worker.slices.platforms import title_of
 
-    put(COLUMNS.format("SLICE", "BEGAN", "SECONDS", "PROGRESS", "WHERE", "WORKER", "ENDING"))
-    for one in found:
-        first, last = one["slice"], one["slice"] + one["slices"] - 1
-        row = (
-            f"{first}-{last}" if last > first else first,
-            one["began_at"],
-            f"{one['seconds']:,.2f}",
-            f"{one['progress_before']:.2%} to {one['progress']:.2%}",
-            title_of(one["platform"]),
-            one_line(one["worker"], LINE_CHARACTERS),
-            one_line(one["ending"], LINE_CHARACTERS),
+    first, last = view["slice"], view["slice"] + view["slices"] - 1
+    return SLICE_COLUMNS.format(
+        f"{first}-{last}" if last > first else first,
+        view["began_at"],
+        f"{view['seconds']:,.2f}",
+        f"{view['progress_before']:.2%} to {view['progress']:.2%}",
+        title_of(view["platform"]),
+        one_line(view["worker"], LINE_CHARACTERS),
+        one_line(view["ending"], LINE_CHARACTERS),
+    ).rstrip()
+
+
+def _checkpoint(record: Record, checkpoint: Checkpoint) -> dict[str, Any]:
+    from outlast.worker.jobs.view import moment
+
+    is_apart = checkpoint in record.quarantine
+    return {
+        "generation": checkpoint.sequence,
+        "condition": "quarantined" if is_apart else "intact" if checkpoint.is_intact else "damaged",
+        "progress": checkpoint.progress,
+        "slice": checkpoint.slice,
+        "version": checkpoint.version,
+        "bytes": len(checkpoint.state),
+        "saved_at": moment(checkpoint.saved_at),
+    }
+
+
+def _print_state(record: Record, checkpoint: Checkpoint | None, *, as_json: bool) -> None:
+    from outlast.checkpoint.errors import CorruptCheckpoint
+
+    if checkpoint is None:
+        if as_json:
+            print_json(None)
+        return
+    if as_json and not checkpoint.is_intact:
+        raise CorruptCheckpoint(
+            f"job {record.job_id}: checkpoint {checkpoint.sequence} is damaged, so it is no JSON; "
+            "leave out --json to see it"
         )
-        put(COLUMNS.format(*row).rstrip())
+    print(checkpoint.state.decode(errors="backslashreplace"))

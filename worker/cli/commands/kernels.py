@@ -1,19 +1,35 @@
-"""outlast kernels: what can be computed here."""
+"""outlast kernels, new-kernel, warmup: what can be computed here, and how to add to it."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+import shlex
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outlast.checkpoint.lines import one_line
-from outlast.worker.cli.errors import FAULT, LINE_CHARACTERS
+from outlast.worker.cli.errors import Failures
 from outlast.worker.cli.options import Debug, Json
-from outlast.worker.cli.streams import put, put_json, reserved
+from outlast.worker.cli.output import print_json, say
+from outlast.worker.cli.streams import stdout_to_stderr
 
 if TYPE_CHECKING:
     from outlast.worker.slices.process import AnyKernel
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="What jobs will call it, for example longest-walk."),
+]
+Into = Annotated[
+    Path | None,
+    typer.Option("--into", metavar="FOLDER", help="Put the package in here. Default: this folder."),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KERNEL", help="Only these. Default: all installed kernels."),
+]
 
 
 def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
@@ -32,38 +48,120 @@ def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
     """
     from outlast.kernel.registry import names
 
-    known = names()
-    found = [_described(kernel) for name in known if (kernel := loaded(name))]
+    failures = Failures()
+    views = [_view(kernel) for name in names() if (kernel := _load(name, failures))]
     if as_json:
-        put_json(found)
+        print_json(views)
     else:
-        _put_list(found)
-    if len(found) < len(known):
-        raise typer.Exit(FAULT)
+        for view in views:
+            _print(view)
+    failures.exit_if_any()
 
 
-def loaded(name: str) -> AnyKernel | None:
+def new_kernel(
+    name: Name,
+    *,
+    into: Into = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Write a package with a kernel of your own to begin with.
+
+    It is a folder called NAME with a kernel that runs, its test, a pyproject.toml that registers
+    it, and a README with the commands. The kernel finds the longest Collatz walk below a limit: put
+    your computation in its place. "Writing a kernel" in the documentation goes on from there.
+
+    Examples:
+        outlast new-kernel longest-walk
+        outlast new-kernel longest-walk --into ~/kernels
+
+    Exit codes:
+        0  the package is written
+        1  it could not be written; nothing is left of it
+        2  the name cannot be used, or there is a folder of that name; nothing was written
+    """
+    from outlast.worker.cli.scaffolding import scaffold
+
+    folder = scaffold(name, into or Path())
+    files = sorted(path.name for path in folder.iterdir())
+    if as_json:
+        print_json({"name": name, "folder": str(folder), "files": files})
+        return
+    print(f"{folder}: {', '.join(files)}")
+    print(f"next: cd {shlex.quote(str(folder))} && pip install -e '.[dev]' && pytest")
+    print(f"then: outlast run {name} limit=1_000_000")
+
+
+def warmup(only: Names = None, *, as_json: Json = False, debug: Debug = False) -> None:
+    """Compile the kernels now, so that no job has to wait for it.
+
+    numba keeps what it compiles in its cache on this machine, so the second time takes a moment.
+    Run it when a container image is built or after an upgrade. A kernel that fails is reported and
+    does not stop the others; name the kernels that you need, and only they count.
+
+    Examples:
+        outlast warmup
+        outlast warmup nth-prime
+
+    Exit codes:
+        0  all kernels are ready
+        1  a kernel cannot be loaded or prepared; the others are ready
+        2  there is no kernel of a name on the command line; nothing was done
+    """
+    from outlast.kernel.registry import load, names
+
+    installed = names()
+    for name in only or ():
+        if name not in installed:
+            load(name)  # raises an error that lists those that are installed
+    failures, views = Failures(), []
+    for name in dict.fromkeys(only or installed):
+        kernel = _load(name, failures)
+        if kernel is None:
+            continue
+        say(f"preparing kernel {name}")
+        begun = time.monotonic()
+        if not _prepare(kernel, failures, debug=debug):
+            continue
+        views.append({"kernel": name, "seconds": round(time.monotonic() - begun, 3)})
+        if not as_json:
+            print(f"{name}  ready after {views[-1]['seconds']:.1f} s")
+    if as_json:
+        print_json(views)
+    failures.exit_if_any()
+
+
+def _load(name: str, failures: Failures) -> AnyKernel | None:
     """Return the kernel; None, after a line that says why, if its package is broken."""
     from outlast.kernel import UnknownKernel
     from outlast.kernel.registry import load
 
     try:
-        with reserved():  # A package may print when it is imported.
+        with stdout_to_stderr():  # A package may print when it is imported.
             return load(name)
     except UnknownKernel as error:
-        print(f"outlast: {one_line(str(error), LINE_CHARACTERS)}", file=sys.stderr)
+        failures(error)
         return None
 
 
-def _put_list(found: list[dict[str, Any]]) -> None:
-    for kernel in found:
-        put(f"{kernel['name']}  {kernel['summary']}")
-        for name, schema in kernel["params"].get("properties", {}).items():
-            needed = name in kernel["params"].get("required", ())
-            put(f"    {name}=...  {_about(schema, needed=needed)}")
+def _prepare(kernel: AnyKernel, failures: Failures, *, debug: bool) -> bool:
+    """Prepare a kernel; return False, after a line that says why, if it fails."""
+    try:
+        with stdout_to_stderr():
+            kernel.prepare(None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+        from outlast.worker.slices.kernel_output import line
+
+        if debug:
+            traceback.print_exception(error)
+        failures(f"kernel {kernel.name} did not prepare: {line(error)}")
+        return False
+    return True
 
 
-def _described(kernel: AnyKernel) -> dict[str, Any]:
+def _view(kernel: AnyKernel) -> dict[str, Any]:
     lines = (type(kernel).__doc__ or "").strip().splitlines()
     return {
         "name": kernel.name,
@@ -73,7 +171,14 @@ def _described(kernel: AnyKernel) -> dict[str, Any]:
     }
 
 
-def _about(schema: dict[str, Any], *, needed: bool) -> str:
+def _print(view: dict[str, Any]) -> None:
+    print(f"{view['name']}  {view['summary']}")
+    for name, schema in view["params"].get("properties", {}).items():
+        is_required = name in view["params"].get("required", ())
+        print(f"    {name}=...  {_describe(schema, is_required=is_required)}")
+
+
+def _describe(schema: dict[str, Any], *, is_required: bool) -> str:
     """Return what a JSON Schema says of one parameter, in words."""
     parts = [str(schema.get("type", "any JSON value"))]
     parts += [
@@ -81,7 +186,7 @@ def _about(schema: dict[str, Any], *, needed: bool) -> str:
         for key, word in (("minimum", "from"), ("maximum", "to"))
         if key in schema
     ]
-    if not needed:
+    if not is_required:
         parts.append(f"(default: {schema.get('default')})")
     if "description" in schema:
         parts.append(f"- {schema['description']}")

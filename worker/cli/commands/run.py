@@ -1,4 +1,4 @@
-"""outlast run: a job from its start, or from where it stands, to its result, in this process."""
+"""outlast run: a job worked to its result in this process."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from outlast.worker.cli.options import (
     SliceSeconds,
     Tags,
 )
+from outlast.worker.cli.output import print_json, print_result, say
 from outlast.worker.cli.params import params_for
-from outlast.worker.cli.streams import put_json, put_result, reserved
+from outlast.worker.cli.streams import stdout_to_stderr
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
@@ -42,22 +43,17 @@ def run(
 
     No queue and no worker is needed: progress goes to OUTLAST_STORE, a bar or plain lines to
     standard error, the result to standard output. Ctrl-C, SIGTERM and the end of the terminal
-    (unless by nohup) save and say how to go on; the same command with the same --job-id goes on
-    from there, and after a kill -9 from the last checkpoint; `outlast resume` leaves the job to the
-    workers instead. Where a kernel does not come to its next safe point, a second Ctrl-C ends the
+    (unless under nohup) save and print how to go on; the same command with the same --job-id goes
+    on from there, and after a kill -9 from the last checkpoint; `outlast resume` leaves the job to
+    the workers instead. If a kernel does not reach its next safe point, a second Ctrl-C ends the
     command at once. While another worker has the job this one waits for its turn.
 
-    Each --notify names one that is told, at least once, when the job is over. What `outlast submit`
-    takes is kept with the job. Two more are of this command alone and of this machine: file:///path
-    gets a line of JSON, and exec:command is run without a shell, with that JSON on its standard
-    input; both once it is over or found to be. They are never stored, as then whoever may write to
-    the store could run commands. One that fails is told of on standard error.
+    Each --notify is a target to tell when the job is over, like those of `outlast submit`.
 
     Examples:
-        outlast run nth-prime position=1_000_000
+        outlast run nth-prime position=1_000_000 && notify-send done
         outlast run nth-prime position=1_000_000_000 --slice-seconds 2 --job-id billion
         outlast run nth-prime position=10_000 --json
-        outlast run nth-prime position=1_000_000 --notify 'exec:notify-send "it is found"'
 
     Exit codes:
         0  the result is printed
@@ -70,50 +66,40 @@ def run(
                        done since the last checkpoint
     """
     from outlast.kernel.registry import load
-    from outlast.worker.cli.notices import give, prepared
-    from outlast.worker.cli.run_display import work
+    from outlast.worker.cli.foreground import work
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.new_job import valid_params
     from outlast.worker.jobs.view import view
-    from outlast.worker.notify.target import split
     from outlast.worker.settings import overridden, read_settings
 
     settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
     client = Client(settings=settings)
     values = params_for(kernel, params or ())
-    # Not known where a job is submitted: this is the machine that it is to run on.
+    # A submit cannot check this: here the job runs on this machine.
     load(kernel).require(valid_params(kernel, values))
-    local, stored = split(notify or ())
-    notices = prepared(local)
-    record, _ = client.create(kernel, values, job_id=job_id, tags=tags or (), notify=stored)
-    words = _command(kernel, params or [], slice_seconds, isolate, notify=local, record=record)
-    with reserved():
-        record, stopped_by = work(client, record, words, debug=debug)
-        give(notices, record)
-    if as_json:
-        put_json(view(record))
-    if stopped_by and not record.status.is_final:
-        raise typer.Exit(128 + signal.Signals[stopped_by])
-    found = client.result(record.job_id)
-    if not as_json:
-        put_result(found)
-
-
-def _command(
-    kernel: str,
-    params: list[str],
-    slice_seconds: float | None,
-    isolate: bool | None,  # noqa: FBT001 - an option of the command, as given
-    *,
-    notify: tuple[str, ...],
-    record: Record,
-) -> str:
-    """Return the command line that goes on with the job."""
-    words = ["outlast", "run", kernel, *params]
+    record, _ = client.create(kernel, values, job_id=job_id, tags=tags or (), notify=notify or ())
+    words = ["outlast", "run", kernel, *(params or ())]
     if slice_seconds is not None:
         words += ["--slice-seconds", f"{slice_seconds:g}"]
     if isolate:
         words += ["--isolate"]
-    for target in notify:
-        words += ["--notify", target]
-    return shlex.join([*words, "--job-id", record.job_id])
+    words += ["--job-id", record.job_id]
+    with stdout_to_stderr():
+        record, stopped_by = work(client, record, shlex.join(words), debug=debug)
+        _say_open_notices(record)
+    if as_json:
+        print_json(view(record))
+    if stopped_by and not record.status.is_final:
+        raise typer.Exit(128 + signal.Signals[stopped_by])
+    result = client.result(record.job_id)
+    if not as_json:
+        print_result(result, as_json=False)
+
+
+def _say_open_notices(record: Record) -> None:
+    from outlast.checkpoint.registers import redacted
+
+    for target in record.notices.owed:
+        say(f"{redacted(target)} was not told yet; workers and `outlast sweep` try again")
+    for target in record.notices.given_up:
+        say(f"{redacted(target)} will not be told")

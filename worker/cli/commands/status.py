@@ -1,11 +1,19 @@
-"""outlast status: how a job stands."""
+"""outlast status, result, wait: how a job stands, and its result."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from outlast.worker.cli.options import Debug, JobId, Json
-from outlast.worker.cli.streams import put_fields, put_json
+from outlast.worker.cli.options import Debug, JobId, Json, seconds_option
+from outlast.worker.cli.output import print_fields, print_json, print_result, say
+
+if TYPE_CHECKING:
+    from outlast.checkpoint.record import Record
+
+TimeoutSeconds = Annotated[
+    float | None,
+    seconds_option("--timeout-seconds", "Wait no longer than this. Default: forever."),
+]
 
 
 def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:
@@ -13,10 +21,10 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
 
     The status is queued, running, paused, succeeded, failed or cancelled. Progress is what is
     stored: a slice that runs may be further, by one interval between checkpoints. compute_seconds
-    is the time spent in the kernel over all slices, redone_seconds at most so much of it was lost
-    to crashes and done again. Times are in UTC. A job that does not advance shows how many stalls
-    and failures in a row it has had, of how many after which it is given up; with --json stalls
-    count the slice that runs, too, until it advances.
+    is the time spent in the kernel over all slices; at most redone_seconds of it were lost to
+    crashes and done again. Times are in UTC. A job that does not advance shows how many stalls and
+    failures in a row it has had, and after how many it is given up; with --json stalls include the
+    slice that runs, until it advances.
 
     Examples:
         outlast status million
@@ -30,32 +38,90 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.view import view
 
-    found = view(Client(read_only=True).status(job_id))
-    if as_json:
-        put_json(found)
-    else:
-        put_fields(found | _shown(found))
+    fields = view(Client(read_only=True).status(job_id))
+    print_json(fields) if as_json else print_fields(fields | _as_words(fields))
 
 
-def _shown(found: dict[str, Any]) -> dict[str, Any]:
+def result(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:
+    """Print a job's result, without waiting for it.
+
+    Examples:
+        outlast result million
+        outlast result million --json
+
+    Exit codes:
+        0  the result is printed
+        1  the job failed or was cancelled, there is no such job, or the store is at fault
+        2  the id or a setting is wrong
+        3  the job has no result yet
+    """
+    from outlast.worker.jobs.client import Client
+
+    print_result(Client(read_only=True).result(job_id), as_json=as_json)
+
+
+def wait(
+    job_id: JobId,
+    *,
+    timeout_seconds: TimeoutSeconds = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Wait until a job is over and print its result.
+
+    It only looks: workers elsewhere do the work, and stopping it does nothing to the job. If the
+    store stops answering, it asks again until the store does.
+
+    Examples:
+        outlast wait million
+        outlast wait million --timeout-seconds 600 && echo done
+
+    Exit codes:
+        0  the result is printed
+        1  the job failed or was cancelled, there is no such job, or the store is at fault
+        2  the id or a setting is wrong
+        3  the time-out passed first
+    """
+    from outlast.worker.cli.logs import log_to
+    from outlast.worker.jobs.client import Client
+
+    log_to(say, "WARNING")
+    answer = Client().wait(job_id, timeout_seconds=timeout_seconds, watch=Changes())
+    print_result(answer, as_json=as_json)
+
+
+class Changes:
+    """Says each change of a job's status once, until the job is over."""
+
+    def __init__(self) -> None:
+        self._status = ""
+
+    def __call__(self, record: Record) -> None:
+        """Look at the job as it is now."""
+        if not record.status.is_final and record.status != self._status:
+            self._status = record.status
+            say(f"job {record.job_id} is {record.status}, {record.progress:.1%} done")
+
+
+def _as_words(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that a person reads in another way than a program."""
-    notices = [f"{notice['target']} ({notice['status']})" for notice in found["notify"]]
-    shown = {
-        "progress": f"{found['progress']:.2%}",
-        "tags": " ".join(found["tags"]) or None,
+    notices = [f"{notice['target']} ({notice['status']})" for notice in fields["notify"]]
+    words = {
+        "progress": f"{fields['progress']:.2%}",
+        "tags": " ".join(fields["tags"]) or None,
         "notify": ", ".join(notices) or None,
         # The slice that runs may yet advance.
-        "stalls": _share(found["stalls"] - bool(found["worker"]), found["max_stalls"], "slices"),
+        "stalls": _share(fields["stalls"] - bool(fields["worker"]), fields["max_stalls"], "slices"),
         "max_stalls": None,
-        "failures": _share(found["failures"], found["max_failures"], "errors"),
+        "failures": _share(fields["failures"], fields["max_failures"], "errors"),
         "max_failures": None,
     }
-    if found["platform"]:
+    if fields["platform"]:
         from outlast.worker.slices.platforms import title_of
 
-        shown["platform"] = title_of(found["platform"])
-    return shown
+        words["platform"] = title_of(fields["platform"])
+    return words
 
 
-def _share(count: int, most: int, of_what: str) -> str | None:
-    return f"{count} of {most} ({of_what} in a row without progress)" if count > 0 else None
+def _share(count: int, most: int, what: str) -> str | None:
+    return f"{count} of {most} ({what} in a row without progress)" if count > 0 else None

@@ -1,4 +1,4 @@
-"""outlast cancel, pause, resume, retry: what a person may do with jobs."""
+"""outlast cancel, pause, resume, retry: how a person steers jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlast.worker.cli.job_ids import JobIds, for_each
-from outlast.worker.cli.options import Debug, Json, positive_duration
+from outlast.worker.cli.options import Debug, Json, seconds_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
     """Stop jobs for good.
 
-    A slice that runs notices at its next save, so within the interval between two checkpoints
+    A slice that runs sees it at its next save, within the interval between two checkpoints
     (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default). Cancelling a cancelled job does nothing.
 
-    What cannot be done with one job is told and keeps it from no other one. With --json one id
-    gives an object, several or - an array of the jobs with which it was done.
+    A job that cannot be cancelled is reported and does not stop the others. With --json, one id
+    prints an object; several, or -, print an array of the jobs that were cancelled.
 
     Examples:
         outlast cancel million
@@ -41,12 +41,12 @@ def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
 def pause(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
     """Stop jobs until they are resumed.
 
-    A slice that runs notices at its next save, so within the interval between two checkpoints
+    A slice that runs sees it at its next save, within the interval between two checkpoints
     (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default): it keeps what it has done, and stops.
     Pausing a paused job does nothing.
 
-    What cannot be done with one job is told and keeps it from no other one. With --json one id
-    gives an object, several or - an array of the jobs with which it was done.
+    A job that cannot be paused is reported and does not stop the others. With --json, one id
+    prints an object; several, or -, print an array of the jobs that were paused.
 
     Examples:
         outlast pause million
@@ -65,10 +65,10 @@ def pause(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> N
 def resume(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
     """Let paused jobs go on.
 
-    Resuming a job that is not paused and not over only wakes it.
+    Resuming a job that is neither paused nor over only wakes it.
 
-    What cannot be done with one job is told and keeps it from no other one. With --json one id
-    gives an object, several or - an array of the jobs with which it was done.
+    A job that cannot be resumed is reported and does not stop the others. With --json, one id
+    prints an object; several, or -, print an array of the jobs that were resumed.
 
     Examples:
         outlast resume million
@@ -86,16 +86,11 @@ def resume(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
 
 MaxSlices = Annotated[
     int | None,
-    typer.Option("--max-slices", min=1, metavar="N", help="The job's ceiling on slices from now."),
+    typer.Option("--max-slices", min=1, metavar="N", help="The job's new ceiling on slices."),
 ]
 MaxComputeSeconds = Annotated[
     float | None,
-    typer.Option(
-        "--max-compute-seconds",
-        metavar="SECONDS",
-        callback=positive_duration,
-        help="The job's ceiling on compute time from now.",
-    ),
+    seconds_option("--max-compute-seconds", "The job's new ceiling on compute time."),
 ]
 
 
@@ -109,12 +104,12 @@ def retry(
 ) -> None:
     """Let failed jobs go on from their last checkpoints.
 
-    Their errors and stalls are forgotten. A job that has reached a ceiling needs a higher one,
+    Their errors and stalls no longer count. A job that has reached a ceiling needs a higher one,
     which counts from the job's beginning. Retrying a job that has not failed and is not over sets
-    its ceilings, if any are given, and wakes it.
+    its ceilings, if there are any on the command line, and wakes it.
 
-    What cannot be done with one job is told and keeps it from no other one. With --json one id
-    gives an object, several or - an array of the jobs with which it was done.
+    A job that cannot be retried is reported and does not stop the others. With --json, one id
+    prints an object; several, or -, print an array of the jobs that were retried.
 
     Examples:
         outlast retry million
@@ -127,17 +122,19 @@ def retry(
            is at fault
         2  an id, a ceiling or a setting is wrong; nothing was done
     """
-    from functools import partial
-
     from outlast.worker.jobs.client import Client
 
-    retry_one = partial(
-        Client().retry, max_slices=max_slices, max_compute_seconds=max_compute_seconds
-    )
+    client = Client()
+
+    def retry_one(job_id: str) -> Record:
+        return client.retry(job_id, max_slices=max_slices, max_compute_seconds=max_compute_seconds)
+
     _steer(job_ids, retry_one, "goes on", as_json=as_json)
 
 
-def _steer(job_ids: list[str], move: Callable[[str], Record], what: str, *, as_json: bool) -> None:
+def _steer(
+    job_ids: list[str], move: Callable[[str], Record], outcome: str, *, as_json: bool
+) -> None:
     from outlast.worker.jobs.view import view
 
-    for_each(job_ids, move, lambda _, record: view(record), what, as_json=as_json)
+    for_each(job_ids, lambda job_id: view(move(job_id)), outcome, as_json=as_json)

@@ -1,10 +1,36 @@
-"""outlast submit: hand a job to the workers."""
+"""outlast submit, fork: a new job for the workers, from parameters or from a checkpoint."""
 
 from __future__ import annotations
 
-from outlast.worker.cli.options import Debug, Json, KernelName, NewJobId, Notify, Params, Tags
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outlast.worker.cli.options import (
+    Debug,
+    Generation,
+    JobId,
+    Json,
+    KernelName,
+    NewJobId,
+    Notify,
+    Params,
+    Tags,
+)
+from outlast.worker.cli.output import print_json, say, warn_if_apart
 from outlast.worker.cli.params import params_for
-from outlast.worker.cli.streams import put, put_json, warn_if_apart
+
+if TYPE_CHECKING:
+    from outlast.checkpoint.record import Record
+
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="Put the new job in this store, and wake no worker. Default: OUTLAST_STORE.",
+    ),
+]
 
 
 def submit(
@@ -20,14 +46,14 @@ def submit(
     """Hand a job to the workers and print its id.
 
     The job is stored in OUTLAST_STORE and a message for it is sent to OUTLAST_QUEUE. With --job-id
-    this can be repeated safely: the same id with the same parameters is the same job, with other
+    it is safe to repeat: the same id with the same parameters is the same job, with other
     parameters it is an error.
 
-    Each --notify names one, of at most four, that a worker tells once the job has succeeded, failed
+    Each --notify is a target, at most four, that a worker tells once the job has succeeded, failed
     or been cancelled: sqs://queue-name, an SQS queue's https URL, or a webhook, https://host/path,
-    which is signed with OUTLAST_NOTIFY_SECRET (set it for the workers, too). It is told at least
-    once, with the job as `outlast status --json` shows it; one that does not answer is tried for
-    about a day, and `outlast status` shows who was told.
+    signed with OUTLAST_NOTIFY_SECRET (set it for the workers, too). Each is told at least once,
+    with the job as `outlast status --json` shows it. Workers retry a target that does not answer
+    for about a day, and `outlast status` shows which ones were told.
 
     Examples:
         outlast submit nth-prime position=1_000_000
@@ -44,9 +70,49 @@ def submit(
 
     client = Client()
     values = params_for(kernel, params or ())
-    stored_id = client.submit(kernel, job_id=job_id, tags=tags or (), notify=notify or (), **values)
+    new_id = client.submit(kernel, job_id=job_id, tags=tags or (), notify=notify or (), **values)
     warn_if_apart(client.settings)
-    if as_json:
-        put_json(view(client.status(stored_id)))
-    else:
-        put(stored_id)
+    print_json(view(client.status(new_id))) if as_json else print(new_id)
+
+
+def fork(
+    from_id: JobId,
+    *,
+    generation: Generation = None,
+    job_id: NewJobId = None,
+    store: Store = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Start a new job from a checkpoint of another one.
+
+    Prints the new job's id. It has the parameters of the other job, which does not change, and
+    limits and accounts of its own; workers go on with it. --store puts it into another store
+    instead, for example a file on this machine, where `outlast run` with its id and parameters
+    goes on with it: to look at a fault closely, again and again, out of the workers' reach.
+
+    Examples:
+        outlast fork million --generation 7
+        outlast fork million --store sqlite:///fault.db --job-id fault
+        OUTLAST_STORE=sqlite:///fault.db outlast run nth-prime position=1_000_000 --job-id fault
+
+    Exit codes:
+        0  the new job is stored and, without --store, its message sent
+        1  there is no such job or checkpoint, it is damaged, the new id is taken, or the store or
+           the queue is at fault
+        2  an id, the store's URL or a setting is wrong; nothing was stored
+    """
+    from outlast.worker.jobs.client import Client
+
+    client = Client()
+    new_id = client.fork(from_id, generation=generation, new_id=job_id, store=store)
+    if generation is None:
+        _say_if_damaged(client.status(from_id))
+    print_json({"job_id": new_id, "forked_from": from_id}) if as_json else print(new_id)
+
+
+def _say_if_damaged(record: Record) -> None:
+    """Say so if the newest checkpoint is damaged, and the new job goes on from an older one."""
+    newest = next(iter(record.checkpoints), None)
+    if newest is not None and not newest.is_intact:
+        say(f"job {record.job_id}: checkpoint {newest.sequence} is damaged: an older one was taken")

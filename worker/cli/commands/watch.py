@@ -1,4 +1,4 @@
-"""outlast watch: jobs as they get on, until they are over."""
+"""outlast watch: jobs as they advance, until they are over."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from outlast.worker.cli.filters import (
     OlderThan,
     Statuses,
     WithTags,
-    chosen,
-    words_of,
+    options_of,
+    selection_of,
 )
 from outlast.worker.cli.options import LONGEST_SECONDS, Debug, Json
 
 if TYPE_CHECKING:
-    from outlast.worker.cli.table import Table
-    from outlast.worker.cli.watching import Watching
+    from outlast.worker.cli.live_table import Table
+    from outlast.worker.cli.watchlist import Watchlist
     from outlast.worker.jobs.client import Client
     from outlast.worker.slices.deadline import Deadline
 
@@ -56,15 +56,16 @@ def watch(
     as_json: Json = False,
     _debug: Debug = False,
 ) -> None:
-    """Follow jobs as they get on.
+    """Follow jobs as they advance.
 
     At a terminal it is a table that moves, anywhere else one line for each change; with --json
     each line is a JSON object, as in status. It ends when all jobs that were named are over.
     Without names it follows the jobs that fit the filters and are not over, new ones as well,
     until Ctrl-C. It only looks: stopping it does nothing to a job.
 
-    DONE is what is stored, and SAVED when that was. RATE and LEFT, the time until the end, are
-    measured between the last checkpoints. While the store does not answer it waits and goes on.
+    DONE is the share that is stored, SAVED how long ago it was stored. RATE and LEFT, the time
+    until the end, are measured between the last checkpoints. If the store stops answering, it waits
+    and goes on.
 
     Examples:
         outlast watch
@@ -77,26 +78,26 @@ def watch(
         2  an id, a filter or a setting is wrong
         129, 130, 143  stopped by the end of the terminal, by Ctrl-C or by SIGTERM
     """
-    from outlast.worker.cli.table import open_table
-    from outlast.worker.cli.watching import Watching
+    from outlast.worker.cli.live_table import open_table
+    from outlast.worker.cli.watchlist import Watchlist
     from outlast.worker.jobs.client import Client
     from outlast.worker.slices.deadline import Deadline
 
-    selection = chosen(statuses, kernel, tags, older_than, newer_than)
-    if job_ids and words_of(selection):
+    selection = selection_of(statuses, kernel, tags, older_than, newer_than)
+    if job_ids and options_of(selection):
         raise typer.BadParameter("name jobs, or choose them by filters, not both")
     client = Client(read_only=True)
     with open_table(as_json=as_json) as table, Deadline() as stop:
-        watching = Watching(client, job_ids or (), selection, table.say)
-        _follow(client, watching, table, stop, interval or table.interval_seconds)
-    if not watching.is_over:
+        watchlist = Watchlist(client, job_ids or (), selection, table.say)
+        _follow(client, watchlist, table, stop, interval or table.interval_seconds)
+    if not watchlist.is_over:
         raise typer.Exit(128 + signal.Signals[stop.reason or "SIGINT"])
-    if watching.has_failed:
+    if watchlist.has_failed:
         raise typer.Exit(FAULT)
 
 
 def _follow(
-    client: Client, watching: Watching, table: Table, stop: Deadline, interval_seconds: float
+    client: Client, watchlist: Watchlist, table: Table, stop: Deadline, interval_seconds: float
 ) -> None:
     """Look and show until the jobs are over or a stop signal comes."""
     from outlast.checkpoint.errors import StoreUnavailable
@@ -104,7 +105,7 @@ def _follow(
     is_away = False
     while not stop.reason:
         try:
-            changed = watching.look()
+            changed = watchlist.look()
             if is_away:
                 table.say("the store answers again")
             is_away = False
@@ -113,8 +114,8 @@ def _follow(
             if not is_away:
                 table.say(f"{error}; trying again until it answers")
             is_away = True
-        table.show(watching.jobs.values(), changed, client.jobs.clock())
-        if watching.is_over:
+        table.show(watchlist.jobs.values(), changed, client.jobs.clock())
+        if watchlist.is_over:
             return
         due = time.monotonic() + interval_seconds
         while not stop.reason and (left := due - time.monotonic()) > 0:

@@ -1,4 +1,4 @@
-"""outlast worker: take slices of whatever job is next."""
+"""outlast worker, sweep: advance jobs, and wake those whose message was lost."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Annotated
 
 import typer
 
-from outlast.worker.cli.options import Debug, Isolate, Json, MaxIdleSeconds, SliceSeconds
-from outlast.worker.cli.streams import put_json, reserved, warn_if_apart
+from outlast.worker.cli.options import Debug, Isolate, Json, SliceSeconds, seconds_option
+from outlast.worker.cli.output import print_json, print_lines, warn_if_apart
+from outlast.worker.cli.streams import stdout_to_stderr
 
 log = logging.getLogger("outlast.worker")
 
+MaxIdleSeconds = Annotated[
+    float | None,
+    seconds_option("--max-idle-seconds", "End after this time without a message. Default: never."),
+]
 MaxSlices = Annotated[
     int | None,
     typer.Option(
-        "--max-slices", min=1, metavar="N", help="End after so many slices. Default: never."
+        "--max-slices", min=1, metavar="N", help="End after this many slices. Default: never."
     ),
 ]
 MetricsPort = Annotated[
@@ -25,12 +30,20 @@ MetricsPort = Annotated[
         min=1,
         max=65535,
         metavar="PORT",
-        help="Serve metrics to Prometheus, at /metrics; needs outlast[metrics]. Default: not.",
+        help="Serve metrics to Prometheus, at /metrics; needs outlast[metrics]. Default: no.",
     ),
 ]
 MetricsHost = Annotated[
     str,
-    typer.Option("--metrics-host", metavar="HOST", help="The address that metrics are served at."),
+    typer.Option("--metrics-host", metavar="HOST", help="The address to serve metrics at."),
+]
+
+AfterSeconds = Annotated[
+    float | None,
+    seconds_option(
+        "--after-seconds",
+        "Wake jobs that have been silent this long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
+    ),
 ]
 
 
@@ -45,14 +58,14 @@ def worker(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Be a worker: advance whatever job is next by a slice.
+    """Be a worker: advance jobs, one slice after another.
 
-    Jobs are pulled from OUTLAST_QUEUE, slice after slice, until the worker is stopped.
+    It pulls jobs from OUTLAST_QUEUE, slice after slice, until it is stopped.
 
     SIGTERM, Ctrl-C and, without nohup, the end of the terminal end the slice that runs at its next
     safe point: its progress is saved and its continuation sent, then the worker ends. Any number of
     workers may share a store and a queue, and any of them may be killed at any time. Each slice is
-    one line on standard error, unless OUTLAST_LOG_LEVEL is set to less; a worker sweeps every
+    one line on standard error, unless OUTLAST_LOG_LEVEL is above INFO; a worker sweeps every
     OUTLAST_SWEEP_SECONDS.
 
     Examples:
@@ -62,20 +75,19 @@ def worker(
 
     Exit codes:
         0  stopped by a signal, or by one of the limits
-        1  the store or the queue did not answer when first asked; later on it is asked again
+        1  the store or the queue did not answer at the start; later the worker asks again
         2  a setting is wrong, or metrics cannot be served
     """
     from outlast.worker.slices.deadline import Deadline
 
-    log = logging.getLogger("outlast.worker")
-    with reserved(), Deadline() as stop:
-        # All that takes time comes after: a signal is heard while it is imported.
+    with stdout_to_stderr(), Deadline() as stop:
+        # Imported here: a signal that comes during the slow imports is heard.
+        from outlast.worker.cli.ctrl_c import second_ctrl_c_ends
         from outlast.worker.cli.logs import level_of, log_to_stderr
-        from outlast.worker.cli.stop_lines import stops_told
         from outlast.worker.jobs.client import Client
         from outlast.worker.loops.consumer import Consumer
         from outlast.worker.settings import overridden, read_settings
-        from outlast.worker.slices.process import make_runtime
+        from outlast.worker.slices.process import make_process
         from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
         from outlast.worker.telemetry.switches import switched_on
 
@@ -83,20 +95,57 @@ def worker(
         client = Client(settings=settings)
         level = level_of(settings, otherwise="INFO")
         log_to_stderr(level, log_format=settings.log_format, debug=debug)
-        runtime = make_runtime(settings, client.jobs, client.queue)
+        process = make_process(settings, client.jobs, client.queue)
         client.jobs.reach()
         warn_if_apart(settings)
         consumer = Consumer(
-            runtime, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
+            process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
         with (
             switched_on(settings, metrics_port=metrics_port, metrics_host=metrics_host),
-            stops_told(log.warning, lambda: log.warning("ended at once; another worker goes on")),
+            second_ctrl_c_ends(
+                log.warning, lambda: log.warning("ended at once; another worker goes on")
+            ),
         ):
-            tell(log, WORKER_STARTED, worker=runtime.worker, platform=runtime.platform)
+            tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
             stopped_by = consumer.run(
                 max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
             )
-            tell(log, WORKER_STOPPED, worker=runtime.worker, reason=stopped_by or "limit")
+            tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
     if as_json:
-        put_json({"worker": runtime.worker, "stopped_by": stopped_by})
+        print_json({"worker": process.worker, "stopped_by": stopped_by})
+
+
+def sweep(
+    *,
+    after_seconds: AfterSeconds = None,
+    as_json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Wake the jobs whose message was lost, and print their ids.
+
+    That is every job that is not over, not paused, has no worker and has been silent for a while.
+    Idle workers sweep by themselves. Sweeping too often is harmless: a message carries the number
+    of its slice, and a duplicate is dropped.
+
+    Examples:
+        outlast sweep
+        outlast sweep --after-seconds 5
+
+    Exit codes:
+        0  done, even if there was nothing to wake
+        1  the store or the queue is at fault
+        2  a setting is wrong
+    """
+    from outlast.worker.cli.logs import level_of, log_to_stderr
+    from outlast.worker.jobs.client import Client
+
+    client = Client()
+    settings = client.settings
+    # The answer lists the jobs; OUTLAST_LOG_LEVEL adds a log line for each.
+    log_to_stderr(level_of(settings, otherwise="ERROR"), log_format=settings.log_format)
+    woken = client.sweep(after_seconds=after_seconds)
+    if as_json:
+        print_json({"woken": woken})
+    else:
+        print_lines(woken)

@@ -21,7 +21,7 @@ NUMBERS_A_STEP = 2_000
 
 
 class CollatzParams(Model):
-    """What a job is given. `outlast kernels` shows the bounds and the descriptions."""
+    """A job's parameters. `outlast kernels` shows the bounds and the descriptions."""
 
     limit: Annotated[int, Field(ge=2, le=10**12, description="look at the numbers below this")]
 
@@ -41,7 +41,7 @@ class CollatzState(Model):
 
 
 class CollatzResult(Model):
-    """What a job comes to: the longest walk and its steps; of equally long ones the lowest."""
+    """A job's result: where the longest walk begins, the lowest of equals, and its steps."""
 
     start: int
     steps: int

@@ -1,4 +1,4 @@
-"""Prices and bills as a command prints them."""
+"""Bills and the price table, as commands print them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LEAST_DOLLARS = 0.000001
 
 
-def priced(items: list[Item]) -> dict[str, Any]:
+def bill_of(items: list[Item]) -> dict[str, Any]:
     """Return a bill as a JSON object; `is_complete` is false where an item has no price."""
     from outlast.worker.costs.bill import dollars_of
 
@@ -24,8 +24,8 @@ def priced(items: list[Item]) -> dict[str, Any]:
     }
 
 
-def told(prices: Prices, settings: Settings) -> dict[str, Any]:
-    """Return what is to be known of a price table, as a JSON object."""
+def source_of(prices: Prices, settings: Settings) -> dict[str, Any]:
+    """Return where the prices come from, as a JSON object."""
     return {
         "date": prices.date.isoformat(),
         "region": prices.region,
@@ -34,8 +34,8 @@ def told(prices: Prices, settings: Settings) -> dict[str, Any]:
     }
 
 
-def footing(prices: Prices, settings: Settings) -> str:
-    """Return the line below a bill: of when and where the prices are."""
+def footer(prices: Prices, settings: Settings) -> str:
+    """Return the line below a bill, which says where the prices come from."""
     over = "" if settings.prices is None else f", with {settings.prices} over them"
     return (
         f"prices of {prices.date}, {prices.region}, {prices.currency}{over}; "
@@ -52,12 +52,6 @@ def dollars(amount: float | None) -> str:
     return f"${amount:,.6f}" if 0 < amount < 1 else f"${amount:,.2f}"
 
 
-def dollars_in_all(bill: dict[str, Any]) -> str:
+def total_dollars(bill: dict[str, Any]) -> str:
     """Return the sum of a bill as people read it; a lower bound where an item has no price."""
     return dollars(bill["dollars"]) if bill["is_complete"] else f"over {dollars(bill['dollars'])}"
-
-
-def unpriced(bills: list[dict[str, Any]]) -> list[str]:
-    """Return what in these bills has no price."""
-    items = [item for bill in bills for item in bill.get("items", ())]
-    return sorted({item["what"] for item in items if item["dollars"] is None})

@@ -1,16 +1,16 @@
-"""Where `outlast watch` shows jobs: a live table on a terminal, lines for changes elsewhere."""
+"""Where `outlast watch` shows jobs: a table on a terminal, a line for each change elsewhere."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from outlast.checkpoint.lines import one_line
-from outlast.worker.cli.errors import LINE_CHARACTERS
+from outlast.worker.cli.output import GONE, LINE_CHARACTERS, say
+from outlast.worker.cli.streams import is_terminal
 from outlast.worker.jobs.rate import clock_time, rate_of, speed
 from outlast.worker.jobs.view import view
 from outlast.worker.slices.platforms import title_of
@@ -41,10 +41,10 @@ COLUMNS = {
 
 
 class Table(ABC):
-    """Something that shows jobs and says lines; a context manager.
+    """Shows jobs, and lines; a context manager.
 
     Attributes:
-        interval_seconds: how often it is worth looking, unless a person says otherwise.
+        interval_seconds: how often it is worth looking, unless --interval is set.
     """
 
     interval_seconds: ClassVar[float]
@@ -57,15 +57,15 @@ class Table(ABC):
 
     @abstractmethod
     def show(self, jobs: Iterable[Record], changed: Sequence[Record], now: float) -> None:
-        """Show the jobs that are followed, and those that have changed since the last time."""
+        """Show the jobs that are watched, and those that have changed since the last time."""
 
     @abstractmethod
     def say(self, line: str) -> None:
         """Show one line that stays."""
 
 
-class Lines(Table):
-    """One line for each change on standard output; what is wrong goes to standard error."""
+class ChangeLines(Table):
+    """One line for each change on standard output; what goes wrong goes to standard error."""
 
     interval_seconds = 5.0
 
@@ -79,12 +79,12 @@ class Lines(Table):
 
     def say(self, line: str) -> None:
         """Print it."""
-        with suppress(OSError):
-            print(f"outlast: {one_line(line, LINE_CHARACTERS)}", file=sys.stderr, flush=True)
+        with suppress(*GONE):
+            say(line)
 
 
 class LiveTable(Table):
-    """A table that is drawn again and again; jobs that are over leave it for a line above."""
+    """A table that is redrawn in place; a job that is over becomes a line above it."""
 
     interval_seconds = 1.0
 
@@ -127,14 +127,14 @@ class LiveTable(Table):
             caption=f"and {hidden:,} more" if hidden > 0 else None if jobs else "no unfinished job",
             caption_justify="left",
         )
-        # Those that move first.
+        # Those that a worker has come first.
         shown = sorted(jobs, key=lambda job: (job.lease is None, job.job_id))[:room]
         rows = [(record, cells_of(record, now)) for record in shown]
         widths = {n: max(len(n), *(len(c.get(n, "")) for _, c in rows), 0) for n in names}
         widths[""] = BAR_CELLS
         others = sum(widths[name] + GAP_CELLS for name in names if name != "JOB")
         for name in names:
-            # Where the terminal is narrow it is a long id that is cut.
+            # On a narrow terminal a long id is cut, and nothing else.
             most = max(self._console.width - others, len(name)) if name == "JOB" else widths[name]
             grid.add_column(name, no_wrap=True, overflow="ellipsis", max_width=most)
         for record, cells in rows:
@@ -144,7 +144,7 @@ class LiveTable(Table):
 
 
 def cells_of(record: Record, now: float) -> dict[str, str]:
-    """Return what the table tells of a job, by column; times are relative to `now`."""
+    """Return what the table shows of a job, by column; times are relative to `now`."""
     rate = rate_of(record)
     moves = record.lease is not None or now - record.updated_at < WAITING_SECONDS
     per_second = rate.per_second if moves else None
@@ -165,20 +165,20 @@ def cells_of(record: Record, now: float) -> dict[str, str]:
 
 
 def line_of(record: Record, now: float) -> str:
-    """Return what there is to tell of a job in one line."""
-    told = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice_number}"
+    """Return how a job stands in one line."""
+    line = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice_number}"
     if record.status.is_final:
         slices = "slice" if record.usage.slices_begun == 1 else "slices"
-        told = f"job {record.job_id} {record.status} after {record.usage.slices_begun} {slices}"
+        line = f"job {record.job_id} {record.status} after {record.usage.slices_begun} {slices}"
     elif record.lease:
         cells = cells_of(record, now)
-        told += f" on {cells['WHERE']}, {cells['WORKER']}"
+        line += f" on {cells['WHERE']}, {cells['WORKER']}"
         if cells["LEFT"] != UNKNOWN:
-            told += f", {cells['RATE']}, {cells['LEFT']} left"
-    return one_line(f"{told}: {record.error}" if record.error else told, LINE_CHARACTERS)
+            line += f", {cells['RATE']}, {cells['LEFT']} left"
+    return one_line(f"{line}: {record.error}" if record.error else line, LINE_CHARACTERS)
 
 
 def open_table(*, as_json: bool) -> Table:
     """Return what fits standard output."""
-    is_terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    return LiveTable() if is_terminal and not as_json else Lines(as_json=as_json)
+    is_live = is_terminal(sys.stdout) and not as_json
+    return LiveTable() if is_live else ChangeLines(as_json=as_json)

@@ -1,8 +1,8 @@
-"""What a person is told who stops a run: what the first signal does, and that a second one ends it.
+"""The second Ctrl-C, which ends a run whose kernel does not come to its next safe point.
 
-A kernel that does not return keeps Python's own signal handlers from running, and whoever reads
-their flag. So the numbers of signals are taken from the wakeup descriptor, to which the
-interpreter writes them at once, by a thread that sleeps until then.
+A kernel that does not return keeps Python's own signal handlers from running, and the code that
+reads their flag. So a thread takes the numbers of signals from the wakeup descriptor, to which the
+interpreter writes them at once.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# A kernel that returns sooner needs no words; and a Ctrl-C that comes twice in this time is that of
-# a program that passes on what the terminal has sent to both, not a person's second one.
+# A kernel that returns sooner needs no words; and two Ctrl-C within this time are one: a wrapper
+# passes on what the terminal has sent to both.
 PATIENCE_SECONDS = 0.5
 
 
 @contextmanager
-def stops_told(say: Callable[[str], None], end: Callable[[], None]) -> Iterator[None]:
-    """Say what a stop signal does that takes a while; at a later Ctrl-C call `end`, and end.
+def second_ctrl_c_ends(say: Callable[[str], None], end: Callable[[], None]) -> Iterator[None]:
+    """Say what a stop signal does if it takes a while; at a later Ctrl-C call `end`, then exit.
 
     For the main thread. `say` and `end` are called on another one.
     """

@@ -1,4 +1,4 @@
-"""Which jobs a person follows, and what has changed of them since the last look."""
+"""Which jobs a person watches, and what has changed since the last look."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.selection import Selection
 
-# In between only the jobs that are followed are read: the others may be thousands.
+# The looks in between read only the jobs that are watched: the others may be thousands.
 LOOKS_TO_A_SEARCH = 10
 
 
-class Watching:
-    """The jobs with these ids or, without any, those that are chosen and not over.
+class Watchlist:
+    """The jobs with these ids or, without ids, those that are selected and not over.
 
-    A job that is followed stays so until it is over, even if the choice no longer fits.
+    A job that is watched stays so until it is over, even if the selection no longer fits.
 
     Attributes:
-        jobs: those that are followed, as they were at the last look.
-        has_failed: whether a job has ended otherwise than in its result.
+        jobs: those that are watched, as they were at the last look.
+        has_failed: whether a job has ended without a result.
     """
 
     def __init__(
@@ -33,23 +33,23 @@ class Watching:
         client: Client,
         job_ids: Sequence[str],
         selection: Selection,
-        tell: Callable[[str], object],
+        say: Callable[[str], object],
     ) -> None:
-        """Follow jobs; `tell` is given a line on each one that cannot be followed."""
+        """Watch jobs; `say` gets a line on each one that cannot be watched."""
         self.jobs: dict[str, Record] = {}
         self.has_failed = False
         self._client = client
-        self._named = dict.fromkeys(job_ids)
-        self._left = self._named.copy()
+        self._is_named = bool(job_ids)
+        self._job_ids = dict.fromkeys(job_ids)
         self._selection = selection
-        self._tell = tell
-        self._told: set[str] = set()
+        self._say = say
+        self._lines: set[str] = set()
         self._looks = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to be seen: never so without ids."""
-        return bool(self._named) and not self._left
+        """Whether all jobs are over that were named; without ids never."""
+        return self._is_named and not self._job_ids
 
     def look(self) -> list[Record]:
         """Return the jobs that have changed since the last look; those that are over come once.
@@ -60,26 +60,25 @@ class Watching:
             StoreUnavailable: the store did not answer; the next look makes up for it.
         """
         before = self.jobs
-        found = {record.job_id: record for record in self._read()}
-        if self._named and not self._looks:
-            self._require(found)
+        records = {record.job_id: record for record in self._read()}
+        if not self._looks:
+            self._require(records)
         self._looks += 1
-        for job_id in before.keys() - found.keys():
-            self._tell(f"job {job_id} has gone from the store")
-            self._left.pop(job_id, None)
-            self.has_failed = self.has_failed or job_id in self._named
-        changed = [r for r in found.values() if _seen(r) != _seen(before.get(r.job_id))]
-        self.jobs = {r.job_id: r for r in found.values() if not r.status.is_final}
-        for record in found.values():
+        for job_id in before.keys() - records.keys():
+            self._say(f"job {job_id} has gone from the store")
+            self._job_ids.pop(job_id, None)
+            self.has_failed = self.has_failed or self._is_named
+        for record in records.values():
             if record.status.is_final:
-                self._left.pop(record.job_id, None)
+                self._job_ids.pop(record.job_id, None)
                 self.has_failed = self.has_failed or record.status != "succeeded"
-        return changed
+        self.jobs = {r.job_id: r for r in records.values() if not r.status.is_final}
+        return [r for r in records.values() if _look_of(r) != _look_of(before.get(r.job_id))]
 
     def _read(self) -> Iterator[Record]:
         jobs = self._client.jobs
-        if self._named:
-            yield from jobs.heads_of(self._left, on_corrupt=self._on_corrupt)
+        if self._is_named:
+            yield from jobs.heads_of(self._job_ids, on_corrupt=self._on_corrupt)
         elif self._looks % LOOKS_TO_A_SEARCH:
             yield from jobs.heads_of(self.jobs, on_corrupt=self._on_corrupt)
         else:
@@ -89,21 +88,21 @@ class Watching:
                 if is_new or record.job_id in self.jobs:
                     yield record
 
-    def _require(self, found: dict[str, Record]) -> None:
-        for job_id in self._left:
-            if job_id not in found:
+    def _require(self, records: dict[str, Record]) -> None:
+        for job_id in self._job_ids:
+            if job_id not in records:
                 raise UnknownJob(f"there is no job {job_id!r} in this store")
 
     def _on_corrupt(self, error: CorruptRecord) -> None:
-        if self._named:
+        if self._is_named:
             raise error
-        if (line := str(error)) not in self._told:
-            self._told.add(line)
-            self._tell(line)
+        if (line := str(error)) not in self._lines:
+            self._lines.add(line)
+            self._say(line)
 
 
-def _seen(record: Record | None) -> object:
-    """Return what of a job is worth a new line."""
+def _look_of(record: Record | None) -> object:
+    """Return the part of a job whose change is worth a new line."""
     if record is None:
         return None
     worker = record.lease.worker if record.lease else None

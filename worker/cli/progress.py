@@ -1,28 +1,27 @@
-"""Where a run shows how it gets on: a bar on a terminal, plain lines anywhere else.
+"""Where a run shows its progress: a bar on a terminal, plain lines anywhere else.
 
-Both write to standard error. Neither ever disturbs the work: when nobody can read them any more
-they fall silent.
+Both write to standard error. Neither disturbs the work: when nobody can read them any more they
+fall silent.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any, ClassVar, Self
 
-# What writing raises where nobody can read any more, or a kernel has closed the stream.
-GONE = (OSError, ValueError)
+from outlast.worker.cli.output import GONE
+from outlast.worker.cli.streams import is_terminal
 
 
-class Screen(ABC):
-    """Something that shows a share of the work and says lines; a context manager.
+class Progress(ABC):
+    """Shows the share of the work that is done, and lines; a context manager.
 
     Attributes:
         period_seconds: how often it is worth showing something new.
-        log_level: the log lines that belong here, unless a person wants others.
+        log_level: the level from which log lines belong here, unless OUTLAST_LOG_LEVEL is set.
     """
 
     period_seconds: ClassVar[float]
@@ -31,7 +30,7 @@ class Screen(ABC):
 
     @property
     def is_due(self) -> bool:
-        """Whether to show something now: true once in a period."""
+        """Whether to show something: true once in a period."""
         now = time.monotonic()
         if now < self._due:
             return False
@@ -45,23 +44,23 @@ class Screen(ABC):
         return None
 
     @abstractmethod
-    def show(self, progress: float, words: str) -> None:
-        """Show that `progress`, 0 to 1, is done."""
+    def show(self, share: float, words: str) -> None:
+        """Show that `share`, 0 to 1, of the work is done."""
 
     @abstractmethod
     def say(self, line: str) -> None:
         """Show one line that stays."""
 
 
-class PlainScreen(Screen):
+class ProgressLines(Progress):
     """Lines in a file or a pipe."""
 
     period_seconds = 5.0
     log_level = "INFO"
 
-    def show(self, progress: float, words: str) -> None:
+    def show(self, share: float, words: str) -> None:
         """Print it."""
-        self.say(f"{progress:.1%}, {words}")
+        self.say(f"{share:.1%}, {words}")
 
     def say(self, line: str) -> None:
         """Print it."""
@@ -69,7 +68,7 @@ class PlainScreen(Screen):
             print(f"outlast: {line}", file=sys.stderr, flush=True)
 
 
-class BarScreen(Screen):
+class ProgressBar(Progress):
     """A bar that moves, and lines above it."""
 
     period_seconds = 0.1
@@ -97,11 +96,11 @@ class BarScreen(Screen):
         with suppress(*GONE):
             self._bar.stop()
 
-    def show(self, progress: float, words: str) -> None:
+    def show(self, share: float, words: str) -> None:
         """Move the bar."""
         with suppress(*GONE):
-            words = f"{progress:6.1%}, {words}"
-            self._bar.update(self._task, completed=progress, words=words, refresh=True)
+            words = f"{share:6.1%}, {words}"
+            self._bar.update(self._task, completed=share, words=words, refresh=True)
 
     def say(self, line: str) -> None:
         """Print it above the bar."""
@@ -109,7 +108,6 @@ class BarScreen(Screen):
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def open_screen() -> Screen:
-    """Return the screen that fits standard error."""
-    is_terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    return BarScreen() if is_terminal else PlainScreen()
+def open_progress() -> Progress:
+    """Return what fits standard error."""
+    return ProgressBar() if is_terminal(sys.stderr) else ProgressLines()

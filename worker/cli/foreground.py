@@ -1,0 +1,143 @@
+"""The work behind `outlast run`, in sight of the person who waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from outlast.checkpoint.status import Status
+from outlast.kernel.registry import load
+from outlast.worker.cli.ctrl_c import second_ctrl_c_ends
+from outlast.worker.cli.logs import level_of, log_to
+from outlast.worker.cli.progress import open_progress
+from outlast.worker.jobs.rate import Rate
+from outlast.worker.loops.one_job import run_embedded
+from outlast.worker.queues.memory import MemoryQueue
+from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.process import make_process
+from outlast.worker.telemetry.switches import switched_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.checkpoint.record import Record
+    from outlast.worker.cli.progress import Progress
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.slices.process import RunningJob
+
+LOOK_SECONDS = 0.2
+# Preparing a kernel takes longer only where it is compiled, on its first run on a machine.
+PATIENCE_SECONDS = 2.0
+
+
+def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[Record, str | None]:
+    """Work the job until it is over, paused, or a stop signal comes; return it and the signal.
+
+    `command` is what a person may type to go on here.
+    """
+    if record.status.is_final:
+        return record, None
+
+    def end() -> None:
+        progress.say("ended at once; what was done since the last checkpoint is lost")
+        _say_ways_on(progress, record, command)
+        progress.__exit__(None)
+
+    with (
+        open_progress() as progress,
+        Deadline() as stop,
+        second_ctrl_c_ends(progress.say, end),
+    ):
+        log_to(progress.say, level_of(client.settings, otherwise=progress.log_level), debug=debug)
+        goes_on = f"goes on from {record.progress:.1%}" if record.usage.slices_begun else "starts"
+        progress.say(f"job {record.job_id} {goes_on}")
+        try:
+            record = _await_turn(client, record, progress, stop)
+            with switched_on(client.settings):
+                record = _advance(client, record, progress, stop)
+        except Exception:
+            _say_ways_on(progress, record, command)
+            raise
+        if stop.reason and not record.status.is_final:
+            progress.say(f"stopped by {stop.reason}, saved at {record.progress:.1%}")
+            _say_ways_on(progress, record, command)
+        elif record.status is Status.SUCCEEDED:
+            progress.show(1.0, _summary(record))
+    return record, stop.reason
+
+
+def _say_ways_on(progress: Progress, record: Record, command: str) -> None:
+    progress.say(f"to go on here: {command}")
+    # No message is on its way: that of a run is in this process.
+    progress.say(f"to leave it to the workers: outlast resume {record.job_id}")
+
+
+def _await_turn(client: Client, record: Record, progress: Progress, stop: Deadline) -> Record:
+    """Wait while another worker has the job; return the job as it is then."""
+    token = ""
+    while not (stop.reason or record.status.is_final or record.status is Status.PAUSED):
+        now = client.jobs.clock()
+        if record.lease is None or not record.is_held(now):
+            break
+        seconds = record.lease.expires_at - now
+        if token != record.lease.token:
+            token = record.lease.token
+            progress.say(
+                f"worker {record.lease.worker} has the job: waiting until it lets go, or for "
+                f"{seconds:.0f} s if it is dead"
+            )
+        if progress.is_due:
+            progress.show(record.progress, f"waiting for {record.lease.worker}")
+        time.sleep(min(LOOK_SECONDS, seconds))
+        record = client.status(record.job_id)
+    return record
+
+
+def _advance(client: Client, record: Record, progress: Progress, stop: Deadline) -> Record:
+    """Run slices of the job; return it as it is left."""
+    if record.status.is_final or record.status is Status.PAUSED:
+        return record
+    _prepare(client, record, progress)
+    # However long the store is away, the one message of the one job is not given up.
+    queue = MemoryQueue(max_receives=None)
+    settings = client.settings
+    process = make_process(settings, client.jobs, queue, watch=_watch(progress))
+    return run_embedded(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
+
+
+def _prepare(client: Client, record: Record, progress: Progress) -> None:
+    """Prepare the job's kernel, and say so if it takes a while; its first slice says if it fails.
+
+    An isolated kernel is prepared by its child process.
+    """
+    kernel = load(record.kernel)
+    if client.settings.isolate or kernel.may_not_return:
+        return
+    line = f"preparing kernel {kernel.name}: on its first run on a machine it is compiled"
+    timer = threading.Timer(PATIENCE_SECONDS, progress.say, [line])
+    timer.start()
+    with suppress(BaseException):  # a foreign kernel may raise anything
+        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
+    timer.cancel()
+    timer.join()
+
+
+def _watch(progress: Progress) -> Callable[[RunningJob], None]:
+    """Return what the slice calls after each step: it shows one now and then."""
+    rate = Rate()
+
+    def show(job: RunningJob) -> None:
+        if progress.is_due:
+            rate.saw(job.progress, time.monotonic())
+            progress.show(job.progress, f"{rate}, slice {job.record.slice_number}")
+
+    return show
+
+
+def _summary(record: Record) -> str:
+    plural = "" if record.usage.slices_begun == 1 else "s"
+    return (
+        f"{record.usage.compute_seconds:.1f} s of work in {record.usage.slices_begun} slice{plural}"
+    )

@@ -1,0 +1,86 @@
+"""What a command prints: its answer on standard output, a word about it on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from outlast.checkpoint.lines import one_line
+from outlast.worker.cli.params import format_params
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from outlast.worker.settings import Settings
+
+LINE_CHARACTERS = 1000
+# What writing raises where nobody can read any more, or a kernel has closed the stream.
+GONE = (OSError, ValueError)
+
+
+def say(text: str) -> None:
+    """Print one line on standard error; text from elsewhere is made safe to show."""
+    print(f"outlast: {one_line(text, LINE_CHARACTERS)}", file=sys.stderr, flush=True)
+
+
+def warn_if_apart(settings: Settings) -> None:
+    """Say so if other machines see the store but not the queue."""
+    if settings.are_apart:
+        say(
+            "the store is shared, but the queue is a file on this machine: workers elsewhere find "
+            "its jobs by their sweep only; set OUTLAST_QUEUE"
+        )
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    print(json.dumps(value, indent=2))
+
+
+def print_json_array(values: Iterable[Any]) -> None:
+    """Print one JSON array, each value as soon as it is there; an error after some closes it."""
+    opening = "["
+    try:
+        for value in values:
+            print(f"{opening}\n{json.dumps(value)}", end="")
+            opening = ","
+    finally:
+        if opening == ",":
+            print("\n]")
+    if opening == "[":
+        print("[]")
+
+
+def print_lines(lines: Iterable[str], heading: str | None = None) -> bool:
+    """Print each line as soon as it is there, the heading before the first one.
+
+    Returns whether there was any line.
+    """
+    is_any = False
+    for line in lines:
+        if heading is not None and not is_any:
+            print(heading)
+        is_any = True
+        print(line)
+    return is_any
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """Print one line for each field that has a value."""
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        if value is not None:
+            print(f"{name:<{width}}  {_text(value)}")
+
+
+def print_result(result: Any, *, as_json: bool) -> None:
+    """Print a job's result; an object as key=value, the way parameters are typed."""
+    print_json(result) if as_json else print(_text(result))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return format_params(value)
+    # A text of a kernel's may hold what would take over the terminal.
+    return value if isinstance(value, str) and value.isprintable() else json.dumps(value)
