@@ -20,7 +20,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "deploy/README.md"]
 TEXT = "\n".join(page.read_text() for page in PAGES)
 CODE = re.findall(r"```.*?```|`[^`]+`", TEXT, re.DOTALL)
-FOLDERS = ("bench", "checkpoint", "deploy", "docs", "kernel", "tests", "worker")
+SOURCES = ("checkpoint", "kernel", "worker")
+FOLDERS = (*SOURCES, "bench", "deploy", "docs", "tests")
 FILES = {path.name for folder in FOLDERS for path in ROOT.joinpath(folder).rglob("*")}
 TARGETS = {
     name
@@ -48,6 +49,17 @@ def test_what_is_named_is_there(pattern: str, exists: Callable[[str], object]) -
     named = {name for code in CODE for name in re.findall(pattern, code)}
     assert named
     assert [name for name in sorted(named) if not exists(name)] == []
+
+
+def test_the_protocol_uses_the_names_of_the_code() -> None:
+    """A reader who looks up a row of the protocol's tables would not find it in the code."""
+    named = set(re.findall(r"`([A-Z][a-z]\w+)`", ROOT.joinpath("docs/protocol.md").read_text()))
+    sources = [
+        path.read_text() for folder in SOURCES for path in ROOT.joinpath(folder).rglob("*.py")
+    ]
+    classes = set(re.findall(r"^class (\w+)", "\n".join(sources), re.MULTILINE))
+    assert {"NotifyTargets", "Errored", "LeaseLost"} <= named
+    assert named - classes == set()
 
 
 def test_every_option_is_one_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
