@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-inside test-outside check format bench chaos audit screenshots clean
+.PHONY: help demo test test-inside test-outside check format docs bench chaos audit screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,6 +34,9 @@ check: $(BIN)/.installed-lint  ## check format, lint, types and the direction of
 format: $(BIN)/.installed-lint  ## format the sources
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(BIN)/.installed  ## write the tables of settings and events into docs/
+	$(BIN)/python docs/generate.py
 
 bench: $(BIN)/.installed-bench  ## measure speed and cost, beside other tools; takes minutes
 	$(BIN)/python -m bench
