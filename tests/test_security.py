@@ -103,8 +103,8 @@ def life_of_a_job(client: Client) -> None:
     """Do with a job what each command does."""
     client.submit("nth-prime", job_id="a", position=5)
     client.jobs.reach()
-    runtime = make_process(client.settings, client.jobs, client.queue)
-    Consumer(runtime, slice_seconds=5.0).run(max_slices=1)
+    process = make_process(client.settings, client.jobs, client.queue)
+    Consumer(process, slice_seconds=5.0).run(max_slices=1)
     assert client.result("a") == {"position": 5, "prime": 11}
     client.fork("a", new_id="b")
     client.cancel("b")

@@ -13,7 +13,6 @@ by then goes on with its continuation, which is sent to the queue as always.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,7 +23,7 @@ from outlast.checkpoint.parts import MAX_TARGETS
 from outlast.checkpoint.registers import redacted
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs.new_job import derived_id
-from outlast.worker.queues.contract import Delivery, Queue
+from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 
@@ -149,8 +148,7 @@ def advance(
         job_id = request.job_id
     if request.max_seconds is not None:
         seconds = min(seconds, request.max_seconds)
-    unqueued = replace(process, queue=Unqueued(process.queue))
-    deliver(unqueued, Delivery(Message(job_id=job_id).body(), receipt=""), seconds=seconds)
+    deliver(process, Delivery(Message(job_id=job_id).body(), receipt=""), seconds=seconds)
     return answer(client, job_id)
 
 
@@ -177,24 +175,3 @@ def answer(client: Client, job_id: str) -> dict[str, Any]:
         return status | {"result": record.result}
     store = redacted(client.settings.store)
     return status | {"result_at": {"store": store, "job_id": job_id, "bytes": size}}
-
-
-class Unqueued(Queue):
-    """The queue for a slice that no message started: it has no message to hide or delete."""
-
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
-
-    def send(self, message: Message, *, again: bool = False) -> None:
-        """Send to the real queue."""
-        self._queue.send(message, again=again)
-
-    def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
-        """Receive from the real queue."""
-        return self._queue.receive(visibility_seconds=visibility_seconds, wait_seconds=wait_seconds)
-
-    def hide(self, delivery: Delivery, seconds: float) -> None:
-        """Do nothing."""
-
-    def ack(self, delivery: Delivery) -> None:
-        """Do nothing."""
