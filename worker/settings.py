@@ -26,9 +26,8 @@ PREFIX = "OUTLAST_"
 # Beyond 30 years the system's timers overflow.
 Seconds = Annotated[float, Field(gt=0, lt=1e9)]
 
-
-# `none` lifts a limit. An empty value is refused: it is mostly that of a variable which someone
-# forgot to set, and must not lift a ceiling on cost.
+# An empty value is refused: most often someone forgot to set the variable, and that must not lift a
+# ceiling on cost.
 OR_NONE = BeforeValidator(lambda value: None if value == "none" else value)
 
 
@@ -37,7 +36,7 @@ class InvalidSettings(Exception):
 
 
 def _default_url() -> str:
-    import platformdirs  # here, as workers on other machines have no such default
+    import platformdirs  # here, as a worker with a store of its own does without
 
     folder = Path(platformdirs.user_data_path("outlast"))
     return f"sqlite:///{folder / 'outlast.db'}"
@@ -51,62 +50,112 @@ def cores() -> int:
 
 
 class Settings(BaseModel):
-    """What an operator sets; each field is the variable OUTLAST_ and its name in capitals.
+    """What an operator sets: each field is the variable OUTLAST_ and its name in capitals.
 
-    `none` as a value lifts a limit that may be lifted.
-
-    Attributes:
-        store: where jobs are kept: sqlite:///path, redis://..., rediss://... or s3://bucket/prefix.
-        queue: what wakes them: sqlite:///path, sqs://queue-name or the queue's https URL.
-        threads: how many threads a kernel may use; default: the cores this process may use.
-        memory_bytes: how much memory a kernel may allocate, which is enforced where it is isolated;
-            None sets no limit.
-        platform: where this worker runs, as the bill of a job names it; None: it is found out.
-        prices: a file of prices that replace those which come with Outlast; None: those.
-        isolate: run every kernel in a child process, which can be killed when it does not return.
-        slice_seconds: how long a worker works on a job before it lets others have a turn.
-        checkpoint_seconds: time between checkpoints, which bounds what a hard kill loses; None:
-            it follows from the measured cost of a save, 1 s to 20 s.
-        sweep_seconds: how often a worker looks for jobs that lost their message, and how
-            long a job must have been silent for that.
-        max_state_bytes: a kernel's state over this size fails its job.
-        max_failures, max_stalls, max_slices, max_compute_seconds: guards that a new job is given;
-            see `outlast.checkpoint.parts.Limits`.
-        notify_secret: what webhooks are signed with: the base64 of 24 to 64 bytes, or a few of them
-            with spaces between; None: there are no webhooks.
-        notify_hosts: the only hosts of webhooks and names of SQS queues that may be notified, with
-            commas between; None: any.
-        dashboard_token: what a viewer of `outlast dashboard` must enter.
-        log_level: which log lines go to standard error.
-        log_format: whether a log line is text for people or one JSON object.
-        metrics: "emf" prints CloudWatch's embedded metrics on standard output; None: none.
-        traces: "otel" sends a span for each slice, as the OTEL_ variables say; None: none.
+    docs/settings.md is made of the descriptions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    store: str = Field(default_factory=_default_url)
-    queue: str = Field(default_factory=_default_url)
-    threads: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=cores)
-    memory_bytes: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = None
-    platform: Platform | None = None
-    prices: Path | None = None
-    isolate: bool = False
-    slice_seconds: Seconds = 60.0
-    checkpoint_seconds: Annotated[Seconds | None, OR_NONE] = None
-    sweep_seconds: Seconds = 60.0
-    max_state_bytes: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] = 64 << 20
-    max_failures: Annotated[int, Field(ge=1)] = Limits().max_failures
-    max_stalls: Annotated[int, Field(ge=1)] = Limits().max_stalls
-    max_slices: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = Limits().max_slices
-    max_compute_seconds: Annotated[Seconds | None, OR_NONE] = None
-    notify_secret: SecretStr | None = None
-    notify_hosts: Annotated[str, Field(min_length=1)] | None = None
-    dashboard_token: SecretStr | None = None
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
-    log_format: Literal["text", "json"] = "text"
-    metrics: Literal["emf"] | None = None
-    traces: Literal["otel"] | None = None
+    store: str = Field(
+        default_factory=_default_url,
+        description="where jobs are kept: `sqlite:///path`, `redis://...`, `rediss://...` or "
+        "`s3://bucket/prefix`; by default a file in your data folder",
+    )
+    queue: str = Field(
+        default_factory=_default_url,
+        description="what wakes jobs: `sqlite:///path`, `sqs://queue-name` or the queue's https "
+        "URL; by default the same file",
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default_factory=cores,
+        description="how many threads a kernel may use; by default the cores of this process",
+    )
+    memory_bytes: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = Field(
+        default=None,
+        description="how much memory a kernel may allocate, enforced if it is isolated; `none` "
+        "sets no limit",
+    )
+    platform: Platform | None = Field(
+        default=None,
+        description="where this worker runs, as the bill of a job names it: `runpod/A40`; if not "
+        "set, the worker detects it",
+    )
+    prices: Path | None = Field(
+        default=None,
+        description="a file of prices that replace those which come with Outlast: "
+        "[what a job costs](cost.md)",
+    )
+    isolate: bool = Field(
+        default=False,
+        description="whether every kernel runs in a child process, which can be killed when it "
+        "does not return",
+    )
+    slice_seconds: Seconds = Field(
+        default=60.0,
+        description="how long a worker works on a job before other jobs get a turn; longer for a "
+        "job that did not advance",
+    )
+    checkpoint_seconds: Annotated[Seconds | None, OR_NONE] = Field(
+        default=None,
+        description="the time between checkpoints, which bounds what a hard kill loses; `none`: 1 "
+        "to 20 seconds, from the measured cost of a save",
+    )
+    sweep_seconds: Seconds = Field(
+        default=60.0,
+        description="how often a worker looks for jobs that lost their message, and how long such "
+        "a job must have been silent",
+    )
+    max_state_bytes: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] = Field(
+        default=64 << 20, description="a larger state fails its job"
+    )
+    max_failures: Annotated[int, Field(ge=1)] = Field(
+        default=Limits().max_failures,
+        description="how many errors in a row without progress fail a job; for new jobs",
+    )
+    max_stalls: Annotated[int, Field(ge=1)] = Field(
+        default=Limits().max_stalls,
+        description="how many slices in a row without progress fail a job; for new jobs",
+    )
+    max_slices: Annotated[Annotated[int, Field(ge=1)] | None, OR_NONE] = Field(
+        default=Limits().max_slices,
+        description="the ceiling on the slices of a job; `none` sets none; for new jobs",
+    )
+    max_compute_seconds: Annotated[Seconds | None, OR_NONE] = Field(
+        default=None,
+        description="the ceiling on the compute time of a job; `none` sets none; for new jobs",
+    )
+    notify_secret: SecretStr | None = Field(
+        default=None,
+        description="what webhooks are signed with: the base64 of 24 to 64 bytes, as of "
+        "`openssl rand -base64 32`, or several with spaces between; without it there are none",
+    )
+    notify_hosts: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="the only hosts of webhooks and names of SQS queues that may be notified, with "
+        "commas between; if not set, any may",
+    )
+    dashboard_token: SecretStr | None = Field(
+        default=None, description="what a viewer of `outlast dashboard` must enter"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="WARNING",
+        description="the lowest level of log lines on standard error: `DEBUG`, `INFO`, `WARNING` "
+        "or `ERROR`; a worker logs from `INFO` on unless it is set",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="a worker's log: `text` for people, `json` for an object a line"
+    )
+    metrics: Literal["emf"] | None = Field(
+        default=None,
+        description="`emf` prints CloudWatch's embedded metrics, each a JSON line on standard "
+        "output",
+    )
+    traces: Literal["otel"] | None = Field(
+        default=None,
+        description="`otel` sends a span for each slice, by OpenTelemetry's OTEL_ variables; it "
+        "needs `outlast[otel]`",
+    )
 
     @field_validator("notify_secret")
     @classmethod
@@ -119,12 +168,12 @@ class Settings(BaseModel):
 
     @property
     def are_apart(self) -> bool:
-        """Whether other machines see the store but not the queue: its messages reach nobody."""
+        """Whether other machines see the store but not the queue: no message reaches them."""
         return not self.store.startswith("sqlite:") and self.queue.startswith("sqlite:")
 
     @property
     def limits(self) -> Limits:
-        """The guards that a new job is given."""
+        """The guards of a new job."""
         return Limits(
             max_failures=self.max_failures,
             max_stalls=self.max_stalls,
@@ -134,13 +183,13 @@ class Settings(BaseModel):
 
 
 def read_settings() -> Settings:
-    """Return the settings that the environment holds.
+    """Return the settings in the environment.
 
     Raises:
         InvalidSettings: a variable is unknown or has a bad value.
     """
     known = {PREFIX + name.upper(): name for name in Settings.model_fields}
-    # In small letters, too, where somebody may have meant one of them.
+    # A name in small letters is most likely a slip.
     ours = {name for name in os.environ if name.upper().startswith(PREFIX)}
     unknown = sorted(ours - set(known))
     if unknown:
@@ -152,22 +201,22 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        # What belongs into OUTLAST_STORE may have been put elsewhere.
+        # Someone may have put a URL with a password into any of them.
         value = "***" if "SECRET" in name else repr(redacted(os.environ.get(name, "")))
         raise InvalidSettings(f"{name}={value}: {first['msg']}") from None
 
 
 def overridden(settings: Settings, **options: object) -> Settings:
-    """Return `settings` with those of the `options` that were given; None is one that was not."""
-    given = {name: value for name, value in options.items() if value is not None}
-    return settings.model_copy(update=given)
+    """Return `settings` with the `options` in place of their values; None leaves a value."""
+    changes = {name: value for name, value in options.items() if value is not None}
+    return settings.model_copy(update=changes)
 
 
 def require_remote(settings: Settings) -> Settings:
-    """Return `settings` if they name a store and a queue, for workers whose disk does not last.
+    """Return `settings` if they name a store and a queue: the disk of such a worker does not last.
 
     Raises:
-        InvalidSettings: they do not; the default is a file.
+        InvalidSettings: one is not set; its default is a file.
     """
     for name in ("store", "queue"):
         if name not in settings.model_fields_set:

@@ -16,7 +16,7 @@ import redis
 from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
 from outlast.worker.jobs.client import Client
-from outlast.worker.jobs.dead_letters import find_out
+from outlast.worker.jobs.dead_letters import diagnose
 from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import Message
 from tests.cli.process import OUTLAST
@@ -80,7 +80,7 @@ def test_a_list_says_what_there_is_and_what_to_do(
     assert lines[1].split()[:4] == ["1", "done", "1", str(MAX_RECEIVES)]
     assert lines[1].endswith(f"received {MAX_RECEIVES} times and never acknowledged")
     assert lines[2] == "    the job is succeeded: nothing to do: drop it"
-    assert lines[4].startswith("    the store has no such job: see that the workers use this store")
+    assert lines[4].startswith("    the store has no such job: if the workers use this store, too")
     assert lines[6:] == [
         '    body: "{\\"hello\\": \\"\\u001b[2Jworld\\"}"',
         "    not a message of Outlast: find out who sends such messages, then drop it",
@@ -196,23 +196,23 @@ def test_what_a_record_says(
     """A person would redrive what is done, or drop what a job still needs."""
     client.create("tally", {"steps": 1}, job_id="a")
     client.jobs.change("a", move)
-    job_finding = find_out(client.jobs, ["tally"], Message(job_id="a", slice=1).body())
-    assert job_finding[:3] == ("a", 1, finding)
-    assert advice in job_finding.advice
+    diagnosis = diagnose(client.jobs, ["tally"], Message(job_id="a", slice=1).body())
+    assert diagnosis[:3] == ("a", 1, finding)
+    assert advice in diagnosis.advice
 
 
 def test_what_a_missing_kernel_or_record_says(client: Client) -> None:
     """A person would not learn of the most common mistakes in a deployment."""
     client.create("tally", {"steps": 1}, job_id="a")
     body = Message(job_id="a", slice=1).body()
-    job_finding = find_out(client.jobs, ["other"], body)
-    assert job_finding.finding == "the job waits; its kernel 'tally' is not installed here"
+    diagnosis = diagnose(client.jobs, ["other"], body)
+    assert diagnosis.condition == "the job waits; its kernel 'tally' is not installed here"
     client.jobs.discard("a")
-    assert find_out(client.jobs, [], body).finding == "the job was deleted"
+    assert diagnose(client.jobs, [], body).condition == "the job was deleted"
     client.jobs._register.put("jobs/a", b"damaged", expected=None)
-    job_finding = find_out(client.jobs, [], body)
-    assert job_finding.finding == "job a: not a record of Outlast: its first bytes are foreign"
-    assert job_finding.advice.endswith("or outlast delete --force a")
+    diagnosis = diagnose(client.jobs, [], body)
+    assert diagnosis.condition == "job a: not a record of Outlast: its first bytes are foreign"
+    assert diagnosis.advice.endswith("or outlast delete --force a")
 
 
 @pytest.fixture(params=["", ".fifo"], ids=["standard", "fifo"])

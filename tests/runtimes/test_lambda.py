@@ -27,8 +27,8 @@ EXTENSION = kernels.ROOT / "deploy/lambda/extensions/outlast-stop"
 @pytest.fixture
 def function(system: System) -> Iterator[Function]:
     """The handler, warm from test to test within one."""
-    with lambda_api.function(system.folder, system.env) as found:
-        yield found
+    with lambda_api.function(system.folder, system.env) as function:
+        yield function
 
 
 def test_slices_follow_each_other_to_the_result(system: System, function: Function) -> None:
@@ -79,7 +79,7 @@ def test_a_call_that_lambda_repeats_is_the_same_job(system: System, function: Fu
 
 
 @pytest.mark.parametrize(
-    ("event", "kind", "told"),
+    ("event", "kind", "complaint"),
     [
         ({"position": 0}, "InvalidRequest", "position: "),
         ({"kernel": "adder", "params": {"steps": "x"}}, "InvalidParams", "steps"),
@@ -92,13 +92,13 @@ def test_a_call_that_lambda_repeats_is_the_same_job(system: System, function: Fu
     ],
 )
 def test_bad_input_is_told_and_nothing_is_done(
-    system: System, function: Function, event: Any, kind: str, told: str
+    system: System, function: Function, event: Any, kind: str, complaint: str
 ) -> None:
     """A person would not learn what to correct, or half a job would be left."""
     answer = function.api.invoke(event)
     assert answer.kind == "error"
     assert answer.body["errorType"] == kind
-    assert told in answer.body["errorMessage"]
+    assert complaint in answer.body["errorMessage"]
     assert list(system.client.records()) == []
 
 

@@ -25,10 +25,10 @@ def objects(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def check(found: list[dict[str, Any]]) -> None:
+def check(lines: list[dict[str, Any]]) -> None:
     """Check what one job that took several slices has left in the log."""
-    metrics = [line for line in found if "_aws" in line]
-    events = [line for line in found if "event" in line]
+    metrics = [line for line in lines if "_aws" in line]
+    events = [line for line in lines if "event" in line]
     ended = [line for line in events if line["event"] == "slice_ended"]
     for document in metrics:
         jsonschema.validate(document, SCHEMA)
@@ -71,6 +71,6 @@ def test_a_log_turned_down_keeps_the_metrics(system: System) -> None:
     system.env |= AS_DEPLOYED | {"OUTLAST_LOG_LEVEL": "ERROR"}
     with lambda_api.function(system.folder, system.env) as function:
         assert function.invoke({"kernel": "adder", "params": {"steps": 3}})["status"] == "succeeded"
-        found = objects(system.folder / "lambda.log")
-    assert len(found) == 2
-    assert all("_aws" in line for line in found)
+        lines = objects(system.folder / "lambda.log")
+    assert len(lines) == 2
+    assert all("_aws" in line for line in lines)

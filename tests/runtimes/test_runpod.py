@@ -29,12 +29,12 @@ DEPLOY = kernels.ROOT / "deploy/runpod"
 @pytest.fixture
 def worker(system: System) -> Iterator[tuple[JobServer, Program]]:
     """The SDK's production loop."""
-    with runpod_jobs.worker(system.folder, system.env) as found:
-        yield found
+    with runpod_jobs.worker(system.folder, system.env) as worker:
+        yield worker
 
 
 @pytest.mark.parametrize(
-    ("asked", "code", "told"),
+    ("asked", "code", "words"),
     [
         ({"kernel": "adder", "params": {"steps": 4}}, 0, "'total': 10"),
         ({"position": 0}, 1, "InvalidRequest: position: "),
@@ -44,14 +44,14 @@ def worker(system: System) -> Iterator[tuple[JobServer, Program]]:
         ({"nonsense": 1}, 1, "InvalidRequest: "),
     ],
 )
-def test_a_trial_on_the_command_line(system: System, asked: Any, code: int, told: str) -> None:
+def test_a_trial_on_the_command_line(system: System, asked: Any, code: int, words: str) -> None:
     """A build that tries its image out would pass a broken one, or fail a good one."""
     command = [*runpod_jobs.COMMAND, "--test_input", json.dumps({"input": asked})]
     ran = subprocess.run(
         command, env=runpod_jobs.sdk_env(system.env), capture_output=True, text=True, check=False
     )
     assert ran.returncode == code, ran.stdout + ran.stderr
-    assert told in ran.stdout
+    assert words in ran.stdout
 
 
 def test_the_input_that_the_hub_tries_is_a_good_one(system: System) -> None:
@@ -94,9 +94,9 @@ def test_a_local_server_answers(system: System) -> None:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{url}/runsync", body, headers)
         with opener.open(request, timeout=60) as answer:
-            told = json.loads(answer.read())
-    assert told["status"] == "COMPLETED"
-    assert told["output"]["result"] == {"total": 10}
+            reply = json.loads(answer.read())
+    assert reply["status"] == "COMPLETED"
+    assert reply["output"]["result"] == {"total": 10}
 
 
 def test_a_call_submits_runs_tells_of_progress_and_answers(

@@ -26,10 +26,10 @@ from tests.worker.floor import Floor
 S3_AND_SQS = Services("s3", "sqs")
 
 
-def taken(platform: str = "local", *, seconds: float = 0.0, slices: int = 1) -> Consumption:
+def slices_on(platform: str = "local", *, seconds: float = 0.0, slices: int = 1) -> Consumption:
     """Return what these slices took, without any checkpoint."""
     usage = {platform: PlatformUsage(slices=slices, seconds=seconds)}
-    return Consumption(usage=usage, slices=slices, writes=3 * slices)
+    return Consumption(platforms=usage, slices=slices, writes=3 * slices)
 
 
 def bill(consumption: Consumption, services: Services = S3_AND_SQS) -> dict[str, Item]:
@@ -44,7 +44,7 @@ def test_lambda_is_billed_by_memory_and_time() -> None:
     0.0000133334 a GB-s 0.0230340 dollars, on x86_64 at 0.0000166667 0.0287924.
     """
     for machine, dollars in (("arm64", 0.0230340), ("aarch64", 0.0230340), ("x86_64", 0.0287924)):
-        item = bill(taken(f"lambda/{machine}/1769", seconds=1000.0))[f"lambda/{machine}/1769"]
+        item = bill(slices_on(f"lambda/{machine}/1769", seconds=1000.0))[f"lambda/{machine}/1769"]
         assert (round(item.amount, 3), item.unit) == (1727.539, "GB-s")
         assert item.dollars == pytest.approx(dollars, abs=5e-8)
 
@@ -61,8 +61,8 @@ def test_requests_have_the_price_of_their_service() -> None:
         "lambda/arm64/1769": PlatformUsage(slices=1000, seconds=0.0),
         "runpod/A40": PlatformUsage(slices=0, seconds=500.0),
     }
-    job = Consumption(usage=usage, slices=1000, writes=40_000)
-    found = bill(job)
+    job = Consumption(platforms=usage, slices=1000, writes=40_000)
+    items = bill(job)
     expected = {
         "lambda/arm64/1769": 0.0,
         "runpod/A40": 0.17,
@@ -71,8 +71,8 @@ def test_requests_have_the_price_of_their_service() -> None:
         "s3 store reads": 0.0004,
         "sqs queue requests": 0.0164,
     }
-    assert {name: item.dollars for name, item in found.items()} == pytest.approx(expected)
-    assert dollars_of(list(found.values())) == (pytest.approx(0.387), True)
+    assert {name: item.dollars for name, item in items.items()} == pytest.approx(expected)
+    assert dollars_of(list(items.values())) == (pytest.approx(0.387), True)
     fifo = bill(job, Services("redis", "sqs.fifo"))
     assert fifo["sqs.fifo queue requests"].dollars == pytest.approx(0.0205)
     assert fifo["redis store writes"].dollars == 0.0
@@ -83,7 +83,7 @@ def test_requests_have_the_price_of_their_service() -> None:
 )
 def test_what_has_no_price_is_not_free(platform: str) -> None:
     """A job on a machine that the table does not know would look as if it had cost nothing."""
-    items = items_of(taken(platform, seconds=10.0), read_prices(None), S3_AND_SQS)
+    items = items_of(slices_on(platform, seconds=10.0), read_prices(None), S3_AND_SQS)
     assert items[0].what == platform
     assert items[0].dollars is None
     dollars, is_complete = dollars_of(items)
@@ -93,10 +93,14 @@ def test_what_has_no_price_is_not_free(platform: str) -> None:
 
 def test_a_sum_has_the_price_of_its_parts() -> None:
     """The total of several jobs would be another than their bills together."""
-    first = taken("lambda/arm64/1769", seconds=100.0, slices=2) + taken("runpod", seconds=1.0)
-    second = replace(taken("lambda/arm64/1769", seconds=50.0), compute_seconds=40.0, saved_bytes=7)
+    first = slices_on("lambda/arm64/1769", seconds=100.0, slices=2) + slices_on(
+        "runpod", seconds=1.0
+    )
+    second = replace(
+        slices_on("lambda/arm64/1769", seconds=50.0), compute_seconds=40.0, saved_bytes=7
+    )
     both = first + second
-    assert both.usage["lambda/arm64/1769"] == PlatformUsage(slices=3, seconds=150.0)
+    assert both.platforms["lambda/arm64/1769"] == PlatformUsage(slices=3, seconds=150.0)
     assert (both.slices, both.writes, both.saved_bytes) == (4, 12, 7)
     parts = [dollars_of(list(bill(part).values()))[0] for part in (first, second)]
     assert dollars_of(list(bill(both).values()))[0] == pytest.approx(sum(parts))
@@ -105,7 +109,7 @@ def test_a_sum_has_the_price_of_its_parts() -> None:
 def test_no_forged_number_upsets_the_sum() -> None:
     """One damaged record would end the bill of all jobs in a traceback."""
     huge = Consumption(
-        usage={"lambda/arm64/" + 50 * "9": PlatformUsage(slices=2**53 - 1, seconds=1.7e308)},
+        platforms={"lambda/arm64/" + 50 * "9": PlatformUsage(slices=2**53 - 1, seconds=1.7e308)},
         slices=2**53 - 1,
         writes=2**53 - 1,
         compute_seconds=1.7e308,
@@ -119,7 +123,7 @@ def test_no_forged_number_upsets_the_sum() -> None:
 def test_shares_are_of_the_time_there_was() -> None:
     """A job that nobody has begun would divide by zero; waste would be told as overhead."""
     assert (Consumption().wasted_share, Consumption().overhead_share) == (None, None)
-    job = replace(taken(seconds=100.0), compute_seconds=80.0, redone_seconds=20.0)
+    job = replace(slices_on(seconds=100.0), compute_seconds=80.0, redone_seconds=20.0)
     assert (job.wasted_share, job.overhead_share) == (0.25, pytest.approx(0.2))
 
 
@@ -175,5 +179,5 @@ def test_every_service_has_a_price() -> None:
     """A store that the settings accept would have no place in the table."""
     for store in ("sqlite", "redis", "s3"):
         for queue in ("sqlite", "sqs", "sqs.fifo"):
-            items = items_of(taken("local"), read_prices(None), Services(store, queue))
+            items = items_of(slices_on("local"), read_prices(None), Services(store, queue))
             assert dollars_of(items)[1], items

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast import Client
+from outlast import Client, JobFailed, JobNotFinished
 from outlast.checkpoint.errors import InvalidJobId, JobExists, StoreUnavailable, UnknownJob
 from outlast.checkpoint.parts import Limits
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.kernel import InvalidParams, UnknownKernel
 from outlast.kernel.contract import Model
-from outlast.worker.jobs.client import JobFailed, JobNotFinished
 from outlast.worker.jobs.new_job import new_record
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
@@ -70,11 +69,11 @@ def client(tmp_path: Path) -> Client:
 
 def sent(client: Client) -> list[str]:
     """The messages on the queue; they are taken out."""
-    found = []
+    bodies = []
     while delivery := client.queue.receive(visibility_seconds=60, wait_seconds=0):
-        found.append(delivery.body)
+        bodies.append(delivery.body)
         client.queue.ack(delivery)
-    return found
+    return bodies
 
 
 def test_a_submitted_job_is_stored_and_woken(client: Client) -> None:
@@ -250,8 +249,8 @@ def test_a_wait_outlives_an_outage_but_not_its_time(
 
     monkeypatch.setattr(client.jobs, "heads_of", heads_of)
     assert client.wait(job_id) == {"total": 1}
-    told = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    assert told == ["away; trying again until it answers"]
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert warnings == ["away; trying again until it answers"]
     answers = iter([done.model_copy(update={"status": Status.QUEUED}), *[None] * 1000])
     with pytest.raises(StoreUnavailable):
         client.wait(job_id, timeout_seconds=0.05)
@@ -266,9 +265,9 @@ def test_damage_does_not_hide_the_other_jobs(client: Client) -> None:
         client.submit("counting", job_id=job_id, steps=3)
     stored = client.jobs.load("b")
     client.jobs._register.put("jobs/b", b"theirs", expected=stored.version)
-    told: list[Exception] = []
-    assert [r.job_id for r in client.records(on_corrupt=told.append)] == ["a", "c"]
-    assert [str(error).partition(":")[0] for error in told] == ["job b"]
+    errors: list[Exception] = []
+    assert [r.job_id for r in client.records(on_corrupt=errors.append)] == ["a", "c"]
+    assert [str(error).partition(":")[0] for error in errors] == ["job b"]
 
 
 def test_a_cancelled_job_is_cancelled_and_an_unknown_one_named(client: Client) -> None:

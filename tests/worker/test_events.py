@@ -1,4 +1,4 @@
-"""The events: each has the fields that it promises, and is in the operators' table."""
+"""The events: each has the fields that it promises."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import logging.config
 import os
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,8 +29,8 @@ from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
 STANDARD = set(vars(logging.makeLogRecord({}))) | {"event", "message", "asctime"}
 
 
@@ -293,15 +292,6 @@ def test_an_event_of_damage_is_exact(
         "goes on from the newest that is intact"
     )
     assert vars(events["slice_started"])["progress"] == intact.progress
-
-
-def test_the_table_for_operators_is_true() -> None:
-    """An operator would wait for an event, or filter by a field, that there is not."""
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", OPERATIONS.read_text(), re.MULTILINE)
-    table = {name: (level, tuple(re.findall(r"`(\w+)`", fields))) for name, level, fields in rows}
-    assert table == {
-        name: (logging.getLevelName(event.level), event.fields) for name, event in EVENTS.items()
-    }
 
 
 def test_an_event_below_the_level_costs_no_record(logged: list[logging.LogRecord]) -> None:

@@ -30,14 +30,18 @@ def test_threads_share_what_can_be_shared_and_each_slice_rebuilds_its_tables() -
     two more. So 550 + 2 * 10 s in the kernel, and 3 * 0.5 s around it. A save every 9.49 s on S3
     makes 60 checkpoints, beside 3 writes a slice; each slice but the last leaves a state, too.
     """
-    taken = forecast(JOB, TWO_CORES, store="s3").taken
-    assert (taken.slices, taken.compute_seconds, taken.occupied_seconds) == (3, 570.0, 571.5)
-    assert (taken.writes, taken.saved_bytes) == (69, 62 * 500)
+    consumption = forecast(JOB, TWO_CORES, store="s3").consumption
+    assert (consumption.slices, consumption.compute_seconds, consumption.occupied_seconds) == (
+        3,
+        570.0,
+        571.5,
+    )
+    assert (consumption.writes, consumption.saved_bytes) == (69, 62 * 500)
 
 
 def test_the_interval_between_checkpoints_decides_the_writes() -> None:
     """A user who saves every second would not see what that costs."""
-    often = forecast(JOB, TWO_CORES, store="s3", checkpoint_seconds=1.0).taken
+    often = forecast(JOB, TWO_CORES, store="s3", checkpoint_seconds=1.0).consumption
     assert often.writes == 9 + 570
 
 
@@ -48,7 +52,7 @@ def test_a_job_that_cannot_run_there_is_not_given_a_price() -> None:
     assert forecast(JOB, replace(size, memory_bytes=1064 << 20), store="s3").obstacle is None
     short = forecast(JOB, replace(TWO_CORES, slice_seconds=10.5), store="s3")
     assert short.obstacle == "slices too short"
-    assert short.taken.slices == 0
+    assert short.consumption.slices == 0
 
 
 def test_lambda_gives_cores_by_memory() -> None:
@@ -57,7 +61,7 @@ def test_lambda_gives_cores_by_memory() -> None:
     By hand: 512 MB are 0.2894 of a core, so 1,000 s take 3,455; 3,538 MB are two cores, 550 s.
     """
     half, double = (
-        forecast(replace(JOB, memory_bytes=0), size, store="s3").taken.compute_seconds
+        forecast(replace(JOB, memory_bytes=0), size, store="s3").consumption.compute_seconds
         for size in lambda_sizes((512, 3538), timeout_seconds=900, core_factor=1.0)[:2]
     )
     tables = 10 * 1769 / 512  # of each slice after the first: 3,455 s need four
@@ -70,7 +74,9 @@ def test_more_work_less_power_and_shorter_slices_never_cost_less() -> None:
 
     def seconds(work: float, cores: int, factor: float, length: float) -> float:
         size = Size("local", cores, cores, length, core_factor=factor)
-        return forecast(replace(JOB, seconds=work), size, store="redis").taken.occupied_seconds
+        return forecast(
+            replace(JOB, seconds=work), size, store="redis"
+        ).consumption.occupied_seconds
 
     base = seconds(1000.0, 2, 1.0, 100.0)
     assert seconds(1100.0, 2, 1.0, 100.0) > base
@@ -98,7 +104,7 @@ def test_a_forecast_is_what_a_job_then_takes() -> None:
     measured = consumption_of(floor.record)
     size = Size("local", 1, 1, slice_seconds=7.0, slice_overhead_seconds=0.0)
     work = Estimate(30.0, 0.0, 0.0, 0, state_bytes=20)
-    coming = forecast(work, size, store="redis", checkpoint_seconds=1.0).taken
+    coming = forecast(work, size, store="redis", checkpoint_seconds=1.0).consumption
     assert measured.slices - coming.slices in {0, 1}  # a step that would not fit is left
     assert measured.occupied_seconds == pytest.approx(coming.occupied_seconds, rel=0.02)
     assert measured.writes == pytest.approx(coming.writes, rel=0.15)

@@ -11,9 +11,9 @@ import pytest
 
 from outlast import AsyncClient, Client, JobFailed, JobNotFinished
 from outlast.checkpoint.errors import UnknownJob
+from outlast.checkpoint.heads import HEADS_AT_ONCE
 from outlast.kernel import InvalidParams
-from outlast.worker.jobs import waiting as module
-from outlast.worker.jobs.waiting import ends
+from outlast.worker.jobs.waiting import LOOKS_A_SECOND, looks
 from tests.cli.process import until
 from tests.kernels import Counting
 
@@ -44,7 +44,7 @@ def client(url: str) -> Client:
 def napped(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long it was slept."""
     slept: list[float] = []
-    monkeypatch.setattr("outlast.worker.jobs.client.time.sleep", slept.append)
+    monkeypatch.setattr("outlast.worker.jobs.waiting.time.sleep", slept.append)
     return slept
 
 
@@ -64,28 +64,28 @@ def finish(client: Client, *numbers: int) -> None:
 def test_results_come_in_the_order_of_the_parameters(client: Client) -> None:
     """A plot would show each value at another's place."""
     asked = steps(3, 1, 2, 1)
-    found = client.map("counting", asked)
+    results = client.map("counting", asked)
     finish(client, 1, 2, 3)
-    assert list(found) == [(params, {"total": params["steps"]}) for params in asked]
+    assert list(results) == [(params, {"total": params["steps"]}) for params in asked]
 
 
 def test_each_is_had_as_soon_as_all_before_it_are_over(client: Client, napped: list[float]) -> None:
     """A person would see nothing before the last of a thousand jobs has ended."""
-    found = client.map("counting", steps(1, 2, 3))
+    results = client.map("counting", steps(1, 2, 3))
     finish(client, 1, 3)
-    assert next(found)[1] == {"total": 1}
+    assert next(results)[1] == {"total": 1}
     assert napped == []
     finish(client, 2)
-    assert [result["total"] for _, result in found] == [2, 3]
+    assert [result["total"] for _, result in results] == [2, 3]
 
 
 def test_results_come_as_they_are_there(client: Client) -> None:
     """One slow job would keep all the others' results from a person."""
-    found = client.map("counting", steps(1, 2, 3, 3), as_completed=True)
+    results = client.map("counting", steps(1, 2, 3, 3), as_completed=True)
     finish(client, 3)
-    assert [next(found)[1]["total"] for _ in range(2)] == [3, 3]
+    assert [next(results)[1]["total"] for _ in range(2)] == [3, 3]
     finish(client, 1)
-    assert next(found) == ({"steps": 1}, {"total": 1})
+    assert next(results) == ({"steps": 1}, {"total": 1})
 
 
 def test_a_cell_that_is_run_again_pays_for_nothing_twice(client: Client) -> None:
@@ -105,10 +105,12 @@ def test_a_cell_that_is_run_again_pays_for_nothing_twice(client: Client) -> None
 
 def test_the_same_parameters_under_one_name_are_one_job(client: Client) -> None:
     """A value that stands twice in a list would be computed twice."""
-    found = client.map("counting", steps(5, 6, 5), name="sweep")
+    results = client.map("counting", steps(5, 6, 5), name="sweep")
     finish(client, 5, 6)
-    assert [result["total"] for _, result in found] == [5, 6, 5]
+    assert [result["total"] for _, result in results] == [5, 6, 5]
     assert len(list(client.records())) == 2
+    ids = [job_id for _, job_id in client.submit_all("counting", steps(5, 6, 5), name="sweep")]
+    assert ids[0] == ids[2] != ids[1]
 
 
 def test_without_a_name_all_jobs_are_new(client: Client) -> None:
@@ -119,15 +121,15 @@ def test_without_a_name_all_jobs_are_new(client: Client) -> None:
 
 def test_a_failed_job_raises_in_its_turn_or_is_given(client: Client) -> None:
     """A failure would be taken for a result, or hide those that are there."""
-    found = client.map("counting", steps(1, 2, 3), name="sweep")
+    results = client.map("counting", steps(1, 2, 3), name="sweep")
     finish(client, 1, 3)
     (bad,) = [record.job_id for record in client.records() if record.params["steps"] == 2]
     client.jobs.change(bad, lambda record: record.failed("no"))
-    assert next(found)[1] == {"total": 1}
+    assert next(results)[1] == {"total": 1}
     with pytest.raises(JobFailed, match=f"{bad} failed: no"):
-        next(found)
-    given = list(client.map("counting", steps(1, 2, 3), name="sweep", return_exceptions=True))
-    assert [type(result) for _, result in given] == [dict, JobFailed, dict]
+        next(results)
+    outcomes = list(client.map("counting", steps(1, 2, 3), name="sweep", return_exceptions=True))
+    assert [type(result) for _, result in outcomes] == [dict, JobFailed, dict]
 
 
 def test_one_bad_parameter_stores_nothing(client: Client) -> None:
@@ -140,14 +142,14 @@ def test_one_bad_parameter_stores_nothing(client: Client) -> None:
 
 def test_the_time_is_kept_and_a_deleted_job_is_told(client: Client) -> None:
     """A program would hang for ever."""
-    found = client.map("counting", steps(1, 2), timeout_seconds=0.0)
+    results = client.map("counting", steps(1, 2), timeout_seconds=0.0)
     with pytest.raises(JobNotFinished, match="gave up after 0 s: 2 jobs go on"):
-        next(found)
-    found = client.map("counting", steps(1), name="gone")
+        next(results)
+    results = client.map("counting", steps(1), name="gone")
     (job_id,) = [record.job_id for record in client.records() if "gone" in record.job_id]
     client.delete(job_id, force=True)
     with pytest.raises(UnknownJob):
-        next(found)
+        next(results)
 
 
 def test_a_thousand_jobs_are_looked_at_a_page_at_a_time(
@@ -157,22 +159,20 @@ def test_a_thousand_jobs_are_looked_at_a_page_at_a_time(
     jobs = client.jobs
     for number in range(300):
         client.create("counting", {"steps": 1}, job_id=f"j{number:03}")
-    looks: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     peek = jobs._register.peek
 
     def counted(keys: Any, size: int) -> Any:
-        looks["requests"] += 1
-        looks["heads"] += len(keys)
+        counts["requests"] += 1
+        counts["heads"] += len(keys)
         return peek(keys, size)
 
     monkeypatch.setattr(jobs._register, "peek", counted)
-    ids = [f"j{number:03}" for number in range(300)]
-    pause = next(ends(jobs, ids, at_once=100))
-    assert looks == {"requests": 1, "heads": 100}
-    assert pause == pytest.approx(100 / module.LOOKS_A_SECOND)
-    pause = next(ends(jobs, ids))
-    assert looks == {"requests": 4, "heads": 400}
-    assert pause == pytest.approx(300 / module.LOOKS_A_SECOND)
+    pairs = [({}, f"j{number:03}") for number in range(300)]
+    assert next(looks(jobs, pairs)) == ([], pytest.approx(HEADS_AT_ONCE / LOOKS_A_SECOND))
+    assert counts == {"requests": 1, "heads": HEADS_AT_ONCE}
+    assert next(looks(jobs, pairs, in_order=False)) == ([], pytest.approx(300 / LOOKS_A_SECOND))
+    assert counts == {"requests": 4, "heads": HEADS_AT_ONCE + 300}
 
 
 def test_an_event_loop_is_not_held_up_and_no_thread_waits(url: str) -> None:
@@ -197,18 +197,36 @@ def test_an_event_loop_is_not_held_up_and_no_thread_waits(url: str) -> None:
     asyncio.run(main())
 
 
+def test_a_wait_that_is_cancelled_leaves_no_thread(url: str) -> None:
+    """A server that gives up a request could not end before the job does."""
+
+    async def main() -> None:
+        client, looked = AsyncClient(url, url), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        job_id = await client.submit("counting", steps=1)
+        wait = asyncio.create_task(
+            client.wait(job_id, watch=lambda _: loop.call_soon_threadsafe(looked.set))
+        )
+        await looked.wait()
+        wait.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+
+    asyncio.run(main())  # It joins the threads of its executor.
+
+
 def test_the_asynchronous_client_does_what_the_other_does(url: str) -> None:
     """A program that awaits would need code of its own for what `Client` can do."""
 
     async def main() -> None:
         client = AsyncClient(url, url)
         work = client.client
-        found = client.map("counting", steps(2, 1), name="sweep", as_completed=False)
-        first = asyncio.ensure_future(anext(found))
+        results = client.map("counting", steps(2, 1), name="sweep", as_completed=False)
+        first = asyncio.ensure_future(anext(results))
         await asyncio.to_thread(until, lambda: len(list(work.jobs.ids())) == 2)
         finish(work, 1, 2)
         assert (await first)[1] == {"total": 2}
-        assert [params async for params, _ in found] == steps(1)
+        assert [params async for params, _ in results] == steps(1)
         job_id = await client.submit("counting", steps=7, job_id="mine")
         assert (await client.status(job_id)).params == {"steps": 7}
         with pytest.raises(JobNotFinished):
@@ -234,7 +252,7 @@ def test_the_asynchronous_client_does_what_the_other_does(url: str) -> None:
 
 def test_both_clients_have_the_same_methods() -> None:
     """A method that is new in one would be missing in the other."""
-    inner = {"create", "new", "put", "queue"}
+    inner = {"create", "queue"}
 
     def methods(kind: type) -> set[str]:
         return {name for name in vars(kind) if not name.startswith("_")} - inner

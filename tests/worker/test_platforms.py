@@ -11,7 +11,7 @@ from outlast.worker.slices import platforms as ours
 
 
 @pytest.mark.parametrize(
-    ("environment", "found"),
+    ("environment", "name"),
     [
         ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, f"lambda/{platform.machine()}/512"),
         ({"RUNPOD_ENDPOINT_ID": "e"}, "runpod"),
@@ -20,13 +20,13 @@ from outlast.worker.slices import platforms as ours
     ],
 )
 def test_each_platform_is_told_by_what_it_sets(
-    environment, found, monkeypatch: pytest.MonkeyPatch
+    environment, name, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job's bill would name the wrong platform, and so the wrong price."""
     monkeypatch.setattr(ours, "CONTAINER_FILES", ())
-    assert ours.platform_of(environment) == found
-    usage = Usage().with_slice(found, 1.0).model_dump_json()
-    assert Usage.model_validate_json(usage).platforms[found] == PlatformUsage(slices=1, seconds=1.0)
+    assert ours.platform_of(environment) == name
+    usage = Usage().with_slice(name, 1.0).model_dump_json()
+    assert Usage.model_validate_json(usage).platforms[name] == PlatformUsage(slices=1, seconds=1.0)
 
 
 def test_a_plain_container_is_told_by_its_root(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

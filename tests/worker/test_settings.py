@@ -26,7 +26,7 @@ def test_nothing_needs_to_be_set() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "field", "wanted"),
+    ("name", "value", "field", "expected"),
     [
         ("STORE", "redis://h", "store", "redis://h"),
         ("QUEUE", "sqs://q", "queue", "sqs://q"),
@@ -40,11 +40,11 @@ def test_nothing_needs_to_be_set() -> None:
     ],
 )
 def test_a_variable_is_taken(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, wanted: object
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, expected: object
 ) -> None:
     """An operator's setting would be ignored."""
     monkeypatch.setenv(f"OUTLAST_{name}", value)
-    assert getattr(read_settings(), field) == wanted
+    assert getattr(read_settings(), field) == expected
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def report(error: Exception, *, debug: bool) -> int:
 
 def _is_answer(error: Exception) -> bool:
     """Whether `error` is the answer that a command was asked for, and no fault to look for."""
-    from outlast.worker.jobs.client import JobFailed, JobNotFinished
+    from outlast.worker.jobs.waiting import JobFailed, JobNotFinished
 
     return isinstance(error, (JobFailed, JobNotFinished))
 

@@ -1,8 +1,8 @@
 """What jobs have taken, and what that costs by a price table.
 
 Exact are the seconds that workers were occupied, from the claim of each slice to its release, and
-the number of writes to the store. Reads and requests to the queue follow from the protocol
-(`Requests`): they are an estimate.
+the number of writes to the store. Reads and requests to the queue are estimated from the protocol:
+see `Requests`.
 """
 
 from __future__ import annotations
@@ -14,27 +14,25 @@ from outlast.checkpoint.parts import PlatformUsage
 from outlast.worker.costs.prices import MB_PER_GB, lambda_size
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.fields import Platform
     from outlast.checkpoint.record import Record
     from outlast.worker.costs.prices import Prices
     from outlast.worker.settings import Settings
 
 
-WAYS = ("write", "read")  # A store may have a price for each.
-
-
 @dataclass(frozen=True)
 class Consumption:
-    """What jobs have taken; that of several is their sum.
+    """What jobs have taken; for several jobs add them up.
 
     Attributes:
-        usage: ended slices, and the seconds that workers were occupied with them, by platform.
-        slices: how many were begun.
+        platforms: by platform, the slices that ended and the seconds that they occupied workers.
+        slices: how many slices began.
         writes: how often records were written.
-        saved_bytes: the size of all states stored, before they were deflated.
+        saved_bytes: the size of all stored states, before compression.
         compute_seconds, redone_seconds: see `outlast.checkpoint.record.Record`.
     """
 
-    usage: dict[str, PlatformUsage] = field(default_factory=dict)
+    platforms: dict[Platform, PlatformUsage] = field(default_factory=dict)
     slices: int = 0
     writes: int = 0
     saved_bytes: int = 0
@@ -43,15 +41,15 @@ class Consumption:
 
     def __add__(self, other: Consumption) -> Consumption:
         """Return what both took."""
-        usage = dict(self.usage)
-        for platform, more in other.usage.items():
-            had = usage.get(platform, PlatformUsage())
-            # Not checked: a sum of what was stored may be beyond what is.
-            usage[platform] = PlatformUsage.model_construct(
-                slices=had.slices + more.slices, seconds=had.seconds + more.seconds
+        platforms = dict(self.platforms)
+        for platform, more in other.platforms.items():
+            usage = platforms.get(platform, PlatformUsage())
+            # Not validated: a sum may be larger than what a record may hold.
+            platforms[platform] = PlatformUsage.model_construct(
+                slices=usage.slices + more.slices, seconds=usage.seconds + more.seconds
             )
         return Consumption(
-            usage=usage,
+            platforms=platforms,
             slices=self.slices + other.slices,
             writes=self.writes + other.writes,
             saved_bytes=self.saved_bytes + other.saved_bytes,
@@ -62,7 +60,7 @@ class Consumption:
     @property
     def occupied_seconds(self) -> float:
         """How long workers were occupied, on all platforms."""
-        return sum(usage.seconds for usage in self.usage.values())
+        return sum(usage.seconds for usage in self.platforms.values())
 
     @property
     def wasted_share(self) -> float | None:
@@ -79,7 +77,7 @@ class Consumption:
 def consumption_of(record: Record) -> Consumption:
     """Return what a job has taken; a slice that runs counts when it ends."""
     return Consumption(
-        usage=dict(record.usage.platforms),
+        platforms=dict(record.usage.platforms),
         slices=record.usage.slices_begun,
         writes=record.revision.writes,
         saved_bytes=record.usage.saved_bytes,
@@ -92,13 +90,12 @@ class Requests(NamedTuple):
     """How many requests went to the store, to the queue and to Lambda.
 
     By the protocol (docs/protocol.md) a slice reads the record once and writes it three times: the
-    claim, the release and the note that the next slice was announced, which the last slice leaves
-    out; there the write that created the job stands for it. All other writes are checkpoints, and
-    each extends the visibility timeout. A slice's message is received, sent and deleted. A message
-    from Lambda's event source is hidden once more, as nobody could say for how long when it was
-    received; on Lambda each slice is an invocation.
+    claim, the release, and a third one that marks the next slice as announced; the last slice has
+    none, but the job's creation is a write, too. All other writes are checkpoints, and each extends
+    the visibility timeout. A slice's message is received, sent and deleted. On Lambda each slice is
+    an invocation, and its message is hidden once more, as its visibility timeout is not known.
 
-    Not in it: receives that find nothing, sweeps, duplicates, and people who look at a job.
+    Not counted: receives without a message, sweeps, duplicates, and people who look at a job.
     """
 
     reads: int
@@ -107,16 +104,15 @@ class Requests(NamedTuple):
     invocations: int
 
 
-def requests_of(taken: Consumption) -> Requests:
-    """Return the requests that these slices and writes stand for."""
-    invocations = sum(
-        usage.slices for platform, usage in taken.usage.items() if lambda_size(platform)
-    )
-    checkpoints = max(taken.writes - 3 * taken.slices, 0)
+def requests_of(consumption: Consumption) -> Requests:
+    """Return the requests that these slices and writes took."""
+    platforms, slices = consumption.platforms, consumption.slices
+    invocations = sum(usage.slices for name, usage in platforms.items() if lambda_size(name))
+    checkpoints = max(consumption.writes - 3 * slices, 0)
     return Requests(
-        reads=taken.slices,
-        writes=taken.writes,
-        queue=3 * taken.slices + checkpoints + invocations,
+        reads=slices,
+        writes=consumption.writes,
+        queue=3 * slices + checkpoints + invocations,
         invocations=invocations,
     )
 
@@ -126,8 +122,8 @@ class Item(NamedTuple):
 
     Attributes:
         what: a platform, or a kind of requests.
-        amount, unit: how much of it: seconds ("s"), GB-seconds ("GB-s") or requests.
-        dollars: what that costs; None if the price table does not tell.
+        amount, unit: how much of it: seconds ("s"), GB-seconds ("GB-s") or "requests".
+        dollars: what that costs; None if it is not in the price table.
     """
 
     what: str
@@ -137,7 +133,7 @@ class Item(NamedTuple):
 
 
 class Services(NamedTuple):
-    """Which store and queue the requests went to, in the words of the price table."""
+    """Which store and queue the requests went to, as the price table names them."""
 
     store: str
     queue: str
@@ -152,22 +148,26 @@ def services_of(settings: Settings) -> Services:
     return Services(store, "sqs.fifo" if settings.queue.endswith(".fifo") else "sqs")
 
 
-def items_of(taken: Consumption, prices: Prices, services: Services) -> list[Item]:
-    """Return the lines of the bill: the platforms by name, then the requests there were."""
+def items_of(consumption: Consumption, prices: Prices, services: Services) -> list[Item]:
+    """Return the lines of the bill: the platforms by name, then the kinds of requests."""
     store, queue = services
-    requests, million = requests_of(taken), prices.million
-    writing, reading = (million.get(f"{store}.{way}", million.get(store)) for way in WAYS)
-    counted = [
+    requests, million = requests_of(consumption), prices.million
+    # A store has one price, or one for writes and one for reads.
+    counts = [
         ("lambda invocations", requests.invocations, million["lambda"]),
-        (f"{store} store writes", requests.writes, writing),
-        (f"{store} store reads", requests.reads, reading),
+        (
+            f"{store} store writes",
+            requests.writes,
+            million.get(f"{store}.write", million.get(store)),
+        ),
+        (f"{store} store reads", requests.reads, million.get(f"{store}.read", million.get(store))),
         (f"{queue} queue requests", requests.queue, million[queue]),
     ]
     return [
-        *(_worked(name, usage, prices) for name, usage in sorted(taken.usage.items())),
+        *(_item_of(name, usage, prices) for name, usage in sorted(consumption.platforms.items())),
         *(
             Item(what, count, "requests", None if price is None else count * price / 1e6)
-            for what, count, price in counted
+            for what, count, price in counts
             if count
         ),
     ]
@@ -179,7 +179,7 @@ def dollars_of(items: list[Item]) -> tuple[float, bool]:
     return sum(known), len(known) == len(items)
 
 
-def _worked(platform: str, usage: PlatformUsage, prices: Prices) -> Item:
+def _item_of(platform: Platform, usage: PlatformUsage, prices: Prices) -> Item:
     """Return the line for the workers of one platform."""
     price = prices.worker_second(platform)
     dollars = None if price is None else usage.seconds * price

@@ -18,29 +18,29 @@ RUNS = 3
 
 
 class NoCostModel(Exception):
-    """The kernel cannot tell what a job takes. Run a small one, and see `outlast cost`."""
+    """The kernel has no cost model. Run a small job, and see `outlast cost`."""
 
 
 def estimate_of(kernel: str, params: Mapping[str, Any]) -> Estimate:
-    """Return what a job will take, by the kernel's own model.
+    """Return what a job will take by the kernel's own model.
 
     Raises:
-        UnknownKernel, InvalidParams: there can be no such job.
+        UnknownKernel, InvalidParams: the job could not be submitted either.
         NoCostModel: the kernel has none.
     """
-    found = load(kernel).estimate(valid_params(kernel, params))
-    if found is None:
+    estimate = load(kernel).estimate(valid_params(kernel, params))
+    if estimate is None:
         raise NoCostModel(
             f"kernel {kernel!r} has no cost model: run a small job, and ask outlast cost"
         )
-    return found
+    return estimate
 
 
 def factor_of(kernel: str) -> float:
-    """Return how many times as long as the reference core of the kernel a core here takes.
+    """Return how many times longer a core here takes than the kernel's reference core.
 
-    Runs the kernel's calibration job on one thread: the least CPU time of a few runs counts, as
-    whatever disturbs one only adds to it.
+    Runs the kernel's calibration job on one thread a few times. The least CPU time counts, as
+    disturbances only add to it.
 
     Raises:
         UnknownKernel: there is no such kernel, or the job cannot run here.
@@ -53,10 +53,10 @@ def factor_of(kernel: str) -> float:
         raise NoCostModel(f"kernel {kernel!r} has no calibration job: leave out --calibrate")
     loaded.require(params)
     loaded.prepare(params)
-    taken = []
+    seconds = []
     for _ in range(RUNS):
         begun = time.process_time()
         for _state in loaded.run(params, None, Resources()):
             pass
-        taken.append(time.process_time() - begun)
-    return min(taken) / expected.seconds
+        seconds.append(time.process_time() - begun)
+    return min(seconds) / expected.seconds

@@ -1,9 +1,8 @@
 """What a job would take on a worker of a given size: a kernel's estimate, cut into slices.
 
-The wall time of a job on t threads is that of its serial part and a t-th of the rest. Each slice
-but the first rebuilds what the state does not hold, as if it always ran in a new process, and each
-has its opening and its ending. What comes out is a `Consumption`, which has its price as one that
-was measured has.
+On t threads a job takes the time of its serial part and a t-th of the rest. Each slice but the
+first rebuilds what the state does not contain, as if it ran in a new process, and each slice has an
+overhead at its start and its end. The result is a `Consumption`, priced like a measured one.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from outlast.worker.slices.timing import Timing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from outlast.checkpoint.fields import Platform
     from outlast.kernel import Estimate
     from outlast.worker.settings import Settings
 
@@ -30,12 +30,12 @@ LAMBDA_MACHINES = ("arm64", "x86_64")
 # What the worker itself needs beside the kernel's process: boto3, a client each for S3 and SQS.
 WORKER_BYTES = 64 << 20
 
-# From the claim of a slice to its first step, and from its last one to its release, with what a
-# worker keeps back for that: some requests to S3 and SQS.
+# From the claim of a slice to its first step, and from its last step to its release, with the
+# reserve for that: some requests to S3 and SQS.
 REMOTE_SLICE_SECONDS = 0.5
 LOCAL_SLICE_SECONDS = 0.02
 
-# A write of a small record, as the usual stores take it; the interval between checkpoints follows.
+# A write of a small record; the interval between checkpoints follows from it.
 SAVE_SECONDS = {"s3": 0.05, "redis": 0.002, "sqlite": 0.005}
 
 
@@ -45,15 +45,15 @@ class Size:
 
     Attributes:
         platform: as a record names it, for example "lambda/arm64/1769".
-        cores: how many it has; Lambda gives fractions.
-        threads: how many a kernel is granted there.
+        cores: how many it has; fractions on Lambda.
+        threads: how many a kernel may use.
         slice_seconds: how long a slice may last.
-        memory_bytes: None where it is not known.
-        slice_overhead_seconds: what a slice's opening and ending take.
-        core_factor: how many times as long as the kernel's reference core its cores take.
+        memory_bytes: None if it is not known.
+        slice_overhead_seconds: what the start and the end of a slice take.
+        core_factor: how many times longer its cores take than the kernel's reference core.
     """
 
-    platform: str
+    platform: Platform
     cores: float
     threads: int
     slice_seconds: float
@@ -67,17 +67,17 @@ class Forecast:
     """What a job would take on workers of one size.
 
     Attributes:
-        obstacle: why it cannot run there, in a few words; None if it can. Then `taken` is empty.
-        taken: what it would take.
+        obstacle: why it cannot run there, in a few words; None if it can.
+        consumption: what it would take; empty if there is an obstacle.
     """
 
     size: Size
     obstacle: str | None
-    taken: Consumption
+    consumption: Consumption
 
 
 def own_size(settings: Settings, core_factor: float) -> Size:
-    """Return this machine as a worker, with the settings that it would have."""
+    """Return this machine as a worker with these settings."""
     return Size(
         platform=settings.platform or platform_of(os.environ),
         cores=settings.threads,
@@ -92,7 +92,7 @@ def own_size(settings: Settings, core_factor: float) -> Size:
 def lambda_sizes(
     megabytes: Sequence[int], *, timeout_seconds: float, core_factor: float
 ) -> list[Size]:
-    """Return the functions of these memory sizes (none: the usual ones) on both architectures.
+    """Return Lambda functions of these memory sizes on both architectures; empty: the usual sizes.
 
     A slice lasts as long as their time-out.
     """
@@ -111,30 +111,30 @@ def lambda_sizes(
 
 
 def services_for(size: Size, settings: Settings) -> Services:
-    """Return where the requests of such a worker go: not to this machine's files from elsewhere."""
-    here = services_of(settings)
+    """Return where the requests of this worker go: elsewhere S3 and SQS replace local files."""
+    services = services_of(settings)
     if size.platform == own_size(settings, 1.0).platform:
-        return here
+        return services
     return Services(
-        store="s3" if here.store == "sqlite" else here.store,
-        queue="sqs" if here.queue == "sqlite" else here.queue,
+        store="s3" if services.store == "sqlite" else services.store,
+        queue="sqs" if services.queue == "sqlite" else services.queue,
     )
 
 
 def forecast(
     estimate: Estimate, size: Size, *, store: str, checkpoint_seconds: float | None = None
 ) -> Forecast:
-    """Return what the job would take there, with its records in `store`.
+    """Return what the job would take on workers of this size, with its records in `store`.
 
-    `checkpoint_seconds` is the interval between checkpoints; None: what follows from the time that
-    a save usually takes there.
+    `checkpoint_seconds` is the interval between checkpoints; None: it follows from the time that a
+    save in this store usually takes.
     """
     if size.memory_bytes is not None and estimate.memory_bytes + WORKER_BYTES > size.memory_bytes:
         return Forecast(size, "does not fit", Consumption())
-    one, all_ = min(1.0, size.cores), min(float(size.threads), size.cores)
-    shared = estimate.seconds - estimate.serial_seconds
-    compute = size.core_factor * (estimate.serial_seconds / one + shared / all_)
-    resume = size.core_factor * estimate.resume_seconds / one
+    one_core, cores = min(1.0, size.cores), min(float(size.threads), size.cores)
+    parallel = estimate.seconds - estimate.serial_seconds
+    compute = size.core_factor * (estimate.serial_seconds / one_core + parallel / cores)
+    resume = size.core_factor * estimate.resume_seconds / one_core
     usable = size.slice_seconds - size.slice_overhead_seconds
     if compute > usable and resume >= usable:
         return Forecast(size, "slices too short", Consumption())
@@ -147,7 +147,7 @@ def forecast(
         size,
         None,
         Consumption(
-            usage={size.platform: PlatformUsage(slices=slices, seconds=occupied)},
+            platforms={size.platform: PlatformUsage(slices=slices, seconds=occupied)},
             slices=slices,
             writes=3 * slices + saves,
             saved_bytes=(slices - 1 + saves) * estimate.state_bytes,

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import wraps
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from outlast.checkpoint.heads import HEADS_AT_ONCE
 from outlast.worker.jobs.client import Client
-from outlast.worker.jobs.mapping import results, submit_all
-from outlast.worker.jobs.waiting import ends, result_of
+from outlast.worker.jobs.waiting import looks, outcome_of, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.waiting import Look
     from outlast.worker.settings import Settings
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _in_thread(
+    method: Callable[Concatenate[Client, P], T],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """Return the method of `AsyncClient` that runs this one of `Client` in a thread."""
+
+    @wraps(method)
+    async def call(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(method, self.client, *args, **kwargs)
+
+    return call
 
 
 class AsyncClient:
@@ -25,8 +47,8 @@ class AsyncClient:
 
     Each method promises what `Client`'s of the same name does, and raises the same. The clients of
     SQLite, S3 and SQS do not await, so each request runs in a thread of asyncio's default executor.
-    None is held while a job is waited for, only while it is looked at. Whoever waits for many jobs
-    had better use one `map` than a `wait` for each: it looks at a hundred in one request.
+    A wait takes a thread only while it looks at jobs. To wait for many jobs prefer one `map` to a
+    `wait` for each: it looks at a hundred in one request.
 
     A call that is cancelled may have been done all the same.
 
@@ -45,27 +67,17 @@ class AsyncClient:
         """See `Client`."""
         self.client = Client(store, queue, settings=settings, read_only=read_only)
 
-    async def submit(
-        self,
-        kernel: str,
-        /,
-        *,
-        job_id: str | None = None,
-        tags: Sequence[str] = (),
-        notify: Sequence[str] = (),
-        **params: Any,
-    ) -> str:
-        """Store a job, wake it and return its id."""
-        options: dict[str, Any] = {"job_id": job_id, "tags": tags, "notify": notify}
-        return await asyncio.to_thread(self.client.submit, kernel, **options, **params)
-
-    async def status(self, job_id: str) -> Record:
-        """Return the job as it is stored."""
-        return await asyncio.to_thread(self.client.status, job_id)
-
-    async def result(self, job_id: str) -> Any:
-        """Return the result as a JSON value."""
-        return await asyncio.to_thread(self.client.result, job_id)
+    submit = _in_thread(Client.submit)
+    submit_all = _in_thread(Client.submit_all)
+    fork = _in_thread(Client.fork)
+    status = _in_thread(Client.status)
+    result = _in_thread(Client.result)
+    cancel = _in_thread(Client.cancel)
+    pause = _in_thread(Client.pause)
+    resume = _in_thread(Client.resume)
+    retry = _in_thread(Client.retry)
+    delete = _in_thread(Client.delete)
+    sweep = _in_thread(Client.sweep)
 
     async def wait(
         self,
@@ -76,10 +88,9 @@ class AsyncClient:
     ) -> Any:
         """Wait until the job is over and return its result; `watch` is called in a thread."""
         jobs = self.client.jobs
-        looks = ends(jobs, [job_id], timeout_seconds=timeout_seconds, watch=watch)
-        async for record in _awaited(looks):
-            return result_of(record)
-        raise AssertionError  # a wait ends in a job or an error
+        looking = looks(jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=watch)
+        [record] = [record async for _, record in _ends(looking)]
+        return result_of(record)
 
     async def map(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
@@ -95,75 +106,24 @@ class AsyncClient:
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[tuple[Mapping[str, Any], Any]]:
         """Submit a job for each of `params`, at the first step, and yield each with its result."""
-        new = partial(self.client.new, kernel, job_id=None, tags=tags, notify=notify)
-        pairs = await asyncio.to_thread(submit_all, self.client, params, new, name=name)
-        looks = results(
-            self.client,
-            pairs,
-            as_completed=as_completed,
-            return_exceptions=return_exceptions,
-            timeout_seconds=timeout_seconds,
+        pairs = await self.submit_all(kernel, params, name=name, tags=tags, notify=notify)
+        looking = looks(
+            self.client.jobs, pairs, in_order=not as_completed, timeout_seconds=timeout_seconds
         )
-        async for item in _awaited(looks):
-            yield item
-
-    async def fork(
-        self,
-        job_id: str,
-        *,
-        generation: int | None = None,
-        new_id: str | None = None,
-        store: str | None = None,
-    ) -> str:
-        """Store a new job that goes on from a checkpoint of another one; return its id."""
-        options: dict[str, Any] = {"generation": generation, "new_id": new_id, "store": store}
-        return await asyncio.to_thread(self.client.fork, job_id, **options)
-
-    async def cancel(self, job_id: str) -> Record:
-        """Stop the job for good."""
-        return await asyncio.to_thread(self.client.cancel, job_id)
-
-    async def pause(self, job_id: str) -> Record:
-        """Stop the job until it is resumed."""
-        return await asyncio.to_thread(self.client.pause, job_id)
-
-    async def delete(self, job_id: str, *, force: bool = False) -> None:
-        """Remove a job that is over, or with `force` any, with all that is stored of it."""
-        await asyncio.to_thread(self.client.delete, job_id, force=force)
-
-    async def resume(self, job_id: str) -> Record:
-        """Let a paused job go on, and wake it."""
-        return await asyncio.to_thread(self.client.resume, job_id)
-
-    async def retry(
-        self,
-        job_id: str,
-        *,
-        max_slices: int | None = None,
-        max_compute_seconds: float | None = None,
-    ) -> Record:
-        """Let a failed job go on from its last checkpoint, and wake it."""
-        ceilings: dict[str, Any] = {
-            "max_slices": max_slices,
-            "max_compute_seconds": max_compute_seconds,
-        }
-        return await asyncio.to_thread(self.client.retry, job_id, **ceilings)
+        async for each, record in _ends(looking):
+            yield each, outcome_of(record, return_exceptions=return_exceptions)
 
     async def records(self, *, after: str = "") -> AsyncIterator[Record]:
         """Yield all jobs whose id sorts after `after`, by id; the states are left empty."""
-        async for record in _awaited(self.client.records(after=after)):
-            yield record
-
-    async def sweep(self, *, after_seconds: float | None = None) -> list[str]:
-        """Wake the jobs whose message was lost; return their ids."""
-        return await asyncio.to_thread(self.client.sweep, after_seconds=after_seconds)
+        records = self.client.records(after=after)
+        while page := await asyncio.to_thread(lambda: list(islice(records, HEADS_AT_ONCE))):
+            for record in page:
+                yield record
 
 
-async def _awaited(items: Iterator[T | float]) -> AsyncIterator[T]:
-    """Yield the items that are no seconds to wait, and await those; each is made in a thread."""
-    # In a list, as StopIteration cannot leave a thread; at the end it is empty.
-    while item := await asyncio.to_thread(lambda: list(islice(items, 1))):
-        if isinstance(item[0], float):
-            await asyncio.sleep(item[0])
-        else:
-            yield item[0]
+async def _ends(looking: Iterator[Look]) -> AsyncIterator[tuple[Mapping[str, Any], Record]]:
+    """Yield the ends that the looks show, each made in a thread, and await between two looks."""
+    while look := await asyncio.to_thread(next, looking, None):
+        for end in look.ends:
+            yield end
+        await asyncio.sleep(look.pause_seconds)

@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.errors import (
-    CorruptRecord,
-    DeletedJob,
-    JobExists,
-    VersionConflict,
-    WrongStatus,
-)
+from outlast.checkpoint.errors import CorruptRecord, DeletedJob, JobExists
 from outlast.checkpoint.heads import log_corrupt
 from outlast.checkpoint.jobs import JobStore
 from outlast.checkpoint.names import checked_tags
 from outlast.checkpoint.parts import Notices
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers import open_register
-from outlast.worker.jobs.new_job import forked, new_record
+from outlast.worker.jobs.new_job import forked, named, new_record
+from outlast.worker.jobs.prune import delete_finished
+from outlast.worker.jobs.submission import store_job, submit_job, submit_jobs, wake_job
 from outlast.worker.jobs.sweep import sweep
-from outlast.worker.jobs.waiting import JobFailed, JobNotFinished, ends, result_of
+from outlast.worker.jobs.waiting import ends, looks, outcome_of, result_of
 from outlast.worker.notify.target import checked_targets
 from outlast.worker.queues import open_queue
-from outlast.worker.queues.contract import QueueUnavailable
-from outlast.worker.queues.message import Message
 from outlast.worker.settings import Settings, read_settings
-from outlast.worker.telemetry.events import JOB_SUBMITTED, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from outlast.worker.queues.contract import Queue
 
-__all__ = ["Client", "JobFailed", "JobNotFinished"]
-
-T = TypeVar("T")
-
-log = logging.getLogger("outlast.client")
-
 
 class Client:
     """A store and a queue, as the settings name them.
 
-    All methods raise the errors of `outlast.checkpoint.errors`; those that send QueueUnavailable,
-    too.
+    All methods raise the errors of `outlast.checkpoint.errors`. Those that send a message raise
+    QueueUnavailable, too.
     """
 
     def __init__(
@@ -60,7 +45,7 @@ class Client:
     ) -> None:
         """Use `store` and `queue`, URLs as in OUTLAST_STORE and OUTLAST_QUEUE; None: the settings.
 
-        Neither is contacted before it is needed. With `read_only`, for who only looks at jobs, a
+        Neither is contacted before it is needed. With `read_only`, for looking at jobs only, a
         store in a file is neither created nor changed.
         """
         self.settings = settings or read_settings()
@@ -88,24 +73,72 @@ class Client:
         """Store a job, wake it and return its id.
 
         With `job_id` this is idempotent: the same id with the same parameters is the same job,
-        which keeps the tags and targets that it has. By its `tags` a job is found in a list; those
-        in `notify` are told when it is over: see `outlast.worker.notify.target`.
+        which keeps its tags and targets. A list of jobs can be filtered by `tags`. Each target in
+        `notify` is told when the job is over: see `outlast.worker.notify.target`.
 
         Raises:
             UnknownKernel, InvalidParams, InvalidTag, InvalidTarget: nothing was stored.
             JobExists: the id belongs to a job with other parameters.
             QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
-        return self.put(self.new(kernel, params, job_id=job_id, tags=tags, notify=notify)).job_id
+        record = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
+        return submit_job(self.jobs, self.queue, record).job_id
 
-    def put(self, record: Record) -> Record:
-        """Store a new job and wake it; return it as it is stored. Else see `submit`."""
-        queue = self.queue  # A queue that cannot be is found out before anything is stored.
-        record, created = self._store(record)
-        # A job that never ran may be one whose first submission died before the send.
-        if created or record.usage.slices_begun == 0:
-            _wake(queue, record, "submit it again with this id", again=not created)
-        return record
+    def submit_all(
+        self,
+        kernel: str,
+        params: Iterable[Mapping[str, Any]],
+        /,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        notify: Sequence[str] = (),
+    ) -> list[tuple[Mapping[str, Any], str]]:
+        """Submit a job for each of `params`; return each of them with the id of its job.
+
+        With a `name` this is idempotent: the same parameters under the same name are the same job.
+        Without one all jobs are new.
+
+        Raises:
+            UnknownKernel, InvalidParams, InvalidTag, InvalidTarget, InvalidJobId: nothing was
+                stored.
+            QueueUnavailable, StoreUnavailable: some jobs are stored; do it again with the same
+                `name`, or sweep.
+        """
+        every = list(params)
+        new = partial(self._new, kernel, job_id=None, tags=tags, notify=notify)
+        records = [new(each) for each in every]
+        if name is not None:
+            records = [named(record, name) for record in records]
+        submit_jobs(self.jobs, self.queue, records, may_exist=name is not None)
+        return [(each, record.job_id) for each, record in zip(every, records, strict=True)]
+
+    def create(
+        self,
+        kernel: str,
+        params: Mapping[str, Any],
+        *,
+        job_id: str | None = None,
+        tags: Sequence[str] = (),
+        notify: Sequence[str] = (),
+    ) -> tuple[Record, bool]:
+        """Store a job without waking it; return it, and whether it is new."""
+        record = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
+        return store_job(self.jobs, record)
+
+    def _new(
+        self,
+        kernel: str,
+        params: Mapping[str, Any],
+        *,
+        job_id: str | None,
+        tags: Sequence[str],
+        notify: Sequence[str],
+    ) -> Record:
+        limits, now = self.settings.limits, self.jobs.clock()
+        record = new_record(kernel, params, job_id=job_id, limits=limits, now=now)
+        notices = Notices(targets=checked_targets(notify, self.settings))
+        return record.model_copy(update={"tags": checked_tags(tags), "notices": notices})
 
     def fork(
         self,
@@ -117,9 +150,9 @@ class Client:
     ) -> str:
         """Store a new job that goes on from a checkpoint of another one; return its id.
 
-        Nothing changes for the other one. `generation` is the number of the checkpoint; None: the
-        newest that is intact. With `store`, the URL of another store, the new job is put there and
-        nobody is woken: so a fault can be reproduced out of the workers' reach.
+        The other job does not change. `generation` is the number of the checkpoint; None: the
+        newest that is intact. With `store`, the URL of another store, the new job goes there and is
+        not woken: so a fault can be reproduced out of the workers' reach.
 
         Raises:
             UnknownCheckpoint, CorruptCheckpoint: there is nothing to go on from.
@@ -135,48 +168,12 @@ class Client:
             limits=self.settings.limits,
             now=jobs.clock(),
         )
-        _, created = jobs.submit(fork)
-        if not created:
+        _, is_new = store_job(jobs, fork)
+        if not is_new:
             raise JobExists(f"job {fork.job_id} exists; choose another job id")
-        tell(log, JOB_SUBMITTED, job_id=fork.job_id, kernel=fork.kernel)
         if queue is not None:
-            _wake(queue, fork, "a sweep will do that")
+            wake_job(queue, fork, "a sweep will do that")
         return fork.job_id
-
-    def create(
-        self,
-        kernel: str,
-        params: Mapping[str, Any],
-        *,
-        job_id: str | None = None,
-        tags: Sequence[str] = (),
-        notify: Sequence[str] = (),
-    ) -> tuple[Record, bool]:
-        """Store a job without waking it; return it, and whether it is new."""
-        return self._store(self.new(kernel, params, job_id=job_id, tags=tags, notify=notify))
-
-    def new(
-        self,
-        kernel: str,
-        params: Mapping[str, Any],
-        *,
-        job_id: str | None,
-        tags: Sequence[str],
-        notify: Sequence[str],
-    ) -> Record:
-        """Return a new job, which is not stored yet."""
-        limits, now = self.settings.limits, self.jobs.clock()
-        record = new_record(kernel, params, job_id=job_id, limits=limits, now=now)
-        targets = checked_targets(notify, self.settings)
-        return record.model_copy(
-            update={"tags": checked_tags(tags), "notices": Notices(targets=targets)}
-        )
-
-    def _store(self, record: Record) -> tuple[Record, bool]:
-        held, created = self.jobs.submit(record)
-        if created:
-            tell(log, JOB_SUBMITTED, job_id=record.job_id, kernel=record.kernel)
-        return held.record, created
 
     def status(self, job_id: str) -> Record:
         """Return the job as it is stored."""
@@ -200,19 +197,17 @@ class Client:
     ) -> Any:
         """Wait until the job is over and return its result; `watch` sees it at every look.
 
-        A store that has answered once and then does not is asked again until it does; the log
-        tells.
+        If the store has answered once and then does not, it is asked again until it does, and the
+        log says so.
 
         Raises:
-            JobFailed: it is over and has no result.
+            JobFailed: the job is over and has no result.
             JobNotFinished: `timeout_seconds` passed first.
             StoreUnavailable: the store did not answer at first, or when the time had passed.
         """
-        for item in ends(self.jobs, [job_id], timeout_seconds=timeout_seconds, watch=watch):
-            if not isinstance(item, float):
-                return result_of(item)
-            time.sleep(item)
-        raise AssertionError  # a wait ends in a job or an error
+        looking = looks(self.jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=watch)
+        [(_, record)] = ends(looking)
+        return result_of(record)
 
     def map(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
@@ -229,43 +224,31 @@ class Client:
     ) -> Iterator[tuple[Mapping[str, Any], Any]]:
         """Submit a job for each of `params`; return an iterator over each of them and its result.
 
-        All are handed to the workers before this returns; how many run at a time is up to the
-        workers. They come in their order, or `as_completed`. With a `name` this is idempotent: the
-        same parameters under the same name are the same job, so whoever is interrupted does it
-        again and pays for nothing twice. Without one, all jobs are new.
+        All jobs are submitted before this returns, as `submit_all` does it: with a `name`, the same
+        call goes on after an interruption and pays for nothing twice. How many jobs run at a time
+        depends on the workers. Results come in the order of `params`, or `as_completed`.
 
-        A job that failed or was cancelled raises JobFailed in its turn, after which the others are
-        had by doing it again with the same `name`; with `return_exceptions` the JobFailed stands in
-        the place of its result. One that failed stays so until it is retried.
+        A job that failed or was cancelled raises JobFailed in its turn; the same call with the same
+        `name` returns the others. With `return_exceptions` the JobFailed is returned in place of
+        the result. A failed job stays failed until it is retried.
 
         Raises:
-            UnknownKernel, InvalidParams, InvalidTag, InvalidTarget, InvalidJobId: nothing was
-                stored.
-            QueueUnavailable, StoreUnavailable: some jobs are stored; do it again with the same
-                `name`, or sweep.
             JobNotFinished: while iterating: `timeout_seconds` passed first. The jobs go on.
+            Exception: those of `submit_all`.
         """
-        from outlast.worker.jobs.mapping import (  # here, as a command does without
-            results,
-            submit_all,
+        pairs = self.submit_all(kernel, params, name=name, tags=tags, notify=notify)
+        looking = looks(
+            self.jobs, pairs, in_order=not as_completed, timeout_seconds=timeout_seconds
         )
-
-        new = partial(self.new, kernel, job_id=None, tags=tags, notify=notify)
-        pairs = submit_all(self, params, new, name=name)
-        return _slept(
-            results(
-                self,
-                pairs,
-                as_completed=as_completed,
-                return_exceptions=return_exceptions,
-                timeout_seconds=timeout_seconds,
-            )
+        return (
+            (each, outcome_of(record, return_exceptions=return_exceptions))
+            for each, record in ends(looking)
         )
 
     def cancel(self, job_id: str) -> Record:
-        """Stop the job for good; a slice that runs finds out at its next save.
+        """Stop the job for good; a running slice finds out at its next save.
 
-        A job that is to notify others is woken, so that a worker does.
+        A job with targets to notify is woken, so that a worker tells them.
 
         Raises:
             WrongStatus: the job is over.
@@ -273,48 +256,16 @@ class Client:
         """
         record = self.jobs.change(job_id, Record.cancelled).record
         if record.notices.owed:
-            _wake(self.queue, record, "cancel it again, or sweep", again=True)
+            wake_job(self.queue, record, "cancel it again, or sweep", again=True)
         return record
 
     def pause(self, job_id: str) -> Record:
-        """Stop the job until it is resumed; a slice that runs saves, and stops, at its next save.
+        """Stop the job until it is resumed; a running slice stops at its next save.
 
         Raises:
             WrongStatus: the job is over.
         """
         return self.jobs.change(job_id, Record.paused).record
-
-    def delete(self, job_id: str, *, force: bool = False) -> None:
-        """Remove a job that is over, with all that is stored of it; one that is deleted stays so.
-
-        With `force` the job need not be over, nor its record readable: a slice that runs finds out
-        at its next save, and stops. Messages for it that are still under way are dropped.
-
-        Raises:
-            WrongStatus: the job is not over, and nothing was removed.
-            CorruptRecord: what is stored cannot be read, and nothing was removed.
-        """
-        with suppress(DeletedJob):
-            if force:
-                self.jobs.discard(job_id)
-                return
-            try:
-                while not self._delete_over(job_id):
-                    pass  # Someone else has changed it since it was read.
-            except CorruptRecord as error:
-                raise CorruptRecord(f"{error}; --force deletes it as it is") from None
-
-    def _delete_over(self, job_id: str) -> bool:
-        held = self.jobs.load(job_id)
-        if not held.record.status.is_final:
-            raise WrongStatus(
-                f"job {job_id} is {held.record.status}: cancel it first, or delete it with --force"
-            )
-        try:
-            self.jobs.delete(held)
-        except VersionConflict:
-            return False
-        return True
 
     def resume(self, job_id: str) -> Record:
         """Let a paused job go on, and wake it.
@@ -323,7 +274,7 @@ class Client:
             WrongStatus: the job is over.
             QueueUnavailable: it may go on, but is asleep; resume it again, or sweep.
         """
-        return self._let_go_on(job_id, Record.resumed)
+        return self._change_and_wake(job_id, Record.resumed)
 
     def retry(
         self,
@@ -334,23 +285,40 @@ class Client:
     ) -> Record:
         """Let a failed job go on from its last checkpoint, and wake it.
 
-        A ceiling that is given replaces the one that the job has; None leaves it.
+        A ceiling replaces the one that the job has; None leaves it.
 
         Raises:
             WrongStatus: the job has succeeded, was cancelled or is paused; or it has reached a
                 ceiling, and would fail again at once.
             QueueUnavailable: it may go on, but is asleep; retry it again, or sweep.
         """
+        return self._change_and_wake(
+            job_id,
+            lambda record: record.retried(
+                max_slices=max_slices, max_compute_seconds=max_compute_seconds
+            ),
+        )
 
-        def retried(record: Record) -> Record:
-            return record.retried(max_slices=max_slices, max_compute_seconds=max_compute_seconds)
-
-        return self._let_go_on(job_id, retried)
-
-    def _let_go_on(self, job_id: str, move: Callable[[Record], Record]) -> Record:
+    def _change_and_wake(self, job_id: str, move: Callable[[Record], Record]) -> Record:
         record = self.jobs.change(job_id, move).record
-        _wake(self.queue, record, "do that again, or sweep", again=True)
+        wake_job(self.queue, record, "do that again, or sweep", again=True)
         return record
+
+    def delete(self, job_id: str, *, force: bool = False) -> None:
+        """Remove a job that is over, with all that is stored of it; a second time is no error.
+
+        With `force` the job need not be over, nor its record readable: a running slice finds out at
+        its next save, and stops. Messages for it that are still under way are dropped.
+
+        Raises:
+            WrongStatus: the job is not over, and nothing was removed.
+            CorruptRecord: the record cannot be read, and nothing was removed.
+        """
+        with suppress(DeletedJob):
+            if force:
+                self.jobs.discard(job_id)
+            else:
+                delete_finished(self.jobs, job_id)
 
     def records(
         self, *, after: str = "", on_corrupt: Callable[[CorruptRecord], object] = log_corrupt
@@ -366,21 +334,3 @@ class Client:
         """Wake the jobs whose message was lost; return their ids. See `sweep` in `sweep.py`."""
         after = self.settings.sweep_seconds if after_seconds is None else after_seconds
         return sweep(self.jobs, self.queue, after_seconds=after)
-
-
-def _slept(items: Iterator[T | float]) -> Iterator[T]:
-    """Yield the items that are no seconds to wait, and wait those."""
-    for item in items:
-        if isinstance(item, float):
-            time.sleep(item)
-        else:
-            yield item
-
-
-def _wake(queue: Queue, record: Record, way_out: str, *, again: bool = False) -> None:
-    try:
-        queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
-    except QueueUnavailable as error:
-        raise QueueUnavailable(
-            f"job {record.job_id} is stored but was not woken, {way_out}: {error}"
-        ) from error

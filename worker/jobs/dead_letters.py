@@ -1,4 +1,4 @@
-"""What there is to say of a message that was given up, from what it says and what is stored."""
+"""Why a message was given up, and what to do with it: from its text and what is stored."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """What became of a dead letter's job, and what to do with the letter.
 
     Attributes:
-        job_id, slice: what the message names; None where it is not one of ours, or a kick.
-        finding: how the job stands; one line.
+        job_id: the job that the message names; None if the message is not one of Outlast's.
+        slice: the slice that the message names; None if it names none.
+        condition: the state of the job; one line.
         advice: what to do; one line.
     """
 
     job_id: str | None
     slice: int | None
-    finding: str
+    condition: str
     advice: str
 
 
-def find_out(jobs: JobStore, kernels: Collection[str], body: str) -> Finding:
-    """Return what there is to say of a dead letter with this `body`.
+def diagnose(jobs: JobStore, kernels: Collection[str], body: str) -> Diagnosis:
+    """Return the diagnosis of a dead letter with this `body`.
 
-    `kernels` are the names of those that are installed here.
+    `kernels` are the names of the kernels installed here.
 
     Raises:
         StoreUnavailable: the store did not answer.
@@ -41,13 +42,12 @@ def find_out(jobs: JobStore, kernels: Collection[str], body: str) -> Finding:
     try:
         message = Message.parse(body)
     except ForeignMessage:
-        return Finding(
-            None, None, "not a message of Outlast", "find out who sends such messages, then drop it"
-        )
-    return Finding(message.job_id, message.slice, *_of(jobs, kernels, message))
+        advice = "find out who sends such messages, then drop it"
+        return Diagnosis(None, None, "not a message of Outlast", advice)
+    return Diagnosis(message.job_id, message.slice, *_of_message(jobs, kernels, message))
 
 
-def _of(jobs: JobStore, kernels: Collection[str], message: Message) -> tuple[str, str]:
+def _of_message(jobs: JobStore, kernels: Collection[str], message: Message) -> tuple[str, str]:
     job_id = message.job_id
     try:
         record = jobs.load(job_id).record
@@ -56,7 +56,7 @@ def _of(jobs: JobStore, kernels: Collection[str], message: Message) -> tuple[str
     except UnknownJob:
         return (
             "the store has no such job",
-            "see that the workers use this store (OUTLAST_STORE); if so drop it and submit again",
+            "if the workers use this store, too (OUTLAST_STORE), drop it and submit again",
         )
     except CorruptRecord as error:
         return str(error), f"mend the record and redrive, or outlast delete --force {job_id}"

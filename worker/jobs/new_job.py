@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from outlast.checkpoint.parts import Checkpoint, Limits
+
+# Enough that among a million jobs of one name no two have the same id.
+DIGEST_BYTES = 8
+VALUE_CHARACTERS = 60
 
 
 def new_record(
@@ -64,7 +69,7 @@ def valid_params(kernel: str, params: Mapping[str, Any]) -> BaseModel:
         stored = valid.model_dump_json()
         survives = model.model_validate_json(stored) == valid
         require_shallow(stored)
-    except ValueError:  # which all that pydantic raises is
+    except ValueError:  # All that pydantic raises is one.
         survives = False
     if not survives:
         raise InvalidParams(f"{kernel}: these parameters do not survive being stored as JSON")
@@ -77,11 +82,11 @@ def forked(
     """Return a new job that goes on from a checkpoint of the job `record`.
 
     `generation` is the number of the checkpoint; None takes the newest that is intact, and begins
-    anew where there is none at all. `job_id` None makes one up.
+    anew if there is none at all. `job_id` None makes one up.
 
     Raises:
-        UnknownCheckpoint: the job has no checkpoint of that number any more, or not yet.
-        CorruptCheckpoint: it, or each there is, does not have its checksum.
+        UnknownCheckpoint: the job does not have a checkpoint of that number, or not any more.
+        CorruptCheckpoint: it does not match its checksum; without a number, none does.
         InvalidJobId: the id cannot be stored.
     """
     fork = Record(
@@ -93,36 +98,48 @@ def forked(
         created_at=now,
         updated_at=now,
     )
-    found = kept(record, generation)
-    intact = next((checkpoint for checkpoint in found if checkpoint.is_intact), None)
-    if found and intact is None:
-        numbers = ", ".join(str(checkpoint.sequence) for checkpoint in found)
+    checkpoints = checkpoints_of(record, generation)
+    intact = next((checkpoint for checkpoint in checkpoints if checkpoint.is_intact), None)
+    if checkpoints and intact is None:
         raise CorruptCheckpoint(
-            f"job {record.job_id}: damaged, as its checksum does not fit: checkpoint {numbers}"
+            f"job {record.job_id}: damaged, as its checksum does not fit: checkpoint "
+            f"{_numbers(checkpoints)}"
         )
     return fork.saved(intact) if intact else fork
 
 
-def kept(record: Record, generation: int | None = None) -> list[Checkpoint]:
-    """Return the checkpoints of a number, or all, newest first and those in quarantine last.
+def checkpoints_of(record: Record, generation: int | None = None) -> list[Checkpoint]:
+    """Return the checkpoints of a number, or all: newest first, those in quarantine last.
 
     Raises:
-        UnknownCheckpoint: the job has none of that number any more, or not yet.
+        UnknownCheckpoint: the job does not have one of that number, or not any more.
     """
     every = [*record.checkpoints, *record.quarantine]
     if generation is None:
         return every
-    found = [checkpoint for checkpoint in every if checkpoint.sequence == generation]
-    if not found:
-        known = ", ".join(str(checkpoint.sequence) for checkpoint in every) or "none"
+    checkpoints = [checkpoint for checkpoint in every if checkpoint.sequence == generation]
+    if not checkpoints:
+        known = _numbers(every) or "none"
         raise UnknownCheckpoint(
             f"job {record.job_id} has no checkpoint {generation}; it has: {known}"
         )
-    return found
+    return checkpoints
 
 
-def _id_of(kernel: str, job_id: str | None) -> str:
-    return checked_id(f"{kernel}-{secrets.token_hex(5)}" if job_id is None else job_id)
+def named(record: Record, name: str) -> Record:
+    """Return the job with the id that its kernel and parameters have under `name`.
+
+    Raises:
+        InvalidJobId: the id cannot be stored.
+    """
+    job_id = checked_id(derived_id(name, record.kernel, record.params))
+    return record.model_copy(update={"job_id": job_id})
+
+
+def derived_id(prefix: str, *question: Any) -> str:
+    """Return `prefix` with a digest of the question, of JSON values: the same id each time."""
+    text = json.dumps(question, sort_keys=True)
+    return f"{prefix}-{hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()}"
 
 
 def refusal(
@@ -131,7 +148,7 @@ def refusal(
     error: ValidationError,
     typed: Mapping[str, str] | None = None,
 ) -> InvalidParams:
-    """Return what pydantic has against parameters on one line: a wrong name before a gap.
+    """Return pydantic's error about parameters as one line, an unknown name before a missing one.
 
     `typed` has the parameters as a person typed them; None: they come from a program.
     """
@@ -140,11 +157,19 @@ def refusal(
     name = ".".join(map(str, first["loc"]))
     match first["type"]:
         case "missing":
-            told = f"parameter {name!r} is missing"
+            complaint = f"parameter {name!r} is missing"
         case "extra_forbidden":
-            told = f"there is no parameter {name!r}"
+            complaint = f"there is no parameter {name!r}"
         case _:
             value = (typed or {}).get(name, str(first["input"]))
-            told = f"{name}={value[:60]!r}: {first['msg']}"
+            complaint = f"{name}={value[:VALUE_CHARACTERS]!r}: {first['msg']}"
     known = ", ".join(model.model_fields) or "none"
-    return InvalidParams(f"{kernel}: {told}; its parameters: {known}")
+    return InvalidParams(f"{kernel}: {complaint}; its parameters: {known}")
+
+
+def _id_of(kernel: str, job_id: str | None) -> str:
+    return checked_id(f"{kernel}-{secrets.token_hex(5)}" if job_id is None else job_id)
+
+
+def _numbers(checkpoints: list[Checkpoint]) -> str:
+    return ", ".join(str(checkpoint.sequence) for checkpoint in checkpoints)

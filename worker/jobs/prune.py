@@ -1,30 +1,52 @@
-"""Deletes jobs that are over and that nobody has touched for long."""
+"""Deletes jobs that are over."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import CorruptRecord, UnknownJob, VersionConflict
+from outlast.checkpoint.errors import CorruptRecord, UnknownJob, VersionConflict, WrongStatus
 
 if TYPE_CHECKING:
     from outlast.checkpoint.jobs import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.jobs.selection import Selection
 
-# SQS keeps a message for 14 days at most, and in the dead-letter queue of a FIFO one for as long
-# again: later than that none can come for a deleted job.
+# SQS keeps a message for 14 days at most, and as long again in the dead-letter queue of a FIFO one:
+# after that no message for a deleted job can come.
 MARK_SECONDS = 30 * 86_400.0
 
 
+def delete_finished(jobs: JobStore, job_id: str) -> None:
+    """Delete a job that is over.
+
+    Raises:
+        WrongStatus: it is not over, and nothing was removed.
+        CorruptRecord: it cannot be read, and nothing was removed.
+    """
+    while True:
+        try:
+            held = jobs.load(job_id)
+            if not held.record.status.is_final:
+                raise WrongStatus(
+                    f"job {job_id} is {held.record.status}: cancel it first, or delete it with "
+                    "--force"
+                )
+            return jobs.delete(held)
+        except VersionConflict:
+            continue  # Someone else has changed it since it was read.
+        except CorruptRecord as error:
+            raise CorruptRecord(f"{error}; --force deletes it as it is") from None
+
+
 def is_prunable(record: Record, selection: Selection, now: float) -> bool:
-    """Whether the job is one of those meant and is over."""
+    """Whether the job is over and selected."""
     return record.status.is_final and selection.takes(record, now)
 
 
 def prune(jobs: JobStore, job_id: str, selection: Selection) -> bool:
-    """Delete the job if it still is prunable; return whether this was so.
+    """Delete the job if it still is prunable; return whether it was.
 
-    A job that was retried, or deleted, since it was looked at is left as it is.
+    A job that was retried or deleted after it was listed is left as it is.
     """
     try:
         held = jobs.load(job_id)

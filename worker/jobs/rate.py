@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Long enough to even out steps of different length, short enough to follow a change of speed.
 WINDOW_SECONDS = 15.0
-# A tenth of a percent: less of it in a second is told by the minute, and so on.
+# A tenth of a percent: a speed below it is shown in the next longer unit of time.
 LEAST_SHARE = 0.001
 
 
@@ -18,30 +18,30 @@ class Rate:
     """The speed over the last seconds."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, float]] = deque()
+        self._points: deque[tuple[float, float]] = deque()
 
     def saw(self, progress: float, now: float) -> None:
-        """Take note that `progress`, 0 to 1, was reached at `now`, in seconds by any clock."""
-        seen = self._seen
-        if seen and progress < seen[-1][1]:
-            seen.clear()  # Work is being done again: the time before says nothing.
-        seen.append((now, progress))
-        while now - seen[0][0] > WINDOW_SECONDS and len(seen) > 2:
-            seen.popleft()
+        """Add that `progress`, 0 to 1, was reached at `now`, in seconds of any clock."""
+        points = self._points
+        if points and progress < points[-1][1]:
+            points.clear()  # Work is done again: the time before says nothing.
+        points.append((now, progress))
+        while now - points[0][0] > WINDOW_SECONDS and len(points) > 2:
+            points.popleft()
 
     @property
     def per_second(self) -> float | None:
-        """Progress in a second; None while it is unknown."""
-        if len(self._seen) < 2:
+        """Progress in a second, 0 to 1; None while it is unknown."""
+        if len(self._points) < 2:
             return None
-        (begun, first), (now, last) = self._seen[0], self._seen[-1]
+        (begun, first), (now, last) = self._points[0], self._points[-1]
         return (last - first) / (now - begun) if now > begun and last > first else None
 
     @property
     def seconds_left(self) -> float | None:
         """The time until the end at this speed; None while it is unknown."""
         rate = self.per_second
-        return None if rate is None else (1 - self._seen[-1][1]) / rate
+        return None if rate is None else (1 - self._points[-1][1]) / rate
 
     def __str__(self) -> str:
         rate, left = self.per_second, self.seconds_left
@@ -51,9 +51,9 @@ class Rate:
 
 
 def rate_of(record: Record) -> Rate:
-    """Return the speed of the stored progress lately, from what is stored of a job.
+    """Return how fast the stored progress of a job has grown lately.
 
-    The time during which nobody worked counts no more than what falls between the last points.
+    Time in which nobody worked counts only where it falls between the last points.
     """
     points = []
     before = 0.0
@@ -70,12 +70,12 @@ def rate_of(record: Record) -> Rate:
 
 
 def speed(per_second: float) -> str:
-    """Return a share of the work in a second, by the unit in which it is not too small to read."""
+    """Return a share of the work in a second as people read it: "2 %/s", or "0.36 %/h"."""
     units = ((1, "s"), (60, "min"), (3_600, "h"), (86_400, "d"))
     fitting = (unit for unit in units if per_second * unit[0] >= LEAST_SHARE)
     seconds, name = next(fitting, units[-1])
     percent = 100 * seconds * per_second
-    # Two digits that count, and never an exponent: 1e+02 is 100.
+    # Two significant digits, and never an exponent: 1e+02 is 100.
     return f"{percent:,.0f} %/{name}" if percent >= 10 else f"{percent:.2g} %/{name}"
 
 

@@ -1,4 +1,4 @@
-"""Which jobs are meant: by status, kernel, tags and age."""
+"""Selects jobs by status, kernel, tags and age."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])", re.ASCII)
 
 @dataclass(frozen=True)
 class Selection:
-    """A choice of jobs; the one without arguments takes all.
+    """A filter for jobs; without arguments it takes all.
 
     Attributes:
         statuses: the job has one of these; empty: any.
         kernel: the job's kernel; None: any.
         tags: the job has all of these.
-        older_than_seconds, newer_than_seconds: the job was last written to longer ago, or less
-            long ago; None: whenever. A job that is over is not written to any more, so its age
-            is the time since its end.
+        older_than_seconds, newer_than_seconds: how long ago the job was last written; None: any
+            time. A job that is over is not written again, so its age is the time since its end.
     """
 
     statuses: AbstractSet[str] = frozenset()
@@ -35,7 +34,7 @@ class Selection:
     newer_than_seconds: float | None = None
 
     def takes(self, record: Record, now: float) -> bool:
-        """Whether the job is one of those meant, at `now` in seconds since the epoch."""
+        """Whether the job is selected, at `now` in seconds since the epoch."""
         age = now - record.updated_at
         return (
             (not self.statuses or record.status in self.statuses)
@@ -47,15 +46,15 @@ class Selection:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that `text` says: 90s, 15m, 1.5h, 7d or 2w.
+    """Return the seconds in `text`: 90s, 15m, 1.5h, 7d or 2w.
 
     Raises:
-        ValueError: it says something else.
+        ValueError: it has another form.
     """
-    found = DURATION.fullmatch(text)
-    if found is None:
+    match = DURATION.fullmatch(text)
+    if match is None:
         raise ValueError(f"{text[:40]!r} is no duration: write 90s, 15m, 12h, 7d or 2w")
-    return float(found[1]) * UNIT_SECONDS[found[2]]
+    return float(match[1]) * UNIT_SECONDS[match[2]]
 
 
 def format_duration(seconds: float) -> str:

@@ -24,13 +24,13 @@ LONGEST_WAIT_SECONDS = 24 * 3600.0
 def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
     """Send the continuation again for every job that has been silent; return their ids.
 
-    Silent means: not paused or leased, due to run or to tell others of its end, and not written to
-    for `after_seconds`. A job that stays silent, perhaps because the queue is long, is swept after
-    twice that time, then four times, so that sweeps do not fill the queue with duplicates. Those
-    that do arrive are harmless: they carry the number of the slice.
+    A job is silent if it should run or owes notices of its end, is neither paused nor leased, and
+    was not written for `after_seconds`. One that stays silent, perhaps because the queue is long,
+    is swept again after twice that time, then four times, so that sweeps do not fill the queue with
+    duplicates. Duplicates do no harm: each message carries the number of its slice.
     """
     woken = []
-    for head in jobs.heads(on_corrupt=_tell_unreadable):
+    for head in jobs.heads(on_corrupt=_log_unreadable):
         if not _is_silent(head, jobs.clock(), after_seconds):
             continue
         job_id = head.job_id
@@ -41,21 +41,23 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
             # Written before it is sent, so that two sweeps at once do not both send.
             jobs.replace(held, held.record.swept())
         except (VersionConflict, UnknownJob):
-            continue  # It is being moved, or was deleted, so it is not silent.
+            continue  # Someone has just changed or deleted it, so it is not silent.
         except StoreUnavailable:
             raise
         except CheckpointError as error:
             # One bad record must not keep the others asleep.
-            _tell_unreadable(error)
+            _log_unreadable(error)
             continue
         queue.send(Message(job_id=job_id, slice=held.record.slice_number), again=True)
         woken.append(job_id)
-        if not held.record.notices.owed:  # else a message would only have waited too long
+        if (
+            not held.record.notices.owed
+        ):  # A notice may wait for longer than a message can be hidden.
             tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice_number)
     return woken
 
 
-def _tell_unreadable(error: CheckpointError) -> None:
+def _log_unreadable(error: CheckpointError) -> None:
     tell(log, RECORD_UNREADABLE, error=str(error))
 
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def view(record: Record) -> dict[str, Any]:
-    """Return what there is to know of a job, as a JSON object.
+    """Return a job as a JSON object.
 
-    `progress` is the share that is done and stored, 0 to 1. Times are ISO 8601 in UTC. `stalls` are
-    slices begun, `failures` errors since the job last advanced: at `max_stalls` no further slice
-    begins, at `max_failures` the job fails; both count from 0 once it advances. `worker`
-    is who runs the slice and `platform` where, None while nobody does; `result` and `error` are
-    None while there is none. `notified` is whether all in `notify` were told that the job is over,
-    None where there are none; each has a status "waiting", "owed", "told" or "given up".
+    `progress` is the share that is done and stored, 0 to 1. Times are ISO 8601 in UTC. `stalls`
+    counts slices, and `failures` errors, since the job last advanced: at `max_stalls` no further
+    slice begins, at `max_failures` the job fails. `worker` and `platform` name who runs the slice
+    and where; None: nobody does. `result` and `error` are None while there is none. Each target in
+    `notify` has a status "waiting", "owed", "told" or "given up"; `notified` says whether all were
+    told that the job is over; None: there are no targets.
     """
     return {
         "job_id": record.job_id,
@@ -42,7 +42,7 @@ def view(record: Record) -> dict[str, Any]:
         "result": record.result,
         "error": record.error,
         "notify": [
-            {"target": redacted(target), "status": _notice(record, target)}
+            {"target": redacted(target), "status": _notice_status(record, target)}
             for target in record.notices.targets
         ],
         "notified": is_notified(record),
@@ -52,13 +52,13 @@ def view(record: Record) -> dict[str, Any]:
 
 
 def is_notified(record: Record) -> bool | None:
-    """Return whether all in `notify` were told that the job is over; None: there are none."""
+    """Return whether all targets were told that the job is over; None: it has no targets."""
     if not record.notices.targets:
         return None
     return record.status.is_final and not record.notices.owed and not record.notices.given_up
 
 
-def _notice(record: Record, target: str) -> str:
+def _notice_status(record: Record, target: str) -> str:
     if not record.status.is_final:
         return "waiting"
     if target in record.notices.owed:
@@ -68,5 +68,5 @@ def _notice(record: Record, target: str) -> str:
 
 def moment(seconds: float) -> str:
     """Return seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
-    found = datetime.fromtimestamp(seconds, UTC)
-    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = datetime.fromtimestamp(seconds, UTC)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

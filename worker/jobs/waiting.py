@@ -1,37 +1,32 @@
-"""Waits for the ends of jobs, many at once, by looking at their heads page by page.
-
-What waits is a generator of looks: it yields how many seconds to sleep, and each job that is over.
-So the same code serves programs that sleep and those that await.
-"""
+"""Waits for the ends of jobs, many at once, by looking at their heads page by page."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections import defaultdict
+from collections import Counter, deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.heads import HEADS_AT_ONCE
 from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from outlast.checkpoint.errors import CorruptRecord
     from outlast.checkpoint.jobs import JobStore
     from outlast.checkpoint.record import Record
 
     Params = Mapping[str, Any]
-    Pair = tuple[Params, str]
 
 log = logging.getLogger("outlast.client")
 
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
-# Where every look at a job is a request, as on S3, a thousand jobs are not to cost a fortune.
+# On S3 every look at a job is a request: this bounds what waiting for a thousand jobs costs.
 LOOKS_A_SECOND = 50.0
 
 
@@ -41,6 +36,138 @@ class JobNotFinished(Exception):
 
 class JobFailed(Exception):
     """The job failed or was cancelled; the message says why."""
+
+
+class Look(NamedTuple):
+    """What one look at jobs has shown.
+
+    Attributes:
+        ends: the parameters whose turn it is, each with its job, which is over.
+        pause_seconds: how long to wait before the next look.
+    """
+
+    ends: list[tuple[Params, Record]]
+    pause_seconds: float
+
+
+def looks(
+    jobs: JobStore,
+    pairs: Iterable[tuple[Params, str]],
+    *,
+    in_order: bool = True,
+    timeout_seconds: float | None = None,
+    watch: Callable[[Record], None] = lambda _: None,
+) -> Iterator[Look]:
+    """Look at the jobs of these pairs of parameters and job id until all are over.
+
+    The caller waits between two looks: it may sleep or await. Pairs end `in_order`, or as their
+    jobs do; several may share a job. `watch` sees each job, without its states, at every look.
+
+    Raises:
+        JobNotFinished: `timeout_seconds` passed first; None: there is no limit.
+        UnknownJob, CorruptRecord: a job was deleted, or its record cannot be read.
+        StoreUnavailable: the store did not answer at first, or when the time had passed. In between
+            it is asked again until it answers, and the log says so.
+    """
+    end = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+    waiting, read = _Waiting(pairs, in_order=in_order), _reader(jobs, end)
+    pause = FIRST_PAUSE_SECONDS
+    while page := waiting.page():
+        heads = read(page)
+        for head in heads:
+            watch(head)
+        over = [head for head in heads if head.status.is_final]
+        due, left = waiting.leave(over), end - time.monotonic()
+        if over and (in_order or not waiting.pending):
+            yield Look(due, 0.0)  # Jobs that move up into the page may be over already.
+            continue
+        yield Look(due, max(min(max(pause, len(page) / LOOKS_A_SECOND), left), 0.0))
+        if heads and left <= 0:
+            raise JobNotFinished(f"gave up after {timeout_seconds:g} s: {waiting.rest(heads)}")
+        pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def ends(looking: Iterator[Look]) -> Iterator[tuple[Params, Record]]:
+    """Yield the ends that the looks show, and sleep between two looks."""
+    for look in looking:
+        yield from look.ends
+        time.sleep(look.pause_seconds)
+
+
+class _Waiting:
+    """The pairs whose turn has not come; `pending` are their jobs that are not over."""
+
+    def __init__(self, pairs: Iterable[tuple[Params, str]], *, in_order: bool) -> None:
+        self._pairs = deque(pairs)
+        self._in_order = in_order
+        self._uses = Counter(job_id for _, job_id in self._pairs)
+        self._over: dict[str, Record] = {}
+        self.pending = dict.fromkeys(self._uses)
+
+    def page(self) -> list[str]:
+        """Return the jobs to look at next: in order the first ones, else all."""
+        return list(islice(self.pending, HEADS_AT_ONCE if self._in_order else None))
+
+    def leave(self, over: list[Record]) -> list[tuple[Params, Record]]:
+        """Remove and return the pairs whose turn it is, after these jobs are over, too."""
+        for record in over:
+            del self.pending[record.job_id]
+            self._over[record.job_id] = record
+        due = []
+        for _ in range(len(self._pairs)):
+            params, job_id = self._pairs[0]
+            if job_id in self._over:
+                due.append((params, self._over[job_id]))
+                self._pairs.popleft()
+                self._uses[job_id] -= 1
+                if not self._uses[job_id]:
+                    del self._over[job_id]
+            elif self._in_order:
+                break
+            else:
+                self._pairs.rotate(-1)
+        return due
+
+    def rest(self, heads: list[Record]) -> str:
+        """Return how the jobs stand that are not over, in words."""
+        if len(self.pending) > 1:
+            return f"{len(self.pending)} jobs go on"
+        return next(_progress(head) for head in heads if head.job_id in self.pending)
+
+
+def _reader(jobs: JobStore, end: float) -> Callable[[list[str]], list[Record]]:
+    """Return what reads the heads of jobs; none while the store is away after it has answered."""
+    is_answering: bool | None = None
+
+    def read(job_ids: list[str]) -> list[Record]:
+        nonlocal is_answering
+        try:
+            heads = _heads(jobs, job_ids)
+        except StoreUnavailable as error:
+            if is_answering is None or time.monotonic() >= end:
+                raise
+            if is_answering:
+                log.warning("%s; trying again until it answers", error)
+            is_answering = False
+            return []
+        is_answering = True
+        return heads
+
+    return read
+
+
+def _heads(jobs: JobStore, job_ids: list[str]) -> list[Record]:
+    """Return the heads of all these jobs, or raise what is wrong with one."""
+    while True:
+        heads = list(jobs.heads_of(job_ids, on_corrupt=_refuse))
+        if len(heads) == len(job_ids):
+            return heads
+        missing = set(job_ids) - {head.job_id for head in heads}
+        jobs.load(missing.pop())  # It says what is wrong, unless the job was stored just now.
+
+
+def _refuse(error: CorruptRecord) -> None:
+    raise error
 
 
 def result_of(record: Record) -> Any:
@@ -54,111 +181,26 @@ def result_of(record: Record) -> Any:
         return record.result
     if record.status.is_final:
         why = f"job {record.job_id} {record.status}: {record.error or 'by request'}"
-        raise JobFailed(why + _way_on(record))
-    raise JobNotFinished(_standing(record))
+        raise JobFailed(why + _advice(record))
+    raise JobNotFinished(_progress(record))
 
 
-def ends(
-    jobs: JobStore,
-    job_ids: Iterable[str],
-    *,
-    timeout_seconds: float | None = None,
-    at_once: int | None = None,
-    watch: Callable[[Record], None] = lambda _: None,
-) -> Iterator[Record | float]:
-    """Yield each job once it is over, and between two looks the seconds to wait.
-
-    It looks at the first `at_once` jobs that are not over, None: at all. `watch` sees each job at
-    every look. The states of the jobs are left empty.
-
-    Raises:
-        JobNotFinished: `timeout_seconds` passed first.
-        UnknownJob, CorruptRecord: there is no such job, or none that can be read.
-        StoreUnavailable: the store did not answer at first, or when the time had passed. One that
-            has answered once is asked again until it does; the log tells.
-    """
-    end = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
-    pending, pause = dict.fromkeys(job_ids), FIRST_PAUSE_SECONDS
-    is_met = is_away = False
-    while pending:
-        page = list(islice(pending, at_once))
-        try:
-            found = _look(jobs, page)
-            is_met, is_away = True, False
-        except StoreUnavailable as error:
-            if not is_met or time.monotonic() >= end:
-                raise
-            if not is_away:
-                log.warning("%s; trying again until it answers", error)
-            found, is_away = [], True
-        over = [record for record in found if record.status.is_final]
-        for record in found:
-            watch(record)
-        for record in over:
-            del pending[record.job_id]
-            yield record
-        left = end - time.monotonic()
-        if over and at_once:
-            continue  # Others have moved up, and may have been over for long.
-        if pending and left <= 0 and not is_away:
-            standing = _standing(found[0]) if len(pending) == 1 else f"{len(pending)} jobs go on"
-            raise JobNotFinished(f"gave up after {timeout_seconds:g} s: {standing}")
-        if pending:
-            yield max(min(max(pause, len(page) / LOOKS_A_SECOND), left), 0.0)
-            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+def outcome_of(record: Record, *, return_exceptions: bool) -> Any:
+    """Return the job's result; with `return_exceptions` a JobFailed is returned, not raised."""
+    try:
+        return result_of(record)
+    except JobFailed as error:
+        if return_exceptions:
+            return error
+        raise
 
 
-def paired(
-    pairs: Sequence[Pair], jobs: JobStore, *, as_completed: bool, timeout_seconds: float | None
-) -> Iterator[tuple[Params, Record] | float]:
-    """Yield each of the parameters with its job, once that is over, and seconds to wait.
-
-    `pairs` are parameters and the id of their job, of which several may have the same. They come
-    in their order, or `as_completed`.
-    """
-    job_ids = [job_id for _, job_id in pairs]
-    if as_completed:
-        asked: defaultdict[str, list[Params]] = defaultdict(list)
-        for params, job_id in pairs:
-            asked[job_id].append(params)
-        for item in ends(jobs, job_ids, timeout_seconds=timeout_seconds):
-            if isinstance(item, float):
-                yield item
-            else:
-                yield from ((params, item) for params in asked[item.job_id])
-        return
-    items = ends(jobs, job_ids, timeout_seconds=timeout_seconds, at_once=HEADS_AT_ONCE)
-    last = {job_id: at for at, job_id in enumerate(job_ids)}
-    over: dict[str, Record] = {}
-    for at, (params, job_id) in enumerate(pairs):
-        while job_id not in over:
-            item = next(items)
-            if isinstance(item, float):
-                yield item
-            else:
-                over[item.job_id] = item
-        yield params, over[job_id] if last[job_id] > at else over.pop(job_id)
-
-
-def _look(jobs: JobStore, job_ids: list[str]) -> list[Record]:
-    found = list(jobs.heads_of(job_ids, on_corrupt=_refuse))
-    if len(found) < len(job_ids):
-        missing = next(iter(set(job_ids) - {record.job_id for record in found}))
-        jobs.load(missing)  # which says what is wrong, unless it has just been stored
-        return _look(jobs, job_ids)
-    return found
-
-
-def _refuse(error: CorruptRecord) -> None:
-    raise error
-
-
-def _way_on(record: Record) -> str:
-    """Return what lets a failed job go on; nothing where that takes more than a word."""
+def _advice(record: Record) -> str:
+    """Return how to let a failed job go on; nothing where one command does not do it."""
     if record.status is not Status.FAILED or record.at_ceiling():
         return ""
     return f"; outlast retry {record.job_id} lets it go on"
 
 
-def _standing(record: Record) -> str:
+def _progress(record: Record) -> str:
     return f"job {record.job_id} is {record.status}, {record.progress:.1%} done"

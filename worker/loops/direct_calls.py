@@ -1,4 +1,4 @@
-"""What may be asked of a serverless function directly, that is without a message: one JSON object.
+"""Requests to a serverless function without a queue's message: one JSON object each.
 
     {"job_id": id}                                    run the job's next slice now
     {"kernel": name, "params": {…}[, "job_id": id]    store a job and run its first slice now
@@ -6,15 +6,13 @@
     {"position": n}                                   the same for the n-th prime
     {"sweep": true}                                   wake the jobs that lost their message
 
-All but the last may have "max_seconds", which is how long the call may work at most. A job that is
-not over then goes on by its continuation, which is sent to the queue as ever.
+All but the last may have "max_seconds", a limit on how long the call works. A job that is not over
+by then goes on with its continuation, which is sent to the queue as always.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,7 +22,8 @@ from outlast.checkpoint.lines import first_error
 from outlast.checkpoint.parts import MAX_TARGETS
 from outlast.checkpoint.registers import redacted
 from outlast.checkpoint.status import Status
-from outlast.worker.queues.contract import Delivery, Queue
+from outlast.worker.jobs.new_job import derived_id
+from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 
@@ -32,28 +31,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outlast.worker.jobs.client import Client
-    from outlast.worker.slices.process import Runtime
+    from outlast.worker.slices.process import WorkerProcess
 
 F = TypeVar("F", bound="Request")
 
-# Less than any platform lets a function answer: AWS Lambda 6 MB, RunPod 10 MB.
+# The platforms limit an answer: AWS Lambda to 6 MB, RunPod to 10 MB.
 MAX_RESULT_BYTES = 4_000_000
 
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
 
 class InvalidRequest(Exception):
-    """The request is not one of those above, and nothing was done. Correct it."""
+    """The request has none of the forms above, and nothing was done. Correct it."""
 
 
 class Request(BaseModel):
-    """A request; the base of all."""
+    """The base of all requests."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
 
 
 class JobRequest(Request):
-    """One that is about a single job."""
+    """A request about one job."""
 
     max_seconds: Seconds | None = None
 
@@ -79,7 +78,7 @@ class Position(JobRequest):
     position: Annotated[int, Field(ge=1)]
 
     def submit(self) -> Submit:
-        """Return what this is short for."""
+        """Return the request that this is short for."""
         return Submit(
             kernel="nth-prime",
             params={"position": self.position},
@@ -94,11 +93,21 @@ class Sweep(Request):
     sweep: Literal[True]
 
 
+AnyRequest = Submit | Kick | Position | Sweep
+
+FORMS: dict[str, type[AnyRequest]] = {
+    "kernel": Submit,
+    "job_id": Kick,
+    "position": Position,
+    "sweep": Sweep,
+}
+
+
 def parse(payload: object, forms: Mapping[str, type[F]]) -> F:
-    """Return the request that `payload` makes; the first key of `forms` that it has decides.
+    """Return `payload` as a request; the first key of `forms` that it has decides its form.
 
     Raises:
-        InvalidRequest: it makes none, and nothing was done; one line says what is wrong.
+        InvalidRequest: it has no such form; one line says what is wrong.
     """
     keys = payload if isinstance(payload, dict) else {}
     form = next((form for key, form in forms.items() if key in keys), None)
@@ -113,16 +122,16 @@ def parse(payload: object, forms: Mapping[str, type[F]]) -> F:
 
 def advance(
     client: Client,
-    runtime: Runtime,
+    process: WorkerProcess,
     request: Kick | Submit | Position,
     *,
     seconds: float,
     request_id: str,
 ) -> dict[str, Any]:
-    """Run a slice of at most `seconds` of the job that is asked for; return the job as it then is.
+    """Run a slice of at most `seconds` of the job; return what `answer` says of it afterwards.
 
-    `request_id` is the platform's own: if it makes the same call twice, it is the same job. None
-    runs where another worker holds the job, or where the job is over or paused.
+    `request_id` is the platform's: if it repeats the call, it is the same job. No slice runs if
+    another worker has the job, or if the job is over or paused.
 
     Raises:
         InvalidParams, UnknownJob, JobExists: nothing was done.
@@ -131,25 +140,26 @@ def advance(
     """
     if isinstance(request, Position):
         request = request.submit()
-    job_id = request.job_id
     if isinstance(request, Submit):
-        job_id = job_id or _made_up_id(request, request_id)
-        client.create(request.kernel, request.params, job_id=job_id, notify=request.notify)
-    here = replace(runtime, queue=Unqueued(runtime.queue))
-    message = Message(job_id=str(job_id))
+        kernel, params = request.kernel, request.params
+        job_id = request.job_id or derived_id(kernel, request_id, kernel, params)
+        client.create(kernel, params, job_id=job_id, notify=request.notify)
+    else:
+        job_id = request.job_id
     if request.max_seconds is not None:
         seconds = min(seconds, request.max_seconds)
-    deliver(here, Delivery(message.body(), receipt=""), seconds=seconds)
-    return answer(client, message.job_id)
+    deliver(process, Delivery(Message(job_id=job_id).body(), receipt=""), seconds=seconds)
+    return answer(client, job_id)
 
 
 def answer(client: Client, job_id: str) -> dict[str, Any]:
-    """Return what a caller wants to know of a job, as JSON; a large result is only pointed to.
+    """Return a job as a caller sees it, in JSON values.
 
-    There is an "error" only if the job has failed.
+    "error" is there only if the job has failed, "last_error" if it will be tried again. A result
+    that is too large to answer stays in the store, and "result_at" says where.
     """
     record = client.status(job_id)
-    told: dict[str, Any] = {
+    status: dict[str, Any] = {
         "job_id": record.job_id,
         "kernel": record.kernel,
         "status": str(record.status),
@@ -157,38 +167,11 @@ def answer(client: Client, job_id: str) -> dict[str, Any]:
         "slices": record.usage.slices_begun,
     }
     if record.error is not None:
-        told["error" if record.status is Status.FAILED else "last_error"] = record.error
+        status["error" if record.status is Status.FAILED else "last_error"] = record.error
     if record.status is not Status.SUCCEEDED:
-        return told
+        return status
     size = len(json.dumps(record.result))
     if size <= MAX_RESULT_BYTES:
-        return told | {"result": record.result}
+        return status | {"result": record.result}
     store = redacted(client.settings.store)
-    return told | {"result_at": {"store": store, "job_id": job_id, "bytes": size}}
-
-
-def _made_up_id(request: Submit, request_id: str) -> str:
-    """Return the same id for the same question in the same call."""
-    asked = json.dumps([request_id, request.kernel, request.params], sort_keys=True)
-    return f"{request.kernel}-{hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()}"
-
-
-class Unqueued(Queue):
-    """The queue of a slice that no message started: it sends, and has nothing to hide or delete."""
-
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
-
-    def send(self, message: Message, *, again: bool = False) -> None:
-        """Send to the queue proper."""
-        self._queue.send(message, again=again)
-
-    def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
-        """Receive from the queue proper."""
-        return self._queue.receive(visibility_seconds=visibility_seconds, wait_seconds=wait_seconds)
-
-    def hide(self, delivery: Delivery, seconds: float) -> None:
-        """Do nothing."""
-
-    def ack(self, delivery: Delivery) -> None:
-        """Do nothing."""
+    return status | {"result_at": {"store": store, "job_id": job_id, "bytes": size}}

@@ -24,7 +24,8 @@ class Delivery:
 
     Attributes:
         body: the text, which may be anyone's.
-        receipt: what `hide` and `ack` need; good for this delivery only.
+        receipt: what `hide` and `ack` need; good for this delivery only. "": no queue delivered it,
+            but a direct call.
         hidden_seconds: how long the delivery hides the message; 0: unknown.
     """
 

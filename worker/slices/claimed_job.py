@@ -226,7 +226,7 @@ class ClaimedJob:
     def keep_hidden(self, seconds: float) -> None:
         """Hide the message for `seconds` from now; where that fails it costs others a look."""
         try:
-            self.process.queue.hide(self.delivery, seconds)
+            self.process.hide(self.delivery, seconds)
         except QueueUnavailable as error:
             effect = "a message may come again too soon"
             tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))

@@ -169,7 +169,7 @@ class _Receipt:
         return available - self.process.timing.reserve_within(available)
 
     def _hidden(self, seconds: float) -> Handled:
-        self.process.queue.hide(self.delivery, seconds)
+        self.process.hide(self.delivery, seconds)
         return Handled(ack=False)
 
     def _patience(self, record: Record, seconds: float) -> float:

@@ -54,7 +54,7 @@ def notify_targets(
     if not record.notices.owed:
         return True
     if deadline.remaining < LEAST_SECONDS + NOTE_SECONDS:
-        process.queue.hide(delivery, 0)
+        process.hide(delivery, 0)
         return False
     _keep_hidden(process, delivery, TIMEOUT_SECONDS * len(record.notices.owed) + NOTE_SECONDS)
     reached, gone, tried = _tell_all(process, record, deadline)
@@ -80,7 +80,7 @@ def notify_targets(
             tell(log, NOTICE_GIVEN_UP, job_id=record.job_id, target=redacted(target))
     if not left.notices.owed or wait > LONGEST_HIDE_SECONDS:
         return True
-    process.queue.hide(delivery, wait)
+    process.hide(delivery, wait)
     return False
 
 
@@ -113,6 +113,6 @@ def _tell_all(
 def _keep_hidden(process: WorkerProcess, delivery: Delivery, seconds: float) -> None:
     """Keep others from giving the same notices meanwhile; if they do, it is done twice."""
     try:
-        process.queue.hide(delivery, seconds)
+        process.hide(delivery, seconds)
     except QueueUnavailable as error:
         tell(log, QUEUE_UNAVAILABLE, effect="a notice may be given twice", error=str(error))

@@ -1,11 +1,11 @@
-"""Where this process runs, as far as that bears on what it costs.
+"""Where this process runs, as far as its price depends on it.
 
     lambda/x86_64/1769   AWS Lambda: the processor's kind and the function's memory in MB
     runpod               RunPod serverless
     container            a container of any other kind
     local                anything else: a laptop, a server
 
-OUTLAST_PLATFORM says it better where there is more to say: "runpod/A40", "spot/c7g.large".
+OUTLAST_PLATFORM can name it more precisely: "runpod/A40", "spot/c7g.large".
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ MB_PER_CORE = 1769  # AWS: "At 1,769 MB, a function has the equivalent of one vC
 CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
 CONTAINER_VARIABLES = ("KUBERNETES_SERVICE_HOST", "ECS_CONTAINER_METADATA_URI_V4")
 
-
 NAMES = {"lambda": "Lambda", "runpod": "RunPod"}
 
 
@@ -38,7 +37,7 @@ def title_of(platform: str) -> str:
 
 
 def platform_of(environment: Mapping[str, str]) -> str:
-    """Return where a process with these environment variables runs, in the words above."""
+    """Return the platform of a process with these environment variables, in the words above."""
     if "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" in environment:
         return f"lambda/{platform.machine()}/{environment['AWS_LAMBDA_FUNCTION_MEMORY_SIZE']}"
     if "RUNPOD_ENDPOINT_ID" in environment or "RUNPOD_WEBHOOK_GET_JOB" in environment:
@@ -49,5 +48,5 @@ def platform_of(environment: Mapping[str, str]) -> str:
 
 
 def lambda_threads(megabytes: int) -> int:
-    """Return how many threads suit a Lambda function of this memory size: one for each core."""
+    """Return how many threads suit a Lambda function of this memory size: one a core."""
     return max(1, round(megabytes / MB_PER_CORE))

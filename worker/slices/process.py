@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.registry import load
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.jobs import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.notify.notice import Notice
-    from outlast.worker.queues.contract import Queue
+    from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.settings import Settings
     from outlast.worker.slices.heartbeat import Repeat
 
@@ -78,6 +78,15 @@ class WorkerProcess:
     sleep: Callable[[float], None] = time.sleep
     repeat: Repeat = repeated
 
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message for `seconds` from now, if one was received.
+
+        Raises:
+            QueueUnavailable: it may come again at any time.
+        """
+        if delivery.receipt:
+            self.queue.hide(delivery, seconds)
+
 
 def make_process(
     settings: Settings,
@@ -99,7 +108,3 @@ def make_process(
         notify=Notifier(settings),
         watch=watch,
     )
-
-
-Runtime: TypeAlias = WorkerProcess
-make_runtime = make_process

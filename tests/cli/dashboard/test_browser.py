@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.status import Status
+from tests.cli.dashboard.browser import skip_without_browser
 from tests.cli.dashboard.conftest import TOKEN
 from tests.cli.dashboard.test_pages import hostile
 from tests.cli.process import until
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
     from tests.cli.dashboard.browser import Viewer
     from tests.cli.process import Ended, Process
+
+skip_without_browser()
 
 STEPS, STEP_SECONDS = 4_000, 0.01
 IS_LIVE = "#pulse:not([hidden])"

@@ -202,13 +202,13 @@ def _viewer() -> Callable[[DeadLetter], View]:
     """Return a function that looks up a dead letter's job and returns both as a JSON object."""
     from outlast.kernel.registry import names
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.dead_letters import find_out
+    from outlast.worker.jobs.dead_letters import diagnose
     from outlast.worker.jobs.view import moment
 
     jobs, kernels = Client(read_only=True).jobs, names()
 
     def view(letter: DeadLetter) -> View:
-        job_id, number, finding, advice = find_out(jobs, kernels, letter.body)
+        job_id, number, condition, advice = diagnose(jobs, kernels, letter.body)
         return {
             "id": letter.letter_id,
             "job_id": job_id,
@@ -216,7 +216,7 @@ def _viewer() -> Callable[[DeadLetter], View]:
             "receives": letter.receives,
             "since": moment(letter.since),
             "reason": letter.reason,
-            "finding": finding,
+            "finding": condition,
             "advice": advice,
             "body": letter.body,
         }

@@ -169,7 +169,7 @@ def _row(need: Estimate, size: Size, settings: Settings, prices: Prices) -> dict
     row = {"platform": size.platform, "threads": size.threads, "obstacle": prospect.obstacle}
     if prospect.obstacle:
         return row
-    consumption = prospect.taken
+    consumption = prospect.consumption
     return {
         **row,
         "seconds": consumption.occupied_seconds,

@@ -77,10 +77,10 @@ def checkpoints(
         2  the id or a setting is wrong
     """
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.new_job import kept
+    from outlast.worker.jobs.new_job import checkpoints_of
 
     record = Client(read_only=True).status(job_id)
-    stored = kept(record, generation)
+    stored = checkpoints_of(record, generation)
     if state:
         _print_state(record, stored[0] if stored else None, as_json=as_json)
         return

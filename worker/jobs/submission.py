@@ -1,0 +1,85 @@
+"""How new jobs reach the workers: a job is stored first, then a message wakes it."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
+from outlast.worker.telemetry.events import JOB_SUBMITTED, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.record import Record
+    from outlast.worker.queues.contract import Queue
+
+log = logging.getLogger("outlast.client")
+
+# boto3's clients keep ten connections.
+SUBMISSIONS_AT_ONCE = 8
+
+
+def store_job(jobs: JobStore, record: Record) -> tuple[Record, bool]:
+    """Store a new job without waking it; return it as it is stored, and whether it is new.
+
+    Raises:
+        JobExists: its id belongs to a job with other parameters.
+    """
+    held, is_new = jobs.submit(record)
+    if is_new:
+        tell(log, JOB_SUBMITTED, job_id=record.job_id, kernel=record.kernel)
+    return held.record, is_new
+
+
+def submit_job(jobs: JobStore, queue: Queue, record: Record) -> Record:
+    """Store a new job and wake it; return it as it is stored.
+
+    Raises:
+        JobExists: its id belongs to a job with other parameters.
+        QueueUnavailable: the job is stored, but asleep.
+    """
+    record, is_new = store_job(jobs, record)
+    # If it never ran, its first submission may have died before the message was sent.
+    if is_new or record.usage.slices_begun == 0:
+        wake_job(queue, record, "submit it again with this id", again=not is_new)
+    return record
+
+
+def submit_jobs(
+    jobs: JobStore, queue: Queue, records: Iterable[Record], *, may_exist: bool
+) -> None:
+    """Submit all these jobs, several at a time.
+
+    With `may_exist` the store is asked first, and those that have begun are left as they are.
+    """
+    missing = {record.job_id: record for record in records}
+    if may_exist:
+        for head in jobs.heads_of(list(missing)):
+            if head.usage.slices_begun or head.status.is_final:
+                del missing[head.job_id]
+    rest = iter(missing.values())
+    # The first one goes alone: if the store or the queue is away, one error is enough.
+    for record in islice(rest, 1):
+        submit_job(jobs, queue, record)
+    from concurrent.futures import ThreadPoolExecutor  # here, as most commands do without
+
+    with ThreadPoolExecutor(SUBMISSIONS_AT_ONCE) as pool:
+        list(pool.map(lambda record: submit_job(jobs, queue, record), rest))
+
+
+def wake_job(queue: Queue, record: Record, advice: str, *, again: bool = False) -> None:
+    """Send the message for the job's next slice; `again`: see `Queue.send`.
+
+    Raises:
+        QueueUnavailable: the message names the job, and `advice` is the way out.
+    """
+    try:
+        queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
+    except QueueUnavailable as error:
+        raise QueueUnavailable(
+            f"job {record.job_id} is stored but was not woken, {advice}: {error}"
+        ) from error
