@@ -11,8 +11,8 @@ import pytest
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
+from outlast.checkpoint.view import view
 from outlast.worker.jobs.sweep import sweep
-from outlast.worker.jobs.view import view
 from outlast.worker.notify.contract import Gone, NotDelivered
 from outlast.worker.notify.notice import MAX_BYTES, notice_of
 from outlast.worker.notify.target import InvalidTarget, checked_targets

@@ -14,7 +14,7 @@ import pytest
 from outlast.worker.notify.contract import Gone, NotDelivered
 from outlast.worker.notify.notice import Notice
 from outlast.worker.notify.notifier import Notifier
-from outlast.worker.notify.signing import keys_of, signature
+from outlast.worker.notify.signing import signature
 from outlast.worker.settings import InvalidSettings, Settings, read_settings
 from tests.worker.receiver import Receiver, receiver
 
@@ -42,7 +42,10 @@ def settings(target: Receiver, secret: str | None = SECRET) -> Settings:
 def test_a_signature_is_that_of_the_specification() -> None:
     """No library for Standard Webhooks would accept what is sent."""
     header = signature(
-        keys_of(SECRET), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, '{"test": 2432232314}'
+        Settings.model_validate({"notify_secret": SECRET}).notify_keys,
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        1614265330,
+        '{"test": 2432232314}',
     )
     assert header == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 

@@ -10,13 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
 from outlast.checkpoint.status import Status
+from outlast.checkpoint.view import moment
 from outlast.worker.dashboard import words
 from outlast.worker.dashboard.listing import Listing, Query, listing_of
 from outlast.worker.dashboard.live import Part, Parts
 from outlast.worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
 from outlast.worker.dashboard.steering import ASKING, DONE, buttons_for
 from outlast.worker.jobs.rate import Rate, rate_of, speed
-from outlast.worker.jobs.view import moment
 
 if TYPE_CHECKING:
     from outlast.checkpoint.jobs import JobStore

@@ -2,7 +2,7 @@
 
     {"type": "job.succeeded", "timestamp": "2026-…Z", "data": {"job_id": …, "result": …}}
 
-`data` is the job's one view, `outlast.worker.jobs.view.view`.
+`data` is the job's one view, `outlast.checkpoint.view.view`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outlast.worker.jobs.view import moment, view
+from outlast.checkpoint.view import moment, view
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record

@@ -67,10 +67,9 @@ class Notifier:
 
             send(target, notice, seconds=seconds)
             return
-        from outlast.worker.notify.signing import keys_of
         from outlast.worker.notify.webhook import post
 
-        if self._settings.notify_secret is None:
+        keys = self._settings.notify_keys
+        if not keys:
             raise NotDelivered("OUTLAST_NOTIFY_SECRET is not set for this worker")
-        keys = keys_of(self._settings.notify_secret.get_secret_value())
         post(target, notice, keys=keys, now=time.time(), seconds=seconds)
