@@ -1,4 +1,4 @@
-# Everything is done in a virtual environment of the project's own; `make` alone lists the targets.
+# Everything happens in the project's own virtual environment; `make` alone lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -12,11 +12,11 @@ help:  ## list the targets
 demo: $(BIN)/.installed  ## run a real job in slices, in this folder, and show its record
 	@OUTLAST="$(BIN)/outlast" sh docs/demo.sh
 
-test: $(BIN)/.installed-test  ## run the tests, real servers included, in two halves at a time
+test: $(BIN)/.installed-test  ## run the tests, on real servers, in two halves at a time
 	@$(MAKE) --no-print-directory --jobs 2 \
 	  $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-inside test-outside
 
-# The kernels, the protocol and what is stored; and what people and platforms meet.
+# The kernels, the protocol and what is stored; the rest is what people and platforms meet.
 INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/simulation tests/worker
 
 test-inside: $(BIN)/.installed-test
@@ -31,21 +31,21 @@ check: $(BIN)/.installed-lint  ## check format, lint, types and the direction of
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(BIN)/.installed-lint  ## put the sources into the one format
+format: $(BIN)/.installed-lint  ## format the sources
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(BIN)/.installed  ## write what docs/ has from the sources: settings and events
+docs: $(BIN)/.installed  ## write the tables of settings and events into docs/
 	$(BIN)/python docs/generate.py
 
-bench: $(BIN)/.installed-bench  ## measure, beside what others use; takes minutes
+bench: $(BIN)/.installed-bench  ## measure speed and cost, beside other tools; takes minutes
 	$(BIN)/python -m bench
 
 chaos: $(BIN)/.installed-test  ## the long tests: soaks, heavy numbers, killed processes, bad input
 	$(BIN)/python -m pytest -q -m chaos
 	$(BIN)/python -m pytest -q tests/fuzz --hypothesis-profile=long
 
-audit: $(BIN)/.installed-audit  ## compare what is installed with published advisories; asks the network
+audit: $(BIN)/.installed-audit  ## compare the installed packages with published advisories; needs the network
 	$(BIN)/pip-audit --skip-editable
 
 screenshots: $(BIN)/.installed-test  ## take the pictures in docs/images again; needs Chromium

@@ -1,4 +1,4 @@
-"""Runs the suite on every Python there is: signals behave differently between them."""
+"""Runs the suite on every installed Python: signals behave differently between them."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Runs the measurements that are named, or all of them: `python -m bench [NAME ...]`."""
+"""Runs the named measurements, or all of them: `python -m bench [NAME ...]`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ NAMES = (
 
 def main() -> None:
     """Run each measurement's `main`."""
-    chosen = sys.argv[1:] or NAMES
-    unknown = sorted(set(chosen) - set(NAMES))
-    if unknown:
-        sys.exit(f"no measurement is called {unknown[0]!r}; there are: {', '.join(NAMES)}")
-    for name in chosen:
+    names = sys.argv[1:] or NAMES
+    if unknown := sorted({*names} - {*NAMES}):
+        sys.exit(f"no measurement is called {unknown[0]!r}; the names are: {', '.join(NAMES)}")
+    for name in names:
         import_module(f"bench.{name}").main()
 
 

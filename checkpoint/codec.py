@@ -103,11 +103,11 @@ def _read_head(data: bytes) -> tuple[_Head, int]:
     """Return the head, verified, and where it ends."""
     end = _end_of_head(data)
     _, digest, _ = HEAD.unpack_from(data)
-    found = data[HEAD.size : end]
-    if _digest(found) != digest:
+    text = data[HEAD.size : end]
+    if _digest(text) != digest:
         raise CorruptRecord("a damaged record: its head does not have its checksum")
     try:
-        head = _Head.model_validate_json(found)
+        head = _Head.model_validate_json(text)
     except ValidationError as error:
         raise CorruptRecord(f"not a record of this version: {first_error(error)}") from None
     if len(head.states) != len(head.record.checkpoints) + len(head.record.quarantine):
@@ -125,19 +125,19 @@ def _end_of_head(data: bytes) -> int:
 
 
 def _foreign_format(number: bytes) -> str:
-    found, ours = number.decode("latin-1"), MAGIC[-1:].decode()
+    theirs, ours = number.decode("latin-1"), MAGIC[-1:].decode()
     if number < MAGIC[-1:]:
         return (
-            f"a record of format {found!r}, from before the first release: this version reads "
+            f"a record of format {theirs!r}, from before the first release: this version reads "
             f"{ours!r}; end or delete the job with the version that wrote it"
         )
-    return f"a record of format {found!r}: this version reads {ours!r}; upgrade Outlast"
+    return f"a record of format {theirs!r}: this version reads {ours!r}; upgrade Outlast"
 
 
-def _attach(found: tuple[Checkpoint, ...], states: list[bytes]) -> tuple[Checkpoint, ...]:
+def _attach(checkpoints: tuple[Checkpoint, ...], states: list[bytes]) -> tuple[Checkpoint, ...]:
     return tuple(
         checkpoint.model_copy(update={"state": state})
-        for checkpoint, state in zip(found, states, strict=True)
+        for checkpoint, state in zip(checkpoints, states, strict=True)
     )
 
 

@@ -1,4 +1,4 @@
-"""What is left of a deleted job: a mark, by which a late message is told from a lost job."""
+"""What remains of a deleted job: a mark, so that a late message does not look like a lost job."""
 
 from __future__ import annotations
 
@@ -33,46 +33,46 @@ class Deletions:
         self._register = register
         self._clock = clock
 
-    def note(self, job_id: str) -> None:
+    def mark(self, job_id: str) -> None:
         """Mark the job as deleted now."""
         key = PREFIX + job_id
         before = self._register.read(key)
-        # No two values under a key may be the same; see `Register`.
+        # The nonce: no two values under a key may be the same; see `Register`.
         value = {"deleted_at": self._clock(), "nonce": secrets.token_hex(8)}
         with suppress(VersionConflict):  # Someone else has just marked it.
             self._register.write(
                 key, json.dumps(value).encode(), expected=before.version if before else None
             )
 
-    def noted_at(self, job_id: str) -> float | None:
-        """Return when the job was marked, in seconds since the epoch; None: it was not."""
+    def deleted_at(self, job_id: str) -> float | None:
+        """Return when the job was deleted, in seconds since the epoch; None: it has no mark."""
         stored = self._register.read(PREFIX + job_id)
         return None if stored is None else _moment(stored.value)
 
-    def missing(self, job_id: str) -> UnknownJob:
-        """Return what to raise for a job that is not there: DeletedJob if it was marked."""
-        deleted_at = self.noted_at(job_id)
+    def unknown_job(self, job_id: str) -> UnknownJob:
+        """Return the error for a job that is not in the store: DeletedJob if it has a mark."""
+        deleted_at = self.deleted_at(job_id)
         if deleted_at is None:
             return UnknownJob(f"there is no job {job_id!r} in this store")
         day = datetime.fromtimestamp(deleted_at, UTC)
         return DeletedJob(f"job {job_id} was deleted on {day:%Y-%m-%d at %H:%M} UTC")
 
     def forget(self, before: float) -> int:
-        """Remove the marks made before that time; return how many."""
-        forgotten = 0
+        """Remove the marks from before that time, in seconds since the epoch; return how many."""
+        count = 0
         for key in self._register.keys(PREFIX):
             stored = self._register.read(key)
             if stored is None or _moment(stored.value) >= before:
                 continue
             with suppress(VersionConflict):
                 self._register.delete(key, expected=stored.version)
-                forgotten += 1
-        return forgotten
+                count += 1
+        return count
 
 
 def _moment(value: bytes) -> float:
-    """Return the time in a mark; one that is damaged, or of someone else, is the oldest."""
+    """Return the time in a mark; 0, the oldest, where the mark is damaged or foreign."""
     try:
         return MOMENT.validate_python(json.loads(value)["deleted_at"])
-    except (ValueError, TypeError, KeyError):  # the first is also what pydantic raises
+    except (ValueError, TypeError, KeyError):  # pydantic's error is a ValueError
         return 0.0

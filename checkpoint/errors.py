@@ -23,11 +23,11 @@ class UnknownJob(CheckpointError):
 
 
 class DeletedJob(UnknownJob):
-    """The job was deleted by a person. A message for it has nothing left to do: ack it."""
+    """A person has deleted the job. A message for it has nothing left to do: ack it."""
 
 
 class UnknownCheckpoint(CheckpointError):
-    """The job has no checkpoint of this number. Look which ones it has; only the last are kept."""
+    """The job has no checkpoint of this number. List those it has; only the last are kept."""
 
 
 class JobExists(CheckpointError):
@@ -35,15 +35,15 @@ class JobExists(CheckpointError):
 
 
 class InvalidJobId(CheckpointError):
-    """The id has characters or a length that a store could mistake. Choose another id."""
+    """The id has characters or a length that a store could misread. Choose another id."""
 
 
 class InvalidTag(CheckpointError):
-    """A tag has characters or a length that cannot be, or there are too many. Choose others."""
+    """A tag has characters or a length that is not allowed, or there are too many. Change them."""
 
 
 class WrongStatus(CheckpointError):
-    """The job's status does not allow this move, and nothing was written. Look at its status."""
+    """The job's status does not allow this move, and nothing was written. Check its status."""
 
 
 class LeaseLost(CheckpointError):
@@ -51,11 +51,11 @@ class LeaseLost(CheckpointError):
 
 
 class CorruptRecord(CheckpointError):
-    """The stored bytes are not a record of this format. Keep them for inspection; do not claim."""
+    """The stored bytes are not a record of this format. Keep them to inspect; do not claim."""
 
 
 class CorruptCheckpoint(CheckpointError):
-    """Neither generation of the checkpoint verifies. Keep both for inspection; fail the job."""
+    """Neither generation of the checkpoint verifies. Keep both to inspect; fail the job."""
 
 
 class StateTooLarge(CheckpointError):

@@ -1,7 +1,7 @@
-"""The types of which a record is made.
+"""The types of a record's fields.
 
-What is read back may be damaged or forged: no number in it may upset who computes with it, and no
-text take over the terminal or the page that shows it.
+A record that is read back may be damaged or forged: no number in it may break a computation, and no
+text may control the terminal or the page that shows it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Tag = Annotated[str, Field(pattern=rf"\A{TAG}\z")]
 PLATFORM = r"[A-Za-z0-9][A-Za-z0-9 ._:=/-]{0,63}"
 Platform = Annotated[str, Field(pattern=rf"\A{PLATFORM}\z")]
 
-# A URL; what it may be is decided where it is given, and again where it is used.
+# A URL; it is checked further when a job is submitted, and again before a worker uses it.
 Target = Annotated[str, Field(pattern=r"\A[\x21-\x7e]{1,500}\z")]
 
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -31,6 +31,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Part(BaseModel):
-    """Base of all that is stored: frozen, no unknown fields."""
+    """Base of the stored models: frozen, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -76,8 +76,8 @@ class History(Part):
     @property
     def stretches(self) -> tuple[Stretch, ...]:
         """The stretches; one with forged values is left out."""
-        found = (_stretch(row) for row in self.rows)
-        return tuple(stretch for stretch in found if stretch is not None)
+        stretches = (_stretch(row) for row in self.rows)
+        return tuple(stretch for stretch in stretches if stretch is not None)
 
     @property
     def latest(self) -> Stretch | None:

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Return `text` with all that a terminal or a page would obey escaped, except `keep`."""
+    """Return `text` with every character escaped that is not printable, except those in `keep`.
+
+    A terminal or a page could obey such a character.
+    """
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
@@ -19,7 +22,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 def first_error(error: ValidationError) -> str:
-    """Return the first thing that pydantic found wrong: "limits.max_stalls: Input should be …"."""
+    """Return pydantic's first complaint: "limits.max_stalls: Input should be …"."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     return f"{where}: {first['msg']}" if where else str(first["msg"])

@@ -1,4 +1,4 @@
-"""The compare-and-set primitive on which everything stored rests."""
+"""The compare-and-set primitive under everything that is stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Stored(NamedTuple):
-    """A value as it was read, with the token that a later write must present."""
+    """A value as it was read, and its version, which the next write must name."""
 
     value: bytes
     version: str
@@ -21,11 +21,11 @@ class Stored(NamedTuple):
 class Register(ABC):
     """Named values, each replaced only by a caller who has seen the current one.
 
-    A backend provides `read`, `put`, `delete` and `keys`, and its own `peek` where it can read the
-    start of a value for less than the whole. Keys are plain ASCII words separated by
-    slashes; the caller vouches for that. No two values ever written under a key may be the same
-    bytes: on a store whose version is a hash of the value, a repeated one could not be told from
-    the earlier one. A record carries a counter and its writer's id for this reason.
+    A backend implements `read`, `put`, `delete` and `keys`, and overrides `peek` where reading the
+    start of a value costs less than reading it all. The caller makes sure that keys are plain ASCII
+    words with slashes in between, and that no two values ever written under a key are the same
+    bytes: on a store whose version is a hash of the value, a repeated value would have the version
+    of the earlier one. That is why a record has a counter and its writer's id.
     """
 
     @abstractmethod
@@ -34,19 +34,20 @@ class Register(ABC):
 
         Raises:
             StoreUnavailable: the store did not answer or refused.
-            CorruptRecord: someone else has put there what a register never does.
+            CorruptRecord: the key holds a value that a register never writes.
         """
 
     @abstractmethod
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value whose version is `expected`; return the new one.
 
-        `expected=None` creates the key. The value is durable, as far as the store can make it,
-        when this returns.
+        `expected=None` creates the key. When this returns, the value is as durable as the store
+        makes it.
 
         Raises:
-            VersionConflict: the current version is another one, or the key (does not) exist.
-            StoreUnavailable: no usable answer came; the value may or may not have been written.
+            VersionConflict: the current version is another one; or the key exists that should not,
+                or does not exist that should.
+            StoreUnavailable: no usable answer came; the value may or may not be written.
         """
 
     @abstractmethod
@@ -69,8 +70,8 @@ class Register(ABC):
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Return the first `limit_bytes` of each key's value, in the order of `keys`.
 
-        None stands for a key that does not exist, b"" for what a register never puts there. Give
-        a hundred keys or so at a time: they are read together, and all are in memory at once.
+        None: the key does not exist; b"": it holds a value that a register never writes. Give
+        some hundred keys at a time: they are read together, and all are in memory at once.
 
         Raises:
             StoreUnavailable: the store did not answer or refused.
@@ -87,9 +88,9 @@ class Register(ABC):
     def write(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value whose version is `expected` and return the new version.
 
-        As `put`, but an unclear answer is made clear where that is possible. A write whose answer
-        was lost, or that a client library sent twice, meets its own value: so after a conflict or
-        a failure the value is read back, and if it is ours the write has happened.
+        As `put`, but a write that has happened does not fail because its answer was lost or because
+        a client library sent it twice: after a conflict or a failure the value is read back, and if
+        it is the one to write, the write has happened.
         """
         try:
             return self.put(key, value, expected=expected)

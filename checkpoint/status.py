@@ -1,4 +1,4 @@
-"""Where a job stands. Free of other imports, as a command needs it before it needs a job."""
+"""A job's status. This module imports nothing else, so that `outlast --help` stays fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a job stands."""
+    """What a job is doing, or how it ended."""
 
     QUEUED = "queued"
     RUNNING = "running"

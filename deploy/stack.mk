@@ -14,10 +14,10 @@ down:  ## stop the local stack; its jobs stay in a volume
 demo-stack: up  ## submit jobs to the stack and watch them move between its workers
 	@$(COMPOSE) run --rm demo
 
-test-stack:  ## bring the stack up from nothing, try it, take it down; needs Docker
+test-stack:  ## start a new stack, test it, remove it; needs Docker
 	bash tests/stack/run.sh
 
-lock:  ## pin anew the packages that the images hold
+lock:  ## renew the pinned packages of the images
 	bash deploy/lock.sh $(PYTHON_IMAGE)
 
 check: check-deploy

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A real job in slices on the embedded store, in a folder of its own: `make demo` runs this.
+# A real job in slices, on a SQLite store in a new folder: `make demo` runs this.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

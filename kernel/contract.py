@@ -22,9 +22,9 @@ class UnknownKernel(Exception):
 
 
 class NonRetryable(Exception):
-    """What a kernel raises where another attempt from the same state would only fail again.
+    """Another attempt from the same state would fail again. A kernel raises it, or a subclass.
 
-    The job fails at once, with the error as its reason. Derive one's own errors from it.
+    The job fails at once, with the error as its reason.
     """
 
 
@@ -40,12 +40,12 @@ class Model(BaseModel):
 
 @dataclass(frozen=True)
 class Resources:
-    """What the worker grants a kernel. The answer never depends on it.
+    """What the worker grants a kernel. The result never depends on it.
 
     Attributes:
         threads: how many threads the kernel may keep busy, at least 1.
-        memory_bytes: how much it may allocate; None means that the worker sets no limit.
-        scratch: a folder for files that need not outlive the slice; None means there is none.
+        memory_bytes: how much it may allocate; None: no limit.
+        scratch: a folder for files that need not outlive the slice; None: there is none.
     """
 
     threads: int = 1
@@ -57,22 +57,21 @@ class Resources:
 class Estimate:
     """What a job will take, by its kernel's own cost model.
 
-    Times are CPU seconds on the kernel's reference core. That is whichever core the figures were
-    measured on: another one takes the same multiple of all of them, and the job of
-    `Kernel.calibration` tells which.
+    Times are CPU seconds on the kernel's reference core, the one that its figures were measured on.
+    Another core takes a constant multiple of them; the job of `Kernel.calibration` shows which.
 
     Attributes:
-        seconds: what one thread takes, from the start to the result.
-        serial_seconds: so much of it can be done by one thread only, however many there are.
-        resume_seconds: what a new process takes to rebuild what the state does not hold, before
-            it gets ahead; 0 if a state holds everything.
-        memory_bytes: the most memory of a process that does nothing but this, interpreter and
+        seconds: the time of one thread, from the start to the result.
+        serial_seconds: the part of it that threads cannot share.
+        resume_seconds: the time in which a new process rebuilds what the state does not hold,
+            before it advances; 0 if a state holds everything.
+        memory_bytes: the largest size of a process that does nothing else, interpreter and
             libraries included.
         state_bytes: the size of the largest state as JSON.
 
     Raises:
-        ValueError: a figure is negative, infinite or not a number, the time is 0, or more of it is
-            for one thread than there is.
+        ValueError: a figure is negative, infinite or not a number, `seconds` is 0, or
+            `serial_seconds` is more than that.
     """
 
     seconds: float
@@ -83,9 +82,9 @@ class Estimate:
 
     def __post_init__(self) -> None:
         if not 0 <= self.serial_seconds <= self.seconds < math.inf or self.seconds == 0:
-            raise ValueError(f"no job takes so long: {self}")
+            raise ValueError(f"these times are impossible: {self}")
         if not 0 <= self.resume_seconds < math.inf or min(self.memory_bytes, self.state_bytes) < 0:
-            raise ValueError(f"no job takes so much: {self}")
+            raise ValueError(f"these figures are impossible: {self}")
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -97,14 +96,13 @@ class Kernel(ABC, Generic[P, S, R]):
     """One kind of computation, which knows nothing of queues, stores, clocks or signals.
 
     The class attributes `Params`, `State` and `Result` are its pydantic models. They are strict
-    and frozen (derive them from `Model`), and a state of any size must survive a round trip
-    through JSON.
+    and frozen (derive them from `Model`), and a state must survive a round trip through JSON.
 
     Attributes:
         name: what jobs call it, for example "nth-prime".
         version: the format of `State`; raise it with every change that old states do not fit.
-        may_not_return: True for one whose step, in native code or a foreign call, may take longer
-            than a worker lives or take the process down: it always runs in a child process.
+        may_not_return: True if a step, in native code or a foreign call, may outlast the worker or
+            crash the process: then the kernel always runs in a child process.
     """
 
     name: ClassVar[str]
@@ -142,24 +140,23 @@ class Kernel(ABC, Generic[P, S, R]):
     def prepare(self, params: P | None) -> None:
         """Do the slow work that a process needs only once, such as imports and compiling.
 
-        Called before every slice, whose time it does not use up: from the second time in a process
-        on it should take no time, and leave alone what slices keep for each other. `params` are
-        those of the job that is to run; None asks for everything that any job could need.
+        It is called before every slice, and its time is not the slice's: after the first call in a
+        process it should take no time, and it must not discard what slices leave for each other.
+        `params` are those of the job that runs next; None asks for everything that any job needs.
 
-        What it raises is logged, and left for `run` to raise. Where it takes the process down (an
-        exit, a crash in native code, no memory) the slice counts as one without progress, and so
-        does importing the kernel: after `max_stalls` of them the job fails.
+        An error is logged, and left to `run` to raise. Where this call, or the kernel's import,
+        ends the process (an exit, a crash in native code, no memory), the slice counts as one
+        without progress: after `max_stalls` of them the job fails.
         """
 
     def estimate(self, params: P) -> Estimate | None:  # noqa: ARG002 - for those that override this
-        """Return what a job with these parameters will take, at once; None: there is no model."""
+        """Return what a job with these parameters will take, immediately; None: no model."""
         return None
 
     def calibration(self) -> P | None:
-        """Return parameters of a job of about a second, by which `estimate` can be checked.
+        """Return parameters of a job of about a second, to check `estimate` with; None: no job.
 
-        A core's factor is the CPU time that it takes for that job over `seconds` of its estimate.
-        None: there is no such job.
+        A core's factor is its CPU time for that job divided by `seconds` of the estimate.
         """
         return None
 
@@ -186,7 +183,7 @@ def start(
     """Return a run of the kernel, before its first step.
 
     Raises:
-        NonRetryable: its `run` is no generator, and would compute without a safe point.
+        NonRetryable: its `run` is not a generator, and would compute without a safe point.
     """
     steps = kernel.run(params, state, resources)
     if not isinstance(steps, Generator):

@@ -1,4 +1,4 @@
-"""Measured times, and what lies between them: for the kernels' cost models."""
+"""Interpolation between measured times, for the kernels' cost models."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def power_law(points: Sequence[tuple[float, float]], x: float) -> float:
     """Return y at `x`, by the power of x that goes through the two points around it.
 
-    `points` are at least two pairs of x and y, all positive, in the order of x. Beyond the first
-    and the last of them the nearest law goes on.
+    `points` are at least two pairs of x and y, all positive, in the order of x. Outside of them the
+    power of the nearest two holds.
     """
     pairs = list(pairwise(points))
     after = bisect_right(points, x, key=itemgetter(0))

@@ -27,38 +27,38 @@ def load(name: str) -> Kernel[Any, Any, Any]:
         UnknownKernel: no installed package registers it, or more than one, or what it registers
             cannot be loaded or is not a kernel of that name.
     """
-    found = tuple(entry_points(group=GROUP, name=name))
-    if not found:
+    entries = tuple(entry_points(group=GROUP, name=name))
+    if not entries:
         known = ", ".join(names()) or "none"
         raise UnknownKernel(f"unknown kernel {name!r}; installed kernels: {known}")
-    where = f"the entry point {name!r} ({found[0].value})"
+    where = f"the entry point {name!r} ({entries[0].value})"
     # Which one comes first depends on the machine, and so would the result.
-    if len(values := sorted({entry.value for entry in found})) > 1:
+    if len(values := sorted({entry.value for entry in entries})) > 1:
         raise UnknownKernel(
             f"kernel {name!r} is registered more than once, as {' and '.join(values)}: "
             "uninstall all but one"
         )
     try:
-        kernel: Kernel[Any, Any, Any] = found[0].load()()
+        kernel: Kernel[Any, Any, Any] = entries[0].load()()
         fault = _fault_of(kernel, name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # A foreign module may call sys.exit, or raise anything.
-        told = f"{type(error).__name__}({message_of(error)!r})"
-        raise UnknownKernel(f"{where} cannot be loaded: {told}") from error
+        reason = f"{type(error).__name__}({message_of(error)!r})"
+        raise UnknownKernel(f"{where} cannot be loaded: {reason}") from error
     if fault:
         raise UnknownKernel(f"{where} {fault}")
     return kernel
 
 
 def _fault_of(kernel: object, name: str) -> str | None:
-    """Return what keeps `kernel` from being one that a worker can run; None: nothing."""
+    """Return why a worker cannot run `kernel`; None: it can."""
     if not isinstance(kernel, Kernel) or kernel.name != name:
         return f"is not a kernel named {name!r}"
     for part in ("Params", "State", "Result"):
         model = getattr(kernel, part, None)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return f"is a kernel whose {part} is no pydantic model"
+            return f"is a kernel whose {part} is not a pydantic model"
     if not isinstance(kernel.version, int):
-        return f"is a kernel whose version is {kernel.version!r}, no whole number"
+        return f"is a kernel whose version is {kernel.version!r}, not a whole number"
     return None

@@ -1,4 +1,4 @@
-"""What docs/security.md claims."""
+"""The claims of docs/security.md."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.checkpoint.errors import InvalidJobId, StoreUnavailable
-from outlast.checkpoint.jobs import JobStore, _key
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.names import job_key
 from outlast.checkpoint.registers import open_register
 from outlast.worker.doctor.examine import examine
 from outlast.worker.jobs.client import Client
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import Message
-from outlast.worker.queues.sqs_dead import SqsDeadLetters
+from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 from outlast.worker.slices.process import make_process
+from tests.deploy.files import actions, properties
 from tests.servers import HOST
 from tests.tls import tls_before
 from tests.worker.queues import backends
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/security.md").read_text()
 OUTSIDE = {"pickle", "marshal", "shelve", "dill", "yaml", "importlib", "runpy", "code"}
-# Where S3's right is not named after the operation.
-PERMISSIONS = {
+# Where a right has another name than the operation.
+RIGHTS = {
+    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "ListObjectsV2": "ListBucket",
     "HeadBucket": "ListBucket",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
@@ -78,10 +81,10 @@ def test_nothing_that_is_read_is_executed(path: Path) -> None:
 def test_a_job_id_cannot_leave_its_prefix(job_id: str) -> None:
     """Who may choose an id could overwrite what is not a job."""
     try:
-        key = _key(job_id)
+        key = job_key(job_id)
     except InvalidJobId as error:
-        told = str(error)
-        assert told.isprintable()
+        message = str(error)
+        assert message.isprintable()
     else:
         assert re.fullmatch(r"jobs/[A-Za-z0-9][A-Za-z0-9._-]{0,127}", key)
         assert ".." not in Path(key).parts
@@ -99,106 +102,94 @@ def test_a_job_names_an_installed_kernel_only(kernel: str, tmp_path: Path) -> No
         client.submit(kernel)
 
 
-def life_of_a_job(client: Client) -> None:
-    """Do with a job what each command does."""
+@pytest.fixture
+def rights(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The rights that all clients of boto3 have needed so far, on an emulator that grants them."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    used: set[str] = set()
+    call = BaseClient._make_api_call
+
+    def record(client: BaseClient, operation: str, arguments: dict[str, object]) -> object:
+        right = RIGHTS.get(operation, operation)
+        used.add(f"{client.meta.service_model.service_name}:{right}")
+        if operation == "GetFunctionConfiguration":
+            return {"Timeout": 900, "MemorySize": 1769}
+        if operation == "ListEventSourceMappings":
+            return {"EventSourceMappings": [{"UUID": "u", "EventSourceArn": "arn"}]}
+        return call(client, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", record)
+    return used
+
+
+@pytest.fixture
+def deployment(rights: set[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """The URLs of a bucket and of a queue with a dead-letter queue; nobody has used them yet."""
+    with closing(boto3.client("s3")) as s3, closing(boto3.client("sqs")) as sqs:
+        s3.create_bucket(Bucket="rights")
+        arn = "arn:aws:sqs:us-east-1:000000000000:dead"
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})
+        sqs.create_queue(QueueName="dead")
+        sqs.create_queue(QueueName="rights", Attributes={"RedrivePolicy": policy})
+    rights.clear()
+    urls = ("s3://rights/jobs", "sqs://rights")
+    for name, url in zip(("OUTLAST_STORE", "OUTLAST_QUEUE"), urls, strict=True):
+        monkeypatch.setenv(name, url)
+    return urls
+
+
+def documented(*parts: str) -> set[str]:
+    """Return what the page's table lists for these parts."""
+    return {right for part in parts for right in listed(part)}
+
+
+def test_a_worker_has_exactly_the_rights_it_uses_on_aws(
+    rights: set[str], deployment: tuple[str, str]
+) -> None:
+    """A right too few stops every job; one too many is what a stolen key would use."""
+    client = Client(*deployment)
     client.submit("nth-prime", job_id="a", position=5)
     client.jobs.reach()
     process = make_process(client.settings, client.jobs, client.queue)
     Consumer(process, slice_seconds=5.0).run(max_slices=1)
     assert client.result("a") == {"position": 5, "prime": 11}
     client.fork("a", new_id="b")
+    delivery = client.queue.receive(visibility_seconds=60, wait_seconds=1)
+    client.queue.hide(delivery, 0)
     client.cancel("b")
     assert [record.job_id for record in client.records()] == ["a", "b"]
     client.sweep(after_seconds=1.0)
     client.delete("b")
+    assert rights == actions(properties("WorkerPolicy"))
+    assert rights == documented("all on S3", "delete, prune on S3", "worker on SQS")
 
 
-def test_the_rights_listed_for_aws_are_enough(
-    ministack: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An operator who grants what the page lists would have jobs that fail in production."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
-    with closing(boto3.client("s3")) as storage, closing(boto3.client("sqs")) as queues:
-        storage.create_bucket(Bucket="rights")
-        queues.create_queue(QueueName="rights")
-    used: set[str] = set()
-    client = Client("s3://rights/jobs-of-ours", "sqs://rights")
-    service_of = {
-        "s3": client.jobs._register._client,
-        "sqs": client.queue._connection._connect()[0],
-    }  # type: ignore[attr-defined]
-    for service, aws in service_of.items():
-        aws.meta.events.register(
-            "before-call.*",
-            lambda model, service=service, **_: used.add(f"{service}:{model.name}"),
-        )
-    life_of_a_job(client)
-    used = {name.replace("ListObjectsV2", "ListBucket") for name in used}
-    granted = {*listed("all on S3"), *listed("delete, prune on S3"), *listed("worker on SQS")}
-    assert used <= granted
-    assert used >= granted - {"sqs:GetQueueUrl", "sqs:ChangeMessageVisibility"}
-
-
-def test_the_rights_listed_for_doctor_on_aws_are_enough(
-    ministack: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("deployment")
+def test_the_rights_listed_for_doctor_on_aws_are_exactly_those_it_uses(rights: set[str]) -> None:
     """An operator who grants what the page lists would be told that doctor may not look."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
-    with closing(boto3.client("s3")) as storage, closing(boto3.client("sqs")) as queues:
-        storage.create_bucket(Bucket="rights")
-        arn = "arn:aws:sqs:us-east-1:000000000000:dead"
-        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})
-        queues.create_queue(QueueName="dead")
-        queues.create_queue(QueueName="rights", Attributes={"RedrivePolicy": policy})
-    monkeypatch.setenv("OUTLAST_STORE", "s3://rights/jobs")
-    monkeypatch.setenv("OUTLAST_QUEUE", "sqs://rights")
-    used: set[str] = set()
-    call = BaseClient._make_api_call
-
-    def noted(client: BaseClient, operation: str, arguments: dict[str, object]) -> object:
-        used.add(f"{client.meta.service_model.service_name}:{operation}")
-        if operation == "GetFunctionConfiguration":
-            return {"Timeout": 900, "MemorySize": 1769}
-        if operation == "ListEventSourceMappings":
-            return {"EventSourceMappings": [{"UUID": "u", "EventSourceArn": arn}]}
-        return call(client, operation, arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", noted)
     assert len(list(examine(function="f"))) > 20
-    for operation, right in PERMISSIONS.items():
-        used = {name.replace(operation, right) for name in used}
-    parts = ("all on S3", "doctor on S3, more", "worker on SQS", "doctor on SQS")
-    granted = {right for part in (*parts, "doctor --function") for right in listed(part)}
-    assert used == granted
+    assert rights == documented(
+        *("all on S3", "doctor on S3, more", "worker on SQS", "doctor on SQS"),
+        "doctor --function",
+    )
 
 
-def test_the_rights_listed_for_dead_letters_are_enough(
-    ministack: Server, monkeypatch: pytest.MonkeyPatch
+def test_the_rights_listed_for_dead_letters_are_exactly_those_it_uses(
+    rights: set[str], ministack: Server
 ) -> None:
     """An operator would be refused at the moment in which an alarm rings."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
     queue = backends.sqs(ministack.url, "").queue
-    for number in range(2):
+    for number in range(3):
         queue.send(Message(job_id=f"a{number}"))
     while delivery := queue.receive(visibility_seconds=0, wait_seconds=0):
         queue.hide(delivery, 0)
-    dead, used = SqsDeadLetters("sqs://jobs"), set()
-    dead._connection._connect()[0].meta.events.register(
-        "before-call.*", lambda model, **_: used.add(f"sqs:{model.name}".removesuffix("Batch"))
-    )
-    with dead.look() as letters:
-        for act in (dead.redrive, dead.drop):
-            act(next(letters))
-    with dead.look() as letters:
-        assert list(letters) == []
-    queue.send(Message(job_id="a2"))
-    while delivery := queue.receive(visibility_seconds=0, wait_seconds=0):
-        queue.hide(delivery, 0)
-    with dead.look() as letters:
-        assert list(letters)
-    granted = set(listed("dlq on SQS"))
-    assert used <= granted
-    assert used >= granted - {"sqs:GetQueueUrl"}
+    rights.clear()
+    dead = SqsDeadLetters("sqs://jobs")
+    with dead.look() as messages:
+        dead.redrive(next(messages))
+        dead.drop(next(messages))
+        assert next(messages).body
+    assert rights == documented("dlq on SQS")
 
 
 @pytest.fixture
@@ -257,7 +248,7 @@ def test_the_rights_listed_for_doctor_on_redis_are_enough_and_each_is_needed(
         assert denied([*worker, *(right for right in more if right != missing)]), missing
 
 
-def test_tls_is_verified_unless_told_otherwise(valkey_server: Server, tmp_path: Path) -> None:
+def test_tls_is_verified_unless_switched_off(valkey_server: Server, tmp_path: Path) -> None:
     """The password and all progress would go to whoever stands in the way."""
     with tls_before(valkey_server, tmp_path) as (port, authority):
         use(f"rediss://{HOST}:{port}/0?ssl_ca_certs={authority}")

@@ -1,4 +1,4 @@
-"""What docs/writing-a-kernel.md and a new package's README show is done, in a new environment."""
+"""What docs/writing-a-kernel.md and a new package's README show works, in a new environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs/writing-a-kernel.md").read_text()
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a new user's."""
+    """The folder of a new user."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -35,24 +35,24 @@ def blocks(language: str, text: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-TYPED = [line[2:] for line in PAGE.splitlines() if line.startswith("$ ")]
+COMMANDS = [line[2:] for line in PAGE.splitlines() if line.startswith("$ ")]
 
 
 @pytest.fixture(scope="module")
-def printed(home: Path, environment: dict[str, str]) -> list[str]:
-    """What is printed when the commands of the page are typed."""
-    return shell("\n".join(TYPED), home, environment).splitlines()
+def output(home: Path, environment: dict[str, str]) -> list[str]:
+    """What the commands of the page print."""
+    return shell("\n".join(COMMANDS), home, environment).splitlines()
 
 
 def test_the_page_leads_from_nothing_to_a_running_kernel(
-    home: Path, environment: dict[str, str], printed: list[str]
+    home: Path, environment: dict[str, str], output: list[str]
 ) -> None:
     """An author would give up in their first ten minutes."""
-    (shown,) = blocks("console", PAGE)
-    assert [words.split()[0] for words in TYPED] == ["outlast", "cd", "pip", "pytest", "outlast"]
-    told = [line for line in shown.splitlines() if not line.startswith("$ ")]
-    assert [line for line in printed if line in told] == told
-    assert any(re.search(r"\b\d+ passed", line) for line in printed)
+    (console,) = blocks("console", PAGE)
+    assert [words.split()[0] for words in COMMANDS] == ["outlast", "cd", "pip", "pytest", "outlast"]
+    answers = [line for line in console.splitlines() if not line.startswith("$ ")]
+    assert [line for line in output if line in answers] == answers
+    assert any(re.search(r"\b\d+ passed", line) for line in output)
     # The page's own tests run, too.
     migration, resuming = blocks("python", PAGE)
     for test in (migration, resuming):
@@ -60,20 +60,20 @@ def test_the_page_leads_from_nothing_to_a_running_kernel(
         assert "1 passed" in shell("pytest test_of_the_page.py", home / "longest-walk", environment)
 
 
-@pytest.mark.usefixtures("printed")
+@pytest.mark.usefixtures("output")
 def test_the_readme_of_a_new_package_says_what_works(
     home: Path, environment: dict[str, str]
 ) -> None:
-    """An author would meet a wrong command in the folder that was made for them."""
+    """An author would meet a wrong command in their new folder."""
     folder = home / "longest-walk"
     first, as_a_job = blocks("sh", (folder / "README.md").read_text())
-    assert first.splitlines() == [words.replace(" --quiet", "") for words in TYPED[2:]]
-    told = shell(as_a_job.replace("1_000_000", "100_000"), folder, environment)
-    assert told.splitlines() == ["longest", "start=77031 steps=350"]
+    assert first.splitlines() == [words.replace(" --quiet", "") for words in COMMANDS[2:]]
+    answers = shell(as_a_job.replace("1_000_000", "100_000"), folder, environment)
+    assert answers.splitlines() == ["longest", "start=77031 steps=350"]
 
 
 def test_the_wheel_holds_the_package_to_begin_with(tmp_path: Path) -> None:
-    """`outlast new-kernel` would work where Outlast was checked out, and nowhere else."""
+    """`outlast new-kernel` would work only where Outlast is checked out."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -82,5 +82,5 @@ def test_the_wheel_holds_the_package_to_begin_with(tmp_path: Path) -> None:
     )
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        held = {n: archive.read(n) for n in archive.namelist() if n.startswith(FOLDER)}
-    assert held == {f"{FOLDER}{n}": (TEMPLATE / n).read_bytes() for n in FILES}
+        files = {n: archive.read(n) for n in archive.namelist() if n.startswith(FOLDER)}
+    assert files == {f"{FOLDER}{n}": (TEMPLATE / n).read_bytes() for n in FILES}

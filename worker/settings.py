@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -47,6 +49,10 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+# The specification's limits for a secret, before base64.
+SECRET_BYTES = range(24, 65)
 
 
 class Settings(BaseModel):
@@ -161,10 +167,14 @@ class Settings(BaseModel):
     @classmethod
     def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            from outlast.worker.notify.signing import keys_of
-
-            keys_of(value.get_secret_value())
+            _keys_of(value.get_secret_value())
         return value
+
+    @property
+    def notify_keys(self) -> list[bytes]:
+        """The keys in `notify_secret`: several while it is replaced, none where there is none."""
+        secret = self.notify_secret
+        return _keys_of(secret.get_secret_value()) if secret else []
 
     @property
     def are_apart(self) -> bool:
@@ -225,3 +235,25 @@ def require_remote(settings: Settings) -> Settings:
                 "with it when it ends"
             )
     return settings
+
+
+def _keys_of(secret: str) -> list[bytes]:
+    """Return the keys in OUTLAST_NOTIFY_SECRET.
+
+    Each is the base64 of 24 to 64 bytes, with or without `whsec_` before it; spaces separate them.
+
+    Raises:
+        ValueError: the secret has another form; the message does not quote it.
+    """
+    keys = []
+    for word in secret.split():
+        try:
+            key = base64.b64decode(word.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) not in SECRET_BYTES:
+            raise ValueError("give the base64 of 24 to 64 bytes: `openssl rand -base64 32`")
+        keys.append(key)
+    if not keys:
+        raise ValueError("it is empty")
+    return keys

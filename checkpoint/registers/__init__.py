@@ -1,4 +1,4 @@
-"""The stores that keep values, and the URL that chooses one."""
+"""The stores that keep values, and the URL that selects one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+[a-z0-9])(/(?P<prefix>[^?#]
 
 
 def open_register(url: str, *, read_only: bool = False) -> Register:
-    """Return the register that a URL names, importing only what this kind needs.
+    """Return the register that a URL names; only the modules of its kind are imported.
 
     `sqlite:///path` (three slashes: relative, four: absolute; `~` is the home folder),
     `redis://…` and `rediss://…` (redis-py's URLs with their options), `s3://bucket/prefix`
-    (region, endpoint and credentials come from boto3's own settings). Servers are first asked at
-    the first call; a file is opened, and created where it is missing, at once. With `read_only` a
-    file is neither created nor changed, and one that is missing is an empty store.
+    (region, endpoint and credentials come from boto3's own settings). A file is opened immediately,
+    and created where it is missing; a server is asked at the first call. With `read_only` a file is
+    neither created nor changed, and a missing one is an empty store.
 
     Raises:
-        InvalidStoreUrl: the URL has another form, or an option that is not known.
+        InvalidStoreUrl: the URL has another form, or an unknown option.
         StoreUnavailable: the file cannot be opened.
     """
     if (path := sqlite_path(url)) is not None:
@@ -35,17 +35,17 @@ def open_register(url: str, *, read_only: bool = False) -> Register:
         return SqliteRegister(path, read_only=read_only)
     if REDIS.fullmatch(url):
         return _redis(url)
-    if found := S3.fullmatch(url):
+    if match := S3.fullmatch(url):
         from outlast.checkpoint.registers.s3 import S3Register  # boto3 takes 0.3 s
 
-        return S3Register(found["bucket"], found["prefix"] or "")
+        return S3Register(match["bucket"], match["prefix"] or "")
     raise _invalid(url)
 
 
 def redacted(url: str) -> str:
-    """Return the URL for a message, without what may be secret: the user part and the options.
+    """Return the URL for a message, without the parts that may be secret: user and options.
 
-    What only looks like a URL, because a slash is missing, is not trusted either.
+    This holds for a text that is almost a URL, too, such as one where a slash is missing.
     """
     masked = re.sub(r"^(\w+:/*)?.*@", r"\1***@", url, flags=re.DOTALL)
     return re.sub(r"\?.*", "?***", masked, flags=re.DOTALL)
@@ -57,7 +57,7 @@ def _redis(url: str) -> Register:
     try:
         return RedisRegister.from_url(url)
     except (ValueError, TypeError):
-        # The cause is left out: it may quote a part of the password.
+        # Without the cause: it may quote a part of the password.
         raise _invalid(url) from None
 
 

@@ -1,4 +1,4 @@
-"""Values in Redis or Valkey, replaced by a script that the server runs as one step."""
+"""Values in Redis or Valkey, each replaced by a script that the server runs as one step."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 SCAN_KEYS = 1000
 
-# A call whose answer was lost is sent again by redis-py, and meets the version that it has
-# written itself: so a repeated put is answered as the first one was.
+# redis-py repeats a call whose answer was lost. The repetition finds the version that the first
+# attempt wrote, and has the same answer.
 PUT = """
 local current = redis.call('HGET', KEYS[1], 'version') or ''
 if current == ARGV[2] then return 1 end
@@ -35,7 +35,7 @@ DELETE = """
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
-# The type of a value that is no hash is someone else's.
+# A value that is not a hash is foreign: the answer for it is empty.
 PEEK = """
 local value = redis.pcall('HGET', KEYS[1], 'value')
 if type(value) == 'table' then
@@ -44,7 +44,7 @@ end
 return value and string.sub(value, 1, ARGV[1])
 """
 
-# The first class that fits says what to do.
+# The first class that matches counts.
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (redis.AuthenticationError, "check the user name and the password"),
     (redis.exceptions.AuthorizationError, "check the user name and the password"),
@@ -63,12 +63,13 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
 class RedisRegister(Register):
     """A register in one Redis or Valkey server, for any number of workers.
 
-    A value is as durable as the server is set up to make it: only `appendfsync always` syncs
+    How durable a value is depends on the server's configuration: only `appendfsync always` syncs
     each write, and a replica may lag. The server must not evict keys (`noeviction`). A value is a
-    hash at `outlast:{key}`, so that a time to live set on it from outside outlasts the writes.
-    Versions are random, so none ever repeats.
+    hash at `outlast:{key}`; a time to live that an operator sets on it survives the writes.
+    Versions are random and never repeat.
 
-    A delete whose answer was lost may end in VersionConflict, since the key is gone by then.
+    A delete whose answer was lost may raise VersionConflict, as the key is gone when redis-py
+    repeats it.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -83,23 +84,26 @@ class RedisRegister(Register):
     def from_url(cls, url: str) -> RedisRegister:
         """Return the register at `redis://…` or `rediss://…`, with redis-py's own URL options.
 
-        Nothing is sent yet. Raises ValueError or TypeError where the URL or an option is wrong.
+        Nothing is sent yet.
+
+        Raises:
+            ValueError, TypeError: the URL or an option is wrong.
         """
         client = redis.Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
-            # Once, for a connection that the server has closed meanwhile. A timeout is not
-            # repeated: it has cost its seconds.
+            # Once, for a connection that the server has closed. A time-out is not repeated: it has
+            # taken long enough.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
         pool = client.connection_pool
-        pool.connection_class(**pool.connection_kwargs)  # an unknown option shows here
+        pool.connection_class(**pool.connection_kwargs)  # raises TypeError for an unknown option
         return cls(client)
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""
-        with self._translated(key):
+        with self._translate_errors(key):
             fields = self._client.hmget(_name(key), ["value", "version"])
         value, version = cast("list[bytes | None]", fields)
         if value is None or version is None:
@@ -112,46 +116,46 @@ class RedisRegister(Register):
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value; see `Register.put`."""
         version = secrets.token_hex(16)
-        with self._translated(key):
-            done = self._put(keys=[_name(key)], args=[expected or "", version, value])
-        if not done:
+        with self._translate_errors(key):
+            changed = self._put(keys=[_name(key)], args=[expected or "", version, value])
+        if not changed:
             raise VersionConflict(f"{self._server}: {key} was written by someone else")
         return version
 
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value; see `Register.delete`."""
-        with self._translated(key):
-            done = self._delete(keys=[_name(key)], args=[expected])
-        if not done:
+        with self._translate_errors(key):
+            changed = self._delete(keys=[_name(key)], args=[expected])
+        if not changed:
             raise VersionConflict(f"{self._server}: {key} was written by someone else")
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
-        """Yield keys in order; the server walks through its whole database for them."""
+        """Yield keys in order; for them the server scans its whole database."""
         pattern = _name(re.sub(r"([\\*?\[\]])", r"\\\1", prefix) + "*")
-        with self._translated():
-            # A scan may give a key twice.
+        with self._translate_errors():
+            # A scan may return a key twice.
             names = set(self._client.scan_iter(match=pattern, count=SCAN_KEYS))
-        # A key of someone else's may be any bytes.
+        # A foreign key may be any bytes.
         texts = (name.decode(errors="backslashreplace") for name in names)
-        found = (text[len("outlast:{") : -len("}")] for text in texts)
-        yield from sorted(key for key in found if key > after)
+        keys = (text[len("outlast:{") : -len("}")] for text in texts)
+        yield from sorted(key for key in keys if key > after)
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Return the values' first bytes, in one round trip; see `Register.peek`."""
-        with self._translated(), self._client.pipeline(transaction=False) as pipeline:
+        with self._translate_errors(), self._client.pipeline(transaction=False) as pipeline:
             for key in keys:
                 self._peek(keys=[_name(key)], args=[limit_bytes], client=pipeline)
             return cast("list[bytes | None]", pipeline.execute())
 
     def close(self) -> None:
-        """Close the connections; the register opens new ones where it is used again."""
+        """Close the connections; the next call opens new ones."""
         self._client.close()
 
     def _foreign(self, key: str) -> CorruptRecord:
         return CorruptRecord(f"{self._server}: what {_name(key)} holds is not Outlast's")
 
     @contextmanager
-    def _translated(self, key: str = "") -> Iterator[None]:
+    def _translate_errors(self, key: str = "") -> Iterator[None]:
         try:
             yield
         except redis.RedisError as error:
@@ -162,11 +166,11 @@ class RedisRegister(Register):
             raise StoreUnavailable(f"{self._server}: {reason}; {advice}") from error
         except BaseException:
             # An interrupted call leaves its answer on the connection, where the next call would
-            # take it for its own.
+            # read it as its own.
             self._client.connection_pool.disconnect(inuse_connections=False)
             raise
 
 
 def _name(key: str) -> str:
-    """Return the server's name of a key; the braces keep what belongs to it in one slot."""
+    """Return the server's name of a key; by the braces a cluster hashes the key alone."""
     return f"outlast:{{{key}}}"

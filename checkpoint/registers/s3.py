@@ -32,25 +32,25 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="outlast",
 )
-# S3 answers 409 where two conditional writes meet in the same moment: neither is at fault.
+# S3 answers 409 when two conditional writes collide, perhaps to both.
 COLLISION = "ConditionalRequestConflict"
 COLLISION_ATTEMPTS = 6
 COLLISION_WAIT_SECONDS = 0.05  # doubled after each attempt: 1.55 s in all
 PEEK_THREADS = 10  # as many connections as a client of boto3 keeps
-# A condition that does not hold; a key that is gone meets If-Match with 404 on AWS.
+# The condition does not hold. AWS answers If-Match with 404 where the key is gone.
 CONFLICTS = {"PreconditionFailed", "412", "NoSuchKey"}
 
 
 class S3Register(Register):
-    """A register in one bucket, for any number of workers; the keys stand below `prefix`.
+    """A register in one bucket, for any number of workers; its keys begin with `prefix`.
 
     The version is the object's ETag, a hash of its bytes, which is why no two values may be the
     same. The store must honour If-Match and If-None-Match on PUT and If-Match on DELETE, as AWS
-    does; one that ignored them would let two workers overwrite each other. A value is one PUT,
-    never a multipart upload. Reads see the last write.
+    does; if it ignored them, two workers could overwrite each other. A value is one PUT, never a
+    multipart upload. A read must return the last write.
 
-    `keys` comes in the store's own order: by bytes on AWS. SeaweedFS goes folder by folder, so
-    there `a/b` stands before `a-b`, and `after` means the place in that order.
+    `keys` has the store's own order: by bytes on AWS. SeaweedFS sorts folder by folder: there `a/b`
+    comes before `a-b`, and `after` follows that order.
 
     Credentials, region and endpoint are boto3's own settings. `sleep` waits between attempts.
     """
@@ -66,7 +66,7 @@ class S3Register(Register):
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._sleep = sleep
-        with self._translated():
+        with self._translate_errors():
             try:
                 self._client = client or boto3.client("s3", config=CONFIG)
             except ValueError as error:
@@ -76,15 +76,15 @@ class S3Register(Register):
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""
-        with self._translated():
+        with self._translate_errors():
             try:
-                found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             except self._client.exceptions.NoSuchKey:
                 return None
-            return Stored(found["Body"].read(), found["ETag"])
+            return Stored(answer["Body"].read(), answer["ETag"])
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
-        """Make one attempt to replace the value, more where writes collide; see `Register.put`."""
+        """Make one attempt to replace the value, more if writes collide; see `Register.put`."""
         request: PutObjectRequestTypeDef = {
             "Bucket": self._bucket,
             "Key": self._prefix + key,
@@ -94,7 +94,7 @@ class S3Register(Register):
             request["IfNoneMatch"] = "*"
         else:
             request["IfMatch"] = expected
-        with self._translated(key):
+        with self._translate_errors(key):
             return self._repeated(
                 lambda: self._client.put_object(**request)["ETag"], key, expected=expected
             )
@@ -102,10 +102,10 @@ class S3Register(Register):
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value; see `Register.delete`.
 
-        Where the answer is lost and boto3 asks again the key is gone, which is a VersionConflict.
+        Where the answer is lost and boto3 asks again, the key is gone: that is a VersionConflict.
         """
         name = self._prefix + key
-        with self._translated(key):
+        with self._translate_errors(key):
             self._repeated(
                 lambda: self._client.delete_object(Bucket=self._bucket, Key=name, IfMatch=expected),
                 key,
@@ -113,7 +113,7 @@ class S3Register(Register):
             )
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
-        """Yield keys in order, a page of a thousand at a time; see the class on SeaweedFS."""
+        """Yield keys in order, read a thousand at a time; see the class for SeaweedFS's order."""
         request: ListObjectsV2RequestPaginateTypeDef = {
             "Bucket": self._bucket,
             "Prefix": self._prefix + prefix,
@@ -121,19 +121,19 @@ class S3Register(Register):
         if after:
             request["StartAfter"] = self._prefix + after
         pages = self._client.get_paginator("list_objects_v2").paginate(**request)
-        with self._translated():
+        with self._translate_errors():
             for page in pages:
                 names = [entry["Key"] for entry in page.get("Contents", [])]
                 yield from (name.removeprefix(self._prefix) for name in names)
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Return the values' first bytes, several at a time; see `Register.peek`."""
-        with self._translated(), ThreadPoolExecutor(PEEK_THREADS) as pool:
+        with self._translate_errors(), ThreadPoolExecutor(PEEK_THREADS) as pool:
             return list(pool.map(lambda key: self._start(key, limit_bytes), keys))
 
     def _start(self, key: str, limit_bytes: int) -> bytes | None:
         try:
-            found = self._client.get_object(
+            answer = self._client.get_object(
                 Bucket=self._bucket, Key=self._prefix + key, Range=f"bytes=0-{limit_bytes - 1}"
             )
         except self._client.exceptions.NoSuchKey:
@@ -142,14 +142,14 @@ class S3Register(Register):
             if error_code(error) == "InvalidRange":  # An empty object has no first byte.
                 return b""
             raise
-        return found["Body"].read()
+        return answer["Body"].read()
 
     def close(self) -> None:
-        """Close the connections; the register is of no further use."""
+        """Close the connections; the register cannot be used again."""
         self._client.close()
 
     def _repeated(self, call: Callable[[], T], key: str, *, expected: str | None) -> T:
-        """Call again after a collision as long as the version is still the expected one."""
+        """Call again after each collision, while the version is still the expected one."""
         wait_seconds = COLLISION_WAIT_SECONDS
         for _ in range(COLLISION_ATTEMPTS - 1):
             try:
@@ -168,13 +168,12 @@ class S3Register(Register):
         return f"s3://{self._bucket}/{self._prefix}{key} was written by someone else"
 
     @contextmanager
-    def _translated(self, key: str | None = None) -> Iterator[None]:
-        """Turn boto3's errors into ours; `key` is given where a conflict is possible."""
+    def _translate_errors(self, key: str | None = None) -> Iterator[None]:
+        """Turn boto3's errors into Outlast's; a `key` means that a conflict is possible."""
         try:
             yield
         except (ClientError, BotoCoreError) as error:
             if key is not None and error_code(error) in CONFLICTS:
                 raise VersionConflict(self._conflict(key)) from error
             reason = f"{error}".rstrip(".")
-            place = f"s3://{self._bucket}"
-            raise StoreUnavailable(f"{place}: {reason}; {advice_for(error)}") from error
+            raise StoreUnavailable(f"s3://{self._bucket}: {reason}; {advice_for(error)}") from error

@@ -1,4 +1,4 @@
-"""What a person can do about an error that boto3 reports."""
+"""What an operator can do about an error that boto3 reports."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ ADVICE_BY_CODE = {
     "InvalidToken": CREDENTIALS,
     "ExpiredToken": "renew the credentials",
     "RequestTimeTooSkewed": "set this machine's clock",
-    "SlowDown": "the store asks for fewer requests; go on later",
+    "SlowDown": "the store asks for fewer requests; try again later",
     "EntityTooLarge": "make the state smaller",
 }
 
 
 def error_code(error: Exception) -> str:
-    """Return S3's own code of the error, or "" where S3 gave none."""
+    """Return S3's own code of the error; "": it has none."""
     return (
         str(error.response["Error"].get("Code", "")) if isinstance(error, boto.ClientError) else ""
     )
 
 
 def advice_for(error: boto.ClientError | boto.BotoCoreError) -> str:
-    """Return the way out as one short clause."""
+    """Return what to do, as one short clause."""
     if isinstance(error, boto.ClientError):
-        return ADVICE_BY_CODE.get(error_code(error), "see the store's log and go on later")
+        return ADVICE_BY_CODE.get(error_code(error), "see the store's log, then try again")
     if isinstance(
         error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.ProfileNotFound
     ):

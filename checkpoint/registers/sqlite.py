@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-# The version stands before the value: SQLite need not walk through megabytes to compare it.
+# The version comes before the value: SQLite compares it without reading megabytes.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outlast_register (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, value BLOB NOT NULL
 );
 SELECT key, version, value FROM outlast_register LIMIT 0;
 """
-# Whatever its type, as someone else may have put it there: only bytes can be told to be foreign.
+# Cast, as a foreign value may have any type; as bytes it does not begin as a record does.
 READ = "SELECT CAST(value AS BLOB), version FROM outlast_register WHERE key = ?"
 CREATE = (
     "INSERT INTO outlast_register (version, value, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -39,9 +39,9 @@ AFTER_EVERY_KEY = "\U0010ffff"
 class SqliteRegister(Register):
     """A register in a file, for the threads and processes of one machine.
 
-    A value is on the disk when `put` returns: the cost is one sync of the write-ahead log. The
+    A value is on the disk when `put` returns, at the cost of one sync of the write-ahead log. The
     file must be on a local disk; SQLite's locks do not hold on network file systems. Versions
-    are random, so none ever repeats.
+    are random and never repeat.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SqliteRegister(Register):
             raise VersionConflict(f"{self._file.path}: {key} was written by someone else")
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
-        """Yield keys in order, a page at a time, so that no reader holds up the file."""
+        """Yield keys in order, a page at a time, so that a slow reader blocks nobody."""
         end = prefix + AFTER_EVERY_KEY
         while page := self._file.query(PAGE, after, prefix, end, PAGE_KEYS):
             yield from (key for (key,) in page)
@@ -83,17 +83,17 @@ class SqliteRegister(Register):
             return [_start(connection, key, limit_bytes) for key in keys]
 
     def close(self) -> None:
-        """Close the file; the register is of no further use."""
+        """Close the file; the register cannot be used again."""
         self._file.close()
 
 
 def _start(connection: sqlite3.Connection, key: str, limit_bytes: int) -> bytes | None:
-    found = connection.execute(FIND, (key,)).fetchone()
-    if found is None:
+    row = connection.execute(FIND, (key,)).fetchone()
+    if row is None:
         return None
-    row, kind = found
+    row_id, kind = row
     if kind != "blob":
         return b""
-    # A query would walk through the whole value even where it returns only its beginning.
-    with connection.blobopen("outlast_register", "value", row, readonly=True) as value:
+    # A query would read the whole value even if it returns only its start.
+    with connection.blobopen("outlast_register", "value", row_id, readonly=True) as value:
         return value.read(limit_bytes)

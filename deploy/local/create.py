@@ -21,9 +21,9 @@ def main() -> None:
     dead = sqs.create_queue(
         QueueName=f"{queue}-dead", Attributes={"MessageRetentionPeriod": str(RETENTION_SECONDS)}
     )["QueueUrl"]
-    found = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+    attributes = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
     redrive = {
-        "deadLetterTargetArn": found["Attributes"]["QueueArn"],
+        "deadLetterTargetArn": attributes["Attributes"]["QueueArn"],
         "maxReceiveCount": MAX_RECEIVES,
     }
     url = sqs.create_queue(QueueName=queue)["QueueUrl"]

@@ -1,4 +1,4 @@
-"""Long integers: GMP's where gmpy2 is installed, else Python's own. Both give the same numbers."""
+"""Long integers: GMP's if gmpy2 is installed, else Python's own. The results are the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Arithmetic(NamedTuple):
 
     Attributes:
         integer: its type of integers, with the operators and methods of int.
-        jacobi: the Jacobi symbol of two of them.
+        jacobi: the Jacobi symbol of two such integers.
         stretch: for an exponent, how many squarings take some 10 ms; at least 1.
     """
 
@@ -52,15 +52,16 @@ def gmp() -> Arithmetic | None:
 
 
 def arithmetic_for(exponent: int) -> Arithmetic:
-    """Return the fastest arithmetic that there is for an exponent.
+    """Return the fastest arithmetic for an exponent.
 
     Raises:
         RuntimeError: the exponent needs gmpy2, which is not installed.
     """
-    found = gmp()
-    if found is None and exponent > LARGEST_PLAIN_EXPONENT:
+    if (arithmetic := gmp()) is not None:
+        return arithmetic
+    if exponent > LARGEST_PLAIN_EXPONENT:
         raise RuntimeError(
             f"exponents above {LARGEST_PLAIN_EXPONENT:,} need gmpy2 on every worker: "
             "pip install gmpy2"
         )
-    return found or PLAIN
+    return PLAIN

@@ -1,4 +1,4 @@
-"""What `lucas-lehmer` takes: a model fitted to measured squarings.
+"""The cost of `lucas-lehmer`: a model fitted to measured squarings.
 
 The reference core is one of an Intel Xeon, with gmpy2 2.3 on GMP 6.3. docs/lucas-lehmer.md says how
 good the model is.
@@ -25,18 +25,18 @@ _SQUARING = (
     (3e7, 0.167),
     (1e8, 0.53),
 )
-_CHECK_SQUARINGS = 40  # A Jacobi check takes as long as so many.
-_LEAST_SECONDS = 0.001  # Below it the model has nothing to say.
+_CHECK_SQUARINGS = 40  # A Jacobi check takes as long as so many squarings.
+_MIN_SECONDS = 0.001  # The model does not reach below it.
 
 _PROCESS_BYTES = 40 << 20  # the interpreter with pydantic and gmpy2
 _BYTES_A_BIT = 1.7  # squares, both terms, and the state as JSON
 
 
-def of_test(exponent: int, *, check_terms: int) -> Estimate:
-    """Return what the test of 2^exponent - 1 takes, with a check every so many terms."""
+def estimate_test(exponent: int, *, check_terms: int) -> Estimate:
+    """Return what the test of 2^exponent - 1 takes, with a check every `check_terms` terms."""
     checks = math.ceil((exponent - 2) / check_terms)
     squarings = exponent - 2 + _CHECK_SQUARINGS * checks
-    seconds = max(squarings * power_law(_SQUARING, exponent), _LEAST_SECONDS)
+    seconds = max(squarings * power_law(_SQUARING, exponent), _MIN_SECONDS)
     return Estimate(
         seconds=seconds,
         serial_seconds=seconds,  # one long chain

@@ -1,4 +1,4 @@
-"""The kernel `lucas-lehmer`: a long chain of squarings, each of which needs the one before."""
+"""The kernel `lucas-lehmer`: a long chain of squarings, each of the result of the one before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
 from outlast.kernel.mersenne.arithmetic import arithmetic_for
-from outlast.kernel.mersenne.cost import of_test
+from outlast.kernel.mersenne.cost import estimate_test
 from outlast.kernel.mersenne.sequence import Sequence, Term
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ LARGEST_EXPONENT = 10**8
 """Its state is 34 MB as JSON; a squaring takes about a second, and the process some 200 MB."""
 
 CHECK_TERMS = 10_000
-"""Terms from one Jacobi check to the next: what an error costs. A check takes as long as 40."""
+"""Terms between two Jacobi checks, so many an error costs. A check takes as long as 40 terms."""
 
 CALIBRATION_EXPONENT = 31_607
 """Its test takes about a second."""
 
-MOST_ERRORS = 10
-"""A machine that errs more often is not to be trusted."""
+MAX_ERRORS = 10
+"""A machine that errs more often cannot be trusted."""
 
 
 class LucasLehmerParams(Model):
@@ -54,9 +54,10 @@ class LucasLehmerState(Model):
     """How far the test is.
 
     Attributes:
-        newest: the last term that was computed.
-        checked: the last term that passed the Jacobi check, or the first: the one to go back to.
-        errors: how often the test had to go back.
+        newest: the last term.
+        checked: the last term that passed the Jacobi check, or the first. After an error the test
+            goes back to it.
+        errors: how often the test went back.
     """
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -70,9 +71,9 @@ class LucasLehmerResult(Model):
     """Whether 2^exponent - 1 is prime.
 
     Attributes:
-        residue: the lowest 64 bits of the last term, as 16 hexadecimal digits: two right tests of
-            a number agree in it. All are 0 for a prime.
-        errors: how often an error of the machine was found, and mended by going back.
+        residue: the lowest 64 bits of the last term, as 16 hexadecimal digits: two correct tests of
+            a number have the same. All are 0 for a prime.
+        errors: how many errors of the machine the test has found, and corrected by going back.
     """
 
     exponent: int
@@ -96,7 +97,7 @@ class LucasLehmer(Kernel[LucasLehmerParams, LucasLehmerState, LucasLehmerResult]
         state: LucasLehmerState | None,
         resources: Resources,  # noqa: ARG002 - one thread, and memory that follows from the exponent
     ) -> Generator[LucasLehmerState, None, LucasLehmerResult]:
-        """Yield after each stretch of squarings, some 10 ms or at least one, and each check.
+        """Yield after each stretch of squarings, which takes some 10 ms, and after each check.
 
         Raises:
             ArithmeticError: the Jacobi check failed for the eleventh time.
@@ -126,7 +127,7 @@ class LucasLehmer(Kernel[LucasLehmerParams, LucasLehmerState, LucasLehmerResult]
 
     def estimate(self, params: LucasLehmerParams) -> Estimate:
         """Return what the test takes where gmpy2 is installed."""
-        return of_test(params.exponent, check_terms=CHECK_TERMS)
+        return estimate_test(params.exponent, check_terms=CHECK_TERMS)
 
     def calibration(self) -> LucasLehmerParams:
         """Return a test of about a second; without gmpy2 it takes several."""
@@ -142,8 +143,8 @@ def _next(sequence: Sequence, state: LucasLehmerState, last: int) -> LucasLehmer
         return state.model_copy(update={"newest": sequence.after(newest, count)})
     if sequence.is_sound(newest):
         return state.model_copy(update={"checked": newest})
-    if state.errors == MOST_ERRORS:
+    if state.errors == MAX_ERRORS:
         raise ArithmeticError(
-            f"the Jacobi check failed {MOST_ERRORS + 1} times: this machine cannot be trusted"
+            f"the Jacobi check failed {MAX_ERRORS + 1} times: this machine cannot be trusted"
         )
     return LucasLehmerState(newest=checked, checked=checked, errors=state.errors + 1)

@@ -24,7 +24,7 @@ class Sequence:
 
     Attributes:
         first: S_0.
-        stretch: how many terms further takes some 10 ms.
+        stretch: how many terms take some 10 ms.
     """
 
     def __init__(self, exponent: int) -> None:
@@ -38,11 +38,11 @@ class Sequence:
         self.first = self._term(0, self._integer(4))
 
     def after(self, term: Term, count: int) -> Term:
-        """Return the term that comes `count` terms after `term`."""
+        """Return the term `count` terms after `term`."""
         value, modulus, exponent = self._value(term), self._modulus, self._exponent
         for _ in range(count):
             value = value * value - 2
-            # 2^p is 1 modulo 2^p - 1: the high half is added to the low one, and nothing divided.
+            # 2^p is 1 modulo 2^p - 1: adding the high half to the low one takes no division.
             value = (value & modulus) + (value >> exponent)
             if value >= modulus:
                 value -= modulus
@@ -51,14 +51,14 @@ class Sequence:
     def is_sound(self, term: Term) -> bool:
         """Whether `term`, S_1 or a later one, passes the Jacobi check.
 
-        A right one does. After an error, one time in two none of the terms that follow does.
+        A correct term passes. After an error, all terms that follow fail with probability 1/2.
         """
         return self._jacobi(self._value(term) - 2, self._modulus) == -1
 
     def _value(self, term: Term) -> Any:
         value = self._integer.from_bytes(term.residue, "little")
         if len(term.residue) != self._size or value >= self._modulus:
-            raise ValueError(f"the state is none of exponent={self._exponent}")
+            raise ValueError(f"the state is not one of exponent={self._exponent}")
         return value
 
     def _term(self, index: int, value: Any) -> Term:

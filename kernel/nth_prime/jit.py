@@ -80,10 +80,10 @@ def _private_folder() -> Path | None:
     try:
         folder = Path(tempfile.gettempdir()) / f"outlast-numba-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return None
-    ours = found.st_uid == os.getuid() and not found.st_mode & 0o022 and not folder.is_symlink()
+    ours = status.st_uid == os.getuid() and not status.st_mode & 0o022 and not folder.is_symlink()
     return folder if ours and _takes_files(folder) else None
 
 

@@ -1,4 +1,4 @@
-"""A process in which a kernel has not run, to go on in from a state that it yielded elsewhere."""
+"""A process in which a kernel has not run, to resume it there from a state of this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from outlast.kernel.testing.sample import shown
+from outlast.kernel.testing.sample import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 
     Work = Callable[[str, Callable[[], None]], str]
 
-# To the time that the same process has taken for much more than is asked of the other one.
+# On top of the time that this process has taken, for much more than is asked of the other one.
 PATIENCE_SECONDS = 60.0
 
 
 class Unfinished(Exception):
-    """The other process did not get to a result. The message says why, as what it does."""
+    """The other process has no result. The message is a verb phrase, such as "raises KeyError"."""
 
 
 @contextmanager
 def another_process(work: Work) -> Iterator[Callable[[str], str]]:
-    """Fork a process at once; give the function that has it do `work` on a text, for once.
+    """Fork a process; yield a function that has it do `work` on a text, once.
 
-    `work` is given the text and a function to call from time to time, which ends the process if
-    this one is gone. What it prints or logs is dropped. The process ends with the context.
+    `work` gets the text and a function to call from time to time, which ends the process if this
+    one is gone. What it prints or logs is dropped. The process ends with the context.
 
     Raises:
-        Unfinished: by the function, where the work raises, its process dies or gets stuck.
+        Unfinished: from the function, where the work raises, its process dies or gets stuck.
     """
     context = get_context("fork")  # A kernel may be one that no other process could import.
     ours, theirs = context.Pipe()
     child = context.Process(target=_serve, args=(ours, theirs, work), daemon=True)
-    begun = perf_counter()
+    started_at = perf_counter()
 
     def ask(text: str) -> str:
-        patience = PATIENCE_SECONDS + perf_counter() - begun
+        patience = PATIENCE_SECONDS + perf_counter() - started_at
         try:
-            _receive(ours, patience)  # It is there, and will take a text of any size.
+            _receive(ours, patience)  # It has started, and reads a text of any size.
             ours.send_bytes(text.encode())
             answer = json.loads(_receive(ours, patience))
         except (EOFError, OSError):
@@ -61,7 +61,8 @@ def another_process(work: Work) -> Iterator[Callable[[str], str]]:
     with ours:
         try:
             with theirs, warnings.catch_warnings():
-                # That threads of this process may hold locks: then it gets stuck, and we say so.
+                # The warning: threads of this process may hold locks. If so, `ask` reports that
+                # the other one is stuck.
                 warnings.filterwarnings("ignore", r".*fork\(\)", DeprecationWarning)
                 child.start()
             yield ask
@@ -79,10 +80,10 @@ def _receive(pipe: Connection, seconds: float) -> bytes:
 
 
 def _serve(ours: Connection, pipe: Connection, work: Work) -> None:
-    """Do the work in the child process, and leave without what the parent does at its end."""
+    """Do the work in the child process, and exit without the parent's exit handlers."""
     try:
-        ours.close()  # Else we would not see that the parent is gone.
-        _be_silent()
+        ours.close()  # Else the child would not see that the parent is gone.
+        _silence()
         pipe.send_bytes(b"ready")
         text = pipe.recv_bytes().decode()
         pipe.send_bytes(json.dumps(_answer(work, text, pipe)).encode())
@@ -91,20 +92,20 @@ def _serve(ours: Connection, pipe: Connection, work: Work) -> None:
 
 
 def _answer(work: Work, text: str, pipe: Connection) -> dict[str, str]:
-    def leave_if_alone() -> None:
+    def exit_if_orphaned() -> None:
         if pipe.poll():
             os._exit(0)
 
     try:
-        return {"result": work(text, leave_if_alone)}
+        return {"result": work(text, exit_if_orphaned)}
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-        return {"error": shown(error)}
+        return {"error": excerpt(error)}
 
 
-def _be_silent() -> None:
+def _silence() -> None:
     faulthandler.disable()
     logging.disable()
-    nowhere: Any = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+    null: Any = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
     for number in (1, 2):
-        os.dup2(nowhere.fileno(), number)
-    sys.stdout = sys.stderr = nowhere
+        os.dup2(null.fileno(), number)
+    sys.stdout = sys.stderr = null

@@ -1,4 +1,4 @@
-"""Runs of a kernel that look at each of its steps."""
+"""Runs of a kernel in which each step is checked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from outlast.kernel.contract import NonRetryable, Resources, start
-from outlast.kernel.testing.sample import shown
-from outlast.kernel.testing.stored import through_json
+from outlast.kernel.testing.json_round_trip import round_trip
+from outlast.kernel.testing.sample import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=BaseModel)
 
-# A run with interruptions may take finer steps than one without, but not without end.
-MOST_STEPS_RATIO, MOST_STEPS_MORE = 10, 1000
+# An interrupted run may take finer steps than a whole one, but not endlessly many.
+MAX_STEPS_RATIO, MAX_STEPS_MORE = 10, 1000
 
-ALONE = Resources(threads=1)
+ONE_THREAD = Resources(threads=1)
 
 
 class Trial(Generic[R]):
-    """Runs of one computation, each step of which is looked at."""
+    """Runs of one computation, with a check of each step."""
 
     def __init__(self, params: BaseModel, longest_step_seconds: float | None) -> None:
         self._params = params
         self._longest = longest_step_seconds
 
     def run(
-        self, kernel: Kernel[Any, Any, R], stored: str | None, resources: Resources = ALONE
+        self, kernel: Kernel[Any, Any, R], stored: str | None, resources: Resources = ONE_THREAD
     ) -> Generator[str, None, R]:
         """Run from a stored state; yield the JSON of each new state, return the result."""
         state = None if stored is None else kernel.State.model_validate_json(stored)
@@ -52,10 +52,10 @@ class Trial(Generic[R]):
                 except StopIteration as end:
                     self._check_seconds(perf_counter() - since, text)
                     _check_frozen(state, yielded)
-                    result: R = through_json(kernel.Result, end.value, "the result")
+                    result: R = round_trip(kernel.Result, end.value, "the result")
                     return result
                 self._check_seconds(perf_counter() - since, text)
-                through_json(kernel.State, state, "the state")
+                round_trip(kernel.State, state, "the state")
                 _check_frozen(before, yielded)
                 yielded = state.model_dump_json()
                 if text != (text := yielded):
@@ -64,28 +64,32 @@ class Trial(Generic[R]):
         finally:
             _close(steps)
 
-    def resumed(self, kernel: Kernel[Any, Any, R], point: Point, resources: Resources = ALONE) -> R:
-        """Return the result that the kernel comes to from `point`."""
+    def resume(
+        self, kernel: Kernel[Any, Any, R], point: Point, resources: Resources = ONE_THREAD
+    ) -> R:
+        """Return the result of a run from `point`."""
         try:
-            return finish(self.run(kernel, point.text, resources))
+            return run_to_end(self.run(kernel, point.text, resources))
         except AssertionError:
             raise
         except Exception as error:
             raise AssertionError(f"resumed from {point}, it raises {error!r}") from error
 
-    def interrupted(self, kernel: Kernel[Any, Any, R], sample: Sample, *, is_redone: bool) -> R:
-        """Return the result of a run that is stopped at each safe point of the sample.
+    def run_interrupted(
+        self, kernel: Kernel[Any, Any, R], sample: Sample, *, twice: bool = False
+    ) -> R:
+        """Return the result of a run that stops at each safe point of the sample.
 
-        `is_redone`: each stretch is run, forgotten, and run again from the same state.
+        `twice`: each stretch is run, discarded, and run again from the same state.
         """
         text: str | None = None
-        most = MOST_STEPS_RATIO * sample.count + MOST_STEPS_MORE
-        for _ in range(0, most, sample.stride):
-            if is_redone:
-                lost = self.run(kernel, text)
-                for _ in islice(lost, sample.stride):
+        max_steps = MAX_STEPS_RATIO * sample.count + MAX_STEPS_MORE
+        for _ in range(0, max_steps, sample.stride):
+            if twice:
+                discarded = self.run(kernel, text)
+                for _ in islice(discarded, sample.stride):
                     pass
-                lost.close()
+                discarded.close()
             steps = self.run(kernel, text)
             for _ in range(sample.stride):
                 try:
@@ -95,7 +99,7 @@ class Trial(Generic[R]):
                     return result
             steps.close()
         raise AssertionError(
-            f"stopped at {sample.stops} it does not come to an end within {most} steps"
+            f"stopped at {sample.description}, it does not end within {max_steps} steps"
         )
 
     def check_progress(self, kernel: Kernel[Any, Any, R], points: list[Point]) -> None:
@@ -106,40 +110,43 @@ class Trial(Generic[R]):
             share = kernel.progress(self._params, state)
             if not before <= share <= 1:
                 raise AssertionError(
-                    f"at {point}, its progress is {share!r} after {before!r}: it goes from 0 to 1"
+                    f"at {point}, its progress is {share!r} after {before!r}: "
+                    "it must go from 0 to 1"
                 )
             before = share
 
     def _check_seconds(self, seconds: float, text: str | None) -> None:
         if self._longest is not None and seconds > self._longest:
-            where = "its start" if text is None else shown(text)
+            where = "its start" if text is None else excerpt(text)
             raise AssertionError(
                 f"{seconds:.2f} s after {where} there was no other state, longer than the "
                 f"{self._longest:g} s allowed: yield more often, or set longest_step_seconds"
             )
 
 
-def finish(steps: Generator[str, None, R], see: Callable[[str], None] = lambda _: None) -> R:
-    """Run to the end; `see` is shown each state. Return the result."""
+def run_to_end(
+    steps: Generator[str, None, R], on_state: Callable[[str], None] = lambda _: None
+) -> R:
+    """Return the result of a run; `on_state` is called with each state."""
     while True:
         try:
-            see(next(steps))
+            on_state(next(steps))
         except StopIteration as end:
             result: R = end.value
             return result
 
 
 def _check_frozen(state: BaseModel | None, text: str | None) -> None:
-    """Fail if a frozen state is not what it was when it was yielded, as `text`; None: it was not.
+    """Fail if a frozen state has changed since it was yielded as `text`; None: it never was.
 
-    A worker takes one that is not frozen for what it is, and stores it before the next step only.
+    A state that is not frozen may change: a worker stores it before the next step.
     """
     if state is None or text is None or not state.model_config.get("frozen"):
         return
-    if text != (found := state.model_dump_json()):
+    if text != (changed := state.model_dump_json()):
         raise AssertionError(
             "it changes a frozen state that it has yielded; yield a new one each time, as a worker "
-            f"may store it after a step that fails: it was {shown(text)}, then {shown(found)}"
+            f"may store it after a step that fails: it was {excerpt(text)}, then {excerpt(changed)}"
         )
 
 

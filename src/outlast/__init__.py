@@ -43,9 +43,9 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: no start pays for what it does not use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_HOMES.get(name, "outlast.kernel")), name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(_HOMES.get(name, "outlast.kernel")), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

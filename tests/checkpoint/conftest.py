@@ -12,9 +12,11 @@ import fakeredis
 import pytest
 import redis
 
+from outlast.checkpoint.jobs import JobStore
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import RedisRegister
 from tests import servers
+from tests.fakes import FakeClock, MemoryRegister
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +52,18 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 def register(backend: Backend) -> Register:
     """One register of the backend."""
     return backend.open()
+
+
+@pytest.fixture
+def memory() -> MemoryRegister:
+    """An empty store in this process."""
+    return MemoryRegister()
+
+
+@pytest.fixture
+def jobs(memory: MemoryRegister) -> JobStore:
+    """The jobs in it, at second 5."""
+    return JobStore(memory, clock=FakeClock(5.0))
 
 
 def make_backend(name: str, request: pytest.FixtureRequest, opened: ExitStack) -> Backend:

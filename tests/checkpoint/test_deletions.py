@@ -1,4 +1,4 @@
-"""Deleted jobs: gone with all that was stored, yet told from jobs that never were, or were lost."""
+"""Deleted jobs: their values are gone, and a mark distinguishes them from unknown jobs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def submit(jobs: JobStore, job_id: str = "a") -> None:
     jobs.submit(Record(job_id=job_id, kernel="k", params={}, created_at=START, updated_at=START))
 
 
-def test_a_deleted_job_is_told_from_one_that_never_was(
+def test_a_deleted_job_differs_from_one_that_never_was(
     register: Register, clock: FakeClock
 ) -> None:
     """A late message for it would end as a dead letter; or a wrong store would empty the queue."""
@@ -67,8 +67,8 @@ def test_marks_are_forgotten_by_age(register: Register, clock: FakeClock) -> Non
         jobs.discard(job_id)
         clock.now += 2 * DAY
     assert jobs.deletions.forget(clock.now - 3 * DAY) == 1
-    assert jobs.deletions.noted_at("old") is None
-    assert jobs.deletions.noted_at("new") == clock.now - 2 * DAY
+    assert jobs.deletions.deleted_at("old") is None
+    assert jobs.deletions.deleted_at("new") == clock.now - 2 * DAY
 
 
 def test_what_cannot_be_read_can_be_discarded(clock: FakeClock) -> None:
@@ -101,11 +101,11 @@ def test_a_discard_takes_what_was_written_meanwhile(clock: FakeClock) -> None:
     others = JobStore(register, clock=clock)
     writes = iter([Record.paused, Record.resumed, Record.cancelled])
 
-    def meddle(operation: str) -> None:
+    def interfere(operation: str) -> None:
         if operation == "delete" and (move := next(writes, None)):
             others.change("a", move)
 
-    register.before = meddle
+    register.before = interfere
     jobs.discard("a")
     assert list(register.keys("jobs/")) == []
 
@@ -113,7 +113,7 @@ def test_a_discard_takes_what_was_written_meanwhile(clock: FakeClock) -> None:
 def test_a_crash_between_mark_and_removal_leaves_a_job_that_can_be_deleted(
     clock: FakeClock,
 ) -> None:
-    """A job would be half deleted: neither there nor told to be gone."""
+    """A job would be half deleted: neither there nor known as deleted."""
     register = MemoryRegister()
     jobs = JobStore(register, clock=clock)
     submit(jobs)

@@ -93,7 +93,7 @@ def test_a_bad_url_names_the_accepted_forms(url: str) -> None:
         open_register(url)
 
 
-def test_a_bad_endpoint_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person would get a traceback, and not learn which variable is wrong."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "notaurl")
     with pytest.raises(InvalidStoreUrl, match=r"^s3://jobs: .*notaurl; correct AWS_ENDPOINT_URL$"):

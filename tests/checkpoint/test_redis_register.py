@@ -135,7 +135,7 @@ def test_an_unreachable_server_is_named_without_the_password() -> None:
     assert time.monotonic() - started < 2 * CONNECT_SECONDS
 
 
-def test_a_server_that_does_not_answer_is_given_up() -> None:
+def test_a_server_that_does_not_answer_is_abandoned() -> None:
     """A worker would hang until its platform kills it."""
     with socket.create_server((HOST, 0)) as silent:
         url = f"redis://{HOST}:{silent.getsockname()[1]}?socket_timeout=0.05"
@@ -146,7 +146,7 @@ def test_a_server_that_does_not_answer_is_given_up() -> None:
             register.read(KEY)
 
 
-def test_a_wrong_password_is_said(server: Server) -> None:
+def test_a_wrong_password_is_named(server: Server) -> None:
     """A person would look for a network fault."""
     url = f"redis://nobody:s3cret@{HOST}:{server.port}/0"
     with (

@@ -193,17 +193,18 @@ def test_the_first_bytes_of_many_values(register: Register) -> None:
     for key, value in values.items():
         register.put(key, value, expected=None)
     keys = [*values, "jobs/missing", *reversed(values)]
-    found = register.peek(keys, 100)
-    assert found == [None if key == "jobs/missing" else values[key][:100] for key in keys]
+    assert register.peek(keys, 100) == [
+        None if key == "jobs/missing" else values[key][:100] for key in keys
+    ]
     assert register.peek([], 100) == []
 
 
 @pytest.mark.parametrize(
     ("backend", "foreign"),
-    [(name, foreign) for name, found in FOREIGN_TO.items() for foreign in found],
+    [(name, foreign) for name, kinds in FOREIGN_TO.items() for foreign in kinds],
     indirect=["backend"],
 )
-def test_a_foreign_value_is_told_as_one(backend: Backend, foreign: str) -> None:
+def test_a_foreign_value_is_named(backend: Backend, foreign: str) -> None:
     """One value of another program's would hide all jobs from a list, or end every worker."""
     register = backend.open()
     FOREIGN[foreign](register)
@@ -211,6 +212,6 @@ def test_a_foreign_value_is_told_as_one(backend: Backend, foreign: str) -> None:
     with pytest.raises(CorruptRecord, match=r"one\b"):
         jobs.load("one")
     assert list(jobs.ids()) == ["one"]
-    told: list[CorruptRecord] = []
-    assert list(jobs.heads(on_corrupt=told.append)) == []
-    assert str(told[0]).startswith("job one: ")
+    errors: list[CorruptRecord] = []
+    assert list(jobs.heads(on_corrupt=errors.append)) == []
+    assert str(errors[0]).startswith("job one: ")

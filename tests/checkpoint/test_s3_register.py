@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 KEY = "jobs/one"
-PLACE = {"Bucket": "bucket", "Key": "prefix/jobs/one"}
+OBJECT = {"Bucket": "bucket", "Key": "prefix/jobs/one"}
 OLD, NEW, THEIRS = '"etag-old"', '"etag-new"', '"etag-theirs"'
-CREATE = PLACE | {"Body": b"ours", "IfNoneMatch": "*"}
-REPLACE = PLACE | {"Body": b"ours", "IfMatch": OLD}
+CREATE = OBJECT | {"Body": b"ours", "IfNoneMatch": "*"}
+REPLACE = OBJECT | {"Body": b"ours", "IfMatch": OLD}
 
 
 class Script:
@@ -58,7 +58,7 @@ class Script:
     def reads(self, value: bytes, etag: str) -> None:
         """Expect a read of the key."""
         body = StreamingBody(io.BytesIO(value), len(value))
-        self.answers("get_object", PLACE, {"Body": body, "ETag": etag})
+        self.answers("get_object", OBJECT, {"Body": body, "ETag": etag})
 
 
 @pytest.fixture
@@ -71,21 +71,18 @@ def script() -> Iterator[Script]:
     script.client.close()
 
 
-def test_create_is_conditional(script: Script) -> None:
-    """Two submitters of one id would overwrite each other."""
-    script.answers("put_object", CREATE, {"ETag": NEW})
-    assert script.register.put(KEY, b"ours", expected=None) == NEW
-
-
-def test_replace_is_conditional(script: Script) -> None:
-    """A worker that lost its lease would overwrite the other's progress."""
-    script.answers("put_object", REPLACE, {"ETag": NEW})
-    assert script.register.put(KEY, b"ours", expected=OLD) == NEW
+@pytest.mark.parametrize(("expected", "request_"), [(None, CREATE), (OLD, REPLACE)])
+def test_a_write_is_conditional(
+    script: Script, expected: str | None, request_: dict[str, object]
+) -> None:
+    """Two submitters of one id, or two workers of one job, would overwrite each other."""
+    script.answers("put_object", request_, {"ETag": NEW})
+    assert script.register.put(KEY, b"ours", expected=expected) == NEW
 
 
 def test_delete_is_conditional(script: Script) -> None:
     """A purge would remove a job that has just been started again."""
-    script.answers("delete_object", PLACE | {"IfMatch": OLD}, {})
+    script.answers("delete_object", OBJECT | {"IfMatch": OLD}, {})
     script.register.delete(KEY, expected=OLD)
 
 
@@ -121,18 +118,18 @@ def test_a_collision_with_a_winner_is_a_conflict(script: Script) -> None:
 def test_a_collision_of_two_that_create_is_tried_again(script: Script) -> None:
     """A job could not be submitted although nobody else has its id."""
     script.refuses("put_object", CREATE, "ConditionalRequestConflict", 409)
-    script.refuses("get_object", PLACE, "NoSuchKey", 404)
+    script.refuses("get_object", OBJECT, "NoSuchKey", 404)
     script.answers("put_object", CREATE, {"ETag": NEW})
     assert script.register.put(KEY, b"ours", expected=None) == NEW
 
 
-def test_collisions_without_end_are_given_up(script: Script) -> None:
+def test_endless_collisions_are_an_error(script: Script) -> None:
     """A worker would hang in one write past its deadline."""
     for _ in range(COLLISION_ATTEMPTS - 1):
         script.refuses("put_object", REPLACE, "ConditionalRequestConflict", 409)
         script.reads(b"old", OLD)
     script.refuses("put_object", REPLACE, "ConditionalRequestConflict", 409)
-    with pytest.raises(StoreUnavailable, match=r"^s3://bucket: .*go on later$"):
+    with pytest.raises(StoreUnavailable, match=r"^s3://bucket: .*then try again$"):
         script.register.put(KEY, b"ours", expected=OLD)
     assert sum(script.waited_seconds) < 2
 
@@ -159,12 +156,12 @@ def test_a_write_that_meets_another_has_not_happened(script: Script) -> None:
         ("AccessDenied", 403, "allow s3:GetObject, s3:PutObject"),
         ("NoSuchBucket", 404, "create the bucket or correct the name"),
         ("ExpiredToken", 400, "renew the credentials"),
-        ("InternalError", 500, "go on later"),
+        ("InternalError", 500, "then try again"),
     ],
 )
 def test_a_refusal_says_the_way_out(script: Script, code: str, status: int, advice: str) -> None:
     """A person would have to look up S3's error codes."""
-    script.refuses("get_object", PLACE, code, status)
+    script.refuses("get_object", OBJECT, code, status)
     with pytest.raises(StoreUnavailable, match=f"^s3://bucket: .*{code}.*; .*{advice}"):
         script.register.read(KEY)
 
@@ -207,7 +204,7 @@ def test_a_missing_bucket_is_named(
         register.read(KEY)
 
 
-def test_a_wrong_key_is_said(seaweedfs: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_is_named(seaweedfs: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person would look for a fault in the store instead of in the credentials."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", seaweedfs.url)
     create_bucket("guarded")
@@ -222,7 +219,7 @@ def test_a_wrong_key_is_said(seaweedfs: Server, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("new_aws_session")
-def test_no_credentials_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person on a fresh machine would get a traceback."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with (
@@ -233,7 +230,7 @@ def test_no_credentials_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("new_aws_session")
-def test_a_profile_that_does_not_exist_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person who mistyped AWS_PROFILE would get a traceback."""
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     with pytest.raises(StoreUnavailable, match=r"no-such-profile.*; check the credentials"):

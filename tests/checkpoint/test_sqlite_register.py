@@ -133,7 +133,7 @@ def test_a_read_only_folder_is_named(exists: bool) -> None:
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     """A mistyped path would destroy a person's own file."""
     path.write_text("a letter to my aunt\n" * 100)
-    with pytest.raises(StoreUnavailable, match=f"^{path}: it is no SQLite database; choose"):
+    with pytest.raises(StoreUnavailable, match=f"^{path}: it is not a SQLite database; choose"):
         SqliteRegister(path)
     assert path.read_text() == "a letter to my aunt\n" * 100
 
@@ -191,7 +191,7 @@ def test_a_fork_must_open_the_file_again(path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.undo()
 
 
-def test_a_place_without_a_write_ahead_log_is_said() -> None:
+def test_a_file_without_a_write_ahead_log_is_refused() -> None:
     """The start would hang for ever where SQLite cannot keep its log."""
     with pytest.raises(StoreUnavailable, match="choose a file on a local disk"):
         SqliteRegister(Path(":memory:"))
@@ -206,7 +206,7 @@ def test_a_file_with_a_table_of_someone_elses_is_named(path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])
-def test_a_file_that_is_removed_under_a_worker_is_noticed(
+def test_a_file_that_is_removed_under_a_worker_is_refused(
     tmp_path: Path, is_replaced: bool
 ) -> None:
     """It would go on for hours, and save into a file that nobody will ever find."""

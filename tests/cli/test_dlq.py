@@ -17,7 +17,7 @@ from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.dead_letters import diagnose
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import Message
 from tests.cli.process import OUTLAST
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -33,3 +36,27 @@ _Loader.add_multi_constructor("!", _long_form)
 def load(path: Path) -> dict[str, Any]:
     """Return what the YAML file holds."""
     return yaml.load(path.read_text(), _Loader)
+
+
+TEMPLATE = load(DEPLOY / "template.yaml")
+RESOURCES = TEMPLATE["Resources"]
+
+
+def properties(name: str) -> dict[str, Any]:
+    """Return the properties of a resource of the template."""
+    return RESOURCES[name]["Properties"]
+
+
+def statements(policy: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a policy's statements, those under a condition too."""
+    for statement in policy["PolicyDocument"]["Statement"]:
+        yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def actions(policy: dict[str, Any]) -> set[str]:
+    """Return all that a policy allows."""
+    rights: set[str] = set()
+    for statement in statements(policy):
+        action = statement["Action"]
+        rights |= {action} if isinstance(action, str) else set(action)
+    return rights

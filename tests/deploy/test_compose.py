@@ -26,9 +26,9 @@ def test_all_is_there():
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned_and_can_be_replaced(name: str):
     """`latest` is another program every week."""
-    found = re.fullmatch(r"\$\{[A-Z]+_IMAGE:-([\w./-]+):([\w.-]+)\}", SERVICES[name]["image"])
-    assert found
-    assert re.search(r"\d", found[2])
+    image = re.fullmatch(r"\$\{[A-Z]+_IMAGE:-([\w./-]+):([\w.-]+)\}", SERVICES[name]["image"])
+    assert image
+    assert re.search(r"\d", image[2])
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -68,8 +68,8 @@ def test_ports_are_open_to_this_machine_only(name: str):
 def test_settings_are_known_ones(name: str):
     """An unknown one stops a worker at its start."""
     known = {PREFIX + field.upper() for field in Settings.model_fields}
-    given = {key for key in SERVICES[name].get("environment", {}) if key.startswith(PREFIX)}
-    assert given <= known
+    names = {key for key in SERVICES[name].get("environment", {}) if key.startswith(PREFIX)}
+    assert names <= known
 
 
 def test_what_must_last_is_on_a_volume():
@@ -88,6 +88,6 @@ def test_the_example_names_every_variable():
 def test_the_images_are_those_of_the_dockerfiles():
     """Two pins of one image would drift apart."""
     for dockerfile in DEPLOY.glob("*.Dockerfile"):
-        found = re.search(r"^ARG PYTHON_IMAGE=(.+)$", dockerfile.read_text(), re.MULTILINE)
-        assert found
-        assert found[1] in ENV_EXAMPLE
+        argument = re.search(r"^ARG PYTHON_IMAGE=(.+)$", dockerfile.read_text(), re.MULTILINE)
+        assert argument
+        assert argument[1] in ENV_EXAMPLE

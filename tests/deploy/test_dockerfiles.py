@@ -25,9 +25,9 @@ def shared(dockerfile: Path) -> str:
 def pins(name: str) -> dict[str, str]:
     """Return the packages of a requirements file by their names, and their lines."""
     lines = [line for line in (DEPLOY / name).read_text().splitlines() if line[0] != "#"]
-    found = {line: PINNED.fullmatch(line) for line in lines}
-    assert all(found.values())
-    return {normal(match[1]): line for line, match in found.items() if match}
+    pins = {line: PINNED.fullmatch(line) for line in lines}
+    assert all(pins.values())
+    return {normal(match[1]): line for line, match in pins.items() if match}
 
 
 def normal(name: str) -> str:
@@ -60,7 +60,7 @@ def test_every_package_is_pinned_and_none_is_missing():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *extras["gmp"], *extras["primes"]]
-    wanted = {normal(re.split(r"[<>=~\[]", line)[0]) for line in lines}
-    assert wanted <= set(base)
+    required = {normal(re.split(r"[<>=~\[]", line)[0]) for line in lines}
+    assert required <= set(base)
     assert "runpod" in sdk
     assert not set(base) & set(sdk)

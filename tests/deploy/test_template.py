@@ -2,79 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-from typing import TYPE_CHECKING, Any
-
 import pytest
 
-from outlast.worker.queues.local import MAX_RECEIVES
-from tests.deploy.files import DEPLOY, ROOT, load
+from outlast.worker.queues.embedded import MAX_RECEIVES
+from tests.deploy.files import RESOURCES, TEMPLATE, actions, properties, statements
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-TEMPLATE = load(DEPLOY / "template.yaml")
-RESOURCES = TEMPLATE["Resources"]
 FUNCTION = RESOURCES["Function"]["Properties"]
 QUEUES = ("Queue", "DeadLetterQueue")
-
-# boto3's methods are named after the API's operations; S3's permissions are not always.
-PERMISSIONS = {"list_objects_v2": "ListBucket"}
-# Of a client, but no request.
-LOCAL = {"close", "get_paginator"}
-
-
-def properties(name: str) -> dict[str, Any]:
-    """Return the properties of a resource."""
-    return RESOURCES[name]["Properties"]
-
-
-def statements(policy: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield a policy's statements, those under a condition too."""
-    for statement in policy["PolicyDocument"]["Statement"]:
-        yield statement["Fn::If"][1] if "Fn::If" in statement else statement
-
-
-def actions(policy: dict[str, Any]) -> set[str]:
-    """Return all that a policy allows."""
-    found: set[str] = set()
-    for statement in statements(policy):
-        action = statement["Action"]
-        found |= {action} if isinstance(action, str) else set(action)
-    return found
-
-
-def used_actions(service: str, *files: str) -> set[str]:
-    """Return the permissions that the boto3 calls in `files` need."""
-    methods: set[str] = set()
-    for file in files:
-        for node in ast.walk(ast.parse((ROOT / file).read_text())):
-            match node:
-                case ast.Call(
-                    func=ast.Attribute(
-                        attr=method, value=ast.Name("client") | ast.Attribute(attr="_client")
-                    ),
-                    args=args,
-                ):
-                    methods.add(method)
-                    methods |= {
-                        str(arg.value)
-                        for arg in args
-                        if method == "get_paginator" and isinstance(arg, ast.Constant)
-                    }
-    return {
-        f"{service}:{PERMISSIONS.get(method) or method.title().replace('_', '')}"
-        for method in methods - LOCAL
-    }
-
-
-def test_a_worker_may_do_exactly_what_the_code_does():
-    """A right too few stops every job; one too many is what a stolen key would use."""
-    s3 = used_actions("s3", "checkpoint/registers/s3.py")
-    sqs = used_actions("sqs", "worker/queues/sqs.py", "worker/queues/sqs_connection.py")
-    assert len(s3) >= 4
-    assert len(sqs) >= 5
-    assert actions(properties("WorkerPolicy")) == s3 | sqs
 
 
 def test_the_function_itself_gets_logs_and_what_its_event_source_needs():

@@ -14,13 +14,13 @@ from tests.serving import serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SPOKEN = {"connection", "transfer-encoding", "content-length", "host"}
+HOP = {"connection", "transfer-encoding", "content-length", "host"}
 DENIED = b"""{"__type": "AccessDeniedException", "message": "User is not authorized", \
 "Message": "User is not authorized"}"""
 DENIED_BY_S3 = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request: its method, its path with the query, and its headers in small letters."""
 
     method: str
@@ -38,9 +38,9 @@ class Answer(NamedTuple):
 
 @contextmanager
 def between(
-    answer: Callable[[Asked], Answer | None], real: str = "", *, drop: tuple[str, ...] = ()
+    answer: Callable[[Request], Answer | None], real: str = "", *, drop: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    """Run it and give its URL; where `answer` is None, `real` is asked without headers `drop`."""
+    """Run it and give its URL; where `answer` is None, `real` is request without headers `drop`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -51,16 +51,16 @@ def between(
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, self.path, headers)
-            said = answer(asked) or forward(real, asked, body, drop)
-            self.send_response(said.status)
-            for name, value in said.headers:
-                if name.lower() not in SPOKEN | {"date", "server"}:
+            request = Request(self.command, self.path, headers)
+            reply = answer(request) or forward(real, request, body, drop)
+            self.send_response(reply.status)
+            for name, value in reply.headers:
+                if name.lower() not in HOP | {"date", "server"}:
                     self.send_header(name, value)
-            self.send_header("Content-Length", str(len(said.body)))
+            self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(said.body)
+                self.wfile.write(reply.body)
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815 - http.server's
 
@@ -70,16 +70,16 @@ def between(
         yield f"http://{HOST}:{server.server_port}"
 
 
-def forward(real: str, asked: Asked, body: bytes, drop: tuple[str, ...]) -> Answer:
+def forward(real: str, request: Request, body: bytes, drop: tuple[str, ...]) -> Answer:
     """Return what the real server answers."""
-    headers = {k: v for k, v in asked.headers.items() if k not in SPOKEN and k not in drop}
-    request = urllib.request.Request(
-        real + asked.path, data=body or None, headers=headers, method=asked.method
+    headers = {k: v for k, v in request.headers.items() if k not in HOP and k not in drop}
+    forwarded = urllib.request.Request(
+        real + request.path, data=body or None, headers=headers, method=request.method
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=10) as said:
-            return Answer(said.status, said.read(), tuple(said.getheaders()))
+        with opener.open(forwarded, timeout=10) as answer:
+            return Answer(answer.status, answer.read(), tuple(answer.getheaders()))
     except urllib.error.HTTPError as refused:
         with refused:
             return Answer(refused.code, refused.read(), tuple(refused.headers.items()))

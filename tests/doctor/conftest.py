@@ -1,4 +1,4 @@
-"""A deployment that is well, to be broken by a test in one place."""
+"""A deployment that is well; each test breaks one part of it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,18 @@ if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Finding
 
 
+def problems(findings: dict[str, Finding], *subjects: str) -> dict[str, str]:
+    """Return the level of each finding about these subjects that is not ok."""
+    return {
+        name: str(finding.level)
+        for name, finding in findings.items()
+        if finding.level != "ok" and name.startswith(subjects or "")
+    }
+
+
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep jobs and messages in a folder of this test, with no setting of the person's own."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep jobs and messages in a folder of this test, without the tester's own settings."""
     for name in [name for name in os.environ if name.startswith(("OUTLAST_", "RUNPOD_"))]:
         monkeypatch.delenv(name)
     url = f"sqlite:///{tmp_path / 'outlast.db'}"
@@ -29,19 +38,19 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def findings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
-    """Examine with these variables set; return what is found by the name of the check."""
+def run_doctor(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
+    """Examine with these variables set; return the findings by their checks."""
 
     def run(
         function: str | None = None, endpoint: str | None = None, **variables: str
     ) -> dict[str, Finding]:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        found = list(examine(function=function, endpoint=endpoint))
-        for finding in found:
+        findings = list(examine(function=function, endpoint=endpoint))
+        for finding in findings:
             is_well = finding.level == "ok"
             assert is_well == (not finding.breaks) == (not finding.mend), finding
-        assert len(set(found)) == len(found), "something is told twice"
-        return {finding.check: finding for finding in found}
+        assert len(set(findings)) == len(findings), "a finding is repeated"
+        return {finding.check: finding for finding in findings}
 
     return run

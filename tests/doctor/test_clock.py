@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from outlast.worker.doctor.clock import clock_findings, date_of
-from outlast.worker.doctor.redis_server import _clock
+from outlast.worker.doctor.redis_server import clock_check
 from tests.doctor.between import DENIED, Answer, between
 
 if TYPE_CHECKING:
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 )
 def test_what_a_wrong_clock_costs(ahead: float, expected: str, costs: str) -> None:
     """Work would be done twice, or wait, and every log line look right."""
-    (found,) = clock_findings(
+    (finding,) = clock_findings(
         "store", lambda: 1000.0, resolution_seconds=0.0, clock=lambda: 1000.0 + ahead
     )
-    assert found.level == expected
-    assert costs in found.breaks
+    assert finding.level == expected
+    assert costs in finding.breaks
 
 
-def test_what_cannot_be_told_is_no_finding() -> None:
+def test_an_uncertain_difference_is_ok() -> None:
     """A slow answer, or one in whole seconds, would be taken for a wrong clock."""
     ticks = iter([1000.0, 1008.0])
-    (found,) = clock_findings(
+    (finding,) = clock_findings(
         "store", lambda: 999.0, resolution_seconds=1.0, clock=lambda: next(ticks)
     )
-    assert found.level == "ok"
+    assert finding.level == "ok"
 
 
 @pytest.mark.parametrize(("ahead", "expected"), [(0.0, "ok"), (60.0, "warning")])
@@ -54,8 +54,8 @@ def test_the_clock_of_a_real_redis(
     real = time.time
     monkeypatch.setattr(clock_findings, "__kwdefaults__", {"clock": lambda: real() + ahead})
     with redis.Redis.from_url(valkey_server.url) as client:
-        (found,) = _clock(client)
-    assert found.level == expected
+        (finding,) = clock_check(client)
+    assert finding.level == expected
 
 
 def test_the_date_of_an_answer_that_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +63,6 @@ def test_the_date_of_an_answer_that_is_a_refusal(monkeypatch: pytest.MonkeyPatch
     with between(lambda _: Answer(403, DENIED)) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         client = boto3.client("lambda")
-        told = date_of(lambda: client.get_function(FunctionName="f"))
+        moment = date_of(lambda: client.get_function(FunctionName="f"))
         client.close()
-    assert abs(told - time.time()) < 5
+    assert abs(moment - time.time()) < 5

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.doctor.between import Answer, Asked, between
+from tests.doctor.between import Answer, Request, between
+from tests.doctor.conftest import problems
 from tests.servers import HOST, free_ports
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ WELL: dict[str, Any] = {
 def runpod(**change: Any) -> Iterator[str]:
     """Run the interface with one endpoint, well but for `change`; give its URL."""
 
-    def answer(asked: Asked) -> Answer:
-        if asked.headers.get("authorization") != f"Bearer {KEY}":
+    def answer(request: Request) -> Answer:
+        if request.headers.get("authorization") != f"Bearer {KEY}":
             return Answer(401, b"{}")
-        if asked.path != "/v1/endpoints/abc?includeTemplate=true":
+        if request.path != "/v1/endpoints/abc?includeTemplate=true":
             return Answer(404, b"{}")
         return Answer(200, json.dumps(WELL | change).encode())
 
@@ -44,7 +45,7 @@ def runpod(**change: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def look(findings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def look(run_doctor: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Examine the endpoint; return what is found about it."""
     monkeypatch.setenv("OUTLAST_STORE", STORE)
     monkeypatch.setenv("OUTLAST_QUEUE", QUEUE)
@@ -52,28 +53,23 @@ def look(findings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{free_ports(1)[0]}")
     # Neither is there; nobody needs to wait for that.
     monkeypatch.setattr("outlast.worker.doctor.examine.store_checks", lambda _: [])
-    monkeypatch.setattr("outlast.worker.doctor.sqs_queue.SqsLook.checks", lambda _: [])
+    monkeypatch.setattr("outlast.worker.doctor.sqs_queue.SqsExamination.checks", lambda _: [])
 
     def run(url: str, endpoint: str = "abc") -> dict[str, Any]:
-        found = findings(endpoint=endpoint, RUNPOD_REST_API_URL=url)
-        assert KEY not in str(found)
-        return {name: f for name, f in found.items() if name.startswith("endpoint.")}
+        findings = run_doctor(endpoint=endpoint, RUNPOD_REST_API_URL=url)
+        assert KEY not in str(findings)
+        return {name: f for name, f in findings.items() if name.startswith("endpoint.")}
 
     return run
-
-
-def bad(found: dict[str, Any]) -> dict[str, str]:
-    """Return how bad each thing is that is not well."""
-    return {name: str(f.level) for name, f in found.items() if f.level != "ok"}
 
 
 def test_an_endpoint_that_is_well(look: Any) -> None:
     """Doctor would cry wolf."""
     with runpod() as url:
-        found = look(url)
-    assert bad(found) == {}
+        findings = look(url)
+    assert problems(findings) == {}
     assert {f"endpoint.{name}" for name in ("timeout", "workers", "idle", "store", "queue")} <= set(
-        found
+        findings
     )
 
 
@@ -105,13 +101,13 @@ def test_an_endpoint_with_a_fault(
 ) -> None:
     """Calls would be ended before they save, never run, or be paid for while they idle."""
     with runpod(**change) as url:
-        assert bad(look(url)) == expected
+        assert problems(look(url)) == expected
 
 
 def test_an_endpoint_that_is_not_there(look: Any) -> None:
     """A typo would be told as four errors."""
     with runpod() as url:
-        assert bad(look(url, "xyz")) == {"endpoint.reach": "error"}
+        assert problems(look(url, "xyz")) == {"endpoint.reach": "error"}
 
 
 @pytest.mark.parametrize("key", ["", "wrong"])
@@ -119,23 +115,23 @@ def test_a_key_that_may_not_look(key: str, look: Any, monkeypatch: pytest.Monkey
     """Who has no key would be told of errors that are none."""
     monkeypatch.setenv("RUNPOD_API_KEY", key)
     with runpod() as url:
-        found = look(url)
-    assert bad(found) == {"endpoint.look": "unknown"}
-    assert "RUNPOD_API_KEY" in found["endpoint.look"].found
+        findings = look(url)
+    assert problems(findings) == {"endpoint.look": "unknown"}
+    assert "RUNPOD_API_KEY" in findings["endpoint.look"].found
 
 
 def test_an_interface_that_is_down(look: Any) -> None:
     """A person would correct an id that is right."""
     with between(lambda _: Answer(503, b"")) as url:
-        found = look(url)
-    assert bad(found) == {"endpoint.reach": "error"}
-    assert "HTTP 503" in found["endpoint.reach"].found
-    assert "id" not in found["endpoint.reach"].mend.split()
+        findings = look(url)
+    assert problems(findings) == {"endpoint.reach": "error"}
+    assert "HTTP 503" in findings["endpoint.reach"].found
+    assert "id" not in findings["endpoint.reach"].mend.split()
 
 
 def test_an_interface_that_does_not_answer(look: Any) -> None:
     """A person would search for the fault in the endpoint."""
     url = f"http://{HOST}:{free_ports(1)[0]}"
-    found = look(url)
-    assert bad(found) == {"endpoint.reach": "error"}
-    assert "RUNPOD_REST_API_URL" in found["endpoint.reach"].mend
+    findings = look(url)
+    assert problems(findings) == {"endpoint.reach": "error"}
+    assert "RUNPOD_REST_API_URL" in findings["endpoint.reach"].mend

@@ -1,4 +1,4 @@
-"""One check that fails, beside the others."""
+"""A check that fails hides no other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlast.worker.doctor.examine import guarded, has_errors
+from outlast.worker.doctor.examine import has_errors, run_checks
 from outlast.worker.doctor.finding import Denied, Unreachable, ok, unknown, warning
 
 if TYPE_CHECKING:
@@ -29,26 +29,29 @@ def failing(error: Exception) -> Iterator[Finding]:
 @pytest.mark.parametrize("error", [Denied("may not"), KeyError("QueueArn"), OSError("no disk")])
 def test_a_check_that_fails_hides_no_other(error: Exception) -> None:
     """One surprising answer of a service would leave all else unsaid."""
-    found = list(guarded("thing", [lambda: failing(error), well]))
-    assert [(f.check, f.level) for f in found] == [
+    findings = list(run_checks("thing", [lambda: failing(error), well]))
+    assert [(f.check, f.level) for f in findings] == [
         ("thing.first", "ok"),
         ("thing.look", "unknown"),
         ("thing.well", "ok"),
     ]
-    assert "may not" in found[1].found or type(error).__name__ in found[1].found
+    assert "may not" in findings[1].found or type(error).__name__ in findings[1].found
 
 
-def test_what_cannot_be_reached_is_told_once() -> None:
+def test_an_unreachable_subject_is_one_finding() -> None:
     """One dead server would fill the screen."""
     gone = Unreachable("not there", mend="start it")
-    found = list(guarded("thing", [lambda: failing(gone), well]))
-    assert [(f.check, f.level) for f in found] == [("thing.first", "ok"), ("thing.reach", "error")]
+    findings = list(run_checks("thing", [lambda: failing(gone), well]))
+    assert [(f.check, f.level) for f in findings] == [
+        ("thing.first", "ok"),
+        ("thing.reach", "error"),
+    ]
 
 
-def test_one_missing_right_is_told_once() -> None:
+def test_one_missing_right_is_one_finding() -> None:
     """The same line three times would look like three faults."""
-    found = list(guarded("thing", [lambda: failing(Denied("may not"))] * 3))
-    assert [f.level for f in found].count("unknown") == 1
+    findings = list(run_checks("thing", [lambda: failing(Denied("may not"))] * 3))
+    assert [f.level for f in findings].count("unknown") == 1
 
 
 def test_only_errors_fail() -> None:
@@ -59,4 +62,4 @@ def test_only_errors_fail() -> None:
         unknown("a", "", mend=""),
     ]
     assert not has_errors(harmless)
-    assert has_errors([*harmless, *guarded("a", [lambda: failing(Unreachable("", mend=""))])])
+    assert has_errors([*harmless, *run_checks("a", [lambda: failing(Unreachable("", mend=""))])])

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.process import until
 from tests.doctor.between import DENIED, Answer, between
+from tests.doctor.conftest import problems
 from tests.doctor.test_sqs import make
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def create(client: LambdaClient, name: str, variables: dict[str, str]) -> None:
         archive.writestr("f.py", "def handler(event, context): pass")
     client.create_function(
         FunctionName=name,
-        WorkerProcess="python3.12",
+        Runtime="python3.12",
         Role="arn:aws:iam::000000000000:role/r",
         Handler="f.handler",
         Code={"ZipFile": code.getvalue()},
@@ -64,20 +65,11 @@ def create(client: LambdaClient, name: str, variables: dict[str, str]) -> None:
     until(lambda: client.get_function_configuration(FunctionName=name)["State"] == "Active")
 
 
-def bad(found: dict[str, Any]) -> dict[str, str]:
-    """Return how bad each thing is about the function that is not well."""
-    return {
-        name: str(finding.level)
-        for name, finding in found.items()
-        if finding.level != "ok" and name.startswith("function.")
-    }
-
-
 @pytest.mark.usefixtures("aws")
-def test_a_function_that_is_well(findings: Any) -> None:
+def test_a_function_that_is_well(run_doctor: Any) -> None:
     """Doctor would cry wolf."""
-    found = findings(function="f")
-    assert {name: f.level for name, f in found.items() if f.level != "ok"} == {}
+    findings = run_doctor(function="f")
+    assert {name: f.level for name, f in findings.items() if f.level != "ok"} == {}
     assert {
         "function.recursion",
         "function.timeout",
@@ -89,15 +81,15 @@ def test_a_function_that_is_well(findings: Any) -> None:
         "function.concurrency",
         "function.store",
         "function.queue",
-    } <= set(found)
+    } <= set(findings)
 
 
-def test_a_function_that_may_not_wake_itself(aws: LambdaClient, findings: Any) -> None:
+def test_a_function_that_may_not_wake_itself(aws: LambdaClient, run_doctor: Any) -> None:
     """Each job would stop after some 16 slices, without an error anywhere."""
     aws.put_function_recursion_config(FunctionName="f", RecursiveLoop="Terminate")
-    found = findings(function="f")
-    assert bad(found) == {"function.recursion": "error"}
-    assert "put-function-recursion-config --function-name f" in found["function.recursion"].mend
+    findings = run_doctor(function="f")
+    assert problems(findings, "function.") == {"function.recursion": "error"}
+    assert "put-function-recursion-config --function-name f" in findings["function.recursion"].mend
 
 
 VARIABLES = {"OUTLAST_STORE": STORE, "OUTLAST_QUEUE": "sqs://jobs"}
@@ -132,23 +124,23 @@ VARIABLES = {"OUTLAST_STORE": STORE, "OUTLAST_QUEUE": "sqs://jobs"}
     ],
 )
 def test_a_function_with_a_fault(
-    change: dict[str, Any], expected: dict[str, str], aws: LambdaClient, findings: Any
+    change: dict[str, Any], expected: dict[str, str], aws: LambdaClient, run_doctor: Any
 ) -> None:
     """It would work on other jobs, not at all, or slowly."""
     aws.update_function_configuration(FunctionName="f", **change)
-    assert bad(findings(function="f")) == expected
+    assert problems(run_doctor(function="f"), "function.") == expected
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(60, "error"), (900, "warning"), (5400, "ok")])
 @pytest.mark.usefixtures("aws")
-def test_a_queue_that_shows_messages_too_soon(seconds: int, expected: str, findings: Any) -> None:
+def test_a_queue_that_shows_messages_too_soon(seconds: int, expected: str, run_doctor: Any) -> None:
     """Each slice would be run twice."""
     with closing(boto3.client("sqs")) as sqs:
         sqs.set_queue_attributes(
             QueueUrl=sqs.get_queue_url(QueueName="jobs")["QueueUrl"],
             Attributes={"VisibilityTimeout": str(seconds)},
         )
-    assert findings(function="f")["function.visibility"].level == expected
+    assert run_doctor(function="f")["function.visibility"].level == expected
 
 
 @pytest.mark.parametrize(
@@ -166,53 +158,55 @@ def test_a_queue_that_shows_messages_too_soon(seconds: int, expected: str, findi
     ],
 )
 def test_a_mapping_with_a_fault(
-    change: dict[str, Any], expected: dict[str, str], aws: LambdaClient, findings: Any
+    change: dict[str, Any], expected: dict[str, str], aws: LambdaClient, run_doctor: Any
 ) -> None:
     """Messages would be deleted, wait, or never come."""
     (mapping,) = aws.list_event_source_mappings(FunctionName="f")["EventSourceMappings"]
     aws.update_event_source_mapping(UUID=mapping["UUID"], **change)
-    found = findings(function="f")
-    assert bad(found) == expected
-    assert mapping["UUID"] in found[next(iter(expected))].mend
+    findings = run_doctor(function="f")
+    assert problems(findings, "function.") == expected
+    assert mapping["UUID"] in findings[next(iter(expected))].mend
 
 
-def test_a_function_that_no_queue_feeds(aws: LambdaClient, findings: Any) -> None:
+def test_a_function_that_no_queue_feeds(aws: LambdaClient, run_doctor: Any) -> None:
     """Jobs would be stored and sent, and nothing happen."""
     (mapping,) = aws.list_event_source_mappings(FunctionName="f")["EventSourceMappings"]
     aws.delete_event_source_mapping(UUID=mapping["UUID"])
-    assert bad(findings(function="f")) == {"function.event-source": "error"}
+    assert problems(run_doctor(function="f"), "function.") == {"function.event-source": "error"}
 
 
 @pytest.mark.parametrize(("reserved", "expected"), [(0, "error"), (5, "warning"), (10, "ok")])
 def test_reserved_concurrency(
-    reserved: int, expected: str, aws: LambdaClient, findings: Any
+    reserved: int, expected: str, aws: LambdaClient, run_doctor: Any
 ) -> None:
     """Messages would be throttled into the dead-letter queue, or nothing run at all."""
     aws.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=reserved)
-    assert findings(function="f")["function.concurrency"].level == expected
+    assert run_doctor(function="f")["function.concurrency"].level == expected
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_function_that_is_not_there(findings: Any) -> None:
-    """A typo would be told as five errors of AWS."""
-    assert bad(findings(function="g")) == {"function.reach": "error"}
+def test_a_function_that_is_not_there(run_doctor: Any) -> None:
+    """A typo would look like five errors of AWS."""
+    assert problems(run_doctor(function="g"), "function.") == {"function.reach": "error"}
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_queue_that_feeds_no_function(findings: Any) -> None:
+def test_a_queue_that_feeds_no_function(run_doctor: Any) -> None:
     """A person would not see that it is the queue's kind."""
-    found = findings(function="f", OUTLAST_QUEUE="sqlite:///a.db")
-    assert found["settings.places"].level == "error"
-    assert found["function.reach"].level == "error"
-    assert "no SQS queue" in found["function.reach"].found
+    findings = run_doctor(function="f", OUTLAST_QUEUE="sqlite:///a.db")
+    assert findings["settings.places"].level == "error"
+    assert findings["function.reach"].level == "error"
+    assert "not an SQS queue" in findings["function.reach"].found
 
 
 @pytest.mark.usefixtures("aws")
-def test_no_region_is_told_with_the_way_out(findings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_comes_with_the_way_out(
+    run_doctor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A person would go through their rights, where a variable is missing."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    found = findings(function="f", OUTLAST_QUEUE="sqlite:///a.db")
-    assert found["function.look"].mend == "set AWS_DEFAULT_REGION"
+    findings = run_doctor(function="f", OUTLAST_QUEUE="sqlite:///a.db")
+    assert findings["function.look"].mend == "set AWS_DEFAULT_REGION"
 
 
 def denying(part: str) -> Callable[[Any], Answer | None]:
@@ -230,9 +224,9 @@ def denying(part: str) -> Callable[[Any], Answer | None]:
         ("/concurrency", "function.batch-size"),
     ],
 )
-def test_a_user_who_may_not_look(part: str, still: str, ministack: Server, findings: Any) -> None:
+def test_a_user_who_may_not_look(part: str, still: str, ministack: Server, run_doctor: Any) -> None:
     """One missing right would hide what the others tell, or count as an error."""
     with between(denying(part), ministack.url) as url:
-        found = findings(function="f", AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"function.look": "unknown"}
-    assert found[still].level == "ok"
+        findings = run_doctor(function="f", AWS_ENDPOINT_URL=url)
+    assert problems(findings, "function.") == {"function.look": "unknown"}
+    assert findings[still].level == "ok"

@@ -10,12 +10,12 @@ import redis
 
 from tests import servers
 from tests.cli.process import until
+from tests.doctor.conftest import problems
 from tests.servers import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outlast.worker.doctor.finding import Finding
     from tests.servers import Server
 
 
@@ -46,22 +46,13 @@ WELL = {
 }
 
 
-def bad(found: dict[str, Finding]) -> dict[str, str]:
-    """Return how bad each thing is about the store that is not well."""
-    return {
-        name: str(finding.level)
-        for name, finding in found.items()
-        if finding.level != "ok" and name.startswith(("store.", "clock."))
-    }
-
-
 @pytest.mark.usefixtures("admin")
-def test_a_server_that_is_well(server: Server, findings: Any) -> None:
+def test_a_server_that_is_well(server: Server, run_doctor: Any) -> None:
     """Doctor would cry wolf."""
-    found = findings(OUTLAST_STORE=server.url)
-    assert bad(found) == {}
-    assert {"store.eviction", "store.persistence", "store.role", "clock.store"} <= set(found)
-    assert "may lose a second" in found["store.persistence"].found
+    findings = run_doctor(OUTLAST_STORE=server.url)
+    assert problems(findings, "store.", "clock.") == {}
+    assert {"store.eviction", "store.persistence", "store.role", "clock.store"} <= set(findings)
+    assert "may lose a second" in findings["store.persistence"].found
 
 
 @pytest.mark.parametrize(
@@ -91,76 +82,76 @@ def test_a_server_that_forgets(
     *,
     admin: redis.Redis,
     server: Server,
-    findings: Any,
+    run_doctor: Any,
 ) -> None:
     """Jobs would vanish weeks later, when the memory is full or the server restarts."""
     for name, value in change.items():
         admin.config_set(name, value)
-    found = findings(OUTLAST_STORE=server.url)
-    assert bad(found) == expected
-    assert any(breaks in found[name].breaks for name in expected)
+    findings = run_doctor(OUTLAST_STORE=server.url)
+    assert problems(findings, "store.", "clock.") == expected
+    assert any(breaks in findings[name].breaks for name in expected)
 
 
-def test_a_replica(admin: redis.Redis, server: Server, findings: Any) -> None:
+def test_a_replica(admin: redis.Redis, server: Server, run_doctor: Any) -> None:
     """Each write would be refused, though the address answers."""
     admin.replicaof(HOST, str(servers.free_ports(1)[0]))
-    found = findings(OUTLAST_STORE=server.url)
-    assert {"store.role", "store.write"} <= set(bad(found))
-    assert "primary" in found["store.role"].mend
+    findings = run_doctor(OUTLAST_STORE=server.url)
+    assert {"store.role", "store.write"} <= set(problems(findings, "store.", "clock."))
+    assert "primary" in findings["store.role"].mend
 
 
-def test_a_node_of_a_cluster(findings: Any) -> None:
+def test_a_node_of_a_cluster(run_doctor: Any) -> None:
     """Some jobs would work and others not, by the hash of their id."""
     with servers.valkey("--cluster-enabled", "yes") as server:
-        found = findings(OUTLAST_STORE=server.url)["store.reach"]
-        assert (found.level, found.mend) == ("error", "use a server with cluster mode off")
+        findings = run_doctor(OUTLAST_STORE=server.url)["store.reach"]
+        assert (findings.level, findings.mend) == ("error", "use a server with cluster mode off")
         with closing(redis.Redis.from_url(server.url)) as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
-        assert findings()["store.role"].level == "error"
+        assert run_doctor()["store.role"].level == "error"
 
 
-def test_a_user_who_may_not_look(admin: redis.Redis, server: Server, findings: Any) -> None:
+def test_a_user_who_may_not_look(admin: redis.Redis, server: Server, run_doctor: Any) -> None:
     """A user with the least rights would be told of errors that are none."""
     rights = ["+hget", "+hset", "+hmget", "+scan", "+evalsha", "+script|load", "+del", "~outlast:*"]
     admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">s3cret", *rights)
     url = f"redis://few:s3cret@{HOST}:{server.port}/0"
-    found = findings(OUTLAST_STORE=url)
-    assert bad(found) == {"store.look": "unknown"}
-    assert "s3cret" not in str(found)
+    findings = run_doctor(OUTLAST_STORE=url)
+    assert problems(findings, "store.", "clock.") == {"store.look": "unknown"}
+    assert "s3cret" not in str(findings)
 
 
 def test_a_user_who_may_not_ask_for_the_configuration(
-    admin: redis.Redis, server: Server, findings: Any
+    admin: redis.Redis, server: Server, run_doctor: Any
 ) -> None:
     """On a managed server, which has no CONFIG, everything else would go unsaid."""
     admin.config_set("appendonly", "no")
     admin.execute_command("ACL", "SETUSER", "some", "reset", "on", ">x", "+@all", "-config", "~*")
-    found = findings(OUTLAST_STORE=f"redis://some:x@{HOST}:{server.port}/0")
-    assert bad(found) == {"store.persistence": "unknown"}
+    findings = run_doctor(OUTLAST_STORE=f"redis://some:x@{HOST}:{server.port}/0")
+    assert problems(findings, "store.", "clock.") == {"store.persistence": "unknown"}
 
 
 @pytest.mark.parametrize("missing", ["+hset", "+scan", "+del", "+hmget"])
 def test_a_user_without_a_right(
-    missing: str, admin: redis.Redis, server: Server, findings: Any
+    missing: str, admin: redis.Redis, server: Server, run_doctor: Any
 ) -> None:
     """The first job would find out, not who deploys."""
     rights = {"+hget", "+hset", "+hmget", "+scan", "+evalsha", "+script|load", "+del"} - {missing}
     rights |= {"+info", "+config|get", "+time", "+ping"}
     admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">x", *rights, "~outlast:*")
-    found = findings(OUTLAST_STORE=f"redis://few:x@{HOST}:{server.port}/0")
+    findings = run_doctor(OUTLAST_STORE=f"redis://few:x@{HOST}:{server.port}/0")
     check, level = {
         "+hset": ("store.write", "error"),
         "+scan": ("store.list", "error"),
         "+del": ("store.delete", "warning"),
         "+hmget": ("store.reach", "error"),
     }[missing]
-    assert bad(found) == {check: level}
+    assert problems(findings, "store.", "clock.") == {check: level}
 
 
-def test_a_server_that_is_not_there(findings: Any) -> None:
+def test_a_server_that_is_not_there(run_doctor: Any) -> None:
     """One fault would be told five times, or hide what is wrong with the queue."""
-    found = findings(OUTLAST_STORE=f"redis://:hidden@{HOST}:{servers.free_ports(1)[0]}/0")
-    assert bad(found) == {"store.reach": "error"}
-    assert found["queue.reach"].level == "ok"
-    assert "hidden" not in str(found)
+    findings = run_doctor(OUTLAST_STORE=f"redis://:hidden@{HOST}:{servers.free_ports(1)[0]}/0")
+    assert problems(findings, "store.", "clock.") == {"store.reach": "error"}
+    assert findings["queue.reach"].level == "ok"
+    assert "hidden" not in str(findings)

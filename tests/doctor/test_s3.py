@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from tests.doctor.between import DENIED_BY_S3, Answer, between
+from tests.doctor.conftest import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,27 +31,20 @@ def s3(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]
         yield client
 
 
-def bad(found: dict[str, Any]) -> dict[str, str]:
-    """Return how bad each thing is about the store that is not well."""
-    return {
-        name: str(finding.level)
-        for name, finding in found.items()
-        if finding.level != "ok" and name.startswith(("store.", "clock."))
-    }
-
-
 @pytest.mark.usefixtures("s3")
-def test_a_bucket_that_is_well(findings: Any) -> None:
+def test_a_bucket_that_is_well(run_doctor: Any) -> None:
     """Doctor would cry wolf."""
-    found = findings(OUTLAST_STORE=STORE)
-    assert bad(found) == {}
-    assert {"store.versioning", "store.lifecycle", "clock.store"} <= set(found)
+    findings = run_doctor(OUTLAST_STORE=STORE)
+    assert problems(findings, "store.", "clock.") == {}
+    assert {"store.versioning", "store.lifecycle", "clock.store"} <= set(findings)
 
 
-def test_a_bucket_that_keeps_every_version(s3: S3Client, findings: Any) -> None:
+def test_a_bucket_that_keeps_every_version(s3: S3Client, run_doctor: Any) -> None:
     """Each checkpoint would be paid for as long as the bucket stands."""
     s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
-    assert bad(findings(OUTLAST_STORE=STORE)) == {"store.versioning": "warning"}
+    assert problems(run_doctor(OUTLAST_STORE=STORE), "store.", "clock.") == {
+        "store.versioning": "warning"
+    }
 
 
 GLACIER = {"Transitions": [{"Days": 90, "StorageClass": "GLACIER"}]}
@@ -73,7 +67,7 @@ RULES = {
 
 @pytest.mark.parametrize(("rule", "expected"), RULES.values(), ids=RULES)
 def test_a_rule_that_deletes_jobs(
-    rule: dict[str, Any], expected: str, s3: S3Client, findings: Any
+    rule: dict[str, Any], expected: str, s3: S3Client, run_doctor: Any
 ) -> None:
     """Jobs would vanish months after the rule was made, or a harmless rule alarm."""
     whole: Any = {"ID": "r", "Status": "Enabled"} | rule
@@ -82,21 +76,26 @@ def test_a_rule_that_deletes_jobs(
     s3.put_bucket_lifecycle_configuration(
         Bucket="bucket", LifecycleConfiguration={"Rules": [whole]}
     )
-    found = findings(OUTLAST_STORE=STORE)
-    assert bad(found) == ({} if expected == "ok" else {"store.lifecycle": expected})
+    findings = run_doctor(OUTLAST_STORE=STORE)
+    assert problems(findings, "store.", "clock.") == (
+        {} if expected == "ok" else {"store.lifecycle": expected}
+    )
 
 
-def test_a_store_that_ignores_conditions(ministack: Server, s3: S3Client, findings: Any) -> None:
+def test_a_store_that_ignores_conditions(ministack: Server, s3: S3Client, run_doctor: Any) -> None:
     """Two workers would overwrite each other, and each believe that all is well."""
     dropped = ("if-match", "if-none-match")
     with between(lambda _: None, ministack.url, drop=dropped) as url:
-        found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"store.compare-and-set": "error", "store.delete": "warning"}
+        findings = run_doctor(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
+    assert problems(findings, "store.", "clock.") == {
+        "store.compare-and-set": "error",
+        "store.delete": "warning",
+    }
     assert s3.list_objects_v2(Bucket="bucket")["KeyCount"] == 0
 
 
 @pytest.mark.usefixtures("s3")
-def test_a_user_who_may_not_look_at_the_bucket(ministack: Server, findings: Any) -> None:
+def test_a_user_who_may_not_look_at_the_bucket(ministack: Server, run_doctor: Any) -> None:
     """The least rights of a worker would be told as errors."""
 
     def answer(asked: Any) -> Answer | None:
@@ -104,23 +103,23 @@ def test_a_user_who_may_not_look_at_the_bucket(ministack: Server, findings: Any)
         return Answer(403, DENIED_BY_S3) if is_setting else None
 
     with between(answer, ministack.url) as url:
-        found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"store.look": "unknown"}
-    assert found["clock.store"].level == "ok"
+        findings = run_doctor(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
+    assert problems(findings, "store.", "clock.") == {"store.look": "unknown"}
+    assert findings["clock.store"].level == "ok"
 
 
 @pytest.mark.usefixtures("s3")
-def test_a_user_who_may_nothing(ministack: Server, findings: Any) -> None:
+def test_a_user_who_may_nothing(ministack: Server, run_doctor: Any) -> None:
     """The first job would find out, not who deploys."""
     with between(lambda _: Answer(403, DENIED_BY_S3), ministack.url) as url:
-        found = findings(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"store.reach": "error"}
-    assert "s3:PutObject" in found["store.reach"].mend
+        findings = run_doctor(OUTLAST_STORE=STORE, AWS_ENDPOINT_URL=url)
+    assert problems(findings, "store.", "clock.") == {"store.reach": "error"}
+    assert "s3:PutObject" in findings["store.reach"].mend
 
 
 @pytest.mark.usefixtures("s3")
-def test_a_bucket_that_is_not_there(findings: Any) -> None:
+def test_a_bucket_that_is_not_there(run_doctor: Any) -> None:
     """A person would not know that it is the bucket that is missing."""
-    found = findings(OUTLAST_STORE="s3://no-such-bucket/jobs")
-    assert bad(found) == {"store.reach": "error"}
-    assert found["store.reach"].mend == "create the bucket or correct the name"
+    findings = run_doctor(OUTLAST_STORE="s3://no-such-bucket/jobs")
+    assert problems(findings, "store.", "clock.") == {"store.reach": "error"}
+    assert findings["store.reach"].mend == "create the bucket or correct the name"

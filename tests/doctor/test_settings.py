@@ -20,8 +20,8 @@ FILE, REDIS, SQS = "sqlite:///a.db", "redis://h/0", "sqs://jobs"
 def level(store: str, queue: str, *, is_remote: bool = False, **environment: str) -> str:
     """Return how bad doctor finds these two places."""
     settings = Settings(store=store, queue=queue)
-    found = list(settings_findings(settings, is_remote=is_remote, environment=environment))
-    return next(f.level for f in found if f.check == "settings.places")
+    findings = list(settings_findings(settings, is_remote=is_remote, environment=environment))
+    return next(f.level for f in findings if f.check == "settings.places")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def level(store: str, queue: str, *, is_remote: bool = False, **environment: str
     [
         (FILE, FILE, "ok"),
         (REDIS, SQS, "ok"),
-        (REDIS, FILE, "warning"),  # found by a sweep only
+        (REDIS, FILE, "warning"),  # findings by a sweep only
         (FILE, SQS, "error"),
     ],
 )
@@ -48,35 +48,35 @@ def test_a_file_on_a_disk_that_does_not_last(variable: str) -> None:
 
 def test_more_threads_than_cores() -> None:
     """Kernels would be slow, and the machine look too small."""
-    found = settings_findings(
+    findings = settings_findings(
         Settings(store=FILE, queue=FILE, threads=1024), is_remote=False, environment={}
     )
-    assert [f.level for f in found if f.check == "settings.threads"] == ["warning"]
+    assert [f.level for f in findings if f.check == "settings.threads"] == ["warning"]
 
 
 @pytest.mark.parametrize(
     ("subject", "url"), [("store", "postgres://me:s3cret@db"), ("queue", "kafka://q")]
 )
 def test_a_place_of_no_known_kind(
-    subject: str, url: str, findings: Callable[..., dict[str, Finding]]
+    subject: str, url: str, run_doctor: Callable[..., dict[str, Finding]]
 ) -> None:
     """A typo would be told as a network that is down."""
-    every = findings(**{f"OUTLAST_{subject.upper()}": url})
+    every = run_doctor(**{f"OUTLAST_{subject.upper()}": url})
     assert "settings.places" not in every, "it would be taken for one that others see"
-    found = every[f"{subject}.reach"]
-    assert found.level == "error"
-    assert "sqlite:///path" in found.found + found.mend
-    assert "s3cret" not in str(found)
+    findings = every[f"{subject}.reach"]
+    assert findings.level == "error"
+    assert "sqlite:///path" in findings.found + findings.mend
+    assert "s3cret" not in str(findings)
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("OUTLAST_SPEED", "11"), ("OUTLAST_SLICE_SECONDS", "soon")]
 )
 def test_a_setting_that_stops_the_start(
-    name: str, value: str, findings: Callable[..., dict[str, Finding]]
+    name: str, value: str, run_doctor: Callable[..., dict[str, Finding]]
 ) -> None:
     """Doctor itself would not start, though it is there to tell."""
-    found = findings(**{name: value})
-    assert list(found) == ["settings.values"]
-    assert found["settings.values"].level == "error"
-    assert name in found["settings.values"].found
+    findings = run_doctor(**{name: value})
+    assert list(findings) == ["settings.values"]
+    assert findings["settings.values"].level == "error"
+    assert name in findings["settings.values"].found

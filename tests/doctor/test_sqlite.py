@@ -43,77 +43,77 @@ def test_the_disk_of_a_file(path: str, kind: str, expected: str, tmp_path: Path)
     assert file_system(Path(path), MOUNTS) == kind
     table = tmp_path / "mountinfo"
     table.write_text(MOUNTS)
-    found = {
+    findings = {
         f.check: f.level
         for f in disk_findings("store", Path(path), max_state_bytes=1, mounts=table)
     }
-    assert found == {"store.disk": expected, "store.space": "ok"}
+    assert findings == {"store.disk": expected, "store.space": "ok"}
 
 
 def test_the_disk_of_a_system_without_such_a_table(tmp_path: Path) -> None:
     """Doctor would fail on a Mac."""
-    found = disk_findings("store", tmp_path, max_state_bytes=1, mounts=tmp_path / "none")
-    assert [f.level for f in found] == ["ok", "ok"]
+    findings = disk_findings("store", tmp_path, max_state_bytes=1, mounts=tmp_path / "none")
+    assert [f.level for f in findings] == ["ok", "ok"]
 
 
-def test_a_disk_that_is_nearly_full(findings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_nearly_full(run_doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """All jobs would stop at the next large save."""
     usage = type("Usage", (), {"free": 100 << 20})
     monkeypatch.setattr(sqlite_disk.shutil, "disk_usage", lambda _: usage)
-    assert findings()["store.space"].level == "warning"
+    assert run_doctor()["store.space"].level == "warning"
 
 
-def test_a_file_that_cannot_be(place: Path, findings: Any) -> None:
+def test_a_file_that_cannot_be(folder: Path, run_doctor: Any) -> None:
     """A person would not know which folder it is; the queue's own fault would be hidden."""
-    (place / "file").touch()
-    bad = f"sqlite:///{place}/file/a.db"
-    found = findings(OUTLAST_STORE=bad, OUTLAST_QUEUE=bad)
-    assert {name: f.level for name, f in found.items() if f.level != "ok"} == {
+    (folder / "file").touch()
+    bad = f"sqlite:///{folder}/file/a.db"
+    findings = run_doctor(OUTLAST_STORE=bad, OUTLAST_QUEUE=bad)
+    assert {name: f.level for name, f in findings.items() if f.level != "ok"} == {
         "store.reach": "error",
         "queue.reach": "error",
     }
-    assert found["store.reach"].mend
+    assert findings["store.reach"].mend
 
 
-def test_a_file_that_keeps_no_log(findings: Any) -> None:
+def test_a_file_that_keeps_no_log(run_doctor: Any) -> None:
     """A crash could damage the file."""
-    found = findings(OUTLAST_STORE="sqlite:///:memory:")
-    assert "no write-ahead log" in found["store.reach"].found
+    findings = run_doctor(OUTLAST_STORE="sqlite:///:memory:")
+    assert "no write-ahead log" in findings["store.reach"].found
 
 
-def test_a_queue_that_cannot_be_written(place: Path, findings: Any) -> None:
+def test_a_queue_that_cannot_be_written(folder: Path, run_doctor: Any) -> None:
     """Jobs would be stored and never woken."""
-    with closing(sqlite3.connect(place / "outlast.db")) as other:
+    with closing(sqlite3.connect(folder / "outlast.db")) as other:
         Client().queue.send(Message(job_id="a"))
         other.execute("DROP TABLE outlast_messages")
         other.execute("CREATE TABLE outlast_messages (x)")
         other.commit()
-    found = findings()
-    assert found["queue.reach"].level == "error"
-    assert "its tables are not Outlast's" in found["queue.reach"].found
+    findings = run_doctor()
+    assert findings["queue.reach"].level == "error"
+    assert "its tables are not Outlast's" in findings["queue.reach"].found
 
 
-def test_messages_that_were_given_up(place: Path, findings: Any) -> None:
+def test_messages_that_were_given_up(folder: Path, run_doctor: Any) -> None:
     """Nobody would look for the jobs that stand still."""
     Client().queue.send(Message(job_id="a"))
-    assert findings()["queue.dead-letters"].level == "ok"
-    with closing(sqlite3.connect(place / "outlast.db")) as other:
+    assert run_doctor()["queue.dead-letters"].level == "ok"
+    with closing(sqlite3.connect(folder / "outlast.db")) as other:
         other.execute("UPDATE outlast_messages SET dead_reason = 'received 30 times'")
         other.commit()
-    found = findings()["queue.dead-letters"]
-    assert (found.level, found.found[:2]) == ("warning", "1 ")
-    assert "outlast dlq list" in found.mend
+    findings = run_doctor()["queue.dead-letters"]
+    assert (findings.level, findings.found[:2]) == ("warning", "1 ")
+    assert "outlast dlq list" in findings.mend
 
 
-def test_more_stalls_than_the_queue_has_receives(findings: Any) -> None:
+def test_more_stalls_than_the_queue_has_receives(run_doctor: Any) -> None:
     """A job that never advances would lose its message, and stand still in place of failing."""
-    assert findings()["queue.receives"].level == "ok"
-    found = findings(OUTLAST_MAX_STALLS="11")["queue.receives"]
-    assert (found.level, "OUTLAST_MAX_STALLS is 11" in found.found) == ("warning", True)
+    assert run_doctor()["queue.receives"].level == "ok"
+    findings = run_doctor(OUTLAST_MAX_STALLS="11")["queue.receives"]
+    assert (findings.level, "OUTLAST_MAX_STALLS is 11" in findings.found) == ("warning", True)
 
 
-def test_two_files(place: Path, findings: Any) -> None:
+def test_two_files(folder: Path, run_doctor: Any) -> None:
     """The disk of the queue would go unsaid, or that of one file be told twice."""
-    assert "queue.disk" not in findings()
-    found = findings(OUTLAST_QUEUE=f"sqlite:///{place}/queue.db")
-    assert {"store.disk", "queue.disk"} <= set(found)
+    assert "queue.disk" not in run_doctor()
+    findings = run_doctor(OUTLAST_QUEUE=f"sqlite:///{folder}/queue.db")
+    assert {"store.disk", "queue.disk"} <= set(findings)

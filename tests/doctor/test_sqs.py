@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 from tests.doctor.between import DENIED, Answer, between
+from tests.doctor.conftest import problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,17 +49,8 @@ def make(client: SQSClient, ending: str = "", **attributes: str) -> str:
     client.create_queue(QueueName=f"dead{ending}", Attributes=fifo | long)
     policy = {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:000000000000:dead{ending}"}
     redrive = {"RedrivePolicy": json.dumps(policy | {"maxReceiveCount": MAX_RECEIVES})}
-    wanted: Any = WELL | redrive | fifo | attributes
-    return client.create_queue(QueueName=f"jobs{ending}", Attributes=wanted)["QueueUrl"]
-
-
-def bad(found: dict[str, Any]) -> dict[str, str]:
-    """Return how bad each thing is about the queue that is not well."""
-    return {
-        name: str(finding.level)
-        for name, finding in found.items()
-        if finding.level != "ok" and "queue" in name
-    }
+    every: Any = WELL | redrive | fifo | attributes
+    return client.create_queue(QueueName=f"jobs{ending}", Attributes=every)["QueueUrl"]
 
 
 def url_of(client: SQSClient, name: str = "jobs") -> str:
@@ -67,11 +59,11 @@ def url_of(client: SQSClient, name: str = "jobs") -> str:
 
 
 @pytest.mark.parametrize("by", ["name", "url"])
-def test_a_queue_that_is_well(by: str, sqs: SQSClient, findings: Any) -> None:
+def test_a_queue_that_is_well(by: str, sqs: SQSClient, run_doctor: Any) -> None:
     """Doctor would cry wolf."""
-    found = findings(OUTLAST_QUEUE=QUEUE if by == "name" else url_of(sqs))
-    assert bad(found) == {}
-    assert {"queue.reach", "queue.rights", "queue.dead-letters", "clock.queue"} <= set(found)
+    findings = run_doctor(OUTLAST_QUEUE=QUEUE if by == "name" else url_of(sqs))
+    assert problems(findings, "queue.", "clock.queue") == {}
+    assert {"queue.reach", "queue.rights", "queue.dead-letters", "clock.queue"} <= set(findings)
 
 
 @pytest.mark.parametrize(
@@ -85,11 +77,11 @@ def test_a_queue_that_is_well(by: str, sqs: SQSClient, findings: Any) -> None:
     ],
 )
 def test_a_queue_with_a_fault(
-    change: dict[str, Any], expected: dict[str, str], sqs: SQSClient, findings: Any
+    change: dict[str, Any], expected: dict[str, str], sqs: SQSClient, run_doctor: Any
 ) -> None:
     """Messages would vanish, come late or come back for ever."""
     sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=change)
-    assert bad(findings()) == expected
+    assert problems(run_doctor(), "queue.", "clock.queue") == expected
 
 
 def redrive(sqs: SQSClient, receives: int, dead: str = "dead") -> None:
@@ -101,76 +93,78 @@ def redrive(sqs: SQSClient, receives: int, dead: str = "dead") -> None:
     sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes={"RedrivePolicy": json.dumps(policy)})
 
 
-def test_a_queue_that_gives_up_early(sqs: SQSClient, findings: Any) -> None:
+def test_a_queue_that_gives_up_early(sqs: SQSClient, run_doctor: Any) -> None:
     """A job would lose its message to a few throttles."""
     redrive(sqs, MAX_RECEIVES - 1)
-    found = findings()
-    assert bad(found) == {"queue.dead-letter-queue": "warning"}
-    given = found["queue.dead-letter-queue"].mend.partition("--attributes '")[2].rstrip("'")
-    sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=json.loads(given))
-    assert bad(findings()) == {}
-    found = findings(OUTLAST_MAX_STALLS="11")
-    assert bad(found) == {"queue.dead-letter-queue": "warning"}
-    assert '"33"' in found["queue.dead-letter-queue"].mend.replace("\\", "")
+    findings = run_doctor()
+    assert problems(findings, "queue.", "clock.queue") == {"queue.dead-letter-queue": "warning"}
+    advice = findings["queue.dead-letter-queue"].mend.partition("--attributes '")[2].rstrip("'")
+    sqs.set_queue_attributes(QueueUrl=url_of(sqs), Attributes=json.loads(advice))
+    assert problems(run_doctor(), "queue.", "clock.queue") == {}
+    findings = run_doctor(OUTLAST_MAX_STALLS="11")
+    assert problems(findings, "queue.", "clock.queue") == {"queue.dead-letter-queue": "warning"}
+    assert '"33"' in findings["queue.dead-letter-queue"].mend.replace("\\", "")
 
 
 @pytest.mark.parametrize("ending", ["", ".fifo"])
-def test_a_queue_without_a_dead_letter_queue(ending: str, sqs: SQSClient, findings: Any) -> None:
+def test_a_queue_without_a_dead_letter_queue(ending: str, sqs: SQSClient, run_doctor: Any) -> None:
     """A message that nobody can handle would come back for ever, and the advice not help."""
     fifo = {"FifoQueue": "true"} if ending else {}
     url = sqs.create_queue(QueueName=f"lone{ending}", Attributes=WELL | fifo)["QueueUrl"]
-    found = findings(OUTLAST_QUEUE=url)
-    assert bad(found) == {"queue.dead-letter-queue": "error"}
-    create, _, change = found["queue.dead-letter-queue"].mend.partition(" && ")
+    findings = run_doctor(OUTLAST_QUEUE=url)
+    assert problems(findings, "queue.", "clock.queue") == {"queue.dead-letter-queue": "error"}
+    create, _, change = findings["queue.dead-letter-queue"].mend.partition(" && ")
     words = shlex.split(create)
-    given = dict(pair.split("=") for pair in words[-1].split(","))
-    sqs.create_queue(QueueName=words[words.index("--queue-name") + 1], Attributes=given)
+    attributes = dict(pair.split("=") for pair in words[-1].split(","))
+    sqs.create_queue(QueueName=words[words.index("--queue-name") + 1], Attributes=attributes)
     words = shlex.split(change.partition("; or")[0])
     sqs.set_queue_attributes(QueueUrl=words[4], Attributes=json.loads(words[-1]))
-    assert bad(findings()) == {}
+    assert problems(run_doctor(), "queue.", "clock.queue") == {}
 
 
-def test_a_dead_letter_queue_that_is_gone(sqs: SQSClient, findings: Any) -> None:
+def test_a_dead_letter_queue_that_is_gone(sqs: SQSClient, run_doctor: Any) -> None:
     """Messages would be given up into nothing."""
     sqs.delete_queue(QueueUrl=url_of(sqs, "dead"))
-    assert findings()["queue.dead-letter-queue"].level == "error"
+    assert run_doctor()["queue.dead-letter-queue"].level == "error"
 
 
-def test_a_dead_letter_queue_that_forgets(sqs: SQSClient, findings: Any) -> None:
+def test_a_dead_letter_queue_that_forgets(sqs: SQSClient, run_doctor: Any) -> None:
     """A dead letter would be gone before anybody looked."""
     sqs.set_queue_attributes(
         QueueUrl=url_of(sqs, "dead"), Attributes={"MessageRetentionPeriod": "345600"}
     )
-    assert bad(findings()) == {"queue.dead-letter-retention": "warning"}
+    assert problems(run_doctor(), "queue.", "clock.queue") == {
+        "queue.dead-letter-retention": "warning"
+    }
 
 
-def test_messages_that_were_given_up(sqs: SQSClient, findings: Any) -> None:
+def test_messages_that_were_given_up(sqs: SQSClient, run_doctor: Any) -> None:
     """Nobody would look for the jobs that stand still."""
     sqs.send_message(QueueUrl=url_of(sqs, "dead"), MessageBody="{}")
-    found = findings()
-    assert bad(found) == {"queue.dead-letters": "warning"}
-    assert found["queue.dead-letters"].found.startswith("1 ")
-    assert "outlast dlq list" in found["queue.dead-letters"].mend
+    findings = run_doctor()
+    assert problems(findings, "queue.", "clock.queue") == {"queue.dead-letters": "warning"}
+    assert findings["queue.dead-letters"].found.startswith("1 ")
+    assert "outlast dlq list" in findings["queue.dead-letters"].mend
 
 
-def test_a_fifo_queue(sqs: SQSClient, findings: Any) -> None:
+def test_a_fifo_queue(sqs: SQSClient, run_doctor: Any) -> None:
     """Its own options would go unsaid."""
     make(sqs, ".fifo", ContentBasedDeduplication="true")
-    found = findings(OUTLAST_QUEUE="sqs://jobs.fifo")
-    assert bad(found) == {}
-    assert "300 requests" in found["queue.fifo"].found
+    findings = run_doctor(OUTLAST_QUEUE="sqs://jobs.fifo")
+    assert problems(findings, "queue.", "clock.queue") == {}
+    assert "300 requests" in findings["queue.fifo"].found
     limits = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
     sqs.set_queue_attributes(QueueUrl=url_of(sqs, "jobs.fifo"), Attributes=limits)
-    assert "high throughput" in findings()["queue.fifo"].found
+    assert "high throughput" in run_doctor()["queue.fifo"].found
 
 
 @pytest.mark.parametrize("ending", ["", ".fifo"])
-def test_messages_are_not_touched(ending: str, sqs: SQSClient, findings: Any) -> None:
+def test_messages_are_not_touched(ending: str, sqs: SQSClient, run_doctor: Any) -> None:
     """A look would count as a crash of a worker, or a job be woken that was not to be."""
     url = url_of(sqs) if not ending else make(sqs, ending)
     ids = {"MessageGroupId": "a", "MessageDeduplicationId": "a"} if ending else {}
     sqs.send_message(QueueUrl=url, MessageBody="theirs", **ids)
-    assert bad(findings(OUTLAST_QUEUE=url)) == {}
+    assert problems(run_doctor(OUTLAST_QUEUE=url), "queue.", "clock.queue") == {}
     got = sqs.receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"]
     )["Messages"]
@@ -181,8 +175,8 @@ def test_messages_are_not_touched(ending: str, sqs: SQSClient, findings: Any) ->
 def denying(*operations: str) -> Callable[[Any], Answer | None]:
     """Refuse these operations of SQS."""
 
-    def answer(asked: Any) -> Answer | None:
-        operation = asked.headers.get("x-amz-target", "").rpartition(".")[2]
+    def answer(request: Any) -> Answer | None:
+        operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         return Answer(400, DENIED) if operation in operations else None
 
     return answer
@@ -192,28 +186,31 @@ def denying(*operations: str) -> Callable[[Any], Answer | None]:
     "operation", ["SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"]
 )
 @pytest.mark.usefixtures("sqs")
-def test_a_user_without_a_right(operation: str, ministack: Server, findings: Any) -> None:
+def test_a_user_without_a_right(operation: str, ministack: Server, run_doctor: Any) -> None:
     """The first job would find out, not who deploys."""
     with between(denying(operation), ministack.url) as url:
-        found = findings(AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"queue.rights": "error"}
-    assert f"sqs:{operation}" in found["queue.rights"].mend
+        findings = run_doctor(AWS_ENDPOINT_URL=url)
+    assert problems(findings, "queue.", "clock.queue") == {"queue.rights": "error"}
+    assert f"sqs:{operation}" in findings["queue.rights"].mend
 
 
 @pytest.mark.usefixtures("sqs")
-def test_a_user_who_may_not_look(ministack: Server, findings: Any) -> None:
+def test_a_user_who_may_not_look(ministack: Server, run_doctor: Any) -> None:
     """The least rights of a worker would be told as errors."""
     with between(denying("GetQueueAttributes"), ministack.url) as url:
-        found = findings(AWS_ENDPOINT_URL=url)
-    assert bad(found) == {"queue.look": "unknown"}
-    assert {found[name].level for name in ("queue.reach", "queue.rights", "clock.queue")} == {"ok"}
+        findings = run_doctor(AWS_ENDPOINT_URL=url)
+    assert problems(findings, "queue.", "clock.queue") == {"queue.look": "unknown"}
+    for check in ("queue.reach", "queue.rights", "clock.queue"):
+        assert findings[check].level == "ok"
 
 
 @pytest.mark.usefixtures("sqs")
 @pytest.mark.parametrize("by", ["name", "url"])
-def test_a_queue_that_is_not_there(by: str, ministack: Server, findings: Any) -> None:
+def test_a_queue_that_is_not_there(by: str, ministack: Server, run_doctor: Any) -> None:
     """A person would not know that it is the queue that is missing."""
     url = f"{ministack.url}/000000000000/nothing"
-    found = findings(OUTLAST_QUEUE="sqs://nothing" if by == "name" else url)
-    assert bad(found) == {"queue.reach": "error"}
-    assert found["queue.reach"].mend == "create the queue, or correct its name, region or account"
+    findings = run_doctor(OUTLAST_QUEUE="sqs://nothing" if by == "name" else url)
+    assert problems(findings, "queue.", "clock.queue") == {"queue.reach": "error"}
+    assert (
+        findings["queue.reach"].mend == "create the queue, or correct its name, region or account"
+    )

@@ -57,24 +57,24 @@ class Broken(SqliteRegister):
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Write, or as the fault has it."""
         if self.fault == "refuses writes" or (self.fault == "refuses changes" and expected):
-            raise StoreUnavailable("place: refused; allow it")
+            raise StoreUnavailable("store: refused; allow it")
         ignored = "ignores that it exists" if expected is None else "ignores versions"
-        if self.fault == ignored and (held := self.read(key)):
-            expected = held.version
+        if self.fault == ignored and (stored := self.read(key)):
+            expected = stored.version
         return super().put(key, value, expected=expected)
 
     def delete(self, key: str, *, expected: str) -> None:
         """Delete, or as the fault has it."""
         if self.fault == "refuses deletes":
-            raise StoreUnavailable("place: refused; allow it")
-        if self.fault == "deletes anything" and (held := self.read(key)):
-            expected = held.version
+            raise StoreUnavailable("store: refused; allow it")
+        if self.fault == "deletes anything" and (stored := self.read(key)):
+            expected = stored.version
         super().delete(key, expected=expected)
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """List, or as the fault has it."""
         if self.fault == "refuses lists":
-            raise StoreUnavailable("place: refused; allow it")
+            raise StoreUnavailable("store: refused; allow it")
         return iter(()) if self.fault == "lists nothing" else super().keys(prefix, after=after)
 
 
@@ -91,18 +91,20 @@ class Broken(SqliteRegister):
         ("deletes anything", "store.delete", "warning"),
     ],
 )
-def test_a_store_with_a_fault(fault: str, check: str, expected: str, place: Path) -> None:
+def test_a_store_with_a_fault(fault: str, check: str, expected: str, folder: Path) -> None:
     """Jobs would be lost or stand still, after a deployment that looked well."""
-    with closing(Broken(place / "a.db", fault)) as register:
-        found = levels(register)
-        assert {name: level for name, level in found.items() if level != "ok"} == {check: expected}
+    with closing(Broken(folder / "a.db", fault)) as register:
+        findings = levels(register)
+        assert {name: level for name, level in findings.items() if level != "ok"} == {
+            check: expected
+        }
         left = list(SqliteRegister.keys(register, ""))
     assert len(left) == (1 if fault == "refuses deletes" else 0)
 
 
-def test_a_key_that_is_left_behind_is_no_job(place: Path) -> None:
+def test_a_key_that_is_left_behind_is_no_job(folder: Path) -> None:
     """Each list would show a job that nobody submitted, or fail on it."""
-    with closing(Broken(place / "outlast.db", "refuses deletes")) as register:
+    with closing(Broken(folder / "outlast.db", "refuses deletes")) as register:
         levels(register)
         assert [key[: len(PREFIX)] for key in SqliteRegister.keys(register, "")] == [PREFIX]
         assert list(JobStore(register).ids()) == []
@@ -111,9 +113,9 @@ def test_a_key_that_is_left_behind_is_no_job(place: Path) -> None:
     assert [record.job_id for record in client.records()] == ["a"]
 
 
-def test_a_doctor_that_is_stopped_leaves_nothing(place: Path) -> None:
+def test_a_doctor_that_is_stopped_leaves_nothing(folder: Path) -> None:
     """Ctrl-C would leave a key behind each time."""
-    with closing(open_register(f"sqlite:///{place}/outlast.db")) as register:
+    with closing(open_register(f"sqlite:///{folder}/outlast.db")) as register:
         looking = scratch_findings(register, "store")
         assert [next(looking).check, next(looking).check] == ["store.reach", "store.write"]
         assert len(list(register.keys(PREFIX))) == 1
@@ -121,16 +123,18 @@ def test_a_doctor_that_is_stopped_leaves_nothing(place: Path) -> None:
         assert list(register.keys("")) == []
 
 
-def test_jobs_are_not_disturbed(place: Path, findings: Callable[..., dict[str, Finding]]) -> None:
+def test_jobs_are_not_disturbed(
+    folder: Path, run_doctor: Callable[..., dict[str, Finding]]
+) -> None:
     """An operator would not dare to look at a system that works."""
     client = Client()
     client.submit("nth-prime", position=5, job_id="a")
-    with closing(open_register(f"sqlite:///{place}/outlast.db")) as register:
+    with closing(open_register(f"sqlite:///{folder}/outlast.db")) as register:
         before = register.read("jobs/a")
-        findings()
+        run_doctor()
         assert register.read("jobs/a") == before
         assert list(register.keys("")) == ["jobs/a"]
-    with closing(sqlite3.connect(place / "outlast.db")) as other:
+    with closing(sqlite3.connect(folder / "outlast.db")) as other:
         (message,) = other.execute("SELECT receives, visible_at FROM outlast_messages")
         assert message[0] == 0
         assert message[1] <= time.time()

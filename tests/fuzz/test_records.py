@@ -13,8 +13,8 @@ from outlast.checkpoint.codec import HEAD, MAGIC, MAX_STATE_BYTES, decode, encod
 from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Stored
+from outlast.checkpoint.view import view
 from outlast.worker.jobs.sweep import sweep
-from outlast.worker.jobs.view import view
 from outlast.worker.loops.consumer import Consumer
 from tests.fuzz.values import json_values
 from tests.kernels import expected

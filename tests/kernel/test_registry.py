@@ -22,7 +22,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         monkeypatch.setattr(
             registry,
             "entry_points",
-            lambda **wanted: [entry] if wanted.get("name", name) == name else [],
+            lambda **selected: [entry] if selected.get("name", name) == name else [],
         )
         registry.load.cache_clear()
 
@@ -57,9 +57,9 @@ def test_an_unknown_name_lists_what_there_is(install) -> None:
         ("tests.misfits:Mute", "cannot be loaded: Unasked"),
         ("tests.misfits:Silent", "cannot be loaded: Unshowable"),
         ("tests.misfits:Nameless", "cannot be loaded: ValueError"),
-        ("tests.misfits:Modelless", "is a kernel whose Params is no pydantic model"),
-        ("tests.misfits:Untyped", "is a kernel whose State is no pydantic model"),
-        ("tests.misfits:Unversioned", "is a kernel whose version is None, no whole number"),
+        ("tests.misfits:Modelless", "is a kernel whose Params is not a pydantic model"),
+        ("tests.misfits:Untyped", "is a kernel whose State is not a pydantic model"),
+        ("tests.misfits:Unversioned", "is a kernel whose version is None, not a whole number"),
     ],
 )
 def test_what_is_no_kernel_is_named(install, value: str, complaint: str) -> None:
@@ -71,7 +71,7 @@ def test_what_is_no_kernel_is_named(install, value: str, complaint: str) -> None
 
 
 def test_a_name_that_two_packages_claim_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which of them came to a result would depend on the machine that a slice ran on."""
+    """A job's result would depend on the machine that a slice ran on."""
     entries = [EntryPoint("counting", f"tests.{of}", registry.GROUP) for of in ("a:A", "b:B")]
     monkeypatch.setattr(registry, "entry_points", lambda **_: entries)
     registry.load.cache_clear()

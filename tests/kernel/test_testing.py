@@ -48,12 +48,12 @@ if TYPE_CHECKING:
     from outlast.kernel import Resources
 
 STEPS = Params(steps=12)
-ELSEWHERE = r"resumed from safe point 7, \{.*\}, in another process it"
+ELSEWHERE = r"resumed from safe point 7, \{.*\}, in another process"
 HINT = "all that it needs must be in its state, not in the class or the module"
 
 
 class Walking(Counting):
-    """Counts by `step_from`, which its subclasses get wrong; the state it is given is `state`."""
+    """Counts by `begin`, `total_after` and `end`, which its subclasses get wrong."""
 
     def run(
         self, params: Params, state: State | None, resources: Resources
@@ -97,7 +97,7 @@ class Late(Walking):
 
 
 class Hoarding(Walking):
-    """Keeps its progress in the object, and begins with what another run has left there."""
+    """Keeps its progress in the object, and starts from what another run has left there."""
 
     total = 0
 
@@ -132,7 +132,7 @@ class Crowded(Walking):
 
 
 class Hesitant(Counting):
-    """Yields the state that it was given, as may be done in the middle of a long step."""
+    """First yields the state that it resumes from, as a kernel may within a long step."""
 
     def run(
         self, params: Params, state: State | None, resources: Resources
@@ -259,9 +259,9 @@ class Piling(Counting):
 class Spoiling(Piling):
     """Changes the last state that it has yielded."""
 
-    def run(self, *given: Any) -> Generator[Any, None, Result]:
+    def run(self, *arguments: Any) -> Generator[Any, None, Result]:
         """Count in new states, and spoil the last one."""
-        steps, last = super().run(*given), None
+        steps, last = super().run(*arguments), None
         while True:
             try:
                 last = next(steps).model_copy(deep=True)
@@ -273,11 +273,11 @@ class Spoiling(Piling):
 
 
 class Reusing(InPlace):
-    """Changes the state that it is given, but none that it has yielded."""
+    """Changes the state that it resumes from, but none that it has yielded."""
 
-    def run(self, *given: Any) -> Generator[Any, None, Result]:
+    def run(self, *arguments: Any) -> Generator[Any, None, Result]:
         """Count, and yield a copy each time."""
-        steps = super().run(*given)
+        steps = super().run(*arguments)
         while True:
             try:
                 state = next(steps)
@@ -295,7 +295,7 @@ class Elsewhere(Counting):
 
 
 def stuck() -> None:
-    """Come to no end, as where a lock was held by a thread that a fork did not copy."""
+    """Wait for ever, as for a lock of a thread that a fork did not copy."""
     threading.Event().wait()
 
 
@@ -324,20 +324,20 @@ def test_a_state_that_is_not_frozen_may_be_changed(kernel: InPlace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "told"),
+    ("kernel", "message"),
     [
         (
             Forgetful(),
-            r"resumed from safe point 1, \{\"at\":1.*, it comes to .*: all that it needs must be",
+            r"resumed from safe point 1, \{\"at\":1.*, its result is .*: all that it needs must be",
         ),
         (Late(), "resumed from safe point 7, "),
-        (Hoarding(), "stopped at each of its 12 safe points .* nothing may stay in the kernel"),
-        (Proud(), "stopped, and sent back to the one before, at each of its 12 safe points"),
-        (Crowded(), "safe point 1, .*, with 2 threads it .* must not depend on resources.threads"),
-        (Remembering(), rf"{ELSEWHERE} comes to .* instead of .*: {HINT}"),
-        (Indexing(), rf"{ELSEWHERE} raises KeyError\(7\): {HINT}"),
-        (Trusting(), rf"{ELSEWHERE} raises IndexError.*: {HINT}"),
-        (Circling(), "it does not come to an end"),
+        (Hoarding(), "stopped at each of its 12 safe points, .* keep nothing in the kernel object"),
+        (Proud(), "stopped, with each stretch run twice, at each of its 12 safe points"),
+        (Crowded(), "safe point 1, .*, with 2 threads its .* must not depend on resources.threads"),
+        (Remembering(), rf"{ELSEWHERE} its result is .* instead of .*: {HINT}"),
+        (Indexing(), rf"{ELSEWHERE} it raises KeyError\(7\): {HINT}"),
+        (Trusting(), rf"{ELSEWHERE} it raises IndexError.*: {HINT}"),
+        (Circling(), "it does not end"),
         (Broken(), r"resumed from safe point 1, .*, it raises KeyError\('table'\)"),
         (stubborn(), "does not stop when it is closed"),
         (Counting(progress=lambda *_: 1.5), "progress is 1.5 after 0.0"),
@@ -367,9 +367,9 @@ def test_a_state_that_is_not_frozen_may_be_changed(kernel: InPlace) -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Counting) else "",
 )
-def test_an_unsound_kernel_is_told_why(kernel: Counting, told: str) -> None:
+def test_an_unsound_kernel_fails_with_the_reason(kernel: Counting, message: str) -> None:
     """Its jobs would end in wrong results, but only on days when workers die."""
-    with pytest.raises(AssertionError, match=told):
+    with pytest.raises(AssertionError, match=message):
         assert_resumable(kernel, STEPS)
 
 
@@ -398,7 +398,7 @@ def test_the_other_process_has_the_kernels_of_a_test() -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "told"),
+    ("act", "message"),
     [
         (lambda: os.kill(os.getpid(), signal.SIGKILL), r"ends its process \(exit code -9\)"),
         (lambda: os._exit(3), r"ends its process \(exit code 3\)"),
@@ -407,20 +407,20 @@ def test_the_other_process_has_the_kernels_of_a_test() -> None:
     ],
     ids=["killed", "gone", "exit", "stuck"],
 )
-def test_what_becomes_of_the_other_process_is_told(
-    act: Callable[[], object], told: str, monkeypatch: pytest.MonkeyPatch
+def test_the_end_of_the_other_process_is_named(
+    act: Callable[[], object], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A test of a kernel would hang for ever, or end without a word of why."""
     if act is stuck:
         monkeypatch.setattr(another_process, "PATIENCE_SECONDS", 0.2)
-    with pytest.raises(AssertionError, match=rf"{ELSEWHERE} {told}.*forks=False"):
+    with pytest.raises(AssertionError, match=rf"{ELSEWHERE} it {message}.*forks=False"):
         assert_resumable(Elsewhere(act), STEPS)
     assert not active_children()
     assert_resumable(Elsewhere(act), STEPS, forks=False)
 
 
 def test_the_other_process_is_silent(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """An author would read everything twice, and crash reports of what was only tried."""
+    """An author would read everything twice, and crash reports of mere trials."""
 
     def chatter() -> None:
         print("heard")  # noqa: T201 - that is what is tried
@@ -454,11 +454,11 @@ def test_the_other_process_leaves_when_this_one_is_killed(tmp_path: Path) -> Non
         "import os, signal, sys, time\n"
         "parent, writing = os.getpid(), int(sys.argv[1])\n"
         "from outlast.kernel.testing.another_process import another_process\n"
-        "def work(text, see):\n"
+        "def work(text, check_parent):\n"
         "    os.write(writing, b'at work')\n"
         "    os.kill(parent, signal.SIGKILL)\n"
         "    for _ in range(300):\n"
-        "        see()\n"
+        "        check_parent()\n"
         "        time.sleep(0.01)\n"
         "    os.write(writing, b' to the end')\n"
         "with another_process(work) as ask:\n"
@@ -479,8 +479,8 @@ def test_a_process_with_threads_may_fork(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def warning_fork() -> int:
         # What Python does from 3.12 on.
-        told = "This process (pid=7) is multi-threaded, use of fork() may lead to deadlocks"
-        warnings.warn(told, DeprecationWarning, stacklevel=2)
+        message = "This process (pid=7) is multi-threaded, use of fork() may lead to deadlocks"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
         return fork()
 
     monkeypatch.setattr(os, "fork", warning_fork)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
-from outlast.worker.notify.notice import event_of
+from outlast.worker.notify.notice import notice_of
 from tests.records import flat
 from tests.simulation.ledger import is_whole
 from tests.simulation.timing import judge_lease, judge_sweep
@@ -125,7 +125,7 @@ def _is_note(job: Job, old: Record, new: Record) -> bool:
     """Whether the write only says which targets were notified of the job's end, and is true."""
     if not _differ_in(NOTICES, job, old, new):
         return False
-    event_id = event_of(old).id
+    event_id = notice_of(old).id
     for target in set(old.notices.owed) - set(new.notices.owed) - set(new.notices.given_up):
         require(job.notices[target, event_id], f"{target} was not notified of {job}")
     return (

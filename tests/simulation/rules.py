@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
-from outlast.worker.notify.notice import event_of
+from outlast.worker.notify.notice import notice_of
 from tests.simulation.moves import judge_move
 from tests.simulation.timing import judge_hide
 from tests.simulation.violation import Violation, require
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
-    from outlast.worker.notify.notice import Event
+    from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.message import Message
     from tests.simulation.ledger import Job
     from tests.simulation.message_queue import Entry
@@ -138,7 +138,7 @@ class Rules:
                 return
         raise Violation(f"no message leads {job_id} on from slice {record.slice_number}")
 
-    def notified(self, process: Process, target: str, event: Event) -> None:
+    def notified(self, process: Process, target: str, event: Notice) -> None:
         """Judge a notice that a target receives."""
         job = self._world.jobs[event.job_id]
         self._world.note(process, f"tells {target}: {event.id}")
@@ -162,7 +162,7 @@ class Rules:
             return
         for target in job.notify:
             require(
-                job.notices[target, event_of(record).id]
+                job.notices[target, notice_of(record).id]
                 or target in job.gone
                 or (record.notices.rounds >= 10 and target in record.notices.given_up),
                 f"{target} was never notified that {job} {record.status}",
@@ -190,6 +190,6 @@ class Rules:
 
     def _judge_the_end(self, job: Job, old: Record | None, new: Record) -> None:
         if old is None or not old.status.is_final:
-            event_id = event_of(new).id
+            event_id = notice_of(new).id
             require(event_id not in job.ends or job.is_lossy, f"{job} has an end that it had")
             job.ends.add(event_id)

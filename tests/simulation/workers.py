@@ -9,7 +9,7 @@ from outlast.checkpoint.jobs import JobStore
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.notify.contract import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.process import WorkerProcess
@@ -22,7 +22,7 @@ from tests.simulation.store import SimulatedRegister
 from tests.simulation.timing import SWEEP_SECONDS
 
 if TYPE_CHECKING:
-    from outlast.worker.notify.notice import Event
+    from outlast.worker.notify.notice import Notice
     from outlast.worker.slices.process import AnyKernel
     from tests.simulation.clockwork import Actor
     from tests.simulation.ledger import Job
@@ -117,9 +117,9 @@ class Machine:
             return stalling(step)
         return Counting(step) if version == 1 else NewerCounting(step)
 
-    def _notify(self, process: Process, target: str, event: Event, _seconds: float) -> None:
+    def _notify(self, process: Process, target: str, event: Notice, _seconds: float) -> None:
         """Tell a target, which may not answer, or answer and not be heard."""
-        with process.effect("notify", NotTold) as fault:
+        with process.effect("notify", NotDelivered) as fault:
             if fault == "gone":
                 self._world.jobs[event.job_id].gone.add(target)
                 raise Gone("simulated")

@@ -27,7 +27,7 @@ from outlast.kernel import UnknownKernel
 from outlast.kernel.contract import Model
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
-from outlast.worker.queues.local import MAX_RECEIVES
+from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import ForeignMessage, Message
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver

@@ -1,4 +1,4 @@
-"""The events: each is emitted with the fields that it promises."""
+"""The events: each has the fields that it promises."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ def _asleep(floor: Floor) -> None:
     assert sweep(floor.jobs, floor.queue, after_seconds=60) == [JOB]
 
 
-def _told(floor: Floor) -> None:
+def _notified(floor: Floor) -> None:
     _finished(floor, lambda *_: None)
 
 
-def _deaf(floor: Floor) -> None:
+def _target_gone(floor: Floor) -> None:
     def gone(*_: object) -> None:
         raise Gone("it answered 410")
 
@@ -202,9 +202,9 @@ SCENES: dict[str, Callable[..., None]] = {
     "message_dropped": _deleted,
     "message_failed": _on_lambda,
     "message_left": _foreign,
-    "notice_failed": _deaf,
-    "notice_given": _told,
-    "notice_given_up": _deaf,
+    "notice_failed": _target_gone,
+    "notice_given": _notified,
+    "notice_given_up": _target_gone,
     "queue_unavailable": _queue_away,
     "record_unreadable": _unreadable,
     "slice_ended": _one_slice,
@@ -219,16 +219,16 @@ SCENES: dict[str, Callable[..., None]] = {
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
     """All records below "outlast", from DEBUG on, whatever a command does to the handlers."""
     for name in [name for name in os.environ if name.startswith("OUTLAST_")]:
         monkeypatch.delenv(name)
     log = logging.getLogger("outlast")
     for name in ("handlers", "propagate"):
         monkeypatch.setattr(log, name, getattr(log, name))
-    found: list[logging.LogRecord] = []
-    monkeypatch.setattr(logging.Logger, "handle", lambda _, record: found.append(record))
-    return found
+    records: list[logging.LogRecord] = []
+    monkeypatch.setattr(logging.Logger, "handle", lambda _, record: records.append(record))
+    return records
 
 
 def test_every_event_has_a_scene() -> None:
@@ -238,33 +238,33 @@ def test_every_event_has_a_scene() -> None:
 
 @pytest.mark.parametrize("name", SCENES)
 def test_an_event_is_emitted_with_its_fields(
-    name: str, seen: list[logging.LogRecord], request: pytest.FixtureRequest
+    name: str, logged: list[logging.LogRecord], request: pytest.FixtureRequest
 ) -> None:
     """A dashboard or an alarm that was built on the table would stay empty."""
     scene = SCENES[name]
-    wanted = inspect.signature(scene).parameters
+    fixtures = inspect.signature(scene).parameters
     log = logging.getLogger("outlast")
     before = log.level
     log.setLevel(logging.DEBUG)
     try:
-        scene(**{word: request.getfixturevalue(word) for word in wanted})
+        scene(**{name: request.getfixturevalue(name) for name in fixtures})
     finally:
         log.setLevel(before)
-    records = [record for record in seen if getattr(record, "event", None) == name]
-    assert records, [record.getMessage() for record in seen]
+    records = [record for record in logged if getattr(record, "event", None) == name]
+    assert records, [record.getMessage() for record in logged]
     for record in records:
         assert set(vars(record)) - STANDARD == set(EVENTS[name].fields)
         assert record.levelno == EVENTS[name].level
         assert not re.search(r"%\(|None", record.getMessage())
 
 
-def test_what_a_slice_took_is_right(floor: Floor, seen: list[logging.LogRecord]) -> None:
+def test_the_figures_of_a_slice_are_right(floor: Floor, logged: list[logging.LogRecord]) -> None:
     """Metrics and bills made of the events would be wrong."""
     logging.getLogger("outlast").setLevel(logging.INFO)
     floor.submit()
     floor.work(seconds=6.0)
     floor.work()
-    first, last = (r for r in seen if getattr(r, "event", None) == "slice_ended")
+    first, last = (r for r in logged if getattr(r, "event", None) == "slice_ended")
     assert (first.slice, first.outcome, first.ending) == (1, "deadline", "deadline")
     assert (last.slice, last.outcome, last.progress) == (2, "succeeded", 1.0)
     assert first.compute_seconds + last.compute_seconds == floor.record.usage.compute_seconds
@@ -273,7 +273,9 @@ def test_what_a_slice_took_is_right(floor: Floor, seen: list[logging.LogRecord])
 
 
 @pytest.mark.parametrize("age", [0, 1], ids=["the newest", "the one before"])
-def test_damage_is_told_as_it_is(floor: Floor, seen: list[logging.LogRecord], age: int) -> None:
+def test_an_event_of_damage_is_exact(
+    floor: Floor, logged: list[logging.LogRecord], age: int
+) -> None:
     """An operator would look for work done again where an older checkpoint was damaged only."""
     floor.submit()
     floor.work(seconds=6.0)
@@ -281,27 +283,27 @@ def test_damage_is_told_as_it_is(floor: Floor, seen: list[logging.LogRecord], ag
     damaged, intact = kept[age], kept[1 - age]
     kept[age] = damaged.model_copy(update={"digest": "0" * 32})
     floor.change(lambda record: record.model_copy(update={"checkpoints": tuple(kept)}))
-    seen.clear()
+    logged.clear()
     logging.getLogger("outlast").setLevel(logging.DEBUG)
     floor.work(seconds=6.0)
-    found = {getattr(record, "event", None): record for record in seen}
-    assert found["checkpoint_quarantined"].getMessage() == (
+    events = {getattr(record, "event", None): record for record in logged}
+    assert events["checkpoint_quarantined"].getMessage() == (
         f"job {JOB}: checkpoint {damaged.sequence} is damaged and kept for inspection; the job "
         "goes on from the newest that is intact"
     )
-    assert vars(found["slice_started"])["progress"] == intact.progress
+    assert vars(events["slice_started"])["progress"] == intact.progress
 
 
-def test_an_event_below_the_level_costs_no_record(seen: list[logging.LogRecord]) -> None:
+def test_an_event_below_the_level_costs_no_record(logged: list[logging.LogRecord]) -> None:
     """Each slice would pay for lines that nobody reads."""
     log = logging.getLogger("outlast.test")
     log.setLevel(logging.WARNING)
     tell(log, SLICE_STARTED)  # its fields are not even looked at
-    assert seen == []
+    assert logged == []
 
 
 def test_a_kernel_that_sets_up_logging_does_not_silence_the_worker(
-    seen: list[logging.LogRecord], floor: Floor
+    logged: list[logging.LogRecord], floor: Floor
 ) -> None:
     """Importing one library would end the log, and the metrics that are made from it."""
 
@@ -312,4 +314,4 @@ def test_a_kernel_that_sets_up_logging_does_not_silence_the_worker(
     logging.getLogger("outlast").setLevel(logging.INFO)
     floor.submit()
     floor.work(replace(floor.process(), kernels=kernels), seconds=4.0)
-    assert "slice_ended" in {getattr(record, "event", None) for record in seen}
+    assert "slice_ended" in {getattr(record, "event", None) for record in logged}

@@ -1,4 +1,4 @@
-"""Metrics and traces: what their sinks make of the events of slices, and that off is off."""
+"""Metrics and traces made of the events of slices, and nothing where they are off."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ from opentelemetry.trace import StatusCode
 from outlast.checkpoint.record import Record
 from outlast.worker.settings import InvalidSettings, Settings
 from outlast.worker.telemetry.emf import DIMENSIONS, METRICS, document_of
-from outlast.worker.telemetry.events import MESSAGE_LEFT, SLICE_STARTED, WORKER_IDLE, Event, tell
+from outlast.worker.telemetry.events import (
+    EVENTS,
+    MESSAGE_LEFT,
+    SLICE_STARTED,
+    WORKER_IDLE,
+    Event,
+    tell,
+)
 from outlast.worker.telemetry.json_lines import JsonLines
 from outlast.worker.telemetry.prometheus import PrometheusHandler
-from outlast.worker.telemetry.spans import SpanHandler, exporting, ids_of
+from outlast.worker.telemetry.spans import SpanHandler, ids_of, make_processor
 from outlast.worker.telemetry.switches import switched_on
 from tests.kernels import raising
 from tests.worker.emf_schema import SCHEMA
@@ -78,8 +85,6 @@ def test_a_job_is_embedded_metrics(floor: Floor, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("name", METRICS)
 def test_each_event_with_metrics_is_a_valid_document(name: str) -> None:
     """A metric would refer to a field that its event does not have."""
-    from outlast.worker.telemetry.events import EVENTS
-
     fields = dict.fromkeys(EVENTS[name].fields, 1) | {"kernel": "k", "platform": "p"}
     known = {field: value for field, value in fields.items() if field in EVENTS[name].fields}
     document = document_of(logging.makeLogRecord({"event": name, **known}))
@@ -91,9 +96,9 @@ def test_metrics_do_not_make_the_log_longer(
 ) -> None:
     """Whoever turned the log down would get it back with the metrics, and pay for it."""
     lines: list[str] = []
-    shown = logging.Handler()
-    shown.emit = lambda record: lines.append(record.getMessage())
-    log.addHandler(shown)
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    log.addHandler(handler)
     floor.submit()
     with switched_on(Settings(metrics="emf"), metrics_port=0):
         floor.work()
@@ -109,9 +114,9 @@ def test_metrics_do_not_make_the_log_longer(
         (MESSAGE_LEFT, {"error": "no such kernel", "error_type": "UnknownKernel"}),
         (WORKER_IDLE, {"worker": "w"}),
     ],
-    ids=lambda given: getattr(given, "name", None),
+    ids=lambda value: getattr(value, "name", None),
 )
-def test_a_slice_that_tells_of_no_end_does_not_seem_to_run(
+def test_a_slice_without_an_event_of_its_end_does_not_seem_to_run(
     log: logging.Logger, event: Event, fields: dict[str, str]
 ) -> None:
     """The alarm for a kernel that hangs would ring for a worker that waits for messages."""
@@ -147,10 +152,10 @@ def metrics_of(handler: PrometheusHandler) -> str:
 def test_a_line_is_one_json_object(floor: Floor, log: logging.Logger) -> None:
     """A log collector would take a line apart that has a break inside, or lack its fields."""
     lines: list[str] = []
-    shown = logging.Handler()
-    shown.setFormatter(JsonLines())
-    shown.emit = lambda record: lines.append(shown.format(record))
-    log.addHandler(shown)
+    handler = logging.Handler()
+    handler.setFormatter(JsonLines())
+    handler.emit = lambda record: lines.append(handler.format(record))
+    log.addHandler(handler)
     log.setLevel(logging.INFO)
     floor.kernel = raising(ValueError("one\ntwo"), 3)
     floor.submit(max_failures=1)
@@ -176,7 +181,7 @@ def exporters() -> list[InMemorySpanExporter]:
 
 
 @pytest.fixture
-def traced(
+def trace(
     log: logging.Logger, exporters: list[InMemorySpanExporter]
 ) -> Iterator[Callable[[], None]]:
     """A function after whose call slices are traced as by a new worker, with nothing in common."""
@@ -200,14 +205,14 @@ def spans_of(exporters: list[InMemorySpanExporter]) -> list[ReadableSpan]:
 
 
 def test_the_slices_of_a_job_are_one_trace(
-    floor: Floor, traced: Callable[..., None], exporters: list[InMemorySpanExporter]
+    floor: Floor, trace: Callable[..., None], exporters: list[InMemorySpanExporter]
 ) -> None:
     """A person would have to look for the slices of a job one by one, on each worker."""
     floor.submit()
     for _ in range(3):
-        traced()
+        trace()
         floor.work(seconds=4.0)
-    traced()
+    trace()
     floor.work()
     *slices, job = spans_of(exporters)
     ids = ids_of("job-1", floor.record.created_at)
@@ -229,10 +234,10 @@ def test_another_job_of_the_same_name_is_another_trace(floor: Floor) -> None:
 
 
 def test_failures_are_seen_in_the_trace(
-    floor: Floor, traced: Callable[..., None], exporters: list[InMemorySpanExporter]
+    floor: Floor, trace: Callable[..., None], exporters: list[InMemorySpanExporter]
 ) -> None:
     """Nobody would find the slice at fault among hundreds."""
-    traced()
+    trace()
     floor.kernel = raising(ValueError("no"), 2)
     floor.submit(max_failures=1)
     floor.work()
@@ -242,10 +247,10 @@ def test_failures_are_seen_in_the_trace(
 
 
 def test_a_slice_that_lost_its_job_is_a_span(
-    floor: Floor, traced: Callable[..., None], exporters: list[InMemorySpanExporter]
+    floor: Floor, trace: Callable[..., None], exporters: list[InMemorySpanExporter]
 ) -> None:
     """The time that a worker spent on it would be missing."""
-    traced()
+    trace()
     floor.submit()
     floor.watched = lambda at: floor.change(Record.cancelled) if at == 3 else None
     floor.work()
@@ -257,7 +262,7 @@ def test_a_slice_that_lost_its_job_is_a_span(
 @pytest.mark.parametrize("ratio", [0, 1])
 def test_a_job_is_sampled_whole_or_not_at_all(
     floor: Floor,
-    traced: Callable[..., None],
+    trace: Callable[..., None],
     exporters: list[InMemorySpanExporter],
     monkeypatch: pytest.MonkeyPatch,
     ratio: int,
@@ -266,29 +271,29 @@ def test_a_job_is_sampled_whole_or_not_at_all(
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", str(ratio))
     floor.submit()
-    traced()
+    trace()
     floor.work(seconds=4.0)
-    traced()
+    trace()
     floor.work()
     assert len(spans_of(exporters)) == 3 * ratio
 
 
 def test_a_span_says_which_function_it_is_of(
-    floor: Floor, traced: Callable[..., None], exporters: list[InMemorySpanExporter]
+    floor: Floor, trace: Callable[..., None], exporters: list[InMemorySpanExporter]
 ) -> None:
     """Spans of several stacks could not be told apart."""
-    traced(AWS_LAMBDA_FUNCTION_NAME="f", AWS_REGION="eu-west-1")
+    trace(AWS_LAMBDA_FUNCTION_NAME="f", AWS_REGION="eu-west-1")
     floor.submit()
     floor.work()
-    found = spans_of(exporters)[0].resource.attributes
-    assert (found["service.name"], found["faas.name"]) == ("outlast", "f")
-    assert (found["cloud.region"], found["cloud.platform"]) == ("eu-west-1", "aws_lambda")
+    attributes = spans_of(exporters)[0].resource.attributes
+    assert (attributes["service.name"], attributes["faas.name"]) == ("outlast", "f")
+    assert (attributes["cloud.region"], attributes["cloud.platform"]) == ("eu-west-1", "aws_lambda")
 
 
 def test_an_exporter_that_is_not_there_is_named() -> None:
     """Spans would go nowhere, without a word."""
     with pytest.raises(InvalidSettings, match="no exporter 'jaeger'"):
-        exporting({"OTEL_TRACES_EXPORTER": "jaeger"})
+        make_processor({"OTEL_TRACES_EXPORTER": "jaeger"})
 
 
 SINKS = ("emf", "json_lines", "prometheus", "spans")
@@ -315,7 +320,7 @@ def test_what_is_off_is_not_imported(tmp_path: Path) -> None:
     ("package", "settings", "extra"),
     [("prometheus_client", {}, "metrics"), ("opentelemetry", {"traces": "otel"}, "otel")],
 )
-def test_a_missing_extra_is_told_with_the_command(
+def test_a_missing_extra_comes_with_the_command(
     monkeypatch: pytest.MonkeyPatch, package: str, settings: dict[str, Any], extra: str
 ) -> None:
     """A person would get a traceback, or no metrics and no word."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlast.worker.notify.contract import Gone, NotTold
-from outlast.worker.notify.notice import Event
+from outlast.worker.notify.contract import Gone, NotDelivered
+from outlast.worker.notify.notice import Notice
 from outlast.worker.notify.notifier import Notifier
-from outlast.worker.notify.signing import keys_of, signature
+from outlast.worker.notify.signing import signature
 from outlast.worker.settings import InvalidSettings, Settings, read_settings
 from tests.worker.receiver import Receiver, receiver
 
@@ -24,73 +24,78 @@ if TYPE_CHECKING:
 # Of the specification's own test suite.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = base64.b64encode(bytes(32)).decode()
-EVENT = Event("msg_1", "job-1", '{"type":"job.succeeded","name":"Zoë"}')
+NOTICE = Notice("msg_1", "job-1", '{"type":"job.succeeded","name":"Zoë"}')
 
 
 @pytest.fixture
-def there() -> Iterator[Receiver]:
+def target() -> Iterator[Receiver]:
     """A receiver on this machine."""
-    with receiver() as found:
-        yield found
+    with receiver() as receiving:
+        yield receiving
 
 
-def settings(there: Receiver, secret: str | None = SECRET) -> Settings:
+def settings(target: Receiver, secret: str | None = SECRET) -> Settings:
     """Settings that allow the receiver."""
-    return Settings.model_validate({"notify_secret": secret, "notify_hosts": there.host})
+    return Settings.model_validate({"notify_secret": secret, "notify_hosts": target.host})
 
 
 def test_a_signature_is_that_of_the_specification() -> None:
     """No library for Standard Webhooks would accept what is sent."""
-    found = signature(
-        keys_of(SECRET), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, '{"test": 2432232314}'
+    header = signature(
+        Settings.model_validate({"notify_secret": SECRET}).notify_keys,
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        1614265330,
+        '{"test": 2432232314}',
     )
-    assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert header == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_a_receiver_can_verify_what_it_got(there: Receiver) -> None:
-    """It could not tell a notice of ours from anyone's."""
-    Notifier(settings(there, f"{SECRET} {OTHER}"))(there.url, EVENT, 5.0)
-    ((path, headers, body),) = there.requests
+def test_a_receiver_can_verify_a_notice(target: Receiver) -> None:
+    """It would have to believe anyone's notices."""
+    Notifier(settings(target, f"{SECRET} {OTHER}"))(target.url, NOTICE, 5.0)
+    ((path, headers, body),) = target.requests
     assert path == "/done?for=me"
-    assert body == EVENT.body
+    assert body == NOTICE.body
     assert headers["content-type"] == "application/json"
     assert headers["webhook-id"] == "msg_1"
-    signed = f"msg_1.{headers['webhook-timestamp']}.{body}".encode()
+    content = f"msg_1.{headers['webhook-timestamp']}.{body}".encode()
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
     one, other = headers["webhook-signature"].split()
-    assert one == "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-    assert other == "v1," + base64.b64encode(hmac.digest(bytes(32), signed, "sha256")).decode()
+    assert one == "v1," + base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
+    assert other == "v1," + base64.b64encode(hmac.digest(bytes(32), content, "sha256")).decode()
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_any_2xx_is_an_acceptance(there: Receiver, status: int) -> None:
-    """A receiver would be told again and again."""
-    there.answers = [status]
-    Notifier(settings(there))(there.url, EVENT, 5.0)
+def test_any_2xx_is_an_acceptance(target: Receiver, status: int) -> None:
+    """A receiver would get a notice again and again."""
+    target.answers = [status]
+    Notifier(settings(target))(target.url, NOTICE, 5.0)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 404, 500, 503])
-def test_any_other_answer_is_none_and_no_redirect_is_followed(there: Receiver, status: int) -> None:
+def test_any_other_status_is_an_error_and_no_redirect_is_followed(
+    target: Receiver, status: int
+) -> None:
     """A notice would be lost, or handed to whoever the answer names."""
-    there.answers = [status]
-    with pytest.raises(NotTold, match=str(status)) as caught:
-        Notifier(settings(there))(there.url, EVENT, 5.0)
+    target.answers = [status]
+    with pytest.raises(NotDelivered, match=str(status)) as caught:
+        Notifier(settings(target))(target.url, NOTICE, 5.0)
     assert not isinstance(caught.value, Gone)
-    assert len(there.requests) == 1
+    assert len(target.requests) == 1
 
 
-def test_410_means_never_again(there: Receiver) -> None:
+def test_410_means_never_again(target: Receiver) -> None:
     """A receiver that was taken down would be asked for a day."""
-    there.answers = [410]
+    target.answers = [410]
     with pytest.raises(Gone):
-        Notifier(settings(there))(there.url, EVENT, 5.0)
+        Notifier(settings(target))(target.url, NOTICE, 5.0)
 
 
-def test_a_receiver_that_does_not_answer_is_left(there: Receiver) -> None:
+def test_a_receiver_that_does_not_answer_is_left(target: Receiver) -> None:
     """One silent receiver would hold a worker for ever."""
-    there.answers = [0]
-    with pytest.raises(NotTold):
-        Notifier(settings(there))(there.url, EVENT, 0.1)
+    target.answers = [0]
+    with pytest.raises(NotDelivered):
+        Notifier(settings(target))(target.url, NOTICE, 0.1)
 
 
 def test_an_answer_that_trickles_is_left() -> None:
@@ -99,44 +104,40 @@ def test_an_answer_that_trickles_is_left() -> None:
         host = f"127.0.0.1:{server.getsockname()[1]}"
         # Accepted by the system, never read or answered.
         url = f"http://{host}/"
-        tell = Notifier(Settings.model_validate({"notify_secret": SECRET, "notify_hosts": host}))
-        with pytest.raises(NotTold, match=r"no answer|timed out"):
-            tell(url, EVENT, 0.2)
+        deliver = Notifier(Settings.model_validate({"notify_secret": SECRET, "notify_hosts": host}))
+        with pytest.raises(NotDelivered, match=r"no answer|timed out"):
+            deliver(url, NOTICE, 0.2)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "https://a..b/", "https://127.0.0.1:1/"])
 def test_a_receiver_that_is_not_there_is_named_by_one_error(url: str) -> None:
     """A worker would end with a traceback for an address that somebody typed."""
-    tell = Notifier(
+    deliver = Notifier(
         Settings.model_validate({"notify_secret": SECRET, "notify_hosts": "127.0.0.1,a..b"})
     )
-    with pytest.raises(NotTold):
-        tell(url, EVENT, 5.0)
+    with pytest.raises(NotDelivered):
+        deliver(url, NOTICE, 5.0)
 
 
 def test_proxies_of_the_environment_are_not_used(
-    there: Receiver, monkeypatch: pytest.MonkeyPatch
+    target: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A notice, with its result, would go to a third party."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    Notifier(settings(there))(there.url, EVENT, 5.0)
-    assert len(there.requests) == 1
+    Notifier(settings(target))(target.url, NOTICE, 5.0)
+    assert len(target.requests) == 1
 
 
-def test_a_worker_refuses_what_its_own_settings_do_not_allow(there: Receiver) -> None:
+def test_a_worker_refuses_what_its_own_settings_do_not_allow(target: Receiver) -> None:
     """Who can write a record could have a worker post to any host, or run a command."""
-    strict = settings(there)
-    for target in (
-        "https://169.254.169.254/",
-        "http://localhost:9001/",
-        "exec:touch x",
-        "file:///x",
-    ):
-        with pytest.raises(NotTold):
-            Notifier(strict)(target, EVENT, 5.0)
-    with pytest.raises(NotTold, match="OUTLAST_NOTIFY_SECRET"):
-        Notifier(settings(there, None))(there.url, EVENT, 5.0)
-    assert there.requests == []
+    strict = settings(target)
+    internal = ("https://169.254.169.254/", "http://localhost:9001/")
+    for url in (*internal, "exec:touch x", "file:///x"):
+        with pytest.raises(NotDelivered):
+            Notifier(strict)(url, NOTICE, 5.0)
+    with pytest.raises(NotDelivered, match="OUTLAST_NOTIFY_SECRET"):
+        Notifier(settings(target, None))(target.url, NOTICE, 5.0)
+    assert target.requests == []
 
 
 @pytest.mark.parametrize("secret", ["", "hello", "whsec_", "whsec_c2hvcnQ=", f"{SECRET} x"])
@@ -151,8 +152,8 @@ def test_a_bad_secret_is_refused_and_not_shown(
     assert "openssl" in str(caught.value) or secret == ""
 
 
-def test_a_secret_is_in_no_text_of_the_settings(there: Receiver) -> None:
+def test_a_secret_is_in_no_text_of_the_settings(target: Receiver) -> None:
     """A traceback or a log line would give it away."""
-    assert "MfKQ9r8" not in repr(settings(there)) + str(settings(there)) + json.dumps(
-        settings(there).model_dump(mode="json")
+    assert "MfKQ9r8" not in repr(settings(target)) + str(settings(target)) + json.dumps(
+        settings(target).model_dump(mode="json")
     )

@@ -22,7 +22,7 @@ def _require_statuses(words: list[str] | None) -> list[str] | None:
 
 def _require_tags(tags: list[str] | None) -> list[str] | None:
     if tags:
-        from outlast.checkpoint.jobs import checked_tags
+        from outlast.checkpoint.names import checked_tags
 
         checked_tags(tags)
     return tags

@@ -48,7 +48,7 @@ def for_each(
         InvalidJobId: one cannot be a job's; nothing was done.
         StoreUnavailable, QueueUnavailable: the remaining jobs would meet the same error.
     """
-    from outlast.checkpoint.jobs import checked_id
+    from outlast.checkpoint.names import checked_id
 
     job_ids = [checked_id(job_id) for job_id in read_ids(words)]
     if len(words) == 1 and words != ["-"]:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from outlast.checkpoint.lines import one_line
+from outlast.checkpoint.view import view
 from outlast.worker.cli.output import GONE, LINE_CHARACTERS, say
 from outlast.worker.cli.streams import is_terminal
 from outlast.worker.jobs.rate import clock_time, rate_of, speed
-from outlast.worker.jobs.view import view
 from outlast.worker.slices.platforms import title_of
 
 if TYPE_CHECKING:

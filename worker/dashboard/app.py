@@ -1,4 +1,4 @@
-"""The addresses of the dashboard, and what answers at each."""
+"""The routes of the dashboard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from outlast.checkpoint.errors import (
 )
 from outlast.worker.dashboard.guard import Guard, Keys, Refused, form_of
 from outlast.worker.dashboard.listing import Query
-from outlast.worker.dashboard.live import MOST_VIEWERS, Live, Parts
+from outlast.worker.dashboard.live import MAX_VIEWERS, Live, Parts
 from outlast.worker.dashboard.pages import Pages
 from outlast.worker.dashboard.steering import ASKING, BUTTONS, steer
 from outlast.worker.queues.contract import QueueUnavailable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).with_name("static")
 
-# What a person is told of an error: the status, the heading, whether trying again may help.
+# The page of an error: its status, its heading, and whether it reloads itself.
 PROBLEMS: dict[type[Exception], tuple[int, str, bool]] = {
     UnknownJob: (404, "There is no such job", False),
     InvalidJobId: (404, "There is no such job", False),
@@ -71,7 +71,7 @@ def make_app(client: Client, keys: Keys, live: Live, *, is_local: bool) -> Starl
 
 
 class _Dashboard:
-    """What answers. Those that are not async run in a thread: they ask the store."""
+    """The endpoints. Those that are not async run in a thread, as they ask the store."""
 
     def __init__(self, client: Client, keys: Keys, live: Live) -> None:
         self._client = client
@@ -101,12 +101,12 @@ class _Dashboard:
 
     def _steer(self, verb: str, job_id: str, form: dict[str, str]) -> Response:
         try:
-            shown = steer(self._client, verb, job_id, form)
+            next_id = steer(self._client, verb, job_id, form)
         except (StoreUnavailable, UnknownJob):
             raise
         except (CheckpointError, QueueUnavailable) as error:
             return HTMLResponse(self._pages.job(job_id, problem=str(error)), 409)
-        return RedirectResponse(f"/jobs/{shown}?did={verb}", 303)
+        return RedirectResponse(f"/jobs/{next_id}?did={verb}", 303)
 
     async def jobs_events(self, request: Request) -> Response:
         query = Query.read(request.query_params)
@@ -117,7 +117,7 @@ class _Dashboard:
         return self._stream(f"/jobs/{job_id}", lambda: self._pages.job_parts(job_id))
 
     def _stream(self, key: str, look: Callable[[], Parts]) -> Response:
-        if self._live.viewers >= MOST_VIEWERS:
+        if self._live.viewers >= MAX_VIEWERS:
             return PlainTextResponse("outlast: too many viewers\n", 503)
         return StreamingResponse(self._live.events(key, look), media_type="text/event-stream")
 
@@ -131,7 +131,7 @@ class _Dashboard:
         response = RedirectResponse("/", 303)
         response.set_cookie(
             self._keys.cookie,
-            self._keys.sealed("session"),
+            self._keys.seal("session"),
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
@@ -150,5 +150,5 @@ class _Dashboard:
 
     def nothing(self, _request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        text = "The address is not one of this dashboard's."
+        text = "This dashboard has no page at this address."
         return HTMLResponse(self._pages.problem("Nothing is here", text), status)

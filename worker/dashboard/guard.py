@@ -1,4 +1,4 @@
-"""Who may look at the pages, and that a click was meant: what stands before every answer."""
+"""Before every answer: is the viewer logged in, and is the request from a page of ours?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORM_BYTES = 16 << 10
 FIELDS = 20
 
-# No page needs more: its own style sheet, script, pictures, events and forms.
+# A page needs its own style sheet, script, pictures, events and forms, and nothing else.
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -31,7 +31,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Stricter, browsers would send no Origin with a form, which is checked below.
+    # A stricter policy would keep browsers from sending Origin with a form; it is checked below.
     "Referrer-Policy": "same-origin",
 }
 
@@ -41,43 +41,42 @@ class Refused(Exception):
 
 
 class Keys:
-    """The secrets of one process: what a viewer must know, and what a page must hand back.
+    """The secrets of one process, for the login and for the forms of its pages.
 
     Attributes:
-        token: what a person enters to be let in; None: everyone who reaches the port may look.
-        cookie: the name of the cookie that says that they were.
+        token: what a person enters to log in; None: everyone who reaches the port may look.
+        cookie: the name of the session's cookie.
     """
 
     def __init__(self, token: str | None, port: int) -> None:
         self.token = token
-        # A browser sends a cookie to every port of a host.
+        # With the port, as a browser sends a cookie to every port of a host.
         self.cookie = f"outlast-{port}"
         self._secret = secrets.token_bytes(32)
 
-    def sealed(self, purpose: str) -> str:
-        """Return what nobody outside of this process can know, one for each purpose."""
+    def seal(self, purpose: str) -> str:
+        """Return this process's secret for a purpose, which nobody outside can compute."""
         return hmac.new(self._secret, purpose.encode(), hashlib.sha256).hexdigest()
 
-    def opens(self, purpose: str, given: str) -> bool:
-        """Whether `given` is what `sealed` returns; nothing is learned from how long it takes."""
-        return hmac.compare_digest(self.sealed(purpose).encode(), given.encode())
+    def opens(self, purpose: str, seal: str) -> bool:
+        """Whether `seal` is that of the purpose, compared in constant time."""
+        return hmac.compare_digest(self.seal(purpose).encode(), seal.encode())
 
     def admits(self, token: str) -> bool:
-        """Whether `token` is the one that lets a person in."""
+        """Whether a person may log in with `token`."""
         expected = self.token
         return expected is not None and hmac.compare_digest(expected.encode(), token.encode())
 
     def knows(self, request: Request) -> bool:
-        """Whether whoever sent this may look."""
-        given = request.cookies.get(self.cookie, "")
-        return self.token is None or self.opens("session", given)
+        """Whether the viewer who sent the request may look at the pages."""
+        return self.token is None or self.opens("session", request.cookies.get(self.cookie, ""))
 
 
 class Guard:
-    """ASGI middleware: lets through what a person meant, and seals every answer."""
+    """ASGI middleware: refuses foreign requests, and adds HEADERS to every answer."""
 
     def __init__(self, app: ASGIApp, *, keys: Keys, is_local: bool) -> None:
-        """Guard `app`; where it `is_local`, only names of this machine may lead to it."""
+        """Guard `app`; with `is_local` it answers only to this machine's own names."""
         self._app = app
         self._keys = keys
         self._is_local = is_local
@@ -88,25 +87,25 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def sealed(message: Message) -> None:
+        async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        await (self._refusal(Request(scope)) or self._app)(scope, receive, sealed)
+        await (self._refusal(Request(scope)) or self._app)(scope, receive, send_guarded)
 
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
         if self._is_local and not is_loopback(_name(host)):
-            # Whatever name an attacker gave to this address, his pages shall not read ours.
-            return _no(421, "this dashboard answers to 127.0.0.1 and localhost only")
+            # An attacker can give this address a name of a foreign site, whose pages could read it.
+            return _refuse(421, "this dashboard answers to 127.0.0.1 and localhost only")
         if request.method not in {"GET", "HEAD"} and not _is_own(request, host):
-            return _no(403, "this came from another site's page")
+            return _refuse(403, "this came from another site's page")
         path = request.url.path
         if path == "/login" or path.startswith("/static/") or self._keys.knows(request):
             return None
         if path.startswith("/events/"):
-            return _no(401, "log in first")
+            return _refuse(401, "log in first")
         return RedirectResponse("/login", 303)
 
 
@@ -114,7 +113,7 @@ async def form_of(request: Request, keys: Keys, purpose: str) -> dict[str, str]:
     """Return the fields of a form that a page of ours sent.
 
     Raises:
-        Refused: it is not, it is from before a restart, or it is larger than ours are.
+        Refused: another page sent it, it is from before a restart, or it is too large.
     """
     body = b""
     async for chunk in request.stream():
@@ -124,14 +123,14 @@ async def form_of(request: Request, keys: Keys, purpose: str) -> dict[str, str]:
     try:
         form = dict(parse_qsl(body.decode(), max_num_fields=FIELDS))
     except ValueError:  # no UTF-8, or too many fields
-        raise Refused("this is no form of ours") from None
+        raise Refused("this is not a form of the dashboard") from None
     if not keys.opens(purpose, form.pop("csrf", "")):
-        raise Refused("the page is from before the dashboard was started again: go back, reload it")
+        raise Refused("the page is from before the dashboard was restarted: go back, reload it")
     return form
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` can be nothing but this machine."""
+    """Whether `host` always means this machine."""
     if host == "localhost":
         return True
     try:
@@ -141,7 +140,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_own(request: Request, host: str) -> bool:
-    """Whether a page of this very address sent the request; browsers say so, and cannot lie."""
+    """Whether a page of this address sent the request, by the browser's Origin header."""
     return request.headers.get("origin") in {f"http://{host}", f"https://{host}"}
 
 
@@ -152,5 +151,5 @@ def _name(host: str) -> str:
         return ""
 
 
-def _no(status: int, reason: str) -> Response:
+def _refuse(status: int, reason: str) -> Response:
     return PlainTextResponse(f"outlast: {reason}\n", status)

@@ -1,4 +1,4 @@
-"""One page of jobs: those that fit, by id."""
+"""One page of jobs: those that match a query, by id."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 JOBS_A_PAGE = 50
 FIELD_CHARACTERS = 200
-# A search that takes longer asks whether to go on.
+# A longer search stops, and the page offers to go on.
 SEARCH_SECONDS = 1.0
 
 
 class Query(NamedTuple):
-    """What an address says: which jobs, and after which id the page begins; "" leaves it open."""
+    """The query of an address: which jobs, and after which id the page begins; "": any."""
 
     status: str = ""
     kernel: str = ""
@@ -33,23 +33,23 @@ class Query(NamedTuple):
     after: str = ""
 
     @classmethod
-    def read(cls, given: Mapping[str, str]) -> Query:
-        """Return what the query of an address says; a status that is none leaves it open."""
-        said = {name: given.get(name, "").strip()[:FIELD_CHARACTERS] for name in cls._fields}
-        if said["status"] not in set(Status):
-            said["status"] = ""
-        return cls(**said)
+    def read(cls, parameters: Mapping[str, str]) -> Query:
+        """Return the query in an address; an unknown status counts as any."""
+        values = {name: parameters.get(name, "").strip()[:FIELD_CHARACTERS] for name in cls._fields}
+        if values["status"] not in set(Status):
+            values["status"] = ""
+        return cls(**values)
 
     @property
     def is_narrow(self) -> bool:
-        """Whether it leaves out any jobs."""
+        """Whether it excludes any jobs."""
         return any((self.status, self.kernel, self.tag, self.text))
 
     @property
     def address(self) -> str:
-        """The query as a part of an address: with `?`, or nothing where all is open."""
-        said = {name: value for name, value in self._asdict().items() if value}
-        return f"?{urlencode(said)}" if said else ""
+        """The query as a part of an address, with `?`; "": all jobs."""
+        values = {name: value for name, value in self._asdict().items() if value}
+        return f"?{urlencode(values)}" if values else ""
 
     def but(self, **changes: str) -> Query:
         """Return the first page of a query that differs in `changes`."""
@@ -57,7 +57,7 @@ class Query(NamedTuple):
 
     @property
     def selection(self) -> Selection:
-        """The choice of jobs, without the text."""
+        """The query without the text, as a selection of jobs."""
         return Selection(
             statuses=frozenset(filter(None, [self.status])),
             kernel=self.kernel or None,
@@ -70,8 +70,8 @@ class Listing(NamedTuple):
 
     Attributes:
         records: the jobs, without their states.
-        faults: what is wrong with the records that cannot be read.
-        following: the id after which the next page begins; None where this is the last one.
+        faults: an error for each record that cannot be read.
+        following: the id after which the next page begins; None: this is the last page.
         is_cut: whether the search stopped early, before the page was full.
     """
 
@@ -82,26 +82,26 @@ class Listing(NamedTuple):
 
 
 def listing_of(jobs: JobStore, query: Query) -> Listing:
-    """Return the page of jobs that `query` asks for."""
+    """Return the page of jobs that match `query`."""
     selection, text, now = query.selection, query.text.casefold(), jobs.clock()
-    found: list[Record] = []
+    records: list[Record] = []
     faults: list[str] = []
     last, limit = query.after, time.monotonic() + SEARCH_SECONDS
 
-    def note(error: CorruptRecord) -> None:
+    def add_fault(error: CorruptRecord) -> None:
         faults.append(str(error))
 
-    for record in jobs.heads(after=query.after, on_corrupt=note):
-        if len(found) == JOBS_A_PAGE:
-            return Listing(found, faults, last)
+    for record in jobs.heads(after=query.after, on_corrupt=add_fault):
+        if len(records) == JOBS_A_PAGE:
+            return Listing(records, faults, last)
         if last != query.after and time.monotonic() > limit:
-            return Listing(found, faults, last, is_cut=True)
-        if selection.takes(record, now) and (not text or text in _words(record)):
-            found.append(record)
+            return Listing(records, faults, last, is_cut=True)
+        if selection.takes(record, now) and (not text or text in _searchable_text(record)):
+            records.append(record)
         last = record.job_id
-    return Listing(found, faults, None)
+    return Listing(records, faults, None)
 
 
-def _words(record: Record) -> str:
+def _searchable_text(record: Record) -> str:
     parts = (record.job_id, record.kernel, json.dumps(record.params, ensure_ascii=False))
     return " ".join((*parts, *record.tags, record.error or "")).casefold()

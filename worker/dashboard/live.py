@@ -1,4 +1,4 @@
-"""What has changed, to all who look at a page: one look at the store, however many they are."""
+"""Changes of a page, sent to all its viewers; the store is asked once for all of them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("outlast.dashboard")
 
 PERIOD_SECONDS = 1.0
-# A slow store is asked less often: looking at it takes at most a tenth of the time.
+# A slow store is asked less often: the looks take at most a tenth of the time.
 PAUSE_PER_LOOK = 9.0
-# Tells a proxy in between that the stream lives.
+# Shows a proxy that the stream is alive.
 HEARTBEAT_SECONDS = 15.0
 HEARTBEAT = ": nothing new\n\n"
 # How soon a browser comes back after the connection was lost.
 RETRY = "retry: 1000\n\n"
-MOST_VIEWERS = 100
+MAX_VIEWERS = 100
 
 
 class Part(NamedTuple):
-    """A piece of a page; who has a piece of the same `mark` need not be sent it again."""
+    """A piece of a page; it is sent only to viewers who have a piece with another `mark`."""
 
     html: str
     mark: str
@@ -37,7 +37,7 @@ Parts = dict[str, Part]
 
 
 class _Channel:
-    """What one page shows at present, for all who look at it."""
+    """The present state of one page, and its viewers."""
 
     def __init__(self) -> None:
         self.parts: Parts = {}
@@ -45,8 +45,8 @@ class _Channel:
         self.news = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
-    def tell(self) -> None:
-        """Wake all viewers; who waits from here on waits for the next time."""
+    def wake_viewers(self) -> None:
+        """End the wait of all viewers; later waits are for the next change."""
         self.news.set()
         self.news = asyncio.Event()
 
@@ -54,7 +54,7 @@ class _Channel:
 class Live:
     """The streams of events, and the looks at the store that feed them.
 
-    A page is looked up every PERIOD_SECONDS, while somebody looks at it.
+    A page with viewers is read from the store every PERIOD_SECONDS.
     """
 
     def __init__(self) -> None:
@@ -70,27 +70,27 @@ class Live:
         """End all streams."""
         self._is_over = True
         for channel in self._channels.values():
-            channel.tell()
+            channel.wake_viewers()
 
     async def events(self, key: str, look: Callable[[], Parts]) -> AsyncIterator[str]:
-        """Yield the parts of the page `key` that `look` returns, each whenever it has changed.
+        """Yield the parts of the page `key` that `look` returns: first all, then those that change.
 
-        All are told first. Looking is over as soon as nobody iterates any more.
+        The looks end when no viewer iterates any more.
         """
-        channel = self._joined(key, look)
-        seen: dict[str, str] = {}
+        channel = self._join(key, look)
+        marks: dict[str, str] = {}
         try:
             yield RETRY
             while not self._is_over:
                 news = channel.news
-                fresh = {n: p for n, p in channel.parts.items() if seen.get(n) != p.mark}
-                seen |= {name: part.mark for name, part in fresh.items()}
+                fresh = {n: p for n, p in channel.parts.items() if marks.get(n) != p.mark}
+                marks |= {name: part.mark for name, part in fresh.items()}
                 yield _event(fresh) if fresh else HEARTBEAT
                 await _wait(news, HEARTBEAT_SECONDS)
         finally:
             self._leave(key, channel)
 
-    def _joined(self, key: str, look: Callable[[], Parts]) -> _Channel:
+    def _join(self, key: str, look: Callable[[], Parts]) -> _Channel:
         channel = self._channels.setdefault(key, _Channel())
         channel.viewers += 1
         if channel.task is None:
@@ -105,19 +105,19 @@ class Live:
 
     async def _watch(self, channel: _Channel, look: Callable[[], Parts]) -> None:
         while True:
-            begun = time.monotonic()
+            started = time.monotonic()
             try:
                 parts = await run_in_threadpool(look)
             except Exception:
                 log.exception("a page could not be brought up to date")
             else:
-                # What an outage leaves out stays as it was.
-                changed = channel.parts | parts != channel.parts
+                # Merged: parts that are missing in an outage stay as they are.
+                is_new = channel.parts | parts != channel.parts
                 channel.parts |= parts
-                if changed:
-                    channel.tell()
-            took = time.monotonic() - begun
-            await asyncio.sleep(max(PERIOD_SECONDS, PAUSE_PER_LOOK * took))
+                if is_new:
+                    channel.wake_viewers()
+            seconds = time.monotonic() - started
+            await asyncio.sleep(max(PERIOD_SECONDS, PAUSE_PER_LOOK * seconds))
 
 
 def _event(parts: Parts) -> str:

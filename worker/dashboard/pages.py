@@ -10,13 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
 from outlast.checkpoint.status import Status
+from outlast.checkpoint.view import moment
 from outlast.worker.dashboard import words
 from outlast.worker.dashboard.listing import Listing, Query, listing_of
 from outlast.worker.dashboard.live import Part, Parts
 from outlast.worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
 from outlast.worker.dashboard.steering import ASKING, DONE, buttons_for
 from outlast.worker.jobs.rate import Rate, rate_of, speed
-from outlast.worker.jobs.view import moment
 
 if TYPE_CHECKING:
     from outlast.checkpoint.jobs import JobStore
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 CELLS = ("status", "progress", "slices", "where", "saved")
 PIECES = ("status", "actions", "now", "error", "result", "course", "accounts")
 
-# What is shown to anyone must not hold what steers.
+# Pages for everyone must not contain the seal of the forms that steer jobs.
 OUTSIDE = {"csrf": "", "has_login": False}
 
 
 class Pages:
-    """Fills the templates; every text that comes from outside is escaped there."""
+    """Renders the templates, which escape every text from outside."""
 
     def __init__(self, jobs: JobStore, keys: Keys) -> None:
-        """Show the jobs of `jobs`; forms carry what `keys` seals."""
+        """Show the jobs of `jobs`; forms have the seals of `keys`."""
         self._jobs = jobs
         self._env = _environment()
         self._common = {
-            "csrf": keys.sealed("steer"),
-            "login_csrf": keys.sealed("login"),
+            "csrf": keys.seal("steer"),
+            "login_csrf": keys.seal("login"),
             "has_login": keys.token is not None,
         }
 
     def jobs(self, query: Query) -> str:
-        """Return the page of a selection of jobs, in an outage an empty one that says so."""
+        """Return the page of a selection of jobs; in an outage it is empty and says so."""
         outage, listing = "", Listing([], [], None)
         try:
             listing = listing_of(self._jobs, query)
         except StoreUnavailable as error:
             outage = str(error)
-        return self._filled(
+        return self._render(
             "jobs.html",
             query=query,
             listing=listing,
@@ -61,24 +61,24 @@ class Pages:
         )
 
     def jobs_parts(self, query: Query) -> Parts:
-        """Return what may change on that page."""
+        """Return the parts of that page that may change."""
         try:
             listing = listing_of(self._jobs, query)
         except StoreUnavailable as error:
             return self._outage(error)
-        rows = self._filled("rows.html", listing=listing)
+        rows = self._render("rows.html", listing=listing)
         parts = {"rows": Part(rows, _mark_of(listing)), "outage": Part("", "")}
         for record in listing.records:
             parts |= self._parts(record, CELLS, f"/{record.job_id}")
         return parts
 
     def job(self, job_id: str, *, did: str = "", problem: str = "") -> str:
-        """Return the page of a job, with a word on what was done with it, or why not.
+        """Return the page of a job; `did` names the button that was clicked, `problem` an error.
 
-        Raises what `JobStore.load` does.
+        Raises what `JobStore.load` raises.
         """
         record = self._jobs.load(job_id).record
-        return self._filled(
+        return self._render(
             "job.html",
             job=record,
             mark=_checkpoints_mark(record),
@@ -88,48 +88,48 @@ class Pages:
         )
 
     def job_parts(self, job_id: str) -> Parts:
-        """Return what may change on that page."""
+        """Return the parts of that page that may change."""
         try:
             record = self._head(job_id)
-        except CheckpointError as error:  # deleted or damaged meanwhile, too
+        except CheckpointError as error:  # also for a job that was deleted or damaged since
             return self._outage(error)
-        stored = self._cell("checkpoints", record, whole=False)
+        checkpoints = self._cell("checkpoints", record, whole=False)
         return {
             **self._parts(record, PIECES, ""),
-            "checkpoints": Part(stored, _checkpoints_mark(record)),
+            "checkpoints": Part(checkpoints, _checkpoints_mark(record)),
             "outage": Part("", ""),
         }
 
     def ask(self, verb: str, job_id: str) -> str:
         """Return the page that asks before `verb` is done.
 
-        Raises what `JobStore.load` does.
+        Raises what `JobStore.load` raises.
         """
-        return self._filled("ask.html", verb=verb, job=self._jobs.load(job_id).record)
+        return self._render("ask.html", verb=verb, job=self._jobs.load(job_id).record)
 
     def login(self, *, failed: bool = False) -> str:
         """Return the page that asks for the token."""
-        return self._filled("login.html", failed=failed, **OUTSIDE)
+        return self._render("login.html", failed=failed, **OUTSIDE)
 
     def problem(self, heading: str, text: str, *, again: bool = False) -> str:
-        """Return a page that says what is wrong; with `again` it loads itself anew."""
-        return self._filled("problem.html", heading=heading, text=text, again=again, **OUTSIDE)
+        """Return a page that says what is wrong; with `again` it reloads itself."""
+        return self._render("problem.html", heading=heading, text=text, again=again, **OUTSIDE)
 
     def _head(self, job_id: str) -> Record:
         for record in self._jobs.heads_of([job_id], on_corrupt=_raise):
             return record
         raise UnknownJob(f"job {job_id} has gone from the store")
 
-    def _filled(self, name: str, **values: Any) -> str:
+    def _render(self, name: str, **values: Any) -> str:
         return self._env.get_template(name).render(self._common | values)
 
     def _parts(self, record: Record, names: tuple[str, ...], suffix: str) -> Parts:
         cells = {name: self._cell(name, record) for name in names}
         return {f"{name}{suffix}": Part(html, _mark(html)) for name, html in cells.items()}
 
-    def _cell(self, name: str, shown: Any, **options: Any) -> str:
+    def _cell(self, name: str, value: Any, **options: Any) -> str:
         module = self._env.get_template("cells.html").make_module(self._common)
-        return str(getattr(module, name)(shown, **options))
+        return str(getattr(module, name)(value, **options))
 
     def _outage(self, error: CheckpointError) -> Parts:
         html = self._cell("outage", str(error))
@@ -162,7 +162,7 @@ def _environment() -> Environment:
 
 
 def _rate_of(record: Record) -> Rate | None:
-    """Return how fast a job gets on; None while it does not, or nothing is known."""
+    """Return a running job's rate; None: it does not run, or its rate is not known."""
     rate = rate_of(record) if record.status is Status.RUNNING else None
     return rate if rate and rate.per_second else None
 
@@ -181,6 +181,6 @@ def _mark_of(listing: Listing) -> str:
 
 
 def _checkpoints_mark(record: Record) -> str:
-    """Return what changes with the checkpoints that there are, but not with a look at them."""
+    """Return a mark of the set of checkpoints: it does not depend on whether states are loaded."""
     kept = (*record.checkpoints, *record.quarantine)
     return _mark(" ".join(f"{c.sequence}{c.digest}" for c in kept) + str(len(record.quarantine)))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from outlast.worker.dashboard.words import duration, percent
+
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
 
-# The drawing's own units; the page scales it to the room there is.
+# In the drawing's own units; the page scales it to its width.
 WIDTH, HEIGHT = 720.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 10.0, 34.0
-# So many looks of a platform there are in the style sheet.
+# How many looks for platforms the style sheet has.
 LOOKS = 6
-MOST_TICKS = 6
-# Seconds between two times below the drawing.
+MAX_TICKS = 6
+# Seconds between two labels of the time axis.
 STEPS: tuple[float, ...] = (
     *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30),
     *(60 * minutes for minutes in (1, 2, 5, 10, 20, 30)),
@@ -21,7 +23,7 @@ STEPS: tuple[float, ...] = (
     *(86_400 * days for days in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)),
 )
 
-# What is drawn at the end of a slice, by why it ended; an error for all that is not here.
+# The mark at the end of a slice, by its ending; any other ending is an error.
 ENDINGS = {
     "deadline": "deadline",
     "SIGTERM": "signal",
@@ -32,7 +34,7 @@ ENDINGS = {
     "lost": "lost",
     "succeeded": "succeeded",
 }
-SAYS = {
+MEANINGS = {
     "deadline": "ended at its deadline",
     "signal": "stopped by a signal",
     "paused": "paused or cancelled",
@@ -43,7 +45,7 @@ SAYS = {
 
 
 class Segment(NamedTuple):
-    """One slice, or several merged, in the drawing's units; `mark` is None while it runs."""
+    """One slice, or a stretch of slices, in the drawing's units; `mark` is None while it runs."""
 
     x0: float
     y0: float
@@ -55,42 +57,42 @@ class Segment(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A line across the drawing, and what stands beside it."""
+    """A line across the drawing, and its label."""
 
     at: float
     label: str
 
 
 class Plot(NamedTuple):
-    """All that the template draws; times are counted from `begun`, seconds since the epoch."""
+    """All that the template draws; times count from `started_at`, in seconds since the epoch."""
 
-    begun: float
+    started_at: float
     segments: list[Segment]
     times: list[Tick]
     shares: list[Tick]
     platforms: list[tuple[int, str]]
     marks: list[tuple[str, str]]
-    describes: str
+    description: str
 
 
 def plot_of(record: Record) -> Plot | None:
-    """Return the course of a job; None where no slice has left a trace yet."""
+    """Return the course of a job; None: no slice has saved anything yet."""
     courses = _courses(record)
     if not courses:
         return None
-    begun = min(course.began_at for course in courses)
-    span = max(max(course.ended_at for course in courses) - begun, 0.1)
+    started_at = min(course.began_at for course in courses)
+    span = max(max(course.ended_at for course in courses) - started_at, 0.1)
     looks: dict[str, int] = {}
-    segments = [_segment(course, begun, span, looks) for course in courses]
-    seen = {segment.mark for segment in segments}
+    segments = [_segment(course, started_at, span, looks) for course in courses]
+    marks = {segment.mark for segment in segments}
     return Plot(
-        begun=begun,
+        started_at=started_at,
         segments=segments,
         times=_times(span),
         shares=[Tick(_y(share), f"{100 * share:.0f} %") for share in (0.0, 0.25, 0.5, 0.75, 1.0)],
         platforms=[(look, platform) for platform, look in looks.items()],
-        marks=[(mark, says) for mark, says in SAYS.items() if mark in seen],
-        describes=_describes(record, span),
+        marks=[(mark, meaning) for mark, meaning in MEANINGS.items() if mark in marks],
+        description=_description(record, span),
     )
 
 
@@ -105,7 +107,7 @@ class _Course(NamedTuple):
 
 
 def _courses(record: Record) -> list[_Course]:
-    """Return the slices that have ended, and the one that runs as far as it is stored."""
+    """Return the slices that have ended, and the running one up to its last checkpoint."""
     courses, before = [], 0.0
     for stretch in record.history.stretches:
         numbers = f"slice {stretch.first}"
@@ -132,13 +134,13 @@ def _courses(record: Record) -> list[_Course]:
     return courses
 
 
-def _segment(course: _Course, begun: float, span: float, looks: dict[str, int]) -> Segment:
+def _segment(course: _Course, started_at: float, span: float, looks: dict[str, int]) -> Segment:
     look = looks.setdefault(course.platform, len(looks) % LOOKS)
     mark = None if course.ending is None else ENDINGS.get(course.ending, "error")
     return Segment(
-        _x((course.began_at - begun) / span),
+        _x((course.began_at - started_at) / span),
         _y(course.before),
-        _x((course.ended_at - begun) / span),
+        _x((course.ended_at - started_at) / span),
         _y(course.after),
         look,
         mark,
@@ -147,13 +149,13 @@ def _segment(course: _Course, begun: float, span: float, looks: dict[str, int]) 
 
 
 def _times(span: float) -> list[Tick]:
-    step = next((step for step in STEPS if span / step <= MOST_TICKS), STEPS[-1])
-    count = min(int(span / step), MOST_TICKS)
+    step = next((step for step in STEPS if span / step <= MAX_TICKS), STEPS[-1])
+    count = min(int(span / step), MAX_TICKS)
     return [Tick(_x(at * step / span), _time(at * step)) for at in range(count + 1)]
 
 
 def _time(seconds: float) -> str:
-    """Return a time since the beginning by the largest unit of which it is a whole number."""
+    """Return a time since the start in the largest unit of which it is a whole number."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:,.0f} {unit}"
@@ -162,9 +164,7 @@ def _time(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds else "0"
 
 
-def _describes(record: Record, span: float) -> str:
-    from outlast.worker.dashboard.words import duration, percent
-
+def _description(record: Record, span: float) -> str:
     count = record.usage.slices_begun
     slices = "1 slice" if count == 1 else f"{count:,} slices"
     return f"{percent(record.progress)} after {slices} in {duration(span)}."

@@ -1,4 +1,4 @@
-"""The process that serves the dashboard, until it is told to stop."""
+"""The server process of the dashboard."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
     from outlast.worker.slices.deadline import Deadline
 
-# Streams end at once; what else is being answered may take so long.
+# Streams end immediately; other answers may take so long.
 ENDING_SECONDS = 3
 BACKLOG = 128
 
 
 class CannotListen(Exception):
-    """The address cannot be had: another program has it, or it is not of this machine."""
+    """The address cannot be used: another program has it, or it is another machine's."""
 
 
 class Address(NamedTuple):
-    """Where to listen, port 0 for any free one, and what a viewer must enter; None: nothing."""
+    """Where to listen, port 0 for any free one, and the token of the login; None: no login."""
 
     host: str
     port: int
@@ -38,13 +38,13 @@ class Address(NamedTuple):
 def serve(
     client: Client, address: Address, *, stop: Deadline, announce: Callable[[str], None]
 ) -> None:
-    """Serve until `stop` has a reason; `announce` is given the URL once it answers.
+    """Serve until `stop` has a reason; `announce` is called with the URL when it answers.
 
     Raises:
         CannotListen: nothing was served.
     """
     host = address.host
-    with _listening(host, address.port) as listener:
+    with _listen(host, address.port) as listener:
         port = listener.getsockname()[1]
         live = Live()
         app = make_app(client, Keys(address.token, port), live, is_local=is_loopback(host))
@@ -62,13 +62,13 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, stopped by our flag in place of its own handlers of signals."""
+    """uvicorn, stopped by a flag instead of its own signal handlers."""
 
     def __init__(
-        self, config: uvicorn.Config, live: Live, stop: Deadline, started: Callable[[], None]
+        self, config: uvicorn.Config, live: Live, stop: Deadline, announce: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._live, self._stop, self._tell = live, stop, started
+        self._live, self._stop, self._announce = live, stop, announce
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -76,7 +76,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._tell()
+        self._announce()
 
     async def on_tick(self, counter: int) -> bool:
         return await super().on_tick(counter) or self._stop.reason is not None
@@ -87,10 +87,10 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, *_, address = found[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, address = addresses[0]
         listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise CannotListen(

@@ -1,4 +1,4 @@
-"""What the buttons of a job do, and when each is there."""
+"""The buttons of a job: which there are in each status, and what they do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ALL = frozenset(Status)
 LIVE = frozenset({Status.QUEUED, Status.RUNNING})
 
-# In the order of the buttons: the statuses in which each makes sense.
+# In the order on the page: the statuses in which a job has the button.
 BUTTONS: dict[str, frozenset[Status]] = {
     "pause": LIVE,
     "resume": frozenset({Status.PAUSED}),
@@ -24,7 +24,7 @@ BUTTONS: dict[str, frozenset[Status]] = {
     "fork": ALL,
     "cancel": LIVE | {Status.PAUSED},
 }
-# These open a page of their own first: one cannot be undone, the other wants to know more.
+# These open a page of their own first: one cannot be undone, the other has options.
 ASKING = frozenset({"cancel", "fork"})
 
 DONE = {
@@ -37,14 +37,17 @@ DONE = {
 
 
 def buttons_for(record: Record) -> list[str]:
-    """Return the buttons that a job has as it stands."""
+    """Return the buttons that a job has in its status."""
     return [verb for verb, statuses in BUTTONS.items() if record.status in statuses]
 
 
 def steer(client: Client, verb: str, job_id: str, form: Mapping[str, str]) -> str:
     """Do what the button `verb` says and return the id of the job to show next.
 
-    Raises what the method of `Client` of that name does, or Refused: no page of ours sends that.
+    Raises what `Client`'s method of that name raises.
+
+    Raises:
+        Refused: no page of the dashboard sends such a form.
     """
     if verb == "fork":
         return client.fork(
@@ -62,7 +65,7 @@ def steer(client: Client, verb: str, job_id: str, form: Mapping[str, str]) -> st
 
 
 def _number(text: str) -> int | None:
-    """Return the generation that a form names; None for the newest."""
+    """Return the generation in a form; None: the newest."""
     try:
         return int(text) if text else None
     except ValueError:

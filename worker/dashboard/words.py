@@ -7,41 +7,41 @@ from typing import Any
 
 from outlast.checkpoint.lines import printable
 
-# What a kernel or a worker says may be of any length; a page shows its beginning.
+# A page shows only the beginning of longer texts.
 LINE_CHARACTERS = 160
 BLOCK_CHARACTERS = 1_000
-# From so many on, nobody counts the zeros of a number.
-SHORTENED_ZEROS = 6
+# With so many zeros or more a number is shown with an exponent.
+EXPONENT_ZEROS = 6
 
 UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def line(value: Any, limit: int = LINE_CHARACTERS) -> str:
-    """Return a JSON value on one line, no longer than `limit` and a note of what is left out."""
+    """Return a JSON value on one line, cut after `limit` characters with a note of its length."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return _cut(text, limit, keep="")
 
 
 def block(value: Any) -> str:
-    """Return a JSON value on as many lines as it is best read on, cut as in `line`."""
+    """Return a JSON value on several lines, cut as in `line`."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
     return _cut(text, BLOCK_CHARACTERS, keep="\n")
 
 
 def params(values: dict[str, Any]) -> str:
-    """Return parameters on one line, as they are typed."""
-    shown, length = [], 0
+    """Return parameters on one line, as a person types them."""
+    words, length = [], 0
     for name, value in values.items():
         text = _number(value) if type(value) is int else line(value, 60)
-        shown.append(f"{line(name, 40)}={text}")
-        length += len(shown[-1])
+        words.append(f"{line(name, 40)}={text}")
+        length += len(words[-1])
         if length > LINE_CHARACTERS:
             break
-    return _cut(" ".join(shown), LINE_CHARACTERS, keep="")
+    return _cut(" ".join(words), LINE_CHARACTERS, keep="")
 
 
 def percent(share: float) -> str:
-    """Return a share, 0 to 1, as a percentage that says 100 only of a whole."""
+    """Return a share, 0 to 1, as a percentage, which is 100 only for 1."""
     return f"{min(100 * share, 100.0 if share >= 1 else 99.99):.2f} %"
 
 
@@ -61,7 +61,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes by the unit that suits it."""
+    """Return a number of bytes in a unit that suits it."""
     amount = float(count)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if amount < 1024:
@@ -71,13 +71,13 @@ def size(count: int) -> str:
 
 
 def _number(value: int) -> str:
-    """Return a whole number as it is typed most easily: 1e15, 37_124_508."""
+    """Return a whole number as a person types it: 1e15, 37_124_508."""
     digits = str(value)
     zeros = len(digits) - len(digits.rstrip("0"))
-    return f"{digits[:-zeros]}e{zeros}" if value and zeros >= SHORTENED_ZEROS else f"{value:_}"
+    return f"{digits[:-zeros]}e{zeros}" if value and zeros >= EXPONENT_ZEROS else f"{value:_}"
 
 
 def _cut(text: str, limit: int, *, keep: str) -> str:
-    """Return the beginning of `text`; what cannot be seen, or turns a line round, is escaped."""
-    shown = printable(text[:limit], keep)
-    return f"{shown} … ({len(text):,} characters in all)" if len(text) > limit else shown
+    """Return the beginning of `text`, with a note of its length if that is not all."""
+    start = printable(text[:limit], keep)
+    return f"{start} … ({len(text):,} characters in all)" if len(text) > limit else start

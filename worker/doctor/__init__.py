@@ -1,4 +1,4 @@
-"""Looks at a deployment from outside and says what will break: `outlast doctor`.
+"""Examines a deployment from outside and says what will break: `outlast doctor`.
 
-One file a subject: each offers checks, which yield findings. `examine` runs them all.
+Each subject has a file with its checks, which yield findings. `examine` runs them all.
 """

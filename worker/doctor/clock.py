@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from outlast.worker.doctor.finding import Finding
 
-# Leases are 5 s long and more; two seconds of them are no loss worth a word.
+# A lease has 5 s or more; two of them do not matter.
 WARNING_SECONDS = 2.0
-# AWS refuses signatures that are 5 minutes off, S3 those that are 15.
+# AWS refuses signatures that are 5 minutes off, S3 those that are 15 minutes off.
 ERROR_SECONDS = 300.0
 MEND = "let the machine follow a time server: timedatectl set-ntp true"
 
@@ -27,34 +27,34 @@ def clock_findings(
     resolution_seconds: float,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Finding]:
-    """Compare `clock` with what `ask` says of the server's, in seconds since the epoch.
+    """Compare `clock` with the server's clock, both in seconds since the epoch.
 
-    `ask` tells the time cut off to `resolution_seconds`, some time between its call and return.
+    `ask` returns the server's time at some moment of the call, cut off to `resolution_seconds`.
     """
     before = clock()
-    told = ask()
+    server_time = ask()
     after = clock()
-    ahead = (before + after) / 2 - (told + resolution_seconds / 2)
-    doubt = (after - before + resolution_seconds) / 2
+    ahead = (before + after) / 2 - (server_time + resolution_seconds / 2)
+    uncertainty = (after - before + resolution_seconds) / 2
     name = f"clock.{server}"
-    if abs(ahead) - doubt < WARNING_SECONDS:
+    if abs(ahead) - uncertainty < WARNING_SECONDS:
         yield ok(name, f"this machine's clock agrees with that of the {server}")
         return
     seconds = f"{abs(ahead):.1f} s"
-    found = f"this machine's clock is {seconds} {'ahead of' if ahead > 0 else 'behind'} the other"
-    found += f" ({server})"
+    fact = f"this machine's clock is {seconds} {'ahead of' if ahead > 0 else 'behind'} that of the "
+    fact += server
     if abs(ahead) >= ERROR_SECONDS:
-        yield error(name, found, breaks="AWS refuses requests; leases never fit", mend=MEND)
+        yield error(name, fact, breaks="AWS refuses requests; leases never fit", mend=MEND)
     elif ahead > 0:
-        costs = f"a worker here takes jobs over {seconds} too soon: work is done twice, none wrong"
-        yield warning(name, found, breaks=costs, mend=MEND)
+        breaks = f"a worker here takes jobs over {seconds} too soon: work is done twice, none wrong"
+        yield warning(name, fact, breaks=breaks, mend=MEND)
     else:
-        costs = f"after a crash a worker here waits {seconds} too long"
-        yield warning(name, found, breaks=costs, mend=MEND)
+        breaks = f"after a crash a worker here waits {seconds} too long"
+        yield warning(name, fact, breaks=breaks, mend=MEND)
 
 
 def date_of(request: Callable[[], Mapping[str, Any]]) -> float:
-    """Return the Date of the answer to a boto3 request, also of one that is refused."""
+    """Return the Date of the answer to a boto3 request, even if it is a refusal."""
     from botocore.exceptions import ClientError
 
     try:

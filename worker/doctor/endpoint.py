@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Check, Finding
     from outlast.worker.settings import Settings
 
-# RunPod's own tools take another place of the interface from the same variable.
+# RunPod's own tools read the interface's address from the same variable.
 BASE, BASE_VARIABLE = "https://rest.runpod.io/v1", "RUNPOD_REST_API_URL"
 ANSWER_SECONDS = 20.0
 RUNPOD_DEFAULT_MS = 600_000
@@ -33,12 +33,17 @@ PATCH = (
 
 
 def endpoint_checks(endpoint_id: str, settings: Settings) -> list[Check]:
-    """Return the checks of the endpoint; none of them asks it for work."""
-    look = EndpointLook(endpoint_id, settings)
-    return [look.reach, look.timeout, look.workers, look.environment]
+    """Return the checks of the endpoint; none of them calls it."""
+    examination = EndpointExamination(endpoint_id, settings)
+    return [
+        examination.reach,
+        examination.timeout,
+        examination.workers,
+        examination.environment,
+    ]
 
 
-class EndpointLook:
+class EndpointExamination:
     """Examines one endpoint; the key is read from RUNPOD_API_KEY."""
 
     def __init__(self, endpoint_id: str, settings: Settings) -> None:
@@ -51,39 +56,40 @@ class EndpointLook:
         if not (key := os.environ.get("RUNPOD_API_KEY", "")):
             mend = "export RUNPOD_API_KEY=…: the console makes keys, one that may read is enough"
             raise Denied("RUNPOD_API_KEY is not set", mend=mend)
-        request = urllib.request.Request(  # noqa: S310 - the place is the operator's own choice
+        request = urllib.request.Request(  # noqa: S310 - the operator sets the address
             f"{self._base}/endpoints/{self._id}?includeTemplate=true",
             headers={"Authorization": f"Bearer {key}", "User-Agent": "outlast"},
         )
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
-                found: dict[str, Any] = json.load(answer)
-        except urllib.error.HTTPError as refused:
-            refused.close()
-            if refused.code in REFUSED:
-                told = f"RunPod refuses RUNPOD_API_KEY (HTTP {refused.code})"
-                mend = "correct RUNPOD_API_KEY, or let the key read this endpoint"
-                raise Denied(told, mend=mend) from refused
-            if refused.code in BUSY:
-                told = f"{self._base} answers with HTTP {refused.code}"
-                raise Unreachable(told, mend="run doctor again in some minutes") from refused
-            mend = "correct the id: it stands in the console, and in the URL that calls go to"
-            found_ = f"{self._base} knows no endpoint {self._id} (HTTP {refused.code})"
-            raise Unreachable(found_, mend=mend) from refused
-        except OSError as gone:
+                endpoint: dict[str, Any] = json.load(answer)
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise self._refusal(error.code) from error
+        except OSError as error:
             mend = f"check the network and {BASE_VARIABLE}"
-            raise Unreachable(f"{self._base}: {gone}", mend=mend) from gone
-        return found
+            raise Unreachable(f"{self._base}: {error}", mend=mend) from error
+        return endpoint
+
+    def _refusal(self, status: int) -> Denied | Unreachable:
+        if status in REFUSED:
+            mend = "correct RUNPOD_API_KEY, or let the key read this endpoint"
+            return Denied(f"RunPod refuses RUNPOD_API_KEY (HTTP {status})", mend=mend)
+        if status in BUSY:
+            mend = "run doctor again in some minutes"
+            return Unreachable(f"{self._base} answers with HTTP {status}", mend=mend)
+        mend = "correct the id: it is in the console, and in the URL that calls go to"
+        return Unreachable(f"{self._base} knows no endpoint {self._id} (HTTP {status})", mend=mend)
 
     def _patch(self, change: str) -> str:
         return PATCH.format(base=self._base, id=self._id, change=change)
 
     def reach(self) -> Iterator[Finding]:
-        """Look whether it is there."""
+        """Check that the endpoint exists."""
         yield ok("endpoint.reach", f"{self._endpoint.get('name') or self._id}")
 
     def timeout(self) -> Iterator[Finding]:
-        """Look whether a call may take as long as the handler works."""
+        """Check that a call may take as long as the handler works."""
         seconds = (self._endpoint.get("executionTimeoutMs") or RUNPOD_DEFAULT_MS) / 1000
         if seconds > DEFAULT_SECONDS:
             yield ok("endpoint.timeout", f"a call may take {seconds:g} s")
@@ -91,33 +97,33 @@ class EndpointLook:
         yield error(
             "endpoint.timeout",
             f"a call may take {seconds:g} s, and works for {DEFAULT_SECONDS:g} s by default",
-            breaks="RunPod ends it before it saves: each call loses what came after a checkpoint, "
-            "and its answer",
+            breaks="RunPod ends it before it saves: each call loses its work since the last "
+            "checkpoint, and its answer",
             mend=self._patch('{"executionTimeoutMs": 3600000}')
             + ', or call with a smaller "max_seconds"',
         )
 
     def workers(self) -> Iterator[Finding]:
-        """Look at how many workers there may be, and which of them are paid for idling."""
-        found = self._endpoint
-        least, most = found.get("workersMin") or 0, found.get("workersMax")
-        if most == 0:
+        """Check how many workers there may be, and how long an idle one is paid for."""
+        endpoint = self._endpoint
+        minimum, maximum = endpoint.get("workersMin") or 0, endpoint.get("workersMax")
+        if maximum == 0:
             yield error(
                 "endpoint.workers",
                 "workersMax is 0",
                 breaks="no call is ever worked on",
                 mend=self._patch('{"workersMax": 3}'),
             )
-        elif least:
+        elif minimum:
             yield warning(
                 "endpoint.workers",
-                f"workersMin is {least}",
-                breaks=f"{least} workers are paid for around the clock",
+                f"workersMin is {minimum}",
+                breaks=f"{minimum} workers are paid for around the clock",
                 mend=self._patch('{"workersMin": 0}'),
             )
         else:
-            yield ok("endpoint.workers", f"0 to {most}")
-        idle = found.get("idleTimeout") or 0
+            yield ok("endpoint.workers", f"0 to {maximum}")
+        idle = endpoint.get("idleTimeout") or 0
         if idle > LONG_IDLE_SECONDS:
             yield warning(
                 "endpoint.idle",
@@ -129,7 +135,7 @@ class EndpointLook:
             yield ok("endpoint.idle", f"a worker ends {idle} s after its last call")
 
     def environment(self) -> Iterator[Finding]:
-        """Look whether the workers have the store and the queue that we have."""
+        """Check that the workers have the same store and queue as this environment."""
         template = self._endpoint.get("template") or {}
         theirs = (template.get("env") or {}) | (self._endpoint.get("env") or {})
         where = "the template's env, as docs/deploy-runpod.md does"

@@ -1,4 +1,4 @@
-"""The settings that workers on a platform are given, beside ours."""
+"""The settings of workers on a platform, compared with those of this environment."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from outlast.worker.doctor.finding import Finding
 
-PLACEHOLDER = "{{"  # RunPod puts a secret in its place when the worker starts
+PLACEHOLDER = "{{"  # RunPod replaces it with a secret when the worker starts
 
 
 def environment_findings(
     subject: str, theirs: Mapping[str, str], settings: Settings, *, where: str
 ) -> Iterator[Finding]:
-    """Yield how the variables of workers differ from our `settings`; `where` they are set."""
+    """Compare the variables of workers with `settings`; `where` says where a person sets them."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     if unknown_names := sorted(n for n in theirs if n.startswith(PREFIX) and n not in known):
         yield error(
@@ -29,11 +29,11 @@ def environment_findings(
             breaks="no worker starts",
             mend=f"take them out of {where}",
         )
-    yield _compared(f"{subject}.store", theirs, settings.store, "OUTLAST_STORE", where)
-    yield _compared(f"{subject}.queue", theirs, settings.queue, "OUTLAST_QUEUE", where)
+    yield _compare(f"{subject}.store", theirs, settings.store, "OUTLAST_STORE", where)
+    yield _compare(f"{subject}.queue", theirs, settings.queue, "OUTLAST_QUEUE", where)
 
 
-def _compared(
+def _compare(
     check: str, theirs: Mapping[str, str], ours: str, variable: str, where: str
 ) -> Finding:
     their = theirs.get(variable, "")
@@ -44,26 +44,26 @@ def _compared(
         return unknown(check, f"{variable} is a secret", mend=f"compare it with {redacted(ours)}")
     if is_same(their, ours):
         return ok(check, f"{variable} is the same as here")
-    found = f"{variable} is {redacted(their)}, and {redacted(ours)} here"
+    fact = f"{variable} is {redacted(their)}, and {redacted(ours)} here"
     if _host(their) != _host(ours) and their.startswith("redis") and ours.startswith("redis"):
         breaks = "if these are not two names of one server, jobs from here are not known there"
-        return warning(check, found, breaks=breaks, mend=mend)
-    return error(check, found, breaks="jobs from here are never worked on there", mend=mend)
+        return warning(check, fact, breaks=breaks, mend=mend)
+    return error(check, fact, breaks="jobs from here are never worked on there", mend=mend)
 
 
 def is_same(one: str, other: str) -> bool:
-    """Tell whether two URLs of stores or queues mean the same place, however they spell it."""
+    """Whether two URLs name the same store or queue, in whatever spelling."""
     if "sqs://" in (one[:6], other[:6]):
         return one.rsplit("/", 1)[-1] == other.rsplit("/", 1)[-1]
-    return _place(one) == _place(other)
+    return _parts(one) == _parts(other)
 
 
-def _place(url: str) -> tuple[str, str | None, int | None, str]:
+def _parts(url: str) -> tuple[str, str | None, int | None, str]:
     parts = urlsplit(url)
     path = parts.path.strip("/")
     if parts.scheme.startswith("redis"):
         return parts.scheme, parts.hostname, parts.port or 6379, path or "0"
-    if parts.scheme.startswith("http"):  # A queue has one path, and a host by each network's view.
+    if parts.scheme.startswith("http"):  # A queue may have another host in each network.
         return "sqs", None, None, path
     return parts.scheme, parts.hostname, parts.port, path
 

@@ -1,4 +1,4 @@
-"""What carries a queue's messages to a Lambda function: the event source mapping."""
+"""The event source mapping, which feeds a queue's messages to a Lambda function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> Iterator[Finding]:
-    """Yield what is wrong with the mapping from the queue to the function `name`."""
+    """Check the mapping from the queue to the function `name`."""
     mapping = _mapping(client, name, queue_arn)
     if mapping is None:
         yield error(
@@ -36,7 +36,7 @@ def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> It
         yield error(
             "function.filter",
             "the mapping has FilterCriteria",
-            breaks="a message that does not fit them is deleted, and its job sleeps",
+            breaks="a message that does not match them is deleted, and its job sleeps",
             mend=f"{change} --filter-criteria '{{}}'",
         )
     if window := mapping.get("MaximumBatchingWindowInSeconds"):
@@ -49,15 +49,15 @@ def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> It
     reserved = client.get_function_concurrency(FunctionName=name).get(
         "ReservedConcurrentExecutions"
     )
-    most = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
-    yield _concurrency(name, reserved, most, f"{change} --scaling-config MaximumConcurrency=")
+    maximum = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+    yield _concurrency(name, reserved, maximum, f"{change} --scaling-config MaximumConcurrency=")
 
 
 def _mapping(client: LambdaClient, name: str, queue_arn: str) -> dict[str, Any] | None:
-    """Return the mapping; one that is switched off only where there is no other."""
-    found = client.list_event_source_mappings(FunctionName=name, EventSourceArn=queue_arn)
+    """Return the mapping, a disabled one only if there is no other; None: there is none."""
+    answer = client.list_event_source_mappings(FunctionName=name, EventSourceArn=queue_arn)
     mappings = sorted(
-        found["EventSourceMappings"], key=lambda mapping: mapping.get("State") == "Enabled"
+        answer["EventSourceMappings"], key=lambda mapping: mapping.get("State") == "Enabled"
     )
     return dict(mappings[-1]) if mappings else None
 
@@ -92,14 +92,14 @@ def _responses(mapping: dict[str, Any], change: str) -> Finding:
     return error(
         "function.responses",
         "ReportBatchItemFailures is not set",
-        breaks="AWS deletes also the messages that the function wants again: only a sweep wakes "
+        breaks="AWS deletes even the messages that the function has refused: only a sweep wakes "
         "their jobs, and no message reaches the dead-letter queue",
         mend=f"{change} --function-response-types ReportBatchItemFailures; or "
         "FunctionResponseTypes in deploy/template.yaml",
     )
 
 
-def _concurrency(function: str, reserved: int | None, most: int | None, change: str) -> Finding:
+def _concurrency(function: str, reserved: int | None, maximum: int | None, change: str) -> Finding:
     name = "function.concurrency"
     if reserved == 0:
         return error(
@@ -109,19 +109,19 @@ def _concurrency(function: str, reserved: int | None, most: int | None, change: 
             mend=f"aws lambda delete-function-concurrency --function-name {function}",
         )
     template = "; or MaxConcurrency in deploy/template.yaml"
-    if reserved is not None and (most is None or most > reserved):
+    if reserved is not None and (maximum is None or maximum > reserved):
         return warning(
             name,
-            f"reserved concurrency {reserved}, MaximumConcurrency {most or 'not set'}",
+            f"reserved concurrency {reserved}, MaximumConcurrency {maximum or 'not set'}",
             breaks="messages beyond it are throttled, which counts as receives: they end in "
             "the dead-letter queue",
             mend=change + str(max(reserved, 2)) + template,
         )
-    if most is None:
+    if maximum is None:
         return warning(
             name,
             "neither MaximumConcurrency nor reserved concurrency is set",
             breaks="many jobs take the account's concurrency from all its other functions",
             mend=change + "10" + template,
         )
-    return ok(name, f"at most {most} slices at once")
+    return ok(name, f"at most {maximum} slices at once")

@@ -1,4 +1,4 @@
-"""Every check that fits a deployment, none of which can hide the others."""
+"""All checks of a deployment; one that fails does not hide the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import CheckpointError
 from outlast.worker.doctor.finding import RIGHTS, Denied, Level, Unreachable, error, unknown
-from outlast.worker.doctor.message_queue import look_at_queue
+from outlast.worker.doctor.message_queue import examine_queue
 from outlast.worker.doctor.settings import settings_findings
 from outlast.worker.doctor.store import store_checks
 from outlast.worker.queues.contract import InvalidQueueUrl, QueueUnavailable
@@ -24,10 +24,10 @@ log = logging.getLogger("outlast.doctor")
 
 
 def examine(*, function: str | None = None, endpoint: str | None = None) -> Iterator[Finding]:
-    """Yield what there is to say of this environment's settings, store and queue.
+    """Yield the findings about this environment's settings, store and queue.
 
-    With `function`, the name of a Lambda function, and `endpoint`, the id of one at RunPod, also
-    of these. Raises nothing: what fails is a finding.
+    Also about `function`, the name of a Lambda function, and `endpoint`, the id of one at RunPod.
+    Nothing is raised: a failure is a finding.
     """
     try:
         settings = read_settings()
@@ -35,70 +35,70 @@ def examine(*, function: str | None = None, endpoint: str | None = None) -> Iter
         yield error(
             "settings.values",
             str(wrong),
-            breaks="no command and no worker starts; nothing else was looked at",
+            breaks="no command and no worker starts; nothing else was checked",
             mend="correct or unset that variable, then run doctor again",
         )
         return
     is_remote = function is not None or endpoint is not None
-    yield from guarded("settings", [partial(settings_findings, settings, is_remote=is_remote)])
-    yield from guarded("store", store_checks(settings))
-    queue = look_at_queue(settings)
-    yield from guarded("queue", queue.checks())
+    yield from run_checks("settings", [partial(settings_findings, settings, is_remote=is_remote)])
+    yield from run_checks("store", store_checks(settings))
+    queue = examine_queue(settings)
+    yield from run_checks("queue", queue.checks())
     if function is not None:
         from outlast.worker.doctor.function import function_checks
 
-        yield from guarded("function", function_checks(function, settings, queue))
+        yield from run_checks("function", function_checks(function, settings, queue))
     if endpoint is not None:
         from outlast.worker.doctor.endpoint import endpoint_checks
 
-        yield from guarded("endpoint", endpoint_checks(endpoint, settings))
+        yield from run_checks("endpoint", endpoint_checks(endpoint, settings))
 
 
-def guarded(subject: str, checks: Iterable[Check]) -> Iterator[Finding]:
-    """Yield what the checks find; one that fails is a finding and does not stop the next.
+def run_checks(subject: str, checks: Iterable[Check]) -> Iterator[Finding]:
+    """Yield the findings of the checks; one that fails is a finding, and the next one runs.
 
-    Only where the subject itself cannot be reached are its further checks left out.
+    Where the subject itself cannot be reached, its other checks are left out.
     """
-    told: set[Finding] = set()
+    failures: set[Finding] = set()
     for check in checks:
         try:
             yield from check()
-        except Unreachable as gone:
-            yield _unreachable(subject, str(gone), gone.mend)
+        except Unreachable as failure:
+            yield _unreachable(subject, str(failure), failure.mend)
             return
-        except (CheckpointError, QueueUnavailable, InvalidQueueUrl) as gone:
-            found, has_advice, mend = str(gone).rpartition("; ")
+        except (CheckpointError, QueueUnavailable, InvalidQueueUrl) as failure:
+            fact, has_advice, mend = str(failure).rpartition("; ")
             if has_advice:
-                yield _unreachable(subject, found, mend)
+                yield _unreachable(subject, fact, mend)
             else:
-                yield _unreachable(subject, str(gone), f"correct OUTLAST_{subject.upper()}")
+                yield _unreachable(subject, str(failure), f"correct OUTLAST_{subject.upper()}")
             return
-        except Exception as failed:
+        except Exception as failure:
             log.debug("a check of the %s failed", subject, exc_info=True)
-            finding = _not_looked_at(subject, failed)
-            if finding not in told:  # Several checks may lack one and the same right.
-                told.add(finding)
+            finding = _unchecked(subject, failure)
+            if finding not in failures:  # Several checks may lack the same right.
+                failures.add(finding)
                 yield finding
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
-    """Tell whether anything was found that stops or loses jobs."""
+    """Whether a finding stops or loses jobs."""
     return any(finding.level is Level.ERROR for finding in findings)
 
 
-def _unreachable(subject: str, found: str, mend: str) -> Finding:
-    return error(f"{subject}.reach", found, breaks="no job can run", mend=mend)
+def _unreachable(subject: str, fact: str, mend: str) -> Finding:
+    return error(f"{subject}.reach", fact, breaks="no job can run", mend=mend)
 
 
-def _not_looked_at(subject: str, failed: Exception) -> Finding:
-    if isinstance(failed, Denied):
-        return unknown(f"{subject}.look", str(failed), mend=failed.mend)
-    return unknown(f"{subject}.look", line(failed), mend=_way_out(failed))
+def _unchecked(subject: str, failure: Exception) -> Finding:
+    if isinstance(failure, Denied):
+        return unknown(f"{subject}.look", str(failure), mend=failure.mend)
+    return unknown(f"{subject}.look", line(failure), mend=_advice(failure))
 
 
-def _way_out(failed: Exception) -> str:
-    if not type(failed).__module__.startswith("botocore"):
+def _advice(failure: Exception) -> str:
+    if not type(failure).__module__.startswith("botocore"):
         return RIGHTS
-    from outlast.worker.queues.sqs_connection import WAYS_OUT
+    from outlast.worker.queues.sqs_connection import ADVICE
 
-    return WAYS_OUT.get(type(failed).__name__, RIGHTS)
+    return ADVICE.get(type(failure).__name__, RIGHTS)

@@ -1,4 +1,4 @@
-"""What a check has to say, and how it gives up."""
+"""The result of a check, and the errors that end one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How much a finding matters; `unknown` is what there was no right or no way to look at."""
+    """How much a finding matters; `unknown`: there was no right or no way to check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,14 +18,14 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line about one thing.
+    """One fact about a deployment, and what follows from it.
 
     Attributes:
         level: whether something breaks.
-        check: the stable name of what was looked at: subject, dot, detail.
-        found: what is there.
-        breaks: what goes wrong for it; "" where nothing does.
-        mend: the command, setting or template line that mends it; "" where nothing is to mend.
+        check: the stable name of the check: subject, dot, detail.
+        found: the fact.
+        breaks: what goes wrong because of it; "": nothing.
+        mend: the command, setting or template line that mends it; "": nothing to mend.
     """
 
     level: Level
@@ -35,7 +35,7 @@ class Finding:
     mend: str = ""
 
 
-# A check asks its questions while it is iterated; what it raises, `guarded` turns into a finding.
+# A check runs while its findings are iterated; `run_checks` turns its errors into findings.
 Check = Callable[[], Iterable[Finding]]
 
 
@@ -43,37 +43,35 @@ RIGHTS = "docs/security.md lists the rights that doctor needs"
 DEAD_LETTERS = "outlast dlq list tells why; once that is mended: outlast dlq redrive --all"
 
 
-class Denied(Exception):
-    """These credentials may not look at it; the message names the operation."""
-
-    def __init__(self, found: str, *, mend: str = RIGHTS) -> None:
-        super().__init__(found)
+class _Failure(Exception):
+    def __init__(self, fact: str, *, mend: str = RIGHTS) -> None:
+        super().__init__(fact)
         self.mend = mend
 
 
-class Unreachable(Exception):
-    """It does not answer or is not there: no further check of this subject can do any better."""
-
-    def __init__(self, found: str, *, mend: str) -> None:
-        super().__init__(found)
-        self.mend = mend
+class Denied(_Failure):
+    """These credentials may not read something; the message names the operation."""
 
 
-def ok(check: str, found: str) -> Finding:
-    """Return a finding that all is well."""
-    return Finding(Level.OK, check, found)
+class Unreachable(_Failure):
+    """The subject does not answer or does not exist: none of its other checks can succeed."""
 
 
-def warning(check: str, found: str, *, breaks: str, mend: str) -> Finding:
-    """Return a finding about what costs time, money or safety, but does not stop jobs."""
-    return Finding(Level.WARNING, check, found, breaks, mend)
+def ok(check: str, fact: str) -> Finding:
+    """Return the finding that all is well."""
+    return Finding(Level.OK, check, fact)
 
 
-def error(check: str, found: str, *, breaks: str, mend: str) -> Finding:
-    """Return a finding about what stops jobs or loses them."""
-    return Finding(Level.ERROR, check, found, breaks, mend)
+def warning(check: str, fact: str, *, breaks: str, mend: str) -> Finding:
+    """Return a finding that costs time, money or safety, but does not stop jobs."""
+    return Finding(Level.WARNING, check, fact, breaks, mend)
 
 
-def unknown(check: str, found: str, *, mend: str) -> Finding:
-    """Return a finding that this could not be looked at."""
-    return Finding(Level.UNKNOWN, check, found, "whether it is right is not known", mend)
+def error(check: str, fact: str, *, breaks: str, mend: str) -> Finding:
+    """Return a finding that stops jobs or loses them."""
+    return Finding(Level.ERROR, check, fact, breaks, mend)
+
+
+def unknown(check: str, fact: str, *, mend: str) -> Finding:
+    """Return the finding that something could not be checked."""
+    return Finding(Level.UNKNOWN, check, fact, "whether it is right is not known", mend)

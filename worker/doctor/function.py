@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from outlast.worker.doctor.environment import environment_findings
 from outlast.worker.doctor.event_source import event_source_findings
 from outlast.worker.doctor.finding import Denied, Unreachable, error, ok, warning
-from outlast.worker.doctor.sqs_queue import SqsLook, is_denied
+from outlast.worker.doctor.sqs_queue import SqsExamination, is_denied
 from outlast.worker.slices.platforms import MB_PER_CORE, lambda_threads
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
     from outlast.worker.doctor.finding import Check, Finding
-    from outlast.worker.doctor.message_queue import QueueLook
+    from outlast.worker.doctor.message_queue import QueueExamination
     from outlast.worker.settings import Settings
 
 CONFIG = Config(
@@ -33,22 +33,22 @@ ADVISED_TIMEOUTS = 6
 MISSING = "ResourceNotFoundException"
 
 
-def function_checks(name: str, settings: Settings, queue: QueueLook) -> list[Check]:
+def function_checks(name: str, settings: Settings, queue: QueueExamination) -> list[Check]:
     """Return the checks of the function `name`; none of them invokes or changes it."""
-    look = FunctionLook(name, settings, queue)
+    examination = FunctionExamination(name, settings, queue)
     return [
-        look.configuration,
-        look.environment,
-        look.recursion,
-        look.visibility,
-        look.event_source,
+        examination.configuration,
+        examination.environment,
+        examination.recursion,
+        examination.visibility,
+        examination.event_source,
     ]
 
 
-class FunctionLook:
+class FunctionExamination:
     """Examines one Lambda function."""
 
-    def __init__(self, name: str, settings: Settings, queue: QueueLook) -> None:
+    def __init__(self, name: str, settings: Settings, queue: QueueExamination) -> None:
         self._name = name
         self._settings = settings
         self._queue = queue
@@ -63,36 +63,37 @@ class FunctionLook:
         try:
             return dict(self._client.get_function_configuration(FunctionName=self._name))
         except ClientError as refused:
-            if is_denied(refused):
-                raise Denied(f"these credentials may not: {refused}") from refused
             if refused.response["Error"].get("Code") == MISSING:
                 mend = "correct the name, or AWS_DEFAULT_REGION: aws lambda list-functions"
                 raise Unreachable(f"there is no function {self._name}", mend=mend) from refused
+            if is_denied(refused):
+                raise Denied(f"these credentials may not: {refused}") from refused
             raise
 
     @property
-    def _sqs(self) -> SqsLook:
-        if isinstance(self._queue, SqsLook):
+    def _sqs(self) -> SqsExamination:
+        if isinstance(self._queue, SqsExamination):
             return self._queue
         mend = "set OUTLAST_QUEUE to the function's queue, sqs://queue-name"
-        raise Unreachable("OUTLAST_QUEUE is no SQS queue, so it feeds no function", mend=mend)
+        raise Unreachable("OUTLAST_QUEUE is not an SQS queue, so it feeds no function", mend=mend)
 
     def configuration(self) -> Iterator[Finding]:
-        """Look at state, time-out and memory."""
-        found = self._configuration
-        state, updated = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
-        if state in {"Failed", "Inactive"} or updated == "Failed":
-            reason = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason"
+        """Check state, time-out and memory."""
+        current = self._configuration
+        state = current.get("State", "Active")
+        update = current.get("LastUpdateStatus", "Successful")
+        if state in {"Failed", "Inactive"} or update == "Failed":
+            reason = current.get("StateReason") or current.get("LastUpdateStatusReason")
             yield error(
                 "function.state",
-                f"{state}, last update {updated}: {reason}",
+                f"{state}, last update {update}: {reason or 'no reason'}",
                 breaks="it runs no slice, or an old version of it",
                 mend="deploy it again: aws cloudformation deploy, as in docs/deploy-lambda.md",
             )
         else:
             yield ok("function.state", f"{self._name} is {state}")
-        yield self._timeout(found["Timeout"])
-        yield self._memory(found["MemorySize"])
+        yield self._timeout(current["Timeout"])
+        yield self._memory(current["MemorySize"])
 
     def _timeout(self, seconds: int) -> Finding:
         name = "function.timeout"
@@ -125,18 +126,18 @@ class FunctionLook:
 
     @property
     def _variables(self) -> dict[str, str]:
-        found: dict[str, str] = self._configuration.get("Environment", {}).get("Variables", {})
-        return found
+        variables: dict[str, str] = self._configuration.get("Environment", {}).get("Variables", {})
+        return variables
 
     def environment(self) -> Iterator[Finding]:
-        """Look whether the function has the store and the queue that we have."""
+        """Check that the function has the same store and queue as this environment."""
         where = "the function's environment, as deploy/template.yaml does"
         yield from environment_findings("function", self._variables, self._settings, where=where)
 
     def recursion(self) -> Iterator[Finding]:
-        """Look whether AWS lets a function send the message that starts its next slice."""
-        found = self._client.get_function_recursion_config(FunctionName=self._name)
-        name, loop = "function.recursion", found.get("RecursiveLoop")
+        """Check that AWS lets a function send the message that starts its next slice."""
+        answer = self._client.get_function_recursion_config(FunctionName=self._name)
+        name, loop = "function.recursion", answer.get("RecursiveLoop")
         if loop == "Allow":
             yield ok(name, "RecursiveLoop is Allow")
             return
@@ -149,24 +150,25 @@ class FunctionLook:
         )
 
     def visibility(self) -> Iterator[Finding]:
-        """Look whether the queue hides a message for as long as the function may take."""
+        """Check that the queue hides a message for as long as the function may take."""
         timeout = self._configuration["Timeout"]
-        visible = int(self._sqs.attributes["VisibilityTimeout"])
-        name, found = "function.visibility", f"time-out {timeout} s, visibility timeout {visible} s"
-        wanted = min(ADVISED_TIMEOUTS * timeout, 43_200)
+        hidden = int(self._sqs.attributes["VisibilityTimeout"])
+        name, fact = "function.visibility", f"time-out {timeout} s, visibility timeout {hidden} s"
+        seconds = min(ADVISED_TIMEOUTS * timeout, 43_200)
         mend = f"aws sqs set-queue-attributes --queue-url {self._sqs.url} --attributes "
-        mend += f"VisibilityTimeout={wanted}; or Timeouts in deploy/template.yaml"
-        if visible < timeout:
-            breaks = "AWS refuses the event source mapping, and messages come while they are worked"
-            yield error(name, found, breaks=breaks, mend=mend)
-        elif visible < ADVISED_TIMEOUTS * timeout:
+        mend += f"VisibilityTimeout={seconds}; or Timeouts in deploy/template.yaml"
+        if hidden < timeout:
+            breaks = "AWS refuses the event source mapping, and messages come again while their "
+            breaks += "slice runs"
+            yield error(name, fact, breaks=breaks, mend=mend)
+        elif hidden < ADVISED_TIMEOUTS * timeout:
             breaks = "AWS holds messages before the function has them, and some come twice; AWS "
             breaks += f"advises {ADVISED_TIMEOUTS} time-outs"
-            yield warning(name, found, breaks=breaks, mend=mend)
+            yield warning(name, fact, breaks=breaks, mend=mend)
         else:
-            yield ok(name, found)
+            yield ok(name, fact)
 
     def event_source(self) -> Iterator[Finding]:
-        """Look at what carries the queue's messages to the function."""
+        """Check the mapping that feeds the queue's messages to the function."""
         arn = self._sqs.attributes["QueueArn"]
         yield from event_source_findings(self._client, self._name, arn)

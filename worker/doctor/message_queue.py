@@ -1,4 +1,4 @@
-"""The queue: which kind it is, and what is to be said of the one in a file."""
+"""The queue: of which kind it is, and the checks of a queue in a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from outlast.checkpoint.sqlite_file import sqlite_path
 from outlast.worker.doctor.finding import DEAD_LETTERS, ok, warning
 from outlast.worker.queues.contract import Delivery
-from outlast.worker.queues.local import MAX_RECEIVES, RECEIVES_A_STALL
+from outlast.worker.queues.embedded import MAX_RECEIVES, RECEIVES_A_STALL
 from outlast.worker.queues.sqlite import SqliteQueue
 
 if TYPE_CHECKING:
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Check, Finding
     from outlast.worker.settings import Settings
 
-NOBODYS = Delivery("", "0:0")  # ids begin at 1
+NO_MESSAGE = Delivery("", "0:0")  # ids begin at 1
 
 
-class QueueLook(Protocol):
-    """One queue under examination."""
+class QueueExamination(Protocol):
+    """Examines one queue."""
 
     def checks(self) -> list[Check]:
-        """Return the checks of the queue; none of them takes or leaves a message."""
+        """Return the checks of the queue; none of them receives or sends a message."""
 
 
-def look_at_queue(settings: Settings) -> QueueLook:
-    """Return what examines the queue that the settings name."""
+def examine_queue(settings: Settings) -> QueueExamination:
+    """Return the examination of the queue that the settings name."""
     if path := sqlite_path(settings.queue):
-        return FileLook(settings, path)
-    from outlast.worker.doctor.sqs_queue import SqsLook
+        return FileExamination(settings, path)
+    from outlast.worker.doctor.sqs_queue import SqsExamination
 
-    return SqsLook(settings)
+    return SqsExamination(settings)
 
 
-class FileLook:
+class FileExamination:
     """Examines a queue in a SQLite file."""
 
     def __init__(self, settings: Settings, path: Path) -> None:
@@ -47,25 +47,25 @@ class FileLook:
         self._path = path
 
     def checks(self) -> list[Check]:
-        """Return the checks; the disk's own only where the store's have not been made on it."""
-        found: list[Check] = [self._rights, self._receives, self._dead]
+        """Return the checks; those of the disk only if the store is not in the same file."""
+        checks: list[Check] = [self._rights, self._receives, self._dead]
         if self._path != sqlite_path(self._settings.store):
             from outlast.worker.doctor.sqlite_disk import disk_findings
 
             limit = self._settings.max_state_bytes
-            found.append(partial(disk_findings, "queue", self._path, max_state_bytes=limit))
-        return found
+            checks.append(partial(disk_findings, "queue", self._path, max_state_bytes=limit))
+        return checks
 
     def _rights(self) -> Iterator[Finding]:
         with closing(SqliteQueue(self._path)) as queue:
-            # Each takes the lock to write and finds no message to change.
-            queue.hide(NOBODYS, 0)
-            queue.ack(NOBODYS)
+            # Each takes the write lock, and changes no message.
+            queue.hide(NO_MESSAGE, 0)
+            queue.ack(NO_MESSAGE)
         yield ok("queue.reach", f"sqlite:///{self._path} can be written to")
 
     def _receives(self) -> Iterator[Finding]:
-        stalls, most = self._settings.limits.max_stalls, MAX_RECEIVES // RECEIVES_A_STALL
-        if RECEIVES_A_STALL * stalls <= MAX_RECEIVES:
+        stalls, limit = self._settings.limits.max_stalls, MAX_RECEIVES // RECEIVES_A_STALL
+        if stalls <= limit:
             yield ok("queue.receives", f"a message is given up after {MAX_RECEIVES} receives")
             return
         yield warning(
@@ -73,7 +73,7 @@ class FileLook:
             f"OUTLAST_MAX_STALLS is {stalls}, and this queue gives a message up after "
             f"{MAX_RECEIVES} receives",
             breaks="a job that does not advance may lose its message before it fails",
-            mend=f"set OUTLAST_MAX_STALLS to {most} at most, or use SQS",
+            mend=f"set OUTLAST_MAX_STALLS to {limit} at most, or use SQS",
         )
 
     def _dead(self) -> Iterator[Finding]:
@@ -86,6 +86,6 @@ class FileLook:
         yield warning(
             "queue.dead-letters",
             f"{dead} messages were given up, each received {MAX_RECEIVES} times",
-            breaks="their jobs, where there are such, go on by a sweep only",
+            breaks="if their jobs are not over, only a sweep wakes them",
             mend=DEAD_LETTERS,
         )

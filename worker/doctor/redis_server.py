@@ -1,4 +1,4 @@
-"""How a Redis or Valkey server is set up: what it evicts, forgets or refuses."""
+"""The configuration of a Redis or Valkey server: what it evicts, forgets or refuses."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ NEARLY_FULL = 0.9
 
 def redis_checks(url: str) -> list[Check]:
     """Return the checks of the server at `url`; none of them reads or writes a job."""
-    return [partial(_asked, url, look) for look in (_facts, _save, _clock)]
+    return [partial(_connect, url, check) for check in (_info, _save, clock_check)]
 
 
-def _asked(url: str, look: Callable[[redis.Redis], Iterator[Finding]]) -> Iterator[Finding]:
+def _connect(url: str, check: Callable[[redis.Redis], Iterator[Finding]]) -> Iterator[Finding]:
     client = redis.Redis.from_url(
         url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS
     )
     with closing(client):
-        yield from look(client)
+        yield from check(client)
 
 
-def _facts(client: redis.Redis) -> Iterator[Finding]:
+def _info(client: redis.Redis) -> Iterator[Finding]:
     info: dict[str, Any] = client.info()
     yield _role(info)
     yield _eviction(info)
@@ -55,7 +55,7 @@ def _role(info: dict[str, Any]) -> Finding:
         return error(
             name,
             "the server is a replica",
-            breaks="it refuses writes, or, where it takes them, loses them",
+            breaks="it refuses writes, or accepts and loses them",
             mend="name the primary in OUTLAST_STORE",
         )
     return ok(name, f"a primary, with {info.get('connected_slaves', 0)} replicas")
@@ -66,15 +66,12 @@ def _eviction(info: dict[str, Any]) -> Finding:
     if policy == "noeviction":
         return ok(name, "maxmemory-policy is noeviction")
     limit = info.get("maxmemory", 0)
-    found = (
-        f"maxmemory-policy is {policy}, maxmemory is {limit:,} bytes{'' if limit else ' (none)'}"
-    )
+    fact = f"maxmemory-policy is {policy}, maxmemory is {limit:,} bytes{'' if limit else ' (none)'}"
     mend = "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf"
     if limit and policy.startswith("allkeys"):
-        breaks = "a full server deletes jobs to make room"
-        return error(name, found, breaks=breaks, mend=mend)
+        return error(name, fact, breaks="a full server deletes jobs to make room", mend=mend)
     breaks = "once there is a limit on memory, or a time to live on a job, jobs may be deleted"
-    return warning(name, found, breaks=breaks, mend=mend)
+    return warning(name, fact, breaks=breaks, mend=mend)
 
 
 def _memory(info: dict[str, Any]) -> Iterator[Finding]:
@@ -94,8 +91,8 @@ def _last_save(info: dict[str, Any]) -> Iterator[Finding]:
             yield error(
                 "store.disk",
                 f"the server could not write to its disk ({key} is {info[key]})",
-                breaks="it refuses writes by now, or forgets jobs at its next restart",
-                mend="see the server's log, its disk's space and rights",
+                breaks="it refuses writes, or forgets jobs at its next restart",
+                mend="see the server's log, and its disk's space and rights",
             )
 
 
@@ -104,9 +101,9 @@ def _save(client: redis.Redis) -> Iterator[Finding]:
     info: dict[str, Any] = client.info()
     appends = bool(info.get("aof_enabled"))
     try:
-        wanted = "appendfsync" if appends else "save"
-        config = cast("dict[str, str]", client.config_get(wanted))
-    # A managed server has no such command, a user with few rights must not use it.
+        option = "appendfsync" if appends else "save"
+        config = cast("dict[str, str]", client.config_get(option))
+    # A managed server may lack the command, and a user the right to it.
     except redis.ResponseError as refused:
         if appends:
             yield ok(name, "appendonly is on")
@@ -125,11 +122,11 @@ def _appending(fsync: str) -> Finding:
         return warning(
             "store.persistence",
             "appendonly is on, appendfsync is no",
-            breaks="a power cut sets jobs back by what the system had not written, some 30 s",
+            breaks="a power cut sets jobs back by what the system has not written, some 30 s",
             mend="redis-cli CONFIG SET appendfsync everysec, and the same in redis.conf",
         )
-    costs = "a crash loses nothing" if fsync == "always" else "a crash may lose a second"
-    return ok("store.persistence", f"appendonly is on, appendfsync is {fsync}: {costs}")
+    cost = "a crash loses nothing" if fsync == "always" else "a crash may lose a second"
+    return ok("store.persistence", f"appendonly is on, appendfsync is {fsync}: {cost}")
 
 
 def _snapshots(save: str, *, replicas: int) -> Finding:
@@ -141,17 +138,19 @@ def _snapshots(save: str, *, replicas: int) -> Finding:
             breaks="a restart sets jobs back to the last snapshot; newer jobs are lost",
             mend=mend,
         )
-    found = 'appendonly is off, save is ""'
+    fact = 'appendonly is off, save is ""'
     if replicas:
-        breaks = f"jobs outlast a restart on one of {replicas} replicas only"
-        return warning("store.persistence", found, breaks=breaks, mend=mend)
-    return error("store.persistence", found, breaks="a restart loses every job", mend=mend)
+        breaks = f"jobs survive a restart on one of {replicas} replicas only"
+        return warning("store.persistence", fact, breaks=breaks, mend=mend)
+    return error("store.persistence", fact, breaks="a restart loses every job", mend=mend)
 
 
-def _clock(client: redis.Redis) -> Iterator[Finding]:
+def clock_check(client: redis.Redis) -> Iterator[Finding]:
+    """Compare this machine's clock with the server's."""
+
     def ask() -> float:
         seconds, microseconds = client.time()
         return seconds + microseconds / 1e6
 
-    client.ping()  # or the time that a connection takes would blur the comparison
+    client.ping()  # connects, as the time of that would blur the comparison
     yield from clock_findings("store", ask, resolution_seconds=0.0)

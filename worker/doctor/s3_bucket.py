@@ -1,4 +1,4 @@
-"""How an S3 bucket is set up: what it deletes, moves out of reach or keeps for ever."""
+"""The configuration of an S3 bucket: what it deletes, moves out of reach or keeps for ever."""
 
 from __future__ import annotations
 
@@ -23,22 +23,24 @@ if TYPE_CHECKING:
 
     from outlast.worker.doctor.finding import Check, Finding
 
-# A job that waits, is paused or has failed is not written to.
+# Nobody writes to a job that waits, is paused or has failed.
 SHORT_DAYS = 30
-# A GET finds these without a restore first.
+# A GET reads these without a restore.
 AT_HAND = {"STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
 
 
 def bucket_checks(url: str) -> list[Check]:
     """Return the checks of the bucket in `url`; none of them reads or writes a job."""
-    return [partial(_asked, url, look) for look in (_versioning, _lifecycle, _clock)]
+    return [partial(_connect, url, check) for check in (_versioning, _lifecycle, _clock)]
 
 
-def _asked(url: str, look: Callable[[S3Client, str, str], Iterator[Finding]]) -> Iterator[Finding]:
+def _connect(
+    url: str, check: Callable[[S3Client, str, str], Iterator[Finding]]
+) -> Iterator[Finding]:
     parts = urlsplit(url)
     prefix = parts.path.strip("/")
     with closing(boto3.client("s3", config=CONFIG)) as client:
-        yield from look(client, parts.netloc, f"{prefix}/" if prefix else "")
+        yield from check(client, parts.netloc, f"{prefix}/" if prefix else "")
 
 
 def _versioning(client: S3Client, bucket: str, _prefix: str) -> Iterator[Finding]:
@@ -62,19 +64,19 @@ def _lifecycle(client: S3Client, bucket: str, prefix: str) -> Iterator[Finding]:
         if error_code(refused) != "NoSuchLifecycleConfiguration":
             raise
         rules = []
-    findings = [found for rule in rules if _meets(rule, prefix) for found in _rule(rule)]
+    findings = [finding for rule in rules if _applies(rule, prefix) for finding in _rule(rule)]
     yield from findings
     if not findings:
         yield ok("store.lifecycle", "no rule deletes jobs or moves them out of reach")
 
 
-def _meets(rule: LifecycleRuleOutputTypeDef, prefix: str) -> bool:
-    """Tell whether a rule is in force and may be about a key under `prefix`."""
+def _applies(rule: LifecycleRuleOutputTypeDef, prefix: str) -> bool:
+    """Whether a rule is enabled and may apply to a key under `prefix`."""
     limits = rule.get("Filter", {})
     begins = limits.get("Prefix") or limits.get("And", {}).get("Prefix") or rule.get("Prefix") or ""
-    is_tagged = "Tag" in limits or "Tags" in limits.get("And", {})  # no job is
-    meets = begins.startswith(prefix) or prefix.startswith(begins)
-    return rule["Status"] == "Enabled" and meets and not is_tagged
+    needs_tag = "Tag" in limits or "Tags" in limits.get("And", {})  # no job has a tag of S3
+    overlaps = begins.startswith(prefix) or prefix.startswith(begins)
+    return rule["Status"] == "Enabled" and overlaps and not needs_tag
 
 
 def _rule(rule: LifecycleRuleOutputTypeDef) -> Iterator[Finding]:
@@ -84,8 +86,8 @@ def _rule(rule: LifecycleRuleOutputTypeDef) -> Iterator[Finding]:
         yield error(
             name,
             f"{rule_name} deletes jobs on {date:%Y-%m-%d}",
-            breaks="every job is deleted then, also those that run",
-            mend="give the rule Days, counted from the last write, in place of a date",
+            breaks="every job is deleted then, even those that run",
+            mend="give the rule Days, counted from the last write, instead of a date",
         )
     elif days is not None and days < SHORT_DAYS:
         yield warning(

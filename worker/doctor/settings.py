@@ -1,4 +1,4 @@
-"""Settings that are valid each, and wrong together or on this machine."""
+"""Settings that are valid one by one, and wrong together or on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Finding
     from outlast.worker.settings import Settings
 
-# Set by the platforms themselves, on machines whose disk ends with them.
+# The platforms set these on machines whose disk does not last.
 SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "RUNPOD_WEBHOOK_GET_JOB")
 
 STORES = ("sqlite:", "redis:", "rediss:", "s3:")
@@ -24,8 +24,8 @@ QUEUES = ("sqlite:", "sqs:", "http:", "https:")
 def settings_findings(
     settings: Settings, *, is_remote: bool, environment: Mapping[str, str] = os.environ
 ) -> Iterator[Finding]:
-    """Yield what is wrong; `is_remote` says that workers on a platform share these settings."""
-    yield from _places(settings, is_remote=is_remote, environment=environment)
+    """Check the settings together; with `is_remote`, workers on a platform use them, too."""
+    yield from _locations(settings, is_remote=is_remote, environment=environment)
     if settings.threads > cores():
         yield warning(
             "settings.threads",
@@ -35,11 +35,11 @@ def settings_findings(
         )
 
 
-def _places(
+def _locations(
     settings: Settings, *, is_remote: bool, environment: Mapping[str, str]
 ) -> Iterator[Finding]:
     if not (settings.store.startswith(STORES) and settings.queue.startswith(QUEUES)):
-        return  # The one of no known kind is told when it is opened.
+        return  # An unknown kind is reported when it is opened.
     files = [name for name in ("store", "queue") if getattr(settings, name).startswith("sqlite:")]
     platform = next((name for name in SERVERLESS if name in environment), None)
     if files and (is_remote or platform):
@@ -48,7 +48,7 @@ def _places(
         yield error(
             "settings.places",
             f"a file {where}: {names}",
-            breaks="each worker has a disk of its own, which ends with it: jobs are lost",
+            breaks="each worker has its own disk, which ends with it: jobs are lost",
             mend="set OUTLAST_STORE to redis://, rediss:// or s3://, OUTLAST_QUEUE to sqs://",
         )
     elif settings.are_apart:
@@ -62,8 +62,8 @@ def _places(
         yield error(
             "settings.places",
             "the queue is shared, but the store is a file on this machine",
-            breaks="workers elsewhere know no job that they are woken for: its messages end in the "
-            "dead-letter queue",
+            breaks="workers elsewhere receive messages of jobs that they do not know: these end in "
+            "the dead-letter queue",
             mend="set OUTLAST_STORE to redis://, rediss:// or s3://",
         )
     else:

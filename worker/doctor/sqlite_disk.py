@@ -1,4 +1,4 @@
-"""The disk that a SQLite file lies on."""
+"""The disk of a SQLite file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 MOUNTS = Path("/proc/self/mountinfo")
 NETWORK = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4"}
 NETWORK |= {"smb3", "smbfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.mount-s3"}
-PASSING = {"tmpfs": "is in memory and gone at the next start", "overlay": "goes with the container"}
-# A record holds two states, and the log in front of the file holds a write once more.
+TRANSIENT = {"tmpfs": "is gone at the next start", "overlay": "is gone with the container"}
+# A record has two states, and the write-ahead log has them once more.
 STATES_FREE = 4
 MOVE = "choose a path on a local disk for OUTLAST_STORE and OUTLAST_QUEUE"
 
@@ -26,9 +26,9 @@ MOVE = "choose a path on a local disk for OUTLAST_STORE and OUTLAST_QUEUE"
 def disk_findings(
     subject: str, path: Path, *, max_state_bytes: int, mounts: Path = MOUNTS
 ) -> Iterator[Finding]:
-    """Yield what the file system of `path` means for a file that must keep what it is given.
+    """Check that the file system of `path` keeps what is written, and has space for it.
 
-    `mounts` is Linux's table of them; where there is none, only the space is looked at.
+    `mounts` is Linux's table of file systems; without it only the space is checked.
     """
     kind = file_system(path.resolve(), mounts.read_text()) if mounts.exists() else ""
     name = f"{subject}.disk"
@@ -39,8 +39,8 @@ def disk_findings(
             breaks="SQLite's locks do not hold there: two workers can damage the file",
             mend=f"{MOVE}; for several machines use redis://, s3:// and sqs://",
         )
-    elif kind in PASSING:
-        breaks = f"the file {PASSING[kind]}, with all jobs"
+    elif kind in TRANSIENT:
+        breaks = f"the file {TRANSIENT[kind]}, with all jobs"
         yield warning(name, f"{path} is on {kind}", breaks=breaks, mend=MOVE)
     else:
         yield ok(name, f"{path} is on a local disk{kind and f' ({kind})'}")
@@ -48,26 +48,26 @@ def disk_findings(
 
 
 def file_system(path: Path, mounts: str) -> str:
-    """Return the kind of file system that `path` is on, by the last mount that holds it."""
-    found, kind = -1, ""
+    """Return the kind of the file system of `path`, by the last of its innermost mounts."""
+    depth, kind = -1, ""
     for row in mounts.splitlines():
-        place, _, rest = row.partition(" - ")
+        mount, _, rest = row.partition(" - ")
         # Linux writes a space in a path as \040.
-        point = Path(place.split()[4].replace("\\040", " "))
-        if path.is_relative_to(point) and len(point.parts) >= found:
-            found, kind = len(point.parts), rest.split()[0]
+        point = Path(mount.split()[4].replace("\\040", " "))
+        if path.is_relative_to(point) and len(point.parts) >= depth:
+            depth, kind = len(point.parts), rest.split()[0]
     return kind
 
 
-def _space(name: str, path: Path, wanted_bytes: int) -> Finding:
-    # To be asked of what exists; the check before has opened the file.
+def _space(name: str, path: Path, needed_bytes: int) -> Finding:
+    # The file exists, as an earlier check opens it, except on a path that no file can have.
     free = shutil.disk_usage(path if path.exists() else os.curdir).free
-    if free >= wanted_bytes:
+    if free >= needed_bytes:
         return ok(name, f"{free >> 20:,} MiB are free")
     return warning(
         name,
         f"{free >> 20:,} MiB are free",
-        breaks=f"a save of the largest states takes up to {wanted_bytes >> 20:,} MiB; a full disk "
-        "stops all jobs, and they go on when there is space",
+        breaks=f"a save of the largest states takes up to {needed_bytes >> 20:,} MiB; a full disk "
+        "stops all jobs until there is space",
         mend="free some space, or lower OUTLAST_MAX_STATE_BYTES",
     )

@@ -1,4 +1,4 @@
-"""What the attributes of an SQS queue and of its dead-letter queue mean for jobs."""
+"""The attributes of an SQS queue and of its dead-letter queue, and what they mean for jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from outlast.worker.doctor.finding import DEAD_LETTERS, error, ok, warning
-from outlast.worker.queues.local import MAX_RECEIVES, RECEIVES_A_STALL
+from outlast.worker.queues.embedded import MAX_RECEIVES, RECEIVES_A_STALL
 
 if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Finding
@@ -17,39 +17,39 @@ SET = "aws sqs set-queue-attributes --queue-url {url} --attributes {attributes}"
 
 
 def _set(url: str, **attributes: str) -> str:
-    given = ",".join(f"{name}={value}" for name, value in attributes.items())
-    return SET.format(url=url, attributes=given)
+    pairs = ",".join(f"{name}={value}" for name, value in attributes.items())
+    return SET.format(url=url, attributes=pairs)
 
 
 def visibility(attributes: dict[str, str], url: str, slice_seconds: float) -> Finding:
-    """Judge how long a message is hidden, beside the length of a slice."""
+    """Compare the time for which a message is hidden with the length of a slice."""
     seconds = int(attributes.get("VisibilityTimeout", 30))
     if seconds >= slice_seconds:
         return ok("queue.visibility", f"visibility timeout {seconds} s")
     return warning(
         "queue.visibility",
         f"visibility timeout {seconds} s, slices take {slice_seconds:g} s",
-        breaks="a Lambda function that takes longer gets messages twice; a plain worker sets a "
-        "timeout of its own",
+        breaks="a Lambda function that takes longer gets messages twice; a plain worker sets its "
+        "own timeout",
         mend=_set(url, VisibilityTimeout=str(min(int(6 * slice_seconds), 43_200))),
     )
 
 
 def retention(attributes: dict[str, str], url: str) -> Finding:
-    """Judge how long a message is kept."""
+    """Check how long a message is kept."""
     seconds = int(attributes.get("MessageRetentionPeriod", 4 * DAY_SECONDS))
     if seconds >= DAY_SECONDS:
         return ok("queue.retention", f"messages are kept for {seconds / DAY_SECONDS:g} days")
     return warning(
         "queue.retention",
         f"messages are kept for {seconds / 3600:.1f} hours",
-        breaks="a job that waits for longer loses its message, and only a sweep wakes it",
+        breaks="a job that waits longer loses its message, and only a sweep wakes it",
         mend=_set(url, MessageRetentionPeriod=str(LONGEST_RETENTION_SECONDS)),
     )
 
 
 def redrive(attributes: dict[str, str], url: str, max_stalls: int) -> Finding:
-    """Judge after how many receives a message is given up; a job may have `max_stalls` stalls."""
+    """Check that a job fails after `max_stalls` stalls before its message is given up."""
     if "RedrivePolicy" not in attributes:
         return no_dead_letter_queue("there is no redrive policy", attributes, url)
     policy = json.loads(attributes["RedrivePolicy"])
@@ -66,7 +66,7 @@ def redrive(attributes: dict[str, str], url: str, max_stalls: int) -> Finding:
     )
 
 
-def no_dead_letter_queue(found: str, attributes: dict[str, str], url: str) -> Finding:
+def no_dead_letter_queue(fact: str, attributes: dict[str, str], url: str) -> Finding:
     """Return the finding that no message is ever given up."""
     is_fifo = attributes.get("FifoQueue") == "true"
     arn = attributes["QueueArn"].removesuffix(".fifo") + ("-dead.fifo" if is_fifo else "-dead")
@@ -74,7 +74,7 @@ def no_dead_letter_queue(found: str, attributes: dict[str, str], url: str) -> Fi
     create = f"aws sqs create-queue --queue-name {arn.rpartition(':')[2]} --attributes {options}"
     return error(
         "queue.dead-letter-queue",
-        found,
+        fact,
         breaks="a message that no worker can handle comes back for ever, paid for each time",
         mend=f"{create} && {_redrive_to(arn, url)}; or RedrivePolicy in deploy/template.yaml",
     )
@@ -86,7 +86,7 @@ def _redrive_to(arn: str, url: str, receives: int = MAX_RECEIVES) -> str:
 
 
 def encryption(attributes: dict[str, str], url: str) -> Finding:
-    """Judge how messages are encrypted at rest."""
+    """Check how messages are encrypted at rest."""
     if key := attributes.get("KmsMasterKeyId"):
         rights = "workers need kms:GenerateDataKey and kms:Decrypt on the key"
         return ok("queue.encryption", f"by the KMS key {key}; {rights}")
@@ -95,13 +95,13 @@ def encryption(attributes: dict[str, str], url: str) -> Finding:
     return warning(
         "queue.encryption",
         "messages are not encrypted at rest",
-        breaks="ids of jobs lie open there; nothing else is in a message",
+        breaks="job ids can be read there; a message has nothing else",
         mend=_set(url, SqsManagedSseEnabled="true"),
     )
 
 
 def delay(attributes: dict[str, str], url: str) -> Finding:
-    """Judge how late each message is delivered."""
+    """Check that messages are delivered without delay."""
     if not (seconds := int(attributes.get("DelaySeconds", 0))):
         return ok("queue.delay", "none")
     return warning(
@@ -113,39 +113,36 @@ def delay(attributes: dict[str, str], url: str) -> Finding:
 
 
 def fifo(attributes: dict[str, str]) -> Finding:
-    """Tell what is set of a FIFO queue's own options."""
+    """Report the options that only a FIFO queue has."""
     is_fast = attributes.get("FifoThroughputLimit") == "perMessageGroupId"
-    sends = "by job: high throughput" if is_fast else "300 requests a second for all jobs together"
-    ids = (
-        "on, but each message has an id"
-        if (attributes.get("ContentBasedDeduplication") == "true")
-        else "off, as each message has an id"
-    )
-    return ok("queue.fifo", f"limit {sends}; content-based deduplication {ids}")
+    limit = "by job: high throughput" if is_fast else "300 requests a second for all jobs together"
+    by_content = attributes.get("ContentBasedDeduplication") == "true"
+    ids = "on, but each message has an id" if by_content else "off, as each message has an id"
+    return ok("queue.fifo", f"limit {limit}; content-based deduplication {ids}")
 
 
 def dead_retention(living: dict[str, str], dead: dict[str, str], url: str) -> Finding:
-    """Judge how long the dead-letter queue keeps what the queue gave up."""
+    """Check that the dead-letter queue keeps messages longer than the queue."""
     name = "queue.dead-letter-retention"
-    kept, limit = (int(a.get("MessageRetentionPeriod", 4 * DAY_SECONDS)) for a in (dead, living))
-    days = f"dead letters are kept for {kept / DAY_SECONDS:g} days"
-    if kept > limit or kept == LONGEST_RETENTION_SECONDS:
+    ours, theirs = (int(a.get("MessageRetentionPeriod", 4 * DAY_SECONDS)) for a in (living, dead))
+    days = f"dead letters are kept for {theirs / DAY_SECONDS:g} days"
+    if theirs > ours or theirs == LONGEST_RETENTION_SECONDS:
         return ok(name, days)
     return warning(
         name,
-        f"{days}, messages for {limit / DAY_SECONDS:g}",
+        f"{days}, messages for {ours / DAY_SECONDS:g}",
         breaks="a dead letter's age counts from its first send: one may vanish before it is seen",
         mend=_set(url, MessageRetentionPeriod=str(LONGEST_RETENTION_SECONDS)),
     )
 
 
 def dead_count(dead: dict[str, str]) -> Finding:
-    """Judge what waits in the dead-letter queue."""
+    """Check that the dead-letter queue is empty."""
     if not (count := int(dead.get("ApproximateNumberOfMessages", 0))):
         return ok("queue.dead-letters", "there are none")
     return warning(
         "queue.dead-letters",
         f"{count} messages were given up",
-        breaks="their jobs, where there are such, go on by a sweep only",
+        breaks="if their jobs are not over, only a sweep wakes them",
         mend=DEAD_LETTERS,
     )

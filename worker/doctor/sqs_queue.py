@@ -1,4 +1,4 @@
-"""An SQS queue: its rights, asked for without touching a message, and its attributes."""
+"""An SQS queue: the rights to it, tried without touching a message, and its attributes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from outlast.worker.settings import Settings
 
 
-# Requests that cannot succeed, whatever the queue holds, so none takes or leaves a message. Where
-# a service looked at these values before the rights, a missing right would go unseen.
-NOTHING = "outlast-doctor"
+# Requests that cannot succeed, so none receives or sends a message. A service that checks these
+# values before the rights would hide a missing right.
+NO_RECEIPT = "outlast-doctor"
 PROBES: dict[str, Callable[[SQSClient, str], object]] = {
     "SendMessage": lambda client, url: client.send_message(
         QueueUrl=url, MessageBody="\x00", DelaySeconds=-1
@@ -34,19 +34,21 @@ PROBES: dict[str, Callable[[SQSClient, str], object]] = {
     "ReceiveMessage": lambda client, url: client.receive_message(
         QueueUrl=url, MaxNumberOfMessages=0, VisibilityTimeout=0, WaitTimeSeconds=0
     ),
-    "DeleteMessage": lambda client, url: client.delete_message(QueueUrl=url, ReceiptHandle=NOTHING),
+    "DeleteMessage": lambda client, url: client.delete_message(
+        QueueUrl=url, ReceiptHandle=NO_RECEIPT
+    ),
     "ChangeMessageVisibility": lambda client, url: client.change_message_visibility(
-        QueueUrl=url, ReceiptHandle=NOTHING, VisibilityTimeout=0
+        QueueUrl=url, ReceiptHandle=NO_RECEIPT, VisibilityTimeout=0
     ),
 }
 
 
 def is_denied(refused: ClientError) -> bool:
-    """Tell whether AWS refused for want of a right."""
+    """Whether AWS refused because of a missing right."""
     return "AccessDenied" in str(refused.response["Error"].get("Code", ""))
 
 
-class SqsLook:
+class SqsExamination:
     """Examines an SQS queue."""
 
     def __init__(self, settings: Settings) -> None:
@@ -54,13 +56,13 @@ class SqsLook:
         self._connection = Connection(settings.queue)
 
     def checks(self) -> list[Check]:
-        """Return the checks; none takes, hides or leaves a message."""
+        """Return the checks; none receives, hides or sends a message."""
         return [self._reach, self._rights, self._attributes, self._dead_letters, self._clock]
 
     @property
     def url(self) -> str:
-        """The queue's URL, as AWS knows it."""
-        with self._connection.asking() as (_, url):
+        """The queue's URL."""
+        with self._connection.call() as (_, url):
             return url
 
     @cached_property
@@ -70,12 +72,12 @@ class SqsLook:
         Raises:
             Denied: these credentials may not read them.
         """
-        with self._asking() as (client, url):
-            return self._attributes_of(client, url)
+        with self._call() as (client, url):
+            return _attributes_of(client, url)
 
     @contextmanager
-    def _asking(self) -> Iterator[tuple[SQSClient, str]]:
-        with self._connection.asking() as (client, url):
+    def _call(self) -> Iterator[tuple[SQSClient, str]]:
+        with self._connection.call() as (client, url):
             try:
                 yield client, url
             except ClientError as refused:
@@ -83,24 +85,17 @@ class SqsLook:
                     raise Denied(f"these credentials may not: {refused}") from refused
                 raise
 
-    @staticmethod
-    def _attributes_of(client: SQSClient, url: str) -> dict[str, str]:
-        found: dict[Any, str] = client.get_queue_attributes(
-            QueueUrl=url, AttributeNames=["All"]
-        ).get("Attributes", {})
-        return found
-
     def _reach(self) -> Iterator[Finding]:
-        open_queue(self._settings.queue)  # refuses what is no queue's URL
+        open_queue(self._settings.queue)  # raises InvalidQueueUrl
         try:
             waiting = f"{self.attributes.get('ApproximateNumberOfMessages', 'no')} messages wait"
-        except Denied:  # It is there, and says so; the check of the attributes tells the rest.
+        except Denied:  # The queue exists; the check of the attributes reports the missing right.
             waiting = "how many messages wait is not known"
         yield ok("queue.reach", f"{self.url}: {waiting}")
 
     def _rights(self) -> Iterator[Finding]:
         missing = []
-        with self._connection.asking() as (client, url):
+        with self._connection.call() as (client, url):
             for operation, probe in PROBES.items():
                 try:
                     probe(client, url)
@@ -133,18 +128,24 @@ class SqsLook:
             return
         arn = str(json.loads(self.attributes["RedrivePolicy"])["deadLetterTargetArn"])
         *_, account, name = arn.split(":")
-        with self._asking() as (client, _):
+        with self._call() as (client, _):
             try:
                 dead_url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
             except client.exceptions.QueueDoesNotExist:
-                missing = f"the redrive policy names {arn}, which is not there"
+                missing = f"the redrive policy names {arn}, which does not exist"
                 yield sqs_attributes.no_dead_letter_queue(missing, self.attributes, self.url)
                 return
-            dead = self._attributes_of(client, dead_url["QueueUrl"])
+            dead = _attributes_of(client, dead_url["QueueUrl"])
         yield sqs_attributes.dead_retention(self.attributes, dead, dead_url["QueueUrl"])
         yield sqs_attributes.dead_count(dead)
 
     def _clock(self) -> Iterator[Finding]:
-        with self._connection.asking() as (client, url):
+        with self._connection.call() as (client, url):
             ask = partial(client.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
             yield from clock_findings("queue", partial(date_of, ask), resolution_seconds=1.0)
+
+
+def _attributes_of(client: SQSClient, url: str) -> dict[str, str]:
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    attributes: dict[Any, str] = answer.get("Attributes", {})
+    return attributes

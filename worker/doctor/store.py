@@ -1,4 +1,4 @@
-"""The store: what the contract needs, by doing it; what each kind needs is in a file of its own."""
+"""The store: whether it keeps the contract, by trying. The checks of each kind have their file."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Check, Finding
     from outlast.worker.settings import Settings
 
-# Beside the jobs' own prefix: a key that a killed doctor leaves there is no job to anybody.
+# Not the prefix of jobs: a key that a killed doctor leaves behind is not a job.
 PREFIX = "doctor/"
 
 
 def store_checks(settings: Settings) -> list[Check]:
-    """Return the checks of the store; the first is whether it does what workers do with it."""
+    """Return the checks of the store; the first one does with it what workers do."""
     url = settings.store
-    facts: list[Check]
+    checks: list[Check]
     if path := sqlite_path(url):
         from outlast.worker.doctor.sqlite_disk import disk_findings
 
-        facts = [partial(disk_findings, "store", path, max_state_bytes=settings.max_state_bytes)]
+        checks = [partial(disk_findings, "store", path, max_state_bytes=settings.max_state_bytes)]
     elif url.startswith("redis"):
         from outlast.worker.doctor.redis_server import redis_checks
 
-        facts = redis_checks(url)
+        checks = redis_checks(url)
     else:
         from outlast.worker.doctor.s3_bucket import bucket_checks
 
-        facts = bucket_checks(url)
-    return [partial(_opened, url), *facts]
+        checks = bucket_checks(url)
+    return [partial(_contract, url), *checks]
 
 
-def _opened(url: str) -> Iterator[Finding]:
+def _contract(url: str) -> Iterator[Finding]:
     register = open_register(url)
     try:
         yield from scratch_findings(register, redacted(url))
@@ -52,7 +52,7 @@ def _opened(url: str) -> Iterator[Finding]:
 
 
 def scratch_findings(register: Register, store: str) -> Iterator[Finding]:
-    """Yield what the store makes of a key of doctor's own, which is removed again in any case."""
+    """Try the store with a scratch key, which is removed again in any case."""
     key = PREFIX + secrets.token_hex(16)
     register.read(key)
     yield ok("store.reach", store)
@@ -60,8 +60,8 @@ def scratch_findings(register: Register, store: str) -> Iterator[Finding]:
         yield from _rights(register, key)
     finally:
         with suppress(CheckpointError):
-            if left := register.read(key):
-                register.delete(key, expected=left.version)
+            if stored := register.read(key):
+                register.delete(key, expected=stored.version)
 
 
 def _rights(register: Register, key: str) -> Iterator[Finding]:
@@ -69,9 +69,9 @@ def _rights(register: Register, key: str) -> Iterator[Finding]:
         first = register.write(key, _value(), expected=None)
         second = register.write(key, _value(), expected=first)
     except StoreUnavailable as refused:
-        found, _, mend = str(refused).rpartition("; ")
+        fact, _, mend = str(refused).rpartition("; ")
         breaks = "no job can be stored, no progress saved"
-        yield error("store.write", found, breaks=breaks, mend=mend)
+        yield error("store.write", fact, breaks=breaks, mend=mend)
         return
     yield ok("store.write", "a scratch key was created and replaced")
     yield _compare_and_set(register, key, first)
@@ -89,8 +89,8 @@ def _compare_and_set(register: Register, key: str, stale: str) -> Finding:
         return error(
             "store.compare-and-set",
             f"the store wrote although the condition did not hold: {', '.join(ignored)}",
-            breaks="two workers overwrite each other's progress, and neither finds out",
-            mend="take a store that honours If-Match and If-None-Match on PUT, as AWS S3 does",
+            breaks="two workers overwrite each other's progress, and neither notices",
+            mend="use a store that honours If-Match and If-None-Match on PUT, as AWS S3 does",
         )
     return ok("store.compare-and-set", "a write on a stale version is refused")
 
@@ -101,28 +101,28 @@ def _list(register: Register, key: str) -> Finding:
         if key in register.keys(PREFIX):
             return ok("store.list", "the scratch key is listed")
     except StoreUnavailable as refused:
-        found, _, mend = str(refused).rpartition("; ")
-        return error("store.list", found, breaks=breaks, mend=mend)
-    mend = "take a store whose lists show the last write"
+        fact, _, mend = str(refused).rpartition("; ")
+        return error("store.list", fact, breaks=breaks, mend=mend)
+    mend = "use a store whose lists show the last write"
     return error("store.list", "a key just written is not listed", breaks=breaks, mend=mend)
 
 
 def _delete(register: Register, key: str, stale: str, current: str) -> Finding:
-    breaks = "no job can be deleted; workers do without. The scratch key stays; it is no job"
+    breaks = "no job can be deleted; workers need no deletes. The scratch key stays; it is no job"
     try:
         is_checked = _conflicts(partial(register.delete, key, expected=stale))
         if is_checked:
-            held = register.read(key)
-            register.delete(key, expected=held.version if held else current)
+            stored = register.read(key)
+            register.delete(key, expected=stored.version if stored else current)
     except StoreUnavailable as refused:
-        found, _, mend = str(refused).rpartition("; ")
-        return warning("store.delete", found, breaks=breaks, mend=mend)
+        fact, _, mend = str(refused).rpartition("; ")
+        return warning("store.delete", fact, breaks=breaks, mend=mend)
     if not is_checked:
         return warning(
             "store.delete",
-            "the store deleted although the version was a stale one",
-            breaks="a job that is deleted while it is written to loses that write",
-            mend="take a store that honours If-Match on DELETE, as AWS S3 does",
+            "the store deleted although the version was stale",
+            breaks="a job that is deleted while a worker writes it loses that write",
+            mend="use a store that honours If-Match on DELETE, as AWS S3 does",
         )
     return ok("store.delete", "the scratch key is deleted")
 
@@ -136,5 +136,5 @@ def _conflicts(change: Callable[[], object]) -> bool:
 
 
 def _value() -> bytes:
-    """Return bytes that no other value has, as the register's contract wants it."""
+    """Return bytes that no other value has, as the register's contract requires."""
     return secrets.token_bytes(16)

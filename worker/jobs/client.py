@@ -7,7 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.errors import CorruptRecord, DeletedJob, JobExists
-from outlast.checkpoint.jobs import JobStore, checked_tags, tell_corrupt
+from outlast.checkpoint.heads import log_corrupt
+from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.names import checked_tags
 from outlast.checkpoint.parts import Notices
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers import open_register
@@ -319,7 +321,7 @@ class Client:
                 delete_finished(self.jobs, job_id)
 
     def records(
-        self, *, after: str = "", on_corrupt: Callable[[CorruptRecord], object] = tell_corrupt
+        self, *, after: str = "", on_corrupt: Callable[[CorruptRecord], object] = log_corrupt
     ) -> Iterator[Record]:
         """Yield all jobs whose id sorts after `after`, by id; the states are left empty.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from outlast.checkpoint.errors import CorruptCheckpoint, UnknownCheckpoint
-from outlast.checkpoint.jobs import checked_id
+from outlast.checkpoint.names import checked_id
 from outlast.checkpoint.record import Record
 from outlast.kernel import InvalidParams
 from outlast.kernel.registry import load

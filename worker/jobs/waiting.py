@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.jobs import HEADS_AT_ONCE
+from outlast.checkpoint.heads import HEADS_AT_ONCE
 from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""Tells others that a job is over: queues, webhooks and, for `outlast run`, files and commands."""
+"""Notices of a job's end: to queues, webhooks and, for `outlast run`, files and commands."""

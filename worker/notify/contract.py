@@ -1,9 +1,9 @@
-"""How telling a target may fail."""
+"""The errors of a notice."""
 
 
-class NotTold(Exception):
-    """The target did not take the notice, or may not have. Try again later."""
+class NotDelivered(Exception):
+    """The target did not accept the notice, or its answer was lost. Try again later."""
 
 
-class Gone(NotTold):
-    """The target wants no more notices. Do not try again."""
+class Gone(NotDelivered):
+    """The target accepts no more notices. Do not try again."""

@@ -1,8 +1,8 @@
-"""What a target is told: one JSON object, as the Standard Webhooks specification lays it out.
+"""The content of a notice: one JSON object, in the form of the Standard Webhooks specification.
 
     {"type": "job.succeeded", "timestamp": "2026-…Z", "data": {"job_id": …, "result": …}}
 
-`data` is the job's one view, `outlast.worker.jobs.view.view`.
+`data` is the job's one view, `outlast.checkpoint.view.view`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outlast.worker.jobs.view import moment, view
+from outlast.checkpoint.view import moment, view
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
 
-# Under what an SQS queue takes at the least, 256 KiB, and a receiver of webhooks usually does.
+# Below the limit of any SQS queue, 256 KiB, and of most receivers of webhooks.
 MAX_BYTES = 200_000
 
 
-class Event(NamedTuple):
-    """The end of a job.
+class Notice(NamedTuple):
+    """The notice of one end of a job.
 
     Attributes:
-        id: the same whenever this end is told again, and no other's: who receives it twice may
-            drop one.
+        id: the same in each repetition of this notice, and in no other one: a receiver may drop
+            repetitions by it.
         job_id: the job.
         body: the JSON text.
     """
@@ -35,29 +35,30 @@ class Event(NamedTuple):
     body: str
 
 
-def event_of(record: Record) -> Event:
-    """Return what is told of a job that is over.
+def notice_of(record: Record) -> Notice:
+    """Return the notice of a job that is over.
 
-    Parameters or a result that make it longer than `MAX_BYTES` are left out and named in
-    "omitted"; `outlast result` and `outlast status` have them.
+    Result, parameters and error are left out, in this order, while the text is longer than
+    `MAX_BYTES`, and named in "omitted"; `outlast result` and `outlast status` show them.
     """
-    told = view(record)
-    ended_at = record.history.latest.ended_at if record.history.latest else None
-    body = _body(record, told, ended_at or record.updated_at)
+    data = view(record)
+    body = _body(record, data)
     for name in ("result", "params", "error"):
         if len(body) <= MAX_BYTES:
             break
-        told = told | {name: None, "omitted": [*told.get("omitted", ()), name]}
-        body = _body(record, told, ended_at or record.updated_at)
-    # A retry begins another slice, so an end after it is another one; and a job that is deleted
-    # and submitted again was created at another time.
+        data = data | {name: None, "omitted": [*data.get("omitted", ()), name]}
+        body = _body(record, data)
+    # The slice number: a retry begins another slice, so the end after it has another id. The time
+    # of creation: a job may be deleted and submitted again.
     end = f"{record.job_id} {record.created_at} {record.slice_number} {record.status}"
     digest = hashlib.blake2b(end.encode(), digest_size=16).hexdigest()
-    return Event(f"msg_{digest}", record.job_id, body)
+    return Notice(f"msg_{digest}", record.job_id, body)
 
 
-def _body(record: Record, told: dict[str, Any], ended_at: float) -> str:
+def _body(record: Record, data: dict[str, Any]) -> str:
+    latest = record.history.latest
+    ended_at = (latest.ended_at if latest else None) or record.updated_at
     return json.dumps(
-        {"type": f"job.{record.status}", "timestamp": moment(ended_at), "data": told},
+        {"type": f"job.{record.status}", "timestamp": moment(ended_at), "data": data},
         separators=(",", ":"),
     )

@@ -1,4 +1,4 @@
-"""Tells one target of one event, within a time, whatever kind of target it is."""
+"""Delivers one notice to one target, of whatever kind, within a time limit."""
 
 from __future__ import annotations
 
@@ -6,66 +6,70 @@ import time
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from outlast.worker.notify.contract import NotTold
+from outlast.worker.notify.contract import NotDelivered
 from outlast.worker.notify.target import InvalidTarget, is_sqs, require_allowed
 
 if TYPE_CHECKING:
-    from outlast.worker.notify.notice import Event
+    from outlast.worker.notify.notice import Notice
     from outlast.worker.settings import Settings
 
 
-def tell_nobody(target: str, event: Event, _seconds: float) -> None:
-    """Refuse: this worker has no settings that would allow it."""
-    raise NotTold(f"job {event.job_id}: this worker may not tell {target}")
+def tell_nobody(target: str, notice: Notice, _seconds: float) -> None:
+    """Deliver nothing: this worker has no settings that allow a target.
+
+    Raises:
+        NotDelivered: always.
+    """
+    raise NotDelivered(f"job {notice.job_id}: this worker may not notify {target}")
 
 
 class Notifier:
-    """Tells targets, as this process's settings allow."""
+    """Delivers notices to the targets that this process's settings allow."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def __call__(self, target: str, event: Event, seconds: float) -> None:
-        """Tell `target` of the event, within so many seconds.
+    def __call__(self, target: str, notice: Notice, seconds: float) -> None:
+        """Deliver `notice` to `target` within `seconds`.
 
         Raises:
-            Gone: it wants no more.
-            NotTold: it did not take it in time; it may have all the same.
+            Gone: the target accepts no more notices.
+            NotDelivered: it is not allowed, or did not accept the notice in time; it may have the
+                notice all the same.
         """
         try:
-            # Again here: the record may be anyone's, and the settings others than at the submit.
+            # Once more: the record may be anyone's, and the submitter's settings may differ.
             require_allowed(target, self._settings)
         except InvalidTarget as error:
-            raise NotTold(str(error)) from None
-        trouble: list[BaseException] = []
+            raise NotDelivered(str(error)) from None
+        errors: list[BaseException] = []
 
-        def act() -> None:
+        def send() -> None:
             try:
-                self._send(target, event, seconds)
-            except BaseException as error:  # noqa: BLE001 - it is raised by who waits
-                trouble.append(error)
+                self._send(target, notice, seconds)
+            except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
+                errors.append(error)
 
         # In a thread, as a name that does not resolve and an answer that trickles have no time-out
-        # of their own. One that stays behind ends with the process at the latest.
-        thread = Thread(target=act, name="outlast-notice", daemon=True)
+        # of their own. A thread that never returns ends with the process.
+        thread = Thread(target=send, name="outlast-notice", daemon=True)
         thread.start()
         thread.join(seconds)
         if thread.is_alive():
-            raise NotTold(f"no answer within {seconds:.3g} s")
-        if trouble:
-            raise trouble[0]
+            raise NotDelivered(f"no answer within {seconds:.3g} s")
+        if errors:
+            raise errors[0]
 
-    def _send(self, target: str, event: Event, seconds: float) -> None:
-        # Imported here: a worker whose jobs have no targets does without HTTP and boto3.
+    def _send(self, target: str, notice: Notice, seconds: float) -> None:
+        # Imported here: a worker whose jobs have no targets needs neither HTTP nor boto3.
         if is_sqs(target):
             from outlast.worker.notify.sqs import send
 
-            send(target, event, seconds=seconds)
+            send(target, notice, seconds=seconds)
             return
-        from outlast.worker.notify.signing import keys_of
         from outlast.worker.notify.webhook import post
 
-        if self._settings.notify_secret is None:
-            raise NotTold("OUTLAST_NOTIFY_SECRET is not set for this worker")
-        keys = keys_of(self._settings.notify_secret.get_secret_value())
-        post(target, event, keys=keys, now=time.time(), seconds=seconds)
+        keys = self._settings.notify_keys
+        if not keys:
+            raise NotDelivered("OUTLAST_NOTIFY_SECRET is not set for this worker")
+        post(target, notice, keys=keys, now=time.time(), seconds=seconds)

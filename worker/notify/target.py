@@ -1,10 +1,9 @@
-"""Whom to tell when a job is over: which targets there are, and where each may stand.
+"""The targets of notices, and which of them the settings allow.
 
     sqs://queue-name               an SQS queue, or its https URL
     https://host/path              a webhook; http:// only where OUTLAST_NOTIFY_HOSTS names the host
 
-There is none that writes files or runs commands: whoever may write to the store could have workers
-do so.
+No target writes files or runs commands: anyone who may write to the store could make workers do so.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from outlast.worker.settings import Settings
 
-MOST_CHARACTERS = 500
+MAX_CHARACTERS = 500
 LOOPBACK = {"localhost", "127.0.0.1"}
 FORMS = "sqs://queue-name, an SQS queue's https URL, or a webhook's: https://host/path"
 
@@ -33,14 +32,14 @@ _WEB = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\x21-\x7e]*)?")
 
 
 class InvalidTarget(Exception):
-    """A target of a notice cannot be used; nothing was stored. Correct it, or a setting."""
+    """The target of a notice cannot be used; nothing was stored. Correct it, or a setting."""
 
 
 def checked_targets(targets: Sequence[str], settings: Settings) -> tuple[str, ...]:
-    """Return the different ones of `targets`, if a worker with these settings could tell them.
+    """Return `targets` without repetitions, if a worker with these settings can notify them.
 
     Raises:
-        InvalidTarget: it could not; one line that names the target and the way out.
+        InvalidTarget: it cannot; one line names the target and the way out.
     """
     different = tuple(dict.fromkeys(targets))
     if len(different) > MAX_TARGETS:
@@ -58,25 +57,22 @@ def checked_targets(targets: Sequence[str], settings: Settings) -> tuple[str, ..
 
 
 def require_allowed(target: str, settings: Settings) -> None:
-    """Refuse a target of another form, or one that the settings do not allow.
+    """Check the form of a target, and that the settings allow it.
 
     Raises:
-        InvalidTarget: it is such a one.
+        InvalidTarget: it has another form, or is not allowed.
     """
     name = f"notify {redacted(target)[:100]!r}"
-    if len(target) > MOST_CHARACTERS or not (is_sqs(target) or _WEB.fullmatch(target)):
-        raise InvalidTarget(f"{name}: give {FORMS}; at most {MOST_CHARACTERS} characters")
-    place, hosts = urlsplit(target), settings.notify_hosts
-    if hosts is not None and not {place.netloc, place.hostname} & _listed(hosts):
-        raise InvalidTarget(f"{name}: OUTLAST_NOTIFY_HOSTS does not name {place.netloc!r}")
-    if place.scheme == "http" and (hosts is None or place.hostname not in LOOPBACK):
+    if len(target) > MAX_CHARACTERS or not (is_sqs(target) or _WEB.fullmatch(target)):
+        raise InvalidTarget(f"{name}: give {FORMS}; at most {MAX_CHARACTERS} characters")
+    url, hosts = urlsplit(target), settings.notify_hosts
+    allowed = {host.strip() for host in (hosts or "").split(",")}
+    if hosts is not None and not {url.netloc, url.hostname} & allowed:
+        raise InvalidTarget(f"{name}: OUTLAST_NOTIFY_HOSTS does not name {url.netloc!r}")
+    if url.scheme == "http" and (hosts is None or url.hostname not in LOOPBACK):
         raise InvalidTarget(
             f"{name}: give https://; http:// is for localhost, where OUTLAST_NOTIFY_HOSTS names it"
         )
-
-
-def _listed(hosts: str) -> set[str]:
-    return {host.strip() for host in hosts.split(",")}
 
 
 def is_sqs(target: str) -> bool:

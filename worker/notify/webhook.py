@@ -1,4 +1,4 @@
-"""Webhooks: an event by POST, signed, to a URL that may be anyone's."""
+"""Webhooks: a signed notice, by POST, to a URL that may be anyone's."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.notify.contract import Gone, NotDelivered
 from outlast.worker.notify.signing import signature
 
 if TYPE_CHECKING:
-    from outlast.worker.notify.notice import Event
+    from outlast.worker.notify.notice import Notice
 
 
-def post(target: str, event: Event, *, keys: list[bytes], now: float, seconds: float) -> None:
-    """Send the event to a webhook.
+def post(target: str, notice: Notice, *, keys: list[bytes], now: float, seconds: float) -> None:
+    """Send the notice to a webhook.
 
-    Redirects are not followed, proxies not used, and what is answered is not read but for its
-    status. `seconds` bounds each wait for the network.
+    Redirects are not followed and proxies not used; of the answer only the status is read.
+    `seconds` limits each wait for the network.
 
     Raises:
-        Gone: the receiver wants no more.
-        NotTold: it did not answer, or with another status than 2xx.
+        Gone: the receiver accepts no more notices.
+        NotDelivered: it did not answer, or with another status than 2xx.
     """
-    place, timestamp = urlsplit(target), int(now)
-    kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
-    connection = kind(place.netloc, timeout=seconds)
+    url, timestamp = urlsplit(target), int(now)
+    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+    connection = kind(url.netloc, timeout=seconds)
     headers = {
         "content-type": "application/json",
         "user-agent": "outlast",
         "connection": "close",
-        "webhook-id": event.id,
+        "webhook-id": notice.id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(keys, event.id, timestamp, event.body),
+        "webhook-signature": signature(keys, notice.id, timestamp, notice.body),
     }
-    path = (place.path or "/") + (f"?{place.query}" if place.query else "")
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
-        connection.request("POST", path, event.body.encode(), headers)
+        connection.request("POST", path, notice.body.encode(), headers)
         status = connection.getresponse().status
-    # A host whose name cannot be written is a ValueError.
+    # A host name that cannot be encoded is a ValueError.
     except (OSError, HTTPException, ValueError) as error:
-        raise NotTold(f"{type(error).__name__}: {error}") from error
+        raise NotDelivered(f"{type(error).__name__}: {error}") from error
     finally:
         connection.close()
     if status == HTTPStatus.GONE:
         raise Gone(f"it answered {status}")
     if status not in range(200, 300):
-        raise NotTold(f"it answered {status}")
+        raise NotDelivered(f"it answered {status}")

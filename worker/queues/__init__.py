@@ -1,4 +1,4 @@
-"""Queues that carry the ids of jobs; one contract, several services."""
+"""The queues that carry the ids of jobs, and the URL that selects one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SQS = re.compile(r"(sqs://|https?://[^/@\s]+/(\S+/)?)[A-Za-z0-9_-]+(\.fifo)?")
 
 
 def open_queue(url: str) -> Queue:
-    """Return the queue that `url` names; only the module that it needs is imported.
+    """Return the queue that `url` names; only the module of its kind is imported.
 
     Raises:
         InvalidQueueUrl: it has another form than sqlite:///path, sqs://queue-name or the https
             URL of an SQS queue.
-        QueueUnavailable: the SQLite file cannot be opened. SQS is asked nothing yet.
+        QueueUnavailable: the SQLite file cannot be opened. SQS is not asked yet.
     """
     if path := sqlite_path(url):
         from outlast.worker.queues.sqlite import SqliteQueue
@@ -38,11 +38,11 @@ def open_queue(url: str) -> Queue:
 def open_dead_letters(url: str) -> DeadLetters:
     """Return the dead letters of the queue that `url` names; see `open_queue`."""
     if path := sqlite_path(url):
-        from outlast.worker.queues.sqlite_dead import SqliteDeadLetters
+        from outlast.worker.queues.sqlite_dead_letters import SqliteDeadLetters
 
         return SqliteDeadLetters(path)
     if _SQS.fullmatch(url):
-        from outlast.worker.queues.sqs_dead import SqsDeadLetters
+        from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 
         return SqsDeadLetters(url)
     raise _invalid(url)

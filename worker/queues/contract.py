@@ -1,4 +1,4 @@
-"""What Outlast needs of a queue: at-least-once delivery and a visibility timeout."""
+"""The contract of a queue: at-least-once delivery and a visibility timeout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class InvalidQueueUrl(ValueError):
-    """No kind of queue has a URL of this form. Correct OUTLAST_QUEUE; nothing was asked."""
+    """No kind of queue has a URL of this form. Correct OUTLAST_QUEUE."""
 
 
 class QueueUnavailable(Exception):
@@ -24,9 +24,9 @@ class Delivery:
 
     Attributes:
         body: the text, which may be anyone's.
-        receipt: what `hide` and `ack` need; good for this delivery only. Empty where no queue
-            delivered it, but a direct call.
-        hidden_seconds: how long the receipt hides the message; 0 where nobody can tell.
+        receipt: what `hide` and `ack` need; good for this delivery only. "": no queue delivered it,
+            but a direct call.
+        hidden_seconds: how long the delivery hides the message; 0: unknown.
     """
 
     body: str
@@ -35,14 +35,14 @@ class Delivery:
 
 
 class Queue(ABC):
-    """Carries messages at least once, in any order; hides a delivered one until its time is up.
+    """Delivers each message at least once, in any order, and hides it for a time after each.
 
-    All raise QueueUnavailable where the service does not answer. After `max_receives` deliveries
-    without an ack a message goes to the dead-letter queue: by the service's own redrive policy on
-    SQS, by the queue itself where it is embedded.
+    All methods raise QueueUnavailable where the service does not answer. After `max_receives`
+    deliveries without an ack a message becomes a dead letter: by the queue's redrive policy on SQS,
+    by the queue itself if it is embedded.
 
     Attributes:
-        gives_up: whether there is such a limit.
+        gives_up: whether there is a limit to the deliveries of a message.
     """
 
     gives_up = True
@@ -51,15 +51,15 @@ class Queue(ABC):
     def send(self, message: Message, *, again: bool = False) -> None:
         """Put `message` on the queue; it is durable when this returns.
 
-        `again` marks one that may repeat an earlier one on purpose (a sweep, a retry by a person):
-        a queue that drops duplicates must let it through.
+        With `again` the message may repeat an earlier one on purpose, as after a sweep: a queue
+        that drops duplicates delivers it all the same.
         """
 
     @abstractmethod
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
         """Return the next visible message, hidden from others for `visibility_seconds`.
 
-        Waits up to `wait_seconds` for one; 0 only looks. None: there was none.
+        Wait up to `wait_seconds` for one; 0: do not wait. None: there was no message.
         """
 
     @abstractmethod
@@ -68,4 +68,4 @@ class Queue(ABC):
 
     @abstractmethod
     def ack(self, delivery: Delivery) -> None:
-        """Delete the message. Twice or too late is no error: it will come again as a duplicate."""
+        """Delete the message. Twice or too late is no error: it comes again as a duplicate."""

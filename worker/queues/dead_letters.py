@@ -1,4 +1,4 @@
-"""What a person needs of the messages that a queue has given up."""
+"""The contract for dead letters, the messages that a queue no longer delivers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 class NoDeadLetterQueue(Exception):
-    """The queue gives no message up, as nothing says where to. Give it a redrive policy."""
+    """The queue has no dead-letter queue. Give it a redrive policy."""
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that nobody could handle.
+    """A message that no worker could handle.
 
     Attributes:
-        letter_id: its name among the dead letters.
-        body: the text, which may be anyone's; what is no text has replacement characters.
+        letter_id: its id among the dead letters.
+        body: the text, which may be anyone's; bytes that are not text are replaced.
         receives: how often it was delivered; on SQS each look at the dead letters counts, too.
-        since: seconds since the epoch; on SQS when it was sent, or, if FIFO, given up; else when
-            it was last shown to a worker.
-        reason: why it was given up; one line.
-        attributes: what else the service says of it.
+        since: in seconds since the epoch, when it was last visible to a worker; on SQS, when it was
+            sent, or on a FIFO queue, when it became a dead letter.
+        reason: why it is a dead letter; one line.
+        attributes: the service's other attributes of the message.
         receipt: what `redrive` and `drop` need.
     """
 
@@ -40,25 +40,24 @@ class DeadLetter:
 
 
 class DeadLetters(ABC):
-    """The messages that a queue has given up. All methods raise QueueUnavailable as a queue does.
-
-    Raises:
-        NoDeadLetterQueue: from `look`, where the queue is not told to give messages up.
-    """
+    """The dead letters of a queue. All methods raise QueueUnavailable where it does not answer."""
 
     @abstractmethod
     def look(self) -> AbstractContextManager[Iterator[DeadLetter]]:
-        """Lend the dead letters, each once, oldest first as far as the service knows.
+        """Iterate over the dead letters, each once, oldest first as far as the service knows.
 
-        A service may hide from others what it has shown; at the end of the block those that were
-        neither redriven nor dropped are visible again.
+        A service may hide those that were read from others; at the end of the block they are
+        visible again, except those that were redriven or dropped.
+
+        Raises:
+            NoDeadLetterQueue: the queue has none.
         """
 
     @abstractmethod
     def redrive(self, letter: DeadLetter) -> None:
         """Send the message to the queue again, as a new one; then drop it. Twice is no error.
 
-        A crash in between leaves both, which the protocol takes for a duplicate.
+        A crash in between leaves both messages; the protocol handles one as a duplicate.
         """
 
     @abstractmethod

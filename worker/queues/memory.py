@@ -1,4 +1,4 @@
-"""The queue of a process that works its own job: nothing outlives the process, nor needs to."""
+"""The queue of a process that works its own job: it ends with the process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.contract import Delivery
-from outlast.worker.queues.local import MAX_RECEIVES, EmbeddedQueue
+from outlast.worker.queues.embedded import MAX_RECEIVES, EmbeddedQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Held:
+class _Entry:
     body: str
     receives: int = 0
     visible_at: float = 0.0
@@ -29,13 +29,13 @@ class _Held:
 class MemoryQueue(EmbeddedQueue):
     """Holds messages in this process, for any number of its threads.
 
-    With `max_receives` None no message is given up.
+    With `max_receives` None there is no limit to the deliveries of a message.
 
-    A message is lost with the process; that is harmless where whoever starts again sends one, as
-    the job's progress is in the store.
+    A message is lost with the process. That is harmless: the job's progress is in the store, and
+    the next start sends a new message.
 
     Attributes:
-        dead: each message that was given up, with the reason.
+        dead: each dead letter's body, with the reason.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class MemoryQueue(EmbeddedQueue):
         super().__init__(clock=clock, sleep=sleep, max_receives=max_receives or sys.maxsize)
         self.gives_up = max_receives is not None
         self.dead: list[tuple[str, str]] = []
-        self._visible: deque[_Held] = deque()
-        self._hidden: dict[str, _Held] = {}
+        self._visible: deque[_Entry] = deque()
+        self._hidden: dict[str, _Entry] = {}
         self._receipts = map(str, count(1))
         self._lock = Lock()
 
     def send(self, message: Message, *, again: bool = False) -> None:  # noqa: ARG002 - drops none
         """Put `message` behind the visible ones."""
-        self._visible.append(_Held(message.body()))
+        self._visible.append(_Entry(message.body()))
 
     def look(self, visibility_seconds: float) -> Delivery | None:
         """Return the message that has been visible longest, or None."""
@@ -64,18 +64,18 @@ class MemoryQueue(EmbeddedQueue):
             self._show(now)
             if not self._visible:
                 return None
-            held = self._visible.popleft()
-            held.receives += 1
-            held.visible_at = now + visibility_seconds
+            entry = self._visible.popleft()
+            entry.receives += 1
+            entry.visible_at = now + visibility_seconds
             receipt = next(self._receipts)
-            self._hidden[receipt] = held
-            return Delivery(held.body, receipt, visibility_seconds)
+            self._hidden[receipt] = entry
+            return Delivery(entry.body, receipt, visibility_seconds)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
         with self._lock:
-            if held := self._hidden.get(delivery.receipt):
-                held.visible_at = self._clock() + seconds
+            if entry := self._hidden.get(delivery.receipt):
+                entry.visible_at = self._clock() + seconds
 
     def ack(self, delivery: Delivery) -> None:
         """Forget the message."""
@@ -83,10 +83,10 @@ class MemoryQueue(EmbeddedQueue):
             self._hidden.pop(delivery.receipt, None)
 
     def _show(self, now: float) -> None:
-        due = [r for r, held in self._hidden.items() if held.visible_at <= now]
+        due = [r for r, entry in self._hidden.items() if entry.visible_at <= now]
         for receipt in sorted(due, key=lambda r: self._hidden[r].visible_at):
-            held = self._hidden.pop(receipt)
-            if held.receives < self._max_receives:
-                self._visible.append(held)
+            entry = self._hidden.pop(receipt)
+            if entry.receives < self._max_receives:
+                self._visible.append(entry)
             else:
-                self.dead.append((held.body, self._dead_reason))
+                self.dead.append((entry.body, self._dead_reason))

@@ -10,7 +10,7 @@ from outlast.checkpoint.fields import JobId
 
 
 class ForeignMessage(Exception):
-    """The body is not a message of ours. Leave it to the queue's redrive."""
+    """The body is not one of Outlast's messages. Leave it to the queue's redrive policy."""
 
 
 class Message(BaseModel):
@@ -18,8 +18,8 @@ class Message(BaseModel):
 
     Attributes:
         job_id: the job to advance.
-        slice: the number of the slice that this message starts; None, as in a kick by a person,
-            means whichever is next.
+        slice: the number of the slice that this message starts; None, as in a message sent by
+            hand: the next one, whatever its number.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -33,10 +33,10 @@ class Message(BaseModel):
 
     @classmethod
     def parse(cls, body: str) -> Message:
-        """Return the message that `body` holds.
+        """Return the message in `body`.
 
         Raises:
-            ForeignMessage: it is not one; the text is quoted up to 200 characters.
+            ForeignMessage: there is none; the error quotes 200 characters of the text.
         """
         try:
             return cls.model_validate_json(body)

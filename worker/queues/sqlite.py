@@ -1,4 +1,4 @@
-"""The embedded queue: one table in a SQLite file, commonly the one that also holds the store."""
+"""The embedded queue: one table in a SQLite file, which may be the store's file, too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.sqlite_file import SqliteFile
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
-from outlast.worker.queues.local import MAX_RECEIVES, EmbeddedQueue
+from outlast.worker.queues.embedded import MAX_RECEIVES, EmbeddedQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from outlast.worker.queues.message import Message
 
-# AUTOINCREMENT: an id is never used again, or a stale receipt could fit a later message.
+# AUTOINCREMENT: no id repeats, or a stale receipt could match a later message.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outlast_messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -31,12 +31,12 @@ WHERE dead_reason IS NULL;
 SELECT id, body, visible_at, receives, dead_reason FROM outlast_messages LIMIT 0;
 """
 SEND = "INSERT INTO outlast_messages (body, visible_at) VALUES (?, ?)"
-# Others may have written bytes in the place of text, which a cast gives as they are.
+# A foreign row may have bytes instead of text; the cast returns them unchanged.
 NEXT = """
 SELECT id, CAST(body AS BLOB), receives FROM outlast_messages
 WHERE dead_reason IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT 1
 """
-# The number of receives tells one delivery from the next, so it fences every later statement.
+# The number of receives identifies a delivery, so it fences every later statement.
 TAKE = """
 UPDATE outlast_messages SET visible_at = ?, receives = receives + 1 WHERE id = ? AND receives = ?
 """
@@ -48,8 +48,8 @@ ACK = "DELETE FROM outlast_messages WHERE id = ? AND receives = ?"
 class SqliteQueue(EmbeddedQueue):
     """Carries messages between the processes and threads of one machine.
 
-    Visibility is counted by the wall clock, the only one that processes share and that goes on
-    through a restart; a step of that clock shows a message early or late, no more.
+    Visibility is counted by the wall clock, which all processes share and which survives a restart.
+    When that clock is set, a message may be visible early or late; nothing worse happens.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class SqliteQueue(EmbeddedQueue):
         max_receives: int = MAX_RECEIVES,
     ) -> None:
         super().__init__(clock=clock, sleep=sleep, max_receives=max_receives)
-        # Only a send must survive a power cut: a receive, hide or ack that is lost leads to a
-        # duplicate, which the protocol ends. Not waiting for the disk there makes a message cost
-        # one sync in place of four. How a commit syncs is set by connection: hence two of them.
-        with translated():
+        # Only a send must survive a power cut: a lost receive, hide or ack leads to a duplicate,
+        # which the protocol handles. So a message costs one sync of the disk, not four. Two
+        # connections, as each has one setting for how a commit syncs.
+        with translate_errors():
             self._durable = SqliteFile(path, schema=SCHEMA)
             self._quick = SqliteFile(path, schema="PRAGMA synchronous=NORMAL")
 
     def send(self, message: Message, *, again: bool = False) -> None:  # noqa: ARG002 - drops none
         """Put `message` behind those that are visible."""
-        with translated():
+        with translate_errors():
             self._durable.change(SEND, message.body(), self._clock())
 
     def look(self, visibility_seconds: float) -> Delivery | None:
         """Return the message that has been visible longest, or None."""
-        with translated():
+        with translate_errors():
             now = self._clock()
             while rows := self._quick.query(NEXT, now):
                 number, body, receives = rows[0]
@@ -88,12 +88,12 @@ class SqliteQueue(EmbeddedQueue):
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
-        with translated():
+        with translate_errors():
             self._quick.change(HIDE, self._clock() + seconds, *delivery.receipt.split(":"))
 
     def ack(self, delivery: Delivery) -> None:
-        """Delete the message, also where it was given up in the meantime."""
-        with translated():
+        """Delete the message, even if it is a dead letter by now."""
+        with translate_errors():
             self._quick.change(ACK, *delivery.receipt.split(":"))
 
     def close(self) -> None:
@@ -103,8 +103,8 @@ class SqliteQueue(EmbeddedQueue):
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Tell what is wrong with the file as what is wrong with the queue."""
+def translate_errors() -> Iterator[None]:
+    """Turn an error of the file into one of the queue."""
     try:
         yield
     except StoreUnavailable as error:

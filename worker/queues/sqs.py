@@ -1,4 +1,4 @@
-"""Amazon SQS, standard and FIFO. Dead letters are the business of the queue's redrive policy."""
+"""Amazon SQS, standard and FIFO. The queue's redrive policy says when a message is given up."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ LONGEST_HIDE_SECONDS = 12 * 3600  # SQS refuses more
 
 
 class SqsQueue(Queue):
-    """A queue that exists already, named by `sqs://name` or by its URL; FIFO if it ends in .fifo.
+    """An existing queue, named by `sqs://name` or by its URL; FIFO if it ends in .fifo.
 
-    Nothing is asked of AWS, and no client made, before the first call. Threads may share it.
+    The first call makes the client; before, AWS is not asked. Threads may share a queue.
     """
 
-    def __init__(self, place: str) -> None:
-        self._connection = Connection(place)
-        self._is_fifo = place.endswith(".fifo")
+    def __init__(self, queue: str) -> None:
+        self._connection = Connection(queue)
+        self._is_fifo = queue.endswith(".fifo")
 
     def send(self, message: Message, *, again: bool = False) -> None:
         """Put `message` on the queue; FIFO drops a repeated slice for 5 minutes unless `again`."""
-        with self._connection.asking() as (client, url):
+        with self._connection.call() as (client, url):
             if not self._is_fifo:
                 client.send_message(QueueUrl=url, MessageBody=message.body())
                 return
@@ -40,25 +40,25 @@ class SqsQueue(Queue):
             )
 
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
-        """Return the next message; whole seconds are asked for, rounded up, of waiting at most 20.
+        """Return the next message; times are rounded up to whole seconds, the wait is at most 20 s.
 
         A wait of 0 asks only some of the service's servers, so it may miss a lone message.
         """
         hidden_seconds = _whole(visibility_seconds, LONGEST_HIDE_SECONDS)
-        with self._connection.asking() as (client, url):
+        with self._connection.call() as (client, url):
             answer = client.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=1,
                 VisibilityTimeout=hidden_seconds,
                 WaitTimeSeconds=_whole(wait_seconds, LONGEST_POLL_SECONDS),
             )
-        for found in answer.get("Messages", []):
-            return Delivery(found["Body"], found["ReceiptHandle"], hidden_seconds)
+        for message in answer.get("Messages", []):
+            return Delivery(message["Body"], message["ReceiptHandle"], hidden_seconds)
         return None
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now, rounded up to whole ones, at most 12 hours."""
-        with self._connection.asking(late_is_fine=True) as (client, url):
+        with self._connection.call(late_is_fine=True) as (client, url):
             client.change_message_visibility(
                 QueueUrl=url,
                 ReceiptHandle=delivery.receipt,
@@ -67,18 +67,18 @@ class SqsQueue(Queue):
 
     def ack(self, delivery: Delivery) -> None:
         """Delete the message."""
-        with self._connection.asking(late_is_fine=True) as (client, url):
+        with self._connection.call(late_is_fine=True) as (client, url):
             client.delete_message(QueueUrl=url, ReceiptHandle=delivery.receipt)
 
 
-def _whole(seconds: float, most: int) -> int:
-    return min(max(math.ceil(seconds), 0), most)
+def _whole(seconds: float, limit: int) -> int:
+    return min(max(math.ceil(seconds), 0), limit)
 
 
 def _deduplication_id(message: Message, *, again: bool) -> str:
-    """Return the same id for the same slice of the same job, or a new one where it may repeat.
+    """Return one id for all messages of a slice of a job, or a new id if they may repeat.
 
-    A digest, as the id may have 128 characters and a job's id alone may fill them.
+    It is a digest: SQS takes 128 characters, and a job's id alone may have as many.
     """
     if again or message.slice is None:
         return uuid4().hex

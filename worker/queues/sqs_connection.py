@@ -1,4 +1,4 @@
-"""How to reach one SQS queue, and what to tell a person when it does not answer."""
+"""The connection to one SQS queue, and what a person can do when SQS refuses."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 LONGEST_POLL_SECONDS = 20  # SQS refuses more
 CONFIG = Config(
     connect_timeout=5,
-    read_timeout=LONGEST_POLL_SECONDS + 5,  # or a poll that finds nothing would look like a failure
+    read_timeout=LONGEST_POLL_SECONDS + 5,  # shorter, an empty poll would look like a failure
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 
-# What a hide or an ack is told when its time has passed. InvalidParameterValue stands for the
-# expired handle of a FIFO queue and for a delivery that has been hidden for 12 hours in all; the
-# caller keeps every other parameter in range.
+# SQS's answers to a hide or an ack that comes too late. InvalidParameterValue is one, for an
+# expired handle of a FIFO queue and for a delivery that was hidden for 12 hours in all; every other
+# parameter of these calls is in range.
 LATE = {"MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
 _CREATE = "create the queue, or correct its name, region or account"
 _SIGN_IN = "renew the AWS credentials"
 _CONNECT = "check the network and AWS_ENDPOINT_URL"
-WAYS_OUT = {
+ADVICE = {
     "AccessDenied": "allow that operation on the queue to these credentials",
     "ConnectTimeoutError": _CONNECT,
     "EndpointConnectionError": _CONNECT,
@@ -44,7 +44,7 @@ WAYS_OUT = {
     "NoRegionError": "set AWS_DEFAULT_REGION",
     "NonExistentQueue": _CREATE,
     "ProfileNotFound": "correct AWS_PROFILE",
-    "QueueDoesNotExist": _CREATE,  # the same, from a service that speaks only JSON
+    "QueueDoesNotExist": _CREATE,  # the same in SQS's JSON protocol
     "ReadTimeoutError": _CONNECT,
     "UnrecognizedClient": _SIGN_IN,
     "ValueError": "correct AWS_ENDPOINT_URL",
@@ -54,54 +54,56 @@ WAYS_OUT = {
 class Connection:
     """The client and the URL of the queue named by `sqs://name` or its URL, made at first use."""
 
-    def __init__(self, place: str, *, config: Config = CONFIG) -> None:
-        self._place = place
+    def __init__(self, queue: str, *, config: Config = CONFIG) -> None:
+        self._queue = queue
         self._config = config
-        self._made: tuple[SQSClient, str] | None = None
+        self._client_and_url: tuple[SQSClient, str] | None = None
         self._lock = Lock()
 
     @contextmanager
-    def asking(self, *, late_is_fine: bool = False) -> Iterator[tuple[SQSClient, str]]:
-        """Lend the client and the queue's URL for one call; `late_is_fine` forgives a late one.
+    def call(self, *, late_is_fine: bool = False) -> Iterator[tuple[SQSClient, str]]:
+        """Yield the client and the queue's URL for one call, and translate its errors.
+
+        With `late_is_fine` a call that comes too late is no error.
 
         Raises:
-            QueueUnavailable: SQS refused or did not answer; one line names the queue and what to
-                do.
+            QueueUnavailable: SQS refused or did not answer; one line names the queue and the way
+                out.
         """
-        connected = self._connect()
+        client_and_url = self._connect()
         try:
-            yield connected
+            yield client_and_url
         except (BotoCoreError, ClientError) as error:
             if not (late_is_fine and _name(error) in LATE):
                 raise self._unavailable(error) from error
 
     def _connect(self) -> tuple[SQSClient, str]:
         with self._lock:
-            if self._made is None:
+            if self._client_and_url is None:
                 try:
-                    self._made = _make(self._place, self._config)
-                # boto3 answers a malformed endpoint with a bare ValueError
+                    self._client_and_url = _connect(self._queue, self._config)
+                # boto3 raises a bare ValueError for a malformed endpoint
                 except (BotoCoreError, ClientError, ValueError) as error:
                     raise self._unavailable(error) from error
-            return self._made
+            return self._client_and_url
 
     def _unavailable(self, error: Exception) -> QueueUnavailable:
-        told = " ".join(str(error).split())
-        way_out = WAYS_OUT.get(_name(error), "see what AWS says of this error")
-        return QueueUnavailable(f"queue {self._place}: {told}; {way_out}")
+        reason = " ".join(str(error).split())
+        advice = ADVICE.get(_name(error), "see AWS's documentation of this error")
+        return QueueUnavailable(f"queue {self._queue}: {reason}; {advice}")
 
 
-def _make(place: str, config: Config) -> tuple[SQSClient, str]:
+def _connect(queue: str, config: Config) -> tuple[SQSClient, str]:
     # A session of its own: boto3's default one is not safe to share between threads.
     session = boto3.session.Session()
-    url = urlsplit(place)
+    url = urlsplit(queue)
     if url.scheme == "sqs":
         client = session.client("sqs", config=config)
         return client, client.get_queue_url(QueueName=url.netloc)["QueueUrl"]
     if region := re.match(r"sqs[a-z-]*\.([a-z0-9-]+)\.(amazonaws\.com|api\.aws)", url.netloc):
-        return session.client("sqs", region_name=region[1], config=config), place
+        return session.client("sqs", region_name=region[1], config=config), queue
     endpoint = f"{url.scheme}://{url.netloc}"  # an emulator, or a gateway into a private network
-    return session.client("sqs", endpoint_url=endpoint, config=config), place
+    return session.client("sqs", endpoint_url=endpoint, config=config), queue
 
 
 def _name(error: Exception) -> str:

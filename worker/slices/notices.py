@@ -1,16 +1,16 @@
-"""The notices that a finished job owes: final record -> notices -> note who was told -> ack.
+"""The notices that a finished job owes: final record -> notices -> note who was notified -> ack.
 
 A crash between the notices and the note repeats them: each is given at least once. A target that
-does not take one is tried again later, for about a day.
+does not accept one is tried again later, for about a day.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoint.registers import redacted
-from outlast.worker.notify.contract import Gone, NotTold
+from outlast.worker.notify.contract import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.protocol import LONGEST_HIDE_SECONDS
@@ -33,23 +33,23 @@ log = logging.getLogger("outlast.notify")
 MAX_ROUNDS = 10
 FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 6 * 3600.0
-# How long one target is waited for, where there is time, and at least.
+# The longest wait for one target, and the shortest that is worth a try.
 TIMEOUT_SECONDS = 5.0
 LEAST_SECONDS = 1.0
-# To note who was told.
+# To note who was notified.
 NOTE_SECONDS = 1.0
 
 
 def notify_targets(
     process: WorkerProcess, delivery: Delivery, record: Record, deadline: Deadline
 ) -> bool:
-    """Tell those whom the job `record`, which is over, owes it; return whether to ack.
+    """Notify the targets that the job `record`, which is over, owes it; return whether to ack.
 
-    False: the message is hidden until it is time to try again. Where the deadline is too close it
+    False: the message is hidden until it is time to try again. If the deadline is too close it
     comes again at once, to a worker that has more time.
 
     Raises:
-        StoreUnavailable, QueueUnavailable: they may be told again.
+        StoreUnavailable, QueueUnavailable: the targets may be notified again.
     """
     if not record.notices.owed:
         return True
@@ -57,61 +57,77 @@ def notify_targets(
         process.hide(delivery, 0)
         return False
     _keep_hidden(process, delivery, TIMEOUT_SECONDS * len(record.notices.owed) + NOTE_SECONDS)
-    reached, gone, tried = _tell_all(process, record, deadline)
-    wait = backoff(
-        record.notices.rounds, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS, factor=4.0
-    )
-    wait = wait if tried == len(record.notices.owed) else 0.0
-    not_before = process.jobs.clock() + wait
-
-    def noticed(now: Record) -> Record:
-        # A person may have let the job go on meanwhile: then its end is yet to come.
-        # And another worker with a duplicate may have told them all.
-        if not now.notices.owed or (now.status, now.slice_number) != (
-            record.status,
-            record.slice_number,
-        ):
-            return now
-        return now.notified(reached, gone, not_before=not_before, max_rounds=MAX_ROUNDS)
-
-    left = process.jobs.change(record.job_id, noticed).record
-    for target in left.notices.given_up:
-        if target not in record.notices.given_up:
-            tell(log, NOTICE_GIVEN_UP, job_id=record.job_id, target=redacted(target))
-    if not left.notices.owed or wait > LONGEST_HIDE_SECONDS:
+    round_ = _notify_all(process, record, deadline)
+    wait = 0.0
+    if round_.is_whole:
+        times = record.notices.rounds
+        wait = backoff(times, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS, factor=4.0)
+    after = _note(process, record, round_, wait)
+    if not after.notices.owed or wait > LONGEST_HIDE_SECONDS:
         return True
     process.hide(delivery, wait)
     return False
 
 
-def _tell_all(
-    process: WorkerProcess, record: Record, deadline: Deadline
-) -> tuple[set[str], set[str], int]:
-    """Return the targets that were told, those that want no more, and how many were tried."""
-    from outlast.worker.notify.notice import event_of  # most jobs have no targets
+class _Round(NamedTuple):
+    """One attempt to notify all targets.
 
-    event, reached, gone = event_of(record), set[str](), set[str]()
-    # Each time another one is first, should there never be time for all.
+    Attributes:
+        reached: those that accepted the notice.
+        gone: those that want no more notices.
+        is_whole: whether there was time for each of them.
+    """
+
+    reached: set[str]
+    gone: set[str]
+    is_whole: bool
+
+
+def _notify_all(process: WorkerProcess, record: Record, deadline: Deadline) -> _Round:
+    from outlast.worker.notify.notice import notice_of  # most jobs have no targets
+
+    notice, reached, gone = notice_of(record), set[str](), set[str]()
+    # Another one is first each time, in case there is never time for all.
     first = record.notices.rounds % len(record.notices.owed)
-    for tried, target in enumerate(record.notices.owed[first:] + record.notices.owed[:first]):
+    for target in record.notices.owed[first:] + record.notices.owed[:first]:
         seconds = min(TIMEOUT_SECONDS, deadline.remaining - NOTE_SECONDS)
         if seconds < LEAST_SECONDS:
-            return reached, gone, tried
-        named = redacted(target)
+            return _Round(reached, gone, is_whole=False)
+        name = redacted(target)
         try:
-            process.notify(target, event, seconds)
-        except NotTold as error:
-            tell(log, NOTICE_FAILED, job_id=record.job_id, target=named, error=str(error))
+            process.notify(target, notice, seconds)
+        except NotDelivered as error:
+            tell(log, NOTICE_FAILED, job_id=record.job_id, target=name, error=str(error))
             if isinstance(error, Gone):
                 gone.add(target)
         else:
-            tell(log, NOTICE_GIVEN, job_id=record.job_id, target=named)
+            tell(log, NOTICE_GIVEN, job_id=record.job_id, target=name)
             reached.add(target)
-    return reached, gone, len(record.notices.owed)
+    return _Round(reached, gone, is_whole=True)
+
+
+def _note(process: WorkerProcess, record: Record, round_: _Round, wait: float) -> Record:
+    """Store who was notified, and that the rest waits for so many seconds; return the job."""
+    not_before = process.jobs.clock() + wait
+
+    def move(current: Record) -> Record:
+        # A person may have let the job go on, so that its end is yet to come; or another worker
+        # with a duplicate of the message has notified all.
+        is_same_end = (current.status, current.slice_number) == (record.status, record.slice_number)
+        if not current.notices.owed or not is_same_end:
+            return current
+        reached, gone, _ = round_
+        return current.notified(reached, gone, not_before=not_before, max_rounds=MAX_ROUNDS)
+
+    after = process.jobs.change(record.job_id, move).record
+    for target in after.notices.given_up:
+        if target not in record.notices.given_up:
+            tell(log, NOTICE_GIVEN_UP, job_id=record.job_id, target=redacted(target))
+    return after
 
 
 def _keep_hidden(process: WorkerProcess, delivery: Delivery, seconds: float) -> None:
-    """Keep others from giving the same notices meanwhile; if they do, it is done twice."""
+    """Keep others from giving the same notices meanwhile; if that fails, they may do so."""
     try:
         process.hide(delivery, seconds)
     except QueueUnavailable as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.jobs import JobStore
     from outlast.checkpoint.record import Record
-    from outlast.worker.notify.notice import Event
+    from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.settings import Settings
     from outlast.worker.slices.heartbeat import Repeat
@@ -55,7 +55,7 @@ class WorkerProcess:
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
         prepared: names of the kernels that are prepared already, which takes no time again.
-        notify: tells one target of a job's end, in so many seconds; raises NotTold or Gone.
+        notify: tells one target of a job's end, in so many seconds; raises NotDelivered or Gone.
         watch: called after every step with the job as it stands, for a display; None: nobody does.
         clock: monotonic seconds.
         sleep: waits that many seconds.
@@ -71,7 +71,7 @@ class WorkerProcess:
     max_state_bytes: int = 64 << 20
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
-    notify: Callable[[str, Event, float], None] = tell_nobody
+    notify: Callable[[str, Notice, float], None] = tell_nobody
     prepared: set[str] = field(default_factory=set)
     watch: Callable[[RunningJob], None] | None = None
     clock: Callable[[], float] = time.monotonic

@@ -1,1 +1,1 @@
-"""What a worker tells of its work: events, and the log lines, metrics and traces made of them."""
+"""The events of a worker, and the log lines, metrics and traces that are made of them."""

@@ -1,4 +1,4 @@
-"""CloudWatch's embedded metrics: a JSON line on standard output is all that it takes on Lambda.
+"""CloudWatch's embedded metrics: on Lambda, JSON lines on standard output.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -11,14 +11,15 @@ import logging
 from outlast.worker.telemetry.sink import Sink
 
 NAMESPACE = "Outlast"
-# Each metric is there by kernel and platform, and over all. A job's id would make one metric a job.
+# Each metric exists by kernel and platform, and in total. A job's id would make a metric for each
+# job, and CloudWatch charges for each metric.
 DIMENSIONS = ["kernel", "platform"]
-# What a person who looks at the line may want to know besides.
+# More fields of the line, for a person who reads it.
 PROPERTIES = ("job_id", "slice", "worker", "outcome")
 
 COUNT, SECONDS = "Count", "Seconds"
 
-# The metrics that an event makes: name, unit, and the event's field with the value; None: it is 1.
+# The metrics of an event: name, unit, and the event's field with the value; None: the value is 1.
 METRICS: dict[str, list[tuple[str, str, str | None]]] = {
     "slice_ended": [
         ("SlicesEnded", COUNT, None),
@@ -46,18 +47,18 @@ class EmfHandler(Sink):
         super().__init__(logging.INFO)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the metrics of `record`, if it is such an event."""
+        """Print the metrics of `record`, if it is an event that has any."""
         if (document := document_of(record)) is not None:
             try:
-                print(json.dumps(document), flush=True)  # noqa: T201 - it is what Lambda reads
+                print(json.dumps(document), flush=True)  # noqa: T201 - Lambda reads it
             except OSError:
                 self.handleError(record)
 
 
 def document_of(record: logging.LogRecord) -> dict[str, object] | None:
-    """Return the metrics of `record` as CloudWatch reads them; None: it is no event that has any.
+    """Return the metrics of `record` in CloudWatch's format; None: it has no metrics.
 
-    One that concerns no kernel has metrics without dimensions only.
+    The metrics of an event without a kernel have no dimensions.
     """
     if (metrics := METRICS.get(getattr(record, "event", ""))) is None:
         return None

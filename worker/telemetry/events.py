@@ -1,8 +1,8 @@
-"""The events that a worker logs: their names, levels, words and fields, all in one place.
+"""The events that a worker logs: their names, levels, texts and fields, all in one file.
 
 Each is a record of the standard `logging` module below the logger "outlast": `record.event` is its
-name, and each of its fields an attribute of the record, as `extra` makes them. So any handler or
-formatter can take them up; those beside this file are such. docs/operations.md has a table.
+name, and each of its fields is an attribute of the record, as `extra` makes them. Any handler or
+formatter can use them, as those of this package do. docs/operations.md has a table.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ EVENTS: dict[str, Event] = {}
 
 @dataclass(frozen=True)
 class Event:
-    """Something that an operator may want to know of.
+    """Something that an operator may want to know.
 
     Attributes:
-        name: what machines know it by.
+        name: its name for machines.
         level: a level of `logging`.
         text: the line for people, in which `%(percent)` is the field `progress` times 100.
-        fields: what `tell` is to be given, in this order. Of a field that ends in "seconds" the
-            unit is the second, of "bytes" the byte; "progress" is a share, 0 to 1; "created_at" is
-            in seconds since the epoch.
+        fields: the names of the fields that `tell` needs. The unit is at the end of a name:
+            "seconds", "bytes"; "progress" is a share, 0 to 1; "created_at" is in seconds since the
+            epoch.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Event:
 def tell(
     log: logging.Logger, event: Event, *, cause: BaseException | None = None, **fields: Any
 ) -> None:
-    """Log `event`; the traceback of `cause` is kept for those who ask for it."""
+    """Log `event` with its fields, and the traceback of `cause` for formatters that show it."""
     if is_wanted(log, event):
-        words = fields | {"percent": 100 * fields["progress"]} if "progress" in fields else fields
+        values = fields | {"percent": 100 * fields["progress"]} if "progress" in fields else fields
         extra = {"event": event.name, **fields}
-        log.log(event.level, event.text, words, extra=extra, exc_info=cause, stacklevel=2)
+        log.log(event.level, event.text, values, extra=extra, exc_info=cause, stacklevel=2)
 
 
 def is_wanted(log: logging.Logger, event: Event) -> bool:
-    """Return whether anybody reads such an event: else it is not to cost anything."""
-    # logging.config disables all loggers that it does not know: what a kernel's package sets up
-    # for itself would silence the worker, and its metrics.
+    """Return whether the event's level is logged; if not, do not compute its fields."""
+    # logging.config disables all loggers that it does not know: a kernel's package that calls it
+    # would silence the worker, and its metrics.
     log.disabled = False
     return log.isEnabledFor(event.level)
 
@@ -124,7 +124,8 @@ SLICE_LOST = _event(
 LEASE_LOST = _event(
     WARNING,
     "lease_lost",
-    "job %(job_id)s was cancelled or taken over: slice %(slice)d stopped, nothing written",
+    "job %(job_id)s was cancelled or claimed by another worker: slice %(slice)d stopped, nothing "
+    "written",
     f"{SLICE} seconds created_at",
 )
 CHECKPOINT_QUARANTINED = _event(
@@ -137,7 +138,7 @@ CHECKPOINT_QUARANTINED = _event(
 WRITES_LOST = _event(
     ERROR,
     "writes_lost",
-    "job %(job_id)s: the store has lost writes: it knows of slice %(slice)d, a message of slice "
+    "job %(job_id)s: the store has lost writes: it has slice %(slice)d, a message has slice "
     "%(announced)d",
     "job_id slice announced",
 )

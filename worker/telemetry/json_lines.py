@@ -11,19 +11,19 @@ from outlast.worker.telemetry.events import EVENTS
 
 
 class JsonLines(logging.Formatter):
-    """Makes one JSON object of a record, with the names that Lambda's own JSON has.
+    """Formats a record as one JSON object, with the names of Lambda's own JSON logs.
 
-    It has "timestamp" (UTC, RFC 3339), "level", "logger" and "message"; of an event also "event"
+    It has "timestamp" (UTC, RFC 3339), "level", "logger" and "message"; for an event also "event"
     and its fields; "requestId" on Lambda; "traceback" if the record has one.
     """
 
     def __init__(self, *, end: str = "") -> None:
-        """Put `end` after each object."""
+        """Append `end` to each object."""
         super().__init__()
         self._end = end
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the object as JSON text without a line break inside."""
+        """Return the object as JSON text without line breaks."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         values: dict[str, Any] = {
             "timestamp": at.replace("+00:00", "Z"),

@@ -1,6 +1,6 @@
 """Metrics that Prometheus fetches over HTTP, with its own client; the extra `outlast[metrics]`.
 
-No label is a job's id, or anything else of which there may be many.
+No label is a job's id, or anything else with many values.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from outlast.worker.settings import InvalidSettings
 from outlast.worker.telemetry.sink import Sink
 
-# Why a message is left: what `outlast.worker.loops.consumer.NOT_FOR_US` can be.
+# Why a message is left: the names of the errors in `outlast.worker.loops.consumer.NOT_FOR_US`.
 ERROR_TYPES = ("ForeignMessage", "UnknownJob", "CorruptRecord", "UnknownKernel", "NewerState")
 BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 class PrometheusHandler(Sink):
-    """Counts the events of this process, and serves the counts from a thread of its own."""
+    """Counts the events of this process, and serves the counts in a thread."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Listen at `host` and `port`; 0 is a port that is free.
+        """Listen at `host` and `port`; 0: any free port.
 
         Raises:
-            InvalidSettings: that is not possible.
+            InvalidSettings: the port cannot be used.
         """
         super().__init__(logging.DEBUG)
         registry = CollectorRegistry()
@@ -40,7 +40,7 @@ class PrometheusHandler(Sink):
         self.port: int = self._server.server_port
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count `record`, if it is an event that is counted."""
+        """Count `record`, if its event has a metric."""
         if count := getattr(self._metrics, getattr(record, "event", ""), None):
             try:
                 count(record)
@@ -48,7 +48,7 @@ class PrometheusHandler(Sink):
                 self.handleError(record)
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Close the port."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -56,7 +56,7 @@ class PrometheusHandler(Sink):
 
 
 class _Metrics:
-    """The metrics, and for each event that is counted a method of its name."""
+    """The metrics, and a method for each event with a metric, named after it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, help_: str, *labels: str) -> Counter:
@@ -87,7 +87,7 @@ class _Metrics:
         self._progress = Gauge(
             "outlast_slice_progress_ratio", "Stored progress of the last slice.", registry=registry
         )
-        # What is alarmed on needs a 0 before its first 1: Prometheus sees what is added only.
+        # An alarm needs a 0 before the first 1: Prometheus sees increases only.
         for service in ("store", "queue"):
             self._troubles.labels(service)
         for error in ERROR_TYPES:
@@ -135,7 +135,7 @@ class _Metrics:
     def job_woken(self, _event: Any) -> None:
         self._woken.inc()
 
-    # A slice whose kernel is not there, or whose end could not be stored, tells of no end.
+    # A slice whose kernel is missing, or whose end cannot be stored, has no event of its end.
     def worker_idle(self, _event: Any) -> None:
         self._running.set(0)
 

@@ -1,4 +1,4 @@
-"""What takes up the events of a worker, beside its log."""
+"""The base of the handlers that turn a worker's events into metrics and traces."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import logging
 
 
 class Sink(logging.Handler):
-    """A handler that outlives the set-up of a log: only `stop` ends what it has begun.
+    """A handler whose work ends with `stop`, not with `close`.
 
-    A package that calls `logging.config` closes all handlers that there are, also those that it
-    does not know of.
+    A package that calls `logging.config` closes all handlers of the process, even those that it
+    does not know.
     """
 
     def stop(self) -> None:
-        """Send what is still to be sent, and take up nothing more."""
+        """Send all that is not sent yet, and handle no more events."""
         self.close()

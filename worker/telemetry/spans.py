@@ -1,8 +1,8 @@
 """OpenTelemetry: a span for each slice, and one trace for each job; the extra `outlast[otel]`.
 
-The ids of a job's trace and of its root span follow from the job itself. So the slices of a job are
-in one trace whichever workers ran them, with nothing stored and nothing in a message. The root span
-is sent by whoever ends the job.
+The ids of a job's trace and of its root span are computed from the job. So all slices of a job are
+in one trace, whichever workers run them, with nothing stored and nothing in a message. The worker
+that ends the job sends the root span.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class Ids(NamedTuple):
 
 
 def ids_of(job_id: str, created_at: float) -> Ids:
-    """Return the ids of the job; another job of the same name has others."""
+    """Return the ids of the job; a later job with the same job id has different ones."""
     digest = blake2b(f"{job_id} {created_at!r}".encode(), digest_size=24).digest()
     return Ids(int.from_bytes(digest[:16]), int.from_bytes(digest[16:]))
 
 
 class JobIds(RandomIdGenerator):
-    """Random ids, but for the root span of the job whose ids are set."""
+    """Random ids, except while `root` is set: then the ids of that job's root span."""
 
     root: Ids | None = None
 
@@ -79,7 +79,7 @@ class SpanHandler(Sink):
     def __init__(
         self, processor: SpanProcessor, *, queue: str, environment: Mapping[str, str]
     ) -> None:
-        """Give the spans to `processor`; `queue` is the queue's URL."""
+        """Send the spans through `processor`; `queue` is the queue's URL."""
         super().__init__(logging.INFO)
         self._ids = JobIds()
         self._provider = TracerProvider(
@@ -106,7 +106,7 @@ class SpanHandler(Sink):
             self.handleError(record)
 
     def stop(self) -> None:
-        """Send what is still to be sent, for as long as OTEL_BSP_EXPORT_TIMEOUT allows."""
+        """Send all spans that are not sent yet, within OTEL_BSP_EXPORT_TIMEOUT."""
         self._provider.shutdown()
         super().stop()
 
@@ -131,9 +131,9 @@ class SpanHandler(Sink):
         _end(span, event, ending if outcome in {"error", "failed", "lease_lost"} else None)
 
     def _within(self, ids: Ids) -> Context:
-        """Return the context of a job's root span, which may be sent by another worker, later.
+        """Return the context of a job's root span, which another worker may send later.
 
-        Whether the trace is sampled is asked here, as by the id alone it is the same for all.
+        The sampler decides by the trace's id alone, so all workers of a job decide alike.
         """
         sampled = self._provider.sampler.should_sample(None, ids.trace_id, "job").decision
         is_sampled = sampled is Decision.RECORD_AND_SAMPLE
@@ -155,10 +155,10 @@ class SpanHandler(Sink):
         _end(span, event, error)
 
 
-def exporting(environment: Mapping[str, str]) -> SpanProcessor:
-    """Return what sends spans as the OTEL_ variables in `environment` say.
+def make_processor(environment: Mapping[str, str]) -> SpanProcessor:
+    """Return the processor that sends spans as the OTEL_ variables in `environment` say.
 
-    On Lambda each span is sent before the function answers, because then the process is frozen.
+    On Lambda it sends each span immediately, as the process is frozen once the function answers.
 
     Raises:
         InvalidSettings: no exporter of that name is installed.
@@ -186,7 +186,7 @@ def _nanoseconds(seconds: float) -> int:
 
 
 def _messaging(queue: str) -> dict[str, Any]:
-    """Return what the conventions for messaging want to know of the queue at this URL."""
+    """Return the attributes of the queue by OpenTelemetry's conventions for messaging."""
     attributes = {"messaging.operation.type": "process", "messaging.operation.name": "slice"}
     if queue.startswith("sqlite:"):
         return attributes
@@ -195,10 +195,10 @@ def _messaging(queue: str) -> dict[str, Any]:
 
 
 def _resource(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return what this process is, where the OTEL_ variables do not say it."""
-    said = environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    """Return the attributes of this process that the OTEL_ variables do not set."""
     attributes: dict[str, Any] = {}
-    if "OTEL_SERVICE_NAME" not in environment and "service.name=" not in said:
+    has_name = "service.name=" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    if "OTEL_SERVICE_NAME" not in environment and not has_name:
         attributes["service.name"] = "outlast"
     if "AWS_LAMBDA_FUNCTION_NAME" in environment:
         attributes |= {"cloud.provider": "aws", "cloud.platform": "aws_lambda"}

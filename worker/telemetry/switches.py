@@ -1,7 +1,7 @@
-"""What is made of the events of `outlast.worker.telemetry.events`: log lines, metrics and traces.
+"""Switches on what the settings ask for: log lines, metrics and traces made of the events.
 
-Each is a handler of the logger "outlast", or a formatter, that is there only where it was switched
-on: what is off is not imported, and costs nothing.
+Each is a handler of the logger "outlast", or a formatter. One that is off is not imported, and
+costs nothing.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ METRICS_HOST = "127.0.0.1"
 def switched_on(
     settings: Settings, *, metrics_port: int | None = None, metrics_host: str = METRICS_HOST
 ) -> Iterator[None]:
-    """Give the events to what `settings` want, and serve metrics to Prometheus on a port.
+    """Make metrics and traces as `settings` say; a `metrics_port` serves metrics to Prometheus.
 
-    At the end of the block what is still to be sent is sent, and the port is closed.
+    At the end of the block all that is not sent yet is sent, and the port is closed.
 
     Raises:
-        InvalidSettings: a package is missing, or the port is taken; the message says what to do.
+        InvalidSettings: a package is missing, or the port is in use; the message has the way out.
     """
     log = logging.getLogger("outlast")
     level = log.level
@@ -48,27 +48,27 @@ def switched_on(
 def switch_on(
     settings: Settings, *, metrics_port: int | None = None, metrics_host: str = METRICS_HOST
 ) -> list[Sink]:
-    """Do as `switched_on` does, for good; return the handlers."""
+    """Do the same as `switched_on` for the rest of the process; return the handlers."""
     sinks = list(_sinks(settings, metrics_port, metrics_host))
     log = logging.getLogger("outlast")
     if sinks:
-        # The sinks see more than the log is to show.
-        shown = log.getEffectiveLevel()
+        # The sinks need levels that the log does not show.
+        level = log.getEffectiveLevel()
         for handler in log.handlers or logging.getLogger().handlers:
             handler.addFilter(
-                lambda record: record.levelno >= shown or not record.name.startswith("outlast")
+                lambda record: record.levelno >= level or not record.name.startswith("outlast")
             )
-        log.setLevel(min(shown, *(sink.level for sink in sinks)))
+        log.setLevel(min(level, *(sink.level for sink in sinks)))
     for sink in sinks:
         log.addHandler(sink)
     return sinks
 
 
 def log_on_platform(settings: Settings) -> None:
-    """Set up log and telemetry where the platform has given the root logger its handlers.
+    """Set up log and telemetry on a platform that has set the root logger's handlers.
 
-    The default level is INFO. Where Lambda itself is set to JSON its lines are left as they are:
-    they have the fields of the events, too.
+    The default level is INFO. Where Lambda itself logs JSON, its lines stay as they are: they have
+    the fields of the events, too.
     """
     level = settings.log_level if "log_level" in settings.model_fields_set else "INFO"
     logging.getLogger("outlast").setLevel(level)
@@ -76,7 +76,7 @@ def log_on_platform(settings: Settings) -> None:
         from outlast.worker.telemetry.json_lines import JsonLines
 
         for handler in logging.getLogger().handlers:
-            # Lambda's handler is none that ends its lines.
+            # Lambda's handler does not end its lines.
             end = "" if isinstance(handler, logging.StreamHandler) else "\n"
             handler.setFormatter(JsonLines(end=end))
     switch_on(settings)
@@ -93,16 +93,16 @@ def _sinks(settings: Settings, metrics_port: int | None, metrics_host: str) -> I
         yield PrometheusHandler(metrics_host, metrics_port)
     if settings.traces == "otel":
         with _extra("otel", "OUTLAST_TRACES=otel"):
-            from outlast.worker.telemetry.spans import SpanHandler, exporting
-        yield SpanHandler(exporting(os.environ), queue=settings.queue, environment=os.environ)
+            from outlast.worker.telemetry.spans import SpanHandler, make_processor
+        yield SpanHandler(make_processor(os.environ), queue=settings.queue, environment=os.environ)
 
 
 @contextmanager
-def _extra(name: str, wanted_by: str) -> Iterator[None]:
+def _extra(name: str, option: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
         raise InvalidSettings(
-            f"{wanted_by} needs a package that is not installed ({error.name}): "
+            f"{option} needs a package that is not installed ({error.name}): "
             f"pip install 'outlast[{name}]'"
         ) from error

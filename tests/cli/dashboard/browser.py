@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -30,16 +31,46 @@ OPTIONS = (
 
 
 class NoBrowser(Exception):
-    """There is none on this machine. Install one; the dashboard cannot be tested without."""
+    """This machine has neither Chromium nor Chrome. Install one to test the dashboard."""
+
+
+def executable() -> str:
+    """Return the path of the machine's Chromium or Chrome, or of the one playwright downloaded.
+
+    Raises:
+        NoBrowser: there is none.
+    """
+    if path := os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None):
+        return path
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    if Path(path).exists():
+        return path
+    raise NoBrowser(
+        "no browser for the dashboard's tests: install Chromium or Chrome, or run "
+        "`playwright install chromium`"
+    )
+
+
+def skip_without_browser() -> None:
+    """Skip the module that calls it on a machine without a browser; where CI is set, fail it.
+
+    Raises:
+        NoBrowser: CI is set.
+    """
+    try:
+        executable()
+    except NoBrowser as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing), allow_module_level=True)
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run the machine's Chromium or Chrome, or else the one that playwright has downloaded."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    """Run a browser; raises as `executable`."""
+    path = executable()
     with sync_playwright() as playwright:
-        if path is None and not Path(playwright.chromium.executable_path).exists():
-            raise NoBrowser("install Chromium or Chrome, or run: playwright install chromium")
         browser = playwright.chromium.launch(executable_path=path, args=OPTIONS)
         try:
             yield browser

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.status import Status
+from tests.cli.dashboard.browser import skip_without_browser
 from tests.cli.dashboard.conftest import TOKEN
 from tests.cli.dashboard.test_pages import hostile
 from tests.cli.process import until
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
     from tests.cli.dashboard.browser import Viewer
     from tests.cli.process import Ended, Process
+
+skip_without_browser()
 
 STEPS, STEP_SECONDS = 4_000, 0.01
 IS_LIVE = "#pulse:not([hidden])"
@@ -204,8 +207,8 @@ def test_the_pages_suit_their_readers(
     url = served()
     for path in ("", "jobs/prime-1e18", "jobs/prime-1e18/fork", "login"):
         page.goto(url + path)
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        report = Axe().run(page)
+        assert report.violations_count == 0, report.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
@@ -271,8 +274,8 @@ def test_a_viewer_who_leaves_costs_nothing(
 
 def test_a_port_that_is_taken_is_told_in_one_line(outlast: Callable[..., Ended]) -> None:
     """A second dashboard would end in a traceback."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = str(occupied.getsockname()[1])
         ended = outlast("dashboard", "--port", port)
     assert (ended.code, ended.out) == (1, "")
     assert re.fullmatch(rf"outlast: 127.0.0.1:{port}: .*choose another .*\n", ended.err)

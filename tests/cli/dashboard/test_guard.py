@@ -1,4 +1,4 @@
-"""Who may look, and that a click was meant."""
+"""The login, and the defence against other sites."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ FOREIGN = ["evil.example", "127.0.0.1.evil.example:8765", "localhost.evil", "[",
 
 
 def csrf_in(page: str) -> str:
-    """Return what the forms of a page hand back."""
-    found = re.search(r'name="csrf" value="(\w+)"', page)
-    assert found
-    return found[1]
+    """Return the secret in the forms of a page."""
+    match = re.search(r'name="csrf" value="(\w+)"', page)
+    assert match
+    return match[1]
 
 
 @pytest.mark.parametrize("host", BOUND)
 def test_names_of_this_machine_lead_to_it(browser_of: Callable[..., TestClient], host: str) -> None:
-    """Who forwards a port, or types localhost, would see nothing."""
+    """A person who forwards a port, or types localhost, would see nothing."""
     assert browser_of().get("/", headers={"Host": host}).status_code == 200
 
 
@@ -73,7 +73,7 @@ def test_a_post_from_elsewhere_does_nothing(
 def test_a_post_without_its_token_does_nothing(
     browser_of: Callable[..., TestClient], client: Client, csrf: str | None
 ) -> None:
-    """A flaw of a browser in telling the origin would be enough to cancel jobs."""
+    """A browser that sends a wrong origin would be enough to cancel jobs."""
     browser = browser_of()
     if csrf == "login":  # What anyone may see must not be what steers.
         csrf = csrf_in(browser.get("/login").text)
@@ -84,9 +84,7 @@ def test_a_post_without_its_token_does_nothing(
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"a=1&" * 100, b"x" * 100_000])
-def test_what_is_no_form_of_ours_is_refused(
-    browser_of: Callable[..., TestClient], body: bytes
-) -> None:
+def test_a_foreign_form_is_refused(browser_of: Callable[..., TestClient], body: bytes) -> None:
     """One request could fill the memory, or end in a traceback."""
     assert browser_of().post(f"{JOB}/cancel", content=body).status_code == 403
 
@@ -101,7 +99,9 @@ def test_no_other_method_does_anything(browser_of: Callable[..., TestClient], me
 @pytest.mark.parametrize(
     "path", ["/", JOB, f"{JOB}/cancel", "/login", "/no", "/jobs/%00", "/static/dashboard.css"]
 )
-def test_every_answer_is_sealed(browser_of: Callable[..., TestClient], path: str) -> None:
+def test_every_answer_has_the_security_headers(
+    browser_of: Callable[..., TestClient], path: str
+) -> None:
     """A page could be framed, cached, or made to run a script that came in with a job."""
     headers = browser_of().get(path).headers
     policy = headers["content-security-policy"]
@@ -129,7 +129,7 @@ def test_nothing_is_shown_before_the_login(
     assert browser.post(f"{JOB}/pause").status_code == 303
 
 
-def test_the_token_opens_and_the_cookie_is_kept_close(
+def test_the_token_lets_in_and_the_cookie_is_safe(
     browser_of: Callable[..., TestClient],
 ) -> None:
     """Nobody would get in; or a script, or another site, could use the login."""
@@ -164,7 +164,7 @@ def test_a_login_ends_with_the_process(browser_of: Callable[..., TestClient]) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--host", "0.0.0.0"], "set OUTLAST_DASHBOARD_TOKEN"),
         (["--host", "192.0.2.1"], "set OUTLAST_DASHBOARD_TOKEN"),
@@ -173,16 +173,16 @@ def test_a_login_ends_with_the_process(browser_of: Callable[..., TestClient]) ->
     ],
 )
 def test_it_does_not_start_unprotected(
-    outlast: Callable[..., Ended], words: list[str], told: str
+    outlast: Callable[..., Ended], words: list[str], message: str
 ) -> None:
     """A slip on the command line would show all jobs to the network."""
     ended = outlast("dashboard", *words)
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert message in ended.err
     assert len(ended.err.splitlines()) == 1
 
 
-def test_a_short_token_in_the_environment_is_refused_and_not_told(
+def test_a_short_token_in_the_environment_is_refused_and_not_shown(
     outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A secret would stand in a log."""

@@ -1,4 +1,4 @@
-"""What has changed, told to all who look."""
+"""Changes, sent to all viewers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Store:
-    """Counts who looks, and shows a number that a test changes."""
+    """Counts the looks, and shows a number that a test changes."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -46,7 +46,7 @@ async def _next(stream: AsyncIterator[str]) -> dict[str, str]:
     raise AssertionError("the stream is over")
 
 
-def test_only_what_has_changed_is_told_and_one_look_serves_all() -> None:
+def test_only_changes_are_sent_and_one_look_serves_all() -> None:
     """Each open page would cost the store, and the network, as much as all of them together."""
 
     async def scenario() -> None:

@@ -160,7 +160,7 @@ def test_the_buttons_do_what_they_say(
 
 @pytest.mark.usefixtures("day")
 @pytest.mark.parametrize(
-    ("job_id", "verb", "fields", "told"),
+    ("job_id", "verb", "fields", "message"),
     [
         ("nightly-0411", "cancel", {}, "it cannot be cancelled"),
         ("prime-1e18", "fork", {"new_id": "nightly-0411"}, "choose another job id"),
@@ -168,17 +168,17 @@ def test_the_buttons_do_what_they_say(
         ("prime-1e18", "fork", {"generation": "99"}, "has no checkpoint 99"),
     ],
 )
-def test_what_cannot_be_done_is_told(
+def test_an_impossible_click_shows_the_reason(
     browser_of: Callable[..., TestClient],
     job_id: str,
     verb: str,
     fields: dict[str, str],
-    told: str,
+    message: str,
 ) -> None:
     """A button would do nothing, and say nothing."""
     answer = _posted(browser_of(), job_id, verb, **fields)
     assert answer.status_code == 409
-    assert told in answer.text
+    assert message in answer.text
 
 
 @pytest.mark.usefixtures("day")

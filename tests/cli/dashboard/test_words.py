@@ -8,7 +8,7 @@ from outlast.worker.dashboard.words import duration, line, params, percent, size
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [
         (percent(0.999999), "99.99 %"),
         (percent(1.0), "100.00 %"),
@@ -27,6 +27,6 @@ from outlast.worker.dashboard.words import duration, line, params, percent, size
         (line("x" * 300, 5), "xxxxx … (300 characters in all)"),
     ],
 )
-def test_numbers_and_texts_read_well(said: str, expected: str) -> None:
+def test_numbers_and_texts_read_well(text: str, expected: str) -> None:
     """A job at 99.999 % would be called done, or a text hide what it says."""
-    assert said == expected
+    assert text == expected

@@ -1,4 +1,4 @@
-"""Every queue behind one face, so that one suite can ask the same of each."""
+"""Every queue behind one interface, so that one suite tests all of them."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Backend:
     """One queue under test.
 
     Attributes:
-        queue: the queue; it gives a message up after MAX_RECEIVES.
-        dead: returns the bodies of the messages given up.
-        many: how many messages the backend takes in a few seconds.
+        queue: the queue, whose limit is MAX_RECEIVES.
+        dead: returns the bodies of the dead letters.
+        many: how many messages the backend handles in a few seconds.
         clock: what an embedded queue counts visibility by; None for a service.
-        close: gives back what the queue holds open.
+        close: closes the queue.
     """
 
     queue: Queue
@@ -75,12 +75,8 @@ def sqlite(path: Path, clock: Clock) -> Backend:
 
     def dead() -> list[str]:
         with closing(sqlite3.connect(path)) as db:
-            return [
-                body
-                for (body,) in db.execute(
-                    "SELECT body FROM outlast_messages WHERE dead_reason != ''"
-                )
-            ]
+            rows = db.execute("SELECT body FROM outlast_messages WHERE dead_reason != ''")
+            return [body for (body,) in rows]
 
     return Backend(queue, dead, clock=clock, close=queue.close)
 
@@ -90,9 +86,9 @@ def sqs(url: str, ending: str) -> Backend:
     client = boto3.client("sqs", endpoint_url=url)
     fifo = {"FifoQueue": "true"} if ending == ".fifo" else {}
     dead = client.create_queue(QueueName="dead" + ending, Attributes=fifo)["QueueUrl"]
-    wanted = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+    answer = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
     policy = {
-        "deadLetterTargetArn": wanted["Attributes"]["QueueArn"],
+        "deadLetterTargetArn": answer["Attributes"]["QueueArn"],
         "maxReceiveCount": MAX_RECEIVES,
     }
     attributes = {"RedrivePolicy": json.dumps(policy), **fifo}
@@ -101,5 +97,5 @@ def sqs(url: str, ending: str) -> Backend:
 
 
 def _bodies(client: SQSClient, url: str) -> list[str]:
-    found = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
-    return [message["Body"] for message in found.get("Messages", [])]
+    answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    return [message["Body"] for message in answer.get("Messages", [])]

@@ -41,7 +41,7 @@ def fifo(request: pytest.FixtureRequest) -> Backend:
 def stubbed() -> Iterator[tuple[SqsQueue, Stubber]]:
     """A queue whose service answers what the test says."""
     queue = SqsQueue(URL)
-    with queue._connection.asking() as (client, _), Stubber(client) as stub:
+    with queue._connection.call() as (client, _), Stubber(client) as stub:
         yield queue, stub
         stub.assert_no_pending_responses()
 

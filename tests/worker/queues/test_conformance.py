@@ -1,4 +1,4 @@
-"""What every queue must do, asked of each of them."""
+"""The contract of a queue, tested with every queue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_nothing_to_receive_is_none(backend: Backend) -> None:
     assert look(backend.queue) is None
 
 
-def test_a_delivered_message_is_hidden_and_shows_when_told(backend: Backend) -> None:
+def test_a_delivered_message_is_hidden_until_it_is_shown(backend: Backend) -> None:
     """Two workers would take the same job; or a released job would wait for its time-out."""
     backend.queue.send(Message(job_id="a", slice=1))
     first = take(backend.queue)
@@ -53,7 +53,7 @@ def test_a_delivered_message_is_hidden_and_shows_when_told(backend: Backend) -> 
     assert take(backend.queue).body == first.body
 
 
-def test_a_delivery_tells_how_long_it_is_hidden(backend: Backend) -> None:
+def test_a_delivery_has_the_time_for_which_it_is_hidden(backend: Backend) -> None:
     """A worker would hide it once more, at the price of a request, or not at all."""
     backend.queue.send(Message(job_id="a", slice=1))
     delivery = backend.queue.receive(visibility_seconds=LONG, wait_seconds=1.0)
@@ -61,7 +61,7 @@ def test_a_delivery_tells_how_long_it_is_hidden(backend: Backend) -> None:
     assert delivery.hidden_seconds == LONG
 
 
-def test_a_message_is_given_up_after_max_receives(backend: Backend) -> None:
+def test_a_message_is_a_dead_letter_after_max_receives(backend: Backend) -> None:
     """One bad message would occupy the workers for ever, or be lost without a trace."""
     backend.queue.send(Message(job_id="bad", slice=1))
     backend.queue.send(Message(job_id="good", slice=1))
@@ -119,20 +119,19 @@ def test_any_text_is_passed_through(backend: Backend) -> None:
 
 def test_threads_never_hold_the_same_message(backend: Backend) -> None:
     """Two workers would spend their time on the same slice, and one would throw its away."""
-    wanted = {Message(job_id=f"job-{n}", slice=1).body() for n in range(100)}
-    for body in wanted:
+    expected = {Message(job_id=f"job-{n}", slice=1).body() for n in range(100)}
+    for body in expected:
         backend.queue.send(Message.parse(body))
 
     def drain(_: int) -> list[str]:
-        taken = []
+        bodies = []
         while delivery := look(backend.queue):
-            taken.append(delivery.body)
-        return taken
+            bodies.append(delivery.body)
+        return bodies
 
     with ThreadPoolExecutor(THREADS) as threads:
-        taken = [body for bodies in threads.map(drain, range(THREADS)) for body in bodies]
-    assert len(taken) == len(wanted)
-    assert set(taken) == wanted
+        received = [body for bodies in threads.map(drain, range(THREADS)) for body in bodies]
+    assert sorted(received) == sorted(expected)
 
 
 def test_many_messages_all_arrive(backend: Backend) -> None:

@@ -1,4 +1,4 @@
-"""What the embedded queues do with time, on a clock that only the test moves."""
+"""The embedded queues and time, on a clock that only the test moves."""
 
 from __future__ import annotations
 

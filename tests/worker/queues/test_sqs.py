@@ -1,4 +1,4 @@
-"""What SQS alone does: FIFO drops duplicates, times are whole seconds, a URL says where to go."""
+"""SQS alone: FIFO drops duplicates, times are whole seconds, a queue has a name and a URL."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_name_and_url_lead_to_the_same_queue(
 def test_the_region_is_the_one_in_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
     """A complete URL would be refused for want of a region, or signed for a wrong one."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    with SqsQueue(URL)._connection.asking() as (client, _):
+    with SqsQueue(URL)._connection.call() as (client, _):
         assert client.meta.region_name == "eu-west-1"
 
 
@@ -85,9 +85,9 @@ def test_times_are_whole_seconds_in_range(
 ) -> None:
     """SQS would refuse a fraction or a long time, and 0.2 s must not become 0, which shows it."""
     queue, stub = stubbed
-    asked = {"VisibilityTimeout": whole, "WaitTimeSeconds": poll}
+    times = {"VisibilityTimeout": whole, "WaitTimeSeconds": poll}
     others = {"QueueUrl": URL, "MaxNumberOfMessages": 1}
-    stub.add_response("receive_message", {}, {**others, **asked})
+    stub.add_response("receive_message", {}, {**others, **times})
     hidden = {"QueueUrl": URL, "ReceiptHandle": "handle", "VisibilityTimeout": whole}
     stub.add_response("change_message_visibility", {}, hidden)
     assert queue.receive(visibility_seconds=seconds, wait_seconds=seconds) is None
@@ -96,5 +96,5 @@ def test_times_are_whole_seconds_in_range(
 
 def test_the_client_outwaits_the_longest_poll() -> None:
     """An idle worker would report a failure every few seconds."""
-    asked_seconds = vars(sqs_connection.CONFIG)["read_timeout"]
-    assert asked_seconds > sqs_connection.LONGEST_POLL_SECONDS
+    timeout_seconds = vars(sqs_connection.CONFIG)["read_timeout"]
+    assert timeout_seconds > sqs_connection.LONGEST_POLL_SECONDS

@@ -1,6 +1,6 @@
-"""What a person is told when SQS refuses, and what is no refusal: a call that came late.
+"""The message when SQS refuses; a call that comes late is no refusal.
 
-No emulator gives all of AWS's answers; for those botocore's Stubber speaks.
+No emulator gives all of AWS's answers; botocore's Stubber gives the others.
 """
 
 from __future__ import annotations
@@ -60,21 +60,21 @@ CALLS: dict[str, Callable[[Queue], Any]] = {
 
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize(
-    ("code", "way_out"),
+    ("code", "advice"),
     [
         ("AWS.SimpleQueueService.NonExistentQueue", "create the queue"),
         ("AccessDeniedException", "allow that operation on the queue"),
         ("ExpiredToken", "renew the AWS credentials"),
-        ("KmsDisabled", "see what AWS says"),
+        ("KmsDisabled", "see AWS's documentation"),
     ],
 )
 def test_a_refusal_names_the_queue_and_the_way_out(
-    stubbed: tuple[SqsQueue, Stubber], method: str, code: str, way_out: str
+    stubbed: tuple[SqsQueue, Stubber], method: str, code: str, advice: str
 ) -> None:
     """A person would get a traceback, or a job would be lost because a refusal passed for done."""
     queue, stub = stubbed
     stub.add_client_error(method, code, "No,\nsaid the service.", 400)
-    with pytest.raises(QueueUnavailable, match=rf"\Aqueue {URL}: .*No, said.*; {way_out}.*\Z"):
+    with pytest.raises(QueueUnavailable, match=rf"\Aqueue {URL}: .*No, said.*; {advice}.*\Z"):
         CALLS[method](queue)
 
 

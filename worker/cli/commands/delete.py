@@ -128,7 +128,7 @@ def _agrees(count: int, store: str) -> bool:
 
 
 def _view(record: Record) -> dict[str, Any]:
-    from outlast.worker.jobs.view import moment
+    from outlast.checkpoint.view import moment
 
     return {
         "job_id": record.job_id,

@@ -200,10 +200,10 @@ def _open() -> DeadLetters:
 
 def _viewer() -> Callable[[DeadLetter], View]:
     """Return a function that looks up a dead letter's job and returns both as a JSON object."""
+    from outlast.checkpoint.view import moment
     from outlast.kernel.registry import names
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.dead_letters import diagnose
-    from outlast.worker.jobs.view import moment
 
     jobs, kernels = Client(read_only=True).jobs, names()
 

@@ -98,7 +98,7 @@ def checkpoints(
 
 def _slices(record: Record) -> Iterator[dict[str, Any]]:
     """Yield each line of the history, oldest first, as a JSON object."""
-    from outlast.worker.jobs.view import moment
+    from outlast.checkpoint.view import moment
 
     before = 0.0
     for stretch in record.history.stretches:
@@ -133,7 +133,7 @@ def _slice_line(view: dict[str, Any]) -> str:
 
 
 def _checkpoint(record: Record, checkpoint: Checkpoint) -> dict[str, Any]:
-    from outlast.worker.jobs.view import moment
+    from outlast.checkpoint.view import moment
 
     is_apart = checkpoint in record.quarantine
     return {

@@ -95,7 +95,7 @@ def list_jobs(
 
 def _views(records: Iterable[Record], job_ids: list[str]) -> Iterator[dict[str, Any]]:
     """Yield each job as a JSON object, and put its id into `job_ids`."""
-    from outlast.worker.jobs.view import view
+    from outlast.checkpoint.view import view
 
     for record in records:
         job_ids.append(record.job_id)

@@ -65,11 +65,11 @@ def run(
                        everything is saved; 130 also after a second Ctrl-C, which loses what was
                        done since the last checkpoint
     """
+    from outlast.checkpoint.view import view
     from outlast.kernel.registry import load
     from outlast.worker.cli.foreground import work
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.new_job import valid_params
-    from outlast.worker.jobs.view import view
     from outlast.worker.settings import overridden, read_settings
 
     settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)

@@ -135,6 +135,6 @@ def retry(
 def _steer(
     job_ids: list[str], move: Callable[[str], Record], outcome: str, *, as_json: bool
 ) -> None:
-    from outlast.worker.jobs.view import view
+    from outlast.checkpoint.view import view
 
     for_each(job_ids, lambda job_id: view(move(job_id)), outcome, as_json=as_json)

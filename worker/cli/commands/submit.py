@@ -65,8 +65,8 @@ def submit(
         1  the id belongs to another job, or the store or the queue is at fault
         2  the kernel, a parameter, the id, a tag, target or setting is wrong; nothing was stored
     """
+    from outlast.checkpoint.view import view
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.view import view
 
     client = Client()
     values = params_for(kernel, params or ())

@@ -7,22 +7,22 @@ const pulse = document.getElementById("pulse");
 const said = document.getElementById("said");
 let stream = null;
 
-function place(element, part) {
+function update(element, part) {
   if (element.dataset.mark === part.mark || element.innerHTML === part.html) return;
   const before = element.dataset.says && element.textContent;
-  const held = element.contains(document.activeElement) && document.activeElement;
+  const focused = element.contains(document.activeElement) && document.activeElement;
   // The server has escaped every text in it, and the page's policy runs no script of it.
   element.innerHTML = part.html;
   element.dataset.mark = part.mark;
-  if (held) keepFocus(element, held);
+  if (focused) keepFocus(element, focused);
   if (before && before !== element.textContent) {
     said.textContent = `${element.dataset.says}: ${element.textContent}`;
   }
 }
 
-function keepFocus(element, held) {
+function keepFocus(element, focused) {
   const same = [...element.querySelectorAll("a, button, [tabindex]")].find(
-    (other) => other.tagName === held.tagName && other.textContent === held.textContent);
+    (other) => other.tagName === focused.tagName && other.textContent === focused.textContent);
   (same || document.getElementById("main")).focus({ preventScroll: true });
 }
 
@@ -31,7 +31,7 @@ function show(parts) {
   const names = Object.keys(parts).sort((a, b) => (b === "rows") - (a === "rows"));
   for (const name of names) {
     const element = document.querySelector(`[data-live="${CSS.escape(name)}"]`);
-    if (element) place(element, parts[name]);
+    if (element) update(element, parts[name]);
   }
   tellAges();
 }

@@ -1,4 +1,4 @@
-"""What the queues without a server share: they wait by looking, and give up on a message."""
+"""What the queues without a server have in common: they poll, and have a limit of receives."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from outlast.worker.queues.contract import Delivery, Queue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A queue must not give a message up before its job fails. Each stall costs the slice's receive, and
-# one or more that come too early, by the clock of a worker that is slow.
+# A message must not become a dead letter before its job fails. Each stall costs the receive of its
+# slice, and one or more that come too early, by the clock of a slow worker.
 RECEIVES_A_STALL = 3
 MAX_RECEIVES = RECEIVES_A_STALL * Limits().max_stalls
 POLL_SECONDS = 0.05  # a look costs some 10 µs, and a person does not notice 50 ms
 
 
 class EmbeddedQueue(Queue):
-    """A queue that nobody else runs; a subclass provides `look` in place of `receive`.
+    """A queue without a server; a subclass implements `look`, and `receive` polls with it.
 
-    `clock` gives the time in seconds that visibility is counted by, `sleep` waits between looks.
+    Visibility is counted in the seconds of `clock`; `sleep` waits between two looks.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class EmbeddedQueue(Queue):
 
     @abstractmethod
     def look(self, visibility_seconds: float) -> Delivery | None:
-        """Return the next visible message, now hidden for `visibility_seconds`, or None."""
+        """Return the next visible message, hidden for `visibility_seconds`; None: no message."""
 
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
-        """Look until there is a message or `wait_seconds` were slept.
+        """Look until there is a message or the sleeps add up to `wait_seconds`.
 
-        A signal does not cut a sleep short (PEP 475), so a caller that wants to see its flag soon
-        passes a short wait. The sleeps are added up rather than measured, so that a clock set back
-        cannot prolong the wait.
+        A signal does not end a sleep (PEP 475): a caller that has a flag to check passes a short
+        wait. The sleeps are added up, not measured, as a clock that is set back would prolong the
+        wait.
         """
         waited = 0.0
         while True:
