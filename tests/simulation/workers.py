@@ -72,7 +72,7 @@ class Machine:
 
     def _live(self, actor: Actor) -> None:
         world = self._world
-        self._is_leaving, self._stop = False, Deadline()
+        self._is_leaving, self._stop = False, StopSignal()
         process = Process(world, actor)
         worker = WorkerProcess(
             jobs=JobStore(SimulatedRegister(world, process), clock=process.wall_clock),
