@@ -140,8 +140,10 @@ class Record(Part):
         Checkpoints that do not verify go to quarantine. Where a limit is reached, or there are
         checkpoints and none verifies, the job fails instead.
         """
-        intact = tuple(c for c in self.checkpoints if c.is_intact)
-        broken = tuple(c for c in self.checkpoints if not c.is_intact)
+        intact: list[Checkpoint] = []
+        broken: list[Checkpoint] = []
+        for checkpoint in self.checkpoints:
+            (intact if checkpoint.is_intact else broken).append(checkpoint)
         free = self.lost(lease.claimed_at)
         if reason := self.exhausted():
             return free.failed(reason)
@@ -155,8 +157,8 @@ class Record(Part):
             status=Status.RUNNING,
             lease=lease,
             announced=True,
-            checkpoints=intact,
-            quarantine=(broken + self.quarantine)[:GENERATIONS],
+            checkpoints=tuple(intact),
+            quarantine=(*broken, *self.quarantine)[:GENERATIONS],
             usage=_changed(free.usage, slices_begun=self.usage.slices_begun + 1),
             guards=_changed(self.guards, stalls=self.guards.stalls + 1, sweeps=0),
         )

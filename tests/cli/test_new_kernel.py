@@ -64,7 +64,7 @@ def test_it_tells_programs_the_same(outlast_json: OutlastJson, tmp_path: Path) -
         ("json", "a package 'json' is installed already"),
         ("outlast", "a package 'outlast' is installed already"),
         ("pydantic-core", "a package 'pydantic-core' is installed already"),
-        ("botocore-stubs", "a package 'botocore-stubs' is installed already"),
+        ("python-dateutil", "a package 'python-dateutil' is installed already"),
         ("nth-prime", "a kernel 'nth-prime' is installed already"),
         ("tally", "a kernel 'tally' is installed already"),
     ],
