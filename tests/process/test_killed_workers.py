@@ -8,7 +8,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import boto3
-import primecountpy
 import pytest
 
 from outlast.worker.jobs.client import Client
@@ -20,7 +19,29 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
-POSITIONS = range(200_000_000_000_000, 400_000_000_000_000, 10_000_000_000_000)
+# Each takes a few slices. The primes are primecount's.
+PRIMES = {
+    200_000_000_000_000: 7_093_600_525_704_677,
+    210_000_000_000_000: 7_458_833_302_326_829,
+    220_000_000_000_000: 7_824_556_240_506_443,
+    230_000_000_000_000: 8_190_747_051_345_797,
+    240_000_000_000_000: 8_557_385_371_684_607,
+    250_000_000_000_000: 8_924_452_511_009_719,
+    260_000_000_000_000: 9_291_931_318_720_261,
+    270_000_000_000_000: 9_659_805_902_533_429,
+    280_000_000_000_000: 10_028_061_610_302_037,
+    290_000_000_000_000: 10_396_684_799_472_617,
+    300_000_000_000_000: 10_765_662_794_071_351,
+    310_000_000_000_000: 11_134_983_728_148_503,
+    320_000_000_000_000: 11_504_636_598_784_223,
+    330_000_000_000_000: 11_874_610_979_662_637,
+    340_000_000_000_000: 12_244_897_030_891_601,
+    350_000_000_000_000: 12_615_485_679_364_501,
+    360_000_000_000_000: 12_986_368_258_381_291,
+    370_000_000_000_000: 13_357_536_524_360_459,
+    380_000_000_000_000: 13_728_982_901_601_823,
+    390_000_000_000_000: 14_100_699_917_897_767,
+}
 WORKERS = 3
 LIMIT_SECONDS = 240.0
 
@@ -44,9 +65,8 @@ def test_every_job_ends_right_though_workers_die(
 ) -> None:
     """Losing this, a fleet of spot machines or time-outs would lose jobs, or answer wrongly."""
     client = Client()
-    jobs = {  # Each takes a few slices.
-        n: client.submit("nth-prime", job_id=f"killed-{n}", position=n) for n in POSITIONS[:number]
-    }
+    positions = list(PRIMES)[:number]
+    jobs = {n: client.submit("nth-prime", job_id=f"killed-{n}", position=n) for n in positions}
     fleet = Fleet(tmp_path, WORKERS)
     end = time.monotonic() + LIMIT_SECONDS
     try:
@@ -63,8 +83,7 @@ def test_every_job_ends_right_though_workers_die(
     assert fleet.done["SIGKILL"]
     for position, job_id in jobs.items():
         assert client.status(job_id).usage.slices_begun > 1, "it did not outlast a worker"
-        prime = primecountpy.nth_prime(position)
-        assert client.result(job_id) == {"position": position, "prime": prime}
+        assert client.result(job_id) == {"position": position, "prime": PRIMES[position]}
     assert _messages(queues[1]) == 0, "nothing is a dead letter"
 
 

@@ -266,7 +266,7 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     # The state is stored at the end of the slice only.
     "never_save_between": (ClaimedJob, "save", lambda _: None),
     # A deleted job leaves no mark, and its messages seem to be of a job that was lost.
-    "forget_the_deletion": (Deletions, "note", lambda *_: None),
+    "forget_the_deletion": (Deletions, "mark", lambda *_: None),
     # A job whose message was lost is left asleep.
     "never_sweep": (consumer, "sweep", lambda *_, **__: []),
     # It is not stored which targets were notified that a job is over.
