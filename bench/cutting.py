@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench.table import print_table
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.checkpoint.status import Status
@@ -16,7 +16,7 @@ from outlast.kernel.registry import load
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.process import WorkerProcess
+from outlast.worker.slices.worker_process import WorkerProcess
 
 POSITION = 10**16
 SLICE_SECONDS = 1.0

@@ -14,9 +14,9 @@ import tempfile
 import time
 
 from bench.table import print_table
-from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Checkpoint, digest_of
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Checkpoint, digest_of
 from outlast.checkpoint.registers import open_register
 
 SIZES = ((10_000, 10_000), (10_000, 100_000), (2_000, 1_000_000))  # jobs, bytes of each state

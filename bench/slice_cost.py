@@ -17,13 +17,13 @@ from pathlib import Path
 
 from bench.kernels import CountTo
 from bench.table import print_table
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.process import WorkerProcess
+from outlast.worker.slices.worker_process import WorkerProcess
 
 SLICES = 1000
 ROUNDS = 5

@@ -20,14 +20,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from bench.kernels import CountTo
 from bench.table import print_table
-from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Lease
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Lease
 from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.process import WorkerProcess
+from outlast.worker.slices.worker_process import WorkerProcess
 from outlast.worker.telemetry.emf import EmfHandler
 from outlast.worker.telemetry.job_events import tell_claim, tell_ending
 from outlast.worker.telemetry.json_lines import JsonLines

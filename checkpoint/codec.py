@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from outlast.checkpoint.errors import CorruptRecord
-from outlast.checkpoint.lines import first_error
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.safe_text import first_error
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.parts import Checkpoint
+    from outlast.checkpoint.record_parts import Checkpoint
 
 # A change that makes a record unreadable to the versions before it takes the next number. From 2 on
 # every later version reads each format that was ever released; tests/checkpoint/stored keeps one

@@ -21,7 +21,7 @@ from outlast.checkpoint.history import (
     History,
     Stretch,
 )
-from outlast.checkpoint.parts import (
+from outlast.checkpoint.record_parts import (
     Checkpoint,
     Guards,
     Lease,

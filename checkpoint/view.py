@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.registers import redacted
+from outlast.checkpoint.safe_text import redacted
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record

@@ -1,14 +1,7 @@
 """Computations that can be stopped at a safe point and go on elsewhere."""
 
-from outlast.kernel.contract import (
-    Estimate,
-    InvalidParams,
-    Kernel,
-    Model,
-    NonRetryable,
-    Resources,
-    UnknownKernel,
-)
+from outlast.kernel.contract import Estimate, Kernel, Model, Resources
+from outlast.kernel.errors import InvalidParams, NonRetryable, UnknownKernel
 
 __all__ = [
     "Estimate",

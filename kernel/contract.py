@@ -10,26 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from outlast.kernel.errors import NonRetryable
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class UnknownKernel(Exception):
-    """No installed package registers a kernel of that name, or a job of it needs one that is not.
-
-    Install it, or correct the name; a worker leaves such a job to others.
-    """
-
-
-class NonRetryable(Exception):
-    """Another attempt from the same state would fail again. A kernel raises it, or a subclass.
-
-    The job fails at once, with the error as its reason.
-    """
-
-
-class InvalidParams(Exception):
-    """The parameters do not fit the kernel's model. Correct them; nothing was stored."""
 
 
 class Model(BaseModel):

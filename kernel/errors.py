@@ -1,8 +1,26 @@
-"""The message of an error that foreign code raises."""
+"""The errors of kernels, and what an error says that foreign code raises."""
 
 from __future__ import annotations
 
 from traceback import TracebackException
+
+
+class UnknownKernel(Exception):
+    """No installed package registers a kernel of that name, or a job of it needs one that is not.
+
+    Install it, or correct the name; a worker leaves such a job to others.
+    """
+
+
+class NonRetryable(Exception):
+    """Another attempt from the same state would fail again. A kernel raises it, or a subclass.
+
+    The job fails at once, with the error as its reason.
+    """
+
+
+class InvalidParams(Exception):
+    """The parameters do not fit the kernel's model. Correct them; nothing was stored."""
 
 
 def message_of(error: BaseException) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from outlast.kernel.contract import Kernel, UnknownKernel
-from outlast.kernel.errors import message_of
+from outlast.kernel.contract import Kernel
+from outlast.kernel.errors import UnknownKernel, message_of
 
 GROUP = "outlast.kernels"
 

@@ -6,7 +6,8 @@ import hashlib
 from typing import Any
 
 from outlast.checkpoint.codec import HEAD, MAGIC
-from outlast.checkpoint.parts import (
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import (
     Checkpoint,
     Guards,
     Lease,
@@ -15,7 +16,6 @@ from outlast.checkpoint.parts import (
     Usage,
     digest_of,
 )
-from outlast.checkpoint.record import Record
 
 BASE = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 1.0, "updated_at": 1.0}
 GROUPS = {"guards": Guards, "notices": Notices, "revision": Revision, "usage": Usage}

@@ -17,16 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.checkpoint.errors import InvalidJobId, StoreUnavailable
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.names import job_key
 from outlast.checkpoint.registers import open_register
 from outlast.worker.doctor.examine import examine
 from outlast.worker.jobs.client import Client
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import Message
+from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
-from outlast.worker.slices.process import make_process
+from outlast.worker.slices.worker_process import make_process
 from tests.deploy.files import actions, properties
 from tests.servers import HOST
 from tests.tls import tls_before

@@ -35,13 +35,13 @@ from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.settings import InvalidSettings, read_settings, require_remote
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.loading import NewerState
-from outlast.worker.slices.process import WorkerProcess, make_process
+from outlast.worker.slices.worker_process import WorkerProcess, make_process
 from outlast.worker.telemetry.switches import log_on_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from outlast.worker.slices.process import RunningJob
+    from outlast.worker.slices.worker_process import RunningJob
 
 # RunPod's executionTimeout is 600 s unless the endpoint or the request sets another.
 DEFAULT_SECONDS = 540.0

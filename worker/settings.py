@@ -20,8 +20,8 @@ from pydantic import (
 
 from outlast.checkpoint.codec import MAX_STATE_BYTES
 from outlast.checkpoint.fields import Platform
-from outlast.checkpoint.parts import Limits
-from outlast.checkpoint.registers import redacted
+from outlast.checkpoint.record_parts import Limits
+from outlast.checkpoint.safe_text import redacted
 
 PREFIX = "OUTLAST_"
 
@@ -183,7 +183,7 @@ class Settings(BaseModel):
 
     @property
     def limits(self) -> Limits:
-        """The guards of a new job."""
+        """The limits of a new job."""
         return Limits(
             max_failures=self.max_failures,
             max_stalls=self.max_stalls,

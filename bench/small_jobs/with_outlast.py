@@ -16,7 +16,7 @@ from outlast.kernel import Kernel, Model, Resources
 from outlast.worker.jobs.client import Client
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.process import make_process
+from outlast.worker.slices.worker_process import make_process
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

@@ -1,4 +1,8 @@
-"""The stores that keep values, and the URL that selects one."""
+"""The stores that keep values, and the URL that selects one.
+
+A new kind of store needs, beside its register and its form here: `doctor/store.py` and
+`doctor/settings.py` to examine it, and its times and prices in `costs/`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import InvalidStoreUrl
+from outlast.checkpoint.safe_text import redacted
 from outlast.checkpoint.sqlite_file import sqlite_path
 
 if TYPE_CHECKING:
@@ -40,15 +45,6 @@ def open_register(url: str, *, read_only: bool = False) -> Register:
 
         return S3Register(match["bucket"], match["prefix"] or "")
     raise _invalid(url)
-
-
-def redacted(url: str) -> str:
-    """Return the URL for a message, without the parts that may be secret: user and options.
-
-    This holds for a text that is almost a URL, too, such as one where a slash is missing.
-    """
-    masked = re.sub(r"^(\w+:/*)?.*@", r"\1***@", url, flags=re.DOTALL)
-    return re.sub(r"\?.*", "?***", masked, flags=re.DOTALL)
 
 
 def _redis(url: str) -> Register:

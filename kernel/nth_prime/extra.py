@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from outlast.kernel.contract import UnknownKernel
+from outlast.kernel.errors import UnknownKernel
 
 
 def is_installed() -> bool:

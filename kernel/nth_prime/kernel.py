@@ -9,11 +9,11 @@ from pydantic import Field
 
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon import riemann
 from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
 from outlast.kernel.nth_prime.gourdon.state import WrongState
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.state import PrimesState, place_of, stored
+from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -61,7 +61,7 @@ class NthPrime(Kernel[NthPrimeParams, PrimesState, NthPrimeResult]):
         """
         n = params.position
         if n <= plain.LARGEST_POSITION:
-            prime = yield from stored(plain.find(n, place_of(state)))
+            prime = yield from stored(plain.find(n, cursor_of(state)))
         else:
             prime = yield from _count_and_search(n, state, resources)
         return NthPrimeResult(position=n, prime=prime)
@@ -128,7 +128,7 @@ def _count_and_search(
         yield state
     from outlast.kernel.nth_prime import sieve
 
-    return (yield from stored(sieve.find(n, place_of(state))))
+    return (yield from stored(sieve.find(n, cursor_of(state))))
 
 
 def _estimate(n: int) -> PrimesState:

@@ -11,7 +11,7 @@ from itertools import compress, islice
 from math import isqrt
 from typing import TYPE_CHECKING
 
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, SMALLEST, START, Place
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, SMALLEST, START, Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,46 +42,46 @@ def primes(limit: int) -> list[int]:
     return [2, *compress(range(3, limit + 1, 2), odd[1:])]
 
 
-def find(n: int, place: Place = START) -> Generator[Place, None, int]:
+def find(n: int, cursor: Cursor = START) -> Generator[Cursor, None, int]:
     """Return the n-th prime, n from 1 to LARGEST_POSITION; 2 is the first.
 
-    Searches upward from `place`, or from the origin if the prime lies below. Yields how far it is
-    after every few milliseconds of work, and goes on from any place that it yielded.
+    Searches upward from `cursor`, or from the origin if the prime lies below. Yields how far it is
+    after every few milliseconds of work, and goes on from any cursor that it yielded.
     """
     if n <= START.count:
         return SMALLEST[n - 1]
-    if place.count >= n:
-        place = START
+    if cursor.count >= n:
+        cursor = START
     while True:
-        odd, end = _next_segment(place)
+        odd, end = _next_segment(cursor)
         if end.count >= n:
-            index = next(islice(compress(range(len(odd)), odd), n - place.count - 1, None))
-            return NUMBERS_PER_WORD * place.word + 2 * index + 1
-        place = end
-        yield place
+            index = next(islice(compress(range(len(odd)), odd), n - cursor.count - 1, None))
+            return NUMBERS_PER_WORD * cursor.word + 2 * index + 1
+        cursor = end
+        yield cursor
 
 
-def count(x: int, place: Place = START) -> Generator[Place, None, int]:
+def count(x: int, cursor: Cursor = START) -> Generator[Cursor, None, int]:
     """Return how many primes are at most `x`, x from 0 to LARGEST_NUMBER.
 
-    Goes on from `place`, which must not be beyond x; yields as `find` does.
+    Goes on from `cursor`, which must not be beyond x; yields as `find` does.
     """
     if x < SMALLEST[-1]:
         return bisect_right(SMALLEST, x)
     while True:
-        odd, end = _next_segment(place)
+        odd, end = _next_segment(cursor)
         if NUMBERS_PER_WORD * end.word > x:
-            within = (x + 1) // 2 - NUMBERS_PER_WORD // 2 * place.word
-            return place.count + odd.count(1, 0, within)
-        place = end
-        yield place
+            within = (x + 1) // 2 - NUMBERS_PER_WORD // 2 * cursor.word
+            return cursor.count + odd.count(1, 0, within)
+        cursor = end
+        yield cursor
 
 
-def _next_segment(place: Place) -> tuple[bytearray, Place]:
-    """Return the segment that begins at a place, a 1 for each odd prime in it, and its end."""
-    size = min(max(_LEAST, place.word), _MOST)
-    odd = _sieved(NUMBERS_PER_WORD // 2 * place.word, NUMBERS_PER_WORD // 2 * size)
-    return odd, Place(place.word + size, place.count + odd.count(1))
+def _next_segment(cursor: Cursor) -> tuple[bytearray, Cursor]:
+    """Return the segment that begins at a cursor, a 1 for each odd prime in it, and its end."""
+    size = min(max(_LEAST, cursor.word), _MOST)
+    odd = _sieved(NUMBERS_PER_WORD // 2 * cursor.word, NUMBERS_PER_WORD // 2 * size)
+    return odd, Cursor(cursor.word + size, cursor.count + odd.count(1))
 
 
 def _sieved(first: int, size: int) -> bytearray:

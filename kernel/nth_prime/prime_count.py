@@ -8,10 +8,10 @@ from pydantic import Field
 
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT, begin, fitting_threads
 from outlast.kernel.nth_prime.gourdon.state import WrongState
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.state import PrimesState, place_of, stored
+from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -52,10 +52,10 @@ class PrimeCount(Kernel[PrimeCountParams, PrimesState, PrimeCountResult]):
         """
         x = params.x
         if x <= plain.LARGEST_NUMBER:
-            place = place_of(state)
-            if NUMBERS_PER_WORD * place.word > x:
+            cursor = cursor_of(state)
+            if NUMBERS_PER_WORD * cursor.word > x:
                 raise WrongState(f"a state beyond {x}, up to where primes are counted")
-            count = yield from stored(plain.count(x, place))
+            count = yield from stored(plain.count(x, cursor))
         else:
             count = yield from _count(x, state, resources)
         return PrimeCountResult(x=x, count=count)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlast.kernel.contract import Model
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, START, Cursor
 from outlast.kernel.nth_prime.gourdon import riemann
 from outlast.kernel.nth_prime.gourdon.state import Counting, Natural, WrongState
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, START, Place
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,7 +27,7 @@ class PrimesState(Model):
     count: Natural
 
 
-def place_of(state: PrimesState | None) -> Place:
+def cursor_of(state: PrimesState | None) -> Cursor:
     """Return where a sieve goes on; at the origin if there is no state, or one of a `counting`.
 
     Raises:
@@ -35,19 +35,19 @@ def place_of(state: PrimesState | None) -> Place:
     """
     if state is None or state.counting is not None:
         return START
-    place = Place(state.word, state.count)
-    if place.word:
-        riemann.check(place.count, NUMBERS_PER_WORD * place.word - 1)
-    elif place != START:
-        raise WrongState(f"a state that has {place.count} primes where the search begins")
-    return place
+    cursor = Cursor(state.word, state.count)
+    if cursor.word:
+        riemann.check(cursor.count, NUMBERS_PER_WORD * cursor.word - 1)
+    elif cursor != START:
+        raise WrongState(f"a state that has {cursor.count} primes where the search begins")
+    return cursor
 
 
-def stored(steps: Generator[Place, None, int]) -> Generator[PrimesState, None, int]:
-    """Run a sieve to its end; yield each place as a state."""
+def stored(steps: Generator[Cursor, None, int]) -> Generator[PrimesState, None, int]:
+    """Run a sieve to its end; yield each cursor as a state."""
     while True:
         try:
-            place = next(steps)
+            cursor = next(steps)
         except StopIteration as end:
             return int(end.value)
-        yield PrimesState(word=place.word, count=place.count)
+        yield PrimesState(word=cursor.word, count=cursor.count)

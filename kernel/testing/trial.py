@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from outlast.kernel.contract import NonRetryable, Resources, start
+from outlast.kernel.contract import Resources, start
+from outlast.kernel.errors import NonRetryable
 from outlast.kernel.testing.json_round_trip import round_trip
 from outlast.kernel.testing.sample import excerpt
 

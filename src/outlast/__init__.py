@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     )
     from outlast.worker.jobs.async_client import AsyncClient
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.waiting import JobFailed, JobNotFinished
+    from outlast.worker.jobs.outcome import JobFailed, JobNotFinished
 
 __all__ = [
     "AsyncClient",
@@ -34,8 +34,8 @@ __all__ = [
 _HOMES = {
     "AsyncClient": "outlast.worker.jobs.async_client",
     "Client": "outlast.worker.jobs.client",
-    "JobFailed": "outlast.worker.jobs.waiting",
-    "JobNotFinished": "outlast.worker.jobs.waiting",
+    "JobFailed": "outlast.worker.jobs.outcome",
+    "JobNotFinished": "outlast.worker.jobs.outcome",
 }
 
 

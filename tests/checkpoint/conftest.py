@@ -12,7 +12,7 @@ import fakeredis
 import pytest
 import redis
 
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import RedisRegister
 from tests import servers

@@ -8,7 +8,7 @@ import pytest
 
 from outlast.checkpoint.deletions import PREFIX
 from outlast.checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from tests.fakes import START, FakeClock, MemoryRegister

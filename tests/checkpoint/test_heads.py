@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.heads import HEAD_BYTES, HEADS_AT_ONCE
-from outlast.checkpoint.parts import Checkpoint, digest_of
+from outlast.checkpoint.job_heads import HEAD_BYTES, HEADS_AT_ONCE
+from outlast.checkpoint.record_parts import Checkpoint, digest_of
 from outlast.checkpoint.register import Stored
 from tests.records import job
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pytest
 
     from outlast.checkpoint.errors import CorruptRecord
-    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from tests.fakes import MemoryRegister
 

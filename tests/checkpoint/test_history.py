@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from outlast.checkpoint.history import MAX_ROWS, History, Row, Stretch
-from outlast.checkpoint.parts import MAX_PLATFORMS, OTHER_PLATFORMS, PlatformUsage, Usage
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import MAX_PLATFORMS, OTHER_PLATFORMS, PlatformUsage, Usage
 from outlast.checkpoint.status import Status
 from tests.records import checkpoint, job, lease
 

@@ -16,9 +16,9 @@ from outlast.checkpoint.errors import (
     UnknownJob,
     VersionConflict,
 )
-from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
 from tests.fakes import FakeClock
@@ -27,13 +27,13 @@ from tests.records import job
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from outlast.checkpoint.jobs import Held
+    from outlast.checkpoint.job_store import StoredJob
     from tests.fakes import MemoryRegister
 
 LEASE = Lease(worker="w", token="t", claimed_at=1.0, expires_at=2.0, at_risk_seconds=1.0)
 
 
-def claimed(jobs: JobStore, token: str = "t") -> Held:
+def claimed(jobs: JobStore, token: str = "t") -> StoredJob:
     """The job with a lease on it."""
     lease = LEASE.model_copy(update={"token": token})
     return jobs.change("a", lambda r: r.claimed(lease))
@@ -145,7 +145,7 @@ def test_a_holder_that_lost_its_lease_cannot_write(jobs: JobStore, how: str) -> 
     assert jobs.load("a") == after
 
 
-def claimed_and_released_unheard(memory: MemoryRegister, jobs: JobStore) -> Held:
+def claimed_and_released_unheard(memory: MemoryRegister, jobs: JobStore) -> StoredJob:
     """The job as its holder knows it, whose release was stored and not answered."""
     jobs.submit(job())
     held = claimed(jobs)
@@ -247,7 +247,7 @@ def test_a_record_beyond_all_limits_is_refused(
     jobs: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store would refuse it in words of its own, or take it and never give it back."""
-    monkeypatch.setattr("outlast.checkpoint.jobs.MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr("outlast.checkpoint.job_store.MAX_RECORD_BYTES", 1000)
     jobs.submit(job())
     held = claimed(jobs)
     noise = random.Random(1).randbytes(1000)

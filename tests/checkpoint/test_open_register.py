@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from outlast.checkpoint.errors import InvalidStoreUrl
-from outlast.checkpoint.registers import open_register, redacted
+from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.checkpoint.registers.s3 import S3Register
+from outlast.checkpoint.safe_text import redacted
 from outlast.checkpoint.sqlite_file import sqlite_path
 
 IMPORTS = """

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.errors import WrongStatus
-from outlast.checkpoint.parts import Limits
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from tests.records import checkpoint, lease
 from tests.records import job as record

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.errors import CorruptRecord, VersionConflict
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,8 @@ import pytest
 from outlast.checkpoint.codec import MAGIC, decode, decode_head, encode
 from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.history import Stretch
-from outlast.checkpoint.parts import (
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import (
     Guards,
     Lease,
     Limits,
@@ -18,7 +19,6 @@ from outlast.checkpoint.parts import (
     Revision,
     Usage,
 )
-from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from tests.checkpoint.test_record import checkpoint
 

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.heads import HEADS_AT_ONCE
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_heads import HEADS_AT_ONCE
+from outlast.checkpoint.job_store import JobStore
 from tests.cli.process import assert_one_line
 
 if TYPE_CHECKING:

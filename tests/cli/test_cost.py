@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.parts import PlatformUsage
+from outlast.checkpoint.record_parts import PlatformUsage
 from tests.records import changed
 
 if TYPE_CHECKING:

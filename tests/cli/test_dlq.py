@@ -13,12 +13,12 @@ import boto3
 import pytest
 import redis
 
-from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Lease
 from outlast.worker.jobs.client import Client
-from outlast.worker.jobs.dead_letters import diagnose
-from outlast.worker.queues.embedded import MAX_RECEIVES
+from outlast.worker.jobs.diagnosis import diagnose
 from outlast.worker.queues.message import Message
+from outlast.worker.queues.polled import MAX_RECEIVES
 from tests.cli.process import OUTLAST
 
 if TYPE_CHECKING:

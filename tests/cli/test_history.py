@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.history import MAX_ROWS
-from outlast.checkpoint.parts import Checkpoint, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, digest_of
 from outlast.worker.jobs.client import Client
 from tests.cli.process import assert_one_line
 from tests.cli.test_transcript import after_slice

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast.checkpoint.heads import HEADS_AT_ONCE
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_heads import HEADS_AT_ONCE
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from tests.fakes import MemoryRegister

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.deletions import PREFIX
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs.prune import MARK_SECONDS, forget_deletions, prune

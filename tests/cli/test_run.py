@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Lease
 from outlast.worker.cli import foreground
 from tests.cli.process import OUTLAST, until
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlast.checkpoint.parts import Checkpoint, Lease, PlatformUsage, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease, PlatformUsage, digest_of
 from tests.records import changed
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.worker.queues.embedded import MAX_RECEIVES
+from outlast.worker.queues.polled import MAX_RECEIVES
 from tests.deploy.files import RESOURCES, TEMPLATE, actions, properties, statements
 
 FUNCTION = RESOURCES["Function"]["Properties"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.worker.doctor.store import PREFIX, scratch_findings

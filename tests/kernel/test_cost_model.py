@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from outlast.kernel import Estimate, Resources
-from outlast.kernel.mersenne import LucasLehmer
+from outlast.kernel.lucas_lehmer import LucasLehmer
 from outlast.kernel.nth_prime import NthPrime, PrimeCount, plain
 from outlast.kernel.power_law import power_law
 

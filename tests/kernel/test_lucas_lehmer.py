@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from outlast.kernel import Resources
-from outlast.kernel.mersenne import LucasLehmer, arithmetic
-from outlast.kernel.mersenne import kernel as module
-from outlast.kernel.mersenne.jacobi import jacobi
-from outlast.kernel.mersenne.sequence import Sequence, Term
+from outlast.kernel.lucas_lehmer import LucasLehmer, arithmetic
+from outlast.kernel.lucas_lehmer import kernel as module
+from outlast.kernel.lucas_lehmer.jacobi import jacobi
+from outlast.kernel.lucas_lehmer.sequence import Sequence, Term
 from outlast.kernel.registry import load
 from outlast.kernel.testing import assert_resumable
 

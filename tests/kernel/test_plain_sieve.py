@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.kernel.nth_prime import plain, sieve
-from outlast.kernel.nth_prime.place import START, Place
+from outlast.kernel.nth_prime.cursor import START, Cursor
 from outlast.kernel.nth_prime.sieve.steps import finish
 
 WORDS = plain.LARGEST_NUMBER // 240
@@ -18,9 +18,9 @@ EDGES = [64, 128, 256, 2048, 4096, 8192, 12288, 100 * 4096, WORDS // 4096 * 4096
 SQUARES = [p * p for p in (17, 19, 12_289, 14_107, 14_143)]
 
 
-def place_at(word: int) -> Place:
+def place_at(word: int) -> Cursor:
     """The place of a search at a word."""
-    return Place(word, primecountpy.prime_pi(240 * word - 1)) if word else START
+    return Cursor(word, primecountpy.prime_pi(240 * word - 1)) if word else START
 
 
 def test_the_first_counts_and_primes_by_trial_division() -> None:

@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.parts import digest_of
+from outlast.checkpoint.record_parts import digest_of
 from tests.kernels import expected
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.parts import Checkpoint
     from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record_parts import Checkpoint
 
 LONGEST_JOB = 60
 

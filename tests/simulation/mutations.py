@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from outlast.checkpoint import record as records
 from outlast.checkpoint.deletions import Deletions
 from outlast.checkpoint.errors import LeaseLost, VersionConflict
-from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Checkpoint
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Checkpoint
 from outlast.checkpoint.register import Register
 from outlast.checkpoint.status import Status
 from outlast.worker.loops import consumer
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
 
-    from outlast.checkpoint.jobs import Held
+    from outlast.checkpoint.job_store import StoredJob
     from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.slices.deadline import Deadline
-    from outlast.worker.slices.process import WorkerProcess
+    from outlast.worker.slices.worker_process import WorkerProcess
 
     Move = Callable[[Record], Record]
     Mutation = Callable[[MonkeyPatch], None]
@@ -68,7 +68,7 @@ def _patch_move(patch: MonkeyPatch, name: str, change: Change) -> None:
 def drop_the_fence(patch: MonkeyPatch) -> None:
     """A worker writes whether or not it still has its lease."""
 
-    def advance(self: JobStore, held: Held, _token: str, move: Move) -> Held:
+    def advance(self: JobStore, held: StoredJob, _token: str, move: Move) -> StoredJob:
         while True:
             try:
                 return self.replace(held, move(held.record))
@@ -87,7 +87,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
         self.process.queue.send(message)
         return end(self, ending)
 
-    def only_note(process: WorkerProcess, held: Held, **_: object) -> None:
+    def only_note(process: WorkerProcess, held: StoredJob, **_: object) -> None:
         process.jobs.replace(held, held.record.marked_announced())
 
     patch.setattr(ClaimedJob, "end", send_and_end)
@@ -97,7 +97,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
 def skip_announced(patch: MonkeyPatch) -> None:
     """It is not stored that the continuation was sent."""
 
-    def only_send(process: WorkerProcess, held: Held, **_: object) -> None:
+    def only_send(process: WorkerProcess, held: StoredJob, **_: object) -> None:
         process.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice_number))
 
     patch.setattr(deliver, "send_continuation", only_send)
@@ -148,7 +148,7 @@ def load_before_the_claim(patch: MonkeyPatch) -> None:
     """The kernel is loaded while nobody counts: it may take the process down."""
     take = ClaimedJob.take
 
-    def load_and_take(process: WorkerProcess, held: Held, delivery: Delivery) -> ClaimedJob:
+    def load_and_take(process: WorkerProcess, held: StoredJob, delivery: Delivery) -> ClaimedJob:
         process.kernels(held.record.kernel)
         return take(process, held, delivery)
 
@@ -159,7 +159,9 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
     """Steps whose save was stored, but not answered, are counted by the next save as well."""
     advance = JobStore.advance
 
-    def advance_from_what_is_known(self: JobStore, held: Held, token: str, move: Move) -> Held:
+    def advance_from_what_is_known(
+        self: JobStore, held: StoredJob, token: str, move: Move
+    ) -> StoredJob:
         known = held.record.usage.steps
 
         def moved(record: Record) -> Record:
@@ -192,7 +194,7 @@ def work_on_when_stopped(patch: MonkeyPatch) -> None:
     """A worker whose job was cancelled or paused computes until its slice ends."""
     advance = JobStore.advance
 
-    def advance_at_any_rate(self: JobStore, held: Held, token: str, move: Move) -> Held:
+    def advance_at_any_rate(self: JobStore, held: StoredJob, token: str, move: Move) -> StoredJob:
         try:
             held = advance(self, held, token, move)
         except LeaseLost:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from outlast.checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob, WrongStatus
-from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Limits, Notices
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Limits, Notices
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs.new_job import forked
 from outlast.worker.queues.contract import QueueUnavailable

@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.notify.contract import Gone, NotDelivered
+from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.deadline import Deadline
-from outlast.worker.slices.process import WorkerProcess
 from outlast.worker.slices.timing import Timing
+from outlast.worker.slices.worker_process import WorkerProcess
 from tests.kernels import Counting, NewerCounting, stalling
 from tests.simulation.clockwork import Crash
 from tests.simulation.message_queue import SimulatedQueue
@@ -23,7 +23,7 @@ from tests.simulation.timing import SWEEP_SECONDS
 
 if TYPE_CHECKING:
     from outlast.worker.notify.notice import Notice
-    from outlast.worker.slices.process import AnyKernel
+    from outlast.worker.slices.worker_process import AnyKernel
     from tests.simulation.clockwork import Actor
     from tests.simulation.ledger import Job
     from tests.simulation.world import World

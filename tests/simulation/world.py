@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.codec import HEAD, decode
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
-from outlast.worker.queues.embedded import MAX_RECEIVES
+from outlast.worker.queues.polled import MAX_RECEIVES
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole

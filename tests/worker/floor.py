@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Limits
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import Handled, deliver
-from outlast.worker.slices.process import WorkerProcess
 from outlast.worker.slices.timing import Timing
+from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fakes import FakeClock, HookedQueue, MemoryRegister
 from tests.kernels import Counting
 from tests.records import lease
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from outlast.worker.queues.contract import Delivery
-    from outlast.worker.slices.process import AnyKernel
+    from outlast.worker.slices.worker_process import AnyKernel
 
 JOB = "job-1"
 STEPS = 30

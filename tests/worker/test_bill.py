@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from outlast.checkpoint.parts import PlatformUsage
+from outlast.checkpoint.record_parts import PlatformUsage
 from outlast.worker.costs.bill import (
     Consumption,
     Item,

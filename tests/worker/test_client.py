@@ -11,8 +11,8 @@ import pytest
 
 from outlast import Client, JobFailed, JobNotFinished
 from outlast.checkpoint.errors import InvalidJobId, JobExists, StoreUnavailable, UnknownJob
-from outlast.checkpoint.parts import Limits
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.kernel import InvalidParams, UnknownKernel
 from outlast.kernel.contract import Model
@@ -27,7 +27,7 @@ from tests.records import changed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from outlast.worker.slices.process import AnyKernel
+    from outlast.worker.slices.worker_process import AnyKernel
 
 
 class Odd(Model):

@@ -14,7 +14,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.loops.one_job import run_embedded
+from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
@@ -45,7 +45,7 @@ def consumer(floor: Floor, *, sweep_seconds: float | None = None, **changes: Any
 
 def run(floor: Floor, *, stop: Deadline | None = None) -> Record:
     """Run the job as `outlast run` does, in slices of 3 s."""
-    return run_embedded(floor.process(), JOB, slice_seconds=3.0, stop=stop)
+    return run_to_end(floor.process(), JOB, slice_seconds=3.0, stop=stop)
 
 
 def is_over(floor: Floor) -> Callable[[], bool]:
@@ -321,3 +321,10 @@ def test_an_embedded_run_goes_on_soon_after_another_one_has_ended(floor: Floor) 
     floor.watched = lambda _: first_steps.append(floor.clock())
     run(floor)
     assert first_steps[0] < begun + 100.0 + lease_seconds + 2.0
+
+
+def test_a_run_goes_on_where_a_kernel_cannot_say_what_it_requires(floor: Floor) -> None:
+    """A slip there would end the command in a traceback, while a worker runs the job."""
+    floor.submit(send=False)
+    floor.kernel = Counting(floor.step, require=Mock(side_effect=ValueError("a slip")))
+    assert run_to_end(floor.process(), JOB, slice_seconds=3.0).result == expected(STEPS)

@@ -19,7 +19,7 @@ from outlast.checkpoint.errors import (
     UnknownJob,
     VersionConflict,
 )
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
@@ -27,8 +27,8 @@ from outlast.kernel import UnknownKernel
 from outlast.kernel.contract import Model
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
-from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import ForeignMessage, Message
+from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.loading import NewerState
@@ -41,7 +41,7 @@ from tests.worker.floor import JOB, STEPS, Floor, failing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from outlast.checkpoint.parts import Lease
+    from outlast.checkpoint.record_parts import Lease
 
 
 NOW = 1000.0

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Lease
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.notify.contract import Gone
+from outlast.worker.notify.errors import Gone
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver

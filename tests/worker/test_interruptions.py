@@ -21,7 +21,7 @@ from tests.worker.floor import STEPS, Floor
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from outlast.worker.slices.process import AnyKernel
+    from outlast.worker.slices.worker_process import AnyKernel
 
 RESOURCES = Resources()
 

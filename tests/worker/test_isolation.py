@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast.checkpoint.jobs import JobStore
-from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.kernel import Resources
 from outlast.worker.queues.contract import Delivery
@@ -24,8 +24,8 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.isolation.parent import Busy, Crashed, isolated
 from outlast.worker.slices.kernel_output import described
-from outlast.worker.slices.process import WorkerProcess
 from outlast.worker.slices.timing import Timing
+from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fakes import HookedQueue, MemoryRegister
 from tests.records import job
 from tests.worker.unruly import Confined, Loose, Params, Result, State, Unruly

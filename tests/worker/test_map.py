@@ -11,7 +11,7 @@ import pytest
 
 from outlast import AsyncClient, Client, JobFailed, JobNotFinished
 from outlast.checkpoint.errors import UnknownJob
-from outlast.checkpoint.heads import HEADS_AT_ONCE
+from outlast.checkpoint.job_heads import HEADS_AT_ONCE
 from outlast.kernel import InvalidParams
 from outlast.worker.jobs.waiting import LOOKS_A_SECOND, looks
 from tests.cli.process import until

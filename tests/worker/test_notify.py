@@ -13,14 +13,14 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.view import view
 from outlast.worker.jobs.sweep import sweep
-from outlast.worker.notify.contract import Gone, NotDelivered
+from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.notify.notice import MAX_BYTES, notice_of
 from outlast.worker.notify.target import InvalidTarget, checked_targets
-from outlast.worker.queues.embedded import MAX_RECEIVES
 from outlast.worker.queues.message import Message
+from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.settings import Settings
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.notices import MAX_ROUNDS
+from outlast.worker.slices.owed_notices import MAX_ROUNDS
 from tests.kernels import expected, raising
 from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.worker.notify.notice import Notice
-    from outlast.worker.slices.process import WorkerProcess
+    from outlast.worker.slices.worker_process import WorkerProcess
 
 ONE, TWO = "https://one.example/done", "sqs://two"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from outlast.checkpoint.parts import PlatformUsage, Usage
+from outlast.checkpoint.record_parts import PlatformUsage, Usage
 from outlast.worker.slices import platforms as ours
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
 from outlast.worker.jobs.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
 
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.record_parts import Limits
 from outlast.worker.settings import InvalidSettings, Settings, read_settings
 
 

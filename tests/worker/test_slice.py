@@ -421,7 +421,7 @@ def test_a_result_over_the_limit_fails_the_job_at_once(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The slice would be done again until the queue gives up its message."""
-    monkeypatch.setattr("outlast.checkpoint.jobs.MAX_RECORD_BYTES", 5_000)
+    monkeypatch.setattr("outlast.checkpoint.job_store.MAX_RECORD_BYTES", 5_000)
     record = floor.run(careless(state=1, result="x" * 20_000))
     assert record.status is Status.FAILED
     assert "over the limit of 5,000" in str(record.error)

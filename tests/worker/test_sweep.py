@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.parts import Lease
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Lease
 from outlast.checkpoint.register import Stored
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.contract import QueueUnavailable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlast.worker.notify.contract import Gone, NotDelivered
+from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.notify.notice import Notice
 from outlast.worker.notify.notifier import Notifier
 from outlast.worker.notify.signing import signature

@@ -1,4 +1,4 @@
-"""The `outlast` command: one file a command, and what they share.
+"""The `outlast` command: its commands, one file a topic, and what they share.
 
 Nothing heavy is imported before a command needs it: `outlast --help` and `outlast status` should
 answer at once.

@@ -52,7 +52,7 @@ def report(error: Exception, *, debug: bool) -> int:
 
 def _is_answer(error: Exception) -> bool:
     """Whether `error` is the answer that a command was asked for, and no fault to look for."""
-    from outlast.worker.jobs.waiting import JobFailed, JobNotFinished
+    from outlast.worker.jobs.outcome import JobFailed, JobNotFinished
 
     return isinstance(error, (JobFailed, JobNotFinished))
 
@@ -63,7 +63,7 @@ def exit_code(error: Exception) -> int:
     from outlast.checkpoint.errors import InvalidJobId, InvalidStoreUrl, InvalidTag
     from outlast.kernel import InvalidParams, UnknownKernel
     from outlast.worker.cli.scaffolding import CannotScaffold
-    from outlast.worker.jobs.waiting import JobNotFinished
+    from outlast.worker.jobs.outcome import JobNotFinished
     from outlast.worker.notify.target import InvalidTarget
     from outlast.worker.queues.contract import InvalidQueueUrl
     from outlast.worker.settings import InvalidSettings

@@ -13,10 +13,10 @@ from outlast.worker.cli.ctrl_c import second_ctrl_c_ends
 from outlast.worker.cli.logs import level_of, log_to
 from outlast.worker.cli.progress import open_progress
 from outlast.worker.jobs.rate import Rate
-from outlast.worker.loops.one_job import run_embedded
+from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.slices.deadline import Deadline
-from outlast.worker.slices.process import make_process
+from outlast.worker.slices.worker_process import make_process
 from outlast.worker.telemetry.switches import switched_on
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.cli.progress import Progress
     from outlast.worker.jobs.client import Client
-    from outlast.worker.slices.process import RunningJob
+    from outlast.worker.slices.worker_process import RunningJob
 
 LOOK_SECONDS = 0.2
 # Preparing a kernel takes longer only where it is compiled, on its first run on a machine.
@@ -104,7 +104,7 @@ def _advance(client: Client, record: Record, progress: Progress, stop: Deadline)
     queue = MemoryQueue(max_receives=None)
     settings = client.settings
     process = make_process(settings, client.jobs, queue, watch=_watch(progress))
-    return run_embedded(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
+    return run_to_end(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
 
 
 def _prepare(client: Client, record: Record, progress: Progress) -> None:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from outlast.checkpoint.lines import one_line
+from outlast.checkpoint.safe_text import one_line
 from outlast.checkpoint.view import view
 from outlast.worker.cli.output import GONE, LINE_CHARACTERS, say
 from outlast.worker.cli.streams import is_terminal

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.lines import one_line
+from outlast.checkpoint.safe_text import one_line
 from outlast.worker.cli.params import format_params
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.parts import PlatformUsage
+from outlast.checkpoint.record_parts import PlatformUsage
 from outlast.worker.costs.prices import MB_PER_GB, lambda_size
 
 if TYPE_CHECKING:

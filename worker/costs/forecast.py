@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.parts import PlatformUsage
+from outlast.checkpoint.record_parts import PlatformUsage
 from outlast.worker.costs.bill import Consumption, Services, services_of
 from outlast.worker.slices.platforms import MB_PER_CORE, lambda_threads, platform_of
 from outlast.worker.slices.timing import Timing

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from outlast.checkpoint.fields import Platform
-from outlast.checkpoint.lines import first_error
+from outlast.checkpoint.safe_text import first_error
 from outlast.worker.settings import PREFIX, InvalidSettings
 
 SHIPPED = Path(__file__).with_name("prices.toml")

@@ -19,7 +19,7 @@ from outlast.worker.dashboard.steering import ASKING, DONE, buttons_for
 from outlast.worker.jobs.rate import Rate, rate_of, speed
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.dashboard.guard import Keys
 

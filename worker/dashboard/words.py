@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from outlast.checkpoint.lines import printable
+from outlast.checkpoint.safe_text import printable
 
 # A page shows only the beginning of longer texts.
 LINE_CHARACTERS = 160

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from outlast.checkpoint.registers import redacted
+from outlast.checkpoint.safe_text import redacted
 from outlast.worker.doctor.finding import error, ok, unknown, warning
 from outlast.worker.settings import PREFIX, Settings
 

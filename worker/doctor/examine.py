@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import CheckpointError
 from outlast.worker.doctor.finding import RIGHTS, Denied, Level, Unreachable, error, unknown
-from outlast.worker.doctor.message_queue import examine_queue
+from outlast.worker.doctor.queues import examine_queue
 from outlast.worker.doctor.settings import settings_findings
 from outlast.worker.doctor.store import store_checks
 from outlast.worker.queues.contract import InvalidQueueUrl, QueueUnavailable
@@ -45,11 +45,11 @@ def examine(*, function: str | None = None, endpoint: str | None = None) -> Iter
     queue = examine_queue(settings)
     yield from run_checks("queue", queue.checks())
     if function is not None:
-        from outlast.worker.doctor.function import function_checks
+        from outlast.worker.doctor.lambda_function import function_checks
 
         yield from run_checks("function", function_checks(function, settings, queue))
     if endpoint is not None:
-        from outlast.worker.doctor.endpoint import endpoint_checks
+        from outlast.worker.doctor.runpod_endpoint import endpoint_checks
 
         yield from run_checks("endpoint", endpoint_checks(endpoint, settings))
 

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, VersionConflict
-from outlast.checkpoint.registers import open_register, redacted
+from outlast.checkpoint.registers import open_register
+from outlast.checkpoint.safe_text import redacted
 from outlast.checkpoint.sqlite_file import sqlite_path
 from outlast.worker.doctor.finding import error, ok, warning
 

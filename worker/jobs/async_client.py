@@ -7,9 +7,10 @@ from functools import wraps
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from outlast.checkpoint.heads import HEADS_AT_ONCE
+from outlast.checkpoint.job_heads import HEADS_AT_ONCE
 from outlast.worker.jobs.client import Client
-from outlast.worker.jobs.waiting import looks, outcome_of, result_of
+from outlast.worker.jobs.outcome import outcome_of, result_of
+from outlast.worker.jobs.waiting import looks
 
 if TYPE_CHECKING:
     from collections.abc import (

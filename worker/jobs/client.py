@@ -7,17 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.errors import CorruptRecord, DeletedJob, JobExists
-from outlast.checkpoint.heads import log_corrupt
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_heads import log_corrupt
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.names import checked_tags
-from outlast.checkpoint.parts import Notices
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Notices
 from outlast.checkpoint.registers import open_register
 from outlast.worker.jobs.new_job import forked, named, new_record
+from outlast.worker.jobs.outcome import outcome_of, result_of
 from outlast.worker.jobs.prune import delete_finished
 from outlast.worker.jobs.submission import store_job, submit_job, submit_jobs, wake_job
 from outlast.worker.jobs.sweep import sweep
-from outlast.worker.jobs.waiting import ends, looks, outcome_of, result_of
+from outlast.worker.jobs.waiting import ends, looks
 from outlast.worker.notify.target import checked_targets
 from outlast.worker.queues import open_queue
 from outlast.worker.settings import Settings, read_settings

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from outlast.checkpoint.parts import Checkpoint, Limits
+    from outlast.checkpoint.record_parts import Checkpoint, Limits
 
 # Enough that among a million jobs of one name no two have the same id.
 DIGEST_BYTES = 8

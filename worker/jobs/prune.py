@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import CorruptRecord, UnknownJob, VersionConflict, WrongStatus
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.jobs.selection import Selection
 
@@ -25,13 +25,13 @@ def delete_finished(jobs: JobStore, job_id: str) -> None:
     """
     while True:
         try:
-            held = jobs.load(job_id)
-            if not held.record.status.is_final:
+            stored = jobs.load(job_id)
+            if not stored.record.status.is_final:
                 raise WrongStatus(
-                    f"job {job_id} is {held.record.status}: cancel it first, or delete it with "
+                    f"job {job_id} is {stored.record.status}: cancel it first, or delete it with "
                     "--force"
                 )
-            return jobs.delete(held)
+            return jobs.delete(stored)
         except VersionConflict:
             continue  # Someone else has changed it since it was read.
         except CorruptRecord as error:
@@ -49,9 +49,9 @@ def prune(jobs: JobStore, job_id: str, selection: Selection) -> bool:
     A job that was retried or deleted after it was listed is left as it is.
     """
     try:
-        held = jobs.load(job_id)
-        if is_prunable(held.record, selection, jobs.clock()):
-            jobs.delete(held)
+        stored = jobs.load(job_id)
+        if is_prunable(stored.record, selection, jobs.clock()):
+            jobs.delete(stored)
             return True
     except (CorruptRecord, UnknownJob, VersionConflict):
         pass

@@ -13,7 +13,7 @@ from outlast.worker.telemetry.events import JOB_SUBMITTED, tell
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Queue
 
@@ -29,10 +29,10 @@ def store_job(jobs: JobStore, record: Record) -> tuple[Record, bool]:
     Raises:
         JobExists: its id belongs to a job with other parameters.
     """
-    held, is_new = jobs.submit(record)
+    stored, is_new = jobs.submit(record)
     if is_new:
         tell(log, JOB_SUBMITTED, job_id=record.job_id, kernel=record.kernel)
-    return held.record, is_new
+    return stored.record, is_new
 
 
 def submit_job(jobs: JobStore, queue: Queue, record: Record) -> Record:

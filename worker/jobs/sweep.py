@@ -12,7 +12,7 @@ from outlast.worker.slices.backoff import backoff
 from outlast.worker.telemetry.events import JOB_WOKEN, RECORD_UNREADABLE, tell
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Queue
 
@@ -35,11 +35,11 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
             continue
         job_id = head.job_id
         try:
-            held = jobs.load(job_id)
-            if not _is_silent(held.record, jobs.clock(), after_seconds):
+            stored = jobs.load(job_id)
+            if not _is_silent(stored.record, jobs.clock(), after_seconds):
                 continue
             # Written before it is sent, so that two sweeps at once do not both send.
-            jobs.replace(held, held.record.swept())
+            jobs.replace(stored, stored.record.swept())
         except (VersionConflict, UnknownJob):
             continue  # Someone has just changed or deleted it, so it is not silent.
         except StoreUnavailable:
@@ -48,12 +48,12 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
             # One bad record must not keep the others asleep.
             _log_unreadable(error)
             continue
-        queue.send(Message(job_id=job_id, slice=held.record.slice_number), again=True)
+        queue.send(Message(job_id=job_id, slice=stored.record.slice_number), again=True)
         woken.append(job_id)
         if (
-            not held.record.notices.owed
+            not stored.record.notices.owed
         ):  # A notice may wait for longer than a message can be hidden.
-            tell(log, JOB_WOKEN, job_id=job_id, slice=held.record.slice_number)
+            tell(log, JOB_WOKEN, job_id=job_id, slice=stored.record.slice_number)
     return woken
 
 

@@ -10,14 +10,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.heads import HEADS_AT_ONCE
-from outlast.checkpoint.status import Status
+from outlast.checkpoint.job_heads import HEADS_AT_ONCE
+from outlast.worker.jobs.outcome import JobNotFinished, progress_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from outlast.checkpoint.errors import CorruptRecord
-    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
 
     Params = Mapping[str, Any]
@@ -28,14 +28,6 @@ FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
 # On S3 every look at a job is a request: this bounds what waiting for a thousand jobs costs.
 LOOKS_A_SECOND = 50.0
-
-
-class JobNotFinished(Exception):
-    """The job has no result yet. Wait, or look at its status."""
-
-
-class JobFailed(Exception):
-    """The job failed or was cancelled; the message says why."""
 
 
 class Look(NamedTuple):
@@ -132,7 +124,7 @@ class _Waiting:
         """Return how the jobs stand that are not over, in words."""
         if len(self.pending) > 1:
             return f"{len(self.pending)} jobs go on"
-        return next(_progress(head) for head in heads if head.job_id in self.pending)
+        return next(progress_of(head) for head in heads if head.job_id in self.pending)
 
 
 def _reader(jobs: JobStore, end: float) -> Callable[[list[str]], list[Record]]:
@@ -168,39 +160,3 @@ def _heads(jobs: JobStore, job_ids: list[str]) -> list[Record]:
 
 def _refuse(error: CorruptRecord) -> None:
     raise error
-
-
-def result_of(record: Record) -> Any:
-    """Return the job's result as a JSON value.
-
-    Raises:
-        JobNotFinished: there is none yet.
-        JobFailed: there will be none.
-    """
-    if record.status is Status.SUCCEEDED:
-        return record.result
-    if record.status.is_final:
-        why = f"job {record.job_id} {record.status}: {record.error or 'by request'}"
-        raise JobFailed(why + _advice(record))
-    raise JobNotFinished(_progress(record))
-
-
-def outcome_of(record: Record, *, return_exceptions: bool) -> Any:
-    """Return the job's result; with `return_exceptions` a JobFailed is returned, not raised."""
-    try:
-        return result_of(record)
-    except JobFailed as error:
-        if return_exceptions:
-            return error
-        raise
-
-
-def _advice(record: Record) -> str:
-    """Return how to let a failed job go on; nothing where one command does not do it."""
-    if record.status is not Status.FAILED or record.at_ceiling():
-        return ""
-    return f"; outlast retry {record.job_id} lets it go on"
-
-
-def _progress(record: Record) -> str:
-    return f"job {record.job_id} is {record.status}, {record.progress:.1%} done"

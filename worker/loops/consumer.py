@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.worker.queues.contract import Delivery
-    from outlast.worker.slices.process import WorkerProcess
+    from outlast.worker.slices.worker_process import WorkerProcess
 
 log = logging.getLogger("outlast.consumer")
 

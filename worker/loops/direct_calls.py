@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from outlast.checkpoint.fields import JobId, Target
-from outlast.checkpoint.lines import first_error
-from outlast.checkpoint.parts import MAX_TARGETS
-from outlast.checkpoint.registers import redacted
+from outlast.checkpoint.record_parts import MAX_TARGETS
+from outlast.checkpoint.safe_text import first_error, redacted
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs.new_job import derived_id
 from outlast.worker.queues.contract import Delivery
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outlast.worker.jobs.client import Client
-    from outlast.worker.slices.process import WorkerProcess
+    from outlast.worker.slices.worker_process import WorkerProcess
 
 F = TypeVar("F", bound="Request")
 

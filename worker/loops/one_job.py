@@ -13,10 +13,10 @@ from outlast.worker.slices.loading import require_runnable
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.slices.deadline import Deadline
-    from outlast.worker.slices.process import WorkerProcess
+    from outlast.worker.slices.worker_process import WorkerProcess
 
 
-def run_embedded(
+def run_to_end(
     process: WorkerProcess,
     job_id: str,
     *,

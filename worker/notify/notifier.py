@@ -6,7 +6,7 @@ import time
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from outlast.worker.notify.contract import NotDelivered
+from outlast.worker.notify.errors import NotDelivered
 from outlast.worker.notify.target import InvalidTarget, is_sqs, require_allowed
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
-from outlast.worker.notify.contract import NotDelivered
+from outlast.worker.notify.errors import NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.sqs_connection import Connection
 

@@ -12,8 +12,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from outlast.checkpoint.parts import MAX_TARGETS
-from outlast.checkpoint.registers import redacted
+from outlast.checkpoint.record_parts import MAX_TARGETS
+from outlast.checkpoint.safe_text import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from outlast.worker.notify.contract import Gone, NotDelivered
+from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.notify.signing import signature
 
 if TYPE_CHECKING:

@@ -1,11 +1,16 @@
-"""The queues that carry the ids of jobs, and the URL that selects one."""
+"""The queues that carry the ids of jobs, and the URL that selects one.
+
+A new kind of queue needs, beside its files and its form here: `doctor/queues.py` and
+`doctor/settings.py` to examine it, its prices in `costs/bill.py`, and its name in
+`telemetry/spans.py`.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.registers import redacted
+from outlast.checkpoint.safe_text import redacted
 from outlast.checkpoint.sqlite_file import sqlite_path
 from outlast.worker.queues.contract import InvalidQueueUrl
 

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.contract import Delivery
-from outlast.worker.queues.embedded import MAX_RECEIVES, EmbeddedQueue
+from outlast.worker.queues.polled import MAX_RECEIVES, PolledQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ class _Entry:
     visible_at: float = 0.0
 
 
-class MemoryQueue(EmbeddedQueue):
+class MemoryQueue(PolledQueue):
     """Holds messages in this process, for any number of its threads.
 
     With `max_receives` None there is no limit to the deliveries of a message.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.sqlite_file import SqliteFile
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
-from outlast.worker.queues.embedded import MAX_RECEIVES, EmbeddedQueue
+from outlast.worker.queues.polled import MAX_RECEIVES, PolledQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ HIDE = "UPDATE outlast_messages SET visible_at = ? WHERE id = ? AND receives = ?
 ACK = "DELETE FROM outlast_messages WHERE id = ? AND receives = ?"
 
 
-class SqliteQueue(EmbeddedQueue):
+class SqliteQueue(PolledQueue):
     """Carries messages between the processes and threads of one machine.
 
     Visibility is counted by the wall clock, which all processes share and which survives a restart.

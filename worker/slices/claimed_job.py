@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
-from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.kernel_output import Unusable, line, stored_state
 from outlast.worker.slices.protocol import ended
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from outlast.checkpoint.jobs import Held
+    from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Delivery
-    from outlast.worker.slices.process import AnyKernel, WorkerProcess
     from outlast.worker.slices.protocol import Ending
+    from outlast.worker.slices.worker_process import AnyKernel, WorkerProcess
 
 log = logging.getLogger("outlast.slice")
 
@@ -58,7 +58,7 @@ class ClaimedJob:
 
     kernel: AnyKernel
 
-    def __init__(self, process: WorkerProcess, delivery: Delivery, before: Held) -> None:
+    def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
         """Want the job as it was read in `before`; see `take`."""
         self.process = process
         self.delivery = delivery
@@ -68,11 +68,11 @@ class ClaimedJob:
         self.is_used = False
         self._before = before
         self.lease_seconds = self.stretched(process.timing.lease_seconds)
-        self._held = before
+        self._stored = before
         self._token = secrets.token_hex(8)
 
     @classmethod
-    def take(cls, process: WorkerProcess, before: Held, delivery: Delivery) -> Self:
+    def take(cls, process: WorkerProcess, before: StoredJob, delivery: Delivery) -> Self:
         """Take the lease.
 
         The claim comes before anything of the kernel is imported or runs: that may take the process
@@ -88,7 +88,7 @@ class ClaimedJob:
         if delivery.hidden_seconds < job.lease_seconds:
             job.keep_hidden(job.lease_seconds)
         begun = process.clock()
-        job._held = process.jobs.replace(before, before.record.claimed(job._new_lease()))
+        job._stored = process.jobs.replace(before, before.record.claimed(job._new_lease()))
         process.timing.saw_save(process.clock() - begun)
         tell_claim(before.record, job.record, process.platform)
         if job.record.lease is None:
@@ -104,14 +104,14 @@ class ClaimedJob:
             self.give_back()
 
     @property
-    def held(self) -> Held:
+    def stored(self) -> StoredJob:
         """The job as last stored, with its version."""
-        return self._held
+        return self._stored
 
     @property
     def record(self) -> Record:
         """The job as last stored."""
-        return self._held.record
+        return self._stored.record
 
     @cached_property
     def params(self) -> BaseModel:
@@ -237,8 +237,8 @@ class ClaimedJob:
         tell(log, STORE_UNAVAILABLE, effect=effect, error=str(error))
 
     def _write(self, move: Callable[[Record], Record]) -> Record:
-        self._held = self.process.jobs.advance(self._held, self._token, move)
-        return self._held.record
+        self._stored = self.process.jobs.advance(self._stored, self._token, move)
+        return self._stored.record
 
     def _new_lease(self) -> Lease:
         process, now = self.process, self.process.jobs.clock()

@@ -20,7 +20,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.claimed_job import ClaimedJob, JobMoved
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.loading import load_kernel
-from outlast.worker.slices.notices import notify_targets
+from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (
     LONGEST_HIDE_SECONDS,
     Drop,
@@ -36,10 +36,10 @@ from outlast.worker.telemetry.events import MESSAGE_DROPPED, WRITES_LOST, tell
 from outlast.worker.telemetry.job_events import tell_ending, tell_lost_lease
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.jobs import Held
+    from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Delivery
-    from outlast.worker.slices.process import WorkerProcess
+    from outlast.worker.slices.worker_process import WorkerProcess
 
 log = logging.getLogger("outlast.delivery")
 
@@ -90,15 +90,15 @@ def deliver(
                 return Handled(ack=True)
 
 
-def send_continuation(process: WorkerProcess, held: Held, *, again: bool = False) -> None:
+def send_continuation(process: WorkerProcess, stored: StoredJob, *, again: bool = False) -> None:
     """Send the message for the job's next slice, then note that it was sent.
 
     `again`: the store has forgotten that it was sent before; see `Queue.send`.
     """
-    record = held.record
+    record = stored.record
     process.queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
     try:
-        process.jobs.replace(held, record.marked_announced())
+        process.jobs.replace(stored, record.marked_announced())
     except VersionConflict:
         # Another worker has claimed this slice, or a person stopped the job: both supersede it.
         log.debug("job %s moved on before its slice was marked as announced", record.job_id)
@@ -114,14 +114,14 @@ class _Receipt:
     deadline: Deadline
     slice_seconds: float | None
 
-    def handle(self, held: Held) -> Handled:
+    def handle(self, stored: StoredJob) -> Handled:
         """Do what the message calls for, as the job stands."""
-        process, record = self.process, held.record
+        process, record = self.process, stored.record
         match next_action(record, self.message.slice, process.jobs.clock()):
             case Drop():
                 return Handled(ack=True)
             case Resend():
-                send_continuation(process, held)
+                send_continuation(process, stored)
                 return Handled(ack=True)
             case Wait(seconds):
                 return self._hidden(self._patience(record, seconds))
@@ -132,7 +132,7 @@ class _Receipt:
                     return self._hidden(0)
                 self._tell_lost_writes(record)
                 begun = process.clock()
-                with ClaimedJob.take(process, held, self.delivery) as job:
+                with ClaimedJob.take(process, stored, self.delivery) as job:
                     process.timing.saw_opening(process.clock() - begun)
                     return self._advance(job, begun)
 
@@ -157,7 +157,7 @@ class _Receipt:
         if record.status is Status.QUEUED:
             # A number beyond the record's: it was sent before, and the store has forgotten that.
             again = (self.message.slice or 0) > claimed.slice_number
-            send_continuation(process, job.held, again=again)
+            send_continuation(process, job.stored, again=again)
         process.timing.saw_ending(process.clock() - slice_.stopped_at)
         return Handled(notify_targets(process, self.delivery, record, self.deadline), record)
 

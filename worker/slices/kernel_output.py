@@ -15,14 +15,14 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from outlast.checkpoint.errors import StateTooLarge
-from outlast.checkpoint.lines import first_error, one_line
+from outlast.checkpoint.safe_text import first_error, one_line
 from outlast.kernel.errors import message_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from outlast.kernel import Kernel
-    from outlast.worker.slices.process import AnyKernel
+    from outlast.worker.slices.worker_process import AnyKernel
 
 ERROR_CHARACTERS = 500
 

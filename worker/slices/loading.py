@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from pydantic import ValidationError
 
 from outlast.kernel import UnknownKernel
 from outlast.worker.slices.kernel_output import line
@@ -15,7 +12,7 @@ from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.slices.claimed_job import ClaimedJob
-    from outlast.worker.slices.process import AnyKernel, WorkerProcess
+    from outlast.worker.slices.worker_process import AnyKernel, WorkerProcess
 
 log = logging.getLogger("outlast.loading")
 
@@ -48,8 +45,12 @@ def require_runnable(process: WorkerProcess, record: Record) -> None:
         UnknownKernel, NewerState: it has not.
     """
     kernel = _kernel_for(process, record)
-    with suppress(ValidationError):  # which the slice will tell
+    try:
         kernel.require(kernel.Params.model_validate_json(record.params_json))
+    except UnknownKernel:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts
+        log.debug("job %s: what it requires is not known: %s", record.job_id, line(error))
 
 
 def _kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:

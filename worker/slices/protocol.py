@@ -98,14 +98,20 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
-    """The job cannot go on."""
+    """The job cannot go on: an error can only repeat, or a ceiling was reached within the slice.
+
+    What is reached before a slice fails the job at its claim; see `Record.exhausted`.
+    """
 
     error: str
 
 
 @dataclass(frozen=True)
 class Errored:
-    """The kernel raised an error; another attempt may succeed."""
+    """The kernel raised an error, and another attempt may succeed.
+
+    After `max_failures` in a row `Record.errored` fails the job.
+    """
 
     error: str
 

@@ -20,8 +20,8 @@ from outlast.worker.telemetry.events import (
 )
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.parts import Lease
     from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record_parts import Lease
 
 log = logging.getLogger("outlast.delivery")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from outlast.kernel.contract import NonRetryable
+from outlast.kernel.errors import NonRetryable
 from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
 
 TERMS = 400

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from outlast.kernel.contract import Model, NonRetryable
+from outlast.kernel.contract import Model
+from outlast.kernel.errors import NonRetryable
 
 Natural = Annotated[int, Field(ge=0)]
 

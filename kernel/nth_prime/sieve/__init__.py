@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, SMALLEST, START, Place
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, SMALLEST, START, Cursor
 from outlast.kernel.nth_prime.sieve import bits, wheel
 from outlast.kernel.nth_prime.sieve.search import LIMIT, block_size, find, sieve
 from outlast.kernel.nth_prime.sieve.steps import at_each, finish
@@ -67,8 +67,8 @@ def after(a: int, k: int) -> int:
         ValueError: k is less than 1, or the search came to LIMIT.
     """
     _check_k(k)
-    place, below = _split(a)
-    return finish(find(below + k, place))
+    cursor, below = _split(a)
+    return finish(find(below + k, cursor))
 
 
 def before(a: int, k: int) -> int:
@@ -78,8 +78,8 @@ def before(a: int, k: int) -> int:
         ValueError: k is less than 1, or fewer than k primes are below `a`.
     """
     _check_k(k)
-    place, below = _split(a)
-    return finish(find(below + 1 - k, place))
+    cursor, below = _split(a)
+    return finish(find(below + 1 - k, cursor))
 
 
 def prepare() -> None:
@@ -92,11 +92,11 @@ def _check_k(k: int) -> None:
         raise ValueError(f"k counts from 1; {k} is none")
 
 
-def _split(a: int) -> tuple[Place, int]:
+def _split(a: int) -> tuple[Cursor, int]:
     """Return the place of a's word, counted from itself, and how many primes from there to a."""
     word = max(a, 0) // NUMBERS_PER_WORD
-    place = Place(word, 0) if word else START
-    return place, count(word * NUMBERS_PER_WORD, a)
+    cursor = Cursor(word, 0) if word else START
+    return cursor, count(word * NUMBERS_PER_WORD, a)
 
 
 def _clip(words: NDArray[np.uint64], first: int, a: int, b: int) -> None:

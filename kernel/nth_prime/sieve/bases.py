@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from outlast.kernel.nth_prime import plain
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, SMALLEST
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, SMALLEST
 from outlast.kernel.nth_prime.sieve import bits, wheel
 from outlast.kernel.nth_prime.sieve.block import sieve_block
 from outlast.kernel.nth_prime.sieve.steps import finish

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.sieve import wheel
 from outlast.kernel.nth_prime.sieve.cross import (
     SEGMENT,

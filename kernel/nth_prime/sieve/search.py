@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD, SMALLEST, Place
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, SMALLEST, Cursor
 from outlast.kernel.nth_prime.sieve import bases, bits, wheel
 from outlast.kernel.nth_prime.sieve.block import LARGEST_BLOCK, sieve_block
 from outlast.kernel.nth_prime.sieve.cross import SEGMENT
@@ -60,34 +60,34 @@ def block_size(word: int, missing: int) -> int:
     return min(usual, int(1.05 * needed) + _MARGIN)
 
 
-def find(n: int, place: Place) -> Generator[Place, None, int]:
-    """Return the n-th prime, given how many primes lie below some place.
+def find(n: int, cursor: Cursor) -> Generator[Cursor, None, int]:
+    """Return the n-th prime, given how many primes lie below some cursor.
 
     Searches up or down from there. Yields how far it is after every few milliseconds of work,
-    and goes on from any place that it yielded. Only the difference of n and the count matters:
+    and goes on from any cursor that it yielded. Only the difference of n and the count matters:
     with a count of 0 at any word, n counts the primes from there on.
 
     Raises:
         ValueError: the search came to LIMIT, or passed 2 on its way down.
     """
-    while place.count < n:
-        size = block_size(place.word, n - place.count)
-        words = yield from at_each(sieve(place.word, size), place)
+    while cursor.count < n:
+        size = block_size(cursor.word, n - cursor.count)
+        words = yield from at_each(sieve(cursor.word, size), cursor)
         found = bits.count(words)
-        if place.count + found >= n:
-            return wheel.number(place.word, bits.select(words, n - place.count))
-        place = Place(place.word + size, place.count + found)
-        yield place
-    while place.word:
-        size = min(place.word, block_size(place.word, place.count - n + 1))
-        first = place.word - size
-        words = yield from at_each(sieve(first, size), place)
-        below = place.count - bits.count(words)
+        if cursor.count + found >= n:
+            return wheel.number(cursor.word, bits.select(words, n - cursor.count))
+        cursor = Cursor(cursor.word + size, cursor.count + found)
+        yield cursor
+    while cursor.word:
+        size = min(cursor.word, block_size(cursor.word, cursor.count - n + 1))
+        first = cursor.word - size
+        words = yield from at_each(sieve(first, size), cursor)
+        below = cursor.count - bits.count(words)
         if below < n:
             return wheel.number(first, bits.select(words, n - below))
-        place = Place(first, below)
-        yield place
-    left = len(SMALLEST) - (place.count - n) - 1
+        cursor = Cursor(first, below)
+        yield cursor
+    left = len(SMALLEST) - (cursor.count - n) - 1
     if left < 0:
         raise ValueError("there are not so many primes below")
     return SMALLEST[left]

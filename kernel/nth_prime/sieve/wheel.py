@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outlast.kernel.nth_prime.place import NUMBERS_PER_WORD
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

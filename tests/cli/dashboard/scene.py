@@ -6,8 +6,8 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.checkpoint.history import Stretch
-from outlast.checkpoint.parts import Checkpoint, Lease, digest_of
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
 from outlast.checkpoint.status import Status
 from tests.records import changed
 

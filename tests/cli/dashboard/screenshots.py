@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from outlast.checkpoint.jobs import JobStore
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.registers import open_register
 from tests.cli.dashboard.browser import chromium
 from tests.cli.dashboard.scene import busy_day

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.parts import Checkpoint, Lease
+from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.checkpoint.status import Status
 from outlast.worker.dashboard.guard import Keys
 from outlast.worker.dashboard.listing import JOBS_A_PAGE, Query, listing_of

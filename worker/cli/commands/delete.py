@@ -90,7 +90,7 @@ def prune(
         1  a record cannot be read and was left, or the store is at fault
         2  the command line or a setting is wrong; nothing was done
     """
-    from outlast.checkpoint.registers import redacted
+    from outlast.checkpoint.safe_text import redacted
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.prune import forget_deletions, is_prunable
     from outlast.worker.jobs.prune import prune as prune_one

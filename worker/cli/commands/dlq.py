@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outlast.checkpoint.lines import one_line
+from outlast.checkpoint.safe_text import one_line
 from outlast.worker.cli.job_ids import read_ids
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import (
@@ -203,7 +203,7 @@ def _viewer() -> Callable[[DeadLetter], View]:
     from outlast.checkpoint.view import moment
     from outlast.kernel.registry import names
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.dead_letters import diagnose
+    from outlast.worker.jobs.diagnosis import diagnose
 
     jobs, kernels = Client(read_only=True).jobs, names()
 

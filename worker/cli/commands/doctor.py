@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outlast.checkpoint.lines import one_line
+from outlast.checkpoint.safe_text import one_line
 from outlast.worker.cli.errors import FAULT
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import LINE_CHARACTERS, print_json

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outlast.checkpoint.lines import one_line
+from outlast.checkpoint.safe_text import one_line
 from outlast.worker.cli.options import Debug, Generation, JobId, Json
 from outlast.worker.cli.output import LINE_CHARACTERS, print_json, print_lines, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outlast.checkpoint.parts import Checkpoint
     from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record_parts import Checkpoint
 
 SLICE_COLUMNS = "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}"
 CHECKPOINT_COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11}  {}"

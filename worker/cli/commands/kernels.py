@@ -16,7 +16,7 @@ from outlast.worker.cli.output import print_json, say
 from outlast.worker.cli.streams import stdout_to_stderr
 
 if TYPE_CHECKING:
-    from outlast.worker.slices.process import AnyKernel
+    from outlast.worker.slices.worker_process import AnyKernel
 
 Name = Annotated[
     str,

@@ -68,7 +68,7 @@ def list_jobs(
         1  a record cannot be read, or the store is at fault
         2  a filter or a setting is wrong
     """
-    from outlast.checkpoint.registers import redacted
+    from outlast.checkpoint.safe_text import redacted
     from outlast.worker.jobs.client import Client
 
     selection = selection_of(statuses, kernel, tags, older_than, newer_than)

@@ -97,7 +97,7 @@ def run(
 
 
 def _say_open_notices(record: Record) -> None:
-    from outlast.checkpoint.registers import redacted
+    from outlast.checkpoint.safe_text import redacted
 
     for target in record.notices.owed:
         say(f"{redacted(target)} was not told yet; workers and `outlast sweep` try again")

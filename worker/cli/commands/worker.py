@@ -87,7 +87,7 @@ def worker(
         from outlast.worker.jobs.client import Client
         from outlast.worker.loops.consumer import Consumer
         from outlast.worker.settings import overridden, read_settings
-        from outlast.worker.slices.process import make_process
+        from outlast.worker.slices.worker_process import make_process
         from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
         from outlast.worker.telemetry.switches import switched_on
 

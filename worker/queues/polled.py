@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.parts import Limits
+from outlast.checkpoint.record_parts import Limits
 from outlast.worker.queues.contract import Delivery, Queue
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MAX_RECEIVES = RECEIVES_A_STALL * Limits().max_stalls
 POLL_SECONDS = 0.05  # a look costs some 10 µs, and a person does not notice 50 ms
 
 
-class EmbeddedQueue(Queue):
+class PolledQueue(Queue):
     """A queue without a server; a subclass implements `look`, and `receive` polls with it.
 
     Visibility is counted in the seconds of `clock`; `sleep` waits between two looks.

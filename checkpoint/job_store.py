@@ -19,9 +19,9 @@ from outlast.checkpoint.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from outlast.checkpoint.heads import JobHeads, naming, require_owner
+from outlast.checkpoint.job_heads import JobHeads, naming, require_owner
 from outlast.checkpoint.names import JOBS, job_key
-from outlast.checkpoint.parts import Revision
+from outlast.checkpoint.record_parts import Revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES = 256 << 20
 
 
-class Held(NamedTuple):
+class StoredJob(NamedTuple):
     """A record as it was read or written, and the version that the next write must name."""
 
     record: Record
@@ -70,7 +70,7 @@ class JobStore(JobHeads):
         """
         self._register.read(JOBS)
 
-    def submit(self, record: Record) -> tuple[Held, bool]:
+    def submit(self, record: Record) -> tuple[StoredJob, bool]:
         """Store a new job; return it and True, or the job that has its id already and False.
 
         Raises:
@@ -80,17 +80,17 @@ class JobStore(JobHeads):
         try:
             return self._write(record, expected=None), True
         except VersionConflict:
-            held = self.load(record.job_id)
-        existing = held.record
+            job = self.load(record.job_id)
+        existing = job.record
         if (existing.kernel, existing.params) != (record.kernel, record.params):
             typed = (f"{key}={json.dumps(value)}" for key, value in existing.params.items())
             raise JobExists(
                 f"job {record.job_id} exists with other parameters: "
                 f"{' '.join((existing.kernel, *typed))}; choose another job id"
             )
-        return held, False
+        return job, False
 
-    def load(self, job_id: str) -> Held:
+    def load(self, job_id: str) -> StoredJob:
         """Return the job.
 
         Raises:
@@ -99,33 +99,33 @@ class JobStore(JobHeads):
         """
         stored = self._stored(job_id)
         with naming(job_id):
-            return Held(require_owner(decode(stored.value), job_id), stored.version)
+            return StoredJob(require_owner(decode(stored.value), job_id), stored.version)
 
-    def replace(self, held: Held, record: Record) -> Held:
-        """Store `record` in place of `held`.
+    def replace(self, job: StoredJob, record: Record) -> StoredJob:
+        """Store `record` in place of `job`.
 
         Raises:
-            VersionConflict: someone else has changed the job since `held` was read.
+            VersionConflict: someone else has changed the job since `job` was read.
             StateTooLarge: the record is larger than any that is stored.
         """
-        return self._write(record, expected=held.version)
+        return self._write(record, expected=job.version)
 
-    def change(self, job_id: str, move: Callable[[Record], Record]) -> Held:
+    def change(self, job_id: str, move: Callable[[Record], Record]) -> StoredJob:
         """Apply `move` to the newest record, again after each write by someone else.
 
         Nothing is written if the move returns its argument.
         """
         while True:
-            held = self.load(job_id)
-            record = move(held.record)
-            if record is held.record:
-                return held
+            job = self.load(job_id)
+            record = move(job.record)
+            if record is job.record:
+                return job
             try:
-                return self.replace(held, record)
+                return self.replace(job, record)
             except VersionConflict:
                 continue
 
-    def advance(self, held: Held, token: str, move: Callable[[Record], Record]) -> Held:
+    def advance(self, job: StoredJob, token: str, move: Callable[[Record], Record]) -> StoredJob:
         """Apply `move` for the worker whose lease has this `token`.
 
         Changes by others that leave the lease alone, such as a pause, are kept. Where an earlier
@@ -135,23 +135,23 @@ class JobStore(JobHeads):
             LeaseLost: another worker has claimed the job, or it was cancelled.
         """
         while True:
-            lease = held.record.lease
+            lease = job.record.lease
             if lease is None or lease.token != token:
-                if held.record.revision.writer in self._unanswered:
-                    return held  # This store has released it; only the answer was lost.
-                raise LeaseLost(f"job {held.record.job_id} is no longer ours")
+                if job.record.revision.writer in self._unanswered:
+                    return job  # This store has released it; only the answer was lost.
+                raise LeaseLost(f"job {job.record.job_id} is no longer ours")
             try:
-                return self.replace(held, move(held.record))
+                return self.replace(job, move(job.record))
             except VersionConflict:
-                held = self.load(held.record.job_id)
+                job = self.load(job.record.job_id)
 
-    def delete(self, held: Held) -> None:
+    def delete(self, job: StoredJob) -> None:
         """Remove the job. Loading it raises DeletedJob until its mark is forgotten.
 
         Raises:
-            VersionConflict: someone else has changed the job since `held` was read.
+            VersionConflict: someone else has changed the job since `job` was read.
         """
-        self._delete(held.record.job_id, held.version)
+        self._delete(job.record.job_id, job.version)
 
     def discard(self, job_id: str) -> None:
         """Remove the job's value, even one that is damaged or not a record.
@@ -177,7 +177,7 @@ class JobStore(JobHeads):
         self.deletions.mark(job_id)
         self._register.delete(job_key(job_id), expected=version)
 
-    def _write(self, record: Record, *, expected: str | None) -> Held:
+    def _write(self, record: Record, *, expected: str | None) -> StoredJob:
         revision = Revision(
             writes=record.revision.writes + 1, writer=f"{self._writer}.{next(self._writes)}"
         )
@@ -194,4 +194,4 @@ class JobStore(JobHeads):
             self._unanswered.append(stamped.revision.writer)
             raise
         self._unanswered.clear()
-        return Held(stamped, version)
+        return StoredJob(stamped, version)

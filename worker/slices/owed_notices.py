@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.registers import redacted
-from outlast.worker.notify.contract import Gone, NotDelivered
+from outlast.checkpoint.safe_text import redacted
+from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.protocol import LONGEST_HIDE_SECONDS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.deadline import Deadline
-    from outlast.worker.slices.process import WorkerProcess
+    from outlast.worker.slices.worker_process import WorkerProcess
 
 log = logging.getLogger("outlast.notify")
 

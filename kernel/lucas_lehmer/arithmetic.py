@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outlast.kernel.mersenne.jacobi import jacobi
+from outlast.kernel.lucas_lehmer.jacobi import jacobi
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,8 @@
-"""Foreign text on one line that is safe to store and to show."""
+"""Foreign text in a form that is safe to store and to show."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,3 +27,12 @@ def first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     return f"{where}: {first['msg']}" if where else str(first["msg"])
+
+
+def redacted(url: str) -> str:
+    """Return the URL for a message, without the parts that may be secret: user and options.
+
+    This holds for a text that is almost a URL, too, such as one where a slash is missing.
+    """
+    masked = re.sub(r"^(\w+:/*)?.*@", r"\1***@", url, flags=re.DOTALL)
+    return re.sub(r"\?.*", "?***", masked, flags=re.DOTALL)

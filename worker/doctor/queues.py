@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from outlast.checkpoint.sqlite_file import sqlite_path
 from outlast.worker.doctor.finding import DEAD_LETTERS, ok, warning
 from outlast.worker.queues.contract import Delivery
-from outlast.worker.queues.embedded import MAX_RECEIVES, RECEIVES_A_STALL
+from outlast.worker.queues.polled import MAX_RECEIVES, RECEIVES_A_STALL
 from outlast.worker.queues.sqlite import SqliteQueue
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """The Lucas-Lehmer test: is 2^p - 1 prime? Importing this imports no gmpy2."""
 
-from outlast.kernel.mersenne.kernel import LucasLehmer
+from outlast.kernel.lucas_lehmer.kernel import LucasLehmer
 
 __all__ = ["LucasLehmer"]

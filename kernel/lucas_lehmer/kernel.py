@@ -9,9 +9,9 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
-from outlast.kernel.mersenne.arithmetic import arithmetic_for
-from outlast.kernel.mersenne.cost import estimate_test
-from outlast.kernel.mersenne.sequence import Sequence, Term
+from outlast.kernel.lucas_lehmer.arithmetic import arithmetic_for
+from outlast.kernel.lucas_lehmer.cost import estimate_test
+from outlast.kernel.lucas_lehmer.sequence import Sequence, Term
 
 if TYPE_CHECKING:
     from collections.abc import Generator

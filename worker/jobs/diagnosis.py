@@ -11,7 +11,7 @@ from outlast.worker.queues.message import ForeignMessage, Message
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
 
 

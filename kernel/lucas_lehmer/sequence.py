@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from outlast.kernel.contract import Model
-from outlast.kernel.mersenne.arithmetic import arithmetic_for
+from outlast.kernel.lucas_lehmer.arithmetic import arithmetic_for
 
 
 class Term(Model):

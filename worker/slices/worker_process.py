@@ -18,7 +18,7 @@ from outlast.worker.slices.timing import Timing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from outlast.checkpoint.jobs import JobStore
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.contract import Delivery, Queue

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
     from outlast.worker.doctor.finding import Check, Finding
-    from outlast.worker.doctor.message_queue import QueueExamination
+    from outlast.worker.doctor.queues import QueueExamination
     from outlast.worker.settings import Settings
 
 CONFIG = Config(

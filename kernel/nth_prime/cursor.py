@@ -1,4 +1,4 @@
-"""Where a sieve is. Both sieves, the plain one and the compiled one, go on from such a place."""
+"""Where a sieve is. Both sieves, the plain one and the compiled one, go on from such a cursor."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SMALLEST = (2, 3, 5)
 
 
 @dataclass(frozen=True)
-class Place:
+class Cursor:
     """How far a search has come: `count` primes lie below the number 240 `word`."""
 
     word: int
     count: int
 
 
-START = Place(0, len(SMALLEST))
+START = Cursor(0, len(SMALLEST))
 """The origin."""
