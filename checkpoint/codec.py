@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
-from outlast.checkpoint.errors import CorruptRecord
+from outlast.checkpoint.errors import CorruptRecord, NewerRecord
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.safe_text import first_error
 
@@ -69,7 +69,8 @@ def decode(data: bytes) -> Record:
     `Checkpoint.is_intact` tells.
 
     Raises:
-        CorruptRecord: the bytes are not a record, of a newer format, or the head is damaged.
+        CorruptRecord: the bytes are not a record, of an unknown format, or the head is damaged.
+        NewerRecord: they are of a newer format.
     """
     head, end = _read_head(data)
     record, count = head.record, len(head.record.checkpoints)
@@ -120,18 +121,20 @@ def _end_of_head(data: bytes) -> int:
         raise CorruptRecord("not a record of Outlast: its first bytes are foreign")
     magic, _, size = HEAD.unpack_from(data)
     if magic != MAGIC:
-        raise CorruptRecord(_foreign_format(magic[-1:]))
+        raise _foreign_format(magic[-1:])
     return HEAD.size + int(size)
 
 
-def _foreign_format(number: bytes) -> str:
+def _foreign_format(number: bytes) -> CorruptRecord:
     theirs, ours = number.decode("latin-1"), MAGIC[-1:].decode()
     if number < MAGIC[-1:]:
-        return (
+        return CorruptRecord(
             f"a record of format {theirs!r}, from before the first release: this version reads "
             f"{ours!r}; end or delete the job with the version that wrote it"
         )
-    return f"a record of format {theirs!r}: this version reads {ours!r}; upgrade Outlast"
+    return NewerRecord(
+        f"a record of format {theirs!r}: this version reads {ours!r}; upgrade Outlast"
+    )
 
 
 def _attach(checkpoints: tuple[Checkpoint, ...], states: list[bytes]) -> tuple[Checkpoint, ...]:

@@ -54,6 +54,10 @@ class CorruptRecord(CheckpointError):
     """The stored bytes are not a record of this format. Keep them to inspect; do not claim."""
 
 
+class NewerRecord(CorruptRecord):
+    """The record is of a newer format than this version reads, and sound. Leave it; upgrade."""
+
+
 class CorruptCheckpoint(CheckpointError):
     """Neither generation of the checkpoint verifies. Keep both to inspect; fail the job."""
 

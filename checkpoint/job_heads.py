@@ -87,7 +87,7 @@ class JobHeads:
         """Return the job without its states; None if it was deleted since its id was read."""
         if start is None:
             return None
-        with naming(job_id):
+        with with_job_in_message(job_id):
             record = decode_head(start)
             if record is None:
                 stored = self._register.read(job_key(job_id))
@@ -98,12 +98,12 @@ class JobHeads:
 
 
 @contextmanager
-def naming(job_id: str) -> Iterator[None]:
+def with_job_in_message(job_id: str) -> Iterator[None]:
     """Begin the message of a CorruptRecord with the job."""
     try:
         yield
     except CorruptRecord as error:
-        raise CorruptRecord(f"job {job_id}: {error}") from None
+        raise type(error)(f"job {job_id}: {error}") from None
 
 
 def require_owner(record: Record, job_id: str) -> Record:

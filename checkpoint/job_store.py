@@ -19,7 +19,7 @@ from outlast.checkpoint.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from outlast.checkpoint.job_heads import JobHeads, naming, require_owner
+from outlast.checkpoint.job_heads import JobHeads, require_owner, with_job_in_message
 from outlast.checkpoint.names import JOBS, job_key
 from outlast.checkpoint.record_parts import Revision
 
@@ -98,7 +98,7 @@ class JobStore(JobHeads):
             InvalidJobId: no job can have this id.
         """
         stored = self._stored(job_id)
-        with naming(job_id):
+        with with_job_in_message(job_id):
             return StoredJob(require_owner(decode(stored.value), job_id), stored.version)
 
     def replace(self, job: StoredJob, record: Record) -> StoredJob:

@@ -3,7 +3,7 @@
 A move is pure: it returns a new record and leaves the old one alone. What makes it happen is one
 compare-and-set of the whole record, so a move is either entirely stored or not at all.
 
-Times are seconds since the epoch, by the clock of whoever made the move.
+Times are seconds since the epoch, by the clock of the worker or person that made the move.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ P = TypeVar("P", bound=Part)
 GENERATIONS = 2
 MAX_TAGS = 16
 # The command that lets a job go on where the one that was asked for does not fit its status.
-WAYS_ON = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried"): "resume"}
+COMMAND_INSTEAD = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried"): "resume"}
 
 
 class Record(Part):
@@ -93,7 +93,7 @@ class Record(Part):
 
     @property
     def params_json(self) -> str:
-        """The parameters as the kernel's model reads them: what is JSON has no tuples or dates."""
+        """The parameters as the kernel's model reads them: JSON has no tuples or dates."""
         return json.dumps(self.params)
 
     @property
@@ -195,7 +195,7 @@ class Record(Part):
         )
 
     def unclaimed(self, before: Self) -> Self:
-        """Undo the claim of `before`, of which nothing came: it is as if there had been none."""
+        """Undo an unused claim of the job `before`, as if it had never happened."""
         return self._with(
             status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
             lease=None,
@@ -333,15 +333,15 @@ class Record(Part):
         return free
 
     def _over(self, status: Status, **changes: Any) -> Self:
-        """End the job; whoever is to be notified is owed a notice."""
+        """End the job; each target is now owed a notice."""
         return self._with(
             status=status, lease=None, not_before=0.0, notices=self.notices.due(), **changes
         )
 
     def _require(self, condition: bool, verb: str) -> None:  # noqa: FBT001 - read as an assertion
         if not condition:
-            way_on = WAYS_ON.get((self.status, verb))
-            advice = f"; outlast {way_on} {self.job_id} lets it go on" if way_on else ""
+            command = COMMAND_INSTEAD.get((self.status, verb))
+            advice = f"; outlast {command} {self.job_id} lets it go on" if command else ""
             raise WrongStatus(f"job {self.job_id} is {self.status}: it cannot be {verb}{advice}")
 
     def _with(self, **changes: Any) -> Self:

@@ -63,3 +63,7 @@ def record_bytes(head: bytes, states: bytes = b"") -> bytes:
     """Return the stored bytes of a record with this head, whose checksum fits whatever it says."""
     digest = hashlib.blake2b(head, digest_size=16).digest()
     return HEAD.pack(MAGIC, digest, len(head)) + head + states
+
+
+# A record of a format that no version has yet: only its first bytes can be read.
+NEWER = MAGIC[:-1] + b"9" + bytes(100)

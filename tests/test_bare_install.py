@@ -71,6 +71,14 @@ def test_beyond_it_says_what_to_install(
     assert run(environment, "outlast", "status", "no").code == 1  # nothing was stored
 
 
+def test_a_result_that_is_there_is_printed(environment: dict[str, str]) -> None:
+    """Who has the store but not the compiler could not ask for the result by the same command."""
+    words = ("nth-prime", "position=20_000_000", "--job-id", "done")
+    assert run(environment, OUTLAST, "run", *words).code == 0
+    done = run(environment, "outlast", "run", *words)
+    assert (done.code, done.out) == (0, "position=20000000 prime=373587883\n")
+
+
 def test_what_only_looks_at_kernels_works(home: Path, environment: dict[str, str]) -> None:
     """A person who has workers elsewhere could not see what these would do."""
     told = shell("outlast kernels\noutlast warmup\noutlast doctor --help\n", home, environment)

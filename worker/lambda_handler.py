@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.worker.jobs.client import Client
-from outlast.worker.loops.consumer import NOT_FOR_US, unavailable
+from outlast.worker.loops.consumer import LEAVE_MESSAGE, unavailable
 from outlast.worker.loops.direct_calls import FORMS, InvalidRequest, Sweep, advance, parse
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.settings import Settings, read_settings, require_remote
@@ -118,7 +118,7 @@ def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
     except (StoreUnavailable, QueueUnavailable) as error:
         effect = f"message {record['messageId']} will come again"
         tell(log, unavailable(error), effect=effect, error=str(error))
-    except NOT_FOR_US as error:
+    except LEAVE_MESSAGE as error:
         tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
     except Exception as error:  # noqa: BLE001 - the other messages do not depend on this one
         tell(

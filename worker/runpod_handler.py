@@ -51,7 +51,7 @@ IDLE_SECONDS = 2.0
 PROGRESS_SECONDS = 5.0
 
 # A caller or an operator can mend these: the answer is one line. The SDK shows all others.
-MENDABLE = (
+CALLER_ERRORS = (
     InvalidRequest,
     InvalidParams,
     UnknownKernel,
@@ -86,7 +86,7 @@ class Handler:
         """Handle one call; the answer has an "error" if the call or the job has failed."""
         try:
             return self._answer(job)
-        except MENDABLE as error:
+        except CALLER_ERRORS as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
     def _answer(self, job: dict[str, Any]) -> dict[str, Any]:

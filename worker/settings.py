@@ -21,7 +21,7 @@ from pydantic import (
 from outlast.checkpoint.codec import MAX_STATE_BYTES
 from outlast.checkpoint.fields import Platform
 from outlast.checkpoint.record_parts import Limits
-from outlast.checkpoint.safe_text import redacted
+from outlast.checkpoint.safe_text import first_error, redacted
 
 PREFIX = "OUTLAST_"
 
@@ -209,11 +209,11 @@ def read_settings() -> Settings:
     try:
         return Settings.model_validate_strings({known[name]: os.environ[name] for name in ours})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + str(first["loc"][0]).upper()
+        field, _, reason = first_error(error).partition(": ")
+        name = PREFIX + field.upper()
         # Someone may have put a URL with a password into any of them.
         value = "***" if "SECRET" in name else repr(redacted(os.environ.get(name, "")))
-        raise InvalidSettings(f"{name}={value}: {first['msg']}") from None
+        raise InvalidSettings(f"{name}={value}: {reason}") from None
 
 
 def overridden(settings: Settings, **options: object) -> Settings:

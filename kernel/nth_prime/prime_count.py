@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -38,7 +38,7 @@ class PrimeCount(Kernel[PrimeCountParams, PrimesState, PrimeCountResult]):
     """π(x), the number of primes up to x."""
 
     name = "prime-count"
-    version = 2
+    version = 1
     Params = PrimeCountParams
     State = PrimesState
     Result = PrimeCountResult
@@ -77,12 +77,6 @@ class PrimeCount(Kernel[PrimeCountParams, PrimesState, PrimeCountResult]):
             from outlast.kernel.nth_prime.gourdon import engine
 
             engine.prepare(params.x if params else None)
-
-    def migrate(self, state: dict[str, Any], version: int) -> dict[str, Any]:
-        """Version 1 knew Gourdon's formula only."""
-        if version != 1:
-            return super().migrate(state, version)
-        return {"counting": state, "word": 0, "count": 0}
 
     def estimate(self, params: PrimeCountParams) -> Estimate:
         """Return what the model of `outlast.kernel.nth_prime.cost` says."""

@@ -20,6 +20,7 @@ from outlast.worker.jobs.diagnosis import diagnose
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.polled import MAX_RECEIVES
 from tests.cli.process import OUTLAST
+from tests.records import NEWER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,6 +214,9 @@ def test_what_a_missing_kernel_or_record_says(client: Client) -> None:
     diagnosis = diagnose(client.jobs, [], body)
     assert diagnosis.condition == "job a: not a record of Outlast: its first bytes are foreign"
     assert diagnosis.advice.endswith("or outlast delete --force a")
+    client.jobs.discard("a")
+    client.jobs._register.put("jobs/a", NEWER, expected=None)
+    assert diagnose(client.jobs, [], body).advice.startswith("upgrade the workers")
 
 
 @pytest.fixture(params=["", ".fifo"], ids=["standard", "fifo"])

@@ -14,6 +14,7 @@ import pytest
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.status import Status
 from tests.cli.process import OUTLAST, until
+from tests.records import NEWER
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
@@ -197,6 +198,9 @@ def test_a_damaged_record_is_deleted_by_force_only(outlast: Outlast, client: Cli
     message = outlast("delete", "a").err
     assert message.startswith("outlast: job a: not a record of Outlast")
     assert message.endswith("; --force deletes it as it is\n")
+    client.jobs._register.put("jobs/b", NEWER, expected=None)
+    assert outlast("delete", "b").err.endswith("; upgrade Outlast\n")
+    client.jobs.discard("b")
     assert outlast("delete", "a", "--force").code == 0
     assert list(client.jobs.ids()) == []
 

@@ -62,15 +62,6 @@ def test_every_state_leads_to_the_same_count() -> None:
             assert finish(KERNEL.run(params, again, Resources())).count == count
 
 
-@pytest.mark.parametrize(("x", "count"), [(10**8, 5761455), (10**12, 37607912018)])
-def test_a_state_of_version_1_is_continued(x: int, count: int) -> None:
-    """Otherwise the jobs that are under way during an upgrade fail."""
-    state = KERNEL.State(**KERNEL.migrate(begin(x).model_dump(), 1))
-    assert finish(KERNEL.run(KERNEL.Params(x=x), state, Resources())).count == count
-    with pytest.raises(ValueError, match="version 0"):
-        KERNEL.migrate({}, 0)
-
-
 def test_a_state_that_is_not_of_the_job_is_refused() -> None:
     """A mixed-up or damaged state would end in a wrong number, or in a crash of the worker."""
     params = KERNEL.Params(x=10**12)

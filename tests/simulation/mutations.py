@@ -227,7 +227,7 @@ def ack_what_is_foreign(patch: MonkeyPatch) -> None:
     def deliver_or_drop(process: WorkerProcess, message: Delivery, **options: Any) -> Handled:
         try:
             return deliver.deliver(process, message, **options)
-        except consumer.NOT_FOR_US:
+        except consumer.LEAVE_MESSAGE:
             return Handled(ack=True)
 
     patch.setattr(consumer, "deliver", deliver_or_drop)

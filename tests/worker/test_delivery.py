@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
+from pydantic import BaseModel
 
 from outlast.checkpoint.codec import HEAD
 from outlast.checkpoint.errors import (
@@ -656,3 +657,51 @@ def test_a_queue_that_drops_duplicates_carries_a_job_that_is_set_back(
         woken += len(sweep(floor.jobs, floor.queue, after_seconds=60.0))
     assert floor.record.result == expected(STEPS)
     assert woken == sweeps
+
+
+def test_a_lease_that_is_lost_while_the_kernel_loads_is_told(
+    floor: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The slice would seem to run for ever, and an alarm ring for nothing."""
+    caplog.set_level("WARNING", logger="outlast")
+
+    def cancel(_: object) -> None:
+        floor.clock.sleep(2.0)
+        floor.change(Record.cancelled)
+
+    floor.submit()
+    floor.kernel = Counting(floor.step, prepare=cancel)
+    assert floor.work()[0].ack
+    assert "lease_lost" in {getattr(line, "event", None) for line in caplog.records}
+
+
+def test_who_has_lost_the_lease_begins_no_other_slice_with_the_message(floor: Floor) -> None:
+    """A function would be killed in the middle of it, as its time was for the first one."""
+    floor.submit(send=False, steps=100)
+    kick = Delivery(Message(job_id=JOB).body(), receipt="")
+    late: list[int] = []
+
+    def freeze(_: int) -> None:
+        floor.watched = lambda _: None
+        floor.clock.sleep(60.0)
+        assert deliver(floor.process("other"), kick, seconds=3.0).record is not None
+        floor.watched = late.append
+
+    floor.watched = lambda number: freeze(number) if number == 5 else None
+    assert deliver(floor.process(), kick, seconds=10.0).record is None
+    assert len(late) <= 1  # the step that was begun before
+
+
+def test_what_preparing_changes_in_the_parameters_does_not_reach_the_run(floor: Floor) -> None:
+    """The result would depend on whether a worker had prepared the kernel before."""
+
+    class Loose(BaseModel):
+        steps: int
+
+    def prepare(params: Loose) -> None:
+        params.steps = 1
+
+    floor.kernel = Counting(floor.step, prepare=prepare, Params=Loose)
+    floor.submit()
+    floor.work()
+    assert floor.record.result == expected(STEPS)

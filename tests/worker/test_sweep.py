@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from outlast.checkpoint.codec import MAGIC
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
@@ -136,6 +137,18 @@ def test_one_bad_record_does_not_keep_the_others_asleep(floor: Floor) -> None:
     floor.register.values["jobs/a bad id"] = Stored(b"?", "2")
     floor.clock.sleep(AFTER)
     assert woken(floor) == [JOB]
+
+
+def test_a_record_of_a_newer_format_is_no_damage(
+    floor: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In an upgrade an operator would be told to repair or delete jobs that newer workers run."""
+    floor.submit(send=False)
+    value = floor.register.values[f"jobs/{JOB}"].value
+    floor.register.values["jobs/newer"] = Stored(MAGIC[:-1] + b"9" + value[len(MAGIC) :], "1")
+    floor.clock.sleep(AFTER)
+    assert woken(floor) == [JOB]
+    assert "record_unreadable" not in {getattr(line, "event", None) for line in caplog.records}
 
 
 def test_a_store_that_is_away_ends_the_sweep(floor: Floor) -> None:

@@ -42,7 +42,7 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
 
     def end() -> None:
         progress.say("ended at once; what was done since the last checkpoint is lost")
-        _say_ways_on(progress, record, command)
+        _say_how_to_continue(progress, record, command)
         progress.__exit__(None)
 
     with (
@@ -58,17 +58,17 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
             with switched_on(client.settings):
                 record = _advance(client, record, progress, stop)
         except Exception:
-            _say_ways_on(progress, record, command)
+            _say_how_to_continue(progress, record, command)
             raise
         if stop.reason and not record.status.is_final:
             progress.say(f"stopped by {stop.reason}, saved at {record.progress:.1%}")
-            _say_ways_on(progress, record, command)
+            _say_how_to_continue(progress, record, command)
         elif record.status is Status.SUCCEEDED:
             progress.show(1.0, _summary(record))
     return record, stop.reason
 
 
-def _say_ways_on(progress: Progress, record: Record, command: str) -> None:
+def _say_how_to_continue(progress: Progress, record: Record, command: str) -> None:
     progress.say(f"to go on here: {command}")
     # No message is on its way: that of a run is in this process.
     progress.say(f"to leave it to the workers: outlast resume {record.job_id}")

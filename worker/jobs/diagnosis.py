@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.errors import CorruptRecord, DeletedJob, UnknownJob
+from outlast.checkpoint.errors import CorruptRecord, DeletedJob, NewerRecord, UnknownJob
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.message import ForeignMessage, Message
 
@@ -58,6 +58,8 @@ def _of_message(jobs: JobStore, kernels: Collection[str], message: Message) -> t
             "the store has no such job",
             "if the workers use this store, too (OUTLAST_STORE), drop it and submit again",
         )
+    except NewerRecord as error:
+        return str(error), "upgrade the workers that are older, then redrive"
     except CorruptRecord as error:
         return str(error), f"mend the record and redrive, or outlast delete --force {job_id}"
     return _of_record(record, kernels, message.slice, jobs.clock())

@@ -1,4 +1,4 @@
-"""What a job has come to: its result, or why it has none."""
+"""The result of a finished job, or why it has none."""
 
 from __future__ import annotations
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import CorruptRecord, UnknownJob, VersionConflict, WrongStatus
+from outlast.checkpoint.errors import (
+    CorruptRecord,
+    NewerRecord,
+    UnknownJob,
+    VersionConflict,
+    WrongStatus,
+)
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
@@ -34,6 +40,8 @@ def delete_finished(jobs: JobStore, job_id: str) -> None:
             return jobs.delete(stored)
         except VersionConflict:
             continue  # Someone else has changed it since it was read.
+        except NewerRecord:
+            raise
         except CorruptRecord as error:
             raise CorruptRecord(f"{error}; --force deletes it as it is") from None
 

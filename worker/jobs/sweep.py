@@ -5,7 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob, VersionConflict
+from outlast.checkpoint.errors import (
+    CheckpointError,
+    NewerRecord,
+    StoreUnavailable,
+    UnknownJob,
+    VersionConflict,
+)
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.backoff import backoff
@@ -50,15 +56,17 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
             continue
         queue.send(Message(job_id=job_id, slice=stored.record.slice_number), again=True)
         woken.append(job_id)
-        if (
-            not stored.record.notices.owed
-        ):  # A notice may wait for longer than a message can be hidden.
+        # A notice may wait for longer than a message can be hidden: then none was lost.
+        if not stored.record.notices.owed:
             tell(log, JOB_WOKEN, job_id=job_id, slice=stored.record.slice_number)
     return woken
 
 
 def _log_unreadable(error: CheckpointError) -> None:
-    tell(log, RECORD_UNREADABLE, error=str(error))
+    if isinstance(error, NewerRecord):
+        log.info("%s", error)  # Newer workers sweep it.
+    else:
+        tell(log, RECORD_UNREADABLE, error=str(error))
 
 
 def _is_silent(record: Record, now: float, after_seconds: float) -> bool:

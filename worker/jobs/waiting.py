@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.job_heads import HEADS_AT_ONCE
 from outlast.worker.jobs.outcome import JobNotFinished, progress_of
+from outlast.worker.slices.backoff import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,7 +64,7 @@ def looks(
     """
     end = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
     waiting, read = _Waiting(pairs, in_order=in_order), _reader(jobs, end)
-    pause = FIRST_PAUSE_SECONDS
+    looked = 0
     while page := waiting.page():
         heads = read(page)
         for head in heads:
@@ -73,10 +74,13 @@ def looks(
         if over and (in_order or not waiting.pending):
             yield Look(due, 0.0)  # Jobs that move up into the page may be over already.
             continue
+        pause = backoff(
+            looked, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS, factor=1.5
+        )
         yield Look(due, max(min(max(pause, len(page) / LOOKS_A_SECOND), left), 0.0))
         if heads and left <= 0:
             raise JobNotFinished(f"gave up after {timeout_seconds:g} s: {waiting.rest(heads)}")
-        pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
+        looked += 1
 
 
 def ends(looking: Iterator[Look]) -> Iterator[tuple[Params, Record]]:
@@ -121,14 +125,14 @@ class _Waiting:
         return due
 
     def rest(self, heads: list[Record]) -> str:
-        """Return how the jobs stand that are not over, in words."""
+        """Describe the unfinished jobs."""
         if len(self.pending) > 1:
             return f"{len(self.pending)} jobs go on"
         return next(progress_of(head) for head in heads if head.job_id in self.pending)
 
 
 def _reader(jobs: JobStore, end: float) -> Callable[[list[str]], list[Record]]:
-    """Return what reads the heads of jobs; none while the store is away after it has answered."""
+    """Return a function that reads the heads of jobs, and returns none during an outage."""
     is_answering: bool | None = None
 
     def read(job_ids: list[str]) -> list[Record]:

@@ -37,7 +37,7 @@ FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
 
 # Nothing that this worker can mend: the queue's redrive takes such a message away.
-NOT_FOR_US = (ForeignMessage, CheckpointError, UnknownKernel, NewerState)
+LEAVE_MESSAGE = (ForeignMessage, CheckpointError, UnknownKernel, NewerState)
 
 
 def unavailable(error: StoreUnavailable | QueueUnavailable) -> Event:
@@ -63,8 +63,8 @@ class Consumer:
         self._slice_seconds = slice_seconds
         self._sweep_seconds = sweep_seconds
         self._swept_at = process.clock()
-        self._troubles = 0
-        self._is_met = False
+        self._failures_in_a_row = 0
+        self._has_connected = False
         self._is_idle = False
 
     def run(
@@ -107,23 +107,23 @@ class Consumer:
             delivery = self._process.queue.receive(
                 visibility_seconds=self._process.timing.lease_seconds, wait_seconds=WAIT_SECONDS
             )
-            self._is_met = True
+            self._has_connected = True
             self._tell_idle(delivery is None)
             # Also while there is work: a queue that is never empty must not keep others asleep.
             self._sweep_if_due()
             if delivery is None:
-                self._troubles = 0
+                self._failures_in_a_row = 0
                 return None
             if stop.reason:
                 self._process.queue.hide(delivery, 0)
                 return None
             slices = self._handle(delivery, stop)
         except (StoreUnavailable, QueueUnavailable) as error:
-            if not self._is_met:
+            if not self._has_connected:
                 raise
             self._back_off(error, stop)
             return None
-        self._troubles = 0
+        self._failures_in_a_row = 0
         return slices
 
     def _handle(self, delivery: Delivery, stop: Deadline) -> int:
@@ -131,7 +131,7 @@ class Consumer:
             handled = deliver(self._process, delivery, slice_seconds=self._slice_seconds, stop=stop)
         except (StoreUnavailable, QueueUnavailable):
             raise
-        except NOT_FOR_US as error:
+        except LEAVE_MESSAGE as error:
             tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
             return 0
         if handled.ack:
@@ -153,8 +153,10 @@ class Consumer:
 
     def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
         tell(log, unavailable(error), effect="the worker waits", error=str(error))
-        left = backoff(self._troubles, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS)
-        self._troubles += 1
+        left = backoff(
+            self._failures_in_a_row, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS
+        )
+        self._failures_in_a_row += 1
         # In pieces, as a signal does not cut a sleep short.
         while left > 0 and not stop.reason:
             self._process.sleep(min(left, WAIT_SECONDS))

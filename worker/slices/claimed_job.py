@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
 from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
 from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.kernel_output import Unusable, line, stored_state
 from outlast.worker.slices.protocol import ended
 from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
@@ -31,12 +32,14 @@ log = logging.getLogger("outlast.slice")
 
 # A lease that has lost no more than this is not worth a write.
 BRIEF_SECONDS = 1.0
+# A lease is doubled eight times at most.
+MAX_STRETCHES = 16
 # Waits between the attempts at the last save of a slice, whose loss would cost the most.
 LAST_SAVE_WAITS_SECONDS = (0.1, 0.4, 1.5)
 
 
 class JobMoved(Exception):
-    """The job stands otherwise than it was read. Look again."""
+    """The job is not as it was read. Look again."""
 
 
 class ClaimedJob:
@@ -44,7 +47,7 @@ class ClaimedJob:
 
     It alone takes the lease, renews it, writes under it and gives it up, and hides the message
     meanwhile. Every write is fenced by the lease: a worker that has lost it finds out at its next
-    write, and writes nothing. As a context it undoes a claim of which no use was made.
+    write, and writes nothing. As a context it undoes a claim that was not used.
 
     Attributes:
         delivery: the message for which the job was claimed.
@@ -59,7 +62,7 @@ class ClaimedJob:
     kernel: AnyKernel
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
-        """Want the job as it was read in `before`; see `take`."""
+        """Prepare to claim the job, as it was read in `before`; see `take`."""
         self.process = process
         self.delivery = delivery
         self.state: BaseModel | None = None
@@ -99,7 +102,7 @@ class ClaimedJob:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # What is no Exception ends the process, and the claim is to count.
+        # Anything but an Exception ends the process: then the claim must count.
         if not self.is_used and (kind is None or issubclass(kind, Exception)):
             self.give_back()
 
@@ -144,7 +147,8 @@ class ClaimedJob:
         If a lease were too short for the first step, one worker after another would lose the job,
         and none would advance it. But a job whose workers happened to be killed waits for longer.
         """
-        return seconds * math.pow(2.0, min(self._before.record.guards.stalls, 16) / 2)
+        stalls = min(self._before.record.guards.stalls, MAX_STRETCHES)
+        return backoff(stalls, first=seconds, longest=math.inf, factor=math.sqrt(2))
 
     def advanced(self, state: BaseModel) -> None:
         """Take over the state that a step has led to."""
@@ -164,7 +168,7 @@ class ClaimedJob:
     # Writes. All raise LeaseLost where another worker has the job or a person stopped it.
 
     def renew(self) -> None:
-        """Extend the lease to its whole length from now, if time of it has passed."""
+        """Renew the lease for its full length, unless it is brand-new."""
         now = self.process.jobs.clock()
         lease = self.record.lease
         if lease is None or now - lease.claimed_at < BRIEF_SECONDS:
@@ -212,7 +216,7 @@ class ClaimedJob:
         return self._write(move)
 
     def give_back(self) -> None:
-        """Undo the claim, as nothing of the job was run; where that fails a stall stays counted."""
+        """Undo the claim, as no part of the job was run; if that fails, a stall stays counted."""
         if self.record.lease is None:
             return
         before = self._before.record

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 # Re-arming an outer timer that is due already: zero would disarm it.
-SOONEST_SECONDS = 1e-6
+SHORTEST_TIMER_SECONDS = 1e-6
 # The system refuses a timer of some hundred years; the clock is asked at each safe point anyway.
-LATEST_SECONDS = 1e8
+LONGEST_TIMER_SECONDS = 1e8
 
 
 class Deadline:
@@ -120,4 +120,4 @@ class Deadline:
 
 
 def _settable(seconds: float) -> float:
-    return min(max(seconds, SOONEST_SECONDS), LATEST_SECONDS)
+    return min(max(seconds, SHORTEST_TIMER_SECONDS), LONGEST_TIMER_SECONDS)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
@@ -79,12 +79,14 @@ def deliver(
     """
     message = Message.parse(delivery.body)
     with Deadline(seconds, outer=stop, clock=process.clock) as deadline:
-        receipt = _Receipt(process, delivery, message, deadline, slice_seconds)
+        turn = _Turn(process, delivery, message, deadline, slice_seconds)
         while True:
             try:
-                return receipt.handle(process.jobs.load(message.job_id))
-            except (JobMoved, VersionConflict, LeaseLost):
+                return turn.handle(process.jobs.load(message.job_id))
+            except (JobMoved, VersionConflict):
                 continue  # Look again at what the message calls for.
+            except LeaseLost:
+                turn = replace(turn, may_run=False)  # The time for a slice may be over.
             except DeletedJob:  # perhaps while its slice ran
                 tell(log, MESSAGE_DROPPED, job_id=message.job_id)
                 return Handled(ack=True)
@@ -105,14 +107,15 @@ def send_continuation(process: WorkerProcess, stored: StoredJob, *, again: bool 
 
 
 @dataclass(frozen=True)
-class _Receipt:
-    """One delivery of a message to this process, and the time that there is for it."""
+class _Turn:
+    """What one delivery is handled with: the time, and whether a slice may begin."""
 
     process: WorkerProcess
     delivery: Delivery
     message: Message
     deadline: Deadline
     slice_seconds: float | None
+    may_run: bool = True
 
     def handle(self, stored: StoredJob) -> Handled:
         """Do what the message calls for, as the job stands."""
@@ -124,35 +127,35 @@ class _Receipt:
                 send_continuation(process, stored)
                 return Handled(ack=True)
             case Wait(seconds):
-                return self._hidden(self._patience(record, seconds))
+                return self._hide(self._hide_seconds(record, seconds))
             case NotifyTargets():
                 return Handled(notify_targets(process, self.delivery, record, self.deadline))
             case RunSlice():
-                if self.deadline.is_signalled:
-                    return self._hidden(0)
+                if self.deadline.is_signalled or not self.may_run:
+                    return self._hide(0)
                 self._tell_lost_writes(record)
                 begun = process.clock()
                 with ClaimedJob.take(process, stored, self.delivery) as job:
                     process.timing.saw_opening(process.clock() - begun)
-                    return self._advance(job, begun)
+                    try:
+                        handled = self._advance(job)
+                    except LeaseLost:
+                        tell_lost_lease(job.record, process.clock() - begun)
+                        raise
+                return handled or self._hide(0)
 
-    def _advance(self, job: ClaimedJob, begun: float) -> Handled:
-        """Run the next slice of the job and send the continuation."""
+    def _advance(self, job: ClaimedJob) -> Handled | None:
+        """Run the next slice and send the continuation; None: a stop signal came before it."""
         process, claimed = self.process, job.record
         left, opened = self.deadline.remaining, process.clock()
         load_kernel(job)
         if self.deadline.is_signalled:
-            job.give_back()
-            return self._hidden(0)
+            return None
         # The kernel took all the time: a step would be killed, and with it what it has prepared.
         is_late = 0 < left <= process.clock() - opened
         with Deadline(self._budget(job), outer=self.deadline, clock=process.clock) as deadline:
             slice_ = Slice(job, deadline)
-            try:
-                record = slice_.pass_on() if is_late else slice_.run()
-            except LeaseLost:
-                tell_lost_lease(claimed, process.clock() - begun)
-                raise
+            record = slice_.pass_on() if is_late else slice_.run()
         tell_ending(claimed, record)
         if record.status is Status.QUEUED:
             # A number beyond the record's: it was sent before, and the store has forgotten that.
@@ -168,11 +171,11 @@ class _Receipt:
         available = min(self.deadline.remaining, wish)
         return available - self.process.timing.reserve_within(available)
 
-    def _hidden(self, seconds: float) -> Handled:
+    def _hide(self, seconds: float) -> Handled:
         self.process.hide(self.delivery, seconds)
         return Handled(ack=False)
 
-    def _patience(self, record: Record, seconds: float) -> float:
+    def _hide_seconds(self, record: Record, seconds: float) -> float:
         """Return how long to hide a message that comes `seconds` too early.
 
         Where another worker's lease is why, and was renewed lately, that is as long as the slice

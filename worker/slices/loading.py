@@ -25,7 +25,7 @@ def load_kernel(job: ClaimedJob) -> None:
     """Load and prepare `job.kernel`; the lease is renewed while that takes time.
 
     Raises:
-        UnknownKernel, NewerState: this worker is not one for the job.
+        UnknownKernel, NewerState: this worker cannot run the job.
     """
     process, record = job.process, job.record
     # Once more takes no time, and a thread would cost a short slice a tenth. For other parameters
@@ -44,13 +44,21 @@ def require_runnable(process: WorkerProcess, record: Record) -> None:
     Raises:
         UnknownKernel, NewerState: it has not.
     """
-    kernel = _kernel_for(process, record)
+    require_packages(_kernel_for(process, record), record.params_json)
+
+
+def require_packages(kernel: AnyKernel, params_json: str) -> None:
+    """Do nothing if the packages are installed that a job with these parameters needs.
+
+    Raises:
+        UnknownKernel: one is missing.
+    """
     try:
-        kernel.require(kernel.Params.model_validate_json(record.params_json))
+        kernel.require(kernel.Params.model_validate_json(params_json))
     except UnknownKernel:
         raise
-    except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts
-        log.debug("job %s: what it requires is not known: %s", record.job_id, line(error))
+    except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and tells
+        log.debug("kernel %s: what it requires is not known: %s", kernel.name, line(error))
 
 
 def _kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
@@ -67,10 +75,12 @@ def _load(job: ClaimedJob) -> None:
     process, kernel = job.process, _kernel_for(job.process, job.record)
     job.kernel = kernel
     try:
-        kernel.require(job.params)
+        # Not `job.params`: what a kernel changes in them here must not reach its run.
+        params = kernel.Params.model_validate_json(job.record.params_json)
+        kernel.require(params)
         # The child of an isolated kernel prepares it, which may take that process down, too.
-        if not (process.isolate or kernel.may_not_return):
-            kernel.prepare(job.params)
+        if not process.isolates(kernel):
+            kernel.prepare(params)
     except UnknownKernel:
         raise
     except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts

@@ -96,7 +96,7 @@ class Slice:
 
     @property
     def _is_isolated(self) -> bool:
-        return self._process.isolate or self.job.kernel.may_not_return
+        return self._process.isolates(self.job.kernel)
 
     def _start(self, state: BaseModel | None) -> Steps:
         """Return the kernel at its start, in a child process if it or the worker wants that."""

@@ -78,6 +78,10 @@ class WorkerProcess:
     sleep: Callable[[float], None] = time.sleep
     repeat: Repeat = repeated
 
+    def isolates(self, kernel: AnyKernel) -> bool:
+        """Whether the kernel runs in a child process, because it or the worker wants that."""
+        return self.isolate or kernel.may_not_return
+
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now, if one was received.
 

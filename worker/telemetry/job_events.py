@@ -1,4 +1,4 @@
-"""What is told of a job when a worker claims it, and when its slice has ended."""
+"""The events of a job: at its claim, in its slice and at the end of it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def tell_ending(claimed: Record, ended: Record) -> None:
     """Tell what the slice that was `claimed` came to, and why it stopped where it did."""
     if (lease := claimed.lease) is None:
         return
-    # Unless somebody wants it, nobody is to pay for reading the history.
+    # Reading the history takes time: only if the event is logged.
     if is_wanted(log, SLICE_ENDED) and (entry := ended.history.latest):
         tell(
             log,

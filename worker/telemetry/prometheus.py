@@ -13,8 +13,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from outlast.worker.settings import InvalidSettings
 from outlast.worker.telemetry.sink import Sink
 
-# Why a message is left: the names of the errors in `outlast.worker.loops.consumer.NOT_FOR_US`.
-ERROR_TYPES = ("ForeignMessage", "UnknownJob", "CorruptRecord", "UnknownKernel", "NewerState")
+# Why a message is left: the names of the errors in `outlast.worker.loops.consumer.LEAVE_MESSAGE`.
+ERROR_TYPES = (
+    "ForeignMessage",
+    "UnknownJob",
+    "CorruptRecord",
+    "NewerRecord",
+    "UnknownKernel",
+    "NewerState",
+)
 BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -73,7 +80,7 @@ class _Metrics:
         self._damaged = counter("checkpoints_quarantined", "Damaged checkpoints.", "kernel")
         self._woken = counter("jobs_woken", "Jobs that had lost their message.")
         self._left = counter("messages_left", "Left for the dead-letter queue.", "error_type")
-        self._troubles = counter("troubles", "What store or queue did not do.", "service")
+        self._failures_in_a_row = counter("troubles", "What store or queue did not do.", "service")
         self._saves = Histogram(
             "outlast_checkpoint_seconds",
             "Time that saving a checkpoint within a slice took.",
@@ -89,7 +96,7 @@ class _Metrics:
         )
         # An alarm needs a 0 before the first 1: Prometheus sees increases only.
         for service in ("store", "queue"):
-            self._troubles.labels(service)
+            self._failures_in_a_row.labels(service)
         for error in ERROR_TYPES:
             self._left.labels(error)
 
@@ -144,7 +151,7 @@ class _Metrics:
         self._left.labels(event.error_type).inc()
 
     def store_unavailable(self, _event: Any) -> None:
-        self._troubles.labels("store").inc()
+        self._failures_in_a_row.labels("store").inc()
 
     def queue_unavailable(self, _event: Any) -> None:
-        self._troubles.labels("queue").inc()
+        self._failures_in_a_row.labels("queue").inc()

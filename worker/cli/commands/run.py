@@ -25,6 +25,7 @@ from outlast.worker.cli.streams import stdout_to_stderr
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
 
 
 def run(
@@ -71,12 +72,14 @@ def run(
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.new_job import valid_params
     from outlast.worker.settings import overridden, read_settings
+    from outlast.worker.slices.loading import require_packages
 
     settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
     client = Client(settings=settings)
     values = params_for(kernel, params or ())
-    # A submit cannot check this: here the job runs on this machine.
-    load(kernel).require(valid_params(kernel, values))
+    # A submit cannot check this: here the job runs on this machine, if it is not over.
+    if not _is_over(client, job_id):
+        require_packages(load(kernel), valid_params(kernel, values).model_dump_json())
     record, _ = client.create(kernel, values, job_id=job_id, tags=tags or (), notify=notify or ())
     words = ["outlast", "run", kernel, *(params or ())]
     if slice_seconds is not None:
@@ -94,6 +97,15 @@ def run(
     result = client.result(record.job_id)
     if not as_json:
         print_result(result, as_json=False)
+
+
+def _is_over(client: Client, job_id: str | None) -> bool:
+    from outlast.checkpoint.errors import UnknownJob
+
+    try:
+        return job_id is not None and client.status(job_id).status.is_final
+    except UnknownJob:
+        return False
 
 
 def _say_open_notices(record: Record) -> None:

@@ -39,7 +39,7 @@ class Crashed(Exception):
 
 
 class Busy:
-    """Stands for a state while the child is still at its step."""
+    """Yielded in place of a state while a step still runs."""
 
 
 BUSY = Busy()
