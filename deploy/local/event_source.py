@@ -63,14 +63,14 @@ class EventSource:
     def turn(self) -> None:
         """Hand over one batch, if there is one."""
         # No VisibilityTimeout here: that of the queue holds.
-        answer = self._sqs.receive_message(
+        received = self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=BATCH_SIZE,
             WaitTimeSeconds=POLL_SECONDS,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        messages = answer.get("Messages", [])
+        messages = received.get("Messages", [])
         if not messages:
             return
         answer = self._invoke({"Records": [self._record(message) for message in messages]})

@@ -56,9 +56,10 @@ class NoSuchMessage(Exception):
 def dlq(context: typer.Context, *, _as_json: Json = False, _debug: Debug = False) -> None:
     """Look at the messages that no worker could handle.
 
-    A message that was received many times and never acknowledged is a dead letter: it is not
-    Outlast's, or the store does not know its job, or it ended its worker each time. It carries no
-    work, only a job's id. Dead letters stay in OUTLAST_QUEUE where that is a file; those of an SQS
+    A message that was received many times and never acknowledged is a dead letter. It is not
+    Outlast's, the store does not know its job, the job's record is of a newer version, the workers
+    lack its kernel or a package, or it ended its worker each time. It carries no work, only a job's
+    id. Dead letters stay in OUTLAST_QUEUE where that is a file; those of an SQS
     queue are in the queue that its redrive policy names. `redrive` sends them back, `drop` deletes
     them.
 

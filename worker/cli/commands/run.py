@@ -59,8 +59,8 @@ def run(
     Exit codes:
         0  the result is printed
         1  the job failed, its id belongs to another job, or the store is at fault
-        2  the kernel, a parameter, the id, a tag, target or setting is wrong, or a package is
-           missing that the job needs; nothing was stored
+        2  the kernel, a parameter, the id, a tag, target or setting is wrong, or a package that
+           the job needs is missing; nothing was done
         3  the job is paused
         129, 130, 143  stopped by the end of the terminal (SIGHUP), by Ctrl-C or by SIGTERM:
                        everything is saved; 130 also after a second Ctrl-C, which loses what was
