@@ -21,7 +21,7 @@ from outlast.worker.loops.direct_calls import FORMS, InvalidRequest, Sweep, adva
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.settings import Settings, read_settings, require_remote
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.kernel_output import line
+from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.platforms import lambda_threads
 from outlast.worker.slices.worker_process import make_process
 from outlast.worker.telemetry.events import MESSAGE_FAILED, MESSAGE_LEFT, tell

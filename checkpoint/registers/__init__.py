@@ -1,7 +1,8 @@
 """The stores that keep values, and the URL that selects one.
 
 A new kind of store needs, beside its register and its form here: `doctor/store.py` and
-`doctor/settings.py` to examine it, and its times and prices in `costs/`.
+`doctor/settings.py` to examine it, its variables in `doctor/environment.py`, and
+its times in `costs/forecast.py` and its prices in `costs/prices.toml`.
 """
 
 from __future__ import annotations

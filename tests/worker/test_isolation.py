@@ -23,7 +23,7 @@ from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.isolation.parent import Busy, Crashed, isolated
-from outlast.worker.slices.kernel_output import described
+from outlast.worker.slices.kernel_errors import described
 from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fakes import HookedQueue, MemoryRegister

@@ -17,7 +17,7 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.kernel_output import line
+from outlast.worker.slices.kernel_errors import line
 from tests import kernels
 from tests.kernels import Counting, FloatResult, careless, expected, scripted
 from tests.misfits import Unasked, Unshowable

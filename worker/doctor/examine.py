@@ -13,7 +13,7 @@ from outlast.worker.doctor.settings import settings_findings
 from outlast.worker.doctor.store import store_checks
 from outlast.worker.queues.contract import InvalidQueueUrl, QueueUnavailable
 from outlast.worker.settings import InvalidSettings, read_settings
-from outlast.worker.slices.kernel_output import line
+from outlast.worker.slices.kernel_errors import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

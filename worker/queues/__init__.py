@@ -1,8 +1,8 @@
 """The queues that carry the ids of jobs, and the URL that selects one.
 
-A new kind of queue needs, beside its files and its form here: `doctor/queues.py` and
-`doctor/settings.py` to examine it, its prices in `costs/bill.py`, and its name in
-`telemetry/spans.py`.
+A new kind of queue needs, beside its files and its form here: `doctor/queues.py`,
+`doctor/settings.py` and `doctor/environment.py` to examine it, its prices in `costs/prices.toml`
+and `costs/bill.py`, and its name in `telemetry/spans.py`.
 """
 
 from __future__ import annotations

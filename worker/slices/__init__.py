@@ -10,5 +10,5 @@ isolation/        the kernel in a child process
 owed_notices.py   the end of a job, told to its targets
 
 worker_process.py what all this needs from the process; made once by each entry point
-deadline.py, timing.py, backoff.py, heartbeat.py, platforms.py    time, and where it is spent
+deadline.py, timing.py, backoff.py, repeat.py, platforms.py    time, and where it is spent
 """

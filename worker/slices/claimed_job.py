@@ -12,7 +12,8 @@ from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
 from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
-from outlast.worker.slices.kernel_output import Unusable, line, stored_state
+from outlast.worker.slices.kernel_errors import line
+from outlast.worker.slices.kernel_output import Unusable, stored_state
 from outlast.worker.slices.protocol import ended
 from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
 from outlast.worker.telemetry.job_events import tell_claim

@@ -1,4 +1,4 @@
-"""What a foreign kernel yields, returns and raises, in the form in which it is stored.
+"""What a foreign kernel yields and returns, in the form in which it is stored.
 
 What cannot be stored is refused with one line that says why.
 """
@@ -6,28 +6,19 @@ What cannot be stored is refused with one line that says why.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from pathlib import Path
-from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from outlast.checkpoint.errors import StateTooLarge
-from outlast.checkpoint.safe_text import first_error, one_line
-from outlast.kernel.errors import message_of
+from outlast.checkpoint.safe_text import first_error
+from outlast.worker.slices.kernel_errors import line
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from outlast.kernel import Kernel
     from outlast.worker.slices.worker_process import AnyKernel
-
-ERROR_CHARACTERS = 500
-
-# An attribute of an exception goes with it from process to process, its traceback does not.
-LOCATION = "outlast_location"
 
 
 class Unusable(Exception):
@@ -119,46 +110,3 @@ def require_shallow(text: str) -> None:
         ValueError: it is nested too deeply for that.
     """
     from_json(f"[[{text}]]")
-
-
-def line(error: BaseException) -> str:
-    """Return the error on one line that can be stored and shown, no longer than a record's."""
-    return one_line(f"{type(error).__name__}: {message_of(error)}", ERROR_CHARACTERS)
-
-
-def described(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str:
-    """Return the error on one line, with the file and line of the kernel's code if it is there."""
-    location = None
-    with suppress(Exception):  # the attributes of a foreign class may raise
-        location = getattr(error, LOCATION, None)
-    location = location or location_of(error, kernel_class)
-    return f"{line(error)} ({location})" if isinstance(location, str) else line(error)
-
-
-def attach_location(error: BaseException, location: str | None) -> None:
-    """Note in the error itself where it arose, for a process that will not have its traceback."""
-    with suppress(Exception):  # a foreign class may refuse attributes
-        setattr(error, LOCATION, location)
-
-
-def location_of(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str | None:
-    """Return "file.py:42", the innermost line that is in the kernel's package; None: none is.
-
-    It is that of the error, or else of the one that it was raised from.
-    """
-    package = _package(kernel_class.__module__)
-    for raised in (error, error.__cause__):
-        locations = [
-            f"{Path(frame.f_code.co_filename).name}:{number}"
-            for frame, number in walk_tb(raised.__traceback__ if raised else None)
-            if _package(str(frame.f_globals.get("__name__"))) == package
-        ]
-        if locations:
-            return locations[-1]
-    return None
-
-
-def _package(module: str) -> str:
-    """Return the package that a kernel's code is in; of Outlast's own, each is one by itself."""
-    parts = module.split(".")
-    return ".".join(parts[: 3 if parts[0] == "outlast" else 1])

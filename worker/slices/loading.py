@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from outlast.kernel import UnknownKernel
-from outlast.worker.slices.kernel_output import line
+from outlast.worker.slices.kernel_errors import line
+from outlast.worker.slices.timing import LEASE_INTERVALS
 from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def load_kernel(job: ClaimedJob) -> None:
     if record.kernel in process.prepared and record.guards.stalls <= 1:
         _load(job)
     else:
-        with process.repeat(job.renew, every_seconds=job.lease_seconds / 3):
+        with process.repeat(job.renew, every_seconds=job.lease_seconds / LEASE_INTERVALS):
             _load(job)
     job.renew()
 

@@ -11,10 +11,9 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.kernel.contract import start
 from outlast.worker.slices.isolation.parent import Busy, isolated
+from outlast.worker.slices.kernel_errors import described, line
 from outlast.worker.slices.kernel_output import (
     Unusable,
-    described,
-    line,
     restored_state,
     stored_migration,
     stored_result,

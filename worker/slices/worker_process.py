@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
-from outlast.worker.slices.heartbeat import repeated
 from outlast.worker.slices.platforms import LOCAL, platform_of
+from outlast.worker.slices.repeat import repeated
 from outlast.worker.slices.timing import Timing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.settings import Settings
-    from outlast.worker.slices.heartbeat import Repeat
+    from outlast.worker.slices.repeat import Repeat
 
 AnyKernel = Kernel[Any, Any, Any]
 
@@ -59,7 +59,7 @@ class WorkerProcess:
         watch: called after every step with the job as it stands, for a display; None: nobody does.
         clock: monotonic seconds.
         sleep: waits that many seconds.
-        repeat: does something again and again while a block lasts; see `heartbeat.py`.
+        repeat: does something again and again while a block lasts; see `repeat.py`.
     """
 
     jobs: JobStore

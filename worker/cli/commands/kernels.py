@@ -152,7 +152,7 @@ def _prepare(kernel: AnyKernel, failures: Failures, *, debug: bool) -> bool:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-        from outlast.worker.slices.kernel_output import line
+        from outlast.worker.slices.kernel_errors import line
 
         if debug:
             traceback.print_exception(error)

@@ -86,7 +86,7 @@ def wait(
     from outlast.worker.jobs.client import Client
 
     log_to(say, "WARNING")
-    answer = Client().wait(job_id, timeout_seconds=timeout_seconds, watch=Changes())
+    answer = Client(read_only=True).wait(job_id, timeout_seconds=timeout_seconds, watch=Changes())
     print_result(answer, as_json=as_json)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outlast.kernel.contract import start
-from outlast.worker.slices.kernel_output import attach_location, line, location_of
+from outlast.worker.slices.kernel_errors import attach_location, line, location_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator

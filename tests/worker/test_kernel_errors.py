@@ -10,7 +10,7 @@ import pytest
 
 from outlast.kernel import Resources
 from outlast.worker.slices.isolation.parent import isolated
-from outlast.worker.slices.kernel_output import attach_location, described, location_of
+from outlast.worker.slices.kernel_errors import attach_location, described, location_of
 from tests import kernels
 from tests.worker import unruly
 
@@ -51,7 +51,7 @@ def test_an_error_of_a_library_has_the_location_of_its_call() -> None:
     with pytest.raises(json.JSONDecodeError) as caught:
         next(kernel.run(kernel.Params(steps=1), None, Resources()))
     location = location_of(caught.value, kernels.Counting)
-    assert location == f"test_kernel_output.py:{line_of(_read_json)}"
+    assert location == f"test_kernel_errors.py:{line_of(_read_json)}"
 
 
 def test_an_error_that_hides_another_has_its_location() -> None:
@@ -61,7 +61,7 @@ def test_an_error_that_hides_another_has_its_location() -> None:
         _read_json(0)
     except json.JSONDecodeError as cause:
         error.__cause__ = cause
-    assert location_of(error, kernels.Counting) == f"test_kernel_output.py:{line_of(_read_json)}"
+    assert location_of(error, kernels.Counting) == f"test_kernel_errors.py:{line_of(_read_json)}"
 
 
 def test_an_error_from_elsewhere_has_no_location() -> None:

@@ -6,8 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from outlast.worker.slices import heartbeat
-from outlast.worker.slices.heartbeat import repeated
+from outlast.worker.slices import repeat
+from outlast.worker.slices.repeat import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def test_an_error_ends_it_and_not_the_block(caplog: pytest.LogCaptureFixture) ->
 
 def test_it_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that hangs while it is prepared would hold its job for ever."""
-    monkeypatch.setattr(heartbeat, "LONGEST_SECONDS", 0.01)
+    monkeypatch.setattr(repeat, "LONGEST_SECONDS", 0.01)
     calls: list[int] = []
     with repeated(lambda: calls.append(1), every_seconds=0.001):
         await_end()
