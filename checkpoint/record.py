@@ -342,7 +342,9 @@ class Record(Part):
         if not condition:
             command = COMMAND_INSTEAD.get((self.status, verb))
             advice = f"; outlast {command} {self.job_id} lets it go on" if command else ""
-            raise WrongStatus(f"job {self.job_id} is {self.status}: it cannot be {verb}{advice}")
+            raise WrongStatus(
+                f"job {self.job_id} {self.status.phrase}: it cannot be {verb}{advice}"
+            )
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)

@@ -16,6 +16,12 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
     @property
+    def phrase(self) -> str:
+        """The status after "job X": "has succeeded", "is queued"."""
+        has = {Status.SUCCEEDED: "has succeeded", Status.FAILED: "has failed"}
+        return has.get(self, f"is {self}")
+
+    @property
     def is_final(self) -> bool:
         """True once no further slice will run, unless a person retries the job."""
         return self in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}

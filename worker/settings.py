@@ -139,7 +139,7 @@ class Settings(BaseModel):
     notify_hosts: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="the only hosts of webhooks and names of SQS queues that may be notified, with "
-        "commas between; if not set, any may",
+        "commas between; without it, any host may",
     )
     dashboard_token: SecretStr | None = Field(
         default=None, description="what a viewer of `outlast dashboard` must enter"

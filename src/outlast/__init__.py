@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.errors import JobExists, StoreUnavailable, UnknownJob, WrongStatus
     from outlast.kernel import (
         Estimate,
         InvalidParams,
@@ -16,19 +17,25 @@ if TYPE_CHECKING:
     from outlast.worker.jobs.async_client import AsyncClient
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.outcome import JobFailed, JobNotFinished
+    from outlast.worker.queues.contract import QueueUnavailable
 
 __all__ = [
     "AsyncClient",
     "Client",
     "Estimate",
     "InvalidParams",
+    "JobExists",
     "JobFailed",
     "JobNotFinished",
     "Kernel",
     "Model",
     "NonRetryable",
+    "QueueUnavailable",
     "Resources",
+    "StoreUnavailable",
+    "UnknownJob",
     "UnknownKernel",
+    "WrongStatus",
 ]
 
 _HOMES = {
@@ -36,6 +43,11 @@ _HOMES = {
     "Client": "outlast.worker.jobs.client",
     "JobFailed": "outlast.worker.jobs.outcome",
     "JobNotFinished": "outlast.worker.jobs.outcome",
+    "JobExists": "outlast.checkpoint.errors",
+    "StoreUnavailable": "outlast.checkpoint.errors",
+    "UnknownJob": "outlast.checkpoint.errors",
+    "WrongStatus": "outlast.checkpoint.errors",
+    "QueueUnavailable": "outlast.worker.queues.contract",
 }
 
 

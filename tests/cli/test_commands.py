@@ -87,7 +87,7 @@ def test_a_paused_job_waits_until_it_is_resumed(outlast: Outlast) -> None:
     outlast("worker", "--max-slices", "1")
     assert outlast("result", "a").code == 0
     for command in ("cancel", "pause", "resume", "retry"):
-        assert_one_line(outlast(command, "a"), 1, "job a is succeeded: it cannot be ")
+        assert_one_line(outlast(command, "a"), 1, "job a has succeeded: it cannot be ")
 
 
 def test_a_failed_job_goes_on_when_retried(outlast: Outlast, client: Client) -> None:

@@ -80,7 +80,7 @@ def test_a_list_says_what_there_is_and_what_to_do(
     assert lines[0].split() == ["ID", "JOB", "SLICE", "RECEIVES", "AGE", "REASON"]
     assert lines[1].split()[:4] == ["1", "done", "1", str(MAX_RECEIVES)]
     assert lines[1].endswith(f"received {MAX_RECEIVES} times and never acknowledged")
-    assert lines[2] == "    the job is succeeded: nothing to do: drop it"
+    assert lines[2] == "    the job has succeeded: nothing to do: drop it"
     assert lines[4].startswith("    the store has no such job: if the workers use this store, too")
     assert lines[6:] == [
         '    body: "{\\"hello\\": \\"\\u001b[2Jworld\\"}"',

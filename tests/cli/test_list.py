@@ -106,8 +106,8 @@ def test_the_last_page_names_no_other(outlast: Outlast, three: Client) -> None:
 def test_an_empty_list_names_the_store(outlast: Outlast, three: Client) -> None:
     """A person who looks into the wrong store would believe that their jobs are lost."""
     store = three.settings.store
-    assert outlast("list", "--tag", "z").err == f"outlast: there is no job that fits in {store}\n"
-    assert outlast("list", "--after", "c").err == f"outlast: there is no job that fits in {store}\n"
+    assert outlast("list", "--tag", "z").err == f"outlast: there is no matching job in {store}\n"
+    assert outlast("list", "--after", "c").err == f"outlast: there is no matching job in {store}\n"
 
 
 def test_a_list_of_nothing_that_can_be_read_is_not_empty(outlast: Outlast, client: Client) -> None:

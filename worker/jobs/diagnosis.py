@@ -76,7 +76,7 @@ def _of_record(
     is_late = number is not None and number < record.slice_number and record.announced
     if record.status.is_final or is_late or record.is_held(now):
         where = "" if record.status.is_final else f" at slice {record.slice_number}"
-        return f"the job is {record.status}{where}", "nothing to do: drop it"
+        return f"the job {record.status.phrase}{where}", "nothing to do: drop it"
     if record.kernel not in kernels:
         return (
             f"the job waits; its kernel {record.kernel!r} is not installed here",

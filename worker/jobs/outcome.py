@@ -52,4 +52,4 @@ def _advice(record: Record) -> str:
 
 def progress_of(record: Record) -> str:
     """Return how far the job is, in words."""
-    return f"job {record.job_id} is {record.status}, {record.progress:.1%} done"
+    return f"job {record.job_id} {record.status.phrase}, {record.progress:.1%} done"

@@ -34,8 +34,8 @@ def delete_finished(jobs: JobStore, job_id: str) -> None:
             stored = jobs.load(job_id)
             if not stored.record.status.is_final:
                 raise WrongStatus(
-                    f"job {job_id} is {stored.record.status}: cancel it first, or delete it with "
-                    "--force"
+                    f"job {job_id} {stored.record.status.phrase}: cancel it first, or delete it "
+                    "with --force"
                 )
             return jobs.delete(stored)
         except VersionConflict:

@@ -88,8 +88,8 @@ def list_jobs(
         command = shlex.join(["outlast", "list", *options, "--after", job_ids[-1]])
         print(f"outlast: more jobs follow: {command}", file=sys.stderr)  # whole, however long
     elif not (job_ids or failures.count):
-        fits = " that fits" if options or after else ""
-        say(f"there is no job{fits} in {redacted(client.settings.store)}")
+        matching = " matching" if options or after else ""
+        say(f"there is no{matching} job in {redacted(client.settings.store)}")
     failures.exit_if_any()
 
 
