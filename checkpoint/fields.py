@@ -33,4 +33,5 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Part(BaseModel):
     """Base of the stored models: frozen, no unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A validator is built at its first use: the codec has one of its own for the whole record.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from outlast.checkpoint.errors import WrongStatus
 from outlast.checkpoint.fields import JobId, Moment, Number, Part, Seconds, Tag
@@ -66,14 +66,11 @@ class Record(Part):
         revision: makes every stored value different from all others.
     """
 
-    # A worker reads records by the codec, which has a validator of its own.
-    model_config = ConfigDict(defer_build=True)
-
     job_id: JobId
     kernel: str
     params: dict[str, Any]
     tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)] = ()
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     created_at: Moment
     updated_at: Moment
     status: Status = Status.QUEUED
@@ -83,13 +80,13 @@ class Record(Part):
     lease: Lease | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     quarantine: tuple[Checkpoint, ...] = ()
-    guards: Guards = Guards()
-    usage: Usage = Usage()
-    notices: Notices = Notices()
-    history: History = History()
+    guards: Guards = Field(default_factory=Guards)
+    usage: Usage = Field(default_factory=Usage)
+    notices: Notices = Field(default_factory=Notices)
+    history: History = Field(default_factory=History)
     result: Any = None
     error: str | None = None
-    revision: Revision = Revision()
+    revision: Revision = Field(default_factory=Revision)
 
     @property
     def params_json(self) -> str:

@@ -172,7 +172,7 @@ def test_a_move_that_does_not_fit_the_status_is_refused(
     status: Status, move: Callable[[Record], Record]
 ) -> None:
     """A finished job would come back to life, or a result that was paid for be gone."""
-    with pytest.raises(WrongStatus, match=f"job a is {status}: it cannot be {move.__name__}"):
+    with pytest.raises(WrongStatus, match=f"job a {status.phrase}: it cannot be {move.__name__}"):
         move(with_status(status))
 
 
