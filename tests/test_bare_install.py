@@ -95,7 +95,7 @@ def test_it_submits_what_others_can_run(environment: dict[str, str]) -> None:
     assert run(environment, "outlast", "submit", "nth-prime", "position=2e7", "--job-id", "a").out
     left = run(environment, "outlast", "worker", "--max-idle-seconds", "0.1")
     assert left.code == 0
-    assert REFUSAL.removeprefix("outlast: ") in left.err
+    assert REFUSAL.replace("outlast: ", "job a: ") in left.err
     status = json.loads(run(environment, "outlast", "status", "a", "--json").out)
     assert (status["status"], status["slices"], status["error"]) == ("queued", 0, None)
     run(environment, OUTLAST, "worker", "--max-slices", "1", "--max-idle-seconds", "60")

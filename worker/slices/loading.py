@@ -73,6 +73,13 @@ def _kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
 
 
 def _load(job: ClaimedJob) -> None:
+    try:
+        _load_and_prepare(job)
+    except UnknownKernel as error:
+        raise UnknownKernel(f"job {job.record.job_id}: {error}") from error
+
+
+def _load_and_prepare(job: ClaimedJob) -> None:
     process, kernel = job.process, _kernel_for(job.process, job.record)
     job.kernel = kernel
     try:

@@ -170,7 +170,10 @@ MESSAGE_DROPPED = _event(
     INFO, "message_dropped", "job %(job_id)s was deleted: its message is dropped", "job_id"
 )
 MESSAGE_LEFT = _event(
-    ERROR, "message_left", "left for the dead-letter queue: %(error)s", "error error_type"
+    ERROR,
+    "message_left",
+    "left for other workers or the dead-letter queue: %(error)s",
+    "error error_type",
 )
 MESSAGE_FAILED = _event(
     ERROR,
