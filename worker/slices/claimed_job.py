@@ -52,6 +52,7 @@ class ClaimedJob:
 
     Attributes:
         delivery: the message for which the job was claimed.
+        stored: the job as last stored, with its version.
         kernel: what runs; there once it is loaded.
         lease_seconds: how long the lease is when it is taken, and until the kernel is ready.
         state: the newest state; None until the kernel has yielded one.
@@ -72,7 +73,7 @@ class ClaimedJob:
         self.is_used = False
         self._before = before
         self.lease_seconds = self.stretched(process.timing.lease_seconds)
-        self._stored = before
+        self.stored = before
         self._token = secrets.token_hex(8)
 
     @classmethod
@@ -92,7 +93,7 @@ class ClaimedJob:
         if delivery.hidden_seconds < job.lease_seconds:
             job.keep_hidden(job.lease_seconds)
         begun = process.clock()
-        job._stored = process.jobs.replace(before, before.record.claimed(job._new_lease()))
+        job.stored = process.jobs.replace(before, before.record.claimed(job._new_lease()))
         process.timing.saw_save(process.clock() - begun)
         tell_claim(before.record, job.record, process.platform)
         if job.record.lease is None:
@@ -108,14 +109,9 @@ class ClaimedJob:
             self.give_back()
 
     @property
-    def stored(self) -> StoredJob:
-        """The job as last stored, with its version."""
-        return self._stored
-
-    @property
     def record(self) -> Record:
         """The job as last stored."""
-        return self._stored.record
+        return self.stored.record
 
     @cached_property
     def params(self) -> BaseModel:
@@ -242,8 +238,8 @@ class ClaimedJob:
         tell(log, STORE_UNAVAILABLE, effect=effect, error=str(error))
 
     def _write(self, move: Callable[[Record], Record]) -> Record:
-        self._stored = self.process.jobs.advance(self._stored, self._token, move)
-        return self._stored.record
+        self.stored = self.process.jobs.advance(self.stored, self._token, move)
+        return self.stored.record
 
     def _new_lease(self) -> Lease:
         process, now = self.process, self.process.jobs.clock()
