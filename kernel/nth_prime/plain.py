@@ -1,4 +1,4 @@
-"""Primes of up to nine digits in pure Python, which is done before a compiler is imported.
+"""Primes of up to nine digits in pure Python, in less time than importing a compiler takes.
 
 A sieve of Eratosthenes over the odd numbers, one byte each, segment by segment.
 """
@@ -25,7 +25,7 @@ LARGEST_NUMBER = 2 * 10**8
 _PERIOD = 3 * 5 * 7 * 11 * 13
 
 # Words in a segment. Segments double until one takes some milliseconds and half a megabyte, which
-# a processor keeps near itself.
+# fits into a processor's cache.
 _LEAST, _MOST = 1 << 6, 1 << 12
 
 
@@ -105,7 +105,7 @@ def _sieved(first: int, size: int) -> bytearray:
 
 @cache
 def _pattern() -> bytes:
-    """Return a segment, and a period more, in which the multiples of the first primes are 0."""
+    """Return a segment and one period more, in which the multiples of the first primes are 0."""
     odd = bytearray([1]) * _PERIOD
     for p in (3, 5, 7, 11, 13):
         odd[p // 2 :: p] = bytes(_PERIOD // p)

@@ -110,6 +110,7 @@ class Fleet:
         """
         self._wake(float("inf"))
         end = time.monotonic() + 30
+        self._replace_ended()  # One may have started in an outage, just before.
         while not all(map(self._has_spoken, self._workers)) and time.monotonic() < end:
             time.sleep(0.1)  # A log file has no event for that.
         for worker in self._workers:

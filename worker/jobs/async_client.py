@@ -1,4 +1,4 @@
-"""The client for programs that await."""
+"""The client for asyncio."""
 
 from __future__ import annotations
 
