@@ -1,4 +1,4 @@
-"""The work behind `outlast run`, in sight of the person who waits for it."""
+"""The work behind `outlast run`, shown to the person who waits for it."""
 
 from __future__ import annotations
 

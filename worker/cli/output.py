@@ -82,5 +82,5 @@ def print_result(result: Any, *, as_json: bool) -> None:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return format_params(value)
-    # A text of a kernel's may hold what would take over the terminal.
+    # A text from a kernel could hold what a terminal obeys.
     return value if isinstance(value, str) and value.isprintable() else json.dumps(value)
