@@ -19,7 +19,7 @@ ROWS_OF_EVENTS = re.compile(r"(?:^\| `\w+` \| (?:DEBUG|INFO|WARNING|ERROR) \|.*\
 
 SETTINGS = """# Settings
 
-Environment variables; an unknown name or a bad value is refused, and nothing starts. `make docs` writes this page.
+Environment variables; an unknown name or a bad value is refused. `make docs` writes this page.
 
 | variable | meaning | default |
 |---|---|---|
