@@ -54,8 +54,15 @@ class JobStore(JobHeads):
         # `Register.write` reads a value back after a lost answer. These are the writes for which
         # that failed, too: after an outage a repeated release finds its own first attempt by them.
         self._unanswered: deque[str] = deque(maxlen=8)
-        self.clock = clock
-        self.deletions = Deletions(register, clock)
+        self._clock = clock
+        self.deletions = Deletions(register, self.clock)
+
+    def clock(self) -> float:
+        """Return the time, in seconds since the epoch, by which leases and waits are compared.
+
+        It is that of this machine, set right where the store's clock shows another one.
+        """
+        return self._clock() - self._register.clock.ahead_seconds
 
     @cached_property
     def _writer(self) -> str:

@@ -22,11 +22,13 @@ from outlast.checkpoint.history import (
     Stretch,
 )
 from outlast.checkpoint.record_parts import (
+    CLOCK_TOLERANCE_SECONDS,
     Checkpoint,
     Guards,
     Lease,
     Limits,
     Notices,
+    Pace,
     Revision,
     Usage,
 )
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 P = TypeVar("P", bound=Part)
+
+# The longest waits of a job after an error, and of its notices.
+LONGEST_RETRY_SECONDS = 300.0
+LONGEST_NOTICE_SECONDS = 6 * 3600.0
 
 GENERATIONS = 2
 MAX_TAGS = 16
@@ -58,6 +64,7 @@ class Record(Part):
         checkpoints: newest first, at most two.
         quarantine: the last checkpoints that failed their checksum, kept for inspection.
         guards: what the limits are compared with.
+        pace: how long its steps take.
         usage: what the job has taken so far.
         notices: who is notified of its end.
         history: what became of the slices that have ended.
@@ -81,6 +88,7 @@ class Record(Part):
     checkpoints: tuple[Checkpoint, ...] = ()
     quarantine: tuple[Checkpoint, ...] = ()
     guards: Guards = Field(default_factory=Guards)
+    pace: Pace = Field(default_factory=Pace)
     usage: Usage = Field(default_factory=Usage)
     notices: Notices = Field(default_factory=Notices)
     history: History = Field(default_factory=History)
@@ -102,7 +110,28 @@ class Record(Part):
 
     def is_held(self, now: float) -> bool:
         """Whether a worker has the right to advance this job at `now`."""
-        return self.lease is not None and now < self.lease.expires_at
+        return self.lease is not None and self.lease.is_live(now)
+
+    def wait_seconds(self, now: float) -> float:
+        """Return how long the next slice or notice has to wait from `now` on; 0: not at all.
+
+        A wait that is longer than any that is set was set by a clock that is wrong: it is none.
+        """
+        wait = self.not_before - now
+        longest = LONGEST_NOTICE_SECONDS if self.notices.owed else LONGEST_RETRY_SECONDS
+        return wait if 0 < wait <= longest + CLOCK_TOLERANCE_SECONDS else 0.0
+
+    def silent_seconds(self, now: float) -> float:
+        """Return for how long something is due to happen to the job at `now`, and did not.
+
+        A job that was last written in the future, by a clock that is wrong, may be silent since
+        any time.
+        """
+        if self.is_held(now) or self.wait_seconds(now):
+            return 0.0
+        due = (self.updated_at, self.not_before, self.lease.expires_at if self.lease else 0.0)
+        past = (moment for moment in due if moment <= now + CLOCK_TOLERANCE_SECONDS)
+        return max(now - max(past, default=0.0), 0.0)
 
     def exhausted(self) -> str | None:
         """Return why no further slice may begin, or None if one may."""
@@ -121,10 +150,14 @@ class Record(Part):
             return f"reached its ceiling of {ceiling} slices (max_slices)"
         return self.overspent()
 
-    def overspent(self) -> str | None:
-        """Return that the ceiling on compute time is reached, or None if it is not."""
+    def overspent(self, seconds: float | None = None) -> str | None:
+        """Return that the ceiling on compute time is reached, or None if it is not.
+
+        `seconds` is the compute time where it is more than what is stored.
+        """
         ceiling = self.limits.max_compute_seconds
-        if ceiling is None or self.usage.compute_seconds < ceiling:
+        spent = self.usage.compute_seconds if seconds is None else seconds
+        if ceiling is None or spent < ceiling:
             return None
         return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
 
@@ -191,14 +224,20 @@ class Record(Part):
             usage=self.usage.with_slice(lease.platform, seconds),
         )
 
-    def unclaimed(self, before: Self) -> Self:
-        """Undo an unused claim of the job `before`, as if it had never happened."""
+    def unclaimed(self, before: Self, *, doubt: str = "") -> Self:
+        """Undo an unused claim of the job `before`, as if it had never happened.
+
+        `doubt` is the kind of error, if it is one that the worker takes for its machine's fault.
+        """
+        guards = before.guards
+        if doubt and self.lease is not None:
+            guards = guards.doubted(doubt, self.lease.worker)
         return self._with(
             status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
             lease=None,
             announced=before.announced,
             usage=_changed(self.usage, slices_begun=before.usage.slices_begun),
-            guards=before.guards,
+            guards=guards,
         )
 
     def saved(self, checkpoint: Checkpoint) -> Self:
@@ -214,18 +253,33 @@ class Record(Part):
         return self._with(
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),
-            guards=_changed(self.guards, failures=0, stalls=0) if advanced else self.guards,
+            guards=self.guards.cleared() if advanced else self.guards,
         )
 
-    def spent(self, *, steps: int, seconds: float) -> Self:
-        """Account for the work done on the job so far: so many steps, in so many seconds."""
-        return self._with(usage=_changed(self.usage, steps=steps, compute_seconds=seconds))
+    def spent(
+        self, *, steps: int, seconds: float, redone: float = 0.0, pace: Pace | None = None
+    ) -> Self:
+        """Account for the work done on the job so far, and for what was thrown away of it.
 
-    def renewed(self, *, expires_at: float, at_risk_seconds: float) -> Self:
-        """Extend the holder's lease; a record without one stays as it is."""
+        `steps` and `seconds` are totals, `redone` is added; without a `pace` it stays as it is.
+        """
+        usage = _changed(
+            self.usage,
+            steps=steps,
+            compute_seconds=seconds,
+            redone_seconds=self.usage.redone_seconds + redone,
+        )
+        return self._with(usage=usage, pace=pace or self.pace)
+
+    def renewed(self, now: float, seconds: float, *, at_risk_seconds: float) -> Self:
+        """Let the holder's lease run for `seconds` from `now`; without one nothing changes."""
         if self.lease is None:
             return self
-        changes = {"expires_at": expires_at, "at_risk_seconds": at_risk_seconds}
+        changes = {
+            "expires_at": now + seconds,
+            "seconds": seconds,
+            "at_risk_seconds": at_risk_seconds,
+        }
         return self._with(lease=self.lease.model_copy(update=changes))
 
     def released(self, *, not_before: float = 0.0) -> Self:
@@ -252,7 +306,7 @@ class Record(Part):
 
     def succeeded(self, result: Any) -> Self:
         """Store the result; the job is over."""
-        guards = _changed(self.guards, failures=0, stalls=0)
+        guards = self.guards.cleared()
         return self._over(Status.SUCCEEDED, result=result, error=None, guards=guards)
 
     def failed(self, error: str) -> Self:
@@ -302,6 +356,13 @@ class Record(Part):
         self._require(self.status is Status.PAUSED, "resumed")
         return self._with(status=Status.RUNNING if self.lease else Status.QUEUED, announced=False)
 
+    def freed(self) -> Self:
+        """Take the job from its worker, which then writes nothing more; another may go on."""
+        if self.lease is None:
+            return self
+        # What the worker did since its last write is not known here.
+        return self.lost(self.updated_at).released()
+
     def retried(
         self, *, max_slices: int | None = None, max_compute_seconds: float | None = None
     ) -> Self:
@@ -321,7 +382,7 @@ class Record(Part):
         free = self._with(
             status=Status.QUEUED,
             limits=limits,
-            guards=_changed(self.guards, failures=0, stalls=0),
+            guards=self.guards.cleared(),
             notices=self.notices.withdrawn(),
             error=None,
         ).released()

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 MAX_PLATFORMS = 16
 OTHER_PLATFORMS = "other"
+# How far the clocks of a fleet may be apart; see `JobStore.clock`.
+CLOCK_TOLERANCE_SECONDS = 10.0
+# So many workers must say of themselves that they cannot run a job before it is the job's fault.
+WORKERS_IN_DOUBT = 3
 MAX_TARGETS = 4
+DOUBT_CHARACTERS = 80
 
 
 class Checkpoint(Part):
@@ -54,6 +59,8 @@ class Lease(Part):
         token: unique for each claim, so that a worker knows its own.
         claimed_at: when the slice began.
         expires_at: when others may take the job.
+        seconds: how long it runs from its last renewal; for records from before it was kept, as
+            long as any lease but those of the slowest stores.
         at_risk_seconds: the most work that a crash of the holder can lose.
     """
 
@@ -62,7 +69,15 @@ class Lease(Part):
     token: str
     claimed_at: Moment
     expires_at: Seconds
+    seconds: Seconds = 120.0
     at_risk_seconds: Seconds
+
+    def is_live(self, now: float) -> bool:
+        """Whether it has not ended at `now`.
+
+        One that ends later than its length allows was taken by a clock that is wrong: it is none.
+        """
+        return now < self.expires_at <= now + self.seconds + CLOCK_TOLERANCE_SECONDS
 
 
 class Limits(Part):
@@ -90,11 +105,42 @@ class Guards(Part):
         failures: errors since the job last advanced.
         stalls: slices begun since the job last advanced.
         sweeps: messages that sweeps sent since the last claim.
+        doubt: the kind of error for which workers gave the job back since it last advanced, each
+            taking it for a fault of its own machine; "": none did.
+        doubters: those workers.
     """
 
     failures: Count = 0
     stalls: Count = 0
     sweeps: Count = 0
+    doubt: Annotated[str, Field(max_length=DOUBT_CHARACTERS)] = ""
+    doubters: Annotated[tuple[str, ...], Field(max_length=WORKERS_IN_DOUBT)] = ()
+
+    def doubted(self, kind: str, worker: str) -> Self:
+        """Return the guards after `worker` gave the job back for an error of this kind."""
+        kind = kind[:DOUBT_CHARACTERS]
+        others = self.doubters if self.doubt == kind else ()
+        doubters = (*(name for name in others if name != worker), worker)[-WORKERS_IN_DOUBT:]
+        return self.model_copy(update={"doubt": kind, "doubters": doubters})
+
+    def cleared(self) -> Self:
+        """Return the guards of a job that has just advanced."""
+        changes = {"failures": 0, "stalls": 0, "doubt": "", "doubters": ()}
+        return self.model_copy(update=changes)
+
+
+class Pace(Part):
+    """How long the steps of a job take, as its workers have learned.
+
+    It stands in the record, as most workers live for a few slices of a job only.
+
+    Attributes:
+        step_seconds: the longest step lately, by a measure that forgets; 0: none is known.
+        first_step_seconds: the same of the first steps of slices, which also rebuild tables.
+    """
+
+    step_seconds: Seconds = 0.0
+    first_step_seconds: Seconds = 0.0
 
 
 class PlatformUsage(Part):
@@ -118,7 +164,8 @@ class Usage(Part):
         saves: checkpoints that were stored.
         saved_bytes: the size of all their states, before they were deflated.
         compute_seconds: wall time in the kernel, over all slices that could report it.
-        redone_seconds: at most so much of it was lost to crashes and done again.
+        redone_seconds: at most so much of it was thrown away and done again: lost to crashes, cut
+            off at a deadline, or without a state that could be stored.
         platforms: what the slices took, by platform.
     """
 
@@ -150,12 +197,14 @@ class Notices(Part):
         owed: those who are yet to be told; none before the job is over.
         given_up: those who could not be reached.
         rounds: how often it was tried to reach those that are owed, since the job is over.
+        ends: how often the job went on after it had been over.
     """
 
     targets: Annotated[tuple[Target, ...], Field(max_length=MAX_TARGETS)] = ()
     owed: Annotated[tuple[Target, ...], Field(max_length=MAX_TARGETS)] = ()
     given_up: Annotated[tuple[Target, ...], Field(max_length=MAX_TARGETS)] = ()
     rounds: Count = 0
+    ends: Count = 0
 
     def due(self) -> Self:
         """Return the notices of a job that has just ended: each target is owed one."""
@@ -163,7 +212,8 @@ class Notices(Part):
 
     def withdrawn(self) -> Self:
         """Return the notices of a job that goes on after all: nobody is owed one."""
-        return self.model_copy(update={"owed": (), "given_up": (), "rounds": 0})
+        changes = {"owed": (), "given_up": (), "rounds": 0, "ends": self.ends + 1}
+        return self.model_copy(update=changes)
 
     def after_round(
         self, reached: Collection[str], gone: Collection[str], *, max_rounds: int

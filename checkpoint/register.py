@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
+from outlast.checkpoint.store_clock import StoreClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +29,11 @@ class Register(ABC):
     bytes: on a store whose version is a hash of the value, a repeated value would have the version
     of the earlier one. That is why a record has a counter and its writer's id.
     """
+
+    @cached_property
+    def clock(self) -> StoreClock:
+        """How far this machine's clock is from the store's, as the answers to `read` tell."""
+        return StoreClock()
 
     @abstractmethod
     def read(self, key: str) -> Stored | None:

@@ -1,12 +1,13 @@
 """Computations that can be stopped at a safe point and go on elsewhere."""
 
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
-from outlast.kernel.errors import InvalidParams, NonRetryable, UnknownKernel
+from outlast.kernel.errors import InvalidParams, MachineFault, NonRetryable, UnknownKernel
 
 __all__ = [
     "Estimate",
     "InvalidParams",
     "Kernel",
+    "MachineFault",
     "Model",
     "NonRetryable",
     "Resources",

@@ -19,6 +19,14 @@ class NonRetryable(Exception):
     """
 
 
+class MachineFault(Exception):
+    """This machine cannot run the kernel, whatever the job: its GPU is gone, a disk is full.
+
+    A kernel raises it, or a subclass, before its first safe point. The job is left to other
+    workers and nothing is counted; a worker to which it happens again and again ends.
+    """
+
+
 class InvalidParams(Exception):
     """The parameters do not fit the kernel's model. Correct them; nothing was stored."""
 

@@ -12,13 +12,14 @@ from outlast.checkpoint.record_parts import (
     Guards,
     Lease,
     Notices,
+    Pace,
     Revision,
     Usage,
     digest_of,
 )
 
 BASE = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 1.0, "updated_at": 1.0}
-GROUPS = {"guards": Guards, "notices": Notices, "revision": Revision, "usage": Usage}
+GROUPS = {"guards": Guards, "notices": Notices, "pace": Pace, "revision": Revision, "usage": Usage}
 
 
 def job(**fields: Any) -> Record:
@@ -50,7 +51,7 @@ def flat(record: Record) -> dict[str, Any]:
 def lease(at: float = 100.0, *, seconds: float = 10.0, **fields: Any) -> Lease:
     """Return a lease of so many seconds from `at` on."""
     base = {"worker": "w", "token": "t", "at_risk_seconds": 7.0}
-    return Lease(**base | fields, claimed_at=at, expires_at=at + seconds)
+    return Lease(**base | fields, claimed_at=at, expires_at=at + seconds, seconds=seconds)
 
 
 def checkpoint(state: bytes = b"{}", **fields: Any) -> Checkpoint:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from outlast.checkpoint.errors import StoreUnavailable
@@ -21,10 +22,11 @@ from outlast.worker.loops.direct_calls import FORMS, InvalidRequest, Sweep, adva
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.settings import Settings, read_settings, require_remote
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.health import BROKEN, BrokenWorker
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.platforms import lambda_threads
 from outlast.worker.slices.worker_process import make_process
-from outlast.worker.telemetry.events import MESSAGE_FAILED, MESSAGE_LEFT, tell
+from outlast.worker.telemetry.events import MESSAGE_FAILED, MESSAGE_LEFT, WORKER_FAULT, tell
 from outlast.worker.telemetry.switches import log_on_platform
 
 if TYPE_CHECKING:
@@ -89,7 +91,11 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
     if isinstance(request, Sweep):
         return {"woken": client.sweep()}
     seconds, request_id = _seconds_left(context), context.aws_request_id
-    return advance(client, process, request, seconds=seconds, request_id=request_id)
+    try:
+        return advance(client, process, request, seconds=seconds, request_id=request_id)
+    except BrokenWorker as error:
+        _tell_fault(error)
+        raise
 
 
 def _handle_batch(records: list[dict[str, Any]], context: Context) -> dict[str, Any]:
@@ -111,10 +117,13 @@ def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
     """
     delivery = Delivery(record["body"], record["receiptHandle"])
     try:
-        if seconds <= process.timing.reserve_within(left):  # the ones before it took too long
+        if seconds <= process.timing.budget(left).reserve:  # the ones before it took too long
             process.queue.hide(delivery, 0)
             return False
         return deliver(process, delivery, seconds=seconds).ack
+    except BrokenWorker as error:
+        process.queue.hide(delivery, 0)
+        _tell_fault(error)
     except (StoreUnavailable, QueueUnavailable) as error:
         effect = f"message {record['messageId']} will come again"
         tell(log, unavailable(error), effect=effect, error=str(error))
@@ -130,6 +139,16 @@ def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
             cause=error,
         )
     return False
+
+
+def _tell_fault(error: BrokenWorker) -> None:
+    """Tell of a fault of this sandbox; after several in a row it ends, and Lambda makes another.
+
+    The invocation has failed then, and the messages of its batch come again.
+    """
+    tell(log, WORKER_FAULT, worker=process.worker, error=str(error))
+    if process.health.is_broken:
+        sys.exit(BROKEN)
 
 
 def _seconds_left(context: Context) -> float:

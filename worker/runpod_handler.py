@@ -34,6 +34,7 @@ from outlast.worker.loops.direct_calls import (
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.settings import InvalidSettings, read_settings, require_remote
 from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.slices.loading import NewerState
 from outlast.worker.slices.worker_process import WorkerProcess, make_process
 from outlast.worker.telemetry.switches import log_on_platform
@@ -88,6 +89,10 @@ class Handler:
             return self._answer(job)
         except CALLER_ERRORS as error:
             return {"error": f"{type(error).__name__}: {error}"}
+        except BrokenWorker as error:
+            # The SDK takes "refresh_worker" out of the answer, and RunPod starts another worker.
+            refresh = {"refresh_worker": True} if self._process.health.is_broken else {}
+            return {"error": f"{type(error).__name__}: {error}", **refresh}
 
     def _answer(self, job: dict[str, Any]) -> dict[str, Any]:
         request = parse(job["input"], ALL_FORMS)
@@ -105,7 +110,7 @@ class Handler:
         """Work through the queue; return False if the time was too short."""
         consumer = Consumer(process, slice_seconds=self._client.settings.slice_seconds)
         seconds = request.max_seconds
-        with Deadline(seconds - process.timing.reserve_within(seconds)) as stop:
+        with Deadline(seconds - process.timing.budget(seconds).reserve) as stop:
             consumer.run(max_idle_seconds=IDLE_SECONDS, outer=stop)
         return stop.reason is None
 

@@ -105,6 +105,8 @@ class RedisRegister(Register):
         """Return the current value and its version; see `Register.read`."""
         with self._translate_errors(key):
             fields = self._client.hmget(_name(key), ["value", "version"])
+            if self.clock.is_due:
+                self.clock.saw(self._time())
         value, version = cast("list[bytes | None]", fields)
         if value is None or version is None:
             return None
@@ -146,6 +148,13 @@ class RedisRegister(Register):
             for key in keys:
                 self._peek(keys=[_name(key)], args=[limit_bytes], client=pipeline)
             return cast("list[bytes | None]", pipeline.execute())
+
+    def _time(self) -> float | None:
+        try:
+            seconds, microseconds = self._client.time()
+        except redis.exceptions.NoPermissionError:
+            return None
+        return seconds + microseconds / 1e6
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""

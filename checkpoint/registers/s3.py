@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
@@ -16,7 +17,7 @@ from outlast.checkpoint.register import Register, Stored
 from outlast.checkpoint.registers.s3_errors import advice_for, error_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import (
@@ -81,7 +82,13 @@ class S3Register(Register):
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             except self._client.exceptions.NoSuchKey:
                 return None
+            self._see_time(answer["ResponseMetadata"]["HTTPHeaders"])
             return Stored(answer["Body"].read(), answer["ETag"])
+
+    def _see_time(self, headers: Mapping[str, str]) -> None:
+        if self.clock.is_due:
+            with suppress(KeyError, ValueError):  # an answer without a time, or with another form
+                self.clock.saw(parsedate_to_datetime(headers["date"]).timestamp())
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value, more if writes collide; see `Register.put`."""

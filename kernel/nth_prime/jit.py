@@ -6,12 +6,14 @@ import os
 import shutil
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import llvmlite.binding
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +40,45 @@ def jit(function: F) -> F:
     code, and so are module globals: pass tables as arguments.
     """
     # error_model="numpy": the check for division by zero would keep LLVM from vectorising.
-    compiled = numba.njit(cache=_CACHED, nogil=True, error_model="numpy", **_NO_C_ENTRY)(function)
+    compiled = numba.njit(nogil=True, error_model="numpy", **_NO_C_ENTRY)(function)
+    if _CACHED:
+        make_cache: Any = _Cache  # for which numba has no types
+        compiled._cache = make_cache(function)  # noqa: SLF001 - as `cache=True` does
     return cast("F", compiled)
+
+
+_warnings: list[str] = []
+
+
+class _Cache(FunctionCache):
+    """numba's own, to which a file that is damaged or cannot be written is a miss and no error."""
+
+    def load_overload(self, *args: Any) -> Any:
+        """Return the machine code that is kept; None: compile it."""
+        cache: Any = super()
+        try:
+            return cache.load_overload(*args)
+        except Exception as error:  # noqa: BLE001 - pickle and LLVM raise whatever damage makes them
+            _warn_of_cache(f"damaged machine code is compiled again: {error!r}")
+            # The index, too, may be what is damaged, and is read again when code is kept.
+            with suppress(OSError):
+                cache.flush()
+            return None
+
+    def save_overload(self, *args: Any) -> None:
+        """Keep machine code, if the disk takes it."""
+        cache: Any = super()
+        try:
+            cache.save_overload(*args)
+        except Exception as error:  # noqa: BLE001 - see above
+            _warn_of_cache(f"machine code is not kept, and compiled in every process: {error!r}")
+
+
+def _warn_of_cache(what: str) -> None:
+    """Warn once in a process: what is true of one function is true of a hundred."""
+    if not _warnings:
+        _warnings.append(what)
+        warnings.warn(f"{what}; the folder is {_config.CACHE_DIR or 'numba chose'}", stacklevel=2)
 
 
 def inner(function: F) -> F:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,10 +22,14 @@ print(bits.count(numpy.array([3, 5], numpy.uint64)))
 FORBIDDEN = "/dev/null/cache"
 
 
-def run(**environment: str) -> subprocess.CompletedProcess[str]:
+# From here on a write to a file fails, as on a full disk; a pipe takes it.
+FULL_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"
+
+
+def run(prelude: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Compile and call one function in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", CODE],
+        [sys.executable, "-c", prelude + CODE],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -57,6 +63,30 @@ def test_what_an_unwritable_cache_folder_holds_is_used(tmp_path: Path) -> None:
     assert before
     assert run(NUMBA_CACHE_DIR=str(tmp_path / "copied")).stdout == "4\n"
     assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("content", [b"", b"damaged"])
+def test_a_damaged_cache_is_compiled_anew_and_mended(
+    tmp_path: Path, kind: str, content: bytes
+) -> None:
+    """Every job of a machine would fail for good after its disk was full once."""
+    cache = tmp_path / "cache"
+    assert run(NUMBA_CACHE_DIR=str(cache)).stdout == "4\n"
+    for file in cache.rglob(f"*.{kind}"):
+        file.write_bytes(content)
+    damaged = run(NUMBA_CACHE_DIR=str(cache))
+    assert damaged.stdout == "4\n"
+    assert damaged.stderr.count("UserWarning: damaged machine code is compiled again") == 1
+    assert (mended := run(NUMBA_CACHE_DIR=str(cache))).stdout == "4\n"
+    assert mended.stderr == ""
+
+
+def test_a_disk_that_takes_no_bytes_costs_a_warning_and_no_job(tmp_path: Path) -> None:
+    """A file can be created on a full disk, so the folder looks as if it could be written."""
+    done = run(prelude=FULL_DISK, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    assert done.stdout == "4\n"
+    assert done.stderr.count("UserWarning: machine code is not kept") == 1
 
 
 def test_a_temporary_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:

@@ -273,10 +273,10 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     "never_sweep": (consumer, "sweep", lambda *_, **__: []),
     # It is not stored which targets were notified that a job is over.
     "repeat_the_notices": (Record, "notified", lambda self, *_, **__: self),
-    # The lease is not renewed while a kernel is loaded.
-    "let_the_lease_lapse": (ClaimedJob, "renew", lambda _: None),
+    # The lease is not renewed while a kernel is loaded, or takes a long step.
+    "let_the_lease_lapse": (ClaimedJob, "keep_alive", lambda _: None),
     # A save leaves the lease as it was.
-    "save_without_renewing": (Record, "renewed", lambda self, **_: self),
+    "save_without_renewing": (Record, "renewed", lambda self, *_, **__: self),
     # A worker that lacks the kernel of a job keeps its claim.
     "keep_what_cannot_be_run": (ClaimedJob, "give_back", lambda _: None),
     # Each sweep sends a message for each job that was silent before.

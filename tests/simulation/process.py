@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
+from outlast.worker.slices.heartbeat import BEAT_SECONDS
 from tests.simulation.clockwork import Crash
 from tests.simulation.timing import judge_preparation, judge_unwanted
 
@@ -28,7 +29,7 @@ class Process:
         name: for the trace. rng: its own share of chance.
         tokens: of all leases that this process ever had.
         unsaved_seconds: of computing since it last stored a checkpoint.
-        longest_step_seconds: in the running slice. slowest_step_seconds: ever.
+        longest_step_seconds: in the running slice.
         unwanted_seconds: of computing in the running slice after a person has stopped the job.
         job: the one that was claimed last.
         raised: jobs whose kernels raised an error since they were claimed.
@@ -46,14 +47,14 @@ class Process:
         self._skew = 0.0 if is_person else world.draw_skew(self.rng)
         self.tokens: set[str] = set()
         self.unsaved_seconds = 0.0
-        self.longest_step_seconds = self.slowest_step_seconds = 0.0
+        self.longest_step_seconds = 0.0
         self.unwanted_seconds = 0.0
         self.job: Job | None = None
         self.raised: set[str] = set()
         self.loaded: set[str] = set()
         self.swept: set[str] = set()
         self.is_doomed = False
-        self._beat: tuple[Callable[[], object], float] | None = None
+        self._beat: Callable[[], object] | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -64,36 +65,43 @@ class Process:
 
     def wall_clock(self) -> float:
         """Return seconds since the epoch, as this machine has them."""
-        return EPOCH + self.actor.now + self._skew
+        return self.true_time() + self._skew
+
+    def true_time(self) -> float:
+        """Return seconds since the epoch, as the store has them."""
+        return EPOCH + self.actor.now
 
     def sleep(self, seconds: float) -> None:
         """Let time pass for this process."""
         self.actor.now += seconds
 
     @contextmanager
-    def repeat(self, act: Callable[[], object], *, every_seconds: float) -> Iterator[None]:
-        """Do `act` every so many seconds that pass by `compile` within the block."""
-        self._beat = (act, every_seconds)
+    def repeat(self, act: Callable[[], object]) -> Iterator[None]:
+        """Do `act` every second that passes by `pass_time` within the block."""
+        self._beat = act
         try:
             yield
         finally:
             self._beat = None
 
-    def compile(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         """Be busy for so long, while others act and the heart beats."""
         end = self.actor.now + seconds
-        while self._beat is not None and self.actor.now + self._beat[1] < end:
-            act, every_seconds = self._beat
-            self.actor.now += every_seconds
+        while self._beat is not None and self.actor.now + BEAT_SECONDS < end:
+            self.actor.now += BEAT_SECONDS
             try:
-                act()
-            except Exception:  # noqa: BLE001 - it ends the thread of a real heartbeat
+                self._beat()
+            except Exception:  # noqa: BLE001 - it ends the real heartbeat
                 self._beat = None
+            except Crash:  # A kernel's step, in which it happens, would be blamed for it.
+                self._beat, self.is_doomed = None, True
         self.actor.now = max(self.actor.now, end)
 
     def prepare(self, job: Job, seconds: float) -> None:
         """Be busy for so long with the job's kernel."""
-        self.compile(seconds)
+        self.pass_time(seconds)
+        if self.is_doomed:
+            self.crash("while a kernel is loaded")
         if job.job_id not in self.loaded:
             judge_preparation(self, job)
 
@@ -104,12 +112,15 @@ class Process:
         self.unsaved_seconds = self.longest_step_seconds = self.unwanted_seconds = 0.0
         self.raised.discard(job.job_id)
 
-    def computed(self, seconds: float) -> None:
-        """Take a step of the kernel that lasts so long."""
-        self.actor.now += seconds
+    def computed(self, seconds: float, *, frozen: float) -> None:
+        """Take a step of the kernel that lasts so long, and in which all stands still for a time.
+
+        `seconds` includes what is frozen.
+        """
+        self.actor.now += frozen
+        self.pass_time(seconds - frozen)
         self.unsaved_seconds += seconds
         self.longest_step_seconds = max(seconds, self.longest_step_seconds)
-        self.slowest_step_seconds = max(seconds, self.slowest_step_seconds)
 
     @contextmanager
     def effect(self, operation: str, error: type[Exception]) -> Iterator[str | None]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.codec import decode
 from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
 from outlast.checkpoint.register import Register
+from outlast.checkpoint.store_clock import StoreClock
 from tests.fakes import MemoryRegister
 
 if TYPE_CHECKING:
@@ -43,11 +44,14 @@ class SimulatedRegister(Register):
         self._world = world
         self._process = process
         self._back_at = 0.0
+        self.clock = StoreClock(process.wall_clock)
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version."""
         with self._process.effect("read", StoreUnavailable):
             self._require_answer()
+            if self.clock.is_due:
+                self.clock.saw(self._process.true_time())
             return self._world.store.read(key)
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:

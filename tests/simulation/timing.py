@@ -17,6 +17,7 @@ LONGEST_SILENCE_SECONDS = 24 * 3600.0
 LONGEST_BACKOFF_SECONDS = 300.0
 LONGEST_HIDE_SECONDS = 900.0
 SHORTEST_LEASE_SECONDS = 5.0
+LONGEST_ANSWER_SECONDS = 10.0
 # Seconds since the epoch lose some digits.
 ROUNDING_SECONDS = 0.001
 # Between a look at the clock and the write that follows, where nothing freezes.
@@ -44,7 +45,7 @@ def judge_preparation(process: Process, job: Job) -> None:
     """Judge whether the lease of a job has lived on while its kernel was loaded."""
     lease = job.record and job.record.lease
     if lease and lease.token in process.tokens and process.world.faults.spares_the_store:
-        late = process.wall_clock() - lease.expires_at
+        late = process.true_time() - lease.expires_at
         require(
             late < 0 or job.is_lossy,
             f"the lease of {job} ended {late:.1f} s before {process} had its kernel",
@@ -82,6 +83,6 @@ def judge_unwanted(process: Process) -> None:
 
 
 def _longest_lease(process: Process, stalls: int) -> float:
-    """Return how long a lease may be, with a step as slow as the process has ever seen."""
-    lease = 3 * process.world.checkpoint_seconds + 1.5 * process.slowest_step_seconds
+    """Return how long a lease may be, however slow steps are, and if its write took long once."""
+    lease = 3 * process.world.checkpoint_seconds + 1.5 * LONGEST_ANSWER_SECONDS
     return max(lease, SHORTEST_LEASE_SECONDS) * 2.0 ** (stalls / 2)

@@ -131,9 +131,10 @@ class Machine:
         rng = process.rng
         fault = world.faults.draw("step", process.name, rng)
         seconds = rng.uniform(*(SLOW_STEP_SECONDS if rng.random() < SLOW_SHARE else STEP_SECONDS))
-        if fault == "freeze":
-            seconds += rng.uniform(*FREEZE_SECONDS)
-        process.computed(seconds)
+        frozen = rng.uniform(*FREEZE_SECONDS) if fault == "freeze" else 0.0
+        began = process.clock()
+        process.computed(seconds + frozen, frozen=frozen)
+        seconds = process.clock() - began
         # Judged later: here it would be the kernel that raises.
         if job.record is None or job.record.status in {Status.CANCELLED, Status.PAUSED}:
             process.unwanted_seconds += seconds

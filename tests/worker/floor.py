@@ -11,6 +11,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import Handled, deliver
+from outlast.worker.slices.heartbeat import BEAT_SECONDS
 from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fakes import FakeClock, HookedQueue, MemoryRegister
@@ -54,11 +55,28 @@ class Floor:
         self.step_seconds = step_seconds
         self.watched: Callable[[int], None] = lambda _: None
         self.kernel: AnyKernel = Counting(self.step)
+        self._beat: Callable[[], object] = lambda: None
 
     def step(self, number: int) -> None:
         """Let a step take its time."""
         self.clock.sleep(self.step_seconds)
         self.watched(number)
+
+    @contextmanager
+    def repeat(self, act: Callable[[], object]) -> Iterator[None]:
+        """Do `act` once a second while the clock of a step or of a compiler is `busy`."""
+        self._beat = act
+        try:
+            yield
+        finally:
+            self._beat = lambda: None
+
+    def busy(self, seconds: float) -> None:
+        """Let time pass in which the process's heart beats."""
+        while seconds > 0:
+            self.clock.sleep(min(seconds, BEAT_SECONDS))
+            seconds -= BEAT_SECONDS
+            self._beat()
 
     def at(self, step: int, act: Callable[[], object]) -> None:
         """Let `act` happen within this step."""
@@ -76,6 +94,7 @@ class Floor:
             "kernels": lambda _: kernel or self.kernel,
             "clock": self.clock,
             "sleep": self.clock.sleep,
+            "repeat": self.repeat,
         }
         return WorkerProcess(worker=worker, **own | changes)
 
@@ -110,7 +129,8 @@ class Floor:
     def claim(self, *, seconds: float = 600.0, since: float = 0.0) -> Record:
         """Claim the job as another worker, for so many seconds from now, `since` seconds ago."""
         claim = lease(self.clock() - since, seconds=since + seconds, token="other's")
-        return self.change(lambda record: record.claimed(claim))
+        renewed = claim.model_copy(update={"seconds": seconds})
+        return self.change(lambda record: record.claimed(renewed))
 
     def receive(self) -> Delivery:
         """The next delivery, hidden for less than a lease at first; there must be one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import date
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor, failing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from outlast.checkpoint.record_parts import Lease
 
@@ -181,8 +181,7 @@ def test_a_duplicate_of_a_long_slice_is_seldom_received(floor: Floor) -> None:
     while floor.clock() - begun < 4 * 3600:
         deliver(floor.process(), Delivery(FIRST, "r"))
         floor.clock.sleep(hidden[-1])
-        expires_at = floor.clock() + 5.0
-        floor.change(lambda r, e=expires_at: r.renewed(expires_at=e, at_risk_seconds=1.0))
+        floor.change(lambda r: r.renewed(floor.clock(), 5.0, at_risk_seconds=1.0))
     assert len(hidden) < MAX_RECEIVES
     assert hidden[0] == pytest.approx(5.0)
 
@@ -292,19 +291,8 @@ def test_preparing_takes_nothing_from_the_slice(floor: Floor) -> None:
     """On a new worker others would take the job meanwhile, and its first slice be a short one."""
     others = []
 
-    beats: list[Callable[[], object]] = []
-
-    @contextmanager
-    def repeated(act: Callable[[], object], *, every_seconds: float) -> Iterator[None]:
-        assert every_seconds < 2.0
-        beats.append(act)
-        yield
-
     def compile_() -> None:
-        for _ in range(10):
-            floor.clock.sleep(4.9)
-            beats[0]()
-        floor.clock.sleep(1.0)
+        floor.busy(50.0)
         floor.queue.send(Message(job_id=JOB, slice=1))
         others.append(floor.work(floor.process("other"))[0].record)
 
@@ -312,7 +300,7 @@ def test_preparing_takes_nothing_from_the_slice(floor: Floor) -> None:
     leases = []
     floor.watched = lambda _: leases.append(floor.record.lease)
     floor.kernel = compiling(floor, compile_)
-    process = floor.process(repeat=repeated)
+    process = floor.process()
     begun = floor.clock()
     handled = deliver(process, floor.receive(), slice_seconds=3.0)
     assert others == [None]
@@ -320,7 +308,7 @@ def test_preparing_takes_nothing_from_the_slice(floor: Floor) -> None:
     assert handled.record.usage.steps == 5  # A sixth would not have fitted.
     assert floor.clock() - begun == pytest.approx(52.5)
     assert leases[0].expires_at == pytest.approx(begun + 50.0 + 5.0)
-    assert process.timing.opening_seconds == process.timing.reserve_seconds == 0.0
+    assert process.timing.reserve_seconds() == 0.0
 
 
 def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_it(
@@ -341,26 +329,6 @@ def test_an_invocation_that_compiling_has_used_up_ends_before_the_platform_ends_
     handled, _ = floor.work(process, seconds=10.0)
     assert handled.record is not None
     assert handled.record.usage.steps > 10
-
-
-def test_a_job_that_was_taken_while_a_known_kernel_compiled_for_it_is_kept(floor: Floor) -> None:
-    """A worker that has done small jobs would lose a large one, for which more is to compile."""
-    begun = []
-
-    @contextmanager
-    def repeated(_: Callable[[], object], *, every_seconds: float) -> Iterator[None]:
-        begun.append(every_seconds)
-        yield
-
-    floor.submit()
-    process = floor.process(repeat=repeated, prepared={"counting"})
-    floor.kernel = compiling(floor, floor.claim)
-    assert not floor.work(process)[0].ack
-    assert begun == []
-    floor.clock.sleep(1000.0)
-    floor.kernel = compiling(floor, lambda: None)
-    assert floor.work(process)[0].record is not None
-    assert len(begun) == 1
 
 
 def test_a_stop_signal_while_the_kernel_is_prepared_gives_the_job_to_another(floor: Floor) -> None:

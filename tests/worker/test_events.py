@@ -15,6 +15,7 @@ import pytest
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
+from outlast.kernel import MachineFault
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
@@ -22,6 +23,7 @@ from outlast.worker.notify.errors import Gone
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.telemetry.events import EVENTS, SLICE_STARTED, tell
 from tests.kernels import raising, stubborn, unprepared
 from tests.records import changed
@@ -153,6 +155,13 @@ def _queue_away(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     floor.work()
 
 
+def _broken(floor: Floor) -> None:
+    floor.kernel = raising(MachineFault("the GPU is gone"), 0)
+    floor.submit()
+    with pytest.raises(BrokenWorker):
+        _consumer(floor).run()
+
+
 def _idle(floor: Floor) -> None:
     _consumer(floor).run(max_idle_seconds=0.5)
 
@@ -211,6 +220,7 @@ SCENES: dict[str, Callable[..., None]] = {
     "slice_lost": _killed,
     "slice_started": _one_slice,
     "store_unavailable": _store_away,
+    "worker_fault": _broken,
     "worker_idle": _idle,
     "worker_started": _command,
     "worker_stopped": _command,

@@ -283,6 +283,23 @@ def test_a_retried_job_gives_notice_of_its_next_end_too(
     assert len({notice.id for _, notice in recipients.received}) == 2
 
 
+def test_a_job_that_ends_again_as_the_store_lost_its_end_repeats_its_notice(
+    floor: Floor, recipients: Recipients
+) -> None:
+    """A receiver that drops repetitions by their id would book the same result twice."""
+    submit(floor, ONE)
+    floor.work(worker(floor, recipients), seconds=5.0)
+    earlier = dict(floor.register.values)
+    floor.work(worker(floor, recipients))
+    floor.register.values.update(earlier)
+    floor.queue.send(Message(job_id=JOB, slice=9))
+    for _ in range(6):
+        if not floor.record.status.is_final:
+            floor.work(worker(floor, recipients), seconds=3.0)
+    assert notified(recipients) == [ONE, ONE]
+    assert len({notice.id for _, notice in recipients.received}) == 1
+
+
 @pytest.mark.parametrize(
     ("move", "owed"),
     [(Record.retried, ()), (lambda record: record.retried().failed("no again"), (ONE,))],

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from outlast.kernel import Resources
+
+# Of a step that takes a while.
+STEP_SECONDS = 1.0
 
 # Opens the FIFO named by its argument and keeps it open for as long as it lives.
 GRANDCHILD = "import signal, sys; opened = open(sys.argv[1], 'w'); signal.pause()"
@@ -186,4 +190,5 @@ WAYS: dict[str, Callable[[Params], Any]] = {
     "segfaults": lambda _: ctypes.string_at(0),
     "starts another": _start_another,
     "calls exit": lambda _: sys.exit("enough"),
+    "takes a while": lambda _: time.sleep(STEP_SECONDS),  # a step is real work to the parent
 }

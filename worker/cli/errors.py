@@ -67,6 +67,7 @@ def exit_code(error: Exception) -> int:
     from outlast.worker.notify.target import InvalidTarget
     from outlast.worker.queues.contract import InvalidQueueUrl
     from outlast.worker.settings import InvalidSettings
+    from outlast.worker.slices.health import BROKEN, BrokenWorker
 
     match error:
         case (
@@ -81,6 +82,8 @@ def exit_code(error: Exception) -> int:
             | UnknownKernel()
         ):
             return USAGE
+        case BrokenWorker():
+            return BROKEN
         case JobNotFinished():
             return UNFINISHED
         case TyperException():

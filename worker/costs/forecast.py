@@ -158,5 +158,5 @@ def forecast(
 
 def _interval_seconds(store: str, checkpoint_seconds: float | None) -> float:
     timing = Timing(checkpoint_seconds=checkpoint_seconds)
-    timing.saw_save(SAVE_SECONDS[store])
-    return timing.interval_seconds
+    timing.saw_write(SAVE_SECONDS[store], 0)
+    return timing.interval_seconds()

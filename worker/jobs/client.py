@@ -268,14 +268,18 @@ class Client:
         """
         return self.jobs.change(job_id, Record.paused).record
 
-    def resume(self, job_id: str) -> Record:
+    def resume(self, job_id: str, *, free: bool = False) -> Record:
         """Let a paused job go on, and wake it.
+
+        `free` takes the job from the worker that has it, which then writes nothing more: for a
+        worker that hangs, or whose lease should have ended.
 
         Raises:
             WrongStatus: the job is over.
             QueueUnavailable: it may go on, but is asleep; resume it again, or sweep.
         """
-        return self._change_and_wake(job_id, Record.resumed)
+        move = (lambda record: record.freed().resumed()) if free else Record.resumed
+        return self._change_and_wake(job_id, move)
 
     def retry(
         self,

@@ -13,11 +13,13 @@ from outlast.worker.queues.message import ForeignMessage
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.slices.loading import NewerState
 from outlast.worker.telemetry.events import (
     MESSAGE_LEFT,
     QUEUE_UNAVAILABLE,
     STORE_UNAVAILABLE,
+    WORKER_FAULT,
     WORKER_IDLE,
     Event,
     tell,
@@ -36,8 +38,10 @@ WAIT_SECONDS = 1.0
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
 
+# Another worker may have what the job needs.
+NOT_HERE = (UnknownKernel, NewerState)
 # Nothing that this worker can mend: the queue's redrive takes such a message away.
-LEAVE_MESSAGE = (ForeignMessage, CheckpointError, UnknownKernel, NewerState)
+LEAVE_MESSAGE = (ForeignMessage, CheckpointError, *NOT_HERE)
 
 
 def unavailable(error: StoreUnavailable | QueueUnavailable) -> Event:
@@ -64,6 +68,7 @@ class Consumer:
         self._sweep_seconds = sweep_seconds
         self._swept_at = process.clock()
         self._failures_in_a_row = 0
+        self._left_in_a_row = 0
         self._has_connected = False
         self._is_idle = False
 
@@ -82,6 +87,8 @@ class Consumer:
         ends the running slice at its next safe point, which saves it and sends its continuation.
 
         Raises:
+            BrokenWorker: one job after another could not begin here, through no fault of theirs;
+                another process, or another machine, may do better.
             QueueUnavailable: not even the first contact was possible. Later on the loop backs off
                 and tries again, as it does when the store does not answer.
         """
@@ -105,7 +112,7 @@ class Consumer:
         """Handle one delivery; return how many slices it ran, or None if there was none."""
         try:
             delivery = self._process.queue.receive(
-                visibility_seconds=self._process.timing.lease_seconds, wait_seconds=WAIT_SECONDS
+                visibility_seconds=self._process.timing.lease_seconds(), wait_seconds=WAIT_SECONDS
             )
             self._has_connected = True
             self._tell_idle(delivery is None)
@@ -127,16 +134,33 @@ class Consumer:
         return slices
 
     def _handle(self, delivery: Delivery, stop: Deadline) -> int:
+        process = self._process
         try:
-            handled = deliver(self._process, delivery, slice_seconds=self._slice_seconds, stop=stop)
+            handled = deliver(process, delivery, slice_seconds=self._slice_seconds, stop=stop)
         except (StoreUnavailable, QueueUnavailable):
             raise
+        except BrokenWorker as error:
+            process.queue.hide(delivery, 0)
+            self._tell_fault(error)
+            self._wait(process.health.wait_seconds, stop)
+            return 0
         except LEAVE_MESSAGE as error:
             tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
+            if isinstance(error, NOT_HERE):
+                # Others are to have a chance before the message has been received too often.
+                self._wait(_backoff(self._left_in_a_row), stop)
+                self._left_in_a_row += 1
             return 0
         if handled.ack:
-            self._process.queue.ack(delivery)
+            process.queue.ack(delivery)
+        self._left_in_a_row = 0
         return int(handled.record is not None)
+
+    def _tell_fault(self, error: BrokenWorker) -> None:
+        """Tell of a fault of this machine; the last one of several in a row is raised."""
+        tell(log, WORKER_FAULT, worker=self._process.worker, error=str(error))
+        if self._process.health.is_broken:
+            raise error
 
     def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag
         if is_idle and not self._is_idle:
@@ -153,11 +177,15 @@ class Consumer:
 
     def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
         tell(log, unavailable(error), effect="the worker waits", error=str(error))
-        left = backoff(
-            self._failures_in_a_row, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS
-        )
+        self._wait(_backoff(self._failures_in_a_row), stop)
         self._failures_in_a_row += 1
+
+    def _wait(self, seconds: float, stop: Deadline) -> None:
         # In pieces, as a signal does not cut a sleep short.
-        while left > 0 and not stop.reason:
-            self._process.sleep(min(left, WAIT_SECONDS))
-            left -= WAIT_SECONDS
+        while seconds > 0 and not stop.reason:
+            self._process.sleep(min(seconds, WAIT_SECONDS))
+            seconds -= WAIT_SECONDS
+
+
+def _backoff(times: int) -> float:
+    return backoff(times, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS)

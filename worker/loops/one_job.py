@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
@@ -45,6 +46,7 @@ def run_to_end(
         require_runnable(process, record)  # There is no other worker to leave the message to.
         return False
 
+    process = replace(process, is_alone=True)
     process.queue.send(Message(job_id=job_id))
     Consumer(process, slice_seconds=slice_seconds).run(done=is_over, outer=stop)
     return process.jobs.load(job_id).record

@@ -48,9 +48,9 @@ def notice_of(record: Record) -> Notice:
             break
         data = data | {name: None, "omitted": [*data.get("omitted", ()), name]}
         body = _body(record, data)
-    # The slice number: a retry begins another slice, so the end after it has another id. The time
-    # of creation: a job may be deleted and submitted again.
-    end = f"{record.job_id} {record.created_at} {record.slice_number} {record.status}"
+    # The end and not the way there: a store that lost its last writes lets the job end once more.
+    # A retry makes another end of it, and so does a deletion before another job of this id.
+    end = f"{record.job_id} {record.created_at} {record.notices.ends} {record.status}"
     digest = hashlib.blake2b(end.encode(), digest_size=16).hexdigest()
     return Notice(f"msg_{digest}", record.job_id, body)
 

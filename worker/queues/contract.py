@@ -47,6 +47,9 @@ class Queue(ABC):
 
     gives_up = True
 
+    def reach(self) -> None:  # noqa: B027 - an embedded queue needs no connection
+        """Connect, if that has not happened: a later call then takes no longer than it must."""
+
     @abstractmethod
     def send(self, message: Message, *, again: bool = False) -> None:
         """Put `message` on the queue; it is durable when this returns.

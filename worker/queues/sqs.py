@@ -26,6 +26,13 @@ class SqsQueue(Queue):
         self._connection = Connection(queue)
         self._is_fifo = queue.endswith(".fifo")
 
+    def reach(self) -> None:
+        """Make the client and open its connection, by the cheapest request there is."""
+        if self._connection.is_made:
+            return
+        with self._connection.call() as (client, url):
+            client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+
     def send(self, message: Message, *, again: bool = False) -> None:
         """Put `message` on the queue; FIFO drops a repeated slice for 5 minutes unless `again`."""
         with self._connection.call() as (client, url):

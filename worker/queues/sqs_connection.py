@@ -60,6 +60,11 @@ class Connection:
         self._client_and_url: tuple[SQSClient, str] | None = None
         self._lock = Lock()
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a client already."""
+        return self._client_and_url is not None
+
     @contextmanager
     def call(self, *, late_is_fine: bool = False) -> Iterator[tuple[SQSClient, str]]:
         """Yield the client and the queue's URL for one call, and translate its errors.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
-from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease, Pace, digest_of
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.kernel_output import Unusable, stored_state
-from outlast.worker.slices.protocol import ended
+from outlast.worker.slices.protocol import Succeeded, ended
+from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY, longest_lately
 from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
 from outlast.worker.telemetry.job_events import tell_claim
 
@@ -33,6 +35,8 @@ log = logging.getLogger("outlast.slice")
 
 # A lease that has lost no more than this is not worth a write.
 BRIEF_SECONDS = 1.0
+# A step that has not returned by then may never do so: others are to have a chance.
+LONGEST_STEP_SECONDS = 600.0
 # A lease is doubled eight times at most.
 MAX_STRETCHES = 16
 # Waits between the attempts at the last save of a slice, whose loss would cost the most.
@@ -54,11 +58,12 @@ class ClaimedJob:
         delivery: the message for which the job was claimed.
         stored: the job as last stored, with its version.
         kernel: what runs; there once it is loaded.
-        lease_seconds: how long the lease is when it is taken, and until the kernel is ready.
         state: the newest state; None until the kernel has yielded one.
         steps, seconds: the job's totals as of now. What is not in the record yet follows from them,
             also where a write happened whose answer was lost.
+        step_seconds, first_step_seconds: see `Pace`.
         is_used: whether the slice has begun, so that its claim counts.
+        doubt: the kind of error for which it is given back as a fault of this machine; "": none.
     """
 
     kernel: AnyKernel
@@ -68,13 +73,18 @@ class ClaimedJob:
         self.process = process
         self.delivery = delivery
         self.state: BaseModel | None = None
-        self.steps = before.record.usage.steps
-        self.seconds = before.record.usage.compute_seconds
+        record = before.record
+        self.steps = record.usage.steps
+        self.seconds = self._state_seconds = self._stored_seconds = record.usage.compute_seconds
+        self.step_seconds = record.pace.step_seconds
+        self.first_step_seconds = record.pace.first_step_seconds
         self.is_used = False
-        self._before = before
-        self.lease_seconds = self.stretched(process.timing.lease_seconds)
+        self.doubt = ""
         self.stored = before
+        self._before = before
         self._token = secrets.token_hex(8)
+        self._stepped_at = process.clock()
+        self._writing = threading.Lock()
 
     @classmethod
     def take(cls, process: WorkerProcess, before: StoredJob, delivery: Delivery) -> Self:
@@ -91,10 +101,10 @@ class ClaimedJob:
         # A worker that dies must not cost a queue's whole visibility timeout, which on Lambda is
         # many times that of a slice. A consumer asked for the right one at the receipt.
         if delivery.hidden_seconds < job.lease_seconds:
-            job.keep_hidden(job.lease_seconds)
+            job.keep_hidden()
         begun = process.clock()
         job.stored = process.jobs.replace(before, before.record.claimed(job._new_lease()))
-        process.timing.saw_save(process.clock() - begun)
+        process.timing.saw_write(process.clock() - begun, job.state_bytes)
         tell_claim(before.record, job.record, process.platform)
         if job.record.lease is None:
             raise JobMoved
@@ -138,45 +148,100 @@ class ClaimedJob:
             raise Unusable(f"cannot tell its progress: {line(error)}") from error
         return min(max(0.0, share), 1.0)  # in this order not a number is 0
 
+    @property
+    def state_bytes(self) -> int:
+        """The size of the newest stored state; 0: there is none."""
+        checkpoints = self.record.checkpoints
+        return len(checkpoints[0].state) if checkpoints else 0
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long the lease is to run from its next renewal."""
+        return self._lease_seconds(self.state_bytes)
+
+    def _lease_seconds(self, state_bytes: int) -> float:
+        seconds = self.process.timing.lease_seconds(state_bytes)
+        return self.stretched(seconds) if self.state is None else seconds
+
+    @property
+    def next_step_seconds(self) -> float:
+        """The time to allow for one more step; 0: unknown."""
+        return SAFETY * self.step_seconds
+
     def stretched(self, seconds: float) -> float:
         """Return a time that doubles with every two slices in a row that did not advance the job.
 
-        If a lease were too short for the first step, one worker after another would lose the job,
-        and none would advance it. But a job whose workers happened to be killed waits for longer.
+        If a lease were too short for a step that keeps the heart from beating, one worker after
+        another would lose the job, and none would advance it. But a job whose workers happened to
+        be killed waits for longer.
         """
         stalls = min(self._before.record.guards.stalls, MAX_STRETCHES)
         return backoff(stalls, first=seconds, longest=math.inf, factor=math.sqrt(2))
 
-    def advanced(self, state: BaseModel) -> None:
-        """Take over the state that a step has led to."""
+    def slice_seconds(self, wish: float) -> float:
+        """Return how long a slice is to be that should last for `wish`, so that a step fits in."""
+        longest_step = max(self.first_step_seconds, self.step_seconds)
+        return self.stretched(max(wish, SAFETY * longest_step))
+
+    def advanced(self, state: BaseModel, step_seconds: float) -> None:
+        """Take over the state that a step has led to, which took so many seconds."""
+        # The first step of a slice also rebuilds tables: it says nothing about the next.
+        if self.state is None:
+            self.first_step_seconds = longest_lately(self.first_step_seconds, step_seconds)
+        else:
+            self.step_seconds = longest_lately(self.step_seconds, step_seconds)
         self.state = state
         self.steps += 1
+        self._state_seconds = self.seconds
+        self._stepped_at = self.process.clock()
 
     def drop_state(self) -> None:
         """Forget a state that cannot be stored: the checkpoint before it stands."""
         self.state, self.steps = None, self.record.usage.steps
+        self._state_seconds = self._stored_seconds
 
     def overspent(self) -> str | None:
         """Return that the ceiling on compute time is reached, or None if it is not."""
         if self.record.limits.max_compute_seconds is None:
             return None
-        return self.record.spent(steps=self.steps, seconds=self.seconds).overspent()
+        return self.record.overspent(self.seconds)
 
     # Writes. All raise LeaseLost where another worker has the job or a person stopped it.
 
     def renew(self) -> None:
-        """Renew the lease for its full length, unless it is brand-new."""
-        now = self.process.jobs.clock()
+        """Renew the lease unless it is brand-new, and learn whether the job is still ours."""
         lease = self.record.lease
-        if lease is None or now - lease.claimed_at < BRIEF_SECONDS:
-            return
-        renewed = self._renewal(now + self.lease_seconds)
+        if lease and self.process.jobs.clock() - lease.claimed_at >= BRIEF_SECONDS:
+            with self._writing:
+                self._renew()
+
+    def keep_alive(self) -> None:
+        """Renew the lease if a third of it is left, for as long as the kernel may be alive.
+
+        It is called from another thread, now and then, while this one is busy.
+        """
+        if not self._writing.acquire(blocking=False):
+            return  # A write is under way, and renews it.
         try:
-            self._write(renewed)
+            if self._is_due():
+                self._renew()
+        finally:
+            self._writing.release()
+
+    def _renew(self) -> None:
+        try:
+            self._replace(self._renewal(self.lease_seconds))
         except StoreUnavailable as error:
             self.tell_unsaved("goes on with the lease that it has", error)
-            return
-        self.keep_hidden(self.lease_seconds)
+        else:
+            self.keep_hidden()
+
+    def _is_due(self) -> bool:
+        """Whether the lease should be renewed; not where a step may never return."""
+        lease = self.record.lease
+        if lease is None or self.process.clock() - self._stepped_at > LONGEST_STEP_SECONDS:
+            return False
+        return lease.expires_at - self.process.jobs.clock() <= lease.seconds / LEASE_INTERVALS
 
     def save(self) -> None:
         """Store what was done since the last save, and extend lease and visibility.
@@ -185,11 +250,14 @@ class ClaimedJob:
             Unusable, StateTooLarge: the state cannot be stored.
             StoreUnavailable: nothing may have been written.
         """
-        timing = self.process.timing
+        clock, begun = self.process.clock, self.process.clock()
         work = self._unsaved_work()
-        renewed = self._renewal(self.process.jobs.clock() + timing.lease_seconds)
-        self._write(lambda record: renewed(work.added_to(record)))
-        self.keep_hidden(timing.lease_seconds)
+        begun += self._cover(work.state_bytes)
+        renewal = self._renewal(self._lease_seconds(work.state_bytes))
+        self._write(lambda record: renewal(work.added_to(record)))
+        self._stored_seconds = self._state_seconds
+        self.process.timing.saw_write(clock() - begun, work.state_bytes)
+        self.keep_hidden()
 
     def end(self, ending: Ending) -> Record:
         """Store the last state and the end of the slice in one write; return the job after it.
@@ -199,7 +267,12 @@ class ClaimedJob:
             StoreUnavailable: it was tried more than once; the checkpoint before stands.
         """
         self.is_used = True
-        work, now = self._unsaved_work(), self.process.jobs.clock()
+        work = self._unsaved_work()
+        self._cover(work.state_bytes)
+        now = self.process.jobs.clock()
+        if not isinstance(ending, Succeeded):
+            # What was computed since the last state is thrown away.
+            work = work._replace(redone=self.seconds - self._state_seconds)
 
         def move(record: Record) -> Record:
             return ended(work.added_to(record), ending, now)
@@ -212,22 +285,36 @@ class ClaimedJob:
                 self.process.sleep(seconds)
         return self._write(move)
 
+    def _cover(self, state_bytes: int) -> float:
+        """Renew a lease that might end during a write of that size; return what that took."""
+        needed = SAFETY * self.process.timing.write_seconds(state_bytes)
+        lease = self.record.lease
+        if lease is None or lease.expires_at - self.process.jobs.clock() >= needed:
+            return 0.0
+        begun = self.process.clock()
+        try:
+            self._write(self._renewal(max(self.lease_seconds, 2 * needed)))
+        except StoreUnavailable as error:
+            self.tell_unsaved("goes on with the lease that it has", error)
+        self.keep_hidden()
+        return self.process.clock() - begun
+
     def give_back(self) -> None:
         """Undo the claim, as no part of the job was run; if that fails, a stall stays counted."""
         if self.record.lease is None:
             return
         before = self._before.record
         try:
-            self._write(lambda record: record.unclaimed(before))
+            self._write(lambda record: record.unclaimed(before, doubt=self.doubt))
         except LeaseLost:
             return
         except StoreUnavailable as error:
             self.tell_unsaved("was not given back and waits for the end of its lease", error)
 
-    def keep_hidden(self, seconds: float) -> None:
-        """Hide the message for `seconds` from now; where that fails it costs others a look."""
+    def keep_hidden(self) -> None:
+        """Hide the message for as long as a new lease runs; a failure costs others a look."""
         try:
-            self.process.hide(self.delivery, seconds)
+            self.process.hide(self.delivery, self.lease_seconds)
         except QueueUnavailable as error:
             effect = "a message may come again too soon"
             tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))
@@ -238,27 +325,42 @@ class ClaimedJob:
         tell(log, STORE_UNAVAILABLE, effect=effect, error=str(error))
 
     def _write(self, move: Callable[[Record], Record]) -> Record:
+        with self._writing:
+            return self._replace(move)
+
+    def _replace(self, move: Callable[[Record], Record]) -> Record:
         self.stored = self.process.jobs.advance(self.stored, self._token, move)
         return self.stored.record
 
     def _new_lease(self) -> Lease:
         process, now = self.process, self.process.jobs.clock()
+        seconds = self.lease_seconds
         return Lease(
             worker=process.worker,
             platform=process.platform,
             token=self._token,
             claimed_at=now,
-            expires_at=now + self.lease_seconds,
-            at_risk_seconds=process.timing.at_risk_seconds,
+            expires_at=now + seconds,
+            seconds=seconds,
+            at_risk_seconds=self._at_risk_seconds,
         )
 
-    def _renewal(self, expires_at: float) -> Callable[[Record], Record]:
-        at_risk = self.process.timing.at_risk_seconds
-        return lambda record: record.renewed(expires_at=expires_at, at_risk_seconds=at_risk)
+    @property
+    def _at_risk_seconds(self) -> float:
+        """The most work that a kill loses: one interval and one step."""
+        lasted = self.process.clock() - self._stepped_at
+        step = max(self.next_step_seconds, lasted)
+        return self.process.timing.interval_seconds(self.state_bytes) + step
+
+    def _renewal(self, seconds: float) -> Callable[[Record], Record]:
+        now, at_risk = self.process.jobs.clock(), self._at_risk_seconds
+        return lambda record: record.renewed(now, seconds, at_risk_seconds=at_risk)
 
     def _unsaved_work(self) -> _Work:
+        pace = Pace(step_seconds=self.step_seconds, first_step_seconds=self.first_step_seconds)
+        work = _Work(self.steps, self.seconds, pace)
         if self.state is None or self.steps == self.record.usage.steps:
-            return _Work(self.steps, self.seconds, None)
+            return work
         data = stored_state(self.kernel, self.state, max_bytes=self.process.max_state_bytes)
         checkpoint = Checkpoint(
             state=data,
@@ -268,16 +370,24 @@ class ClaimedJob:
             progress=self.progress,
             saved_at=self.process.jobs.clock(),
         )
-        return _Work(self.steps, self.seconds, checkpoint)
+        return work._replace(checkpoint=checkpoint, state_bytes=len(data))
 
 
 class _Work(NamedTuple):
-    """The job's totals, and the checkpoint to store; None: there is no new state."""
+    """The job's totals, the checkpoint to store with its size, and what was thrown away.
+
+    Without a checkpoint there is no new state.
+    """
 
     steps: int
     seconds: float
-    checkpoint: Checkpoint | None
+    pace: Pace
+    checkpoint: Checkpoint | None = None
+    state_bytes: int = 0
+    redone: float = 0.0
 
     def added_to(self, record: Record) -> Record:
-        spent = record.spent(steps=self.steps, seconds=self.seconds)
+        spent = record.spent(
+            steps=self.steps, seconds=self.seconds, redone=self.redone, pace=self.pace
+        )
         return spent if self.checkpoint is None else spent.saved(self.checkpoint)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
 from outlast.checkpoint.status import Status
+from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.claimed_job import ClaimedJob, JobMoved
 from outlast.worker.slices.deadline import Deadline
@@ -32,13 +33,19 @@ from outlast.worker.slices.protocol import (
 )
 from outlast.worker.slices.slice import Slice
 from outlast.worker.slices.timing import LEASE_INTERVALS
-from outlast.worker.telemetry.events import MESSAGE_DROPPED, WRITES_LOST, tell
+from outlast.worker.telemetry.events import (
+    MESSAGE_DROPPED,
+    QUEUE_UNAVAILABLE,
+    WRITES_LOST,
+    tell,
+)
 from outlast.worker.telemetry.job_events import tell_ending, tell_lost_lease
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Delivery
+    from outlast.worker.slices.timing import Budget
     from outlast.worker.slices.worker_process import WorkerProcess
 
 log = logging.getLogger("outlast.delivery")
@@ -75,6 +82,7 @@ def deliver(
     Raises:
         ForeignMessage, UnknownJob, CorruptRecord, UnknownKernel, NewerState: this worker can do
             nothing with it; leave it to the queue's redrive.
+        BrokenWorker: this worker takes an error for a fault of its machine; leave it to others.
         StoreUnavailable, QueueUnavailable: nothing is lost; the message will come again.
     """
     message = Message.parse(delivery.body)
@@ -135,7 +143,11 @@ class _Turn:
                     return self._hide(0)
                 self._tell_lost_writes(record)
                 begun = process.clock()
-                with ClaimedJob.take(process, stored, self.delivery) as job:
+                self._reach_queue()
+                with (
+                    ClaimedJob.take(process, stored, self.delivery) as job,
+                    process.repeat(job.keep_alive),
+                ):
                     process.timing.saw_opening(process.clock() - begun)
                     try:
                         handled = self._advance(job)
@@ -153,23 +165,36 @@ class _Turn:
             return None
         # The kernel took all the time: a step would be killed, and with it what it has prepared.
         is_late = 0 < left <= process.clock() - opened
-        with Deadline(self._budget(job), outer=self.deadline, clock=process.clock) as deadline:
-            slice_ = Slice(job, deadline)
+        budget = self._budget(job)
+        with Deadline(
+            budget.seconds - budget.reserve, outer=self.deadline, clock=process.clock
+        ) as deadline:
+            slice_ = Slice(job, budget, deadline)
             record = slice_.pass_on() if is_late else slice_.run()
         tell_ending(claimed, record)
         if record.status is Status.QUEUED:
             # A number beyond the record's: it was sent before, and the store has forgotten that.
             again = (self.message.slice or 0) > claimed.slice_number
             send_continuation(process, job.stored, again=again)
-        process.timing.saw_ending(process.clock() - slice_.stopped_at)
+        process.timing.saw_ending(process.clock() - slice_.stopped_at, job.state_bytes)
         return Handled(notify_targets(process, self.delivery, record, self.deadline), record)
 
-    def _budget(self, job: ClaimedJob) -> float:
-        """Return how long the slice may take, from now to its last step."""
-        wish = math.inf if self.slice_seconds is None else job.stretched(self.slice_seconds)
+    def _reach_queue(self) -> None:
+        """Connect to the queue, where no message was hidden: at the end there may be no time."""
+        if self.delivery.receipt:
+            return
+        try:
+            self.process.queue.reach()
+        except QueueUnavailable as error:
+            effect = "the continuation may be lost until a sweep"
+            tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))
+
+    def _budget(self, job: ClaimedJob) -> Budget:
+        """Return how the time from now on is divided."""
+        wish = math.inf if self.slice_seconds is None else job.slice_seconds(self.slice_seconds)
         # Asked only now: in a new process the reserve follows from the opening.
-        available = min(self.deadline.remaining, wish)
-        return available - self.process.timing.reserve_within(available)
+        seconds = min(self.deadline.remaining, wish)
+        return self.process.timing.budget(seconds, job.state_bytes)
 
     def _hide(self, seconds: float) -> Handled:
         self.process.hide(self.delivery, seconds)
@@ -184,7 +209,7 @@ class _Turn:
         lease = record.lease
         if lease is None or not self.process.queue.gives_up:
             return seconds
-        if seconds < (lease.expires_at - record.updated_at) / LEASE_INTERVALS:
+        if seconds < lease.seconds / LEASE_INTERVALS:
             return seconds  # The holder should have renewed it by now, and is dead.
         lasted = self.process.jobs.clock() - lease.claimed_at
         return max(seconds, min(lasted, LONGEST_HIDE_SECONDS))

@@ -1,4 +1,4 @@
-"""A job's kernel, loaded and prepared while its lease lives on."""
+"""A job's kernel, loaded and prepared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from outlast.kernel import UnknownKernel
 from outlast.worker.slices.kernel_errors import line
-from outlast.worker.slices.timing import LEASE_INTERVALS
 from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
 
 if TYPE_CHECKING:
@@ -23,20 +22,16 @@ class NewerState(Exception):
 
 
 def load_kernel(job: ClaimedJob) -> None:
-    """Load and prepare `job.kernel`; the lease is renewed while that takes time.
+    """Load and prepare `job.kernel`.
 
     Raises:
         UnknownKernel, NewerState: this worker cannot run the job.
     """
-    process, record = job.process, job.record
-    # Once more takes no time, and a thread would cost a short slice a tenth. For other parameters
-    # it may: then the job comes back with a slice that did not advance it, and is worth a thread.
-    if record.kernel in process.prepared and record.guards.stalls <= 1:
-        _load(job)
-    else:
-        with process.repeat(job.renew, every_seconds=job.lease_seconds / LEASE_INTERVALS):
-            _load(job)
-    job.renew()
+    try:
+        _load_and_prepare(job)
+    except UnknownKernel as error:
+        raise UnknownKernel(f"job {job.record.job_id}: {error}") from error
+    job.renew()  # It may have been cancelled meanwhile.
 
 
 def require_runnable(process: WorkerProcess, record: Record) -> None:
@@ -72,13 +67,6 @@ def _kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
     return kernel
 
 
-def _load(job: ClaimedJob) -> None:
-    try:
-        _load_and_prepare(job)
-    except UnknownKernel as error:
-        raise UnknownKernel(f"job {job.record.job_id}: {error}") from error
-
-
 def _load_and_prepare(job: ClaimedJob) -> None:
     process, kernel = job.process, _kernel_for(job.process, job.record)
     job.kernel = kernel
@@ -100,5 +88,3 @@ def _load_and_prepare(job: ClaimedJob) -> None:
             error=line(error),
             cause=error,
         )
-    else:
-        process.prepared.add(kernel.name)

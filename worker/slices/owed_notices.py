@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
+from outlast.checkpoint.record import LONGEST_NOTICE_SECONDS
 from outlast.checkpoint.safe_text import redacted
 from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
@@ -32,7 +33,6 @@ log = logging.getLogger("outlast.notify")
 
 MAX_ROUNDS = 10
 FIRST_WAIT_SECONDS = 5.0
-LONGEST_WAIT_SECONDS = 6 * 3600.0
 # The longest wait for one target, and the shortest that is worth a try.
 TIMEOUT_SECONDS = 5.0
 LEAST_SECONDS = 1.0
@@ -61,7 +61,7 @@ def notify_targets(
     wait = 0.0
     if round_.is_whole:
         times = record.notices.rounds
-        wait = backoff(times, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS, factor=4.0)
+        wait = backoff(times, first=FIRST_WAIT_SECONDS, longest=LONGEST_NOTICE_SECONDS, factor=4.0)
     after = _note(process, record, round_, wait)
     if not after.notices.owed or wait > LONGEST_HIDE_SECONDS:
         return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from outlast.checkpoint.record import LONGEST_RETRY_SECONDS
 from outlast.checkpoint.status import Status
 from outlast.worker.slices.backoff import backoff
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 LONGEST_HIDE_SECONDS = 900.0
 
 FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 300.0
 
 # ---- What a message calls for
 
@@ -60,15 +60,15 @@ def next_action(record: Record, message_slice: int | None, now: float) -> Action
     store lost its newest writes: the job goes on from what is left.
     """
     if record.notices.owed:
-        return _notice_action(record.not_before - now)
+        return _notice_action(record.wait_seconds(now))
     if record.status.is_final or record.status is Status.PAUSED:
         return Drop()
     if message_slice is not None and message_slice < record.slice_number:
         return Drop() if record.announced else Resend()
     if record.lease is not None and record.is_held(now):
         return Wait(record.lease.expires_at - now)
-    if now < record.not_before:
-        return Wait(record.not_before - now)
+    if seconds := record.wait_seconds(now):
+        return Wait(seconds)
     return RunSlice()
 
 
@@ -130,7 +130,7 @@ def ended(record: Record, ending: Ending, now: float) -> Record:
             after = record.failed(ending.error)
         case Errored():
             wait = backoff(
-                record.guards.failures, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS
+                record.guards.failures, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_RETRY_SECONDS
             )
             after = record.errored(ending.error, not_before=now + wait)
     return after.after_slice(record, _history_entry(after, ending), now)

@@ -10,6 +10,7 @@ from outlast.checkpoint.errors import CorruptCheckpoint, StateTooLarge, StoreUna
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.kernel.contract import start
+from outlast.worker.slices.health import BrokenWorker, kind_of
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import described, line
 from outlast.worker.slices.kernel_output import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.slices.claimed_job import ClaimedJob
     from outlast.worker.slices.deadline import Deadline
+    from outlast.worker.slices.timing import Budget
 
     Steps = Generator[BaseModel | Busy, None, BaseModel]
 
@@ -39,19 +41,23 @@ log = logging.getLogger("outlast.slice")
 class Slice:
     """The run of a claimed job's kernel on this worker, from its checkpoint to its last save."""
 
-    def __init__(self, job: ClaimedJob, deadline: Deadline) -> None:
-        """Advance `job` until `deadline`."""
+    def __init__(self, job: ClaimedJob, budget: Budget, deadline: Deadline) -> None:
+        """Advance `job` until `deadline`, which is the end of the budget without its reserve."""
         self.job = job
         self._process = job.process
+        self._budget = budget
         self._deadline = deadline
+        self._steps_before = job.steps
         self._step_seconds = 0.0  # of the step that has not ended yet
-        self._saved_at = self.stopped_at = job.process.clock()
+        self._began_at = self._saved_at = self.stopped_at = job.process.clock()
 
     def run(self) -> Record:
         """Advance the job until it ends or the deadline; return it as it was left.
 
         Raises:
             LeaseLost: another worker has the job, or it was cancelled; nothing was written since.
+            BrokenWorker: the kernel did not come to its first safe point, through no fault of the
+                job's: it is to be given back.
             StoreUnavailable: the last save was not possible; the checkpoint before it stands.
         """
         job = self.job
@@ -137,33 +143,36 @@ class Slice:
         self._step_seconds += seconds
         if isinstance(state, Busy):
             return
-        # The first step of a slice also rebuilds tables: it says nothing about the next.
-        if job.state is not None:
-            self._process.timing.saw_step(self._step_seconds)
+        if job.state is None:
+            self._process.health.proved(job.record.kernel)
+        job.advanced(state, self._step_seconds)
         self._step_seconds = 0.0
-        job.advanced(state)
         if self._process.watch is not None:
             self._process.watch(job)
 
     def _must_stop(self) -> bool:
         """Whether the deadline has come, would pass before the next step ends, or a pause has."""
-        paused = self.job.record.status is Status.PAUSED
+        job, left = self.job, self._deadline.remaining
+        if not left or job.record.status is Status.PAUSED:
+            return True
+        if self._process.clock() - self._began_at < self._budget.fair_seconds:
+            return False  # What was learned may be wrong.
         # An isolated step that has begun may use all the time there is: it can be cut off.
-        needed = 0.0 if self._step_seconds else self._process.timing.next_step_seconds
-        return paused or self._deadline.remaining <= needed
+        step_seconds = 0.0 if self._step_seconds else job.next_step_seconds
+        reserve = self._process.timing.budget(self._budget.seconds, job.state_bytes).reserve
+        return left <= step_seconds + max(reserve - self._budget.reserve, 0.0)
 
     def _save_if_due(self) -> None:
         """Store the state and renew lease and visibility, when the interval has passed."""
-        timing, clock = self._process.timing, self._process.clock
+        job, clock = self.job, self._process.clock
         begun = clock()
-        if begun - self._saved_at < timing.interval_seconds:
+        if begun - self._saved_at < self._process.timing.interval_seconds(job.state_bytes):
             return
         try:
-            self.job.save()
-            timing.saw_save(seconds := clock() - begun)
-            tell_save(self.job.record, seconds)
+            job.save()
+            tell_save(job.record, clock() - begun)
         except StoreUnavailable as error:
-            self.job.tell_unsaved("goes on without a save", error)
+            job.tell_unsaved("goes on without a save", error)
         self._saved_at = clock()
 
     def _end(self, ending: Ending) -> Record:
@@ -187,9 +196,17 @@ class Slice:
         return self._failure(error)
 
     def _failure(self, error: BaseException) -> Ending:
-        """Tell of an error; return how it ends the slice: for good if it can only repeat."""
+        """Tell of an error; return how it ends the slice: for good if it can only repeat.
+
+        Raises:
+            BrokenWorker: it is not the job's.
+        """
         reason = described(error, type(self.job.kernel))
         record = self.job.record
+        if self._is_to_blame(error):
+            self.job.is_used, self.job.doubt = False, kind_of(error)
+            self._process.health.failed()
+            raise BrokenWorker(f"job {record.job_id} cannot begin here: {reason}") from error
         tell(
             log,
             KERNEL_FAILED,
@@ -200,6 +217,13 @@ class Slice:
             cause=error,
         )
         return (Failed if isinstance(error, (StateTooLarge, NonRetryable)) else Errored)(reason)
+
+    def _is_to_blame(self, error: BaseException) -> bool:
+        """Whether this machine is at fault: the slice has not come to any safe point."""
+        process, job = self._process, self.job
+        if process.is_alone or job.steps > self._steps_before:
+            return False
+        return process.health.is_to_blame(error, job.record, process.worker)
 
     def _close(self, steps: Steps) -> None:
         try:

@@ -1,15 +1,32 @@
-"""What a worker has learned about time: how long steps, saves and endings take here."""
+"""What a worker has learned about time: how long writes, openings and endings take here.
+
+How long the steps of a job take is kept with the job: see `Pace`. Here is what is the same for all
+jobs of a process, and what follows from both.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import deque
+from typing import NamedTuple
 
 # A measured time is trusted up to this factor the next time.
 SAFETY = 1.5
+# So many measurements of a write are kept.
+RECENT = 3
+# How much of a measured time is left with each later one, so that an outlier is soon forgotten.
+FORGET = 0.5
+FORGET_STEP = 0.9  # A slice has many steps, and some of them may well take longer.
 
-# How fast a slow outlier is forgotten: a step in about twenty, a save in about five.
-FORGET_STEP = 0.95
-FORGET_SAVE = 0.8
+# The share of its time that a slice has for its steps, whatever was learned.
+FAIR_SHARE = 0.5
+
+# Below this size the time of a write says something about the store's answers, above it about its
+# throughput; which is taken for a slow one until it is known.
+LARGE_BYTES = 256 << 10
+# No store is that slow: this process slept.
+LONGEST_ANSWER_SECONDS = 10.0
+FIRST_SECONDS_PER_BYTE = 1 / 1e6
 
 # How long a worker is assumed to live until it is killed, for the interval between checkpoints:
 # as long as the longest invocation of AWS Lambda.
@@ -21,66 +38,101 @@ LEASE_INTERVALS = 3
 SHORTEST_LEASE_SECONDS = 5.0
 
 
+class Budget(NamedTuple):
+    """The time of one slice.
+
+    Attributes:
+        seconds: all of it, from now to the last effect.
+        reserve: what is kept back of it for the end of the slice.
+    """
+
+    seconds: float
+    reserve: float
+
+    @property
+    def fair_seconds(self) -> float:
+        """How long the steps may go on in any case, whatever was learned of them."""
+        return FAIR_SHARE * self.seconds
+
+
+def longest_lately(before: float, seconds: float) -> float:
+    """Return how long a step may take, after one that took so many seconds."""
+    return max(seconds, FORGET_STEP * before)
+
+
+class _Typical:
+    """The middle one of the last measurements: one that a sleeping machine made does not count."""
+
+    def __init__(self, guess: float) -> None:
+        """Give `guess` until something was measured."""
+        self._guess = guess
+        self._measured: deque[float] = deque(maxlen=RECENT)
+
+    def saw(self, measured: float) -> None:
+        self._measured.append(measured)
+
+    @property
+    def value(self) -> float:
+        if not self._measured:
+            return self._guess
+        return sorted(self._measured)[(len(self._measured) - 1) // 2]
+
+
 class Timing:
     """Learned durations, kept for the life of a process, and what follows from them.
 
-    Attributes:
-        step_seconds: the longest recent step.
-        save_seconds: the longest recent write of a checkpoint.
-        opening_seconds: the longest recent begin of a slice, from the claim to the first step.
-        ending_seconds: the longest recent end of a slice, from the last step to the last effect.
+    Where `state_bytes` is asked for, it is the size of what will be written; 0 is a record without
+    a state.
     """
 
     def __init__(self, *, checkpoint_seconds: float | None = None) -> None:
         """Start from nothing; `checkpoint_seconds` fixes the interval between checkpoints."""
         self._fixed_interval = checkpoint_seconds
-        self.step_seconds = 0.0
-        self.save_seconds = 0.0
-        self.opening_seconds = 0.0
-        self.ending_seconds = 0.0
+        self._answer_seconds = _Typical(0.0)
+        self._seconds_per_byte = _Typical(FIRST_SECONDS_PER_BYTE)
+        self._opening_seconds = 0.0
+        self._ending_seconds = 0.0
 
-    def saw_step(self, seconds: float) -> None:
-        """Learn from a step."""
-        self.step_seconds = max(seconds, self.step_seconds * FORGET_STEP)
-
-    def saw_save(self, seconds: float) -> None:
-        """Learn from a write to the store."""
-        self.save_seconds = max(seconds, self.save_seconds * FORGET_SAVE)
+    def saw_write(self, seconds: float, state_bytes: int) -> None:
+        """Learn from a write to the store, or from a save, which also makes the bytes."""
+        if state_bytes < LARGE_BYTES:
+            self._answer_seconds.saw(min(seconds, LONGEST_ANSWER_SECONDS))
+        else:
+            sending = max(seconds - self._answer_seconds.value, 0.0)
+            self._seconds_per_byte.saw(sending / state_bytes)
 
     def saw_opening(self, seconds: float) -> None:
-        """Learn from the begin of a slice."""
-        self.opening_seconds = max(seconds, self.opening_seconds * FORGET_SAVE)
+        """Learn from the begin of a slice: from the claim to the first step."""
+        self._opening_seconds = max(seconds, FORGET * self._opening_seconds)
 
-    def saw_ending(self, seconds: float) -> None:
-        """Learn from the end of a slice."""
-        self.ending_seconds = max(seconds, self.ending_seconds * FORGET_SAVE)
+    def saw_ending(self, seconds: float, state_bytes: int) -> None:
+        """Learn from the end of a slice: from the last step to the last effect."""
+        fixed = max(seconds - self._sending_seconds(state_bytes), 0.0)
+        self._ending_seconds = max(fixed, FORGET * self._ending_seconds)
 
-    @property
-    def next_step_seconds(self) -> float:
-        """The time to allow for one more step."""
-        return SAFETY * self.step_seconds
+    def _sending_seconds(self, state_bytes: int) -> float:
+        return state_bytes * self._seconds_per_byte.value
 
-    @property
-    def reserve_seconds(self) -> float:
-        """The time to keep back for the end of a slice: to save, send, announce and ack.
+    def write_seconds(self, state_bytes: int) -> float:
+        """Return how long a write of that size is likely to take."""
+        return self._answer_seconds.value + self._sending_seconds(state_bytes)
 
-        Before any slice has ended it is taken for twice its opening, which makes one write, one
-        request to the queue (none if a consumer hid the message at its receipt), and the
-        connections to both.
+    def reserve_seconds(self, state_bytes: int = 0) -> float:
+        """Return the time to keep back for the end of a slice: to save, send, announce and ack.
+
+        Before any slice has ended, all but the bytes is taken for twice the opening, which makes
+        one write, and the connections to store and queue.
         """
-        return SAFETY * (self.ending_seconds or 2 * self.opening_seconds)
+        fixed = self._ending_seconds or 2 * self._opening_seconds
+        return SAFETY * (fixed + self._sending_seconds(state_bytes))
 
-    def reserve_within(self, seconds: float) -> float:
-        """The time to keep back of `seconds`: half of them at most.
+    def budget(self, seconds: float, state_bytes: int = 0) -> Budget:
+        """Return how to divide `seconds`, of which the steps have their fair share."""
+        reserve = min(self.reserve_seconds(state_bytes), (1 - FAIR_SHARE) * seconds)
+        return Budget(seconds, reserve)
 
-        One answer that took a minute is no reason not to work at all in slices of a minute; nor
-        would it be forgotten, as that takes slices.
-        """
-        return min(self.reserve_seconds, seconds / 2)
-
-    @property
-    def interval_seconds(self) -> float:
-        """The time between two checkpoints, unless it was fixed.
+    def interval_seconds(self, state_bytes: int = 0) -> float:
+        """Return the time between two checkpoints, unless it was fixed.
 
         Young's formula, the square root of 2 x cost of a save x time between failures, balances
         the time spent on saving against the work that a kill loses (J. W. Young, "A first order
@@ -88,16 +140,15 @@ class Timing:
         """
         if self._fixed_interval is not None:
             return self._fixed_interval
-        young = math.sqrt(2 * self.save_seconds * SECONDS_BETWEEN_KILLS)
+        young = math.sqrt(2 * self.write_seconds(state_bytes) * SECONDS_BETWEEN_KILLS)
         return min(max(young, SHORTEST_INTERVAL_SECONDS), LONGEST_INTERVAL_SECONDS)
 
-    @property
-    def at_risk_seconds(self) -> float:
-        """The most work that a kill loses: one interval and one step."""
-        return self.interval_seconds + self.next_step_seconds
+    def lease_seconds(self, state_bytes: int = 0) -> float:
+        """Return how long a lease runs: some intervals and the write that renews it.
 
-    @property
-    def lease_seconds(self) -> float:
-        """How long a lease runs: a few intervals, so that one late save does not lose the job."""
-        lease = LEASE_INTERVALS * self.interval_seconds + self.next_step_seconds
+        So one late save does not lose the job. What takes longer between two saves, a step or a
+        fixed interval, is covered by the heartbeat.
+        """
+        interval = min(self.interval_seconds(state_bytes), LONGEST_INTERVAL_SECONDS)
+        lease = LEASE_INTERVALS * interval + SAFETY * self.write_seconds(state_bytes)
         return max(lease, SHORTEST_LEASE_SECONDS)

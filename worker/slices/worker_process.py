@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
+from outlast.worker.slices.health import Health
+from outlast.worker.slices.heartbeat import repeat
 from outlast.worker.slices.platforms import LOCAL, platform_of
-from outlast.worker.slices.repeat import repeated
 from outlast.worker.slices.timing import Timing
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.settings import Settings
-    from outlast.worker.slices.repeat import Repeat
+    from outlast.worker.slices.heartbeat import Repeat
 
 AnyKernel = Kernel[Any, Any, Any]
 
@@ -54,12 +55,13 @@ class WorkerProcess:
         max_state_bytes: a larger state fails its job.
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
-        prepared: names of the kernels that are prepared already, which takes no time again.
+        health: what it has seen of faults of its own.
+        is_alone: whether no other worker can take a job from it: then all faults are the job's.
         notify: tells one target of a job's end, in so many seconds; raises NotDelivered or Gone.
         watch: called after every step with the job as it stands, for a display; None: nobody does.
         clock: monotonic seconds.
         sleep: waits that many seconds.
-        repeat: does something again and again while a block lasts; see `repeat.py`.
+        repeat: does something once a second while a block lasts; see `heartbeat.py`.
     """
 
     jobs: JobStore
@@ -72,11 +74,12 @@ class WorkerProcess:
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
     notify: Callable[[str, Notice, float], None] = tell_nobody
-    prepared: set[str] = field(default_factory=set)
+    health: Health = field(default_factory=Health)
+    is_alone: bool = False
     watch: Callable[[RunningJob], None] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    repeat: Repeat = repeated
+    repeat: Repeat = repeat
 
     def isolates(self, kernel: AnyKernel) -> bool:
         """Whether the kernel runs in a child process, because it or the worker wants that."""

@@ -188,6 +188,12 @@ WORKER_STARTED = _event(
     INFO, "worker_started", "worker %(worker)s starts on %(platform)s", "worker platform"
 )
 WORKER_IDLE = _event(INFO, "worker_idle", "worker %(worker)s waits for messages", "worker")
+WORKER_FAULT = _event(
+    ERROR,
+    "worker_fault",
+    "worker %(worker)s cannot run its kernels, and leaves the job to others: %(error)s",
+    "worker error",
+)
 WORKER_STOPPED = _event(
     INFO, "worker_stopped", "worker %(worker)s stops: %(reason)s", "worker reason"
 )

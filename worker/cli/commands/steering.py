@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,10 +63,19 @@ def pause(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> N
     _steer(job_ids, Client().pause, "is paused", as_json=as_json)
 
 
-def resume(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
+Free = Annotated[
+    bool,
+    typer.Option("--free", help="Take the job from a worker that hangs; it writes nothing more."),
+]
+
+
+def resume(
+    job_ids: JobIds, *, free: Free = False, as_json: Json = False, _debug: Debug = False
+) -> None:
     """Let paused jobs go on.
 
-    Resuming a job that is neither paused nor over only wakes it.
+    Resuming a job that is neither paused nor over only wakes it. With --free the job is also taken
+    from the worker that has it, and goes on at once from its last checkpoint.
 
     A job that cannot be resumed is reported and does not stop the others. With --json, one id
     prints an object; several, or -, print an array of the jobs that were resumed.
@@ -73,6 +83,7 @@ def resume(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
     Examples:
         outlast resume million
         outlast resume million billion
+        outlast resume million --free
 
     Exit codes:
         0  the jobs go on as soon as a worker is free
@@ -81,7 +92,8 @@ def resume(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
     """
     from outlast.worker.jobs.client import Client
 
-    _steer(job_ids, Client().resume, "goes on", as_json=as_json)
+    resume_one = partial(Client().resume, free=free)
+    _steer(job_ids, resume_one, "goes on", as_json=as_json)
 
 
 MaxSlices = Annotated[

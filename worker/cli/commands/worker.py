@@ -77,6 +77,7 @@ def worker(
         0  stopped by a signal, or by one of the limits
         1  the store or the queue did not answer at the start; later the worker asks again
         2  a setting is wrong, or metrics cannot be served
+        75 this machine cannot run kernels; nothing was charged to the jobs, start another worker
     """
     from outlast.worker.slices.deadline import Deadline
 
