@@ -13,6 +13,7 @@ NAMES = (
     "isolation",
     "cold_start",
     "lambda_share",
+    "lambda_cold",
     "prime_speed",
     "prime_stops",
     "cost_model",
