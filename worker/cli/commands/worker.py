@@ -63,7 +63,8 @@ def worker(
     It pulls jobs from OUTLAST_QUEUE, slice after slice, until it is stopped.
 
     SIGTERM, Ctrl-C and, without nohup, the end of the terminal end the slice that runs at its next
-    safe point: its progress is saved and its continuation sent, then the worker ends. Any number of
+    safe point: its progress is saved and its continuation sent, then the worker ends, within
+    OUTLAST_STOP_SECONDS in any case; what is not saved by then is done again. Any number of
     workers may share a store and a queue, and any of them may be killed at any time. Each slice is
     one line on standard error, unless OUTLAST_LOG_LEVEL is above INFO; a worker sweeps every
     OUTLAST_SWEEP_SECONDS.
@@ -77,18 +78,25 @@ def worker(
         0  stopped by a signal, or by one of the limits
         1  the store or the queue did not answer at the start; later the worker asks again
         2  a setting is wrong, or metrics cannot be served
+        124  stopped by a signal, and out of time (OUTLAST_STOP_SECONDS) before all was saved
+        130  ended at once by a second Ctrl-C
     """
     from outlast.worker.slices.deadline import Deadline
 
     with stdout_to_stderr(), Deadline() as stop:
         # Imported here: a signal that comes during the slow imports is heard.
-        from outlast.worker.cli.ctrl_c import second_ctrl_c_ends
+        from outlast.worker.cli.hard_stop import HardStop
         from outlast.worker.cli.logs import level_of, log_to_stderr
         from outlast.worker.jobs.client import Client
         from outlast.worker.loops.consumer import Consumer
         from outlast.worker.settings import overridden, read_settings
         from outlast.worker.slices.worker_process import make_process
-        from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
+        from outlast.worker.telemetry.events import (
+            WORKER_CUT_OFF,
+            WORKER_STARTED,
+            WORKER_STOPPED,
+            tell,
+        )
         from outlast.worker.telemetry.switches import switched_on
 
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
@@ -96,17 +104,25 @@ def worker(
         level = level_of(settings, otherwise="INFO")
         log_to_stderr(level, log_format=settings.log_format, debug=debug)
         process = make_process(settings, client.jobs, client.queue)
-        client.jobs.reach()
-        warn_if_apart(settings)
         consumer = Consumer(
             process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
         with (
-            switched_on(settings, metrics_port=metrics_port, metrics_host=metrics_host),
-            second_ctrl_c_ends(
-                log.warning, lambda: log.warning("ended at once; another worker goes on")
+            HardStop(
+                stop,
+                settings.stop_seconds,
+                say=log.warning,
+                end=lambda how: tell(log, WORKER_CUT_OFF, worker=process.worker, how=how),
+            ) as hard_stop,
+            switched_on(
+                settings,
+                metrics_port=metrics_port,
+                metrics_host=metrics_host,
+                flush_seconds=hard_stop.seconds_left,
             ),
         ):
+            client.jobs.reach()
+            warn_if_apart(settings)
             tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
             stopped_by = consumer.run(
                 max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop

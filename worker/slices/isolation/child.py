@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Steps = Generator[Any, None, Any]
 
+
 def serve(pipe: Connection, task: bytes) -> None:
     """Run the kernel, one step for each request, until it ends or the parent closes the pipe.
 
