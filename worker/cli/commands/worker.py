@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from outlast.worker.cli.options import Debug, Isolate, Json, SliceSeconds, seconds_option
 from outlast.worker.cli.output import print_json, print_lines, warn_if_apart
 from outlast.worker.cli.streams import stdout_to_stderr
+
+if TYPE_CHECKING:
+    from outlast.worker.cli.hard_stop import HardStop
+    from outlast.worker.slices.deadline import Deadline
 
 log = logging.getLogger("outlast.worker")
 
@@ -85,18 +89,12 @@ def worker(
 
     with stdout_to_stderr(), Deadline() as stop:
         # Imported here: a signal that comes during the slow imports is heard.
-        from outlast.worker.cli.hard_stop import HardStop
         from outlast.worker.cli.logs import level_of, log_to_stderr
         from outlast.worker.jobs.client import Client
         from outlast.worker.loops.consumer import Consumer
         from outlast.worker.settings import overridden, read_settings
         from outlast.worker.slices.worker_process import make_process
-        from outlast.worker.telemetry.events import (
-            WORKER_CUT_OFF,
-            WORKER_STARTED,
-            WORKER_STOPPED,
-            tell,
-        )
+        from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
         from outlast.worker.telemetry.switches import switched_on
 
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
@@ -108,12 +106,7 @@ def worker(
             process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
         with (
-            HardStop(
-                stop,
-                settings.stop_seconds,
-                say=log.warning,
-                end=lambda how: tell(log, WORKER_CUT_OFF, worker=process.worker, how=how),
-            ) as hard_stop,
+            _hard_stop(stop, settings.stop_seconds, process.worker) as hard_stop,
             switched_on(
                 settings,
                 metrics_port=metrics_port,
@@ -130,6 +123,17 @@ def worker(
             tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
     if as_json:
         print_json({"worker": process.worker, "stopped_by": stopped_by})
+
+
+def _hard_stop(stop: Deadline, seconds: float, name: str) -> HardStop:
+    """Return what ends the worker of this name so many seconds after a stop signal."""
+    from outlast.worker.cli.hard_stop import HardStop
+    from outlast.worker.telemetry.events import WORKER_CUT_OFF, tell
+
+    def end(how: str) -> None:
+        tell(log, WORKER_CUT_OFF, worker=name, how=how)
+
+    return HardStop(stop, seconds, say=log.warning, end=end)
 
 
 def sweep(

@@ -103,17 +103,18 @@ def _kill_all(kernel: int, status: int | None) -> int:
     """
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(kernel, signal.SIGKILL)
-    while True:
-        for pid in _children() if status is not None else (kernel, *_children()):
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        try:
-            # Each that ends may leave us children of its own.
-            pid, ending = os.waitpid(-1, 0)
-        except ChildProcessError:
-            return status or 0
-        if pid == kernel:
-            status = ending
+    with suppress(ChildProcessError):  # none is left
+        while True:
+            pid, ending = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                for child in _children() if status is not None else (kernel, *_children()):
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.kill(child, signal.SIGKILL)
+                # Each that ends may leave us children of its own.
+                pid, ending = os.waitpid(-1, 0)
+            if pid == kernel:
+                status = ending
+    return status or 0
 
 
 def _children() -> list[int]:
