@@ -205,6 +205,17 @@ def test_all_ends_with_a_killed_worker(how: str, fifo: Path) -> None:
         assert opened.read() == ""
 
 
+def test_the_kernel_ends_with_a_killed_watcher(fifo: Path) -> None:
+    """Where memory runs out the system may kill either, and a core would be busy for ever."""
+    params = Params(how="loses its watcher", at=0, fifo=str(fifo))
+    steps = isolated(Unruly(), params, None, Resources())
+    next(steps)
+    with fifo.open() as opened:
+        assert opened.read() == ""
+    with pytest.raises(Crashed, match="SIGKILL"):
+        list(steps)
+
+
 def test_what_the_kernel_started_is_reaped() -> None:
     """A container without an init would fill up with zombies until no process can be started."""
     done = subprocess.run(

@@ -148,6 +148,12 @@ def _hold_and_loop(params: Params) -> None:
         _loop(params)
 
 
+def _lose_the_watcher(params: Params) -> None:
+    with open(params.fifo, "w"):  # noqa: PTH123 - opened and held, nothing else
+        os.kill(os.getppid(), signal.SIGKILL)
+        _loop(params)
+
+
 def _start_another(params: Params) -> None:
     subprocess.Popen([sys.executable, "-c", GRANDCHILD, params.fifo])
     _loop(params)
@@ -203,6 +209,7 @@ WAYS: dict[str, Callable[[Params], Any]] = {
     "holds and loops": _hold_and_loop,
     "is stopped with all": _is_stopped_with_all,
     "is killed": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    "loses its watcher": _lose_the_watcher,
     "leaves a program": _leave_a_program,
     "leaves a thread": _leave_a_thread,
     "loops": _loop,
