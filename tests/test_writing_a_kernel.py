@@ -54,8 +54,8 @@ def test_the_page_leads_from_nothing_to_a_running_kernel(
     assert [line for line in output if line in answers] == answers
     assert any(re.search(r"\b\d+ passed", line) for line in output)
     # The page's own tests run, too.
-    migration, resuming = blocks("python", PAGE)
-    for test in (migration, resuming):
+    programs, migration, resuming = blocks("python", PAGE)
+    for test in (programs, migration, resuming):
         (home / "longest-walk/test_of_the_page.py").write_text(test)
         assert "1 passed" in shell("pytest test_of_the_page.py", home / "longest-walk", environment)
 

@@ -112,6 +112,11 @@ class Settings(BaseModel):
         description="how often a worker looks for jobs that lost their message, and how long such "
         "a job must have been silent",
     )
+    stop_seconds: Seconds = Field(
+        default=8.0,
+        description="how long `outlast worker` and `outlast run` may take from a stop signal to "
+        "their end; set it below the time after which the platform kills",
+    )
     max_state_bytes: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] = Field(
         default=64 << 20, description="a larger state fails its job"
     )

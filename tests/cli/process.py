@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 import subprocess
@@ -78,6 +79,10 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)
+
+    def send_to_group(self, number: signal.Signals) -> None:
+        """Send a signal to all processes of the group, as a terminal does."""
+        os.killpg(self._process.pid, number)
 
     def end(self) -> Ended:
         """Wait for the process to end."""

@@ -97,6 +97,21 @@ def test_a_worker_stops_when_asked_whatever_a_kernel_has_left_behind(
     assert (ended.code, json.loads(ended.out)["stopped_by"]) == (0, "SIGTERM")
 
 
+@pytest.mark.parametrize("isolate", ["false", "true"])
+def test_a_stop_of_a_program_that_a_kernel_waits_for_is_no_failure(
+    isolate: str, client: Client, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fifth Ctrl-C at a worker would fail its job: it goes to all that the terminal runs."""
+    monkeypatch.setenv("OUTLAST_ISOLATE", isolate)
+    client.submit("poison", job_id="a", how="runs a program")
+    worker = start("worker", start_new_session=True)
+    worker.await_line("at work")
+    worker.send_to_group(signal.SIGINT)
+    assert worker.end().code == 0
+    stopped = client.status("a")
+    assert (stopped.status, stopped.guards.failures, stopped.progress) == (Status.QUEUED, 0, 0.5)
+
+
 def test_what_a_kernel_prints_is_not_the_answer(start: Start) -> None:
     """A program that reads the answer would fail on the first word of the kernel."""
     ended = start("run", "poison", "how=prints", "--json").end()

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import select
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from outlast.checkpoint.status import Status
-from tests.cli.process import until
+from outlast.worker.jobs.client import Client
+from tests.cli.process import OUTLAST, PATIENCE_SECONDS, until
+from tests.servers import valkey
 
 if TYPE_CHECKING:
-    from outlast.worker.jobs.client import Client
+    from collections.abc import Callable, Iterator
+
     from tests.cli.process import Outlast, Start
 
 LONG = ("tally", "steps=10_000", "step_seconds=0.01")
@@ -133,6 +141,92 @@ def test_an_idle_worker_stops_at_once(start: Start) -> None:
     ended = process.end()
     assert ended.code == 0
     assert json.loads(ended.out)["stopped_by"] == "SIGTERM"
+
+
+@pytest.fixture
+def hanging_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """A function after whose call the store accepts connections and answers nothing."""
+    with valkey() as server:
+        monkeypatch.setenv("OUTLAST_STORE", server.url)
+        with redis.Redis.from_url(server.url) as connection:
+            pid = connection.info("server")["process_id"]
+        yield lambda: os.kill(pid, signal.SIGSTOP)
+
+
+def test_a_worker_whose_store_hangs_ends_in_time(
+    start: Start, hanging_store: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would go on trying for 42 s, and be killed by a platform that waits for 10 s."""
+    monkeypatch.setenv("OUTLAST_STOP_SECONDS", "1")
+    client = Client()
+    client.submit("tally", job_id="a", steps=10_000, step_seconds=STEP_SECONDS)
+    process = start("worker")
+    until(lambda: client.status("a").usage.saves >= 1)
+    hanging_store()
+    process.send(signal.SIGTERM)
+    ended = process.end()
+    assert ended.code == 124
+    assert re.search(
+        "WARNING worker .* ended 1 s after SIGTERM .*another worker goes on", ended.err
+    )
+    assert "save again" not in ended.err, "each attempt takes 5 s: it took longer than it may"
+
+
+def test_a_worker_whose_collector_is_silent_ends_in_time(
+    start: Start, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that has saved all would be killed for the sake of its traces."""
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        endpoint = f"http://127.0.0.1:{collector.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        monkeypatch.setenv("OUTLAST_TRACES", "otel")
+        monkeypatch.setenv("OUTLAST_STOP_SECONDS", "2")
+        client.submit("tally", job_id="a", steps=10_000, step_seconds=STEP_SECONDS)
+        process = start("worker")
+        until(lambda: client.status("a").usage.saves >= 1)
+        process.send(signal.SIGTERM)
+        ended = process.end()
+    assert ended.code == 0
+    assert "the last traces were not sent within" in ended.err
+    assert client.status("a").announced
+
+
+def test_a_run_within_a_long_step_ends_in_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person would wait for the end of the step, or be killed without a word."""
+    monkeypatch.setenv("OUTLAST_STOP_SECONDS", "0.2")
+    monkeypatch.setenv("TALLY_TELLS", "1")
+    process = start("run", "tally", "steps=9", "step_seconds=600", "--job-id", "a")
+    process.await_line("at work")
+    process.send(signal.SIGTERM)
+    ended = process.end()
+    assert (ended.code, ended.out) == (124, "")
+    assert "ended 0.2 s after SIGTERM (OUTLAST_STOP_SECONDS); what was done since" in ended.err
+    assert "to go on here: outlast run tally steps=9" in ended.err
+
+
+def test_a_worker_whose_log_nobody_reads_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log collector that hangs would keep each worker from its end."""
+    monkeypatch.setenv("OUTLAST_STOP_SECONDS", "0.2")
+    ours, theirs = os.pipe()
+    process = subprocess.Popen([OUTLAST, "worker"], stderr=theirs)
+    log = b""
+    while b"waits for messages" not in log:
+        log += os.read(ours, select.PIPE_BUF)
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b".")
+    os.set_blocking(theirs, True)
+    process.send_signal(signal.SIGTERM)
+    try:
+        assert process.wait(PATIENCE_SECONDS) == 124
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_a_stopped_wait_is_quiet(start: Start, client: Client) -> None:

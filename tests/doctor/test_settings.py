@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from outlast.worker.doctor import settings as doctor
 from outlast.worker.doctor.settings import settings_findings
 from outlast.worker.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from outlast.worker.doctor.finding import Finding
 
@@ -52,6 +54,17 @@ def test_more_threads_than_cores() -> None:
         Settings(store=FILE, queue=FILE, threads=1024), is_remote=False, environment={}
     )
     assert [f.level for f in findings if f.check == "settings.threads"] == ["warning"]
+
+
+@pytest.mark.parametrize(("name", "levels"), [("outlast", ["warning"]), ("docker-init", [])])
+def test_a_container_without_an_init(
+    name: str, levels: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zombies would pile up in it until it can start no process."""
+    monkeypatch.setattr(doctor, "FIRST_PROCESS", tmp_path / "comm")
+    (tmp_path / "comm").write_text(f"{name}\n")
+    findings = settings_findings(Settings(store=FILE, queue=FILE), is_remote=False)
+    assert [f.level for f in findings if f.check == "settings.init"] == levels
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,16 @@ import logging
 import logging.config
 import os
 import re
+import signal
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
 from outlast.kernel import MachineFault
@@ -25,6 +29,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.telemetry.events import EVENTS, SLICE_STARTED, tell
+from outlast.worker.telemetry.spans import SpanHandler
 from tests.kernels import raising, stubborn, unprepared
 from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor
@@ -184,6 +189,26 @@ def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["worker", "--max-idle-seconds", "0.01"]) == 0
 
 
+def _store_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def hang(_: JobStore) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        assert ended.wait(20.0)
+
+    monkeypatch.setattr(os, "_exit", lambda _: ended.set())
+    monkeypatch.setattr(JobStore, "reach", hang)
+    monkeypatch.setenv("OUTLAST_STOP_SECONDS", "0.01")
+    _command(tmp_path, monkeypatch)
+
+
+def _collector_hangs() -> None:
+    answer = threading.Event()
+    handler = SpanHandler(Mock(shutdown=answer.wait), queue="sqs://jobs", environment={})
+    handler.stop(0.01)
+    answer.set()
+
+
 def _on_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OUTLAST_STORE", "OUTLAST_QUEUE"):
         monkeypatch.setenv(name, f"sqlite:///{tmp_path / 'o.db'}")
@@ -221,6 +246,8 @@ SCENES: dict[str, Callable[..., None]] = {
     "slice_started": _one_slice,
     "store_unavailable": _store_away,
     "worker_fault": _broken,
+    "traces_unsent": _collector_hangs,
+    "worker_cut_off": _store_hangs,
     "worker_idle": _idle,
     "worker_started": _command,
     "worker_stopped": _command,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import _multiprocessing
+import multiprocessing
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +22,7 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import Resources
 from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.deadline import STOP_SIGNALS, Deadline
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.isolation.parent import Busy, Crashed, isolated
 from outlast.worker.slices.kernel_errors import described
@@ -32,6 +33,8 @@ from tests.records import job
 from tests.worker.unruly import STEP_SECONDS, Confined, Loose, Params, Result, State, Unruly
 
 if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator
     from pathlib import Path
 
 # Far more than any ending here takes, and far less than the loops, which are endless.
@@ -44,9 +47,25 @@ from tests.worker.unruly import Params, Unruly
 from outlast.worker.slices.isolation.parent import isolated
 
 if __name__ == "__main__":
-    params = Params(how="holds and loops", at=0, fifo=sys.argv[1])
+    params = Params(how=sys.argv[1], at=0, fifo=sys.argv[2])
     for _ in isolated(Unruly(), params, None, Resources()):
         pass
+"""
+# The first process of a container, to which all those come whose own parent has ended.
+FIRST_PROCESS = """
+import ctypes, os
+from pathlib import Path
+from tests.worker.test_isolation import Params, run
+from outlast.worker.slices.isolation.watcher import PR_SET_CHILD_SUBREAPER
+
+if __name__ == "__main__":
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    for _ in range(2):
+        print(run(Params(how="leaves a program"))[1].done)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        state, parent, *_ = stat.read_text().rpartition(")")[2].split()
+        if state == "Z" and int(parent) == os.getpid():
+            print("a zombie")
 """
 
 
@@ -71,6 +90,13 @@ def fifo(tmp_path: Path) -> Path:
     path = tmp_path / "fifo"
     os.mkfifo(path)
     return path
+
+
+@pytest.fixture
+def stop() -> Iterator[Deadline]:
+    """Listen for stop signals, as a worker does."""
+    with Deadline() as deadline:
+        yield deadline
 
 
 def test_yields_and_returns_what_the_kernel_does() -> None:
@@ -161,23 +187,42 @@ def test_an_endless_loop_in_c_is_ended() -> None:
     assert time.monotonic() - begun < SOON_SECONDS
 
 
-def test_what_the_kernel_started_ends_with_it(fifo: Path) -> None:
+@pytest.mark.parametrize("how", ["starts another", "starts a daemon"])
+def test_what_the_kernel_started_ends_with_it(how: str, fifo: Path) -> None:
     """Programs that a kernel started would pile up on the worker, slice after slice."""
-    steps = isolated(
-        Unruly(), Params(how="starts another", at=0, fifo=str(fifo)), None, Resources()
-    )
+    steps = isolated(Unruly(), Params(how=how, at=0, fifo=str(fifo)), None, Resources())
     next(steps)
     with fifo.open() as opened:  # opens once the grandchild is there
         steps.close()
         assert opened.read() == ""  # ends once it is gone
 
 
-def test_the_child_ends_with_a_killed_worker(fifo: Path) -> None:
+@pytest.mark.parametrize("how", ["holds and loops", "starts another", "starts a daemon"])
+def test_all_ends_with_a_killed_worker(how: str, fifo: Path) -> None:
     """A core of the machine would be busy for ever after each worker killed by force."""
-    command = [sys.executable, "-c", ORPHAN, str(fifo)]
+    command = [sys.executable, "-c", ORPHAN, how, str(fifo)]
     with subprocess.Popen(command) as worker, fifo.open() as opened:
         worker.kill()
         assert opened.read() == ""
+
+
+def test_the_kernel_ends_with_a_killed_watcher(fifo: Path) -> None:
+    """Where memory runs out the system may kill either, and a core would be busy for ever."""
+    params = Params(how="loses its watcher", at=0, fifo=str(fifo))
+    steps = isolated(Unruly(), params, None, Resources())
+    next(steps)
+    with fifo.open() as opened:
+        assert opened.read() == ""
+    with pytest.raises(Crashed, match="SIGKILL"):
+        list(steps)
+
+
+def test_what_the_kernel_started_is_reaped() -> None:
+    """A container without an init would fill up with zombies until no process can be started."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_PROCESS], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "3\n3\n"
 
 
 def test_a_thread_left_behind_does_not_hold_the_worker_up() -> None:
@@ -188,17 +233,26 @@ def test_a_thread_left_behind_does_not_hold_the_worker_up() -> None:
     assert time.monotonic() - begun < SOON_SECONDS
 
 
-def test_a_worker_that_ignores_sigterm_can_still_end_its_child() -> None:
-    """The child of a worker started under nohup or by some supervisors could only be killed."""
-    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        steps = isolated(Unruly(), Params(steps=1), None, Resources())
-        state = next(state for state in steps if not isinstance(state, Busy))
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-    os.kill(state.pid, signal.SIGTERM)
-    with pytest.raises(Crashed, match="SIGTERM"):
-        list(steps)
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_stop_signal_ends_a_program_of_the_kernel_and_not_its_process(
+    number: signal.Signals, stop: Deadline
+) -> None:
+    """A restart by systemd, which signals all processes of a service, would be a crash."""
+    states, error = run(Params(how="is stopped with all", signal=number))
+    assert [state.done for state in states] == [1]
+    assert repr(error) == f"CalledProcessError({-number}, 'sleep')"
+    assert stop.reason == number.name
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_stop_signal_does_not_end_a_process_that_starts(number: signal.Signals) -> None:
+    """Ctrl-C early in a slice would be a crash, with a traceback of the interpreter's start."""
+    steps = isolated(Unruly(), Params(steps=1), None, Resources())
+    next(steps)
+    (child,) = multiprocessing.active_children()
+    assert child.pid is not None
+    os.kill(child.pid, number)
+    assert [state.done for state in steps if not isinstance(state, Busy)] == [1]
 
 
 def test_needs_no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,6 +368,14 @@ def test_a_crash_is_retried_and_then_fails_the_job_with_the_signal() -> None:
     assert record.status is Status.FAILED
     assert "Crashed: the kernel's process was ended by SIGSEGV" in str(record.error)
     assert record.checkpoints[0].progress == pytest.approx(1 / 3)
+
+
+def test_a_stop_of_all_processes_is_no_failure() -> None:
+    """Five restarts of a service with long steps would fail its job."""
+    record = run_slice(process_of(Params(how="is stopped with all"), max_failures=1))
+    assert (record.status, record.guards.failures) == (Status.QUEUED, 0)
+    assert record.checkpoints[0].progress == pytest.approx(1 / 3)
+    assert record.history.latest.ending.startswith("SIGTERM: the step was cut off by Called")
 
 
 @pytest.mark.parametrize(("kernel", "is_isolated"), [(Unruly(), False), (Confined(), True)])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import signal
 import sys
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
@@ -298,6 +300,50 @@ def test_a_slice_of_hours_ends_at_the_ceiling_on_compute_time(floor: Floor) -> N
     floor.queue.send(Message(job_id=JOB))
     floor.work()
     assert floor.record.result == expected(STEPS)
+
+
+def cut_off(number: int) -> None:
+    """Stop this process and, as one signal may do both, a program that the kernel waits for."""
+    if number == 7:
+        signal.raise_signal(signal.SIGTERM)
+        raise CalledProcessError(-signal.SIGTERM, "solve")
+
+
+def test_an_error_in_a_step_that_a_stop_cuts_off_is_no_failure(
+    floor: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The fifth stop of workers whose kernel runs a program would fail its job."""
+    caplog.set_level("INFO", "outlast")
+    floor.watched = cut_off
+    record = floor.run(floor.kernel, max_failures=1)
+    assert (record.status, record.guards.failures, record.usage.steps) == (Status.QUEUED, 0, 7)
+    ending = record.history.latest.ending
+    assert ending.startswith("SIGTERM: the step was cut off by CalledProcessError: ")
+    (ended,) = [event for event in caplog.records if event.event == "slice_ended"]
+    assert (ended.outcome, ended.ending) == ("SIGTERM", ending)
+    floor.watched = lambda _: None
+    floor.work()
+    assert floor.record.result == expected(STEPS)
+
+
+def test_a_stop_may_reach_the_worker_last(floor: Floor) -> None:
+    """Whether a stop is a failure would be decided by which process the system signals first."""
+    floor.kernel = kernels.raising(CalledProcessError(-signal.SIGTERM, "solve"), at=7)
+    floor.submit()
+
+    def sleep(_: float) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    floor.work(floor.process(sleep=sleep))
+    assert (floor.record.guards.failures, floor.record.usage.steps) == (0, 7)
+
+
+def test_a_job_that_only_ever_is_cut_off_is_given_up(floor: Floor) -> None:
+    """A kernel that sends itself a stop signal would cost money for ever."""
+    floor.watched = lambda _: cut_off(7)
+    floor.submit(max_stalls=3)
+    assert floor.finish() == 4
+    assert "gave up after 3 slices in a row without progress" in str(floor.record.error)
 
 
 def test_the_back_off_has_an_end(floor: Floor) -> None:

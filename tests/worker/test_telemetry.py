@@ -130,7 +130,7 @@ def test_a_slice_without_an_event_of_its_end_does_not_seem_to_run(
         tell(log, event, **fields)
         assert "outlast_slices_running 0.0" in metrics_of(handler)
     finally:
-        handler.stop()
+        handler.stop(30.0)
 
 
 def test_a_kernel_that_sets_up_logging_does_not_end_the_metrics(log: logging.Logger) -> None:
@@ -188,7 +188,7 @@ def trace(
 
     def new_worker(queue: str = "sqs://jobs", **environment: str) -> None:
         for handler in log.handlers:
-            handler.stop()
+            handler.stop(30.0)
         exporters.append(InMemorySpanExporter())
         processor = SimpleSpanProcessor(exporters[-1])
         log.handlers = [SpanHandler(processor, queue=queue, environment=environment)]
@@ -196,7 +196,7 @@ def trace(
 
     yield new_worker
     for handler in log.handlers:
-        handler.stop()
+        handler.stop(30.0)
 
 
 def spans_of(exporters: list[InMemorySpanExporter]) -> list[ReadableSpan]:

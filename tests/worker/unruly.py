@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -40,6 +41,7 @@ class Params(Model):
     how: str | None = None
     at: int = 1
     fifo: str = ""
+    signal: int = signal.SIGTERM
 
 
 class State(Model):
@@ -150,9 +152,37 @@ def _hold_and_loop(params: Params) -> None:
         _loop(params)
 
 
+def _lose_the_watcher(params: Params) -> None:
+    with open(params.fifo, "w"):  # noqa: PTH123 - opened and held, nothing else
+        os.kill(os.getppid(), signal.SIGKILL)
+        _loop(params)
+
+
 def _start_another(params: Params) -> None:
     subprocess.Popen([sys.executable, "-c", GRANDCHILD, params.fifo])
     _loop(params)
+
+
+def _start_a_daemon(params: Params) -> None:
+    leave = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
+    daemon = [sys.executable, "-c", GRANDCHILD, params.fifo]
+    subprocess.run([sys.executable, "-c", leave, *daemon], check=True)
+    _loop(params)
+
+
+def _leave_a_program(_: Params) -> None:
+    subprocess.run(["sh", "-c", "sleep 600 &"], check=True)
+
+
+def _is_stopped_with_all(params: Params) -> None:
+    """Do as systemd does, which sends a stop signal to all processes of a service."""
+    worker = multiprocessing.parent_process()
+    assert worker is not None
+    program = subprocess.Popen(["sleep", "600"])
+    for pid in (program.pid, os.getpid(), os.getppid(), worker.pid):
+        os.kill(pid, params.signal)
+    if code := program.wait():
+        raise subprocess.CalledProcessError(code, "sleep")
 
 
 def _fork_and_die(params: Params) -> None:
@@ -181,13 +211,17 @@ WAYS: dict[str, Callable[[Params], Any]] = {
     "forks and dies": _fork_and_die,
     "hoards": _hoard,
     "holds and loops": _hold_and_loop,
+    "is stopped with all": _is_stopped_with_all,
     "is killed": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    "loses its watcher": _lose_the_watcher,
+    "leaves a program": _leave_a_program,
     "leaves a thread": _leave_a_thread,
     "loops": _loop,
     "raises": _raise,
     "raises unrepeatably": _raise_unrepeatable,
     "raises opaquely": _raise_opaquely,
     "segfaults": lambda _: ctypes.string_at(0),
+    "starts a daemon": _start_a_daemon,
     "starts another": _start_another,
     "calls exit": lambda _: sys.exit("enough"),
     "takes a while": lambda _: time.sleep(STEP_SECONDS),  # a step is real work to the parent

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
 from outlast.kernel.registry import load
-from outlast.worker.cli.ctrl_c import second_ctrl_c_ends
+from outlast.worker.cli.hard_stop import HardStop
 from outlast.worker.cli.logs import level_of, log_to
 from outlast.worker.cli.progress import open_progress
 from outlast.worker.jobs.rate import Rate
@@ -40,22 +40,22 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
     if record.status.is_final:
         return record, None
 
-    def end() -> None:
-        progress.say("ended at once; what was done since the last checkpoint is lost")
+    def end(how: str) -> None:
+        progress.say(f"{how}; what was done since the last checkpoint is lost")
         _say_how_to_continue(progress, record, command)
         progress.__exit__(None)
 
     with (
         open_progress() as progress,
         Deadline() as stop,
-        second_ctrl_c_ends(progress.say, end),
+        HardStop(stop, client.settings.stop_seconds, say=progress.say, end=end) as hard_stop,
     ):
         log_to(progress.say, level_of(client.settings, otherwise=progress.log_level), debug=debug)
         goes_on = f"goes on from {record.progress:.1%}" if record.usage.slices_begun else "starts"
         progress.say(f"job {record.job_id} {goes_on}")
         try:
             record = _await_turn(client, record, progress, stop)
-            with switched_on(client.settings):
+            with switched_on(client.settings, flush_seconds=hard_stop.seconds_left):
                 record = _advance(client, record, progress, stop)
         except Exception:
             _say_how_to_continue(progress, record, command)

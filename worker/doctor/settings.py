@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outlast.worker.doctor.finding import error, ok, warning
@@ -20,6 +21,9 @@ SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "RUNPOD_WEBHOOK_GET_JOB")
 STORES = ("sqlite:", "redis:", "rediss:", "s3:")
 QUEUES = ("sqlite:", "sqs:", "http:", "https:")
 
+# How the system names the process that starts first, in a container or on a machine; Linux only.
+FIRST_PROCESS = Path("/proc/1/comm")
+
 
 def settings_findings(
     settings: Settings, *, is_remote: bool, environment: Mapping[str, str] = os.environ
@@ -32,6 +36,13 @@ def settings_findings(
             f"OUTLAST_THREADS is {settings.threads}, this process may use {cores()} cores",
             breaks="kernels share the cores and get slower",
             mend="unset OUTLAST_THREADS, or set it where the workers are only",
+        )
+    if FIRST_PROCESS.exists() and FIRST_PROCESS.read_text().startswith(("outlast", "python")):
+        yield warning(
+            "settings.init",
+            "the first process of this container is no init",
+            breaks="a process that a kernel leaves behind, not isolated, stays as a zombie",
+            mend="docker run --init, or `init: true` in Compose",
         )
 
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlast.slice")
 
+# How long the signals of one stop may be apart that go to several processes.
+SIGNAL_TURNS, SIGNAL_TURN_SECONDS = 5, 0.02
+
 
 class Slice:
     """The run of a claimed job's kernel on this worker, from its checkpoint to its last save."""
@@ -189,11 +192,26 @@ class Slice:
             return self._failure_in_step(error)
 
     def _failure_in_step(self, error: BaseException) -> Ending:
-        """Do as `_failure`, without a state that the step may have changed before it failed."""
+        """Do as `_failure`, without a state that the step may have changed before it failed.
+
+        No error counts while a stop signal ends this process: the signal may have gone to a process
+        that the kernel has started, too. One that has another cause comes again.
+        """
         # A child process has a copy of its own.
         if not (self._is_isolated or self.job.kernel.State.model_config.get("frozen")):
             self.job.drop_state()
+        if self._is_signalled_soon():
+            reason = described(error, type(self.job.kernel))
+            return Interrupted(f"{self._deadline.reason}: the step was cut off by {reason}")
         return self._failure(error)
+
+    def _is_signalled_soon(self) -> bool:
+        """Whether a stop signal has come, or comes in a moment: another process may be first."""
+        for _ in range(SIGNAL_TURNS):
+            if self._deadline.is_signalled:
+                break
+            self._process.sleep(SIGNAL_TURN_SECONDS)
+        return self._deadline.is_signalled
 
     def _failure(self, error: BaseException) -> Ending:
         """Tell of an error; return how it ends the slice: for good if it can only repeat.

@@ -197,3 +197,12 @@ WORKER_FAULT = _event(
 WORKER_STOPPED = _event(
     INFO, "worker_stopped", "worker %(worker)s stops: %(reason)s", "worker reason"
 )
+WORKER_CUT_OFF = _event(
+    WARNING,
+    "worker_cut_off",
+    "worker %(worker)s %(how)s; another worker goes on from the last checkpoint",
+    "worker how",
+)
+TRACES_UNSENT = _event(
+    WARNING, "traces_unsent", "the last traces were not sent within %(seconds).1f s", "seconds"
+)

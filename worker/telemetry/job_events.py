@@ -126,4 +126,5 @@ def _outcome(ended: Record, ending: str) -> str:
     """Return why a slice ended, as one of few words that a metric may be counted by."""
     if ended.status is not Status.QUEUED:
         return str(ended.status)
-    return "error" if ended.not_before else ending
+    # After a colon comes what a signal has cut off.
+    return "error" if ended.not_before else ending.partition(":")[0]

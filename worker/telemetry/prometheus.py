@@ -54,12 +54,12 @@ class PrometheusHandler(Sink):
             except Exception:  # noqa: BLE001 - a metric is never worth a slice
                 self.handleError(record)
 
-    def stop(self) -> None:
+    def stop(self, seconds: float) -> None:
         """Close the port."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        super().stop()
+        super().stop(seconds)
 
 
 class _Metrics:

@@ -12,6 +12,6 @@ class Sink(logging.Handler):
     does not know.
     """
 
-    def stop(self) -> None:
-        """Send all that is not sent yet, and handle no more events."""
+    def stop(self, seconds: float) -> None:  # noqa: ARG002 - for those that send
+        """Send all that is not sent yet, for so many seconds at most; handle no more events."""
         self.close()

@@ -8,6 +8,7 @@ that ends the job sends the root span.
 from __future__ import annotations
 
 import logging
+import threading
 from hashlib import blake2b
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,7 @@ from opentelemetry.trace import (
 )
 
 from outlast.worker.settings import InvalidSettings
+from outlast.worker.telemetry.events import TRACES_UNSENT, tell
 from outlast.worker.telemetry.sink import Sink
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Span
+
+log = logging.getLogger("outlast.traces")
 
 ON_LAMBDA = {
     "cloud.region": "AWS_REGION",
@@ -105,10 +109,15 @@ class SpanHandler(Sink):
         except Exception:  # noqa: BLE001 - a trace is never worth a slice
             self.handleError(record)
 
-    def stop(self) -> None:
-        """Send all spans that are not sent yet, within OTEL_BSP_EXPORT_TIMEOUT."""
-        self._provider.shutdown()
-        super().stop()
+    def stop(self, seconds: float) -> None:
+        """Send all spans that are not sent yet, for so many seconds at most."""
+        # It waits for as long as the exporter does, which is 10 s by default.
+        sender = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sender.start()
+        sender.join(seconds)
+        if sender.is_alive():
+            tell(log, TRACES_UNSENT, seconds=seconds)
+        super().stop(seconds)
 
     def _slice(self, event: Any, outcome: str, ending: str) -> None:
         ids = ids_of(event.job_id, event.created_at)

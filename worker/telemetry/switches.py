@@ -14,21 +14,27 @@ from typing import TYPE_CHECKING
 from outlast.worker.settings import InvalidSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from outlast.worker.settings import Settings
     from outlast.worker.telemetry.sink import Sink
 
 METRICS_HOST = "127.0.0.1"
+FLUSH_SECONDS = 30.0
 
 
 @contextmanager
 def switched_on(
-    settings: Settings, *, metrics_port: int | None = None, metrics_host: str = METRICS_HOST
+    settings: Settings,
+    *,
+    metrics_port: int | None = None,
+    metrics_host: str = METRICS_HOST,
+    flush_seconds: Callable[[], float] = lambda: FLUSH_SECONDS,
 ) -> Iterator[None]:
     """Make metrics and traces as `settings` say; a `metrics_port` serves metrics to Prometheus.
 
-    At the end of the block all that is not sent yet is sent, and the port is closed.
+    At the end of the block all that is not sent yet is sent, for as long as `flush_seconds` allows
+    then, and the port is closed.
 
     Raises:
         InvalidSettings: a package is missing, or the port is in use; the message has the way out.
@@ -42,7 +48,7 @@ def switched_on(
         log.setLevel(level)
         for sink in sinks:
             log.removeHandler(sink)
-            sink.stop()
+            sink.stop(flush_seconds())
 
 
 def switch_on(

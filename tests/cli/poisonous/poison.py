@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import subprocess
 import sys
 import threading
 from multiprocessing import get_context
@@ -63,6 +64,11 @@ def leaves_a_process() -> None:
     get_context("fork").Process(target=threading.Event().wait).start()
 
 
+def runs_a_program() -> None:
+    """Start a program that says so and never ends, and wait for it."""
+    subprocess.run(["sh", "-c", "echo at work >&2; sleep 600"], check=True)
+
+
 def closes_the_errors() -> None:
     """Close what the log is printed on."""
     sys.stderr.close()
@@ -87,6 +93,7 @@ WAYS = {
     "puts away the output": puts_away_the_output,
     "leaves a thread": leaves_a_thread,
     "leaves a process": leaves_a_process,
+    "runs a program": runs_a_program,
     "closes the errors": closes_the_errors,
     "takes the signals": takes_the_signals,
     "hoards": hoards,

@@ -46,8 +46,9 @@ def run(
     standard error, the result to standard output. Ctrl-C, SIGTERM and the end of the terminal
     (unless under nohup) save and print how to go on; the same command with the same --job-id goes
     on from there, and after a kill -9 from the last checkpoint; `outlast resume` leaves the job to
-    the workers instead. If a kernel does not reach its next safe point, a second Ctrl-C ends the
-    command at once. While another worker has the job this one waits for its turn.
+    the workers instead. If a kernel does not reach its next safe point, or the store does not
+    answer, the command ends after OUTLAST_STOP_SECONDS, or at once by a second Ctrl-C. While
+    another worker has the job this one waits for its turn.
 
     Each --notify is a target to tell when the job is over, like those of `outlast submit`.
 
@@ -62,6 +63,8 @@ def run(
         2  the kernel, a parameter, the id, a tag, target or setting is wrong, or a package that
            the job needs is missing; nothing was done
         3  the job is paused
+        124  stopped, and out of time (OUTLAST_STOP_SECONDS): what was done since the last
+             checkpoint is lost
         129, 130, 143  stopped by the end of the terminal (SIGHUP), by Ctrl-C or by SIGTERM:
                        everything is saved; 130 also after a second Ctrl-C, which loses what was
                        done since the last checkpoint

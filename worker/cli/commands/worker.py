@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from outlast.worker.cli.options import Debug, Isolate, Json, SliceSeconds, seconds_option
 from outlast.worker.cli.output import print_json, print_lines, warn_if_apart
 from outlast.worker.cli.streams import stdout_to_stderr
+
+if TYPE_CHECKING:
+    from outlast.worker.cli.hard_stop import HardStop
+    from outlast.worker.slices.deadline import Deadline
 
 log = logging.getLogger("outlast.worker")
 
@@ -63,7 +67,8 @@ def worker(
     It pulls jobs from OUTLAST_QUEUE, slice after slice, until it is stopped.
 
     SIGTERM, Ctrl-C and, without nohup, the end of the terminal end the slice that runs at its next
-    safe point: its progress is saved and its continuation sent, then the worker ends. Any number of
+    safe point: its progress is saved and its continuation sent, then the worker ends, within
+    OUTLAST_STOP_SECONDS in any case; what is not saved by then is done again. Any number of
     workers may share a store and a queue, and any of them may be killed at any time. Each slice is
     one line on standard error, unless OUTLAST_LOG_LEVEL is above INFO; a worker sweeps every
     OUTLAST_SWEEP_SECONDS.
@@ -77,13 +82,14 @@ def worker(
         0  stopped by a signal, or by one of the limits
         1  the store or the queue did not answer at the start; later the worker asks again
         2  a setting is wrong, or metrics cannot be served
-        75 this machine cannot run kernels; nothing was charged to the jobs, start another worker
+        75   this machine cannot run kernels; nothing was charged to the jobs, start another worker
+        124  stopped by a signal, and out of time (OUTLAST_STOP_SECONDS) before all was saved
+        130  ended at once by a second Ctrl-C
     """
     from outlast.worker.slices.deadline import Deadline
 
     with stdout_to_stderr(), Deadline() as stop:
         # Imported here: a signal that comes during the slow imports is heard.
-        from outlast.worker.cli.ctrl_c import second_ctrl_c_ends
         from outlast.worker.cli.logs import level_of, log_to_stderr
         from outlast.worker.jobs.client import Client
         from outlast.worker.loops.consumer import Consumer
@@ -97,17 +103,20 @@ def worker(
         level = level_of(settings, otherwise="INFO")
         log_to_stderr(level, log_format=settings.log_format, debug=debug)
         process = make_process(settings, client.jobs, client.queue)
-        client.jobs.reach()
-        warn_if_apart(settings)
         consumer = Consumer(
             process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
         )
         with (
-            switched_on(settings, metrics_port=metrics_port, metrics_host=metrics_host),
-            second_ctrl_c_ends(
-                log.warning, lambda: log.warning("ended at once; another worker goes on")
+            _hard_stop(stop, settings.stop_seconds, process.worker) as hard_stop,
+            switched_on(
+                settings,
+                metrics_port=metrics_port,
+                metrics_host=metrics_host,
+                flush_seconds=hard_stop.seconds_left,
             ),
         ):
+            client.jobs.reach()
+            warn_if_apart(settings)
             tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
             stopped_by = consumer.run(
                 max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
@@ -115,6 +124,17 @@ def worker(
             tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
     if as_json:
         print_json({"worker": process.worker, "stopped_by": stopped_by})
+
+
+def _hard_stop(stop: Deadline, seconds: float, name: str) -> HardStop:
+    """Return what ends the worker of this name so many seconds after a stop signal."""
+    from outlast.worker.cli.hard_stop import HardStop
+    from outlast.worker.telemetry.events import WORKER_CUT_OFF, tell
+
+    def end(how: str) -> None:
+        tell(log, WORKER_CUT_OFF, worker=name, how=how)
+
+    return HardStop(stop, seconds, say=log.warning, end=end)
 
 
 def sweep(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
-import os
 import pickle
 import resource
 import signal
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outlast.kernel.contract import start
+from outlast.worker.slices.isolation.watcher import fork_watched
 from outlast.worker.slices.kernel_errors import attach_location, line, location_of
 
 if TYPE_CHECKING:
@@ -24,18 +23,18 @@ if TYPE_CHECKING:
 
     Steps = Generator[Any, None, Any]
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
+def serve(pipe: Connection, task: bytes) -> None:
+    """Run the kernel, one step for each request, until it ends or the parent closes the pipe.
 
-def serve(
-    pipe: Connection,
-    kernel_class: type[Kernel[Any, Any, Any]],
-    params: Any,
-    state: Any,
-    resources: Resources,
-) -> None:
-    """Run the kernel, one step for each request, until it ends or the parent closes the pipe."""
-    _be_alone()
+    `task` is the pickled class of the kernel, its parameters, its state and its resources.
+    """
+    fork_watched(pipe)
+    # A signal that the parent ignores stays ignored over exec, and a kernel may want its alarm.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    # A Python traceback of a crash in native code is worth having in the log.
+    faulthandler.enable()
+    kernel_class, params, state, resources = pickle.loads(task)  # noqa: S301 - from our own parent
     steps = _run(kernel_class, params, state, resources)
     try:
         while pipe.recv():
@@ -45,19 +44,6 @@ def serve(
         pass  # The parent has asked us to leave, or is gone.
     finally:
         steps.close()
-
-
-def _be_alone() -> None:
-    """Leave the parent's session, signals and fate, except that we die with it."""
-    os.setsid()
-    # A signal that the parent ignores stays ignored over exec, and we could not be terminated.
-    for number in (signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
-    # A Python traceback of a crash in native code is worth having in the log.
-    faulthandler.enable()
-    if sys.platform == "linux":
-        # A parent that is killed could not end us, and we might never ask it for anything.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _run(

@@ -5,6 +5,8 @@
                           <-      the state, the result or the error
     closes the pipe       ->      closes the kernel and exits
 
+Between the two is a watcher, which ends all that the kernel has started: `watcher.py`.
+
 The parent keeps the last whole state and does all the housekeeping, so a child may be lost at any
 moment. It waits in short turns, so that the deadline is kept however long a step takes.
 
@@ -15,14 +17,15 @@ Pipe are used, which need no /dev/shm (AWS Lambda has none).
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from outlast.worker.slices.deadline import STOP_SIGNALS
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
 
 # How late the parent may see its deadline while it waits; a turn costs some 30 µs.
 TURN_SECONDS = 0.02
-# How long the child has to leave when asked, and again when terminated, before it is killed.
+# How long the end of the child takes after that of its pipe.
 GRACE_SECONDS = 0.1
+# How long the watcher has for the end of all that the kernel has started, before it is killed.
+LEAVE_SECONDS = 2.0
 
 
 class Crashed(Exception):
@@ -65,9 +70,11 @@ def isolated(
 
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    child = context.Process(target=serve, args=(theirs, type(kernel), params, state, resources))
+    # As bytes, so that nothing of the kernel is loaded before the watcher is there.
+    task = pickle.dumps((type(kernel), params, state, resources))
+    child = context.Process(target=serve, args=(theirs, task))
     with ours:
-        with theirs:
+        with theirs, _stop_signals_held_back():
             child.start()
         try:
             while True:
@@ -110,14 +117,25 @@ def _ending_of(child: SpawnProcess) -> str:
 
 
 def _end(child: SpawnProcess) -> None:
-    """Wait for the child, which has been asked to leave; end it if need be, and what it started."""
-    child.join(GRACE_SECONDS)
-    child.terminate()
-    child.join(GRACE_SECONDS)
-    # The session is gone with its last process, or not there if the child ended before it had one.
-    if child.pid is not None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
+    """Wait for the child, which has been asked to leave; kill it if need be."""
+    child.join(LEAVE_SECONDS)
     child.kill()
     child.join()
     child.close()
+
+
+@contextmanager
+def _stop_signals_held_back() -> Iterator[None]:
+    """Let a stop signal reach neither this process nor one that it starts within the block.
+
+    The new one inherits this, and has handlers before it lets them through: one that goes to all
+    processes at once would end it while its interpreter starts.
+    """
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # It lets them through where it starts its own process.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
