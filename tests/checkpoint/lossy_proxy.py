@@ -31,8 +31,6 @@ class LossyProxy(socketserver.ThreadingTCPServer):
         super().__init__((HOST, 0), _Connection)
         self.behind = behind
         self.bytes_a_second = math.inf
-        # Most of what is sent and has not passed yet waits at the sender.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         self.port: int = self.server_address[1]
         self.marker = b""
         self.still_to_lose = 0
