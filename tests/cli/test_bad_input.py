@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.kernel import registry
+from outlast.worker.cli.errors import report
 from outlast.worker.queues.message import Message
 from tests.cli.process import OUTLAST, assert_one_line
+from tests.servers import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,6 +198,26 @@ def test_no_password_in_a_url_is_shown(
             assert ended.code in {1, 2}, line
             assert str(port) in ended.err + ended.out, line
             assert "hidden" not in ended.err + ended.out, line
+
+
+def test_no_password_is_shown_of_what_boto3_says_to_doctor(
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that is pasted into a ticket would hold it."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ENDPOINT.format(free_ports(1)[0]))
+    ended = outlast("doctor", "--function", "f", "--debug")
+    assert "\nunknown  function.look: EndpointConnectionError" in ended.out
+    assert "Traceback" in ended.err
+    assert "hidden" not in ended.err + ended.out
+
+
+def test_no_password_is_shown_of_an_unforeseen_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """It would stand in the log of whatever runs the command."""
+    assert report(ValueError(ENDPOINT), debug=True) == 1
+    said = capfd.readouterr().err
+    assert "\noutlast: ValueError: http://***@127.0.0.1" in said
+    assert "hidden" not in said
 
 
 def test_a_queue_that_does_not_exist(
