@@ -18,6 +18,10 @@ class StoreUnavailable(CheckpointError):
     """The store did not answer or refused; a write may have happened. Back off and try again."""
 
 
+class StoreFull(StoreUnavailable):
+    """The store has no room for the value, and nothing was written. Make room: delete jobs."""
+
+
 class UnknownJob(CheckpointError):
     """No job has this id. Correct the id, or submit the job."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from outlast.checkpoint.errors import (
     JobExists,
     LeaseLost,
     StateTooLarge,
+    StoreFull,
     StoreUnavailable,
     VersionConflict,
 )
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.record import Record
     from outlast.checkpoint.register import Register, Stored
+
+log = logging.getLogger("outlast.jobs")
 
 MAX_RECORD_BYTES = 256 << 20
 
@@ -180,9 +184,23 @@ class JobStore(JobHeads):
 
     def _delete(self, job_id: str, version: str) -> None:
         # The mark first: a crash in between leaves a job that can be deleted again, rather than a
-        # message whose job seems lost.
-        self.deletions.mark(job_id)
+        # message whose job seems lost. A full store has no room for it before the job is gone.
+        is_marked = self._mark(job_id)
         self._register.delete(job_key(job_id), expected=version)
+        if not is_marked and not self._mark(job_id):
+            log.warning(
+                "job %s is deleted, but the store has no room to remember that: should a message "
+                "for it come, it becomes a dead letter",
+                job_id,
+            )
+
+    def _mark(self, job_id: str) -> bool:
+        """Mark the job as deleted; return whether there was room for that."""
+        try:
+            self.deletions.mark(job_id)
+        except StoreFull:
+            return False
+        return True
 
     def _write(self, record: Record, *, expected: str | None) -> StoredJob:
         revision = Revision(

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+# In a text: what begins a URL up to its last @, and a query without what ends the sentence.
+USER = re.compile(r"(\w://)\S*@")
+QUERY = re.compile(r"(\w://[^\s?]*)\?\S*?(?=[\"'<>)\]};:,.]*(?:\s|$))")
+
 
 def printable(text: str, keep: str = "") -> str:
     """Return `text` with every character escaped that is not printable, except those in `keep`.
@@ -36,3 +40,16 @@ def redacted(url: str) -> str:
     """
     masked = re.sub(r"^(\w+:/*)?.*@", r"\1***@", url, flags=re.DOTALL)
     return re.sub(r"\?.*", "?***", masked, flags=re.DOTALL)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text from elsewhere with each URL in it `redacted`."""
+    return QUERY.sub(r"\1?***", USER.sub(r"\1***@", text))
+
+
+def cause_to_show(error: Exception) -> Exception | None:
+    """Return the error as the cause of another; None: a traceback would show a secret in its text.
+
+    RunPod stores a traceback with the job, and others may log it.
+    """
+    return error if without_secrets(str(error)) == str(error) else None

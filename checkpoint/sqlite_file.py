@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.errors import StoreFull, StoreUnavailable
 from outlast.checkpoint.sqlite_read_only import MEMORY, read_only_uri
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ class SqliteFile:
             reason = REASONS.get(_primary(error))
             if reason is None:
                 raise
-            raise StoreUnavailable(f"{self.path}: {reason} ({error})") from error
+            kind = StoreFull if _primary(error) == sqlite3.SQLITE_FULL else StoreUnavailable
+            raise kind(f"{self.path}: {reason} ({error})") from error
 
 
 def _identity_of(path: Path) -> tuple[int, int] | None:

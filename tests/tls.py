@@ -45,7 +45,9 @@ def tls_before(behind: Server, folder: Path) -> Iterator[tuple[int, Path]]:
                 _pass_on(client, upstream)
                 answers.join()
 
-    with serving(socketserver.ThreadingTCPServer((HOST, 0), Handler)) as server:
+    server = socketserver.ThreadingTCPServer((HOST, 0), Handler)
+    server.daemon_threads = True  # else a connection that a failed test left open would be awaited
+    with serving(server):
         yield server.server_address[1], certificate
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from contextlib import contextmanager
@@ -11,15 +12,18 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from outlast.checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
+from outlast.checkpoint.errors import CorruptRecord, StoreFull, StoreUnavailable, VersionConflict
 from outlast.checkpoint.register import Register, Stored
+from outlast.checkpoint.registers.redis_connection import Connection, TlsConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # Both can be set in the URL: redis://host?socket_timeout=20
 CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 5.0  # and more for a large value: see `redis_connection`
+# A server that refuses a smaller value does not refuse it for its size.
+LARGE_BYTES = 1 << 20
 SCAN_KEYS = 1000
 
 # redis-py repeats a call whose answer was lost. The repetition finds the version that the first
@@ -43,14 +47,16 @@ if type(value) == 'table' then
 end
 return value and string.sub(value, 1, ARGV[1])
 """
+PEEK_SHA = hashlib.sha1(PEEK.encode(), usedforsecurity=False).hexdigest()  # its name on a server
 
+SIGN_IN = "check the user name and the password, percent-encoded as they are in a URL"
 # The first class that matches counts.
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
-    (redis.AuthenticationError, "check the user name and the password"),
-    (redis.exceptions.AuthorizationError, "check the user name and the password"),
+    (redis.AuthenticationError, SIGN_IN),
+    (redis.exceptions.AuthorizationError, SIGN_IN),
     (redis.exceptions.NoPermissionError, "allow this user the commands and keys outlast:*"),
-    (redis.exceptions.OutOfMemoryError, "give the server more memory"),
     (redis.ReadOnlyError, "connect to the primary, not to a replica"),
+    (redis.exceptions.MasterDownError, "wait until this replica has a primary, or connect to that"),
     (redis.exceptions.AskError, "use a server with cluster mode off"),
     (redis.exceptions.ClusterError, "use a server with cluster mode off"),
     (redis.BusyLoadingError, "wait until the server has loaded its data"),
@@ -76,7 +82,6 @@ class RedisRegister(Register):
         self._client = client
         self._put = client.register_script(PUT)
         self._delete = client.register_script(DELETE)
-        self._peek = client.register_script(PEEK)
         settings = client.connection_pool.connection_kwargs
         self._server = f"redis at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
 
@@ -93,6 +98,7 @@ class RedisRegister(Register):
             url,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
+            connection_class=TlsConnection if url.startswith("rediss:") else Connection,
             # Once, for a connection that the server has closed. A time-out is not repeated: it has
             # taken long enough.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
@@ -118,7 +124,7 @@ class RedisRegister(Register):
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value; see `Register.put`."""
         version = secrets.token_hex(16)
-        with self._translate_errors(key):
+        with self._translate_errors(key, len(value)):
             changed = self._put(keys=[_name(key)], args=[expected or "", version, value])
         if not changed:
             raise VersionConflict(f"{self._server}: {key} was written by someone else")
@@ -145,9 +151,12 @@ class RedisRegister(Register):
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Return the values' first bytes, in one round trip; see `Register.peek`."""
         with self._translate_errors(), self._client.pipeline(transaction=False) as pipeline:
+            # With it the server has the script, whatever it has forgotten. redis-py would ask for
+            # it first, which needs one more right.
+            pipeline.script_load(PEEK)
             for key in keys:
-                self._peek(keys=[_name(key)], args=[limit_bytes], client=pipeline)
-            return cast("list[bytes | None]", pipeline.execute())
+                pipeline.evalsha(PEEK_SHA, 1, _name(key), str(limit_bytes))
+            return cast("list[bytes | None]", pipeline.execute()[1:])
 
     def _time(self) -> float | None:
         try:
@@ -164,20 +173,43 @@ class RedisRegister(Register):
         return CorruptRecord(f"{self._server}: what {_name(key)} holds is not Outlast's")
 
     @contextmanager
-    def _translate_errors(self, key: str = "") -> Iterator[None]:
+    def _translate_errors(self, key: str = "", sent_bytes: int = 0) -> Iterator[None]:
         try:
             yield
         except redis.RedisError as error:
             if "WRONGTYPE" in str(error):
                 raise self._foreign(key) from error
-            advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
+            # After a failover the connections may lead to what was the primary, where all else
+            # works. The next call opens new ones.
+            self._disconnect()
             reason = f"{error}".rstrip(".")
-            raise StoreUnavailable(f"{self._server}: {reason}; {advice}") from error
+            advice = _advice(error, sent_bytes)
+            kind = StoreFull if _is_full(error) else StoreUnavailable
+            raise kind(f"{self._server}: {reason}; {advice}") from error
         except BaseException:
             # An interrupted call leaves its answer on the connection, where the next call would
             # read it as its own.
-            self._client.connection_pool.disconnect(inuse_connections=False)
+            self._disconnect()
             raise
+
+    def _disconnect(self) -> None:
+        # Not those that other threads are using.
+        self._client.connection_pool.disconnect(inuse_connections=False)
+
+
+def _is_full(error: redis.RedisError) -> bool:
+    # Before Redis 7, what a command answers in a script is quoted by an error without a class.
+    return isinstance(error, redis.exceptions.OutOfMemoryError) or "-OOM " in str(error)
+
+
+def _advice(error: redis.RedisError, sent_bytes: int) -> str:
+    if _is_full(error):
+        return "give the server more memory, or make room: outlast prune --older-than 30d"
+    advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
+    if sent_bytes > LARGE_BYTES and isinstance(error, redis.ConnectionError):
+        # The server closes the connection, and what it says of the reason is not read.
+        advice += f", and that it takes {sent_bytes:,} bytes at once (proto-max-bulk-len)"
+    return advice
 
 
 def _name(key: str) -> str:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from hashlib import md5
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outlast.checkpoint.errors import InvalidStoreUrl, StoreUnavailable, VersionConflict
+from outlast.checkpoint.errors import (
+    InvalidStoreUrl,
+    StateTooLarge,
+    StoreFull,
+    StoreUnavailable,
+    VersionConflict,
+)
 from outlast.checkpoint.register import Register, Stored
 from outlast.checkpoint.registers.s3_errors import advice_for, error_code
+from outlast.checkpoint.safe_text import cause_to_show, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +37,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONFIG = Config(
+    # Of each piece, so that a value of any size may take its time: boto3 sends and receives it in
+    # pieces, each of which has 3 s to leave and 20 s to come. The answer has 20 s after the last.
     connect_timeout=3,
-    read_timeout=20,  # a value has megabytes at most; S3 answers a PUT of that size in a second
+    read_timeout=20,
+    # Else boto3 sends a checksum of its own over HTTPS, in chunks with a framing that some stores
+    # keep as a part of the value and others refuse. `put` sends one that every store knows.
+    request_checksum_calculation="when_required",
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="outlast",
 )
@@ -40,6 +54,9 @@ COLLISION_WAIT_SECONDS = 0.05  # doubled after each attempt: 1.55 s in all
 PEEK_THREADS = 10  # as many connections as a client of boto3 keeps
 # The condition does not hold. AWS answers If-Match with 404 where the key is gone.
 CONFLICTS = {"PreconditionFailed", "412", "NoSuchKey"}
+# A gateway may answer with the status alone.
+TOO_LARGE = {"EntityTooLarge", "413"}
+FULL = {"QuotaExceeded", "XMinioStorageFull", "507"}
 
 
 class S3Register(Register):
@@ -71,9 +88,10 @@ class S3Register(Register):
             try:
                 self._client = client or boto3.client("s3", config=CONFIG)
             except ValueError as error:
+                reason = without_secrets(str(error))
                 raise InvalidStoreUrl(
-                    f"s3://{bucket}: {error}; correct AWS_ENDPOINT_URL"
-                ) from error
+                    f"s3://{bucket}: {reason}; correct AWS_ENDPOINT_URL"
+                ) from cause_to_show(error)
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""
@@ -96,6 +114,8 @@ class S3Register(Register):
             "Bucket": self._bucket,
             "Key": self._prefix + key,
             "Body": value,
+            # Without it a store may keep what came before a connection broke.
+            "ContentMD5": b64encode(md5(value, usedforsecurity=False).digest()).decode(),
         }
         if expected is None:
             request["IfNoneMatch"] = "*"
@@ -180,7 +200,15 @@ class S3Register(Register):
         try:
             yield
         except (ClientError, BotoCoreError) as error:
+            reason = without_secrets(str(error)).rstrip(".")
             if key is not None and error_code(error) in CONFLICTS:
                 raise VersionConflict(self._conflict(key)) from error
-            reason = f"{error}".rstrip(".")
-            raise StoreUnavailable(f"s3://{self._bucket}: {reason}; {advice_for(error)}") from error
+            message = f"s3://{self._bucket}: {reason}; {advice_for(error)}"
+            raise _kind(error)(message) from cause_to_show(error)
+
+
+def _kind(error: ClientError | BotoCoreError) -> type[StoreUnavailable | StateTooLarge]:
+    code = error_code(error)
+    if code in TOO_LARGE:
+        return StateTooLarge
+    return StoreFull if code in FULL else StoreUnavailable

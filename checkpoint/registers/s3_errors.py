@@ -5,6 +5,9 @@ from __future__ import annotations
 from botocore import exceptions as boto
 
 CREDENTIALS = "check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE, …)"
+SMALLER = "make the state smaller, or raise the limit of the store or of a gateway before it"
+CONDITIONS = "use a store that honours If-Match and If-None-Match on PUT, as AWS S3 does"
+ROOM = "give the store more room, or make some: outlast prune --older-than 30d"
 ADVICE_BY_CODE = {
     "NoSuchBucket": "create the bucket or correct the name",
     "AccessDenied": "allow s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on it",
@@ -15,7 +18,13 @@ ADVICE_BY_CODE = {
     "ExpiredToken": "renew the credentials",
     "RequestTimeTooSkewed": "set this machine's clock",
     "SlowDown": "the store asks for fewer requests; try again later",
-    "EntityTooLarge": "make the state smaller",
+    "EntityTooLarge": SMALLER,
+    "413": SMALLER,
+    "NotImplemented": CONDITIONS,
+    "501": CONDITIONS,
+    "QuotaExceeded": ROOM,
+    "XMinioStorageFull": ROOM,
+    "507": ROOM,
 }
 
 

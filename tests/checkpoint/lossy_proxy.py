@@ -1,10 +1,12 @@
-"""A server in between that loses answers on demand: the request arrives, its answer never does."""
+"""A server in between that is slow, or loses an answer to a request that has arrived."""
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import socketserver
+import time
 from typing import TYPE_CHECKING
 
 from tests.servers import HOST
@@ -16,13 +18,19 @@ BUFFER_BYTES = 65_536
 
 
 class LossyProxy(socketserver.ThreadingTCPServer):
-    """Passes everything on; `lose` names the requests whose answers are lost, and how many."""
+    """Passes everything on; `lose` names the requests whose answers are lost, and how many.
+
+    Attributes:
+        behind: where new connections lead; those that are open lead on to where they led.
+        bytes_a_second: how fast requests pass.
+    """
 
     daemon_threads = True
 
     def __init__(self, behind: Server) -> None:
         super().__init__((HOST, 0), _Connection)
         self.behind = behind
+        self.bytes_a_second = math.inf
         self.port: int = self.server_address[1]
         self.marker = b""
         self.still_to_lose = 0
@@ -54,5 +62,6 @@ class _Connection(socketserver.BaseRequestHandler):
                     if not data or (losing and source is upstream):
                         return  # which closes the client's connection in place of an answer
                     if source is self.request:
+                        time.sleep(len(data) / self.server.bytes_a_second)
                         losing = losing or self.server.takes(data)
                     (upstream if source is self.request else self.request).sendall(data)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.deletions import PREFIX
-from outlast.checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob
+from outlast.checkpoint.errors import DeletedJob, StoreFull, StoreUnavailable, UnknownJob
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
@@ -108,6 +108,42 @@ def test_a_discard_takes_what_was_written_meanwhile(clock: FakeClock) -> None:
     register.before = interfere
     jobs.discard("a")
     assert list(register.keys("jobs/")) == []
+
+
+@pytest.mark.parametrize("is_room_made", [True, False])
+def test_a_full_store_gives_up_the_job_before_it_takes_the_mark(
+    is_room_made: bool, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No job could be deleted where there is no room, which is when it must be."""
+    register = MemoryRegister()
+    jobs = JobStore(register, clock=clock)
+    submit(jobs)
+
+    def full(operation: str) -> None:
+        if operation == "put" and ("jobs/a" in register.values or not is_room_made):
+            raise StoreFull("full")
+
+    register.before = full
+    jobs.discard("a")
+    with pytest.raises(DeletedJob if is_room_made else UnknownJob):
+        jobs.load("a")
+    assert ("job a is deleted, but the store has no room" in caplog.text) == (not is_room_made)
+
+
+def test_a_store_that_is_away_deletes_no_job_without_its_mark(clock: FakeClock) -> None:
+    """A message under way would end as a dead letter, and a person look for a lost job."""
+    register = MemoryRegister()
+    jobs = JobStore(register, clock=clock)
+    submit(jobs)
+
+    def away(operation: str) -> None:
+        if operation == "put":
+            raise StoreUnavailable("away")
+
+    register.before = away
+    with pytest.raises(StoreUnavailable):
+        jobs.discard("a")
+    assert list(jobs.ids()) == ["a"]
 
 
 def test_a_crash_between_mark_and_removal_leaves_a_job_that_can_be_deleted(

@@ -13,7 +13,7 @@ from outlast.checkpoint.errors import InvalidStoreUrl
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.checkpoint.registers.s3 import S3Register
-from outlast.checkpoint.safe_text import redacted
+from outlast.checkpoint.safe_text import redacted, without_secrets
 from outlast.checkpoint.sqlite_file import sqlite_path
 
 IMPORTS = """
@@ -118,6 +118,28 @@ def test_a_password_never_reaches_a_message(url: str) -> None:
     assert "cret" not in str(caught.value)
     assert "***" in redacted(url)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("password", ["p@ss/w", "p/w", "p?w", "p#w"])
+def test_a_password_with_a_sign_of_urls_is_explained(password: str) -> None:
+    """A person would compare the password with itself, and see nothing wrong."""
+    with pytest.raises(InvalidStoreUrl, match="; percent-encode user name and password: %2F for /"):
+        open_register(f"redis://:{password}@host:6379/0")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('at "http://me:p/w@host:1/a".', 'at "http://***@host:1/a".'),
+        ("(http://host/a?token=x'y); see", "(http://host/a?***); see"),
+        ('{"a": "redis://:p@@h/0?password=x"}', '{"a": "redis://***@h/0?***"}'),
+        ("http://a:b@c and https://d:e@f?g", "http://***@c and https://***@f?***"),
+        ("mail me@host, ok? https://host/a", "mail me@host, ok? https://host/a"),
+    ],
+)
+def test_a_text_is_shown_without_the_secrets_of_its_urls(text: str, shown: str) -> None:
+    """What boto3 says of an endpoint would give its password away, or be unreadable."""
+    assert without_secrets(text) == shown
 
 
 def test_a_file_needs_neither_boto3_nor_redis(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
 from contextlib import closing
@@ -10,9 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from outlast.checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
+from outlast.checkpoint.errors import (
+    CorruptRecord,
+    DeletedJob,
+    StoreUnavailable,
+    UnknownJob,
+    VersionConflict,
+)
+from outlast.checkpoint.job_store import JobStore
+from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import CONNECT_SECONDS, RedisRegister
+from tests import servers
 from tests.checkpoint.conftest import REAL_REDIS
 from tests.checkpoint.lossy_proxy import LossyProxy
 from tests.servers import HOST, free_ports
@@ -72,6 +82,58 @@ def test_a_lost_answer_is_no_excuse_for_a_lost_race(
         proxy.lose(b"EVALSHA", count=1)
         with pytest.raises(VersionConflict):
             loser.write(KEY, b"ours", expected=first)
+
+
+def test_a_large_value_takes_its_time(server: Server) -> None:
+    """A job whose state outgrows what the network moves in five seconds would never be saved."""
+    with (
+        serving(LossyProxy(server)) as proxy,
+        closing(open_register(f"redis://{HOST}:{proxy.port}?socket_timeout=0.5")) as register,
+    ):
+        proxy.bytes_a_second = 10e6
+        version = register.put(KEY, bytes(20_000_000), expected=None)
+        assert register.read(KEY) == (bytes(20_000_000), version)
+
+
+def test_a_value_that_the_server_refuses_for_its_size_is_named() -> None:
+    """A person would look for a network fault while a job stands still."""
+    with (
+        servers.valkey("--proto-max-bulk-len", "1mb") as server,
+        closing(open_register(server.url)) as register,
+        pytest.raises(
+            StoreUnavailable, match=r"takes 3,000,000 bytes at once \(proto-max-bulk-len"
+        ),
+    ):
+        register.put(KEY, bytes(3_000_000), expected=None)
+
+
+def test_a_failover_behind_one_address_is_followed() -> None:
+    """A slice's work would be lost, as each attempt to save it went to what was the primary."""
+    with (
+        servers.valkey() as old,
+        servers.valkey() as new,
+        serving(LossyProxy(old)) as proxy,
+        closing(open_register(f"redis://{HOST}:{proxy.port}")) as register,
+        closing(redis.Redis.from_url(old.url)) as admin,
+    ):
+        register.put(KEY, b"first", expected=None)
+        proxy.behind = new
+        admin.replicaof(HOST, new.port)
+        with pytest.raises(StoreUnavailable, match="connect to the primary"):
+            register.put("jobs/two", b"second", expected=None)
+        register.put("jobs/two", b"second", expected=None)
+
+
+def test_a_replica_without_its_primary_is_named() -> None:
+    """A person would change how the server is set up, which is not what is wrong."""
+    with (
+        servers.valkey("--replica-serve-stale-data", "no") as server,
+        closing(redis.Redis.from_url(server.url)) as admin,
+        closing(open_register(server.url)) as register,
+    ):
+        admin.replicaof(HOST, free_ports(1)[0])
+        with pytest.raises(StoreUnavailable, match="; wait until this replica has a primary"):
+            register.read(KEY)
 
 
 def test_same_bytes_never_have_the_same_version(register: RedisRegister) -> None:
@@ -168,6 +230,27 @@ def test_a_full_server_keeps_the_value_before(server: Server, register: RedisReg
         finally:
             client.config_set("maxmemory", "0")
     assert register.read(KEY) == (b"first", version)
+
+
+@pytest.mark.parametrize("is_far_over", [False, True], ids=["full", "far over its limit"])
+def test_a_full_server_lets_jobs_be_deleted(
+    server: Server, register: RedisRegister, is_far_over: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What makes room would itself need some, and an operator had to find a way around."""
+    jobs = JobStore(register)
+    params = {"text": secrets.token_hex(500_000)}
+    jobs.submit(Record(job_id="a", kernel="k", params=params, created_at=1.0, updated_at=1.0))
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.config_set("maxmemory", 1 if is_far_over else client.info()["used_memory"])
+        try:
+            jobs.delete(jobs.load("a"))
+        finally:
+            client.config_set("maxmemory", 0)
+    kind = UnknownJob if is_far_over else DeletedJob
+    with pytest.raises(UnknownJob) as caught:
+        jobs.load("a")
+    assert type(caught.value) is kind
+    assert ("no room to remember" in caplog.text) == is_far_over
 
 
 def test_a_foreign_key_of_the_same_name_is_left_alone(

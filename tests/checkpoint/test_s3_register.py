@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from contextlib import closing
+from dataclasses import replace
+from traceback import format_exception
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +14,29 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
+from outlast.checkpoint.errors import StateTooLarge, StoreFull, StoreUnavailable, VersionConflict
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.s3 import COLLISION_ATTEMPTS, S3Register
 from tests.checkpoint.conftest import BUCKET, S3_STORES, create_bucket
 from tests.checkpoint.lossy_proxy import LossyProxy
+from tests.doctor.between import Answer, between
 from tests.servers import HOST, free_ports
 from tests.serving import serving
+from tests.tls import tls_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from tests.doctor.between import Request
     from tests.servers import Server
 
 KEY = "jobs/one"
 OBJECT = {"Bucket": "bucket", "Key": "prefix/jobs/one"}
 OLD, NEW, THEIRS = '"etag-old"', '"etag-new"', '"etag-theirs"'
-CREATE = OBJECT | {"Body": b"ours", "IfNoneMatch": "*"}
-REPLACE = OBJECT | {"Body": b"ours", "IfMatch": OLD}
+OURS = OBJECT | {"Body": b"ours", "ContentMD5": "q9x5PHAKD5EQVmwJI5iYXw=="}
+CREATE = OURS | {"IfNoneMatch": "*"}
+REPLACE = OURS | {"IfMatch": OLD}
 
 
 class Script:
@@ -150,11 +157,25 @@ def test_a_write_that_meets_another_has_not_happened(script: Script) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [("EntityTooLarge", 400, StateTooLarge), ("413", 413, StateTooLarge), ("507", 507, StoreFull)],
+)
+def test_what_does_not_fit_is_named(
+    script: Script, code: str, status: int, kind: type[Exception]
+) -> None:
+    """A job would be saved in vain for ever, or a full store take no delete either."""
+    script.refuses("put_object", CREATE, code, status)
+    with pytest.raises(kind, match=f"^s3://bucket: .*{code}"):
+        script.register.put(KEY, b"ours", expected=None)
+
+
+@pytest.mark.parametrize(
     ("code", "status", "advice"),
     [
         ("SlowDown", 503, "fewer requests"),
         ("AccessDenied", 403, "allow s3:GetObject, s3:PutObject"),
         ("NoSuchBucket", 404, "create the bucket or correct the name"),
+        ("NotImplemented", 501, "honours If-Match"),
         ("ExpiredToken", 400, "renew the credentials"),
         ("InternalError", 500, "then try again"),
     ],
@@ -188,6 +209,27 @@ def test_a_lost_answer_is_no_lost_lease(seaweedfs: Server, monkeypatch: pytest.M
             second = register.write(KEY, b"second", expected=first)
             assert proxy.lost == 1
             assert register.read(KEY) == (b"second", second)
+
+
+def test_a_value_is_sent_without_a_framing(
+    ministack: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A store that does not know boto3's would keep it in each record, or refuse every job."""
+
+    def refuse_framing(request: Request) -> Answer | None:
+        is_framed = "aws-chunked" in request.headers.get("content-encoding", "")
+        return Answer(501) if is_framed else None
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    create_bucket("plain")
+    with between(refuse_framing, ministack.url) as url:
+        behind = replace(ministack, port=int(url.rpartition(":")[2]))
+        with tls_before(behind, tmp_path) as (port, authority):
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{HOST}:{port}")
+            monkeypatch.setenv("AWS_CA_BUNDLE", str(authority))
+            with closing(open_register("s3://plain")) as register:
+                version = register.put(KEY, b"value", expected=None)
+                assert register.read(KEY) == (b"value", version)
 
 
 @pytest.mark.parametrize("name", S3_STORES)
@@ -235,6 +277,22 @@ def test_a_missing_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     with pytest.raises(StoreUnavailable, match=r"no-such-profile.*; check the credentials"):
         open_register(f"s3://{BUCKET}")
+
+
+@pytest.mark.parametrize("password", ["s3cret", "s3/cret"], ids=["a URL", "almost a URL"])
+def test_an_endpoint_is_shown_without_its_password(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stand in a log, or in the traceback that RunPod stores with a job."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    port = free_ports(1)[0]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://me:{password}@{HOST}:{port}")
+    with (
+        closing(open_register(f"s3://{BUCKET}")) as register,
+        pytest.raises(StoreUnavailable, match=f"{port}.*; check") as caught,
+    ):
+        register.read(KEY)
+    assert "cret" not in "".join(format_exception(caught.value))
 
 
 def test_an_unreachable_store_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,16 @@ import sqlite3
 import subprocess
 import sys
 from importlib.metadata import distribution
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from outlast.kernel import registry
+from outlast.worker.cli.errors import report
 from outlast.worker.queues.message import Message
 from tests.cli.process import OUTLAST, assert_one_line
+from tests.servers import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -162,6 +165,59 @@ def test_a_redis_that_does_not_answer(outlast: Outlast, monkeypatch: pytest.Monk
             ended = outlast(*words)
             assert_one_line(ended, 1, f"redis at {address}")
             assert "hidden" not in ended.err
+
+
+ENDPOINT = "http://me:hidden@127.0.0.1:{}"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OUTLAST_STORE": "s3://jobs", "AWS_ENDPOINT_URL": ENDPOINT},
+        {"OUTLAST_STORE": "s3://jobs", "AWS_ENDPOINT_URL": "http://me:hid/hidden@127.0.0.1:{}"},
+        {"OUTLAST_STORE": "s3://jobs", "HTTPS_PROXY": ENDPOINT},
+        {"OUTLAST_QUEUE": "sqs://jobs", "AWS_ENDPOINT_URL_SQS": ENDPOINT},
+        {"OUTLAST_QUEUE": f"{ENDPOINT}/000000000000/jobs"},
+        {"OUTLAST_QUEUE": "sqs://jobs", "AWS_ENDPOINT_URL": ENDPOINT, "OUTLAST_LOG_FORMAT": "json"},
+        {"OUTLAST_STORE": "redis://127.0.0.1:{}/0?password=hidden"},
+    ],
+    ids=["S3", "almost a URL", "proxy", "SQS", "queue", "JSON", "option"],
+)
+def test_no_password_in_a_url_is_shown(
+    variables: dict[str, str], outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stand in a log, a ticket or a recorded terminal."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        port = unheard.getsockname()[1]
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value.format(port))
+        for line in ("submit tally steps=1", "--debug worker --max-idle-seconds 0.1", "doctor"):
+            ended = outlast(*line.split())
+            assert ended.code in {1, 2}, line
+            assert str(port) in ended.err + ended.out, line
+            assert "hidden" not in ended.err + ended.out, line
+
+
+def test_no_password_is_shown_of_what_boto3_says_to_doctor(
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that is pasted into a ticket would hold it."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ENDPOINT.format(free_ports(1)[0]))
+    ended = outlast("doctor", "--function", "f", "--debug")
+    assert "\nunknown  function.look: EndpointConnectionError" in ended.out
+    assert "Traceback" in ended.err
+    assert "hidden" not in ended.err + ended.out
+
+
+def test_no_password_is_shown_of_an_unforeseen_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """It would stand in the log of whatever runs the command."""
+    assert report(ValueError(ENDPOINT), debug=True) == 1
+    said = capfd.readouterr().err
+    assert "\noutlast: ValueError: http://***@127.0.0.1" in said
+    assert "hidden" not in said
 
 
 def test_a_queue_that_does_not_exist(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Finding
     from tests.checkpoint.conftest import Backend
 
-RIGHTS = ["store.write", "store.compare-and-set", "store.list", "store.delete"]
+RIGHTS = ["store.write", "store.read", "store.compare-and-set", "store.list", "store.delete"]
 
 
 @pytest.fixture(params=BACKENDS)
@@ -61,7 +61,8 @@ class Broken(SqliteRegister):
         ignored = "ignores that it exists" if expected is None else "ignores versions"
         if self.fault == ignored and (stored := self.read(key)):
             expected = stored.version
-        return super().put(key, value, expected=expected)
+        kept = b"5\r\n" + value if self.fault == "keeps the framing" else value
+        return super().put(key, kept, expected=expected)
 
     def delete(self, key: str, *, expected: str) -> None:
         """Delete, or as the fault has it."""
@@ -83,6 +84,7 @@ class Broken(SqliteRegister):
     [
         ("refuses writes", "store.write", "error"),
         ("refuses changes", "store.write", "error"),
+        ("keeps the framing", "store.read", "error"),
         ("ignores that it exists", "store.compare-and-set", "error"),
         ("ignores versions", "store.compare-and-set", "error"),
         ("refuses lists", "store.list", "error"),

@@ -8,6 +8,7 @@ import traceback
 
 from typer import Exit, TyperException
 
+from outlast.checkpoint.safe_text import without_secrets
 from outlast.worker.cli.output import say
 
 FAULT = 1
@@ -45,7 +46,7 @@ def report(error: Exception, *, debug: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
     if debug and not _is_answer(error):
-        traceback.print_exception(error)
+        print(without_secrets("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     say(_message(error))
     return exit_code(error)
 

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from outlast.checkpoint.safe_text import without_secrets
 from outlast.worker.cli.output import GONE
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Lines(logging.Handler):
         if not self._debug:
             record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
         with suppress(*GONE):  # and a disk that is full
-            self._say(self.format(record))
+            self._say(without_secrets(self.format(record)))
 
 
 def level_of(settings: Settings, *, otherwise: str) -> str:

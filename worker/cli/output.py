@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.safe_text import one_line
+from outlast.checkpoint.safe_text import one_line, without_secrets
 from outlast.worker.cli.params import format_params
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ GONE = (OSError, ValueError)
 
 def say(text: str) -> None:
     """Print one line on standard error; text from elsewhere is made safe to show."""
-    print(f"outlast: {one_line(text, LINE_CHARACTERS)}", file=sys.stderr, flush=True)
+    line = one_line(without_secrets(text), LINE_CHARACTERS)
+    print(f"outlast: {line}", file=sys.stderr, flush=True)
 
 
 def warn_if_apart(settings: Settings) -> None:

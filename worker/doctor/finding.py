@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from outlast.checkpoint.safe_text import without_secrets
+
 
 class Level(StrEnum):
     """How much a finding matters; `unknown`: there was no right or no way to check."""
@@ -59,19 +61,24 @@ class Unreachable(_Failure):
 
 def ok(check: str, fact: str) -> Finding:
     """Return the finding that all is well."""
-    return Finding(Level.OK, check, fact)
+    return _finding(Level.OK, check, fact)
 
 
 def warning(check: str, fact: str, *, breaks: str, mend: str) -> Finding:
     """Return a finding that costs time, money or safety, but does not stop jobs."""
-    return Finding(Level.WARNING, check, fact, breaks, mend)
+    return _finding(Level.WARNING, check, fact, breaks, mend)
 
 
 def error(check: str, fact: str, *, breaks: str, mend: str) -> Finding:
     """Return a finding that stops jobs or loses them."""
-    return Finding(Level.ERROR, check, fact, breaks, mend)
+    return _finding(Level.ERROR, check, fact, breaks, mend)
 
 
 def unknown(check: str, fact: str, *, mend: str) -> Finding:
     """Return the finding that something could not be checked."""
-    return Finding(Level.UNKNOWN, check, fact, "whether it is right is not known", mend)
+    return _finding(Level.UNKNOWN, check, fact, "whether it is right is not known", mend)
+
+
+def _finding(level: Level, check: str, fact: str, breaks: str = "", mend: str = "") -> Finding:
+    # Both may quote a URL, also one in what a server or boto3 says.
+    return Finding(level, check, without_secrets(fact), breaks, without_secrets(mend))

@@ -66,18 +66,32 @@ def scratch_findings(register: Register, store: str) -> Iterator[Finding]:
 
 
 def _rights(register: Register, key: str) -> Iterator[Finding]:
+    value = _value()
     try:
         first = register.write(key, _value(), expected=None)
-        second = register.write(key, _value(), expected=first)
+        second = register.write(key, value, expected=first)
+        stored = register.read(key)
     except StoreUnavailable as refused:
         fact, _, mend = str(refused).rpartition("; ")
         breaks = "no job can be stored, no progress saved"
         yield error("store.write", fact, breaks=breaks, mend=mend)
         return
     yield ok("store.write", "a scratch key was created and replaced")
+    yield _same(stored.value if stored else b"", value)
     yield _compare_and_set(register, key, first)
     yield _list(register, key)
     yield _delete(register, key, first, second)
+
+
+def _same(stored: bytes, written: bytes) -> Finding:
+    if stored == written:
+        return ok("store.read", "what was written is read back")
+    return error(
+        "store.read",
+        f"of {len(written)} bytes that were written, {len(stored)} others are read back",
+        breaks="each job is stored and can never be read again",
+        mend="find what changes bytes on their way to the store or in it, such as a gateway",
+    )
 
 
 def _compare_and_set(register: Register, key: str, stale: str) -> Finding:

@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from outlast.checkpoint.safe_text import cause_to_show, redacted, without_secrets
 from outlast.worker.queues.contract import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Connection:
             yield client_and_url
         except (BotoCoreError, ClientError) as error:
             if not (late_is_fine and _name(error) in LATE):
-                raise self._unavailable(error) from error
+                raise self._unavailable(error) from cause_to_show(error)
 
     def _connect(self) -> tuple[SQSClient, str]:
         with self._lock:
@@ -89,13 +90,13 @@ class Connection:
                     self._client_and_url = _connect(self._queue, self._config)
                 # boto3 raises a bare ValueError for a malformed endpoint
                 except (BotoCoreError, ClientError, ValueError) as error:
-                    raise self._unavailable(error) from error
+                    raise self._unavailable(error) from cause_to_show(error)
             return self._client_and_url
 
     def _unavailable(self, error: Exception) -> QueueUnavailable:
-        reason = " ".join(str(error).split())
+        reason = " ".join(without_secrets(str(error)).split())
         advice = ADVICE.get(_name(error), "see AWS's documentation of this error")
-        return QueueUnavailable(f"queue {self._queue}: {reason}; {advice}")
+        return QueueUnavailable(f"queue {redacted(self._queue)}: {reason}; {advice}")
 
 
 def _connect(queue: str, config: Config) -> tuple[SQSClient, str]:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from outlast.checkpoint.safe_text import redacted
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.dead_letters import DeadLetter, DeadLetters, NoDeadLetterQueue
 from outlast.worker.queues.sqs_connection import Connection
@@ -119,14 +120,16 @@ def dead_letter_queue(url: str, policy: str | None) -> tuple[str, str]:
     """
     if policy is None:
         raise NoDeadLetterQueue(
-            f"queue {url} has no dead-letter queue: give it a RedrivePolicy, or messages that "
-            "nobody can handle come again and again until they expire"
+            f"queue {redacted(url)} has no dead-letter queue: give it a RedrivePolicy, or messages "
+            "that nobody can handle come again and again until they expire"
         )
     try:
         fields = json.loads(policy)
         arn, receives = str(fields["deadLetterTargetArn"]), int(fields["maxReceiveCount"])
     except (ValueError, KeyError, TypeError) as error:
-        raise QueueUnavailable(f"queue {url}: its RedrivePolicy cannot be read: {error}") from error
+        raise QueueUnavailable(
+            f"queue {redacted(url)}: its RedrivePolicy cannot be read: {error}"
+        ) from error
     # SQS requires both queues in one account and region, so only the name differs. Asking for the
     # URL would need another right.
     base, name = url.rpartition("/")[0], arn.rpartition(":")[2]

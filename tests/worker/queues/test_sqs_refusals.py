@@ -5,6 +5,7 @@ No emulator gives all of AWS's answers; botocore's Stubber gives the others.
 
 from __future__ import annotations
 
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -111,14 +112,17 @@ def test_a_wrong_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         look(SqsQueue("sqs://jobs"))
 
 
-@pytest.mark.parametrize("endpoint", ["nonsense", "http://127.0.0.1:{port}"])
+@pytest.mark.parametrize("endpoint", ["nonsense", "http://me:s3cret@127.0.0.1:{port}"])
 def test_a_wrong_endpoint_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """A worker whose service is down or misspelt would end in a traceback."""
+    """A worker whose service is down or misspelt would end in a traceback, or show a password."""
     once = sqs_connection.CONFIG.merge(Config(retries={"total_max_attempts": 1}))
     monkeypatch.setattr(sqs_connection, "CONFIG", once)  # it would sleep between attempts
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.format(port=free_ports(1)[0]))
-    with pytest.raises(QueueUnavailable, match=r"queue sqs://jobs: .*; .*AWS_ENDPOINT_URL"):
+    with pytest.raises(
+        QueueUnavailable, match=r"queue sqs://jobs: .*; .*AWS_ENDPOINT_URL"
+    ) as caught:
         look(SqsQueue("sqs://jobs"))
+    assert "s3cret" not in "".join(format_exception(caught.value))
 
 
 def test_a_queue_recovers_when_the_service_does(

@@ -1,0 +1,68 @@
+"""Every command with no more rights on Redis than docs/security.md lists."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import redis
+
+from outlast.worker.cli.app import COMMANDS
+from tests.servers import HOST
+from tests.test_security import listed
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.cli.process import Outlast
+    from tests.servers import Server
+
+# None of these opens the store; the dashboard opens it as `list` and the steering commands do.
+WITHOUT_STORE = {"dashboard", "estimate", "kernels", "new-kernel", "warmup"}
+LINES = """
+submit tally steps=30 --job-id a
+pause a
+resume a
+run tally steps=3 --job-id b
+list
+status a
+worker --slice-seconds 0.1 --max-idle-seconds 0.1
+wait a --timeout-seconds 9
+watch a
+result a
+history a
+checkpoints a
+cost a
+fork a --job-id c
+cancel c
+retry c
+sweep
+dlq list
+prune --older-than 9d --yes
+delete a
+prune --older-than 0s --yes
+doctor
+"""
+
+
+def test_the_rights_listed_for_redis_are_enough_for_every_command(
+    outlast: Outlast, valkey_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator would grant what the page lists, and workers wake no lost job."""
+    lines = [line.split() for line in LINES.strip().splitlines()]
+    assert {line[0] for line in lines} | WITHOUT_STORE == {*COMMANDS, "dlq"}
+    rights = [*listed("all on Redis")[0].split(), *listed("delete, prune on Redis")]
+    more = listed("doctor on Redis, more")[0].split()
+    with closing(redis.Redis.from_url(valkey_server.url)) as admin:
+        admin.flushall()
+        admin.execute_command("ACL", "SETUSER", "all", "reset", "on", ">s3cret", *rights)
+        monkeypatch.setenv("OUTLAST_STORE", f"redis://all:s3cret@{HOST}:{valkey_server.port}/0")
+        try:
+            for line in lines:
+                admin.script_flush()
+                if line == ["doctor"]:
+                    admin.execute_command("ACL", "SETUSER", "all", *more)
+                ended = outlast(*line)
+                assert "permission" not in ended.out + ended.err, line
+        finally:
+            admin.execute_command("ACL", "DELUSER", "all")
