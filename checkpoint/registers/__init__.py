@@ -59,4 +59,7 @@ def _redis(url: str) -> Register:
 
 
 def _invalid(url: str) -> InvalidStoreUrl:
-    return InvalidStoreUrl(f"no store has the URL {redacted(url)!r}; use {FORMS}")
+    hint = ""
+    if url.startswith("sqlite:///~"):
+        hint = ". Its home folder is unknown; set HOME, or OUTLAST_STORE=sqlite:////full/path"
+    return InvalidStoreUrl(f"no store has the URL {redacted(url)!r}; use {FORMS}{hint}")
