@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from outlast.worker.queues.polled import MAX_RECEIVES
@@ -120,6 +122,30 @@ def test_redis_never_evicts_and_never_speaks_plainly():
     assert redis["AtRestEncryptionEnabled"] is True
     assert redis["AutomaticFailoverEnabled"] is True
     assert RESOURCES["Redis"]["DeletionPolicy"] == "Snapshot"
+
+
+# They name what is there already: a metric, a service of AWS.
+NO_OWN_NAMES = {"MetricName", "ServiceName"}
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+def test_nothing_has_the_same_name_in_every_stack(name: str):
+    """A second stack in the region could not be made, or would take a part of the first."""
+    resource = RESOURCES[name]["Properties"]
+    events = resource.get("Events", {}).values()
+    for each in [resource, *(event["Properties"] for event in events)]:
+        for key, value in each.items():
+            if re.search(r"(Name|Identifier|GroupId|UserId)$", key) and key not in NO_OWN_NAMES:
+                follows = key == "OmitName" or "Ref" in value or "AWS::StackName" in str(value)
+                assert follows, f"{key} is {value!r} in every stack"
+    # SAM gives a schedule a fixed name unless it is asked not to.
+    schedules = [event for event in events if event["Type"] == "ScheduleV2"]
+    assert all(event["Properties"].get("OmitName") is True for event in schedules)
+
+
+def test_nothing_is_exported():
+    """An export has one name in a region: of two stacks the second could not be made."""
+    assert not any("Export" in output for output in TEMPLATE["Outputs"].values())
 
 
 def test_lost_messages_are_looked_for():
