@@ -28,12 +28,16 @@ ENV NUMBA_CPU_NAME=neoverse-n1 NUMBA_CPU_FEATURES=
 
 FROM base-${TARGETARCH} AS build
 WORKDIR /src
-RUN python3 -m venv /opt/outlast
-COPY deploy/requirements.txt deploy/
-RUN pip install --no-cache-dir --no-deps -r deploy/requirements.txt \
+RUN python3 -m venv /opt/outlast && python3 -m venv /opt/build
+COPY deploy/requirements.txt deploy/requirements-build.txt deploy/
+# Only wheels with a known hash: a source package would run whatever builds it.
+ENV PIP_NO_CACHE_DIR=1 PIP_NO_DEPS=1
+RUN pip install --require-hashes --only-binary :all: -r deploy/requirements.txt \
+ && /opt/build/bin/pip install --require-hashes --only-binary :all: -r deploy/requirements-build.txt \
  && rm -rf /opt/outlast/lib/python3*/site-packages/numba/tests
 COPY . .
-RUN pip install --no-cache-dir --no-deps . && outlast warmup
+RUN /opt/build/bin/pip wheel --no-build-isolation --wheel-dir /wheels . \
+ && pip install /wheels/*.whl && outlast warmup
 # ---- The end of what is the same.
 
 FROM base-${TARGETARCH}
@@ -41,6 +45,7 @@ COPY --from=build /opt/outlast /opt/outlast
 # AWS's runtime starts its own Python, which is told here where the packages are.
 ENV PYTHONPATH=/opt/outlast/lib/python3.13/site-packages
 RUN ["test", "-d", "/opt/outlast/lib/python3.13/site-packages/outlast/worker"]
+# No init of ours: on AWS the first process is Lambda's own. docker-compose.yml adds one.
 # Lambda chooses a user of its own; this is for everywhere else.
 USER 10001:10001
 CMD ["outlast.worker.lambda_handler.handler"]

@@ -27,17 +27,27 @@ ENV NUMBA_CPU_NAME=neoverse-n1 NUMBA_CPU_FEATURES=
 
 FROM base-${TARGETARCH} AS build
 WORKDIR /src
-RUN python3 -m venv /opt/outlast
-COPY deploy/requirements.txt deploy/
-RUN pip install --no-cache-dir --no-deps -r deploy/requirements.txt \
+RUN python3 -m venv /opt/outlast && python3 -m venv /opt/build
+COPY deploy/requirements.txt deploy/requirements-build.txt deploy/
+# Only wheels with a known hash: a source package would run whatever builds it.
+ENV PIP_NO_CACHE_DIR=1 PIP_NO_DEPS=1
+RUN pip install --require-hashes --only-binary :all: -r deploy/requirements.txt \
+ && /opt/build/bin/pip install --require-hashes --only-binary :all: -r deploy/requirements-build.txt \
  && rm -rf /opt/outlast/lib/python3*/site-packages/numba/tests
 COPY . .
-RUN pip install --no-cache-dir --no-deps . && outlast warmup
+RUN /opt/build/bin/pip wheel --no-build-isolation --wheel-dir /wheels . \
+ && pip install /wheels/*.whl && outlast warmup
 # ---- The end of what is the same.
 
 FROM base-${TARGETARCH}
+# Not pinned: Debian's mirrors have the newest build alone, which apt checks by Debian's signature.
+RUN apt-get update && apt-get install --yes --no-install-recommends tini \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/outlast /opt/outlast
 # For who keeps the jobs in a SQLite file, on a volume mounted here.
 RUN install -d -o 10001 -g 10001 /var/lib/outlast
 USER 10001:10001
+# The first process inherits what kernels leave behind, and must reap it; a worker does not. SIGTERM
+# goes on to the worker alone, and its exit code comes back. -s: also where this is not the first.
+ENTRYPOINT ["/usr/bin/tini", "-s", "--"]
 CMD ["outlast", "worker"]

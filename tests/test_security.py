@@ -102,15 +102,25 @@ def test_a_job_names_an_installed_kernel_only(kernel: str, tmp_path: Path) -> No
         client.submit(kernel)
 
 
+class Rights(set[str]):
+    """The rights that were needed so far; `deleted` are the keys that were deleted on S3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: list[str] = []
+
+
 @pytest.fixture
-def rights(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+def rights(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Rights:
     """The rights that all clients of boto3 have needed so far, on an emulator that grants them."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
-    used: set[str] = set()
+    used = Rights()
     call = BaseClient._make_api_call
 
     def record(client: BaseClient, operation: str, arguments: dict[str, object]) -> object:
         right = RIGHTS.get(operation, operation)
+        if operation == "DeleteObject":
+            used.deleted.append(str(arguments["Key"]))
         used.add(f"{client.meta.service_model.service_name}:{right}")
         if operation == "GetFunctionConfiguration":
             return {"Timeout": 900, "MemorySize": 1769}
@@ -143,8 +153,35 @@ def documented(*parts: str) -> set[str]:
     return {right for part in parts for right in listed(part)}
 
 
+def test_a_submitter_has_exactly_the_rights_it_uses_on_aws(
+    rights: Rights, deployment: tuple[str, str]
+) -> None:
+    """A right too few refuses a command; one too many is what a stolen key would use."""
+    client = Client(*deployment)
+    client.submit("nth-prime", job_id="a", position=5)
+    client.fork("a", new_id="b")
+    client.pause("b")
+    client.resume("b")
+    client.cancel("b")
+    assert [record.job_id for record in client.records()] == ["a", "b"]
+    assert rights == actions(properties("SubmitterPolicy"))
+    assert rights == documented("all on S3", "submit, steer, sweep on SQS")
+
+
+def test_a_viewer_has_exactly_the_rights_it_uses_on_aws(
+    rights: Rights, deployment: tuple[str, str]
+) -> None:
+    """Whoever may look at jobs could change them, too."""
+    Client(*deployment).submit("nth-prime", job_id="a", position=5)
+    rights.clear()
+    viewer = Client(*deployment, read_only=True)
+    assert [record.job_id for record in viewer.records()] == [viewer.status("a").job_id]
+    assert rights == actions(properties("ViewerPolicy"))
+    assert rights == documented("list, status, wait on S3")
+
+
 def test_a_worker_has_exactly_the_rights_it_uses_on_aws(
-    rights: set[str], deployment: tuple[str, str]
+    rights: Rights, deployment: tuple[str, str]
 ) -> None:
     """A right too few stops every job; one too many is what a stolen key would use."""
     client = Client(*deployment)
@@ -156,12 +193,26 @@ def test_a_worker_has_exactly_the_rights_it_uses_on_aws(
     client.fork("a", new_id="b")
     delivery = client.queue.receive(visibility_seconds=60, wait_seconds=1)
     client.queue.hide(delivery, 0)
-    client.cancel("b")
-    assert [record.job_id for record in client.records()] == ["a", "b"]
     client.sweep(after_seconds=1.0)
-    client.delete("b")
-    assert rights == actions(properties("WorkerPolicy"))
-    assert rights == documented("all on S3", "delete, prune on S3", "worker on SQS")
+    assert rights | {"s3:DeleteObject"} == actions(properties("WorkerPolicy"))
+    assert rights | {"s3:DeleteObject"} == documented("all on S3", "sweep on S3", "worker on SQS")
+    assert all(key.startswith("jobs/open/") for key in rights.deleted)
+
+
+def test_an_operator_has_exactly_the_rights_it_uses_on_aws(
+    rights: Rights, deployment: tuple[str, str]
+) -> None:
+    """Old jobs would stay, or a stolen key could do more than to remove them."""
+    client = Client(*deployment)
+    client.create("nth-prime", {"position": 5}, job_id="a")
+    client.cancel("a")
+    rights.clear()
+    client.delete("a")
+    assert rights == documented("all on S3", "delete, prune on S3") - {"s3:ListBucket"}
+    more = ("delete, prune on S3", "doctor on S3, more", "dlq on SQS", "doctor on SQS")
+    every = documented(*more, "doctor --function")
+    worker = actions(properties("WorkerPolicy"))
+    assert actions(properties("OperatorPolicy")) | worker == every | worker
 
 
 @pytest.mark.usefixtures("deployment")

@@ -42,6 +42,10 @@ MARGIN_SECONDS = 0.1
 SHARE_OF_KERNEL = 0.75
 
 
+# What is needed of each record of a batch.
+RECORD_FIELDS = ("messageId", "receiptHandle", "body")
+
+
 class Context(Protocol):
     """The part of Lambda's context object that is used here."""
 
@@ -98,42 +102,80 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
         raise
 
 
-def _handle_batch(records: list[dict[str, Any]], context: Context) -> dict[str, Any]:
-    """Run a slice for each message, each in an equal share of the remaining time."""
-    if any(record.get("eventSource") != "aws:sqs" for record in records):
+def _handle_batch(records: object, context: Context) -> dict[str, Any]:
+    """Run a slice for each message, each in an equal share of the remaining time.
+
+    Raises:
+        InvalidRequest: this is no batch of SQS, and nothing was done; or one of its records has no
+            id by which the answer could name it, and all come again after the others had a turn.
+    """
+    if not isinstance(records, list):
+        raise InvalidRequest("the Records of a batch are a list, as SQS sends it")
+    if records and not any(map(_is_of_sqs, records)):
         raise InvalidRequest("a batch of records from another source than SQS")
     failed = []
     for done, record in enumerate(records):
         left = _seconds_left(context)
         if not _is_done(record, left / (len(records) - done), left):
-            failed.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failed}
+            failed.append(_message_id(record))
+    if None in failed:
+        raise InvalidRequest(
+            "a record without a messageId, so all messages of its batch come again"
+        )
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _is_done(record: dict[str, Any], seconds: float, left: float) -> bool:
+def _is_of_sqs(record: object) -> bool:
+    return isinstance(record, dict) and record.get("eventSource") == "aws:sqs"
+
+
+def _message_id(record: object) -> str | None:
+    """Return the id of a record's message; None: it has none."""
+    message_id = record.get("messageId") if isinstance(record, dict) else None
+    return message_id if _is_text(message_id) else None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _delivery(record: object) -> Delivery:
+    """Return the message that a record holds.
+
+    Raises:
+        InvalidRequest: SQS does not send such records.
+    """
+    if not (isinstance(record, dict) and _is_of_sqs(record)):
+        raise InvalidRequest("a record of another source than SQS")
+    missing = [name for name in RECORD_FIELDS if not _is_text(record.get(name))]
+    if missing:
+        raise InvalidRequest(f"a record without {' and '.join(missing)}")
+    return Delivery(record["body"], record["receiptHandle"])
+
+
+def _is_done(record: object, seconds: float, left: float) -> bool:
     """Handle one message in `seconds`, its share of those that are `left`; False: it comes again.
 
     The last message of a batch always runs, as its share is all the time that is left.
     """
-    delivery = Delivery(record["body"], record["receiptHandle"])
     try:
+        delivery = _delivery(record)
         if seconds <= process.timing.budget(left).reserve:  # the ones before it took too long
             process.queue.hide(delivery, 0)
             return False
         return deliver(process, delivery, seconds=seconds).ack
     except BrokenWorker as error:
-        process.queue.hide(delivery, 0)
         _tell_fault(error)
     except (StoreUnavailable, QueueUnavailable) as error:
-        effect = f"message {record['messageId']} will come again"
+        effect = f"message {_message_id(record)} will come again"
         tell(log, unavailable(error), effect=effect, error=str(error))
-    except LEAVE_MESSAGE as error:
+    except (InvalidRequest, *LEAVE_MESSAGE) as error:
         tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
     except Exception as error:  # noqa: BLE001 - the other messages do not depend on this one
         tell(
             log,
             MESSAGE_FAILED,
-            message_id=record["messageId"],
+            message_id=_message_id(record),
             error=line(error),
             error_type=type(error).__name__,
             cause=error,

@@ -31,6 +31,7 @@ from outlast.worker.loops.direct_calls import (
     advance,
     parse,
 )
+from outlast.worker.notify.target import InvalidTarget
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.settings import InvalidSettings, read_settings, require_remote
 from outlast.worker.slices.deadline import Deadline
@@ -55,6 +56,7 @@ PROGRESS_SECONDS = 5.0
 CALLER_ERRORS = (
     InvalidRequest,
     InvalidParams,
+    InvalidTarget,
     UnknownKernel,
     CheckpointError,
     NewerState,
@@ -95,6 +97,8 @@ class Handler:
             return {"error": f"{type(error).__name__}: {error}", **refresh}
 
     def _answer(self, job: dict[str, Any]) -> dict[str, Any]:
+        if not {"id", "input"} <= job.keys():
+            raise InvalidRequest('a job of RunPod has an "id" and an "input"')
         request = parse(job["input"], ALL_FORMS)
         if isinstance(request, Sweep):
             return {"woken": self._client.sweep()}

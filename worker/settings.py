@@ -22,6 +22,7 @@ from outlast.checkpoint.codec import MAX_STATE_BYTES
 from outlast.checkpoint.fields import Platform
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.safe_text import first_error, redacted
+from outlast.worker.default_urls import default_queue, default_store
 
 PREFIX = "OUTLAST_"
 
@@ -35,13 +36,6 @@ OR_NONE = BeforeValidator(lambda value: None if value == "none" else value)
 
 class InvalidSettings(Exception):
     """A variable is unknown or has a bad value. Correct it; the message names it."""
-
-
-def _default_url() -> str:
-    import platformdirs  # here, as a worker with a store of its own does without
-
-    folder = Path(platformdirs.user_data_path("outlast"))
-    return f"sqlite:///{folder / 'outlast.db'}"
 
 
 def cores() -> int:
@@ -64,14 +58,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     store: str = Field(
-        default_factory=_default_url,
+        default_factory=default_store,
         description="where jobs are kept: `sqlite:///path`, `redis://...`, `rediss://...` or "
         "`s3://bucket/prefix`; by default a file in your data folder",
     )
     queue: str = Field(
-        default_factory=_default_url,
+        default_factory=lambda fields: default_queue(fields["store"]),
         description="what wakes jobs: `sqlite:///path`, `sqs://queue-name` or the queue's https "
-        "URL; by default the same file",
+        "URL; by default the store's file, and for a store that is no file one in your data folder "
+        "that is named after it",
     )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=cores,
@@ -222,9 +217,12 @@ def read_settings() -> Settings:
 
 
 def overridden(settings: Settings, **options: object) -> Settings:
-    """Return `settings` with the `options` in place of their values; None leaves a value."""
+    """Return `settings` with the `options` in place of their values; None leaves a value.
+
+    Where no queue is set, a new store brings its own.
+    """
     changes = {name: value for name, value in options.items() if value is not None}
-    return settings.model_copy(update=changes)
+    return Settings(**settings.model_dump(exclude_unset=True) | changes)
 
 
 def require_remote(settings: Settings) -> Settings:

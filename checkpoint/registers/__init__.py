@@ -61,4 +61,6 @@ def _redis(url: str) -> Register:
 def _invalid(url: str) -> InvalidStoreUrl:
     # In a password, each of / ? # ends the part of the URL that it should stand in.
     hint = "; percent-encode user name and password: %2F for /, %40 for @, …" if "@" in url else ""
+    if url.startswith("sqlite:///~"):
+        hint = ". Its home folder is unknown; set HOME, or OUTLAST_STORE=sqlite:////full/path"
     return InvalidStoreUrl(f"no store has the URL {redacted(url)!r}; use {FORMS}{hint}")

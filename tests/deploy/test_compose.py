@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from outlast.worker.settings import PREFIX, Settings
 from tests.deploy.files import DEPLOY, ROOT, load
 
+TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = load(ROOT / "docker-compose.yml")["services"]
 LASTING = {name: service for name, service in SERVICES.items() if service["restart"] != "no"}
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
@@ -64,12 +67,54 @@ def test_ports_are_open_to_this_machine_only(name: str):
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_settings_are_known_ones(name: str):
+# What workers and the stack's own programs are told, without what .env replaces.
+SETTINGS = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "local/stack.env").read_text(), re.MULTILINE))
+OURS = [name for name, service in SERVICES.items() if "outlast" in service["image"]]
+
+
+def test_settings_are_known_ones():
     """An unknown one stops a worker at its start."""
     known = {PREFIX + field.upper() for field in Settings.model_fields}
-    names = {key for key in SERVICES[name].get("environment", {}) if key.startswith(PREFIX)}
-    assert names <= known
+    assert {name for name in SETTINGS if name.startswith(PREFIX)} <= known
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_settings_and_keys_come_from_files_alone(name: str):
+    """A shell set up for a real deployment would put its bucket and its keys into the stack."""
+    files = ["deploy/local/stack.env", {"path": ".env", "required": False}]
+    assert SERVICES[name]["env_file"] == files
+    # A name without a value is the shell's.
+    environment = SERVICES[name].get("environment", {})
+    assert all(isinstance(value, str | int) for value in environment.values())
+    assert not {key for key in environment if key in SETTINGS}
+
+
+def test_no_name_of_a_real_deployment_is_read_from_the_shell():
+    """Compose prefers the shell's variables to those in .env."""
+    read = set(re.findall(r"\$\{?(\w+)", TEXT))
+    assert not {name for name in read if name in SETTINGS or name.startswith(PREFIX)}
+
+
+def test_make_hides_the_shells_variables_from_compose():
+    """Of two people with one .env each would have another stack."""
+    shell = os.environ | dict.fromkeys(defaults(), "from-the-shell")
+    for target in ("up", "down", "demo-stack"):
+        command = ["make", "--silent", target, "COMPOSE=printenv #"]
+        ran = subprocess.run(
+            command, cwd=ROOT, env=shell, capture_output=True, text=True, check=True
+        )
+        assert "PATH=" in ran.stdout
+        assert "from-the-shell" not in ran.stdout
+
+
+def defaults() -> dict[str, str]:
+    """Return what can be set in .env, with the values without it."""
+    return dict(re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT)) | SETTINGS
+
+
+def test_the_emulator_of_lambda_has_an_init():
+    """Its image has none, as on AWS the first process is Lambda's own."""
+    assert SERVICES["lambda"]["init"] is True
 
 
 def test_what_must_last_is_on_a_volume():
@@ -80,9 +125,7 @@ def test_what_must_last_is_on_a_volume():
 
 def test_the_example_names_every_variable():
     """Nobody should have to read the compose file to change a port."""
-    text = (ROOT / "docker-compose.yml").read_text()
-    defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
-    assert dict(re.findall(r"^#?(\w+)=(.*)$", ENV_EXAMPLE, re.MULTILINE)) == defaults
+    assert dict(re.findall(r"^#?(\w+)=(.*)$", ENV_EXAMPLE, re.MULTILINE)) == defaults()
 
 
 def test_the_images_are_those_of_the_dockerfiles():

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCKERFILES = sorted(DEPLOY.glob("*.Dockerfile"))
-PINNED = re.compile(r"([\w.-]+)==[\w.]+")
+REQUIREMENTS = sorted(path.name for path in DEPLOY.glob("requirements*.txt"))
+PINNED = re.compile(r"([\w.-]+)==[\w.]+((?: --hash=sha256:[0-9a-f]{64})+)")
 
 
 def shared(dockerfile: Path) -> str:
@@ -23,11 +24,12 @@ def shared(dockerfile: Path) -> str:
 
 
 def pins(name: str) -> dict[str, str]:
-    """Return the packages of a requirements file by their names, and their lines."""
-    lines = [line for line in (DEPLOY / name).read_text().splitlines() if line[0] != "#"]
-    pins = {line: PINNED.fullmatch(line) for line in lines}
-    assert all(pins.values())
-    return {normal(match[1]): line for line, match in pins.items() if match}
+    """Return the packages of a requirements file by their names, and their hashes."""
+    text = re.sub(r" \\\n +", " ", (DEPLOY / name).read_text())
+    lines = [line for line in text.splitlines() if line[0] != "#"]
+    pins = [PINNED.fullmatch(line) for line in lines]
+    assert all(pins), "without a hash it may be another file tomorrow"
+    return {normal(match[1]): match[2] for match in pins if match}
 
 
 def normal(name: str) -> str:
@@ -54,6 +56,25 @@ def test_the_process_is_not_root_and_gets_its_signals(path: Path):
     assert re.search(r'^CMD \["', last, re.MULTILINE)
 
 
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_only_what_has_a_known_hash_is_installed(path: Path):
+    """A package that was replaced on its index would run in every worker."""
+    installs = re.findall(r"pip install (.*?)(?: \\)?\n", path.read_text())
+    names = [re.search(r"-r deploy/(\S+)", line) for line in installs]
+    ours = "/wheels/*.whl && outlast warmup"
+    assert [line for line, name in zip(installs, names, strict=True) if name is None] == [ours]
+    assert all("--require-hashes --only-binary :all:" in line for line in installs if line != ours)
+    assert {name[1] for name in names if name} <= set(REQUIREMENTS)
+    assert "--no-build-isolation" in path.read_text(), "else pip fetches the newest hatchling"
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_an_init_is_the_first_process_except_on_lambda(path: Path):
+    """Kernels that leave processes behind would use up the pids of their container."""
+    entry = re.findall(r"^ENTRYPOINT (.+)$", path.read_text(), re.MULTILINE)
+    assert entry == ([] if path.stem == "lambda" else ['["/usr/bin/tini", "-s", "--"]'])
+
+
 def test_every_package_is_pinned_and_none_is_missing():
     """An image built tomorrow would hold what nobody tested, or no compiler for large primes."""
     base, sdk = pins("requirements.txt"), pins("requirements-runpod.txt")
@@ -62,5 +83,6 @@ def test_every_package_is_pinned_and_none_is_missing():
     lines = [*project["dependencies"], *extras["gmp"], *extras["primes"]]
     required = {normal(re.split(r"[<>=~\[]", line)[0]) for line in lines}
     assert required <= set(base)
+    assert "hatchling" in pins("requirements-build.txt")
     assert "runpod" in sdk
     assert not set(base) & set(sdk)

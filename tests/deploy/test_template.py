@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from outlast.worker.queues.polled import MAX_RECEIVES
@@ -24,10 +26,24 @@ def test_the_function_itself_gets_logs_and_what_its_event_source_needs():
 
 def test_no_right_is_given_on_everything():
     """A worker must not reach the queues and buckets of others."""
-    policies = [properties("WorkerPolicy"), *properties("Role")["Policies"]]
+    policies = [
+        r["Properties"] for r in RESOURCES.values() if r["Type"] == "AWS::IAM::ManagedPolicy"
+    ]
+    policies += properties("Role")["Policies"]
     allowed = [statement for policy in policies for statement in statements(policy)]
-    assert all(statement["Resource"] != "*" for statement in allowed)
+    on_everything = [each["Action"] for each in allowed if each["Resource"] == "*"]
+    assert on_everything == ["lambda:ListEventSourceMappings"], "for which AWS has no resource"
     assert not any("*" in action for policy in policies for action in actions(policy))
+
+
+@pytest.mark.parametrize("name", ["WorkerPolicy", "SubmitterPolicy", "ViewerPolicy"])
+def test_only_an_operator_can_delete_jobs(name: str):
+    """Who steals the key of one worker, submitter or viewer could empty the bucket."""
+    deleting = [
+        each for each in statements(properties(name)) if "s3:DeleteObject" in each["Action"]
+    ]
+    marks = {"Fn::Sub": "${Bucket.Arn}/jobs/open/*"}
+    assert [each["Resource"] for each in deleting] == ([marks] if name == "WorkerPolicy" else [])
 
 
 def test_one_message_is_one_invocation_and_fails_alone():
@@ -120,6 +136,39 @@ def test_redis_never_evicts_and_never_speaks_plainly():
     assert redis["AtRestEncryptionEnabled"] is True
     assert redis["AutomaticFailoverEnabled"] is True
     assert RESOURCES["Redis"]["DeletionPolicy"] == "Snapshot"
+
+
+def test_redis_has_a_password_that_no_output_shows():
+    """Whatever else gets into the VPC could read and replace all jobs."""
+    password = "{{resolve:secretsmanager:${RedisSecret}}}"
+    assert properties("Redis")["AuthToken"] == {"Fn::Sub": password}
+    store = FUNCTION["Environment"]["Variables"]["OUTLAST_STORE"]["Fn::If"][2]["Fn::Sub"]
+    assert store.startswith(f"rediss://:{password}@")
+    assert "resolve:secretsmanager" not in str(TEMPLATE["Outputs"])
+
+
+# They name what is there already: a metric, a service of AWS.
+NO_OWN_NAMES = {"MetricName", "ServiceName"}
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+def test_nothing_has_the_same_name_in_every_stack(name: str):
+    """A second stack in the region could not be made, or would take a part of the first."""
+    resource = RESOURCES[name]["Properties"]
+    events = resource.get("Events", {}).values()
+    for each in [resource, *(event["Properties"] for event in events)]:
+        for key, value in each.items():
+            if re.search(r"(Name|Identifier|GroupId|UserId)$", key) and key not in NO_OWN_NAMES:
+                follows = key == "OmitName" or "Ref" in value or "AWS::StackName" in str(value)
+                assert follows, f"{key} is {value!r} in every stack"
+    # SAM gives a schedule a fixed name unless it is asked not to.
+    schedules = [event for event in events if event["Type"] == "ScheduleV2"]
+    assert all(event["Properties"].get("OmitName") is True for event in schedules)
+
+
+def test_nothing_is_exported():
+    """An export has one name in a region: of two stacks the second could not be made."""
+    assert not any("Export" in output for output in TEMPLATE["Outputs"].values())
 
 
 def test_lost_messages_are_looked_for():

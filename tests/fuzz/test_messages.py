@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +47,12 @@ def test_any_request_is_one_of_ours_or_refused_in_one_line(payload: object) -> N
         assert "\n" not in complaint
     else:
         assert isinstance(request, tuple(direct_calls.FORMS.values()))
+
+
+def test_a_request_without_a_bottom_is_refused_in_one_line() -> None:
+    """A person would get a traceback of a thousand lines."""
+    params: dict[str, object] = {}
+    for _ in range(10_000):
+        params = {"params": params}
+    with pytest.raises(direct_calls.InvalidRequest, match="nested too deeply"):
+        direct_calls.parse({"kernel": "nth-prime", "params": params}, direct_calls.FORMS)

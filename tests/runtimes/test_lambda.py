@@ -90,6 +90,10 @@ def test_a_call_that_lambda_repeats_is_the_same_job(system: System, function: Fu
         ({}, "InvalidRequest", "'job_id'"),
         ([], "InvalidRequest", "'job_id'"),
         ({"Records": [{"eventSource": "aws:s3"}]}, "InvalidRequest", "SQS"),
+        ({"Records": None}, "InvalidRequest", "the Records of a batch are a list"),
+        ({"Records": "jobs"}, "InvalidRequest", "the Records of a batch are a list"),
+        ({"Records": {"body": "x"}}, "InvalidRequest", "the Records of a batch are a list"),
+        ({"Records": ["jobs", None]}, "InvalidRequest", "another source than SQS"),
     ],
 )
 def test_bad_input_is_told_and_nothing_is_done(
@@ -118,6 +122,41 @@ def test_only_the_messages_at_fault_come_again(system: System, function: Functio
     answer = function.invoke({"Records": records})
     failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
     assert failed == ["foreign", "unknown"]
+    assert system.record("good").status is Status.SUCCEEDED
+
+
+def without(name: str, message_id: str) -> dict[str, Any]:
+    """Return a record of SQS that lacks one of its fields."""
+    record = record_of({"MessageId": message_id, "ReceiptHandle": "r", "Body": "hello"})
+    del record[name]
+    return record
+
+
+def test_a_record_that_is_none_keeps_no_other_one_from_its_slice(
+    system: System, function: Function
+) -> None:
+    """A malformed record would take all good messages of its batch to the dead-letter queue."""
+    system.client.create("adder", {"steps": 3}, job_id="good")
+    body = '{"job_id": "good", "slice": 1}'
+    good = record_of({"MessageId": "good", "ReceiptHandle": "good", "Body": body})
+    named = [without(name, name) for name in ("body", "receiptHandle", "eventSource")]
+    answer = function.invoke({"Records": [*named, good]})
+    failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    assert failed == ["body", "receiptHandle", "eventSource"]
+    assert system.record("good").status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("nameless", [without("messageId", "x"), "jobs"])
+def test_a_record_without_an_id_makes_its_batch_come_again(
+    system: System, function: Function, nameless: object
+) -> None:
+    """SQS would delete a message that nobody has looked at."""
+    system.client.create("adder", {"steps": 3}, job_id="good")
+    body = '{"job_id": "good", "slice": 1}'
+    good = record_of({"MessageId": "good", "ReceiptHandle": "good", "Body": body})
+    answer = function.api.invoke({"Records": [nameless, good]})
+    assert answer.kind == "error"
+    assert "without a messageId" in answer.body["errorMessage"]
     assert system.record("good").status is Status.SUCCEEDED
 
 

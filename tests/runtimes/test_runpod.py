@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.status import Status
+from outlast.worker.runpod_handler import Handler
+from outlast.worker.slices.worker_process import make_process
 from tests import servers
 from tests.kernels import ROOT
 from tests.runtimes import runpod_jobs
@@ -53,6 +55,30 @@ def test_a_trial_on_the_command_line(system: System, asked: Any, code: int, word
     )
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert words in ran.stdout
+
+
+NO_PARTS = 'InvalidRequest: a job of RunPod has an "id" and an "input"'
+TO_NOBODY = {"kernel": "nth-prime", "params": {"position": 5}, "notify": ["ftp://x"]}
+
+
+@pytest.mark.parametrize(
+    ("job", "complaint"),
+    [
+        ({}, NO_PARTS),
+        ({"id": "1"}, NO_PARTS),
+        ({"input": {"position": 5}}, NO_PARTS),
+        ({"id": "1", "input": None}, "InvalidRequest: a request is a JSON object with one of the"),
+        ({"id": "1", "input": TO_NOBODY}, "InvalidTarget: notify 'ftp://x': give sqs://"),
+    ],
+)
+def test_a_job_that_cannot_be_right_is_told_in_one_line(
+    system: System, job: dict[str, Any], complaint: str
+) -> None:
+    """A person would get the traceback of an internal error, and not what to correct."""
+    process = make_process(system.client.settings, system.client.jobs, system.client.queue)
+    answer = Handler(system.client, process, lambda _job, _progress: None).handle(job)
+    assert answer["error"].startswith(complaint)
+    assert "\n" not in answer["error"]
 
 
 def test_the_input_that_the_hub_tries_is_a_good_one(system: System) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from outlast.checkpoint.record_parts import Limits
-from outlast.worker.settings import InvalidSettings, Settings, read_settings
+from outlast.worker.jobs.client import Client
+from outlast.worker.settings import InvalidSettings, Settings, overridden, read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +117,60 @@ def test_a_url_in_the_wrong_variable_shows_no_password(
     with pytest.raises(InvalidSettings, match=rf"OUTLAST_{name}='redis://\*\*\*@host") as caught:
         read_settings()
     assert "s3cr3t" not in str(caught.value)
+
+
+def queue_of(store: str) -> str:
+    """Return the queue of a person who sets the store only."""
+    return Settings(store=store).queue
+
+
+def test_a_store_has_one_queue_however_its_url_is_written() -> None:
+    """With a new password, messages would wait in a file that no worker reads any more."""
+    queues = {
+        queue_of(url)
+        for url in (
+            "redis://Host",
+            "redis://host:6379/0",
+            "redis://me:s3cr3t@host",
+            "redis://:s3cr3t@host/0?socket_timeout=3",
+            "redis://host?db=0&password=a@b",
+        )
+    }
+    assert len(queues) == 1
+    assert queue_of("s3://bucket/jobs/") == queue_of("s3://bucket/jobs")
+
+
+def test_no_two_stores_have_one_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker would report the jobs of one store as errors in the other."""
+    stores = ["redis://h", "redis://h/1", "redis://h?db=2", "redis://h:1", "redis://g", "s3://b-u"]
+    stores += ["s3://b/u", "s3://b/U", "s3://b/u/v", "sqlite:///a.db", "sqlite:////a.db"]
+    queues = [queue_of(store) for store in stores]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    queues.append(queue_of("s3://b/u"))
+    assert len(set(queues)) == len(stores) + 1
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "redis://me:s3cr3t@host/0",
+        "redis://host/0?password=s3cr3t",
+        "redis://host/0?password=a@s3cr3t",
+        "redis://me:a/s3cr3t@host",
+        "redis://me:a?s3cr3t@host",
+        "redis://me:s3cr3t@[bad",
+        "postgres://me:s3cr3t@db/x",
+    ],
+)
+def test_the_name_of_a_queue_holds_no_password(store: str) -> None:
+    """It would be in every listing of the folder, and in what doctor prints."""
+    assert "s3cr3t" not in queue_of(store)
+
+
+def test_another_store_brings_its_own_queue(tmp_path: Path) -> None:
+    """A program with a store of its own would send its messages to everybody's queue."""
+    first, second = (f"sqlite:///{tmp_path / name}" for name in ("a.db", "b.db"))
+    assert Client(second, settings=Settings(store=first)).settings.queue == second
+    assert Client(second, settings=Settings(queue="sqs://q")).settings.queue == "sqs://q"
+    changed = overridden(Settings(store=first, max_stalls=7), slice_seconds=3.0)
+    assert (changed.queue, changed.max_stalls, changed.slice_seconds) == (first, 7, 3.0)

@@ -21,7 +21,7 @@ from outlast.worker.jobs.sweep import sweep
 from outlast.worker.jobs.waiting import ends, looks
 from outlast.worker.notify.target import checked_targets
 from outlast.worker.queues import open_queue
-from outlast.worker.settings import Settings, read_settings
+from outlast.worker.settings import Settings, overridden, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,19 +46,19 @@ class Client:
     ) -> None:
         """Use `store` and `queue`, URLs as in OUTLAST_STORE and OUTLAST_QUEUE; None: the settings.
 
+        Where neither names a queue, it is the store's own.
         Neither is contacted before it is needed. With `read_only`, for looking at jobs only, a
         store in a file is neither created nor changed.
         """
-        self.settings = settings or read_settings()
-        self.jobs = JobStore(open_register(store or self.settings.store, read_only=read_only))
-        self._queue_url = queue or self.settings.queue
+        self.settings = overridden(settings or read_settings(), store=store, queue=queue)
+        self.jobs = JobStore(open_register(self.settings.store, read_only=read_only))
         self._queue: Queue | None = None
 
     @property
     def queue(self) -> Queue:
         """The queue that wakes jobs."""
         if self._queue is None:
-            self._queue = open_queue(self._queue_url)
+            self._queue = open_queue(self.settings.queue)
         return self._queue
 
     def submit(

@@ -140,7 +140,6 @@ class Consumer:
         except (StoreUnavailable, QueueUnavailable):
             raise
         except BrokenWorker as error:
-            process.queue.hide(delivery, 0)
             self._tell_fault(error)
             self._wait(process.health.wait_seconds, stop)
             return 0

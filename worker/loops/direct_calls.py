@@ -117,6 +117,8 @@ def parse(payload: object, forms: Mapping[str, type[F]]) -> F:
         return form.model_validate_json(json.dumps(payload))
     except ValidationError as error:
         raise InvalidRequest(first_error(error)) from None
+    except RecursionError:
+        raise InvalidRequest("the request is nested too deeply") from None
 
 
 def advance(

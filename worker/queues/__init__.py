@@ -54,7 +54,10 @@ def open_dead_letters(url: str) -> DeadLetters:
 
 
 def _invalid(url: str) -> InvalidQueueUrl:
+    hint = ""
+    if url.startswith("sqlite:///~"):
+        hint = ". Its home folder is unknown; set HOME, or OUTLAST_QUEUE=sqlite:////full/path"
     return InvalidQueueUrl(
         f"queue {redacted(url)!r}: give sqlite:///path, sqs://queue-name or the https URL of an "
-        "SQS queue"
+        f"SQS queue{hint}"
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,7 @@ from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.claimed_job import ClaimedJob, JobMoved
 from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.slices.loading import load_kernel
 from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (
@@ -95,6 +97,10 @@ def deliver(
                 continue  # Look again at what the message calls for.
             except LeaseLost:
                 turn = replace(turn, may_run=False)  # The time for a slice may be over.
+            except BrokenWorker:
+                with suppress(QueueUnavailable):
+                    process.hide(delivery, 0)
+                raise
             except DeletedJob:  # perhaps while its slice ran
                 tell(log, MESSAGE_DROPPED, job_id=message.job_id)
                 return Handled(ack=True)
