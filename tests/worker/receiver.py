@@ -1,8 +1,9 @@
-"""A real HTTP server that takes webhooks, and answers as a test wants."""
+"""Real servers for webhooks: one answers as a test wants, the other never comes to an end."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import socketserver
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event
@@ -63,3 +64,22 @@ def receiver() -> Iterator[Receiver]:
             yield found
         finally:
             found.closing.set()
+
+
+@contextmanager
+def talker(first: bytes, again: bytes, pause: float) -> Iterator[str]:
+    """Run a server that says `first` and then `again` for ever; give its host and port."""
+    closing = Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):  # the client has gone
+                self.request.sendall(first)
+                while not closing.wait(pause):
+                    self.request.sendall(again)
+
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as server:
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}"
+        finally:
+            closing.set()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -28,9 +31,11 @@ from outlast.worker.telemetry.events import (
     tell,
 )
 from outlast.worker.telemetry.json_lines import JsonLines
+from outlast.worker.telemetry.metrics_server import MAX_REQUESTS
 from outlast.worker.telemetry.prometheus import PrometheusHandler
 from outlast.worker.telemetry.spans import SpanHandler, ids_of, make_processor
 from outlast.worker.telemetry.switches import switched_on
+from tests.cli.process import PATIENCE_SECONDS, until
 from tests.kernels import raising
 from tests.worker.emf_schema import SCHEMA
 
@@ -141,6 +146,46 @@ def test_a_kernel_that_sets_up_logging_does_not_end_the_metrics(log: logging.Log
         logging.config.dictConfig({"version": 1})
         tell(log, MESSAGE_LEFT, error="", error_type="UnknownJob")
         assert 'outlast_messages_left_total{error_type="UnknownJob"} 1.0' in metrics_of(handler)
+
+
+@pytest.mark.parametrize("again", [b"", b"a"], ids=["silent", "slow"])
+def test_a_scraper_that_dawdles_takes_no_thread_of_a_worker_for_long(
+    monkeypatch: pytest.MonkeyPatch, again: bytes
+) -> None:
+    """Anyone who can reach the port could use up the files of a worker, and so end its job."""
+    monkeypatch.setattr("outlast.worker.telemetry.metrics_server.REQUEST_SECONDS", 0.3)
+    handler = PrometheusHandler("127.0.0.1", 0)
+    before = threading.active_count()
+    try:
+        with ExitStack() as sockets:
+            address = ("127.0.0.1", handler.port)
+            first, *_ = [
+                sockets.enter_context(socket.create_connection(address, PATIENCE_SECONDS))
+                for _ in range(3 * MAX_REQUESTS)
+            ]
+            first.settimeout(0.01)
+
+            def is_over() -> bool:
+                # A thread and its timer for each.
+                assert threading.active_count() - before <= 2 * MAX_REQUESTS
+                return is_closed(first, again)
+
+            until(is_over)
+            until(lambda: threading.active_count() == before)
+        assert "outlast_jobs_woken_total" in metrics_of(handler)
+    finally:
+        handler.stop()
+
+
+def is_closed(connection: socket.socket, again: bytes) -> bool:
+    """Send some more; return whether the other side has closed the connection."""
+    try:
+        connection.sendall(again)
+        return not connection.recv(1)
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def metrics_of(handler: PrometheusHandler) -> str:

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import json
 import socket
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,10 +17,14 @@ from outlast.worker.notify.notice import Notice
 from outlast.worker.notify.notifier import Notifier
 from outlast.worker.notify.signing import signature
 from outlast.worker.settings import InvalidSettings, Settings, read_settings
-from tests.worker.receiver import Receiver, receiver
+from tests.cli.process import PATIENCE_SECONDS, until
+from tests.servers import HOST, Server
+from tests.tls import tls_before
+from tests.worker.receiver import Receiver, receiver, talker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # Of the specification's own test suite.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -98,18 +103,85 @@ def test_a_receiver_that_does_not_answer_is_left(target: Receiver) -> None:
         Notifier(settings(target))(target.url, NOTICE, 0.1)
 
 
-def test_an_answer_that_trickles_is_left() -> None:
-    """A receiver that sends a byte now and then has no time-out of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        host = f"127.0.0.1:{server.getsockname()[1]}"
-        # Accepted by the system, never read or answered.
-        url = f"http://{host}/"
+def no_notice_is_under_way() -> bool:
+    """Whether no thread is left of any notice."""
+    return not [thread for thread in threading.enumerate() if thread.name == "outlast-notice"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "first", "again", "pause"),
+    [
+        ("http", b"", b"", 0.02),
+        ("http", b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 99, 0),
+        ("http", b"HTTP/1.1 200 OK\r\n", b"a: b\r\n" * 99, 0),
+        ("http", b"HTTP/1.1 200 OK\r\n", b"a", 0.02),
+        ("http", b"", b"HTTP" * 999, 0),
+        ("http", b"", b"SSH-2.0\r\n", 0.02),
+        ("https", b"\x16\x03\x03\x40\x00\x02\x00\x30\x00", b"\x03", 0.02),
+    ],
+    ids=["silent", "interim", "headers", "slow-header", "line", "no-http", "slow-handshake"],
+)
+def test_a_receiver_that_never_comes_to_an_end_is_left_for_good(
+    scheme: str, first: bytes, again: bytes, pause: float
+) -> None:
+    """Each notice to it would leave a thread, some of them with a core for ever."""
+    with talker(first, again, pause) as host:
         deliver = Notifier(Settings.model_validate({"notify_secret": SECRET, "notify_hosts": host}))
-        with pytest.raises(NotDelivered, match=r"no answer|timed out"):
-            deliver(url, NOTICE, 0.2)
+        with pytest.raises(NotDelivered, match=r"no answer within 0\.3 s|its answer"):
+            deliver(f"{scheme}://{host}/", NOTICE, 0.3)
+        until(no_notice_is_under_way)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "https://a..b/", "https://127.0.0.1:1/"])
+def test_a_certificate_is_verified(
+    target: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stands in the way could take the notice, with the job's result, and drop it."""
+    port = int(target.host.partition(":")[2])
+    with tls_before(Server("receiver", target.url, port, tmp_path), tmp_path) as (
+        tls_port,
+        authority,
+    ):
+        host = f"{HOST}:{tls_port}"
+        deliver = Notifier(Settings.model_validate({"notify_secret": SECRET, "notify_hosts": host}))
+        with pytest.raises(NotDelivered, match="certificate verify failed"):
+            deliver(f"https://{host}/", NOTICE, 5.0)
+        assert target.requests == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        deliver(f"https://{host}/done", NOTICE, 5.0)
+    assert [path for path, _, _ in target.requests] == ["/done"]
+
+
+def test_a_body_without_end_is_not_read() -> None:
+    """A receiver could fill the worker's memory, or have each of its notices repeated."""
+    with talker(b"HTTP/1.1 200 OK\r\n\r\n", b"body" * 9999, 0) as host:
+        Notifier(Settings.model_validate({"notify_secret": SECRET, "notify_hosts": host}))(
+            f"http://{host}/", NOTICE, 5.0
+        )
+        until(no_notice_is_under_way)
+
+
+def test_a_name_that_takes_too_long_is_left_and_not_posted_to_later(
+    target: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow resolver would hold up the worker, or a notice come after its failure was logged."""
+    resolved, look_up = threading.Event(), socket.getaddrinfo
+
+    def slow(*words: Any, **options: Any) -> Any:
+        assert resolved.wait(PATIENCE_SECONDS)
+        return look_up(*words, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with pytest.raises(NotDelivered, match="no answer"):
+        Notifier(settings(target))(target.url, NOTICE, 0.1)
+    resolved.set()
+    until(no_notice_is_under_way)
+    assert target.requests == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:1/", "https://a..b/", "https://127.0.0.1:1/", "https://127.0.0.1:99999/"],
+)
 def test_a_receiver_that_is_not_there_is_named_by_one_error(url: str) -> None:
     """A worker would end with a traceback for an address that somebody typed."""
     deliver = Notifier(

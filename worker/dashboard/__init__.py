@@ -1,14 +1,15 @@
 """The page that shows jobs and steers them; installed with the extra `outlast[dashboard]`.
 
     app.py      the routes
-    guard.py    the login, and the defence against other sites
+    guard.py    before every answer: who may look, and who may steer
+    login.py    the token; sessions.py and attempts.py what is remembered of it
     listing.py  one page of jobs
     pages.py    records as HTML
     live.py     changes, sent to all viewers
     steering.py the buttons
     plot.py     a job's course as SVG
     words.py    numbers and foreign texts for people
-    serve.py    the server process
+    serve.py, connection.py    the server process, and its connections
 
 Only `outlast dashboard` imports this package.
 """

@@ -9,7 +9,13 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -23,6 +29,7 @@ from outlast.checkpoint.errors import (
 from outlast.worker.dashboard.guard import Guard, Keys, Refused, form_of
 from outlast.worker.dashboard.listing import Query
 from outlast.worker.dashboard.live import MAX_VIEWERS, Live, Parts
+from outlast.worker.dashboard.login import Login
 from outlast.worker.dashboard.pages import Pages
 from outlast.worker.dashboard.steering import ASKING, BUTTONS, steer
 from outlast.worker.queues.contract import QueueUnavailable
@@ -31,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
     from outlast.worker.jobs.client import Client
 
@@ -49,7 +56,8 @@ PROBLEMS: dict[type[Exception], tuple[int, str, bool]] = {
 
 def make_app(client: Client, keys: Keys, live: Live, *, is_local: bool) -> Starlette:
     """Return the dashboard of the jobs of `client`; see `Guard` for `is_local`."""
-    dashboard = _Dashboard(client, keys, live)
+    pages = Pages(client.jobs, keys)
+    dashboard, login = _Dashboard(client, keys, live, pages), Login(keys, live, pages)
     routes = [
         Route("/", dashboard.jobs),
         Route("/jobs/{job_id}", dashboard.job),
@@ -57,9 +65,9 @@ def make_app(client: Client, keys: Keys, live: Live, *, is_local: bool) -> Starl
         Route("/jobs/{job_id}/{verb}", dashboard.steer, methods=["POST"]),
         Route("/events/jobs", dashboard.jobs_events),
         Route("/events/jobs/{job_id}", dashboard.job_events),
-        Route("/login", dashboard.login, methods=["GET"]),
-        Route("/login", dashboard.enter, methods=["POST"]),
-        Route("/logout", dashboard.leave, methods=["POST"]),
+        Route("/login", login.show, methods=["GET"]),
+        Route("/login", login.enter, methods=["POST"]),
+        Route("/logout", login.leave, methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     handlers = dict.fromkeys(PROBLEMS, dashboard.problem)
@@ -73,76 +81,55 @@ def make_app(client: Client, keys: Keys, live: Live, *, is_local: bool) -> Starl
 class _Dashboard:
     """The endpoints. Those that are not async run in a thread, as they ask the store."""
 
-    def __init__(self, client: Client, keys: Keys, live: Live) -> None:
+    def __init__(self, client: Client, keys: Keys, live: Live, pages: Pages) -> None:
         self._client = client
         self._keys = keys
         self._live = live
-        self._pages = Pages(client.jobs, keys)
+        self._pages = pages
 
     def jobs(self, request: Request) -> Response:
-        return HTMLResponse(self._pages.jobs(Query.read(request.query_params)))
+        query, csrf = Query.read(request.query_params), self._keys.steering_seal(request)
+        return HTMLResponse(self._pages.jobs(query, csrf=csrf))
 
     def job(self, request: Request) -> Response:
-        did = request.query_params.get("did", "")
-        return HTMLResponse(self._pages.job(request.path_params["job_id"], did=did))
+        job_id, did = request.path_params["job_id"], request.query_params.get("did", "")
+        csrf = self._keys.steering_seal(request)
+        return HTMLResponse(self._pages.job(job_id, csrf=csrf, did=did))
 
     def ask(self, request: Request) -> Response:
-        verb = request.path_params["verb"]
+        job_id, verb = request.path_params["job_id"], request.path_params["verb"]
         if verb not in ASKING:
             raise HTTPException(404)
-        return HTMLResponse(self._pages.ask(verb, request.path_params["job_id"]))
+        csrf = self._keys.steering_seal(request)
+        return HTMLResponse(self._pages.ask(verb, job_id, csrf=csrf))
 
     async def steer(self, request: Request) -> Response:
         job_id, verb = request.path_params["job_id"], request.path_params["verb"]
-        form = await form_of(request, self._keys, "steer")
+        csrf = self._keys.steering_seal(request)
+        form = await form_of(request, csrf)
         if verb not in BUTTONS:
             raise HTTPException(404)
-        return await run_in_threadpool(self._steer, verb, job_id, form)
+        return await run_in_threadpool(self._steer, verb, job_id, form, csrf)
 
-    def _steer(self, verb: str, job_id: str, form: dict[str, str]) -> Response:
+    def _steer(self, verb: str, job_id: str, form: dict[str, str], csrf: str) -> Response:
         try:
             next_id = steer(self._client, verb, job_id, form)
         except (StoreUnavailable, UnknownJob):
             raise
         except (CheckpointError, QueueUnavailable) as error:
-            return HTMLResponse(self._pages.job(job_id, problem=str(error)), 409)
+            return HTMLResponse(self._pages.job(job_id, csrf=csrf, problem=str(error)), 409)
         return RedirectResponse(f"/jobs/{next_id}?did={verb}", 303)
 
     async def jobs_events(self, request: Request) -> Response:
         query = Query.read(request.query_params)
-        return self._stream(f"/{query.address}", lambda: self._pages.jobs_parts(query))
+        return self._stream(request, f"/{query.address}", lambda: self._pages.jobs_parts(query))
 
     async def job_events(self, request: Request) -> Response:
         job_id = request.path_params["job_id"]
-        return self._stream(f"/jobs/{job_id}", lambda: self._pages.job_parts(job_id))
+        return self._stream(request, f"/jobs/{job_id}", lambda: self._pages.job_parts(job_id))
 
-    def _stream(self, key: str, look: Callable[[], Parts]) -> Response:
-        if self._live.viewers >= MAX_VIEWERS:
-            return PlainTextResponse("outlast: too many viewers\n", 503)
-        return StreamingResponse(self._live.events(key, look), media_type="text/event-stream")
-
-    def login(self, _request: Request) -> Response:
-        return HTMLResponse(self._pages.login())
-
-    async def enter(self, request: Request) -> Response:
-        form = await form_of(request, self._keys, "login")
-        if not self._keys.admits(form.get("token", "")):
-            return HTMLResponse(self._pages.login(failed=True), 403)
-        response = RedirectResponse("/", 303)
-        response.set_cookie(
-            self._keys.cookie,
-            self._keys.seal("session"),
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
-        return response
-
-    async def leave(self, request: Request) -> Response:
-        await form_of(request, self._keys, "steer")
-        response = RedirectResponse("/login", 303)
-        response.delete_cookie(self._keys.cookie, httponly=True, samesite="strict")
-        return response
+    def _stream(self, request: Request, key: str, look: Callable[[], Parts]) -> Response:
+        return _Stream(self._live, key, look, lambda: self._keys.knows(request))
 
     def problem(self, _request: Request, error: Exception) -> Response:
         status, heading, again = next(v for k, v in PROBLEMS.items() if isinstance(error, k))
@@ -152,3 +139,24 @@ class _Dashboard:
         status = error.status_code if isinstance(error, HTTPException) else 500
         text = "This dashboard has no page at this address."
         return HTMLResponse(self._pages.problem("Nothing is here", text), status)
+
+
+class _Stream(Response):
+    """The changes of a page, sent to one of MAX_VIEWERS viewers; others are turned away."""
+
+    def __init__(
+        self, live: Live, key: str, look: Callable[[], Parts], may_look: Callable[[], bool]
+    ) -> None:
+        super().__init__(media_type="text/event-stream")
+        self._live, self._key, self._look, self._may_look = live, key, look, may_look
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await super().__call__(scope, receive, send)
+            return
+        # Nothing is awaited between the count and the entry, so that no two take the last place.
+        if self._live.viewers >= MAX_VIEWERS:
+            await PlainTextResponse("outlast: too many viewers\n", 503)(scope, receive, send)
+            return
+        with self._live.viewer(self._key, self._look, self._may_look) as events:
+            await StreamingResponse(events, media_type=self.media_type)(scope, receive, send)

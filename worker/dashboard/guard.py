@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from outlast.worker.dashboard.sessions import Sessions
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,31 +47,37 @@ class Keys:
 
     Attributes:
         token: what a person enters to log in; None: everyone who reaches the port may look.
-        cookie: the name of the session's cookie.
+        cookie: the name of the cookie that holds a session.
+        sessions: those that are open.
     """
 
     def __init__(self, token: str | None, port: int) -> None:
         self.token = token
         # With the port, as a browser sends a cookie to every port of a host.
         self.cookie = f"outlast-{port}"
+        self.sessions = Sessions()
         self._secret = secrets.token_bytes(32)
 
     def seal(self, purpose: str) -> str:
         """Return this process's secret for a purpose, which nobody outside can compute."""
         return hmac.new(self._secret, purpose.encode(), hashlib.sha256).hexdigest()
 
-    def opens(self, purpose: str, seal: str) -> bool:
-        """Whether `seal` is that of the purpose, compared in constant time."""
-        return hmac.compare_digest(self.seal(purpose).encode(), seal.encode())
+    def steering_seal(self, request: Request) -> str:
+        """Return the secret of the forms that steer jobs, on the pages of the viewer's session."""
+        return self.seal(f"steer {self.session_of(request)}")
 
     def admits(self, token: str) -> bool:
         """Whether a person may log in with `token`."""
         expected = self.token
         return expected is not None and hmac.compare_digest(expected.encode(), token.encode())
 
+    def session_of(self, request: Request) -> str:
+        """Return the session in the viewer's cookie; "": there is none, or no login."""
+        return "" if self.token is None else request.cookies.get(self.cookie, "")
+
     def knows(self, request: Request) -> bool:
         """Whether the viewer who sent the request may look at the pages."""
-        return self.token is None or self.opens("session", request.cookies.get(self.cookie, ""))
+        return self.token is None or self.sessions.has(self.session_of(request))
 
 
 class Guard:
@@ -109,23 +117,26 @@ class Guard:
         return RedirectResponse("/login", 303)
 
 
-async def form_of(request: Request, keys: Keys, purpose: str) -> dict[str, str]:
-    """Return the fields of a form that a page of ours sent.
+async def form_of(request: Request, seal: str) -> dict[str, str]:
+    """Return the fields of a form that a page of ours sent, with `seal` in it.
 
     Raises:
-        Refused: another page sent it, it is from before a restart, or it is too large.
+        Refused: another page sent it, it is from another session, too large, or not whole.
     """
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES:
-            raise Refused(f"the form is larger than {FORM_BYTES:,} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > FORM_BYTES:
+                raise Refused(f"the form is larger than {FORM_BYTES:,} bytes")
+    except ClientDisconnect:
+        raise Refused("the form did not arrive whole") from None
     try:
         form = dict(parse_qsl(body.decode(), max_num_fields=FIELDS))
     except ValueError:  # no UTF-8, or too many fields
         raise Refused("this is not a form of the dashboard") from None
-    if not keys.opens(purpose, form.pop("csrf", "")):
-        raise Refused("the page is from before the dashboard was restarted: go back, reload it")
+    if not hmac.compare_digest(seal.encode(), form.pop("csrf", "").encode()):
+        raise Refused("the page is from before a restart or a login: go back, reload it")
     return form
 
 

@@ -6,12 +6,13 @@ import asyncio
 import json
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 log = logging.getLogger("outlast.dashboard")
 
@@ -69,26 +70,37 @@ class Live:
     def close(self) -> None:
         """End all streams."""
         self._is_over = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Have each stream ask at once whether its viewer may still look."""
         for channel in self._channels.values():
             channel.wake_viewers()
 
-    async def events(self, key: str, look: Callable[[], Parts]) -> AsyncIterator[str]:
-        """Yield the parts of the page `key` that `look` returns: first all, then those that change.
+    @contextmanager
+    def viewer(
+        self, key: str, look: Callable[[], Parts], may_look: Callable[[], bool]
+    ) -> Iterator[AsyncIterator[str]]:
+        """Give a viewer the parts of the page `key` that `look` returns, while `may_look`.
 
-        The looks end when no viewer iterates any more.
+        First come all parts, then those that change. The viewer counts from the beginning of the
+        block to its end; where there are no viewers there are no looks.
         """
         channel = self._join(key, look)
-        marks: dict[str, str] = {}
         try:
-            yield RETRY
-            while not self._is_over:
-                news = channel.news
-                fresh = {n: p for n, p in channel.parts.items() if marks.get(n) != p.mark}
-                marks |= {name: part.mark for name, part in fresh.items()}
-                yield _event(fresh) if fresh else HEARTBEAT
-                await _wait(news, HEARTBEAT_SECONDS)
+            yield self._events(channel, may_look)
         finally:
             self._leave(key, channel)
+
+    async def _events(self, channel: _Channel, may_look: Callable[[], bool]) -> AsyncIterator[str]:
+        marks: dict[str, str] = {}
+        yield RETRY
+        while not self._is_over and may_look():
+            news = channel.news
+            fresh = {n: p for n, p in channel.parts.items() if marks.get(n) != p.mark}
+            marks |= {name: part.mark for name, part in fresh.items()}
+            yield _event(fresh) if fresh else HEARTBEAT
+            await _wait(news, HEARTBEAT_SECONDS)
 
     def _join(self, key: str, look: Callable[[], Parts]) -> _Channel:
         channel = self._channels.setdefault(key, _Channel())

@@ -35,16 +35,19 @@ class Pages:
     """Renders the templates, which escape every text from outside."""
 
     def __init__(self, jobs: JobStore, keys: Keys) -> None:
-        """Show the jobs of `jobs`; forms have the seals of `keys`."""
+        """Show the jobs of `jobs`; the form of the login has the seal of `keys`.
+
+        Other forms have the seal `csrf` of their viewer. Parts that change have none, as all
+        viewers get the same.
+        """
         self._jobs = jobs
         self._env = _environment()
         self._common = {
-            "csrf": keys.seal("steer"),
             "login_csrf": keys.seal("login"),
             "has_login": keys.token is not None,
         }
 
-    def jobs(self, query: Query) -> str:
+    def jobs(self, query: Query, *, csrf: str) -> str:
         """Return the page of a selection of jobs; in an outage it is empty and says so."""
         outage, listing = "", Listing([], [], None)
         try:
@@ -57,6 +60,7 @@ class Pages:
             listing=listing,
             mark=_mark_of(listing),
             outage=outage,
+            csrf=csrf,
             events=f"/events/jobs{query.address}",
         )
 
@@ -72,7 +76,7 @@ class Pages:
             parts |= self._parts(record, CELLS, f"/{record.job_id}")
         return parts
 
-    def job(self, job_id: str, *, did: str = "", problem: str = "") -> str:
+    def job(self, job_id: str, *, csrf: str, did: str = "", problem: str = "") -> str:
         """Return the page of a job; `did` names the button that was clicked, `problem` an error.
 
         Raises what `JobStore.load` raises.
@@ -84,6 +88,7 @@ class Pages:
             mark=_checkpoints_mark(record),
             done=DONE.get(did, ""),
             problem=problem,
+            csrf=csrf,
             events=f"/events/jobs/{job_id}",
         )
 
@@ -100,16 +105,17 @@ class Pages:
             "outage": Part("", ""),
         }
 
-    def ask(self, verb: str, job_id: str) -> str:
+    def ask(self, verb: str, job_id: str, *, csrf: str) -> str:
         """Return the page that asks before `verb` is done.
 
         Raises what `JobStore.load` raises.
         """
-        return self._render("ask.html", verb=verb, job=self._jobs.load(job_id).record)
+        record = self._jobs.load(job_id).record
+        return self._render("ask.html", verb=verb, job=record, csrf=csrf)
 
-    def login(self, *, failed: bool = False) -> str:
-        """Return the page that asks for the token."""
-        return self._render("login.html", failed=failed, **OUTSIDE)
+    def login(self, *, problem: str = "") -> str:
+        """Return the page that asks for the token, and says why the last one did not do."""
+        return self._render("login.html", problem=problem, **OUTSIDE)
 
     def problem(self, heading: str, text: str, *, again: bool = False) -> str:
         """Return a page that says what is wrong; with `again` it reloads itself."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import uvicorn
 
 from outlast.worker.dashboard.app import make_app
+from outlast.worker.dashboard.connection import Connection
 from outlast.worker.dashboard.guard import Keys, is_loopback
 from outlast.worker.dashboard.live import Live
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # Streams end immediately; other answers may take so long.
 ENDING_SECONDS = 3
 BACKLOG = 128
+MAX_HEAD_BYTES = 16 << 10
 
 
 class CannotListen(Exception):
@@ -50,7 +52,14 @@ def serve(
         app = make_app(client, Keys(address.token, port), live, is_local=is_loopback(host))
         config = uvicorn.Config(
             app,
+            # Pinned: another parser or loop that happens to be installed has other bounds.
+            http=Connection,
+            loop="asyncio",
+            ws="none",
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            backlog=BACKLOG,
             log_config=None,
+            log_level="error",  # a stranger's bad request is no news
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -97,4 +106,7 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
             f"{host}:{port}: {error.strerror or error}; choose another --host or --port"
         ) from None
     with listener:
+        # Connections inherit it. asyncio leaves it off for a socket that it did not make, and each
+        # answer would wait 40 ms for the client to acknowledge its headers.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener

@@ -50,8 +50,8 @@ class Notifier:
             except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
                 errors.append(error)
 
-        # In a thread, as a name that does not resolve and an answer that trickles have no time-out
-        # of their own. A thread that never returns ends with the process.
+        # In a thread, as the look-up of a name has only the resolver's time-out, and boto3 one for
+        # each of its calls: the thread may go on a little longer, but ends.
         thread = Thread(target=send, name="outlast-notice", daemon=True)
         thread.start()
         thread.join(seconds)

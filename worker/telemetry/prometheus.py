@@ -6,11 +6,13 @@ No label is a job's id, or anything else with many values.
 from __future__ import annotations
 
 import logging
+from threading import Thread
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 from outlast.worker.settings import InvalidSettings
+from outlast.worker.telemetry.metrics_server import MetricsServer
 from outlast.worker.telemetry.sink import Sink
 
 # Why a message is left: the names of the errors in `outlast.worker.loops.consumer.LEAVE_MESSAGE`.
@@ -38,12 +40,16 @@ class PrometheusHandler(Sink):
         registry = CollectorRegistry()
         self._metrics = _Metrics(registry)
         try:
-            self._server, self._thread = start_http_server(port, host, registry)
+            self._server = MetricsServer(host, port, make_wsgi_app(registry))
         except OSError as error:
             raise InvalidSettings(
                 f"metrics cannot be served at {host}:{port}: {error.strerror}; choose another "
                 "--metrics-port"
             ) from error
+        self._thread = Thread(
+            target=self._server.serve_forever, name="outlast-metrics", daemon=True
+        )
+        self._thread.start()
         self.port: int = self._server.server_port
 
     def emit(self, record: logging.LogRecord) -> None:

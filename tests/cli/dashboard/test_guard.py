@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Ended
+    from tests.cli.process import Ended, Start
 
 JOB = "/jobs/prime-1e18"
 BOUND = ["127.0.0.1", "127.0.0.1:8765", "localhost:9000", "[::1]:8765", "LOCALHOST"]
@@ -180,6 +180,12 @@ def test_it_does_not_start_unprotected(
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+def test_a_network_that_can_read_the_token_is_named(start: Start) -> None:
+    """Who opens the dashboard to a network would not think of those who listen in."""
+    process = start("dashboard", "--host", "0.0.0.0", "--port", "0", "--token", TOKEN)
+    process.await_line("speaks plain HTTP.* proxy with TLS")
 
 
 def test_a_short_token_in_the_environment_is_refused_and_not_shown(

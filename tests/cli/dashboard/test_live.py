@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,11 @@ class Store:
         return {"number": Part(str(self.number), str(self.number)), "same": Part("-", "-")}
 
 
+def always() -> bool:
+    """Let the viewer look."""
+    return True
+
+
 async def _next(stream: AsyncIterator[str]) -> dict[str, str]:
     async for text in stream:
         if text.startswith("data: "):
@@ -51,16 +57,16 @@ def test_only_changes_are_sent_and_one_look_serves_all() -> None:
 
     async def scenario() -> None:
         store, live = Store(), Live()
-        streams = [live.events("/", store.look) for _ in range(20)]
-        for stream in streams:
-            assert await _next(stream) == {"number": "1", "same": "-"}
-        assert live.viewers == 20
-        before, begun = store.looks, time.monotonic()
-        store.number = 2
-        assert [await _next(stream) for stream in streams] == [{"number": "2"}] * 20
-        assert store.looks - before <= 2 + (time.monotonic() - begun) / 0.01
-        for stream in streams:
-            await stream.aclose()
+        with ExitStack() as viewers:
+            enter = viewers.enter_context
+            streams = [enter(live.viewer("/", store.look, always)) for _ in range(20)]
+            assert live.viewers == 20
+            for stream in streams:
+                assert await _next(stream) == {"number": "1", "same": "-"}
+            before, begun = store.looks, time.monotonic()
+            store.number = 2
+            assert [await _next(stream) for stream in streams] == [{"number": "2"}] * 20
+            assert store.looks - before <= 2 + (time.monotonic() - begun) / 0.01
         assert live.viewers == 0
         assert live._channels == {}, "nobody looks, and the store is still asked"
 
@@ -72,14 +78,13 @@ def test_an_error_of_ours_ends_no_stream(caplog: pytest.LogCaptureFixture) -> No
 
     async def scenario() -> None:
         store, live = Store(), Live()
-        stream = live.events("/", store.look)
-        await _next(stream)
-        store.fails, before = True, store.looks
-        while store.looks < before + 2:
-            await asyncio.sleep(0.01)
-        store.fails, store.number = False, 3
-        assert await _next(stream) == {"number": "3"}
-        await stream.aclose()
+        with live.viewer("/", store.look, always) as stream:
+            await _next(stream)
+            store.fails, before = True, store.looks
+            while store.looks < before + 2:
+                await asyncio.sleep(0.01)
+            store.fails, store.number = False, 3
+            assert await _next(stream) == {"number": "3"}
 
     asyncio.run(scenario())
     assert "a page could not be brought up to date" in caplog.text

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from outlast.worker.cli.options import Debug, Json
-from outlast.worker.cli.output import print_json, warn_if_apart
+from outlast.worker.cli.output import print_json, say, warn_if_apart
 
 LEAST_TOKEN_CHARACTERS = 16
 NEW_TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe())'"  # noqa: S105 - makes one
@@ -91,6 +91,7 @@ def dashboard(
     with Deadline() as stop:
         client = Client(settings=settings)
         warn_if_apart(settings)
+        _warn_if_readable(host)
         log_to_stderr(level_of(settings, otherwise="WARNING"), debug=debug)
         serve(client, Address(host, port, token), stop=stop, announce=announce)
 
@@ -107,4 +108,15 @@ def _require_token(host: str, token: str | None) -> None:
         raise typer.BadParameter(
             f"the token is shorter than {LEAST_TOKEN_CHARACTERS} characters and could be guessed; "
             f"make one: {NEW_TOKEN}"
+        )
+
+
+def _warn_if_readable(host: str) -> None:
+    """Say so if the token and the jobs go over a network as they are."""
+    from outlast.worker.dashboard.guard import is_loopback
+
+    if not is_loopback(host):
+        say(
+            "the dashboard speaks plain HTTP: where others can read the network, put a proxy with "
+            "TLS before it, or use an SSH tunnel"
         )
