@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from outlast.checkpoint.errors import CorruptRecord, VersionConflict
 from outlast.checkpoint.job_store import JobStore
+from outlast.checkpoint.store_clock import StoreClock
+from tests.records import job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.register import Register
     from tests.checkpoint.conftest import Backend
 
+YEAR = 365 * 86_400.0
 KEY = "jobs/one"
 ODD_KEYS = [
     "jobs/-",
@@ -56,6 +60,20 @@ def test_a_written_value_is_read_back(register: Register) -> None:
     """Progress would be lost, or resumed from bytes that nobody wrote."""
     version = register.put(KEY, b"first", expected=None)
     assert register.read(KEY) == (b"first", version)
+
+
+@pytest.mark.parametrize("ahead", [YEAR, -YEAR, 0.0])
+def test_a_wrong_clock_is_set_right_by_that_of_the_store(backend: Backend, ahead: float) -> None:
+    """A worker would lose its own jobs and take those of others, or a dead one keep a job."""
+    register = backend.open()
+    register.clock = StoreClock(lambda: time.time() + ahead)
+    jobs = JobStore(register, clock=lambda: time.time() + ahead)
+    jobs.submit(job(job_id="one"))
+    jobs.load("one")
+    if backend.name == "sqlite":  # All that use a file share one clock.
+        assert register.clock.ahead_seconds == 0.0
+    else:
+        assert jobs.clock() == pytest.approx(time.time(), abs=3.0)
 
 
 def test_a_missing_key_reads_as_none(register: Register) -> None:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     [
         (0.0, "ok", ""),
         (-1.9, "ok", ""),
-        (30.0, "warning", "too soon"),
-        (-30.0, "warning", "too long"),
+        (30.0, "warning", "log lines"),
+        (-30.0, "warning", "log lines"),
         (301.0, "error", "AWS refuses"),
         (-301.0, "error", "AWS refuses"),
     ],
 )
 def test_what_a_wrong_clock_costs(ahead: float, expected: str, costs: str) -> None:
-    """Work would be done twice, or wait, and every log line look right."""
+    """AWS would refuse each request, or the log lines of two machines contradict each other."""
     (finding,) = clock_findings(
         "store", lambda: 1000.0, resolution_seconds=0.0, clock=lambda: 1000.0 + ahead
     )

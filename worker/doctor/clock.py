@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from outlast.worker.doctor.finding import Finding
 
-# A lease has 5 s or more; two of them do not matter.
+# Up to here the clocks agree; see `StoreClock`.
 WARNING_SECONDS = 2.0
 # AWS refuses signatures that are 5 minutes off, S3 those that are 15 minutes off.
 ERROR_SECONDS = 300.0
@@ -44,13 +44,12 @@ def clock_findings(
     fact = f"this machine's clock is {seconds} {'ahead of' if ahead > 0 else 'behind'} that of the "
     fact += server
     if abs(ahead) >= ERROR_SECONDS:
-        yield error(name, fact, breaks="AWS refuses requests; leases never fit", mend=MEND)
-    elif ahead > 0:
-        breaks = f"a worker here takes jobs over {seconds} too soon: work is done twice, none wrong"
-        yield warning(name, fact, breaks=breaks, mend=MEND)
-    else:
-        breaks = f"after a crash a worker here waits {seconds} too long"
-        yield warning(name, fact, breaks=breaks, mend=MEND)
+        yield error(name, fact, breaks="AWS refuses requests", mend=MEND)
+        return
+    breaks = (
+        "the log lines of this machine do not fit those of others; leases go by the store's clock"
+    )
+    yield warning(name, fact, breaks=breaks, mend=MEND)
 
 
 def date_of(request: Callable[[], Mapping[str, Any]]) -> float:

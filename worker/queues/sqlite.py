@@ -42,6 +42,12 @@ UPDATE outlast_messages SET visible_at = ?, receives = receives + 1 WHERE id = ?
 """
 BURY = "UPDATE outlast_messages SET dead_reason = ? WHERE id = ? AND receives = ?"
 HIDE = "UPDATE outlast_messages SET visible_at = ? WHERE id = ? AND receives = ?"
+# Nothing is hidden for so long: a clock that was wrong did that.
+LONGEST_HIDE_SECONDS = 12 * 3600.0
+MINUTE_SECONDS = 60.0
+SHOW = """
+UPDATE outlast_messages SET visible_at = ? WHERE dead_reason IS NULL AND visible_at > ?
+"""
 ACK = "DELETE FROM outlast_messages WHERE id = ? AND receives = ?"
 
 
@@ -49,7 +55,8 @@ class SqliteQueue(PolledQueue):
     """Carries messages between the processes and threads of one machine.
 
     Visibility is counted by the wall clock, which all processes share and which survives a restart.
-    When that clock is set, a message may be visible early or late; nothing worse happens.
+    When that clock is set, a message may be visible early, or late by half a day at most; nothing
+    worse happens.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class SqliteQueue(PolledQueue):
         max_receives: int = MAX_RECEIVES,
     ) -> None:
         super().__init__(clock=clock, sleep=sleep, max_receives=max_receives)
+        self._shown_at = 0.0
         # Only a send must survive a power cut: a lost receive, hide or ack leads to a duplicate,
         # which the protocol handles. So a message costs one sync of the disk, not four. Two
         # connections, as each has one setting for how a commit syncs.
@@ -84,7 +92,14 @@ class SqliteQueue(PolledQueue):
                 elif self._quick.change(TAKE, now + visibility_seconds, number, receives):
                     receipt = f"{number}:{receives + 1}"
                     return Delivery(body.decode(errors="replace"), receipt, visibility_seconds)
+            self._show_overdue(now)
             return None
+
+    def _show_overdue(self, now: float) -> None:
+        """Once a minute, show messages that a clock that was ahead has hidden for too long."""
+        if abs(now - self._shown_at) > MINUTE_SECONDS:
+            self._shown_at = now
+            self._quick.change(SHOW, now, now + LONGEST_HIDE_SECONDS)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""

@@ -12,6 +12,7 @@ import pytest
 
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
+from tests.fakes import START, FakeClock
 from tests.worker.queues.test_conformance import look, take
 
 if TYPE_CHECKING:
@@ -42,6 +43,18 @@ def queue(path: Path) -> Iterator[SqliteQueue]:
     """A queue as a worker opens it."""
     with closing(SqliteQueue(path, max_receives=1)) as queue:
         yield queue
+
+
+def test_a_message_hidden_by_a_clock_that_was_wrong_comes_back(path: Path) -> None:
+    """A machine whose clock was a year ahead at its start would sleep on its jobs for a year."""
+    clock = FakeClock()
+    with closing(SqliteQueue(path, clock=clock, sleep=clock.sleep)) as queue:
+        queue.send(Message(job_id="a", slice=1))
+        clock.now += 365 * 86_400.0
+        assert take(queue)
+        clock.now = START
+        assert look(queue) is None  # by which it is noticed
+        assert take(queue)
 
 
 def test_processes_never_hold_the_same_message(queue: SqliteQueue, path: Path) -> None:
