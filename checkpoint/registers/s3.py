@@ -26,10 +26,11 @@ from outlast.checkpoint.registers.s3_errors import advice_for, error_code
 from outlast.checkpoint.safe_text import cause_to_show, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import (
+        GetObjectOutputTypeDef,
         ListObjectsV2RequestPaginateTypeDef,
         PutObjectRequestTypeDef,
     )
@@ -100,13 +101,14 @@ class S3Register(Register):
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             except self._client.exceptions.NoSuchKey:
                 return None
-            self._see_time(answer["ResponseMetadata"]["HTTPHeaders"])
+            self._see_time(answer)
             return Stored(answer["Body"].read(), answer["ETag"])
 
-    def _see_time(self, headers: Mapping[str, str]) -> None:
+    def _see_time(self, answer: GetObjectOutputTypeDef) -> None:
         if self.clock.is_due:
             with suppress(KeyError, ValueError):  # an answer without a time, or with another form
-                self.clock.saw(parsedate_to_datetime(headers["date"]).timestamp())
+                date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
+                self.clock.saw(parsedate_to_datetime(date).timestamp())
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value, more if writes collide; see `Register.put`."""

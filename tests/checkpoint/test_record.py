@@ -231,5 +231,5 @@ def test_a_renewal_needs_a_lease() -> None:
     """A job that was released would be held by nobody."""
     free = record()
     assert free.renewed(1.0, 4.0, at_risk_seconds=1.0) is free
-    held = free.claimed(lease()).renewed(expires_at=500.0, at_risk_seconds=1.0)
+    held = free.claimed(lease()).renewed(490.0, 10.0, at_risk_seconds=1.0)
     assert held.is_held(499.0)

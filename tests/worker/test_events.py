@@ -218,7 +218,7 @@ def _on_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(module, "deliver", deliver)
-    record = {"messageId": "m", "body": "{}", "receiptHandle": "r"}
+    record = {"messageId": "m", "body": "{}", "receiptHandle": "r", "eventSource": "aws:sqs"}
     assert not module._is_done(record, 100.0, 100.0)
 
 

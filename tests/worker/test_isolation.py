@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fakes import HookedQueue, MemoryRegister
 from tests.records import job
-from tests.worker.unruly import STEP_SECONDS, Confined, Loose, Params, Result, State, Unruly
+from tests.worker.unruly import Confined, Loose, Params, Result, State, Unruly
 
 if TYPE_CHECKING:
     import signal
@@ -309,23 +308,6 @@ def test_a_step_that_the_deadline_cuts_off_is_counted_as_thrown_away() -> None:
     record = run_slice(process, seconds=1.5)
     assert record.usage.steps == 1
     assert 0.0 < record.usage.redone_seconds <= record.usage.compute_seconds
-
-
-def test_the_length_that_a_step_needs_is_remembered_with_the_job() -> None:
-    """After each step the slices would be too short again, and most of the work thrown away."""
-    process = process_of(Params(how="takes a while", at=0, steps=4))
-    message = Delivery(Message(job_id="j").body(), receipt="r")
-    steps: list[int] = []
-    while not (record := process.jobs.load("j").record).status.is_final:
-        steps.append(record.usage.steps)
-        # A process of its own each time, as on a platform that keeps none.
-        fresh = replace(process, timing=Timing(checkpoint_seconds=0.02))
-        deliver(fresh, message, slice_seconds=STEP_SECONDS / 2)
-    assert record.status is Status.SUCCEEDED
-    first = steps.index(1)
-    assert steps[first:] == sorted(set(steps[first:]))  # Each slice advances from then on.
-    wasted = record.usage.redone_seconds
-    assert wasted <= sum(STEP_SECONDS / 2 * 2 ** (n / 2) for n in range(first))
 
 
 def test_lease_and_visibility_are_renewed_during_one_long_step() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from outlast.checkpoint.status import Status
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.isolation.parent import BUSY
 from outlast.worker.slices.timing import Timing
+from tests.kernels import Result, State, advance
 from tests.records import changed
 from tests.worker.floor import Floor
 
@@ -68,6 +71,38 @@ def test_what_a_record_claims_of_its_pace_does_not_end_its_slices(floor: Floor) 
     floor.change(lambda record: changed(record, step_seconds=1e6, first_step_seconds=1e6))
     assert floor.work(seconds=10.0)[0].record
     assert floor.record.usage.steps >= 10
+
+
+def test_the_length_that_an_isolated_step_needs_is_remembered_with_the_job(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each step the slices would be too short again, and most of the work thrown away."""
+
+    def isolated(_: object, params: Any, state: State | None, *__: object) -> Any:
+        state = state or State(at=0, total=0)
+        while state.at < params.steps:
+            for _ in range(60):
+                floor.clock.sleep(0.1)
+                yield BUSY
+            state = State(at=state.at + 1, total=advance(state.at, state.total))
+            yield state
+        return Result(total=state.total)
+
+    monkeypatch.setattr("outlast.worker.slices.slice.isolated", isolated)
+    floor.submit(steps=8)
+    done = [0]
+    while not floor.record.status.is_final:
+        # A process of its own each time, as on a platform that keeps none.
+        process = floor.process(isolate=True, timing=Timing())
+        delivery = floor.receive()
+        assert deliver(process, delivery, slice_seconds=2.0).ack
+        floor.queue.ack(delivery)
+        done.append(floor.record.usage.steps)
+    first = done.index(1)
+    assert done[first:] == [1, 2, 3, 4, 5, 6, 7, 8]  # Each slice advances from then on.
+    usage = floor.record.usage
+    assert usage.redone_seconds == pytest.approx(usage.compute_seconds - 8 * 6.0)
+    assert 2.0 < usage.redone_seconds < 20.0
 
 
 def test_a_job_whose_first_step_is_slow_gets_slices_that_it_fits_in(floor: Floor) -> None:

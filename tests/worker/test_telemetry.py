@@ -174,7 +174,7 @@ def test_a_scraper_that_dawdles_takes_no_thread_of_a_worker_for_long(
             until(lambda: threading.active_count() == before)
         assert "outlast_jobs_woken_total" in metrics_of(handler)
     finally:
-        handler.stop()
+        handler.stop(30.0)
 
 
 def is_closed(connection: socket.socket, again: bytes) -> bool:

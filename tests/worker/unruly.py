@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from outlast.kernel import Resources
-
-# Of a step that takes a while.
-STEP_SECONDS = 1.0
 
 # Opens the FIFO named by its argument and keeps it open for as long as it lives.
 GRANDCHILD = "import signal, sys; opened = open(sys.argv[1], 'w'); signal.pause()"
@@ -224,5 +220,4 @@ WAYS: dict[str, Callable[[Params], Any]] = {
     "starts a daemon": _start_a_daemon,
     "starts another": _start_another,
     "calls exit": lambda _: sys.exit("enough"),
-    "takes a while": lambda _: time.sleep(STEP_SECONDS),  # a step is real work to the parent
 }
