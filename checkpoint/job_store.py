@@ -21,7 +21,9 @@ from outlast.checkpoint.errors import (
 )
 from outlast.checkpoint.job_heads import JobHeads, require_owner, with_job_in_message
 from outlast.checkpoint.names import JOBS, job_key
+from outlast.checkpoint.open_jobs import OpenJobs
 from outlast.checkpoint.record_parts import Revision
+from outlast.checkpoint.sweep_turn import SweepTurns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +58,8 @@ class JobStore(JobHeads):
         self._unanswered: deque[str] = deque(maxlen=8)
         self.clock = clock
         self.deletions = Deletions(register, clock)
+        self.open_jobs = OpenJobs(register, clock)
+        self.sweep_turns = SweepTurns(register, clock)
 
     @cached_property
     def _writer(self) -> str:
@@ -77,6 +81,7 @@ class JobStore(JobHeads):
             InvalidJobId: no job can have this id.
             JobExists: the id belongs to a job of another kernel or with other parameters.
         """
+        self.open_jobs.mark(record)
         try:
             return self._write(record, expected=None), True
         except VersionConflict:
@@ -108,6 +113,8 @@ class JobStore(JobHeads):
             VersionConflict: someone else has changed the job since `job` was read.
             StateTooLarge: the record is larger than any that is stored.
         """
+        if job.record.is_over and not record.is_over:
+            self.open_jobs.mark(job.record)
         return self._write(record, expected=job.version)
 
     def change(self, job_id: str, move: Callable[[Record], Record]) -> StoredJob:

@@ -92,7 +92,7 @@ class Handler:
     def _answer(self, job: dict[str, Any]) -> dict[str, Any]:
         request = parse(job["input"], ALL_FORMS)
         if isinstance(request, Sweep):
-            return {"woken": self._client.sweep()}
+            return {"woken": self._client.sweep(seconds=DEFAULT_SECONDS)}
         progress = Progress(job, self._report)
         process = replace(self._process, watch=progress)
         if isinstance(request, Drain):

@@ -86,6 +86,11 @@ class SqliteQueue(PolledQueue):
                     return Delivery(body.decode(errors="replace"), receipt, visibility_seconds)
             return None
 
+    def is_empty(self) -> bool:
+        """Return whether no message is visible."""
+        with translate_errors():
+            return not self._quick.query(NEXT, self._clock())
+
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
         with translate_errors():
