@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from outlast.checkpoint.sweep_turn import StoredTurn
     from outlast.worker.queues.contract import Queue
 
-    Page = dict[str, Record | None]
-
 log = logging.getLogger("outlast.sweep")
 
 # On S3 a full sweep leaves out what was written so long before the end of the last one, which took
@@ -97,8 +95,10 @@ class Sweep:
         self._stored = turn
         self._after_seconds = after_seconds
         self._after = turn.turn.after
-        self._reached = turn.turn.reached
+        reached = turn.turn.reached
+        self._reached = reached if reached <= jobs.clock() else 0.0  # else a clock was wrong
         self._queue_is_empty: bool | None = None
+        self._marked: set[str] | None = None  # None: all that the sweep comes to
         self._may_tidy = True
 
     def pieces(self) -> Iterator[str | None]:
@@ -106,20 +106,17 @@ class Sweep:
 
         It ends early where someone else has taken the turn.
         """
-        turn = self._stored.turn
+        is_full, reached = self._stored.turn.is_full, self._stored.turn.reached
         with suppress(VersionConflict):
-            for page in self._full_pages() if turn.is_full else self._pages(self._marked()):
-                yield None
+            for page in self._pages():
                 for job_id, head in page.items():
-                    if head is None or head.is_over:
-                        self._tidy(job_id)
-                        yield None
-                    elif self._has_lost_its_message(head) and self._wake(job_id):
-                        yield job_id
+                    yield from self._look_at(job_id, head)
+                yield None
+                self._note_now_and_then()
             self._after = ""
-            if turn.is_full:
+            if is_full:
                 self.note(is_full=False, full_at=self._jobs.clock())
-            elif self._stored.turn.after or self._reached > turn.reached:
+            elif self._stored.turn.after or self._reached != reached:
                 self.note()
 
     def note(self, **changes: object) -> None:
@@ -131,25 +128,13 @@ class Sweep:
         changes |= {"after": self._after, "reached": self._reached}
         self._stored = self._jobs.sweep_turns.note(self._stored, **changes)
 
-    def _marked(self) -> Iterator[str]:
-        return self._jobs.open_jobs.ids(after=self._after)
+    def _note_now_and_then(self) -> None:
+        if abs(self._jobs.clock() - self._stored.turn.at) >= self._after_seconds / 2:
+            self.note()
 
-    def _full_pages(self) -> Iterator[Page]:
-        """Yield the pages of all jobs, without those that are over, and mark those that lack it."""
-        marked = set(self._jobs.open_jobs.ids())
-        since = max(self._stored.turn.full_at - OVERLAP_SECONDS, 0.0)
-        for page in self._pages(self._jobs.ids(after=self._after, since=since)):
-            for job_id, head in page.items():
-                if head is not None and not head.is_over and job_id not in marked:
-                    self._jobs.open_jobs.mark(head)
-            yield {
-                job_id: head
-                for job_id, head in page.items()
-                if job_id in marked or (head is not None and not head.is_over)
-            }
-
-    def _pages(self, ids: Iterator[str]) -> Iterator[Page]:
+    def _pages(self) -> Iterator[dict[str, Record | None]]:
         """Yield the jobs, a hundred at a time, each with its head; None: it has none to be read."""
+        ids = self._ids()
         while page := list(islice(ids, HEADS_AT_ONCE)):
             heads = {
                 head.job_id: head for head in self._jobs.heads_of(page, on_corrupt=_log_unreadable)
@@ -159,9 +144,28 @@ class Sweep:
             self._reached = max([self._reached, *(moment for moment in seen if moment <= now)])
             self._queue_is_empty = None
             yield {job_id: heads.get(job_id) for job_id in page}
-            self._after = page[-1]
-            if abs(self._jobs.clock() - self._stored.turn.at) >= self._after_seconds / 2:
-                self.note()
+
+    def _ids(self) -> Iterator[str]:
+        turn, open_jobs = self._stored.turn, self._jobs.open_jobs
+        if not turn.is_full:
+            return open_jobs.ids(after=self._after)
+        self._marked = set(open_jobs.ids())
+        return self._jobs.ids(after=self._after, since=max(turn.full_at - OVERLAP_SECONDS, 0.0))
+
+    def _look_at(self, job_id: str, head: Record | None) -> Iterator[str | None]:
+        """Do what the job calls for, and yield if that took a request."""
+        self._after = job_id
+        is_marked = self._marked is None or job_id in self._marked
+        if head is None or head.is_over:
+            if is_marked:
+                self._tidy(job_id)
+                yield None
+            return
+        if not is_marked:
+            self._jobs.open_jobs.mark(head)
+        if self._has_lost_its_message(head) and self._wake(job_id):
+            yield job_id
+            self._note_now_and_then()
 
     def _has_lost_its_message(self, record: Record) -> bool:
         if not is_silent(record, self._jobs.clock(), self._after_seconds):

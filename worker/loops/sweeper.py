@@ -37,12 +37,12 @@ class Sweeper:
         if self._pieces is None:
             if begun < self._due_at:
                 return
-            self._due_at = begun + self._every_seconds
             self._pieces = self._all_pieces()
         try:
             next(self._pieces)
         except StopIteration:
             self._pieces = None
+            self._due_at = self._process.clock() + self._every_seconds
         finally:
             now = self._process.clock()
             self._rests_until = now + (now - begun) * (1 / SHARE - 1)
