@@ -19,6 +19,7 @@ NAMES = (
     "lucas_lehmer",
     "peers",
     "listing",
+    "idle_cost",
 )
 
 

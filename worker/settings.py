@@ -109,8 +109,8 @@ class Settings(BaseModel):
     )
     sweep_seconds: Seconds = Field(
         default=60.0,
-        description="how often a worker looks for jobs that lost their message, and how long such "
-        "a job must have been silent",
+        description="how often one of the workers looks for jobs that lost their message, and how "
+        "long such a job must have been silent",
     )
     max_state_bytes: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] = Field(
         default=64 << 20, description="a larger state fails its job"

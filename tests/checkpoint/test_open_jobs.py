@@ -10,7 +10,6 @@ from outlast.checkpoint.codec import decode_head
 from outlast.checkpoint.errors import UnknownJob, VersionConflict, WrongStatus
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.open_jobs import MISSING_SECONDS
-from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Stored
 from tests.checkpoint.interleaving import gated, orders
 from tests.fakes import FakeClock, MemoryRegister
@@ -18,6 +17,8 @@ from tests.records import changed, job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from outlast.checkpoint.record import Record
 
 JOB = "a"
 EXPECTED = (VersionConflict, WrongStatus, UnknownJob)

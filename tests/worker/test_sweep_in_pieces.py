@@ -229,9 +229,9 @@ def test_a_sweep_goes_on_after_the_store_was_away(floor: Floor) -> None:
     floor.submit(send=False)
     sweeper = Sweeper(floor.process(), every_seconds=EVERY)
     floor.clock.sleep(EVERY)
-    with floor.hooked("before", failing("read", StoreUnavailable("away"))):
-        with pytest.raises(StoreUnavailable):
-            sweeper.sweep(is_idle=True)
+    away = floor.hooked("before", failing("read", StoreUnavailable("away")))
+    with away, pytest.raises(StoreUnavailable):
+        sweeper.sweep(is_idle=True)
     for _ in range(int(3 * EVERY)):
         floor.clock.sleep(1.0)
         sweeper.sweep(is_idle=True)
