@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 # Those of docs/security.md for a worker.
-RIGHTS = ["+hget", "+hset", "+hmget", "+exists", "+zadd", "+zscore", "+zrangebylex", "+scan", "+evalsha", "+script|load", "+del", "+zrem"]
+RIGHTS = (
+    *("+hget", "+hset", "+hmget", "+del", "+exists", "+scan"),
+    *("+zadd", "+zrem", "+zscore", "+zrangebylex", "+evalsha", "+script|load"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -163,6 +163,7 @@ class Sweep:
             return
         if not is_marked:
             self._jobs.open_jobs.mark(head)
+            yield None
         if self._has_lost_its_message(head) and self._wake(job_id):
             yield job_id
             self._note_now_and_then()
@@ -213,9 +214,8 @@ class Sweep:
         try:
             self._jobs.open_jobs.tidy(job_id)
         except StoreUnavailable as error:
-            self._may_tidy = (
-                False  # Perhaps this worker may not delete: the others would fail, too.
-            )
+            # Perhaps this worker may not delete: then it would be refused for each of them.
+            self._may_tidy = False
             effect = "the index of open jobs keeps what is over, which every sweep reads again"
             tell(log, STORE_UNAVAILABLE, effect=effect, error=str(error))
 
