@@ -20,6 +20,7 @@ NAMES = (
     "lucas_lehmer",
     "peers",
     "listing",
+    "idle_cost",
 )
 
 

@@ -4,7 +4,8 @@ record.py, record_parts.py, history.py    a job and its pure moves
 codec.py                    the record as bytes
 job_store.py, job_heads.py  one compare-and-set a change; listing without the states
 register.py, registers/     the compare-and-set itself: SQLite, Redis, S3
-deletions.py                the marks of deleted jobs
+deletions.py, open_jobs.py  the marks of deleted jobs, and of open ones
+sweep_turn.py               whose turn it is to sweep
 view.py                     a job as people and programs see it
 names.py, fields.py, safe_text.py, status.py, errors.py    what all of these are made of
 """

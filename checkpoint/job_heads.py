@@ -37,18 +37,12 @@ class JobHeads:
     def __init__(self, register: Register) -> None:
         self._register = register
 
-    def ids(self, *, after: str = "") -> Iterator[str]:
+    def ids(self, *, after: str = "", since: float = 0.0) -> Iterator[str]:
         """Yield the ids of all jobs that sort after `after`, in ascending order.
 
-        Keys that no job can have, such as the folder markers of an S3 console, are left out.
+        A store that knows when its values were written leaves out those from before `since`.
         """
-        start = JOBS + after if after else ""
-        for key in self._register.keys(JOBS, after=start):
-            job_id = key.removeprefix(JOBS)
-            if re.fullmatch(JOB_ID, job_id):
-                yield job_id
-            else:
-                log.debug("the store holds %r, which is no job", key)
+        return ids_below(self._register, JOBS, after=after, since=since)
 
     def heads(
         self, *, after: str = "", on_corrupt: Callable[[CorruptRecord], object] = log_corrupt
@@ -95,6 +89,22 @@ class JobHeads:
                     return None
                 record = decode_head(stored.value) or decode(stored.value)
             return require_owner(record, job_id)
+
+
+def ids_below(
+    register: Register, prefix: str, *, after: str = "", since: float = 0.0
+) -> Iterator[str]:
+    """Yield the ids of jobs that have a key with this prefix; see `Register.keys`.
+
+    Keys that no job can have, such as the folder markers of an S3 console, are left out.
+    """
+    start = prefix + after if after else ""
+    for key in register.keys(prefix, after=start, since=since):
+        job_id = key.removeprefix(prefix)
+        if re.fullmatch(JOB_ID, job_id):
+            yield job_id
+        else:
+            log.debug("the store holds %r, which is no job", key)
 
 
 @contextmanager

@@ -23,7 +23,9 @@ from outlast.checkpoint.errors import (
 )
 from outlast.checkpoint.job_heads import JobHeads, require_owner, with_job_in_message
 from outlast.checkpoint.names import JOBS, job_key
+from outlast.checkpoint.open_jobs import OpenJobs
 from outlast.checkpoint.record_parts import Revision
+from outlast.checkpoint.sweep_turn import SweepTurns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +62,8 @@ class JobStore(JobHeads):
         self._unanswered: deque[str] = deque(maxlen=8)
         self._clock = clock
         self.deletions = Deletions(register, self.clock)
+        self.open_jobs = OpenJobs(register, self.clock)
+        self.sweep_turns = SweepTurns(register, self.clock)
 
     def clock(self) -> float:
         """Return the time, in seconds since the epoch, by which leases and waits are compared.
@@ -88,6 +92,7 @@ class JobStore(JobHeads):
             InvalidJobId: no job can have this id.
             JobExists: the id belongs to a job of another kernel or with other parameters.
         """
+        self.open_jobs.mark(record)
         try:
             return self._write(record, expected=None), True
         except VersionConflict:
@@ -119,6 +124,8 @@ class JobStore(JobHeads):
             VersionConflict: someone else has changed the job since `job` was read.
             StateTooLarge: the record is larger than any that is stored.
         """
+        if job.record.is_over and not record.is_over:
+            self.open_jobs.mark(job.record)
         return self._write(record, expected=job.version)
 
     def change(self, job_id: str, move: Callable[[Record], Record]) -> StoredJob:

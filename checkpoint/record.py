@@ -108,6 +108,11 @@ class Record(Part):
             return 1.0
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do: the job has ended, and nobody is to be told of that."""
+        return self.status.is_final and not self.notices.owed
+
     def is_held(self, now: float) -> bool:
         """Whether a worker has the right to advance this job at `now`."""
         return self.lease is not None and self.lease.is_live(now)

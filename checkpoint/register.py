@@ -67,8 +67,11 @@ class Register(ABC):
         """
 
     @abstractmethod
-    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+    def keys(self, prefix: str, *, after: str = "", since: float = 0.0) -> Iterator[str]:
         """Yield the keys that begin with `prefix` and sort after `after`, in ascending order.
+
+        A store whose list says when each value was written leaves out those from before `since`,
+        in seconds since the epoch; any other yields them all.
 
         Raises:
             StoreUnavailable: the store did not answer or refused.

@@ -73,7 +73,13 @@ class MemoryRegister(Register):
         del self.values[key]
         self.after("delete")
 
-    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+    def keys(
+        self,
+        prefix: str,
+        *,
+        after: str = "",
+        since: float = 0.0,  # noqa: ARG002 - nothing says when a value was written
+    ) -> Iterator[str]:
         """Yield the keys in order."""
         self.before("keys")
         yield from sorted(k for k in self.values if k.startswith(prefix) and k > after)

@@ -44,6 +44,8 @@ SHARE_OF_KERNEL = 0.75
 
 # What is needed of each record of a batch.
 RECORD_FIELDS = ("messageId", "receiptHandle", "body")
+# The rest is for the last of its requests.
+SHARE_OF_SWEEP = 0.8
 
 
 class Context(Protocol):
@@ -93,7 +95,7 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
         return _handle_batch(event["Records"], context)
     request = parse(event, FORMS)
     if isinstance(request, Sweep):
-        return {"woken": client.sweep()}
+        return {"woken": client.sweep(seconds=_seconds_left(context) * SHARE_OF_SWEEP)}
     seconds, request_id = _seconds_left(context), context.aws_request_id
     try:
         return advance(client, process, request, seconds=seconds, request_id=request_id)

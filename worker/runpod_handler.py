@@ -101,7 +101,7 @@ class Handler:
             raise InvalidRequest('a job of RunPod has an "id" and an "input"')
         request = parse(job["input"], ALL_FORMS)
         if isinstance(request, Sweep):
-            return {"woken": self._client.sweep()}
+            return {"woken": self._client.sweep(seconds=DEFAULT_SECONDS)}
         progress = Progress(job, self._report)
         process = replace(self._process, watch=progress)
         if isinstance(request, Drain):

@@ -104,8 +104,8 @@ class Settings(BaseModel):
     )
     sweep_seconds: Seconds = Field(
         default=60.0,
-        description="how often a worker looks for jobs that lost their message, and how long such "
-        "a job must have been silent",
+        description="how often one of the workers looks for jobs that lost their message, and how "
+        "long such a job must have been silent",
     )
     stop_seconds: Seconds = Field(
         default=8.0,

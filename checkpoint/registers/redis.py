@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import redis
@@ -24,7 +24,11 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0  # and more for a large value: see `redis_connection`
 # A server that refuses a smaller value does not refuse it for its size.
 LARGE_BYTES = 1 << 20
-SCAN_KEYS = 1000
+PAGE_KEYS = 1000
+
+# All keys, in a sorted set, as a scan would meet every key of other programs on the server. The
+# empty key says that it is whole.
+INDEX = "outlast:keys"
 
 # redis-py repeats a call whose answer was lost. The repetition finds the version that the first
 # attempt wrote, and has the same answer.
@@ -32,11 +36,13 @@ PUT = """
 local current = redis.call('HGET', KEYS[1], 'version') or ''
 if current == ARGV[2] then return 1 end
 if current ~= ARGV[1] then return 0 end
+redis.call('ZADD', KEYS[2], 0, ARGV[4])
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
 return 1
 """
 DELETE = """
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[2])
 return redis.call('DEL', KEYS[1])
 """
 # A value that is not a hash is foreign: the answer for it is empty.
@@ -48,6 +54,22 @@ end
 return value and string.sub(value, 1, ARGV[1])
 """
 PEEK_SHA = hashlib.sha1(PEEK.encode(), usedforsecurity=False).hexdigest()  # its name on a server
+
+# A page of the index: where it ends, then those of its keys that exist. A value may have ended with
+# its time to live; then its key leaves the index. No answer: there is no whole index.
+PAGE = """
+if not redis.call('ZSCORE', KEYS[1], '') then return false end
+local page = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
+local answer = {page[#page]}
+for _, key in ipairs(page) do
+  if redis.call('EXISTS', 'outlast:{' .. key .. '}') == 1 then
+    answer[#answer + 1] = key
+  else
+    redis.pcall('ZREM', KEYS[1], key)
+  end
+end
+return answer
+"""
 
 SIGN_IN = "check the user name and the password, percent-encoded as they are in a URL"
 # The first class that matches counts.
@@ -71,7 +93,8 @@ class RedisRegister(Register):
 
     How durable a value is depends on the server's configuration: only `appendfsync always` syncs
     each write, and a replica may lag. The server must not evict keys (`noeviction`). A value is a
-    hash at `outlast:{key}`; a time to live that an operator sets on it survives the writes.
+    hash at `outlast:{key}`; a time to live that an operator sets on it survives the writes. The
+    keys are listed from an index, `outlast:keys`, which the first list makes by a scan.
     Versions are random and never repeat.
 
     A delete whose answer was lost may raise VersionConflict, as the key is gone when redis-py
@@ -82,6 +105,7 @@ class RedisRegister(Register):
         self._client = client
         self._put = client.register_script(PUT)
         self._delete = client.register_script(DELETE)
+        self._page = client.register_script(PAGE)
         settings = client.connection_pool.connection_kwargs
         self._server = f"redis at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
 
@@ -125,7 +149,9 @@ class RedisRegister(Register):
         """Make one attempt to replace the value; see `Register.put`."""
         version = secrets.token_hex(16)
         with self._translate_errors(key, len(value)):
-            changed = self._put(keys=[_name(key)], args=[expected or "", version, value])
+            changed = self._put(
+                keys=[_name(key), INDEX], args=[expected or "", version, value, key]
+            )
         if not changed:
             raise VersionConflict(f"{self._server}: {key} was written by someone else")
         return version
@@ -133,20 +159,39 @@ class RedisRegister(Register):
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value; see `Register.delete`."""
         with self._translate_errors(key):
-            changed = self._delete(keys=[_name(key)], args=[expected])
+            changed = self._delete(keys=[_name(key), INDEX], args=[expected, key])
         if not changed:
             raise VersionConflict(f"{self._server}: {key} was written by someone else")
 
-    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
-        """Yield keys in order; for them the server scans its whole database."""
-        pattern = _name(re.sub(r"([\\*?\[\]])", r"\\\1", prefix) + "*")
+    def keys(
+        self,
+        prefix: str,
+        *,
+        after: str = "",
+        since: float = 0.0,  # noqa: ARG002 - the index does not say when a value was written
+    ) -> Iterator[str]:
+        """Yield keys in order, read a thousand at a time."""
+        start, end = prefix.encode(), _successor(prefix.encode())
+        first = b"(" + after.encode() if after >= prefix else b"[" + start
+        while page := self._read_page(first, end):
+            # A foreign key may be any bytes.
+            yield from (key.decode(errors="backslashreplace") for key in page[1:])
+            first = b"(" + page[0]
+
+    def _read_page(self, first: bytes, end: bytes) -> list[bytes]:
         with self._translate_errors():
-            # A scan may return a key twice.
-            names = set(self._client.scan_iter(match=pattern, count=SCAN_KEYS))
-        # A foreign key may be any bytes.
-        texts = (name.decode(errors="backslashreplace") for name in names)
-        keys = (text[len("outlast:{") : -len("}")] for text in texts)
-        yield from sorted(key for key in keys if key > after)
+            page = self._page(keys=[INDEX], args=[first, end, PAGE_KEYS])
+            if page is None:
+                self._make_index()
+                page = self._page(keys=[INDEX], args=[first, end, PAGE_KEYS])
+        return cast("list[bytes]", page)
+
+    def _make_index(self) -> None:
+        """Enter all keys that there are; those that are written meanwhile enter by themselves."""
+        names = self._client.scan_iter(match=_name("*"), count=PAGE_KEYS)
+        while batch := list(islice(names, PAGE_KEYS)):
+            self._client.zadd(INDEX, {name[len("outlast:{") : -len("}")]: 0 for name in batch})
+        self._client.zadd(INDEX, {"": 0})
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Return the values' first bytes, in one round trip; see `Register.peek`."""
@@ -215,3 +260,8 @@ def _advice(error: redis.RedisError, sent_bytes: int) -> str:
 def _name(key: str) -> str:
     """Return the server's name of a key; by the braces a cluster hashes the key alone."""
     return f"outlast:{{{key}}}"
+
+
+def _successor(prefix: bytes) -> bytes:
+    """Return the end of a range of a sorted set that holds what begins with `prefix`."""
+    return b"(" + prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else b"+"

@@ -141,7 +141,7 @@ class S3Register(Register):
                 expected=expected,
             )
 
-    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+    def keys(self, prefix: str, *, after: str = "", since: float = 0.0) -> Iterator[str]:
         """Yield keys in order, read a thousand at a time; see the class for SeaweedFS's order."""
         request: ListObjectsV2RequestPaginateTypeDef = {
             "Bucket": self._bucket,
@@ -152,8 +152,10 @@ class S3Register(Register):
         pages = self._client.get_paginator("list_objects_v2").paginate(**request)
         with self._translate_errors():
             for page in pages:
-                names = [entry["Key"] for entry in page.get("Contents", [])]
-                yield from (name.removeprefix(self._prefix) for name in names)
+                entries = page.get("Contents", [])
+                if since:
+                    entries = [x for x in entries if x["LastModified"].timestamp() >= since]
+                yield from (entry["Key"].removeprefix(self._prefix) for entry in entries)
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Return the values' first bytes, several at a time; see `Register.peek`."""

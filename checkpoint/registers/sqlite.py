@@ -70,7 +70,13 @@ class SqliteRegister(Register):
         if not self._file.change(DELETE, key, expected):
             raise VersionConflict(f"{self._file.path}: {key} was written by someone else")
 
-    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+    def keys(
+        self,
+        prefix: str,
+        *,
+        after: str = "",
+        since: float = 0.0,  # noqa: ARG002 - the file does not say when a value was written
+    ) -> Iterator[str]:
         """Yield keys in order, a page at a time, so that a slow reader blocks nobody."""
         end = prefix + AFTER_EVERY_KEY
         while page := self._file.query(PAGE, after, prefix, end, PAGE_KEYS):

@@ -262,3 +262,51 @@ def test_a_foreign_key_of_the_same_name_is_left_alone(
         with pytest.raises(CorruptRecord, match=KEY):
             register.put(KEY, b"first", expected=None)
         assert client.get(NAME) == b"foreign"
+
+
+def commands(server: Server) -> int:
+    """How many commands the server has run, without those of this question."""
+    with closing(redis.Redis.from_url(server.url)) as client:
+        calls = client.info("commandstats")
+    return sum(figures["calls"] for name, figures in calls.items() if name != "cmdstat_info")
+
+
+def test_a_list_does_not_pass_the_keys_of_others(server: Server, register: RedisRegister) -> None:
+    """A sweep on a server with a million keys of other programs would take it seconds."""
+    with closing(redis.Redis.from_url(server.url)) as client:
+        for start in range(0, 50_000, 5000):
+            client.mset({f"theirs:{number}": "" for number in range(start, start + 5000)})
+    register.put(KEY, b"first", expected=None)
+    assert list(register.keys("jobs/")) == [KEY]  # The first list makes the index.
+    before = commands(server)
+    assert list(register.keys("jobs/")) == [KEY]
+    assert commands(server) - before < 15
+
+
+def test_an_index_is_made_of_what_an_older_version_stored(
+    server: Server, register: RedisRegister
+) -> None:
+    """After an upgrade `outlast list` would be empty, and no job be swept."""
+    keys = [f"jobs/{number}" for number in range(2500)]
+    with closing(redis.Redis.from_url(server.url)) as client:
+        for key in keys:
+            client.hset(f"outlast:{{{key}}}", mapping={"value": b"v", "version": "1"})
+        assert list(register.keys("jobs/")) == sorted(keys)
+        client.delete("outlast:keys")
+    register.put("jobs/new", b"first", expected=None)
+    assert list(register.keys("jobs/")) == sorted([*keys, "jobs/new"])
+
+
+def test_a_value_that_outlived_its_time_leaves_the_list(
+    server: Server, register: RedisRegister
+) -> None:
+    """An operator's clean-up rule would leave behind an index that grows for ever."""
+    register.put(KEY, b"first", expected=None)
+    register.put("jobs/two", b"second", expected=None)
+    assert list(register.keys("")) == [KEY, "jobs/two"]
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.pexpire(NAME, 1)
+        while client.exists(NAME):
+            pass
+        assert list(register.keys("")) == ["jobs/two"]
+        assert client.zrange("outlast:keys", 0, -1) == [b"", b"jobs/two"]

@@ -205,6 +205,12 @@ def test_keys_go_on_after_one(register: Register, after: str, expected: str) -> 
     assert list(register.keys("jobs/", after=after)) == [f"jobs/{name}" for name in expected]
 
 
+def test_keys_written_lately_are_not_left_out(register: Register) -> None:
+    """A full sweep would pass over a job that was stored since the last one."""
+    register.put("jobs/a", b"a", expected=None)
+    assert list(register.keys("jobs/", since=time.time() - 3600.0)) == ["jobs/a"]
+
+
 def test_the_first_bytes_of_many_values(register: Register) -> None:
     """A list of jobs would show one job's progress as another's, or stop at one just deleted."""
     values = {f"jobs/{n}": os.urandom(n) for n in (100_000, 0, 99, 100, 101)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from traceback import format_exception
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -195,6 +196,16 @@ def test_keys_go_on_over_pages(script: Script) -> None:
     second = {"Contents": [{"Key": "prefix/jobs/c"}], "IsTruncated": False}
     script.answers("list_objects_v2", listing | {"ContinuationToken": "more"}, second)
     assert list(script.register.keys("jobs/", after="jobs/a")) == ["jobs/b", "jobs/c"]
+
+
+def test_keys_written_long_ago_are_left_out(script: Script) -> None:
+    """The daily look at every job would read all that were ever finished."""
+    listing = {"Bucket": "bucket", "Prefix": "prefix/jobs/"}
+    times = {"old": datetime(2026, 11, 1, tzinfo=UTC), "new": datetime(2026, 11, 3, tzinfo=UTC)}
+    contents = [{"Key": f"prefix/jobs/{k}", "LastModified": time} for k, time in times.items()]
+    script.answers("list_objects_v2", listing, {"Contents": contents, "IsTruncated": False})
+    since = datetime(2026, 11, 2, tzinfo=UTC).timestamp()
+    assert list(script.register.keys("jobs/", since=since)) == ["jobs/new"]
 
 
 def test_a_lost_answer_is_no_lost_lease(seaweedfs: Server, monkeypatch: pytest.MonkeyPatch) -> None:

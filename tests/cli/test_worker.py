@@ -108,6 +108,16 @@ def test_a_lost_message_is_swept_up(
     assert outlast("result", "a").out == "total=2\n"
 
 
+def test_a_job_that_no_mark_names_is_swept_up_on_demand(outlast: Outlast, client: Client) -> None:
+    """After a restore of the store its jobs would sleep for a day."""
+    assert outlast("sweep").out == ""
+    client.create("tally", {"steps": 2}, job_id="a")
+    register = client.jobs._register
+    register.delete("open/a", expected=register.read("open/a").version)
+    assert outlast("sweep", "--after-seconds", "0.001").out == ""
+    assert outlast("sweep", "--after-seconds", "0.001", "--all").out == "a\n"
+
+
 LISTENS = """
 import signal, sys
 install = signal.signal

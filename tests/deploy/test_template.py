@@ -16,11 +16,10 @@ QUEUES = ("Queue", "DeadLetterQueue")
 def test_the_function_itself_gets_logs_and_what_its_event_source_needs():
     """Without them AWS refuses the event source mapping, or nobody sees a log."""
     (policy,) = properties("Role")["Policies"]
-    assert actions(policy) == {
-        "sqs:GetQueueAttributes",
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-    }
+    assert actions(policy) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert {"Ref": "WorkerPolicy"} in properties("Role")["ManagedPolicyArns"]
+    event_source = {f"sqs:{name}" for name in ("DeleteMessage", "GetQueueAttributes")}
+    assert event_source | {"sqs:ReceiveMessage"} <= actions(properties("WorkerPolicy"))
     assert FUNCTION["Role"] == {"Fn::GetAtt": "Role.Arn"}, "else SAM makes one with more rights"
 
 

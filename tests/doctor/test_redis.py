@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 
+# Those of docs/security.md for a worker.
+RIGHTS = (
+    *("+hget", "+hset", "+hmget", "+del", "+exists", "+scan"),
+    *("+zadd", "+zrem", "+zscore", "+zrangebylex", "+evalsha", "+script|load"),
+)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A server of these tests' own, as they change it."""
@@ -113,7 +120,7 @@ def test_a_node_of_a_cluster(run_doctor: Any) -> None:
 
 def test_a_user_who_may_not_look(admin: redis.Redis, server: Server, run_doctor: Any) -> None:
     """A user with the least rights would be told of errors that are none."""
-    rights = ["+hget", "+hset", "+hmget", "+scan", "+evalsha", "+script|load", "+del", "~outlast:*"]
+    rights = [*RIGHTS, "~outlast:*"]
     admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">s3cret", *rights)
     url = f"redis://few:s3cret@{HOST}:{server.port}/0"
     findings = run_doctor(OUTLAST_STORE=url)
@@ -136,8 +143,7 @@ def test_a_user_without_a_right(
     missing: str, admin: redis.Redis, server: Server, run_doctor: Any
 ) -> None:
     """The first job would find out, not who deploys."""
-    rights = {"+hget", "+hset", "+hmget", "+scan", "+evalsha", "+script|load", "+del"} - {missing}
-    rights |= {"+info", "+config|get", "+time", "+ping"}
+    rights = {*RIGHTS, "+info", "+config|get", "+time", "+ping"} - {missing}
     admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">x", *rights, "~outlast:*")
     findings = run_doctor(OUTLAST_STORE=f"redis://few:x@{HOST}:{server.port}/0")
     check, level = {

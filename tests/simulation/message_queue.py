@@ -116,6 +116,11 @@ class SimulatedQueue(Queue):
             entry.visible_at = self._world.clockwork.now + visibility_seconds
             return Delivery(entry.body, entry.receipts[-1], visibility_seconds)
 
+    def is_empty(self) -> bool:
+        """Return whether no message is visible."""
+        now = self._world.clockwork.now
+        return all(entry.visible_at > now for entry in self._broker.entries)
+
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message."""
         with self._process.effect("hide", QueueUnavailable) as fault:

@@ -14,6 +14,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint
 from outlast.checkpoint.register import Register
 from outlast.checkpoint.status import Status
+from outlast.worker.jobs import sweep
 from outlast.worker.loops import consumer
 from outlast.worker.queues.message import Message
 from outlast.worker.slices import deliver
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
 
     from outlast.checkpoint.job_store import StoredJob
-    from outlast.worker.queues.contract import Delivery, Queue
+    from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.deadline import Deadline
     from outlast.worker.slices.worker_process import WorkerProcess
 
@@ -208,12 +209,8 @@ def work_on_when_stopped(patch: MonkeyPatch) -> None:
 
 def sweep_the_busy(patch: MonkeyPatch) -> None:
     """A sweep sends messages for jobs that were just written to."""
-    swept = consumer.sweep
-
-    def sweep_at_once(jobs: JobStore, queue: Queue, **_: float) -> list[str]:
-        return swept(jobs, queue, after_seconds=0.0)
-
-    patch.setattr(consumer, "sweep", sweep_at_once)
+    is_silent = sweep.is_silent
+    patch.setattr(sweep, "is_silent", lambda record, now, _: is_silent(record, now, 0.0))
 
 
 def put_off_for_long(patch: MonkeyPatch) -> None:
@@ -270,7 +267,7 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     # A deleted job leaves no mark, and its messages seem to be of a job that was lost.
     "forget_the_deletion": (Deletions, "mark", lambda *_: None),
     # A job whose message was lost is left asleep.
-    "never_sweep": (consumer, "sweep", lambda *_, **__: []),
+    "never_sweep": (sweep.Sweep, "pieces", lambda _: iter(())),
     # It is not stored which targets were notified that a job is over.
     "repeat_the_notices": (Record, "notified", lambda self, *_, **__: self),
     # The lease is not renewed while a kernel is loaded, or takes a long step.

@@ -71,10 +71,10 @@ class SimulatedRegister(Register):
                 self._land_late("delete", lambda: self._remove(key, expected))
             self._remove(key, expected)
 
-    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+    def keys(self, prefix: str, *, after: str = "", since: float = 0.0) -> Iterator[str]:
         """Yield the keys in order."""
         with self._process.effect("keys", StoreUnavailable):
-            return self._world.store.keys(prefix, after=after)
+            return self._world.store.keys(prefix, after=after, since=since)
 
     def _require_answer(self) -> None:
         """Raise StoreUnavailable where this process cannot reach the store for a while."""

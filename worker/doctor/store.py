@@ -123,7 +123,7 @@ def _list(register: Register, key: str) -> Finding:
 
 
 def _delete(register: Register, key: str, stale: str, current: str) -> Finding:
-    breaks = "no job can be deleted; workers need no deletes. The scratch key stays; it is no job"
+    breaks = "no job can be deleted, and sweeps read jobs that are over. The scratch key stays"
     try:
         is_checked = _conflicts(partial(register.delete, key, expected=stale))
         if is_checked:

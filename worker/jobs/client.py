@@ -335,7 +335,15 @@ class Client:
         """
         return self.jobs.heads(after=after, on_corrupt=on_corrupt)
 
-    def sweep(self, *, after_seconds: float | None = None) -> list[str]:
-        """Wake the jobs whose message was lost; return their ids. See `sweep` in `sweep.py`."""
+    def sweep(
+        self,
+        *,
+        after_seconds: float | None = None,
+        seconds: float | None = None,
+        every_job: bool = False,
+    ) -> list[str]:
+        """Wake the jobs whose message was lost; return their ids. See `sweep.py`."""
         after = self.settings.sweep_seconds if after_seconds is None else after_seconds
-        return sweep(self.jobs, self.queue, after_seconds=after)
+        return sweep(
+            self.jobs, self.queue, after_seconds=after, seconds=seconds, every_job=every_job
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable
 from outlast.kernel import UnknownKernel
-from outlast.worker.jobs.sweep import sweep
+from outlast.worker.loops.sweeper import Sweeper
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import ForeignMessage
 from outlast.worker.slices.backoff import backoff
@@ -61,12 +61,11 @@ class Consumer:
     ) -> None:
         """Run slices of about `slice_seconds` (None: no limit; see `deliver`).
 
-        A consumer sweeps every `sweep_seconds`; None: never.
+        A consumer sweeps every `sweep_seconds`, if no other one does; None: never.
         """
         self._process = process
         self._slice_seconds = slice_seconds
-        self._sweep_seconds = sweep_seconds
-        self._swept_at = process.clock()
+        self._sweeper = sweep_seconds and Sweeper(process, every_seconds=sweep_seconds)
         self._failures_in_a_row = 0
         self._left_in_a_row = 0
         self._has_connected = False
@@ -111,13 +110,14 @@ class Consumer:
     def _turn(self, stop: Deadline) -> int | None:
         """Handle one delivery; return how many slices it ran, or None if there was none."""
         try:
+            # Also while there is work: a queue that is never empty must not keep others asleep.
+            if self._sweeper and self._has_connected:
+                self._sweeper.sweep(is_idle=self._is_idle)
             delivery = self._process.queue.receive(
                 visibility_seconds=self._process.timing.lease_seconds(), wait_seconds=WAIT_SECONDS
             )
             self._has_connected = True
             self._tell_idle(delivery is None)
-            # Also while there is work: a queue that is never empty must not keep others asleep.
-            self._sweep_if_due()
             if delivery is None:
                 self._failures_in_a_row = 0
                 return None
@@ -165,14 +165,6 @@ class Consumer:
         if is_idle and not self._is_idle:
             tell(log, WORKER_IDLE, worker=self._process.worker)
         self._is_idle = is_idle
-
-    def _sweep_if_due(self) -> None:
-        now = self._process.clock()
-        if self._sweep_seconds is None or now - self._swept_at < self._sweep_seconds:
-            return
-        self._swept_at = now
-        process = self._process
-        sweep(process.jobs, process.queue, after_seconds=self._sweep_seconds)
 
     def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
         tell(log, unavailable(error), effect="the worker waits", error=str(error))

@@ -66,6 +66,10 @@ class Queue(ABC):
         """
 
     @abstractmethod
+    def is_empty(self) -> bool:
+        """Return whether no message waits to be received, as far as the service knows."""
+
+    @abstractmethod
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now; 0 shows it at once. Too late is no error."""
 

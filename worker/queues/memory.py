@@ -71,6 +71,12 @@ class MemoryQueue(PolledQueue):
             self._hidden[receipt] = entry
             return Delivery(entry.body, receipt, visibility_seconds)
 
+    def is_empty(self) -> bool:
+        """Return whether no message is visible."""
+        with self._lock:
+            self._show(self._clock())
+            return not self._visible
+
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
         with self._lock:

@@ -101,6 +101,11 @@ class SqliteQueue(PolledQueue):
             self._shown_at = now
             self._quick.change(SHOW, now, now + LONGEST_HIDE_SECONDS)
 
+    def is_empty(self) -> bool:
+        """Return whether no message is visible."""
+        with translate_errors():
+            return not self._quick.query(NEXT, self._clock())
+
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
         with translate_errors():

@@ -63,6 +63,14 @@ class SqsQueue(Queue):
             return Delivery(message["Body"], message["ReceiptHandle"], hidden_seconds)
         return None
 
+    def is_empty(self) -> bool:
+        """Return whether SQS counts no visible message; its count may be a minute old."""
+        with self._connection.call() as (client, url):
+            answer = client.get_queue_attributes(
+                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+            )
+        return answer["Attributes"]["ApproximateNumberOfMessages"] == "0"
+
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now, rounded up to whole ones, at most 12 hours."""
         with self._connection.call(late_is_fine=True) as (client, url):

@@ -61,6 +61,19 @@ def test_a_delivery_has_the_time_for_which_it_is_hidden(backend: Backend) -> Non
     assert delivery.hidden_seconds == LONG
 
 
+def test_a_queue_is_empty_where_no_message_waits(backend: Backend) -> None:
+    """A sweep would take every job that waits for lost, or never find one that is."""
+    assert backend.queue.is_empty()
+    backend.queue.send(Message(job_id="a", slice=1))
+    assert not backend.queue.is_empty()
+    delivery = take(backend.queue)
+    assert backend.queue.is_empty()
+    backend.queue.hide(delivery, 0)
+    assert not backend.queue.is_empty()
+    backend.queue.ack(take(backend.queue))
+    assert backend.queue.is_empty()
+
+
 def test_a_message_is_a_dead_letter_after_max_receives(backend: Backend) -> None:
     """One bad message would occupy the workers for ever, or be lost without a trace."""
     backend.queue.send(Message(job_id="bad", slice=1))

@@ -49,6 +49,10 @@ AfterSeconds = Annotated[
         "Wake jobs that have been silent this long. Default: OUTLAST_SWEEP_SECONDS, or 60.",
     ),
 ]
+EveryJob = Annotated[
+    bool,
+    typer.Option("--all", help="Look at every stored job, as after a restore of the store."),
+]
 
 
 def worker(
@@ -70,8 +74,8 @@ def worker(
     safe point: its progress is saved and its continuation sent, then the worker ends, within
     OUTLAST_STOP_SECONDS in any case; what is not saved by then is done again. Any number of
     workers may share a store and a queue, and any of them may be killed at any time. Each slice is
-    one line on standard error, unless OUTLAST_LOG_LEVEL is above INFO; a worker sweeps every
-    OUTLAST_SWEEP_SECONDS.
+    one line on standard error, unless OUTLAST_LOG_LEVEL is above INFO; one of the workers sweeps
+    every OUTLAST_SWEEP_SECONDS.
 
     Examples:
         outlast worker
@@ -140,18 +144,21 @@ def _hard_stop(stop: Deadline, seconds: float, name: str) -> HardStop:
 def sweep(
     *,
     after_seconds: AfterSeconds = None,
+    every_job: EveryJob = False,
     as_json: Json = False,
     _debug: Debug = False,
 ) -> None:
     """Wake the jobs whose message was lost, and print their ids.
 
-    That is every job that is not over, not paused, has no worker and has been silent for a while.
-    Idle workers sweep by themselves. Sweeping too often is harmless: a message carries the number
-    of its slice, and a duplicate is dropped.
+    That is every job that is not over, not paused, has no worker, has been silent for a while and
+    does not wait in the queue. Workers sweep by themselves, and look at every stored job once a
+    day. Sweeping too often is harmless: a message carries the number of its slice, and a duplicate
+    is dropped.
 
     Examples:
         outlast sweep
         outlast sweep --after-seconds 5
+        outlast sweep --all
 
     Exit codes:
         0  done, even if there was nothing to wake
@@ -165,7 +172,7 @@ def sweep(
     settings = client.settings
     # The answer lists the jobs; OUTLAST_LOG_LEVEL adds a log line for each.
     log_to_stderr(level_of(settings, otherwise="ERROR"), log_format=settings.log_format)
-    woken = client.sweep(after_seconds=after_seconds)
+    woken = client.sweep(after_seconds=after_seconds, every_job=every_job)
     if as_json:
         print_json({"woken": woken})
     else:

@@ -1,0 +1,109 @@
+"""Jobs that wait their turn in a long queue, beside one whose message was lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outlast.checkpoint.record import Record
+from outlast.worker.jobs.silence import received_since
+from outlast.worker.jobs.sweep import sweep
+from outlast.worker.loops.consumer import Consumer
+from outlast.worker.queues.contract import QueueUnavailable
+from tests.records import job, lease
+from tests.worker.floor import JOB, Floor
+
+if TYPE_CHECKING:
+    from outlast.worker.queues.message import Message
+
+EVERY = 60.0
+JOBS = 60
+
+
+@pytest.fixture
+def floor() -> Floor:
+    """A queue that takes one worker five hours; each job runs for a minute at a time."""
+    floor = Floor(step_seconds=20.0)
+    for number in range(JOBS):
+        floor.submit(f"job-{number:02}", send=number != JOBS // 2, steps=12)
+        floor.clock.sleep(10.0)
+    return floor
+
+
+def resent(floor: Floor) -> list[tuple[str, float]]:
+    """The jobs whose message sweeps send again from here on, and when."""
+    sent: list[tuple[str, float]] = []
+    send = floor.queue.send
+
+    def spy(message: Message, *, again: bool = False) -> None:
+        if again:
+            sent.append((message.job_id, floor.clock()))
+        send(message, again=again)
+
+    floor.queue.send = spy
+    return sent
+
+
+def test_only_a_job_whose_message_was_lost_is_woken(floor: Floor) -> None:
+    """Each job would get ten more messages and ten more writes a day, and be logged as lost."""
+    sent, begun = resent(floor), floor.clock()
+
+    def are_over() -> bool:
+        return all(head.is_over for head in floor.jobs.heads())
+
+    consumer = Consumer(floor.process(), slice_seconds=EVERY, sweep_seconds=EVERY)
+    consumer.run(done=are_over, max_idle_seconds=1e4)
+    assert are_over()
+    [(lost, woken_at)] = sent
+    assert lost == f"job-{JOBS // 2:02}"
+    assert woken_at - begun < JOBS * 2 * EVERY, "the queue had come round once by then"
+
+
+def test_a_job_waits_where_the_queue_is_not_empty(floor: Floor) -> None:
+    """A fleet of busy functions would be sent each waiting job again and again."""
+    floor.clock.sleep(3600.0)
+    assert sweep(floor.jobs, floor.queue, after_seconds=EVERY) == []
+    floor.messages()
+    assert len(sweep(floor.jobs, floor.queue, after_seconds=EVERY)) == JOBS
+
+
+def test_a_queue_that_may_not_be_asked_is_taken_for_empty(
+    floor: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an upgrade, workers with the rights of before would wake no job."""
+    floor.clock.sleep(3600.0)
+
+    def refuse() -> bool:
+        raise QueueUnavailable("AccessDenied")
+
+    floor.queue.is_empty = refuse
+    assert len(sweep(floor.jobs, floor.queue, after_seconds=EVERY)) == JOBS
+    assert sum("AccessDenied" in line.getMessage() for line in caplog.records) == 1
+
+
+def test_what_a_killed_worker_leaves_says_nothing_of_the_queue() -> None:
+    """One crash would make every job that waits look lost."""
+    record = job(created_at=10.0)
+    assert received_since(record) == 0.0
+    first = record.claimed(lease(100.0))
+    assert received_since(first) == 10.0
+    second = first.released().after_slice(first, "deadline", 160.0)
+    assert received_since(second) == 10.0
+    running = second.claimed(lease(200.0))
+    assert received_since(running) == 160.0
+    again = running.claimed(lease(900.0))
+    assert received_since(again) == 160.0
+    assert received_since(again.unclaimed(running)) == 160.0
+
+
+def test_a_time_that_lies_ahead_is_no_evidence(floor: Floor) -> None:
+    """A worker whose clock is a year ahead would make every job that waits look lost."""
+    year = 365 * 24 * 3600.0
+    ahead = lease(floor.clock() + year)
+    floor.submit(JOB)
+    floor.change(Record.paused)
+    floor.change(lambda record: record.model_copy(update={"created_at": floor.clock() + year}))
+    floor.change(lambda record: record.resumed().claimed(ahead))
+    floor.clock.sleep(3600.0)
+    assert sweep(floor.jobs, floor.queue, after_seconds=EVERY) == []
