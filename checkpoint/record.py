@@ -43,11 +43,12 @@ MAX_TAGS = 16
 COMMAND_INSTEAD = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried"): "resume"}
 
 
-class Record(Part):
-    """One job.
+class Head(Part):
+    """What decides what becomes of a job: its size does not depend on what the job computes.
+
+    A list or a sweep of many jobs reads no more than that.
 
     Attributes:
-        params: the kernel's parameters, as JSON values.
         tags: words by which people find the job.
         limits: when to give the job up.
         slice_number: the slice that is running or, if none is, the next one.
@@ -60,15 +61,12 @@ class Record(Part):
         guards: what the limits are compared with.
         usage: what the job has taken so far.
         notices: who is notified of its end.
-        history: what became of the slices that have ended.
-        result: the kernel's result as a JSON value; None until the job succeeded.
         error: why the job failed, or what last went wrong; one line.
         revision: makes every stored value different from all others.
     """
 
     job_id: JobId
     kernel: str
-    params: dict[str, Any]
     tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)] = ()
     limits: Limits = Field(default_factory=Limits)
     created_at: Moment
@@ -78,20 +76,13 @@ class Record(Part):
     announced: bool = False
     not_before: Seconds = 0.0
     lease: Lease | None = None
-    checkpoints: tuple[Checkpoint, ...] = ()
-    quarantine: tuple[Checkpoint, ...] = ()
+    checkpoints: Annotated[tuple[Checkpoint, ...], Field(max_length=GENERATIONS)] = ()
+    quarantine: Annotated[tuple[Checkpoint, ...], Field(max_length=GENERATIONS)] = ()
     guards: Guards = Field(default_factory=Guards)
     usage: Usage = Field(default_factory=Usage)
     notices: Notices = Field(default_factory=Notices)
-    history: History = Field(default_factory=History)
-    result: Any = None
     error: str | None = None
     revision: Revision = Field(default_factory=Revision)
-
-    @property
-    def params_json(self) -> str:
-        """The parameters as the kernel's model reads them: JSON has no tuples or dates."""
-        return json.dumps(self.params)
 
     @property
     def progress(self) -> float:
@@ -127,6 +118,29 @@ class Record(Part):
         if ceiling is None or self.usage.compute_seconds < ceiling:
             return None
         return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
+
+
+class Body(Part):
+    """What only those need of a job who run it or show it in full; it may be long.
+
+    Attributes:
+        params: the kernel's parameters, as JSON values.
+        history: what became of the slices that have ended.
+        result: the kernel's result as a JSON value; None until the job succeeded.
+    """
+
+    params: dict[str, Any]
+    history: History = Field(default_factory=History)
+    result: Any = None
+
+    @property
+    def params_json(self) -> str:
+        """The parameters as the kernel's model reads them: JSON has no tuples or dates."""
+        return json.dumps(self.params)
+
+
+class Record(Head, Body):
+    """All that is stored of one job, and its moves."""
 
     # What a worker does.
 
@@ -210,7 +224,7 @@ class Record(Part):
         advanced = previous is None or previous.digest != checkpoint.digest
         saves = self.usage.saves + 1
         newest = checkpoint.model_copy(update={"sequence": saves})
-        saved_bytes = self.usage.saved_bytes + len(newest.state)
+        saved_bytes = self.usage.saved_bytes + newest.packed.size
         return self._with(
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),

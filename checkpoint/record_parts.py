@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share, Target
+from outlast.checkpoint.packed import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,10 +21,10 @@ MAX_TARGETS = 4
 class Checkpoint(Part):
     """A kernel's state at a safe point, with the checksum that it must still have when read.
 
+    The state is kept beside the fields, as it is stored: it has no part in their JSON.
+
     Attributes:
-        state: the state as JSON text; the codec keeps it beside the rest, which is why it has no
-            part in the record's own JSON.
-        digest: checksum of `state`, taken when the checkpoint was made.
+        digest: checksum of the state, taken when the checkpoint was made.
         version: the format of the state, by the kernel's own count.
         sequence: 1 for the job's first checkpoint, then ascending; `Record.saved` gives it.
         slice: the slice that made it.
@@ -31,7 +32,6 @@ class Checkpoint(Part):
         saved_at: when it was made.
     """
 
-    state: bytes = Field(default=b"", exclude=True, repr=False)
     digest: str
     version: int
     sequence: Count = 0
@@ -39,9 +39,46 @@ class Checkpoint(Part):
     progress: Share
     saved_at: Moment
 
+    _packed: Packed | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, state: bytes, **fields: Any) -> Self:
+        """Return the checkpoint of a state, which is JSON text; `fields` are all but the digest."""
+        return cls(digest=digest_of(state), **fields).with_state(Packed.of(state))
+
+    def with_state(self, packed: Packed) -> Self:
+        """Return this checkpoint with a state as it is stored, which may be damaged."""
+        copy = self.model_copy()
+        copy._packed = packed  # noqa: SLF001 - it is this class's own
+        return copy
+
+    @property
+    def packed(self) -> Packed:
+        """The state as it is stored.
+
+        Raises:
+            ValueError: it was not read, as that of a job in a list.
+        """
+        if self._packed is None:
+            raise ValueError(f"the state of checkpoint {self.sequence} was not read: load the job")
+        return self._packed
+
+    @property
+    def state(self) -> bytes:
+        """The state as JSON text, unpacked anew each time; as it was found where it is damaged.
+
+        Raises:
+            ValueError: it was not read.
+        """
+        return self.packed.unpacked()
+
     @property
     def is_intact(self) -> bool:
-        """Whether the state still has the checksum that it was saved with."""
+        """Whether the state still has the checksum that it was saved with.
+
+        Raises:
+            ValueError: it was not read.
+        """
         return digest_of(self.state) == self.digest
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import UnknownJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from outlast.checkpoint.errors import CorruptRecord
     from outlast.checkpoint.record import Record
@@ -76,17 +76,20 @@ class Watchlist:
         return [r for r in records.values() if _look_of(r) != _look_of(before.get(r.job_id))]
 
     def _read(self) -> Iterator[Record]:
-        jobs = self._client.jobs
+        job_ids: Iterable[str] = self.jobs
         if self._is_named:
-            yield from jobs.heads_of(self._job_ids, on_corrupt=self._on_corrupt)
-        elif self._looks % LOOKS_TO_A_SEARCH:
-            yield from jobs.heads_of(self.jobs, on_corrupt=self._on_corrupt)
-        else:
-            now = jobs.clock()
-            for record in jobs.heads(on_corrupt=self._on_corrupt):
-                is_new = not record.status.is_final and self._selection.takes(record, now)
-                if is_new or record.job_id in self.jobs:
-                    yield record
+            job_ids = self._job_ids
+        elif not self._looks % LOOKS_TO_A_SEARCH:
+            job_ids = self._search()
+        return self._client.jobs.records_of(job_ids, on_corrupt=self._on_corrupt)
+
+    def _search(self) -> Iterator[str]:
+        jobs = self._client.jobs
+        now = jobs.clock()
+        for head in jobs.heads(on_corrupt=self._on_corrupt):
+            is_new = not head.status.is_final and self._selection.takes(head, now)
+            if is_new or head.job_id in self.jobs:
+                yield head.job_id
 
     def _require(self, records: dict[str, Record]) -> None:
         for job_id in self._job_ids:

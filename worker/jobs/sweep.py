@@ -19,7 +19,7 @@ from outlast.worker.telemetry.events import JOB_WOKEN, RECORD_UNREADABLE, tell
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head
     from outlast.worker.queues.contract import Queue
 
 log = logging.getLogger("outlast.sweep")
@@ -69,7 +69,7 @@ def _log_unreadable(error: CheckpointError) -> None:
         tell(log, RECORD_UNREADABLE, error=str(error))
 
 
-def _is_silent(record: Record, now: float, after_seconds: float) -> bool:
+def _is_silent(record: Head, now: float, after_seconds: float) -> bool:
     if (
         (record.status.is_final and not record.notices.owed)
         or record.status is Status.PAUSED

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
-from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.kernel_errors import line
@@ -260,9 +260,8 @@ class ClaimedJob:
         if self.state is None or self.steps == self.record.usage.steps:
             return _Work(self.steps, self.seconds, None)
         data = stored_state(self.kernel, self.state, max_bytes=self.process.max_state_bytes)
-        checkpoint = Checkpoint(
-            state=data,
-            digest=digest_of(data),
+        checkpoint = Checkpoint.of(
+            data,
             version=self.kernel.version,
             slice=self.record.slice_number,
             progress=self.progress,

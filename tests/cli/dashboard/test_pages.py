@@ -273,7 +273,7 @@ def test_a_fresh_job_and_one_of_many_slices_are_drawn(
     client.jobs.change("fresh", lambda record: record.claimed(lease))
     browser = browser_of()
     assert "No worker has taken a slice" in browser.get("/jobs/fresh").text
-    state = Checkpoint(digest="", version=1, slice=1, progress=0.0, saved_at=0.0)
+    state = Checkpoint.of(b"", version=1, slice=1, progress=0.0, saved_at=0.0)
     client.jobs.change("fresh", lambda record: record.saved(state))
     assert "<svg" in browser.get("/jobs/fresh").text
     weeks = browser.get("/jobs/weeks").text
