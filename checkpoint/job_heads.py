@@ -76,27 +76,42 @@ class JobHeads:
         """
         return self._each(job_ids, decode_head, HEAD_BYTES, on_corrupt)
 
-    def records(self, *, after: str = "", on_corrupt: OnCorrupt = log_corrupt) -> Iterator[Record]:
+    def records(
+        self,
+        *,
+        after: str = "",
+        where: Callable[[Head], bool] = lambda _: True,
+        on_corrupt: OnCorrupt = log_corrupt,
+    ) -> Iterator[Record]:
         """Yield the jobs that `heads` does, with parameters, history and result.
 
-        Their states are not read: asking for one raises ValueError.
+        Of a job whose head does not fit `where` no more is read. States are not read either:
+        asking for one raises ValueError.
         """
-        return self.records_of(self.ids(after=after), on_corrupt=on_corrupt)
+        return self.records_of(self.ids(after=after), where=where, on_corrupt=on_corrupt)
 
     def records_of(
-        self, job_ids: Iterable[str], *, on_corrupt: OnCorrupt = log_corrupt
+        self,
+        job_ids: Iterable[str],
+        *,
+        where: Callable[[Head], bool] = lambda _: True,
+        on_corrupt: OnCorrupt = log_corrupt,
     ) -> Iterator[Record]:
         """Yield these jobs as `records` does, in the order of the ids, without unknown ones.
 
         Raises:
             InvalidJobId: no job can have one of the ids.
         """
-        return self._each(job_ids, decode_stateless, BODY_BYTES, on_corrupt)
+
+        def decode(start: bytes) -> Record | None:
+            return decode_stateless(start) if where(decode_head(start)) else None
+
+        return self._each(job_ids, decode, BODY_BYTES, on_corrupt)
 
     def _each(
         self,
         job_ids: Iterable[str],
-        decode: Callable[[bytes], H],
+        decode: Callable[[bytes], H | None],
         limit_bytes: int,
         on_corrupt: OnCorrupt,
     ) -> Iterator[H]:
@@ -114,13 +129,18 @@ class JobHeads:
                     yield head
 
     def _decoded(
-        self, job_id: str, start: bytes | None, limit_bytes: int, decode: Callable[[bytes], H]
+        self,
+        job_id: str,
+        start: bytes | None,
+        limit_bytes: int,
+        decode: Callable[[bytes], H | None],
     ) -> H | None:
         """Return what `decode` makes of the first bytes; None if the job was deleted meanwhile."""
         with with_job_in_message(job_id):
             while start is not None:
                 try:
-                    return require_owner(decode(start), job_id)
+                    head = decode(start)
+                    return head and require_owner(head, job_id)
                 except CutShort as cut:
                     if len(start) < limit_bytes:
                         raise  # There is no more of it.

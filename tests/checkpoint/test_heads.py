@@ -71,6 +71,20 @@ def test_a_record_comes_with_all_but_its_states(jobs: JobStore) -> None:
         _ = records[0].checkpoints[0].state
 
 
+def test_of_jobs_that_are_not_wanted_no_more_is_read_than_the_head(
+    jobs: JobStore, memory: MemoryRegister
+) -> None:
+    """A list of the failed jobs would read what all others were given and have computed."""
+    for job_id in ("bad", "good"):
+        jobs.submit(job(job_id=job_id).succeeded(LONG))
+    jobs.change("bad", lambda record: record.model_copy(update={"tags": ("wanted",)}))
+    reads: list[str] = []
+    memory.before = reads.append
+    records = list(jobs.records(where=lambda head: "wanted" in head.tags))
+    assert [record.job_id for record in records] == ["bad"]
+    assert reads == ["keys", "read", "read", "read"]  # both starts, and one to its end
+
+
 class Counting(MemoryRegister):
     """A register that counts how many bytes are read."""
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import UnknownJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from outlast.checkpoint.errors import CorruptRecord
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head, Record
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.selection import Selection
 
@@ -76,20 +76,20 @@ class Watchlist:
         return [r for r in records.values() if _look_of(r) != _look_of(before.get(r.job_id))]
 
     def _read(self) -> Iterator[Record]:
-        job_ids: Iterable[str] = self.jobs
-        if self._is_named:
-            job_ids = self._job_ids
-        elif not self._looks % LOOKS_TO_A_SEARCH:
-            job_ids = self._search()
-        return self._client.jobs.records_of(job_ids, on_corrupt=self._on_corrupt)
-
-    def _search(self) -> Iterator[str]:
         jobs = self._client.jobs
-        now = jobs.clock()
-        for head in jobs.heads(on_corrupt=self._on_corrupt):
-            is_new = not head.status.is_final and self._selection.takes(head, now)
-            if is_new or head.job_id in self.jobs:
-                yield head.job_id
+        if self._is_named:
+            yield from jobs.records_of(self._job_ids, on_corrupt=self._on_corrupt)
+        elif self._looks % LOOKS_TO_A_SEARCH:
+            yield from jobs.records_of(self.jobs, on_corrupt=self._on_corrupt)
+        else:
+            now = jobs.clock()
+            yield from jobs.records(
+                where=lambda head: self._is_watched(head, now), on_corrupt=self._on_corrupt
+            )
+
+    def _is_watched(self, head: Head, now: float) -> bool:
+        is_new = not head.status.is_final and self._selection.takes(head, now)
+        return is_new or head.job_id in self.jobs
 
     def _require(self, records: dict[str, Record]) -> None:
         for job_id in self._job_ids:

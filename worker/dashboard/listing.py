@@ -11,11 +11,11 @@ from outlast.checkpoint.status import Status
 from outlast.worker.jobs.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from outlast.checkpoint.errors import CorruptRecord
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head, Record
 
 JOBS_A_PAGE = 50
 FIELD_CHARACTERS = 200
@@ -83,44 +83,30 @@ class Listing(NamedTuple):
 
 def listing_of(jobs: JobStore, query: Query) -> Listing:
     """Return the page of jobs that match `query`."""
+    selection, text, now = query.selection, query.text.casefold(), jobs.clock()
+    records: list[Record] = []
     faults: list[str] = []
+    last, limit = query.after, time.monotonic() + SEARCH_SECONDS
 
     def add_fault(error: CorruptRecord) -> None:
         faults.append(str(error))
 
-    found, following, is_cut = _search(jobs, query, add_fault)
-    records = list(jobs.records_of(found, on_corrupt=add_fault))
-    return Listing(records, faults, following, is_cut)
+    def is_worth_reading(head: Head) -> bool:
+        nonlocal last
+        if selection.takes(head, now) or time.monotonic() > limit:
+            return True
+        last = head.job_id
+        return False
 
-
-def _search(
-    jobs: JobStore, query: Query, on_corrupt: Callable[[CorruptRecord], None]
-) -> tuple[list[str], str | None, bool]:
-    """Return the ids of the page, the one after which the next begins, and whether it was cut."""
-    found: list[str] = []
-    last, limit = query.after, time.monotonic() + SEARCH_SECONDS
-    for job_id, is_match in _matches(jobs, query, on_corrupt):
-        if len(found) == JOBS_A_PAGE:
-            return found, last, False
+    for record in jobs.records(after=query.after, where=is_worth_reading, on_corrupt=add_fault):
+        if len(records) == JOBS_A_PAGE:
+            return Listing(records, faults, last)
         if last != query.after and time.monotonic() > limit:
-            return found, last, True
-        if is_match:
-            found.append(job_id)
-        last = job_id
-    return found, None, False
-
-
-def _matches(
-    jobs: JobStore, query: Query, on_corrupt: Callable[[CorruptRecord], None]
-) -> Iterator[tuple[str, bool]]:
-    """Yield the id of each job, and whether it matches; only a text calls for the parameters."""
-    selection, text, now = query.selection, query.text.casefold(), jobs.clock()
-    if not text:
-        for head in jobs.heads(after=query.after, on_corrupt=on_corrupt):
-            yield head.job_id, selection.takes(head, now)
-        return
-    for record in jobs.records(after=query.after, on_corrupt=on_corrupt):
-        yield record.job_id, selection.takes(record, now) and text in _searchable_text(record)
+            return Listing(records, faults, last, is_cut=True)
+        if selection.takes(record, now) and (not text or text in _searchable_text(record)):
+            records.append(record)
+        last = record.job_id
+    return Listing(records, faults, None)
 
 
 def _searchable_text(record: Record) -> str:

@@ -26,6 +26,8 @@ from outlast.worker.cli.params import format_params
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from outlast.checkpoint.record import Record
+
 COLUMNS = "{:<32} {:<10} {:>8} {:>6}  {:<24} {}"
 PAGE_JOBS = 100
 
@@ -67,23 +69,22 @@ def list_jobs(
         2  a filter or a setting is wrong
     """
     from outlast.checkpoint.safe_text import redacted
-    from outlast.checkpoint.view import view
     from outlast.worker.jobs.client import Client
 
     selection = selection_of(statuses, kernel, tags, older_than, newer_than)
     client, failures, job_ids = Client(read_only=True), Failures(), list[str]()
-    jobs, now = client.jobs, client.jobs.clock()
-    heads = jobs.heads(after=after, on_corrupt=failures)
-    selected = (head.job_id for head in heads if selection.takes(head, now))
-    ids = _noted(islice(selected, limit or None), job_ids)
-    page = map(view, jobs.records_of(ids, on_corrupt=failures))
+    now = client.jobs.clock()
+    records = client.jobs.records(
+        after=after, where=lambda head: selection.takes(head, now), on_corrupt=failures
+    )
+    page = _views(islice(records, limit or None), job_ids)
     if as_json:
         print_json_array(page)
     else:
         heading = COLUMNS.format("JOB", "STATUS", "PROGRESS", "SLICES", "UPDATED", "WHAT")
         print_lines(map(_line, page), heading)
     options = options_of(selection)
-    if next(selected, None):
+    if next(records, None):
         options += [] if limit == PAGE_JOBS else ["--limit", str(limit)]
         command = shlex.join(["outlast", "list", *options, "--after", job_ids[-1]])
         print(f"outlast: more jobs follow: {command}", file=sys.stderr)  # whole, however long
@@ -93,11 +94,13 @@ def list_jobs(
     failures.exit_if_any()
 
 
-def _noted(job_ids: Iterable[str], notes: list[str]) -> Iterator[str]:
-    """Yield each id, and put it into `notes`."""
-    for job_id in job_ids:
-        notes.append(job_id)
-        yield job_id
+def _views(records: Iterable[Record], job_ids: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield each job as a JSON object, and put its id into `job_ids`."""
+    from outlast.checkpoint.view import view
+
+    for record in records:
+        job_ids.append(record.job_id)
+        yield view(record)
 
 
 def _line(view: dict[str, Any]) -> str:
