@@ -127,14 +127,12 @@ def decode(data: bytes) -> Record:
         NewerRecord: they are of a newer format.
     """
     prefix, head = _read_head(data)
-    record = _with_body(head.record, data, prefix)
     states = _read_states(data, prefix.body_end, head.states)
-    return record.model_copy(
-        update={
-            "checkpoints": _with_states(record.checkpoints, states),
-            "quarantine": _with_states(record.quarantine, states),
-        }
-    )
+    kept = {
+        "checkpoints": _with_states(head.record.checkpoints, states),
+        "quarantine": _with_states(head.record.quarantine, states),
+    }
+    return _with_body(head.record, data, prefix, kept)
 
 
 def decode_stateless(start: bytes) -> Record:
@@ -145,7 +143,7 @@ def decode_stateless(start: bytes) -> Record:
         CorruptRecord, NewerRecord: as `decode`.
     """
     prefix, head = _read_head(start)
-    return _with_body(head.record, start, prefix)
+    return _with_body(head.record, start, prefix, {})
 
 
 def decode_head(start: bytes) -> Head:
@@ -190,15 +188,18 @@ def _read_head(data: bytes) -> tuple[_Prefix, _Head | _Head2]:
     return prefix, head
 
 
-def _with_body(head: Head, data: bytes, prefix: _Prefix) -> Record:
+def _with_body(
+    head: Head, data: bytes, prefix: _Prefix, kept: dict[str, tuple[Checkpoint, ...]]
+) -> Record:
+    """Return the record of this head, with these checkpoints in place of those in the head."""
     if isinstance(head, Record):  # as in format 2
-        return head
+        return head.model_copy(update=kept)
     text = _verified(data, prefix.head_end, prefix.body_end, prefix.body_digest, "body")
     try:
         body = _BODY.validate_json(text)
     except ValidationError as error:
         raise _misfit(error) from None
-    return Record.model_construct(**dict(head), **dict(body))
+    return Record.model_construct(**dict(head) | dict(body) | kept)
 
 
 def _verified(data: bytes, begin: int, end: int, digest: bytes, what: str) -> bytes:

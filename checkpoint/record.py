@@ -46,7 +46,7 @@ COMMAND_INSTEAD = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried
 class Head(Part):
     """What decides what becomes of a job: its size does not depend on what the job computes.
 
-    A list or a sweep of many jobs reads no more than that.
+    A sweep of many jobs reads no more than that.
 
     Attributes:
         tags: words by which people find the job.
