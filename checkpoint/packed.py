@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from pydantic_core import core_schema
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 # A few deflated bytes may unpack to more than the memory of whoever looks at them. So ours never
 # unpack to more than this, and no others are unpacked beyond.
@@ -31,6 +36,11 @@ class Packed(NamedTuple):
     data: bytes
     size: int
     is_deflated: bool
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> CoreSchema:
+        """Let a model have such bytes, but not its JSON, where they could be forged."""
+        return core_schema.is_instance_schema(cls)
 
     @classmethod
     def of(cls, plain: bytes) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share, Target
 from outlast.checkpoint.packed import Packed
@@ -21,9 +21,9 @@ MAX_TARGETS = 4
 class Checkpoint(Part):
     """A kernel's state at a safe point, with the checksum that it must still have when read.
 
-    The state is kept beside the fields, as it is stored: it has no part in their JSON.
-
     Attributes:
+        stored: the state as it is stored; None where it was not read. The codec keeps it beside the
+            rest, which is why it has no part in the record's own JSON.
         digest: checksum of the state, taken when the checkpoint was made.
         version: the format of the state, by the kernel's own count.
         sequence: 1 for the job's first checkpoint, then ascending; `Record.saved` gives it.
@@ -39,7 +39,7 @@ class Checkpoint(Part):
     progress: Share
     saved_at: Moment
 
-    _packed: Packed | None = PrivateAttr(default=None)
+    stored: Packed | None = Field(default=None, exclude=True, repr=False)
 
     @classmethod
     def of(cls, state: bytes, **fields: Any) -> Self:
@@ -48,20 +48,18 @@ class Checkpoint(Part):
 
     def with_state(self, packed: Packed) -> Self:
         """Return this checkpoint with a state as it is stored, which may be damaged."""
-        copy = self.model_copy()
-        copy._packed = packed  # noqa: SLF001 - it is this class's own
-        return copy
+        return self.model_copy(update={"stored": packed})
 
     @property
     def packed(self) -> Packed:
-        """The state as it is stored.
+        """The state as it is stored, by those who need it.
 
         Raises:
             ValueError: it was not read, as that of a job in a list.
         """
-        if self._packed is None:
+        if self.stored is None:
             raise ValueError(f"the state of checkpoint {self.sequence} was not read: load the job")
-        return self._packed
+        return self.stored
 
     @property
     def state(self) -> bytes:

@@ -193,6 +193,15 @@ def test_no_more_checkpoints_are_read_than_are_ever_kept() -> None:
         decode(RecordBytes(json.dumps(forged).encode(), body, states).joined())
 
 
+def test_no_state_comes_out_of_the_head() -> None:
+    """A forged state would be taken for the one that was not read."""
+    head, body, states = RecordBytes.of(encode(record(b"{}")))
+    forged = json.loads(head)
+    forged["record"]["checkpoints"][0]["stored"] = ["{}", 2, False]
+    with pytest.raises(CorruptRecord, match="stored"):
+        decode_head(RecordBytes(json.dumps(forged).encode(), body, states).joined())
+
+
 def test_a_head_that_claims_to_be_huge_is_not_asked_for() -> None:
     """One forged record would have each sweep read as much as it claims."""
     data = stored()
