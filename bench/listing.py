@@ -16,7 +16,7 @@ import time
 from bench.table import print_table
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Checkpoint, digest_of
+from outlast.checkpoint.record_parts import Checkpoint
 from outlast.checkpoint.registers import open_register
 
 SIZES = ((10_000, 10_000), (10_000, 100_000), (2_000, 1_000_000))  # jobs, bytes of each state
@@ -40,9 +40,7 @@ def _row(size: tuple[int, int]) -> tuple[str, ...]:
 def _fill(jobs: JobStore, count: int, state_bytes: int) -> None:
     for number in range(count):
         state = os.urandom(state_bytes)
-        checkpoint = Checkpoint(
-            state=state, digest=digest_of(state), version=1, slice=1, progress=0.5, saved_at=1.0
-        )
+        checkpoint = Checkpoint.of(state, version=1, slice=1, progress=0.5, saved_at=1.0)
         record = Record(job_id=f"job-{number}", kernel="k", params={}, created_at=1, updated_at=1)
         jobs.submit(record.saved(checkpoint))
 

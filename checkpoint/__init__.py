@@ -1,7 +1,7 @@
 """Progress that lives outside the message and outlasts the worker.
 
 record.py, record_parts.py, history.py    a job and its pure moves
-codec.py                    the record as bytes
+codec.py, packed.py         the record as bytes
 job_store.py, job_heads.py  one compare-and-set a change; listing without the states
 register.py, registers/     the compare-and-set itself: SQLite, Redis, S3
 deletions.py, open_jobs.py  the marks of deleted jobs, and of open ones

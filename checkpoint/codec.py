@@ -1,128 +1,238 @@
-"""Records as bytes: a head that must verify, then the states, each on its own.
+"""Records as bytes: a head and a body that must verify, then the states, each on its own.
 
-    magic   8 bytes   b"OUTLAST2"; the last one is the number of the format
+    magic   8 bytes   b"OUTLAST3"; the last one is the number of the format
     digest 16 bytes   BLAKE2b of the head
     size    4 bytes   of the head, big endian
-    head              JSON: the record without its states, and how each of them is kept
+    digest 16 bytes   of the body
+    size    4 bytes   of the body
+    head              JSON: the record's head, and how each of its states is kept
+    body              JSON: parameters, history and result
     states            newest first, quarantined ones last; deflated where that pays
 
-A flaw in a state costs that state alone: it no longer has the checksum in the head, and the
-generation before it serves.
+So the first bytes tell how many of them have the head, or all but the states. A flaw in a state
+costs that state alone: it no longer has the checksum in the head, and the generation before it
+serves.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from pydantic import BaseModel, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from outlast.checkpoint.errors import CorruptRecord, NewerRecord
-from outlast.checkpoint.record import Record
+from outlast.checkpoint.packed import MAX_STATE_BYTES, Packed
+from outlast.checkpoint.record import GENERATIONS, Body, Head, Record
 from outlast.checkpoint.safe_text import first_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from outlast.checkpoint.record_parts import Checkpoint
 
 # A change that makes a record unreadable to the versions before it takes the next number. From 2 on
 # every later version reads each format that was ever released; tests/checkpoint/stored keeps one
 # record of each.
-MAGIC = b"OUTLAST2"
-HEAD = struct.Struct(">8s16sI")
+MAGIC = b"OUTLAST3"
+PREFIX = struct.Struct(">8s16sI16sI")
+# Format 2 had the body in the head.
+MAGIC_2 = b"OUTLAST2"
+PREFIX_2 = struct.Struct(">8s16sI")
+# Ours have a hundredth of it: one that claims more must not be read into memory.
+MAX_HEAD_BYTES = 1 << 20
+MAX_STATES = 2 * GENERATIONS
 
-# A shorter state is not worth the time; one that unpacks to more than a worker may be told to
-# accept is not one of ours, and must not take the memory of whoever looks at it.
-PACK_FROM_BYTES = 1024
-MAX_STATE_BYTES = 128 << 20
+
+class CutShort(CorruptRecord):
+    """The bytes end before the head does, or the body, which ends at `end`. Read so many."""
+
+    def __init__(self, message: str, end: int = 0) -> None:
+        super().__init__(message)
+        self.end = end
 
 
-class _Stored(BaseModel):
-    """How a state is kept: in `size` bytes, deflated or as it was."""
+class _Section(BaseModel):
+    """How a state is kept: in `size` bytes that unpack to `unpacked`; None: as it was."""
+
+    size: NonNegativeInt
+    unpacked: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] | None
+
+    def packed(self, data: bytes) -> Packed:
+        return Packed(data, self.unpacked or len(data), is_deflated=self.unpacked is not None)
+
+
+class _Section2(BaseModel):
+    """How a state is kept in format 2: only unpacking it tells its length."""
 
     size: NonNegativeInt
     deflated: bool
 
+    def packed(self, data: bytes) -> Packed:
+        packed = Packed(data, MAX_STATE_BYTES, self.deflated)
+        return packed._replace(size=len(packed.unpacked()))
+
 
 class _Head(BaseModel):
+    record: Head
+    states: Annotated[tuple[_Section, ...], Field(max_length=MAX_STATES)]
+
+
+class _Head2(BaseModel):
+    model_config = ConfigDict(defer_build=True)  # until there is such a record
+
     record: Record
-    states: tuple[_Stored, ...]
+    states: Annotated[tuple[_Section2, ...], Field(max_length=MAX_STATES)]
+
+
+class _Prefix(NamedTuple):
+    """What the first bytes tell: how to read the head, where head and body are, their checksums."""
+
+    model: type[_Head | _Head2]
+    head_begin: int
+    head_end: int
+    head_digest: bytes
+    body_end: int
+    body_digest: bytes
+
+
+_BODY = TypeAdapter(Body)
+# Copies of it are filled with what was validated, in a third of the time that pydantic takes to
+# construct a record.
+_BLANK = Record.model_construct(job_id="", kernel="", params={}, created_at=0.0, updated_at=0.0)
 
 
 def encode(record: Record) -> bytes:
-    """Return `record` as bytes that `decode` gives back."""
-    checkpoints = record.checkpoints + record.quarantine
-    states = [_pack(checkpoint.state) for checkpoint in checkpoints]
-    stored = tuple(
-        _Stored(size=len(state), deflated=state is not checkpoint.state)
-        for state, checkpoint in zip(states, checkpoints, strict=True)
+    """Return `record` as bytes that `decode` gives back.
+
+    Raises:
+        ValueError: its states were not read.
+    """
+    states = [checkpoint.packed for checkpoint in record.checkpoints + record.quarantine]
+    sections = tuple(
+        _Section(size=len(state.data), unpacked=state.size if state.is_deflated else None)
+        for state in states
     )
-    head = _Head(record=record, states=stored).model_dump_json().encode()
-    return b"".join([HEAD.pack(MAGIC, _digest(head), len(head)), head, *states])
+    head = _Head(record=record, states=sections).model_dump_json().encode()
+    body = _BODY.dump_json(record)
+    prefix = PREFIX.pack(MAGIC, _digest(head), len(head), _digest(body), len(body))
+    return b"".join([prefix, head, body, *(state.data for state in states)])
 
 
 def decode(data: bytes) -> Record:
-    """Return the record that `data` holds.
+    """Return the record that `data` holds. No state is unpacked before it is asked for.
 
-    A state that was damaged is returned as it is found, cut short where the bytes end;
+    A state that was damaged is kept as it is found, cut short where the bytes end;
     `Checkpoint.is_intact` tells.
 
     Raises:
-        CorruptRecord: the bytes are not a record, of an unknown format, or the head is damaged.
+        CorruptRecord: the bytes are not a record, of an unknown format, or the head or the body is
+            damaged.
         NewerRecord: they are of a newer format.
     """
-    head, end = _read_head(data)
-    record, count = head.record, len(head.record.checkpoints)
-    states = []
-    for stored in head.states:
-        state, end = data[end : end + stored.size], end + stored.size
-        states.append(_inflate(state) if stored.deflated else state)
-    return record.model_copy(
-        update={
-            "checkpoints": _attach(record.checkpoints, states[:count]),
-            "quarantine": _attach(record.quarantine, states[count:]),
-        }
-    )
+    prefix, head = _read_head(data)
+    states = _read_states(data, prefix.body_end, head.states)
+    kept = {
+        "checkpoints": _with_states(head.record.checkpoints, states),
+        "quarantine": _with_states(head.record.quarantine, states),
+    }
+    return _with_body(head.record, data, prefix, kept)
 
 
-def decode_head(start: bytes) -> Record | None:
-    """Return the record whose first bytes are `start`, its states left empty.
-
-    None where its head is longer than `start`; a whole value is never so short, unless damaged.
+def decode_stateless(start: bytes) -> Record:
+    """Return the record that begins with `start`; its states are not read.
 
     Raises:
-        CorruptRecord: as `decode`.
+        CutShort: the body goes on after `start`.
+        CorruptRecord, NewerRecord: as `decode`.
     """
-    if _end_of_head(start) > len(start):
-        return None
-    head, _ = _read_head(start)
+    prefix, head = _read_head(start)
+    return _with_body(head.record, start, prefix, {})
+
+
+def decode_head(start: bytes) -> Head:
+    """Return the head of the record that begins with `start`; its states are not read.
+
+    Raises:
+        CutShort: the head goes on after `start`.
+        CorruptRecord, NewerRecord: as `decode`.
+    """
+    _, head = _read_head(start)
     return head.record
 
 
-def _read_head(data: bytes) -> tuple[_Head, int]:
-    """Return the head, verified, and where it ends."""
-    end = _end_of_head(data)
-    _, digest, _ = HEAD.unpack_from(data)
-    text = data[HEAD.size : end]
-    if _digest(text) != digest:
-        raise CorruptRecord("a damaged record: its head does not have its checksum")
-    try:
-        head = _Head.model_validate_json(text)
-    except ValidationError as error:
-        raise CorruptRecord(f"not a record of this version: {first_error(error)}") from None
-    if len(head.states) != len(head.record.checkpoints) + len(head.record.quarantine):
-        raise CorruptRecord("not a record of this version: its states do not fit its checkpoints")
-    return head, end
-
-
-def _end_of_head(data: bytes) -> int:
-    if len(data) < HEAD.size or not data.startswith(MAGIC[:-1]):
+def _read_prefix(data: bytes) -> _Prefix:
+    magic = data[: len(MAGIC)]
+    if len(data) < PREFIX_2.size or magic[:-1] != MAGIC[:-1]:
         raise CorruptRecord("not a record of Outlast: its first bytes are foreign")
-    magic, _, size = HEAD.unpack_from(data)
+    if magic == MAGIC_2:
+        _, digest, size = PREFIX_2.unpack_from(data)
+        end = PREFIX_2.size + size
+        return _Prefix(_Head2, PREFIX_2.size, end, digest, end, b"")
     if magic != MAGIC:
         raise _foreign_format(magic[-1:])
-    return HEAD.size + int(size)
+    if len(data) < PREFIX.size:
+        raise CorruptRecord("a damaged record: it ends before its head")
+    _, digest, size, body_digest, body_size = PREFIX.unpack_from(data)
+    if size > MAX_HEAD_BYTES:
+        raise CorruptRecord(f"not a record of Outlast: it claims a head of {size:,} bytes")
+    end = PREFIX.size + size
+    return _Prefix(_Head, PREFIX.size, end, digest, end + body_size, body_digest)
+
+
+def _read_head(data: bytes) -> tuple[_Prefix, _Head | _Head2]:
+    prefix = _read_prefix(data)
+    text = _verified(data, prefix.head_begin, prefix.head_end, prefix.head_digest, "head")
+    try:
+        head = prefix.model.model_validate_json(text)
+    except ValidationError as error:
+        raise _misfit(error) from None
+    if len(head.states) != len(head.record.checkpoints) + len(head.record.quarantine):
+        raise CorruptRecord("not a record of this version: its states do not fit its checkpoints")
+    return prefix, head
+
+
+def _with_body(
+    head: Head, data: bytes, prefix: _Prefix, kept: dict[str, tuple[Checkpoint, ...]]
+) -> Record:
+    """Return the record of this head, with these checkpoints in place of those in the head."""
+    if isinstance(head, Record):  # as in format 2
+        return head.model_copy(update=kept)
+    text = _verified(data, prefix.head_end, prefix.body_end, prefix.body_digest, "body")
+    try:
+        body = _BODY.validate_json(text)
+    except ValidationError as error:
+        raise _misfit(error) from None
+    return _BLANK.model_copy(update=dict(head) | dict(body) | kept)
+
+
+def _verified(data: bytes, begin: int, end: int, digest: bytes, what: str) -> bytes:
+    complaint = f"a damaged record: its {what} does not have its checksum"
+    if len(data) < end:
+        raise CutShort(complaint, end)
+    text = data[begin:end]
+    if _digest(text) != digest:
+        raise CorruptRecord(complaint)
+    return text
+
+
+def _read_states(
+    data: bytes, end: int, sections: Iterable[_Section | _Section2]
+) -> Iterator[Packed]:
+    for section in sections:
+        begin, end = end, end + section.size
+        yield section.packed(data[begin:end])
+
+
+def _with_states(
+    checkpoints: tuple[Checkpoint, ...], states: Iterator[Packed]
+) -> tuple[Checkpoint, ...]:
+    return tuple(checkpoint.with_state(next(states)) for checkpoint in checkpoints)
+
+
+def _misfit(error: ValidationError) -> CorruptRecord:
+    return CorruptRecord(f"not a record of this version: {first_error(error)}")
 
 
 def _foreign_format(number: bytes) -> CorruptRecord:
@@ -137,28 +247,5 @@ def _foreign_format(number: bytes) -> CorruptRecord:
     )
 
 
-def _attach(checkpoints: tuple[Checkpoint, ...], states: list[bytes]) -> tuple[Checkpoint, ...]:
-    return tuple(
-        checkpoint.model_copy(update={"state": state})
-        for checkpoint, state in zip(checkpoints, states, strict=True)
-    )
-
-
-def _pack(state: bytes) -> bytes:
-    """Return `state` deflated, or the same object where that would not make it shorter."""
-    if len(state) < PACK_FROM_BYTES:
-        return state
-    packed = zlib.compress(state, level=1)
-    return packed if len(packed) < len(state) else state
-
-
-def _inflate(packed: bytes) -> bytes:
-    """Undo `_pack`; what cannot be inflated is returned as it is, for inspection."""
-    try:
-        return zlib.decompressobj().decompress(packed, MAX_STATE_BYTES)
-    except zlib.error:
-        return packed
-
-
-def _digest(head: bytes) -> bytes:
-    return hashlib.blake2b(head, digest_size=16).digest()
+def _digest(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=16).digest()

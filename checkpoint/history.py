@@ -45,11 +45,6 @@ class Stretch(Part):
     progress: Share
     ending: Annotated[str, Field(max_length=ENDING_CHARACTERS)]
 
-    @property
-    def last(self) -> int:
-        """The number of its last slice."""
-        return self.first + self.slices - 1
-
     def merged(self, later: Self) -> Self:
         """Return this stretch and the next one as one."""
         changes = {

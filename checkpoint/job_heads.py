@@ -1,4 +1,4 @@
-"""Many jobs at a time: their ids, and their records without the states."""
+"""Many jobs at a time: their ids, their heads, and their records without the states."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import logging
 import re
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from outlast.checkpoint.codec import decode, decode_head
+from outlast.checkpoint.codec import CutShort, decode_head, decode_stateless
 from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.fields import JOB_ID
 from outlast.checkpoint.names import JOBS, job_key
+from outlast.checkpoint.record import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.checkpoint.register import Register
 
+    OnCorrupt = Callable[[CorruptRecord], object]
+
+H = TypeVar("H", bound=Head)
+
 log = logging.getLogger("outlast.jobs")
 
-# A head with a full history is shorter; one with a large result may be longer, and is read again.
-HEAD_BYTES = 16 << 10
+# Most heads are shorter, and most bodies with a full history end before. What is longer is read
+# once more, to the end that its first bytes tell.
+HEAD_BYTES = 2 << 10
+BODY_BYTES = 8 << 10
 HEADS_AT_ONCE = 128
 
 
@@ -44,51 +51,96 @@ class JobHeads:
         """
         return ids_below(self._register, JOBS, after=after, since=since)
 
-    def heads(
-        self, *, after: str = "", on_corrupt: Callable[[CorruptRecord], object] = log_corrupt
-    ) -> Iterator[Record]:
-        """Yield the jobs whose ids sort after `after`, by id, with the states left empty.
+    def heads(self, *, after: str = "", on_corrupt: OnCorrupt = log_corrupt) -> Iterator[Head]:
+        """Yield the heads of the jobs whose ids sort after `after`, by id.
 
-        This is the way to read all jobs of a store: it reads only the start of each value, of a
-        hundred values at a time. `on_corrupt` is called for each record that cannot be read.
+        This is the way to look through all jobs of a store: it reads about a kilobyte of each,
+        whatever else is stored of it, and a hundred jobs at a time. `on_corrupt` is called for each
+        record that cannot be read.
         """
         return self.heads_of(self.ids(after=after), on_corrupt=on_corrupt)
 
     def heads_of(
-        self,
-        job_ids: Iterable[str],
-        *,
-        on_corrupt: Callable[[CorruptRecord], object] = log_corrupt,
-    ) -> Iterator[Record]:
-        """Yield these jobs as `heads` does, in the order of the ids, without unknown ones.
+        self, job_ids: Iterable[str], *, on_corrupt: OnCorrupt = log_corrupt
+    ) -> Iterator[Head]:
+        """Yield the heads of these jobs, in the order of the ids, without unknown ones.
 
         Raises:
             InvalidJobId: no job can have one of the ids.
         """
+        return self._each(job_ids, decode_head, HEAD_BYTES, on_corrupt)
+
+    def records(
+        self,
+        *,
+        after: str = "",
+        where: Callable[[Head], bool] = lambda _: True,
+        on_corrupt: OnCorrupt = log_corrupt,
+    ) -> Iterator[Record]:
+        """Yield the jobs that `heads` does, with parameters, history and result.
+
+        Of a job whose head does not fit `where` no more is read. States are not read either:
+        asking for one raises ValueError.
+        """
+        return self.records_of(self.ids(after=after), where=where, on_corrupt=on_corrupt)
+
+    def records_of(
+        self,
+        job_ids: Iterable[str],
+        *,
+        where: Callable[[Head], bool] = lambda _: True,
+        on_corrupt: OnCorrupt = log_corrupt,
+    ) -> Iterator[Record]:
+        """Yield these jobs as `records` does, in the order of the ids, without unknown ones.
+
+        Raises:
+            InvalidJobId: no job can have one of the ids.
+        """
+
+        def decode(start: bytes) -> Record | None:
+            return decode_stateless(start) if where(decode_head(start)) else None
+
+        return self._each(job_ids, decode, BODY_BYTES, on_corrupt)
+
+    def _each(
+        self,
+        job_ids: Iterable[str],
+        decode: Callable[[bytes], H | None],
+        limit_bytes: int,
+        on_corrupt: OnCorrupt,
+    ) -> Iterator[H]:
+        """Yield what `decode` makes of each job's first bytes, of which few jobs need more."""
         ids = iter(job_ids)
         while page := list(islice(ids, HEADS_AT_ONCE)):
-            starts = self._register.peek([job_key(job_id) for job_id in page], HEAD_BYTES)
+            starts = self._register.peek([job_key(job_id) for job_id in page], limit_bytes)
             for job_id, start in zip(page, starts, strict=True):
                 try:
-                    record = self._head(job_id, start)
+                    head = self._decoded(job_id, start, limit_bytes, decode)
                 except CorruptRecord as error:
                     on_corrupt(error)
                     continue
-                if record is not None:
-                    yield record
+                if head is not None:
+                    yield head
 
-    def _head(self, job_id: str, start: bytes | None) -> Record | None:
-        """Return the job without its states; None if it was deleted since its id was read."""
-        if start is None:
-            return None
+    def _decoded(
+        self,
+        job_id: str,
+        start: bytes | None,
+        limit_bytes: int,
+        decode: Callable[[bytes], H | None],
+    ) -> H | None:
+        """Return what `decode` makes of the first bytes; None if the job was deleted meanwhile."""
         with with_job_in_message(job_id):
-            record = decode_head(start)
-            if record is None:
-                stored = self._register.read(job_key(job_id))
-                if stored is None:
-                    return None
-                record = decode_head(stored.value) or decode(stored.value)
-            return require_owner(record, job_id)
+            while start is not None:
+                try:
+                    head = decode(start)
+                    return head and require_owner(head, job_id)
+                except CutShort as cut:
+                    if len(start) < limit_bytes:
+                        raise  # There is no more of it.
+                    limit_bytes = cut.end
+                [start] = self._register.peek([job_key(job_id)], limit_bytes)
+        return None
 
 
 def ids_below(
@@ -116,8 +168,8 @@ def with_job_in_message(job_id: str) -> Iterator[None]:
         raise type(error)(f"job {job_id}: {error}") from None
 
 
-def require_owner(record: Record, job_id: str) -> Record:
-    """Return the record that is stored under the job's key.
+def require_owner(record: H, job_id: str) -> H:
+    """Return the record, or its head, that is stored under the job's key.
 
     Raises:
         CorruptRecord: it is the record of another job.

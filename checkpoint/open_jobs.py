@@ -25,7 +25,7 @@ from outlast.checkpoint.names import checked_id, job_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head
     from outlast.checkpoint.register import Register, Stored
 
 PREFIX = "open/"
@@ -60,7 +60,7 @@ class OpenJobs:
         """Yield the ids of all jobs that may be open and sort after `after`, in ascending order."""
         return ids_below(self._register, PREFIX, after=after)
 
-    def mark(self, record: Record) -> None:
+    def mark(self, record: Head) -> None:
         """Mark a job that is about to be opened; `record` is the job before that."""
         key, version = PREFIX + checked_id(record.job_id), None
         while True:

@@ -49,17 +49,20 @@ MAX_TAGS = 16
 COMMAND_INSTEAD = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried"): "resume"}
 
 
-class Record(Part):
-    """One job.
+class Head(Part):
+    """What decides what becomes of a job: its size does not depend on what the job computes.
+
+    A sweep of many jobs reads no more than that.
 
     Attributes:
-        params: the kernel's parameters, as JSON values.
         tags: words by which people find the job.
         limits: when to give the job up.
         slice_number: the slice that is running or, if none is, the next one.
         announced: whether the message that starts this slice is known to have been sent.
         not_before: the next slice, or the next notice, waits until then (back-off after an error);
             0 is at once.
+        queued_at: nobody sent the message of the next slice before that.
+        received_since: a message of the job that was sent then or later has been received; 0: none.
         lease: who runs the slice; None while nobody does.
         checkpoints: newest first, at most two.
         quarantine: the last checkpoints that failed their checksum, kept for inspection.
@@ -67,15 +70,12 @@ class Record(Part):
         pace: how long its steps take.
         usage: what the job has taken so far.
         notices: who is notified of its end.
-        history: what became of the slices that have ended.
-        result: the kernel's result as a JSON value; None until the job succeeded.
         error: why the job failed, or what last went wrong; one line.
         revision: makes every stored value different from all others.
     """
 
     job_id: JobId
     kernel: str
-    params: dict[str, Any]
     tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)] = ()
     limits: Limits = Field(default_factory=Limits)
     created_at: Moment
@@ -84,22 +84,17 @@ class Record(Part):
     slice_number: Number = 1
     announced: bool = False
     not_before: Seconds = 0.0
+    queued_at: Seconds = 0.0
+    received_since: Seconds = 0.0
     lease: Lease | None = None
-    checkpoints: tuple[Checkpoint, ...] = ()
-    quarantine: tuple[Checkpoint, ...] = ()
+    checkpoints: Annotated[tuple[Checkpoint, ...], Field(max_length=GENERATIONS)] = ()
+    quarantine: Annotated[tuple[Checkpoint, ...], Field(max_length=GENERATIONS)] = ()
     guards: Guards = Field(default_factory=Guards)
     pace: Pace = Field(default_factory=Pace)
     usage: Usage = Field(default_factory=Usage)
     notices: Notices = Field(default_factory=Notices)
-    history: History = Field(default_factory=History)
-    result: Any = None
     error: str | None = None
     revision: Revision = Field(default_factory=Revision)
-
-    @property
-    def params_json(self) -> str:
-        """The parameters as the kernel's model reads them: JSON has no tuples or dates."""
-        return json.dumps(self.params)
 
     @property
     def progress(self) -> float:
@@ -166,6 +161,29 @@ class Record(Part):
             return None
         return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
 
+
+class Body(Part):
+    """What only those need of a job who run it or show it in full; it may be long.
+
+    Attributes:
+        params: the kernel's parameters, as JSON values.
+        history: what became of the slices that have ended.
+        result: the kernel's result as a JSON value; None until the job succeeded.
+    """
+
+    params: dict[str, Any]
+    history: History = Field(default_factory=History)
+    result: Any = None
+
+    @property
+    def params_json(self) -> str:
+        """The parameters as the kernel's model reads them: JSON has no tuples or dates."""
+        return json.dumps(self.params)
+
+
+class Record(Head, Body):
+    """All that is stored of one job, and its moves."""
+
     # What a worker does.
 
     def claimed(self, lease: Lease) -> Self:
@@ -192,6 +210,7 @@ class Record(Part):
             status=Status.RUNNING,
             lease=lease,
             announced=True,
+            received_since=max(self.queued_at, self.created_at),
             checkpoints=tuple(intact),
             quarantine=(*broken, *self.quarantine)[:GENERATIONS],
             usage=_changed(free.usage, slices_begun=self.usage.slices_begun + 1),
@@ -241,6 +260,7 @@ class Record(Part):
             status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
             lease=None,
             announced=before.announced,
+            received_since=before.received_since,
             usage=_changed(self.usage, slices_begun=before.usage.slices_begun),
             guards=guards,
         )
@@ -254,7 +274,7 @@ class Record(Part):
         advanced = previous is None or previous.digest != checkpoint.digest
         saves = self.usage.saves + 1
         newest = checkpoint.model_copy(update={"sequence": saves})
-        saved_bytes = self.usage.saved_bytes + len(newest.state)
+        saved_bytes = self.usage.saved_bytes + newest.packed.size
         return self._with(
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),
@@ -287,23 +307,27 @@ class Record(Part):
         }
         return self._with(lease=self.lease.model_copy(update=changes))
 
-    def released(self, *, not_before: float = 0.0) -> Self:
-        """End the slice: the next one may be claimed from `not_before` on. A pause stays."""
+    def released(self, *, queued_at: float = 0.0, not_before: float = 0.0) -> Self:
+        """End the slice: the next one may be claimed from `not_before` on. A pause stays.
+
+        Nobody sends its message before `queued_at`; 0: it is not known when.
+        """
         return self._with(
             status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
             slice_number=self.slice_number + 1,
             announced=False,
             lease=None,
+            queued_at=queued_at or self.queued_at,
             not_before=not_before,
         )
 
-    def errored(self, error: str, *, not_before: float) -> Self:
+    def errored(self, error: str, *, not_before: float, queued_at: float = 0.0) -> Self:
         """End the slice after an error: the job waits for a retry, or fails if it had enough."""
         failures = self.guards.failures + 1
         counted = self._with(guards=_changed(self.guards, failures=failures))
         if failures >= self.limits.max_failures:
             return counted.failed(f"{error} (error {failures} in a row without progress)")
-        return _changed(counted, error=error).released(not_before=not_before)
+        return _changed(counted, error=error).released(queued_at=queued_at, not_before=not_before)
 
     def marked_announced(self) -> Self:
         """Note that the message that starts the slice has been sent."""

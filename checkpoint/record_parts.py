@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field
 
 from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share, Target
+from outlast.checkpoint.packed import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,9 +27,9 @@ class Checkpoint(Part):
     """A kernel's state at a safe point, with the checksum that it must still have when read.
 
     Attributes:
-        state: the state as JSON text; the codec keeps it beside the rest, which is why it has no
-            part in the record's own JSON.
-        digest: checksum of `state`, taken when the checkpoint was made.
+        stored: the state as it is stored; None where it was not read. The codec keeps it beside the
+            rest, which is why it has no part in the record's own JSON.
+        digest: checksum of the state, taken when the checkpoint was made.
         version: the format of the state, by the kernel's own count.
         sequence: 1 for the job's first checkpoint, then ascending; `Record.saved` gives it.
         slice: the slice that made it.
@@ -36,7 +37,6 @@ class Checkpoint(Part):
         saved_at: when it was made.
     """
 
-    state: bytes = Field(default=b"", exclude=True, repr=False)
     digest: str
     version: int
     sequence: Count = 0
@@ -44,9 +44,44 @@ class Checkpoint(Part):
     progress: Share
     saved_at: Moment
 
+    stored: Packed | None = Field(default=None, exclude=True, repr=False)
+
+    @classmethod
+    def of(cls, state: bytes, **fields: Any) -> Self:
+        """Return the checkpoint of a state, which is JSON text; `fields` are all but the digest."""
+        return cls(digest=digest_of(state), **fields).with_state(Packed.of(state))
+
+    def with_state(self, packed: Packed) -> Self:
+        """Return this checkpoint with a state as it is stored, which may be damaged."""
+        return self.model_copy(update={"stored": packed})
+
+    @property
+    def packed(self) -> Packed:
+        """The state as it is stored, by those who need it.
+
+        Raises:
+            ValueError: it was not read, as that of a job in a list.
+        """
+        if self.stored is None:
+            raise ValueError(f"the state of checkpoint {self.sequence} was not read: load the job")
+        return self.stored
+
+    @property
+    def state(self) -> bytes:
+        """The state as JSON text, unpacked anew each time; as it was found where it is damaged.
+
+        Raises:
+            ValueError: it was not read.
+        """
+        return self.packed.unpacked()
+
     @property
     def is_intact(self) -> bool:
-        """Whether the state still has the checksum that it was saved with."""
+        """Whether the state still has the checksum that it was saved with.
+
+        Raises:
+            ValueError: it was not read.
+        """
         return digest_of(self.state) == self.digest
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
-from outlast.checkpoint.codec import HEAD, MAGIC
+from outlast.checkpoint.codec import MAGIC, PREFIX
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import (
     Checkpoint,
@@ -15,7 +15,6 @@ from outlast.checkpoint.record_parts import (
     Pace,
     Revision,
     Usage,
-    digest_of,
 )
 
 BASE = {"job_id": "a", "kernel": "k", "params": {}, "created_at": 1.0, "updated_at": 1.0}
@@ -57,13 +56,35 @@ def lease(at: float = 100.0, *, seconds: float = 10.0, **fields: Any) -> Lease:
 def checkpoint(state: bytes = b"{}", **fields: Any) -> Checkpoint:
     """Return a checkpoint of this state, with its checksum."""
     base = {"version": 1, "sequence": 1, "slice": 1, "progress": 0.25, "saved_at": 101.0}
-    return Checkpoint(state=state, digest=digest_of(state), **base | fields)
+    return Checkpoint.of(state, **base | fields)
 
 
-def record_bytes(head: bytes, states: bytes = b"") -> bytes:
-    """Return the stored bytes of a record with this head, whose checksum fits whatever it says."""
-    digest = hashlib.blake2b(head, digest_size=16).digest()
-    return HEAD.pack(MAGIC, digest, len(head)) + head + states
+class RecordBytes(NamedTuple):
+    """The parts of a record as it is stored, after its first bytes."""
+
+    head: bytes
+    body: bytes
+    states: bytes
+
+    @classmethod
+    def of(cls, value: bytes) -> RecordBytes:
+        """Return the parts of a stored record."""
+        _, _, head, _, body = PREFIX.unpack_from(value)
+        begin, end = PREFIX.size + head, PREFIX.size + head + body
+        return cls(value[PREFIX.size : begin], value[begin:end], value[end:])
+
+    def joined(self) -> bytes:
+        """Return a stored record with these parts, whose checksums fit whatever they say."""
+        of_head, of_body = (hashlib.blake2b(part, digest_size=16).digest() for part in self[:2])
+        prefix = PREFIX.pack(MAGIC, of_head, len(self.head), of_body, len(self.body))
+        return prefix + b"".join(self)
+
+
+def with_damaged_state(value: bytes) -> bytes:
+    """Return the stored record with one bit of its newest state turned."""
+    changed = bytearray(value)
+    changed[-len(RecordBytes.of(value).states)] ^= 1
+    return bytes(changed)
 
 
 # A record of a format that no version has yet: only its first bytes can be read.

@@ -18,8 +18,8 @@ from pydantic import (
     field_validator,
 )
 
-from outlast.checkpoint.codec import MAX_STATE_BYTES
 from outlast.checkpoint.fields import Platform
+from outlast.checkpoint.packed import MAX_STATE_BYTES
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.safe_text import first_error, redacted
 from outlast.worker.default_urls import default_queue, default_store

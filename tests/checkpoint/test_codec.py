@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outlast.checkpoint.codec import HEAD, MAGIC, PACK_FROM_BYTES, decode, decode_head, encode
+from outlast.checkpoint.codec import (
+    MAGIC,
+    MAX_HEAD_BYTES,
+    PREFIX,
+    CutShort,
+    decode,
+    decode_head,
+    decode_stateless,
+    encode,
+)
 from outlast.checkpoint.errors import CorruptRecord
-from tests.records import checkpoint, job, lease, record_bytes
+from outlast.checkpoint.packed import MAX_STATE_BYTES, PACK_FROM_BYTES
+from outlast.checkpoint.record import Body
+from outlast.checkpoint.view import view
+from tests.records import RecordBytes, checkpoint, job, lease
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
@@ -80,7 +92,7 @@ def test_a_flaw_in_one_state_costs_that_state_alone(large_first: bool) -> None:
     """Without this a single flipped bit in the newest checkpoint would cost the job."""
     data = stored(large_first=large_first)
     newest, oldest = (c.state for c in decode(data).checkpoints)
-    begin = HEAD.size + HEAD.unpack_from(data)[2]
+    begin = len(data) - len(RecordBytes.of(data).states)
     served = [state_served(flipped(data, at, 0)) for at in range(begin, len(data))]
     assert set(served) == {newest, oldest}
     assert served[0] == oldest
@@ -125,7 +137,7 @@ def test_a_newer_format_asks_for_an_upgrade() -> None:
     """An operator who downgraded would otherwise look for damage that is not there."""
     data = encode(record())
     with pytest.raises(CorruptRecord, match="upgrade Outlast"):
-        decode(MAGIC[:-1] + b"3" + data[len(MAGIC) :])
+        decode(MAGIC[:-1] + b"4" + data[len(MAGIC) :])
 
 
 @pytest.mark.parametrize(
@@ -139,45 +151,152 @@ def test_a_newer_format_asks_for_an_upgrade() -> None:
 def test_a_head_of_another_program_is_named(head: bytes, complaint: str) -> None:
     """The line that an operator reads must say what does not fit."""
     with pytest.raises(CorruptRecord, match=re.escape(complaint)):
-        decode(record_bytes(head))
+        decode(RecordBytes(head, b"{}", b"").joined())
 
 
-def test_states_must_fit_the_checkpoints() -> None:
-    """A head that promises other states than it describes must not give one for another."""
-    head = encode(record(b"{}"))[HEAD.size :].replace(b'"size":2', b'"size":-2')
-    with pytest.raises(CorruptRecord, match="states"):
-        decode(record_bytes(head.removesuffix(b"{}")))
-    lonely = encode(record(b"{}"))[HEAD.size :].removesuffix(b"{}")
-    shorn = re.sub(rb'"states":\[.*\]', b'"states":[]', lonely)
-    with pytest.raises(CorruptRecord, match="do not fit"):
-        decode(record_bytes(shorn))
+def test_a_body_of_another_program_is_named() -> None:
+    """The line that an operator reads must say what does not fit."""
+    head, _, states = RecordBytes.of(stored())
+    with pytest.raises(CorruptRecord, match="params: Field required"):
+        decode(RecordBytes(head, b"{}", states).joined())
 
 
-def test_a_big_state_is_deflated_only_where_that_pays() -> None:
-    """Stored uncompressed, a table costs money; deflating noise costs time."""
-    assert len(encode(record(b"0" * 100_000))) < 10_000
-    noise = os.urandom(10_000)
-    assert noise in encode(record(noise))
+def with_states(data: bytes, states: object) -> bytes:
+    """The stored record, whose head says this of its states."""
+    head, body, rest = RecordBytes.of(data)
+    changed = json.dumps(json.loads(head) | {"states": states}).encode()
+    return RecordBytes(changed, body, rest).joined()
 
 
-def test_a_head_is_the_record_without_its_states() -> None:
+@pytest.mark.parametrize(
+    ("states", "complaint"),
+    [
+        ([], "do not fit"),
+        ([{"size": -2, "unpacked": None}], "states"),
+        ([{"size": 2, "unpacked": 0}], "states"),  # To zlib it would be no limit.
+        ([{"size": 2, "unpacked": MAX_STATE_BYTES + 1}], "states"),
+        ([{"size": 2, "unpacked": None}] * 10_000, "states"),
+    ],
+)
+def test_states_must_fit_the_checkpoints(states: object, complaint: str) -> None:
+    """One state would be given for another, or a forged one fill the memory of who looks at it."""
+    with pytest.raises(CorruptRecord, match=complaint):
+        decode(with_states(encode(record(b"{}")), states))
+
+
+def test_no_more_checkpoints_are_read_than_are_ever_kept() -> None:
+    """A person who may write one job could fill the memory of each worker with its states."""
+    head, body, states = RecordBytes.of(encode(record(b"{}")))
+    forged = json.loads(head)
+    forged["record"]["checkpoints"] *= 3
+    with pytest.raises(CorruptRecord, match="checkpoints: Tuple should have at most 2 items"):
+        decode(RecordBytes(json.dumps(forged).encode(), body, states).joined())
+
+
+def test_no_state_comes_out_of_the_head() -> None:
+    """A forged state would be taken for the one that was not read."""
+    head, body, states = RecordBytes.of(encode(record(b"{}")))
+    forged = json.loads(head)
+    forged["record"]["checkpoints"][0]["stored"] = ["{}", 2, False]
+    with pytest.raises(CorruptRecord, match="stored"):
+        decode_head(RecordBytes(json.dumps(forged).encode(), body, states).joined())
+
+
+def test_a_head_that_claims_to_be_huge_is_not_asked_for() -> None:
+    """One forged record would have each sweep read as much as it claims."""
+    data = stored()
+    _, digest, _, *body = PREFIX.unpack_from(data)
+    forged = PREFIX.pack(MAGIC, digest, MAX_HEAD_BYTES + 1, *body) + data[PREFIX.size :]
+    with pytest.raises(CorruptRecord, match="claims a head of 1,048,577 bytes") as error:
+        decode_head(forged)
+    assert not isinstance(error.value, CutShort)
+
+
+@pytest.mark.parametrize("deep", [b'{"params":' * 10_000, b"[" * 100_000])
+def test_what_is_nested_too_deeply_is_refused_in_one_line(deep: bytes) -> None:
+    """A forged record would end each worker that reads it by the depth of its stack."""
+    head, body, states = RecordBytes.of(stored())
+    for forged in (RecordBytes(deep, body, states), RecordBytes(head, deep, states)):
+        with pytest.raises(CorruptRecord, match="recursion limit"):
+            decode(forged.joined())
+
+
+def test_a_head_does_not_grow_with_what_a_job_computes() -> None:
+    """A list or a sweep of many jobs would read all that they were given and have computed."""
+    huge = job(params={"seeds": "x" * 100_000}).succeeded({"found": ["y" * 100_000]})
+    small = job().succeeded(None)
+    assert len(RecordBytes.of(encode(huge)).head) == len(RecordBytes.of(encode(small)).head)
+
+
+def test_the_start_of_a_record_is_the_record_without_its_states() -> None:
     """A list of jobs would have to load megabytes of each."""
     for data in (stored(), stored(large_first=True)):
-        whole, end = decode(data), HEAD.size + HEAD.unpack_from(data)[2]
-        head = decode_head(data[:end])
-        assert head is not None
-        assert head.model_dump() == whole.model_dump()
-        assert [checkpoint.state for checkpoint in head.checkpoints] == [b"", b""]
+        whole, parts = decode(data), RecordBytes.of(data)
+        body_ends = len(data) - len(parts.states)
+        head = decode_head(data[: body_ends - len(parts.body)])
+        assert head.model_dump() == whole.model_dump(exclude=set(Body.model_fields))
+        stateless = decode_stateless(data[:body_ends])
+        assert stateless.model_dump() == whole.model_dump()
         assert decode_head(data) == head
+        assert decode_stateless(data) == stateless
 
 
-@given(cut=st.integers(min_value=HEAD.size))
+def test_a_state_that_was_not_read_does_not_look_empty() -> None:
+    """A program that goes through a list would take a job's progress for lost, or store it so."""
+    stateless = decode_stateless(stored())
+    for look in (lambda c: c.state, lambda c: c.is_intact, lambda c: c.packed):
+        with pytest.raises(ValueError, match="state of checkpoint 2 was not read: load the job"):
+            look(stateless.checkpoints[0])
+    with pytest.raises(ValueError, match="was not read"):
+        encode(stateless)
+
+
+@given(cut=st.integers(min_value=PREFIX.size, max_value=5000))
 @settings(max_examples=50)
 def test_a_start_that_is_too_short_is_told_from_damage(cut: int) -> None:
     """A long result would make its job look corrupt, or damage look like a long result."""
     data = stored()
-    end = HEAD.size + HEAD.unpack_from(data)[2]
-    start = data[:cut]
-    assert (decode_head(start) is None) == (len(start) < end)
-    with pytest.raises(CorruptRecord, match="checksum"):
-        decode_head(flipped(data, min(cut, end - 1), 0))
+    parts = RecordBytes.of(data)
+    head_ends = PREFIX.size + len(parts.head)
+    body_ends = head_ends + len(parts.body)
+    for decoder, end in ((decode_head, head_ends), (decode_stateless, body_ends)):
+        if cut < end:
+            with pytest.raises(CutShort) as short:
+                decoder(data[:cut])
+            assert short.value.end in {head_ends, end}
+        else:
+            decoder(data[:cut])
+            with pytest.raises(CorruptRecord, match="checksum"):
+                decoder(flipped(data, end - 1, 0))
+
+
+def test_what_is_stored_is_not_packed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each small write of a job would cost as much time as all its states."""
+    before = decode(stored())
+    packed = []
+
+    def compress(data: bytes, **_: int) -> bytes:
+        packed.append(data)
+        return data
+
+    monkeypatch.setattr("outlast.checkpoint.packed.zlib.compress", compress)
+    encode(before.claimed(lease()).marked_announced())
+    assert packed == []
+    newer = STATES[1] + b" "
+    encode(before.saved(checkpoint(newer)))
+    assert packed == [newer]
+
+
+def test_no_state_is_unpacked_that_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at how a job stands would cost the time and the memory of all its states."""
+    data = stored(large_first=True)
+
+    def refuse() -> None:
+        raise AssertionError("unpacked")
+
+    monkeypatch.setattr("outlast.checkpoint.packed.zlib.decompressobj", refuse)
+    whole = decode(data)
+    assert view(whole)["progress"] == 0.25
+    assert encode(whole) == data
+    with pytest.raises(AssertionError, match="unpacked"):
+        _ = whole.checkpoints[0].state

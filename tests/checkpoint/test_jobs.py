@@ -18,7 +18,7 @@ from outlast.checkpoint.errors import (
 )
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
 from tests.fakes import FakeClock
@@ -256,9 +256,7 @@ def test_a_record_beyond_all_limits_is_refused(
     jobs.submit(job())
     held = claimed(jobs)
     noise = random.Random(1).randbytes(1000)
-    big = Checkpoint(
-        state=noise, digest=digest_of(noise), version=1, slice=1, progress=0.0, saved_at=0.0
-    )
+    big = Checkpoint.of(noise, version=1, slice=1, progress=0.0, saved_at=0.0)
     with pytest.raises(StateTooLarge, match=r"job a: its record of .* is over the limit of 1,000"):
         jobs.advance(held, "t", lambda r: r.saved(big))
     assert jobs.load("a") == held

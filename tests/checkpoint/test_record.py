@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.errors import WrongStatus
+from outlast.checkpoint.packed import Packed
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
@@ -20,7 +21,7 @@ FINAL = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED]
 OPEN = [Status.QUEUED, Status.RUNNING, Status.PAUSED]
 
 
-BAD = checkpoint(b"bad").model_copy(update={"state": b"BAD"})
+BAD = checkpoint(b"bad").with_state(Packed.of(b"BAD"))
 
 
 def with_status(status: Status) -> Record:

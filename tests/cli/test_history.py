@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.history import MAX_ROWS
-from outlast.checkpoint.record_parts import Checkpoint, digest_of
+from outlast.checkpoint.packed import Packed
+from outlast.checkpoint.record_parts import Checkpoint
 from outlast.worker.jobs.client import Client
 from tests.cli.process import assert_one_line
 from tests.cli.test_transcript import after_slice
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 def checkpoint_of(done: int) -> Checkpoint:
     """Return a checkpoint of the kernel `tally`."""
     state = b'{"done":%d}' % done
-    digest = digest_of(state)
-    return Checkpoint(state=state, digest=digest, version=1, slice=1, progress=done / 9, saved_at=0)
+    return Checkpoint.of(state, version=1, slice=1, progress=done / 9, saved_at=0)
 
 
 @pytest.fixture
@@ -41,9 +41,7 @@ def damage(client: Client, *generations: int) -> None:
 
     def damaged(record: Record) -> Record:
         checkpoints = tuple(
-            c.model_copy(update={"state": b"\xff" + c.state[1:]})
-            if c.sequence in generations
-            else c
+            c.with_state(Packed.of(b"\xff" + c.state[1:])) if c.sequence in generations else c
             for c in record.checkpoints
         )
         return record.model_copy(update={"checkpoints": checkpoints})

@@ -31,17 +31,20 @@ def ids(ended: Ended) -> list[str]:
 
 
 class CountingRegister(MemoryRegister):
-    """A store that counts how many values it was asked for."""
+    """A store that counts how many values it was asked for, and the bytes of their starts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.peeked = 0
+        self.peeked_bytes = 0
         self.whole = 0
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Count, then read."""
-        self.peeked += len(keys)
-        return [self.values[key].value[:limit_bytes] for key in keys]
+        starts = [self.values[key].value[:limit_bytes] for key in keys]
+        self.peeked += len(starts)
+        self.peeked_bytes += sum(map(len, starts))
+        return [*starts]
 
     def read(self, key: str) -> Any:
         """Count, then read."""
@@ -150,6 +153,32 @@ def test_a_page_of_ten_thousand_reads_a_page(
     assert failed == [f"j0{number}999" for number in range(5, 10)]
     assert (register.peeked, register.whole) == (MANY - 5001, 0)
     assert len(ids(outlast("list", "--json", "--limit", "0"))) == MANY
+
+
+@pytest.mark.parametrize(
+    ("words", "job_bytes"),
+    [
+        (("sweep",), 2_048),
+        (("cost", "--all"), 2_048),
+        (("prune", "--older-than", "1s", "--dry-run"), 2_048),
+        (("list", "--status", "failed"), 8_192),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_what_shows_no_parameters_reads_none(
+    words: tuple[str, ...], job_bytes: int, outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cost would follow from what the jobs were given and have computed."""
+    jobs = JobStore(register := CountingRegister())
+    long = Record(job_id="j", kernel="k", params={"s": "x" * 20_000}, created_at=1, updated_at=1)
+    for number in range(20):
+        jobs.submit(long.model_copy(update={"job_id": f"j{number:02}"}).succeeded("y" * 20_000))
+    register.whole = 0
+    monkeypatch.setattr("outlast.worker.jobs.client.open_register", lambda *_, **__: register)
+    assert outlast(*words).code == 0
+    assert register.peeked == 20
+    assert register.peeked_bytes <= 20 * job_bytes
+    assert register.whole == 0
 
 
 def test_a_page_costs_little_time(client: Client, outlast: Outlast) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlast.checkpoint.record_parts import Checkpoint, Lease, PlatformUsage, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease, PlatformUsage
 from tests.records import changed
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ COMMANDS = [part.partition("\n") for part in TRANSCRIPT.split("$ outlast ")[1:]]
 def after_slice(record: Record, state: bytes, progress: float, seconds: float) -> Record:
     """Return the job after one more slice."""
     end = START + seconds
-    checkpoint = Checkpoint(
-        state=state, digest=digest_of(state), version=1, slice=record.slice_number,
+    checkpoint = Checkpoint.of(
+        state, version=1, slice=record.slice_number,
         progress=progress, saved_at=end,
     )  # fmt: skip
     running = record.claimed(LEASE)

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.checkpoint.codec import HEAD, MAGIC, MAX_STATE_BYTES, decode, encode
+from outlast.checkpoint.codec import MAGIC
 from outlast.checkpoint.errors import CorruptRecord
-from outlast.checkpoint.record import Record
+from outlast.checkpoint.record import Body, Record
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.view import view
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
 from tests.fuzz.values import json_values
 from tests.kernels import expected
-from tests.records import GROUPS, lease, record_bytes
+from tests.records import GROUPS, RecordBytes, lease
 from tests.worker.floor import JOB, STEPS, Floor
 
 OTHER = "job-2"
@@ -44,15 +44,17 @@ def flipped(data: bytes, flips: list[tuple[int, int]]) -> bytes:
 
 
 def forged(data: bytes, **fields: object) -> bytes:
-    """Return the record with other fields, "usage.steps" too, and a checksum that fits."""
-    _, _, size = HEAD.unpack_from(data)
-    head = json.loads(data[HEAD.size : HEAD.size + size])
+    """Return the record with other fields, "usage.steps" too, and checksums that fit."""
+    parts = RecordBytes.of(data)
+    head, body = json.loads(parts.head), json.loads(parts.body)
     for name, value in fields.items():
         *group, field = name.split(".")
-        part = head["record"][group[0]] if group else head["record"]
+        record = body if field in Body.model_fields else head["record"]
+        part = record[group[0]] if group else record
         if isinstance(part, dict):  # else it was forged itself
             part[field] = value
-    return record_bytes(json.dumps(head).encode(), data[HEAD.size + size :])
+    texts = (json.dumps(part).encode() for part in (head, body))
+    return RecordBytes(*texts, parts.states).joined()
 
 
 def work_with(floor: Floor, value: bytes) -> None:
@@ -112,18 +114,7 @@ def test_a_forged_account_ends_no_worker(fields: dict[str, object]) -> None:
     work_with(floor, forged(value, **fields))
 
 
-def test_a_huge_state_in_a_small_record_is_not_unpacked() -> None:
-    """A person who may write one job could take down each worker in turn, by its memory."""
-    floor, _ = begun()
-    bomb = floor.record.checkpoints[0].model_copy(update={"state": bytes(MAX_STATE_BYTES + 9)})
-    data = encode(floor.record.model_copy(update={"checkpoints": (bomb,)}))
-    assert len(data) < 1_000_000
-    (checkpoint,) = decode(data).checkpoints
-    assert len(checkpoint.state) <= MAX_STATE_BYTES
-    assert not checkpoint.is_intact
-
-
-@pytest.mark.parametrize("version", [b"1", b"3", b"\xff"])
+@pytest.mark.parametrize("version", [b"1", b"4", b"\xff"])
 def test_a_record_of_another_format_is_kept_for_the_version_that_reads_it(version: bytes) -> None:
     """After a roll-back of a deploy the older workers would throw away the newer ones' jobs."""
     floor, value = begun()

@@ -7,10 +7,11 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.codec import HEAD, decode
+from outlast.checkpoint.codec import decode
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.polled import MAX_RECEIVES
+from tests.records import with_damaged_state
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
@@ -188,10 +189,7 @@ class World:
             return
         if not all(map(is_whole, job.record.checkpoints)):
             return
-        begin = HEAD.size + HEAD.unpack_from(stored.value)[2]
-        value = bytearray(stored.value)
-        value[begin] ^= 1
-        self._put_back(job, Stored(bytes(value), stored.version))
+        self._put_back(job, Stored(with_damaged_state(stored.value), stored.version))
         job.is_damaged = True
         self.trace.append((self.clockwork.now, "store", "DAMAGED {}", job.record))
 

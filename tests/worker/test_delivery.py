@@ -12,7 +12,6 @@ from unittest.mock import Mock
 import pytest
 from pydantic import BaseModel
 
-from outlast.checkpoint.codec import HEAD
 from outlast.checkpoint.errors import (
     CorruptRecord,
     DeletedJob,
@@ -36,7 +35,7 @@ from outlast.worker.slices.loading import NewerState
 from outlast.worker.slices.protocol import Action, Drop, Resend, RunSlice, Wait, next_action
 from tests import records
 from tests.kernels import Counting, NewerCounting, expected, unprepared
-from tests.records import changed
+from tests.records import changed, with_damaged_state
 from tests.worker.floor import JOB, STEPS, Floor, failing
 
 if TYPE_CHECKING:
@@ -381,9 +380,8 @@ def test_a_checkpoint_that_is_damaged_while_the_kernel_is_prepared_is_passed_ove
     def damage() -> None:
         floor.clock.sleep(2.0)
         key, stored = next(iter(floor.register.values.items()))
-        value = bytearray(stored.value)
-        value[HEAD.size + HEAD.unpack_from(value)[2]] ^= 1
-        floor.register.values[key] = Stored(bytes(value), "of another write")
+        value = with_damaged_state(stored.value)
+        floor.register.values[key] = Stored(value, "of another write")
 
     floor.kernel = compiling(floor, damage)
     floor.work(floor.process())

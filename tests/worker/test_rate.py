@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.worker.jobs.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
 
 
@@ -81,9 +81,7 @@ def claimed(job: Record, at: float) -> Record:
 def saved(job: Record, progress: float, at: float) -> Record:
     """The job with one more checkpoint."""
     state = f"{progress}".encode()
-    checkpoint = Checkpoint(
-        state=state, digest=digest_of(state), version=1, slice=1, progress=progress, saved_at=at
-    )
+    checkpoint = Checkpoint.of(state, version=1, slice=1, progress=progress, saved_at=at)
     return job.saved(checkpoint)
 
 

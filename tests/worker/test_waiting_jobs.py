@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.checkpoint.record import Record
-from outlast.worker.jobs.silence import received_since
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.contract import QueueUnavailable
@@ -85,16 +84,16 @@ def test_a_queue_that_may_not_be_asked_is_taken_for_empty(
 def test_what_a_killed_worker_leaves_says_nothing_of_the_queue() -> None:
     """One crash would make every job that waits look lost."""
     record = job(created_at=10.0)
-    assert received_since(record) == 0.0
+    assert record.received_since == 0.0
     first = record.claimed(lease(100.0))
-    assert received_since(first) == 10.0
-    second = first.released().after_slice(first, "deadline", 160.0)
-    assert received_since(second) == 10.0
+    assert first.received_since == 10.0
+    second = first.released(queued_at=160.0)
+    assert second.received_since == 10.0
     running = second.claimed(lease(200.0))
-    assert received_since(running) == 160.0
+    assert running.received_since == 160.0
     again = running.claimed(lease(900.0))
-    assert received_since(again) == 160.0
-    assert received_since(again.unclaimed(running)) == 160.0
+    assert again.received_since == 160.0
+    assert again.unclaimed(running).received_since == 160.0
 
 
 def test_a_time_that_lies_ahead_is_no_evidence(floor: Floor) -> None:

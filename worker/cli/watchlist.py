@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from outlast.checkpoint.errors import CorruptRecord
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head, Record
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.selection import Selection
 
@@ -78,15 +78,18 @@ class Watchlist:
     def _read(self) -> Iterator[Record]:
         jobs = self._client.jobs
         if self._is_named:
-            yield from jobs.heads_of(self._job_ids, on_corrupt=self._on_corrupt)
+            yield from jobs.records_of(self._job_ids, on_corrupt=self._on_corrupt)
         elif self._looks % LOOKS_TO_A_SEARCH:
-            yield from jobs.heads_of(self.jobs, on_corrupt=self._on_corrupt)
+            yield from jobs.records_of(self.jobs, on_corrupt=self._on_corrupt)
         else:
             now = jobs.clock()
-            for record in jobs.heads(on_corrupt=self._on_corrupt):
-                is_new = not record.status.is_final and self._selection.takes(record, now)
-                if is_new or record.job_id in self.jobs:
-                    yield record
+            yield from jobs.records(
+                where=lambda head: self._is_watched(head, now), on_corrupt=self._on_corrupt
+            )
+
+    def _is_watched(self, head: Head, now: float) -> bool:
+        is_new = not head.status.is_final and self._selection.takes(head, now)
+        return is_new or head.job_id in self.jobs
 
     def _require(self, records: dict[str, Record]) -> None:
         for job_id in self._job_ids:

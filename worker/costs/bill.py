@@ -15,7 +15,7 @@ from outlast.worker.costs.prices import MB_PER_GB, lambda_size
 
 if TYPE_CHECKING:
     from outlast.checkpoint.fields import Platform
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head
     from outlast.worker.costs.prices import Prices
     from outlast.worker.settings import Settings
 
@@ -74,7 +74,7 @@ class Consumption:
         return max(occupied - self.compute_seconds, 0.0) / occupied if occupied else None
 
 
-def consumption_of(record: Record) -> Consumption:
+def consumption_of(record: Head) -> Consumption:
     """Return what a job has taken; a slice that runs counts when it ends."""
     return Consumption(
         platforms=dict(record.usage.platforms),

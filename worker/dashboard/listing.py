@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.errors import CorruptRecord
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head, Record
 
 JOBS_A_PAGE = 50
 FIELD_CHARACTERS = 200
@@ -91,7 +91,14 @@ def listing_of(jobs: JobStore, query: Query) -> Listing:
     def add_fault(error: CorruptRecord) -> None:
         faults.append(str(error))
 
-    for record in jobs.heads(after=query.after, on_corrupt=add_fault):
+    def is_worth_reading(head: Head) -> bool:
+        nonlocal last
+        if selection.takes(head, now) or time.monotonic() > limit:
+            return True
+        last = head.job_id
+        return False
+
+    for record in jobs.records(after=query.after, where=is_worth_reading, on_corrupt=add_fault):
         if len(records) == JOBS_A_PAGE:
             return Listing(records, faults, last)
         if last != query.after and time.monotonic() > limit:

@@ -95,7 +95,7 @@ class Pages:
     def job_parts(self, job_id: str) -> Parts:
         """Return the parts of that page that may change."""
         try:
-            record = self._head(job_id)
+            record = self._stateless(job_id)
         except CheckpointError as error:  # also for a job that was deleted or damaged since
             return self._outage(error)
         checkpoints = self._cell("checkpoints", record, whole=False)
@@ -121,8 +121,8 @@ class Pages:
         """Return a page that says what is wrong; with `again` it reloads itself."""
         return self._render("problem.html", heading=heading, text=text, again=again, **OUTSIDE)
 
-    def _head(self, job_id: str) -> Record:
-        for record in self._jobs.heads_of([job_id], on_corrupt=_raise):
+    def _stateless(self, job_id: str) -> Record:
+        for record in self._jobs.records_of([job_id], on_corrupt=_raise):
             return record
         raise UnknownJob(f"job {job_id} has gone from the store")
 
@@ -187,6 +187,6 @@ def _mark_of(listing: Listing) -> str:
 
 
 def _checkpoints_mark(record: Record) -> str:
-    """Return a mark of the set of checkpoints: it does not depend on whether states are loaded."""
+    """Return a mark of the set of checkpoints, whether their states were read or not."""
     kept = (*record.checkpoints, *record.quarantine)
     return _mark(" ".join(f"{c.sequence}{c.digest}" for c in kept) + str(len(record.quarantine)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head, Record
     from outlast.worker.jobs.waiting import Look
     from outlast.worker.settings import Settings
 
@@ -85,7 +85,7 @@ class AsyncClient:
         job_id: str,
         *,
         timeout_seconds: float | None = None,
-        watch: Callable[[Record], None] = lambda _: None,
+        watch: Callable[[Head], None] = lambda _: None,
     ) -> Any:
         """Wait until the job is over and return its result; `watch` is called in a thread."""
         jobs = self.client.jobs
@@ -115,7 +115,7 @@ class AsyncClient:
             yield each, outcome_of(record, return_exceptions=return_exceptions)
 
     async def records(self, *, after: str = "") -> AsyncIterator[Record]:
-        """Yield all jobs whose id sorts after `after`, by id; the states are left empty."""
+        """Yield all jobs whose id sorts after `after`, by id; the states are not read."""
         records = self.client.records(after=after)
         while page := await asyncio.to_thread(lambda: list(islice(records, HEADS_AT_ONCE))):
             for record in page:

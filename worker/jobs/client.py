@@ -10,7 +10,7 @@ from outlast.checkpoint.errors import CorruptRecord, DeletedJob, JobExists
 from outlast.checkpoint.job_heads import log_corrupt
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.names import checked_tags
-from outlast.checkpoint.record import Record
+from outlast.checkpoint.record import Head, Record
 from outlast.checkpoint.record_parts import Notices
 from outlast.checkpoint.registers import open_register
 from outlast.worker.jobs.new_job import forked, named, new_record
@@ -194,9 +194,9 @@ class Client:
         job_id: str,
         *,
         timeout_seconds: float | None = None,
-        watch: Callable[[Record], None] = lambda _: None,
+        watch: Callable[[Head], None] = lambda _: None,
     ) -> Any:
-        """Wait until the job is over and return its result; `watch` sees it at every look.
+        """Wait until the job is over and return its result; `watch` sees its head at every look.
 
         If the store has answered once and then does not, it is asked again until it does, and the
         log says so.
@@ -328,12 +328,13 @@ class Client:
     def records(
         self, *, after: str = "", on_corrupt: Callable[[CorruptRecord], object] = log_corrupt
     ) -> Iterator[Record]:
-        """Yield all jobs whose id sorts after `after`, by id; the states are left empty.
+        """Yield all jobs whose id sorts after `after`, by id; the states are not read.
 
         A record that cannot be read goes to `on_corrupt`, which by default logs it, and does not
-        hide the others. Thousands of jobs are cheap: their states are not read.
+        hide the others. Asking a checkpoint for its state raises ValueError: `status` reads a
+        job whole.
         """
-        return self.jobs.heads(after=after, on_corrupt=on_corrupt)
+        return self.jobs.records(after=after, on_corrupt=on_corrupt)
 
     def sweep(
         self,

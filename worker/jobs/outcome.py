@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head, Record
 
 
 class JobNotFinished(Exception):
@@ -50,6 +50,6 @@ def _advice(record: Record) -> str:
     return f"; outlast retry {record.job_id} lets it go on"
 
 
-def progress_of(record: Record) -> str:
+def progress_of(record: Head) -> str:
     """Return how far the job is, in words."""
     return f"job {record.job_id} {record.status.phrase}, {record.progress:.1%} done"

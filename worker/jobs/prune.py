@@ -14,7 +14,7 @@ from outlast.checkpoint.errors import (
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head
     from outlast.worker.jobs.selection import Selection
 
 # SQS keeps a message for 14 days at most, and as long again in the dead-letter queue of a FIFO one:
@@ -46,7 +46,7 @@ def delete_finished(jobs: JobStore, job_id: str) -> None:
             raise CorruptRecord(f"{error}; --force deletes it as it is") from None
 
 
-def is_prunable(record: Record, selection: Selection, now: float) -> bool:
+def is_prunable(record: Head, selection: Selection, now: float) -> bool:
     """Whether the job is over and selected."""
     return record.status.is_final and selection.takes(record, now)
 

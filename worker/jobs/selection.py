@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head
 
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])", re.ASCII)
@@ -33,7 +33,7 @@ class Selection:
     older_than_seconds: float | None = None
     newer_than_seconds: float | None = None
 
-    def takes(self, record: Record, now: float) -> bool:
+    def takes(self, record: Head, now: float) -> bool:
         """Whether the job is selected, at `now` in seconds since the epoch."""
         age = now - record.updated_at
         return (

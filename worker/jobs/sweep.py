@@ -22,9 +22,10 @@ from outlast.checkpoint.errors import (
     VersionConflict,
 )
 from outlast.checkpoint.job_heads import HEADS_AT_ONCE
-from outlast.worker.jobs.silence import due_at, is_silent, received_since
+from outlast.checkpoint.status import Status
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.backoff import backoff
 from outlast.worker.telemetry.events import (
     JOB_WOKEN,
     QUEUE_UNAVAILABLE,
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head
     from outlast.checkpoint.sweep_turn import StoredTurn
     from outlast.worker.queues.contract import Queue
 
 log = logging.getLogger("outlast.sweep")
 
+LONGEST_WAIT_SECONDS = 24 * 3600.0
 # On S3 a full sweep leaves out what was written so long before the end of the last one, which took
 # less than that.
 OVERLAP_SECONDS = 7 * 24 * 3600.0
@@ -132,7 +134,7 @@ class Sweep:
         if abs(self._jobs.clock() - self._stored.turn.at) >= self._after_seconds / 2:
             self.note()
 
-    def _pages(self) -> Iterator[dict[str, Record | None]]:
+    def _pages(self) -> Iterator[dict[str, Head | None]]:
         """Yield the jobs, a hundred at a time, each with its head; None: it has none to be read."""
         ids = self._ids()
         while page := list(islice(ids, HEADS_AT_ONCE)):
@@ -140,7 +142,7 @@ class Sweep:
                 head.job_id: head for head in self._jobs.heads_of(page, on_corrupt=_log_unreadable)
             }
             now = self._jobs.clock()
-            seen = (received_since(head) for head in heads.values())
+            seen = (head.received_since for head in heads.values())
             self._reached = max([self._reached, *(moment for moment in seen if moment <= now)])
             self._queue_is_empty = None
             yield {job_id: heads.get(job_id) for job_id in page}
@@ -152,7 +154,7 @@ class Sweep:
         self._marked = set(open_jobs.ids())
         return self._jobs.ids(after=self._after, since=max(turn.full_at - OVERLAP_SECONDS, 0.0))
 
-    def _look_at(self, job_id: str, head: Record | None) -> Iterator[str | None]:
+    def _look_at(self, job_id: str, head: Head | None) -> Iterator[str | None]:
         """Do what the job calls for, and yield if that took a request."""
         self._after = job_id
         is_marked = self._marked is None or job_id in self._marked
@@ -168,11 +170,12 @@ class Sweep:
             yield job_id
             self._note_now_and_then()
 
-    def _has_lost_its_message(self, record: Record) -> bool:
-        if not is_silent(record, self._jobs.clock(), self._after_seconds):
+    def _has_lost_its_message(self, record: Head) -> bool:
+        now = self._jobs.clock()
+        if not is_silent(record, now, self._after_seconds):
             return False
         # A queue keeps its order only roughly.
-        if due_at(record) + self._after_seconds < self._reached:
+        if now - record.silent_seconds(now) + self._after_seconds < self._reached:
             return True
         if self._queue_is_empty is None:
             self._queue_is_empty = self._ask_queue()
@@ -225,3 +228,11 @@ def _log_unreadable(error: CheckpointError) -> None:
         log.info("%s", error)  # Newer workers sweep it.
     else:
         tell(log, RECORD_UNREADABLE, error=str(error))
+
+
+def is_silent(record: Head, now: float, after_seconds: float) -> bool:
+    """Whether the job should have gone on for so long, doubled with each sweep that woke it."""
+    if record.is_over or record.status is Status.PAUSED:
+        return False
+    patience = backoff(record.guards.sweeps, first=after_seconds, longest=LONGEST_WAIT_SECONDS)
+    return record.silent_seconds(now) >= patience

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.job_heads import HEADS_AT_ONCE
+from outlast.checkpoint.record import Head, Record
 from outlast.worker.jobs.outcome import JobNotFinished, progress_of
 from outlast.worker.slices.backoff import backoff
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.errors import CorruptRecord
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Record
 
     Params = Mapping[str, Any]
 
@@ -49,12 +49,12 @@ def looks(
     *,
     in_order: bool = True,
     timeout_seconds: float | None = None,
-    watch: Callable[[Record], None] = lambda _: None,
+    watch: Callable[[Head], None] = lambda _: None,
 ) -> Iterator[Look]:
     """Look at the jobs of these pairs of parameters and job id until all are over.
 
     The caller waits between two looks: it may sleep or await. Pairs end `in_order`, or as their
-    jobs do; several may share a job. `watch` sees each job, without its states, at every look.
+    jobs do; several may share a job. `watch` sees each job's head at every look.
 
     Raises:
         JobNotFinished: `timeout_seconds` passed first; None: there is no limit.
@@ -69,7 +69,7 @@ def looks(
         heads = read(page)
         for head in heads:
             watch(head)
-        over = [head for head in heads if head.status.is_final]
+        over = [head for head in heads if isinstance(head, Record) and head.status.is_final]
         due, left = waiting.leave(over), end - time.monotonic()
         if over and (in_order or not waiting.pending):
             yield Look(due, 0.0)  # Jobs that move up into the page may be over already.
@@ -124,21 +124,21 @@ class _Waiting:
                 self._pairs.rotate(-1)
         return due
 
-    def rest(self, heads: list[Record]) -> str:
+    def rest(self, heads: list[Head]) -> str:
         """Describe the unfinished jobs."""
         if len(self.pending) > 1:
             return f"{len(self.pending)} jobs go on"
         return next(progress_of(head) for head in heads if head.job_id in self.pending)
 
 
-def _reader(jobs: JobStore, end: float) -> Callable[[list[str]], list[Record]]:
-    """Return a function that reads the heads of jobs, and returns none during an outage."""
+def _reader(jobs: JobStore, end: float) -> Callable[[list[str]], list[Head]]:
+    """Return a function that reads jobs as `_read` does, and returns none during an outage."""
     is_answering: bool | None = None
 
-    def read(job_ids: list[str]) -> list[Record]:
+    def read(job_ids: list[str]) -> list[Head]:
         nonlocal is_answering
         try:
-            heads = _heads(jobs, job_ids)
+            heads = _read(jobs, job_ids)
         except StoreUnavailable as error:
             if is_answering is None or time.monotonic() >= end:
                 raise
@@ -152,13 +152,18 @@ def _reader(jobs: JobStore, end: float) -> Callable[[list[str]], list[Record]]:
     return read
 
 
-def _heads(jobs: JobStore, job_ids: list[str]) -> list[Record]:
-    """Return the heads of all these jobs, or raise what is wrong with one."""
+def _read(jobs: JobStore, job_ids: list[str]) -> list[Head]:
+    """Return the heads of all these jobs, and of those that are over the records.
+
+    Raises what is wrong with one.
+    """
     while True:
-        heads = list(jobs.heads_of(job_ids, on_corrupt=_refuse))
+        heads = {head.job_id: head for head in jobs.heads_of(job_ids, on_corrupt=_refuse)}
+        over = [head.job_id for head in heads.values() if head.status.is_final]
+        heads |= {record.job_id: record for record in jobs.records_of(over, on_corrupt=_refuse)}
         if len(heads) == len(job_ids):
-            return heads
-        missing = set(job_ids) - {head.job_id for head in heads}
+            return list(heads.values())
+        missing = set(job_ids) - heads.keys()
         jobs.load(missing.pop())  # It says what is wrong, unless the job was stored just now.
 
 

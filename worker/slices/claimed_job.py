@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
-from outlast.checkpoint.record_parts import Checkpoint, Lease, Pace, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease, Pace
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.kernel_errors import line
@@ -362,9 +362,8 @@ class ClaimedJob:
         if self.state is None or self.steps == self.record.usage.steps:
             return work
         data = stored_state(self.kernel, self.state, max_bytes=self.process.max_state_bytes)
-        checkpoint = Checkpoint(
-            state=data,
-            digest=digest_of(data),
+        checkpoint = Checkpoint.of(
+            data,
             version=self.kernel.version,
             slice=self.record.slice_number,
             progress=self.progress,

@@ -74,11 +74,14 @@ def restored_state(kernel: AnyKernel, data: bytes) -> BaseModel:
     try:
         state: BaseModel = kernel.State.model_validate_json(data)
     except ValidationError as error:
-        raise Unusable(
-            f"the stored state does not fit {kernel.State.__name__} of version {kernel.version}: "
-            f"{first_error(error)}; raise `version` and write `migrate`"
-        ) from error
-    return state
+        misfit = first_error(error)
+    else:
+        return state
+    # Without its cause: pydantic's own words repeat the state, in many times its memory.
+    raise Unusable(
+        f"the stored state does not fit {kernel.State.__name__} of version {kernel.version}: "
+        f"{misfit}; raise `version` and write `migrate`"
+    )
 
 
 def stored_result(kernel: AnyKernel, result: object) -> Any:

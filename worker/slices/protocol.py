@@ -123,7 +123,7 @@ def ended(record: Record, ending: Ending, now: float) -> Record:
     """Return the job after a slice that ended so at `now`; `record` is the job while it ran."""
     match ending:
         case Interrupted():
-            after = record.released()
+            after = record.released(queued_at=now)
         case Succeeded():
             after = record.succeeded(ending.result)
         case Failed():
@@ -132,7 +132,7 @@ def ended(record: Record, ending: Ending, now: float) -> Record:
             wait = backoff(
                 record.guards.failures, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_RETRY_SECONDS
             )
-            after = record.errored(ending.error, not_before=now + wait)
+            after = record.errored(ending.error, not_before=now + wait, queued_at=now)
     return after.after_slice(record, _history_entry(after, ending), now)
 
 

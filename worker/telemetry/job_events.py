@@ -83,7 +83,7 @@ def tell_save(record: Record, seconds: float) -> None:
             slice=record.slice_number,
             progress=record.progress,
             seconds=seconds,
-            bytes=len(record.checkpoints[0].state),
+            bytes=record.checkpoints[0].packed.size,
         )
 
 

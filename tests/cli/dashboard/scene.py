@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.checkpoint.history import Stretch
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Checkpoint, Lease, digest_of
+from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.checkpoint.status import Status
 from tests.records import changed
 
@@ -48,9 +48,8 @@ def record_of(
         steps += int(run.seconds * 12)
         ended = now + run.seconds
         state = f'{{"shard":{steps},"sum":{number}}}'.encode() * 400
-        checkpoint = Checkpoint(
-            state=state,
-            digest=digest_of(state),
+        checkpoint = Checkpoint.of(
+            state,
             version=1,
             slice=number,
             progress=progress,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,6 +94,21 @@ def test_a_long_search_stops_and_says_so(client: Client, monkeypatch: pytest.Mon
     assert (cut.records, cut.following, cut.is_cut) == ([], "job-0", True)
     rest = listing_of(client.jobs, Query(text="nowhere", after="job-3"))
     assert (rest.following, rest.is_cut) == (None, False)
+
+
+def test_a_long_search_goes_on_where_it_stopped(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page would look once more through the jobs that do not match."""
+    for number in range(6):
+        client.create("nth-prime", {"position": 1}, job_id=f"job-{number}")
+    client.jobs.change("job-0", lambda record: record.failed("it broke"))
+    ticks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: 0.3 * next(ticks))
+    monkeypatch.setattr("outlast.worker.dashboard.listing.time", clock)
+    cut = listing_of(client.jobs, Query(status="failed"))
+    assert [record.job_id for record in cut.records] == ["job-0"]
+    assert (cut.following, cut.is_cut) == ("job-3", True)
 
 
 def test_hostile_texts_stay_texts(browser_of: Callable[..., TestClient], client: Client) -> None:
@@ -273,7 +290,7 @@ def test_a_fresh_job_and_one_of_many_slices_are_drawn(
     client.jobs.change("fresh", lambda record: record.claimed(lease))
     browser = browser_of()
     assert "No worker has taken a slice" in browser.get("/jobs/fresh").text
-    state = Checkpoint(digest="", version=1, slice=1, progress=0.0, saved_at=0.0)
+    state = Checkpoint.of(b"", version=1, slice=1, progress=0.0, saved_at=0.0)
     client.jobs.change("fresh", lambda record: record.saved(state))
     assert "<svg" in browser.get("/jobs/fresh").text
     weeks = browser.get("/jobs/weeks").text

@@ -92,7 +92,7 @@ def cost(
     client, failures = Client(settings=settings, read_only=True), Failures()
     total, views = Consumption(), []
     records = (
-        client.records(on_corrupt=failures)
+        client.jobs.heads(on_corrupt=failures)
         if every
         else map(client.status, read_ids(job_ids or ()))
     )

@@ -14,7 +14,7 @@ from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import print_json_array
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head
 
 COLUMNS = "{:<32} {:<10} {:<24} {}"
 
@@ -127,7 +127,7 @@ def _agrees(count: int, store: str) -> bool:
         raise KeyboardInterrupt from None
 
 
-def _view(record: Record) -> dict[str, Any]:
+def _view(record: Head) -> dict[str, Any]:
     from outlast.checkpoint.view import moment
 
     return {

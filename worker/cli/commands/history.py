@@ -142,7 +142,7 @@ def _checkpoint(record: Record, checkpoint: Checkpoint) -> dict[str, Any]:
         "progress": checkpoint.progress,
         "slice": checkpoint.slice,
         "version": checkpoint.version,
-        "bytes": len(checkpoint.state),
+        "bytes": checkpoint.packed.size,
         "saved_at": moment(checkpoint.saved_at),
     }
 

@@ -74,8 +74,9 @@ def list_jobs(
     selection = selection_of(statuses, kernel, tags, older_than, newer_than)
     client, failures, job_ids = Client(read_only=True), Failures(), list[str]()
     now = client.jobs.clock()
-    heads = client.records(after=after, on_corrupt=failures)
-    records = (record for record in heads if selection.takes(record, now))
+    records = client.jobs.records(
+        after=after, where=lambda head: selection.takes(head, now), on_corrupt=failures
+    )
     page = _views(islice(records, limit or None), job_ids)
     if as_json:
         print_json_array(page)

@@ -8,7 +8,7 @@ from outlast.worker.cli.options import Debug, JobId, Json, seconds_option
 from outlast.worker.cli.output import print_fields, print_json, print_result, say
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record import Head
 
 TimeoutSeconds = Annotated[
     float | None,
@@ -96,7 +96,7 @@ class Changes:
     def __init__(self) -> None:
         self._status = ""
 
-    def __call__(self, record: Record) -> None:
+    def __call__(self, record: Head) -> None:
         """Look at the job as it is now."""
         if not record.status.is_final and record.status != self._status:
             self._status = record.status
