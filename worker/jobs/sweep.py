@@ -54,7 +54,7 @@ def sweep(jobs: JobStore, queue: Queue, *, after_seconds: float) -> list[str]:
             # One bad record must not keep the others asleep.
             _log_unreadable(error)
             continue
-        queue.send(Message(job_id=job_id, slice=stored.record.slice_number), again=True)
+        queue.send(Message(job_id=job_id, slice=stored.record.slice_number))
         woken.append(job_id)
         # A notice may wait for longer than a message can be hidden: then none was lost.
         if not stored.record.notices.owed:
