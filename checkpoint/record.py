@@ -130,9 +130,10 @@ class Record(Part):
 
     # What a worker does.
 
-    def claimed(self, lease: Lease) -> Self:
+    def claimed(self, lease: Lease, *, announced: bool = True) -> Self:
         """Give the job to a worker for the slice `self.slice_number`.
 
+        `announced`: that the worker has a message for this slice, and so one was sent.
         The slice counts as a stall until it advances, so one that is killed has been counted.
         Checkpoints that do not verify go to quarantine. Where a limit is reached, or there are
         checkpoints and none verifies, the job fails instead.
@@ -153,7 +154,7 @@ class Record(Part):
             free,
             status=Status.RUNNING,
             lease=lease,
-            announced=True,
+            announced=self.announced or announced,
             checkpoints=tuple(intact),
             quarantine=(*broken, *self.quarantine)[:GENERATIONS],
             usage=_changed(free.usage, slices_begun=self.usage.slices_begun + 1),

@@ -148,9 +148,11 @@ def load_before_the_claim(patch: MonkeyPatch) -> None:
     """The kernel is loaded while nobody counts: it may take the process down."""
     take = ClaimedJob.take
 
-    def load_and_take(process: WorkerProcess, held: StoredJob, delivery: Delivery) -> ClaimedJob:
+    def load_and_take(
+        process: WorkerProcess, held: StoredJob, *what: Any, **how: Any
+    ) -> ClaimedJob:
         process.kernels(held.record.kernel)
-        return take(process, held, delivery)
+        return take(process, held, *what, **how)
 
     patch.setattr(ClaimedJob, "take", load_and_take)
 

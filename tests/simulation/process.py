@@ -34,6 +34,7 @@ class Process:
         raised: jobs whose kernels raised an error since they were claimed.
         loaded: jobs whose kernels were loaded. swept: jobs whose message a sweep is about to send.
         is_doomed: it dies at its next effect.
+        killed_at: when its platform kills it, by its own clock; None: it does not.
     """
 
     def __init__(self, world: World, actor: Actor, *, is_person: bool = False) -> None:
@@ -53,6 +54,7 @@ class Process:
         self.loaded: set[str] = set()
         self.swept: set[str] = set()
         self.is_doomed = False
+        self.killed_at: float | None = None
         self._beat: tuple[Callable[[], object], float] | None = None
 
     def __str__(self) -> str:
@@ -94,6 +96,7 @@ class Process:
     def prepare(self, job: Job, seconds: float) -> None:
         """Be busy for so long with the job's kernel."""
         self.compile(seconds)
+        self.die_if_due()
         if job.job_id not in self.loaded:
             judge_preparation(self, job)
 
@@ -127,6 +130,7 @@ class Process:
         if fault == "freeze":
             self.actor.now += self.rng.uniform(*FREEZE_SECONDS)
         self.actor.now += self.rng.expovariate(EFFECTS_A_SECOND)
+        self.die_if_due()
         world.clockwork.wait(self.actor)
         if fault == "refuse":
             raise error("simulated")
@@ -135,6 +139,12 @@ class Process:
             self.crash(f"after {operation}")
         if fault == "lose answer":
             raise error("simulated")
+
+    def die_if_due(self) -> None:
+        """End here if the platform has killed the process by now."""
+        if self.killed_at is not None and self.actor.now >= self.killed_at:
+            self.actor.now = self.killed_at
+            self.crash("at its time-out")
 
     def crash(self, where: str) -> None:
         """End here; a person has more patience."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.codec import decode
 from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.register import Register
 from tests.fakes import MemoryRegister
 
@@ -34,6 +35,16 @@ class Store(MemoryRegister):
         version = super().put(key, value, expected=expected)
         self.history.setdefault(key, []).append(self.values[key])
         return version
+
+    def delete(self, key: str, *, expected: str) -> None:
+        """Remove the value; what is stored under its key next is something else."""
+        super().delete(key, expected=expected)
+        del self.history[key]
+
+
+def jobs_of(world: World, process: Process) -> JobStore:
+    """Return the store of jobs as one process has it."""
+    return JobStore(SimulatedRegister(world, process), clock=process.wall_clock)
 
 
 class SimulatedRegister(Register):

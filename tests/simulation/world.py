@@ -11,6 +11,7 @@ from outlast.checkpoint.codec import HEAD, decode
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.settings import Settings
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
@@ -18,6 +19,7 @@ from tests.simulation.message_queue import Broker, Entry
 from tests.simulation.people import Person
 from tests.simulation.rules import Rules
 from tests.simulation.store import LATE_SECONDS, Store
+from tests.simulation.timing import SWEEP_SECONDS
 from tests.simulation.violation import require
 from tests.simulation.workers import Machine
 
@@ -37,7 +39,8 @@ class World:
 
     Attributes:
         trace: what happened.
-        sweeps: whether idle workers sweep. version: of the kernel that is deployed.
+        sweeps: whether workers sweep. version: of the kernel that is deployed.
+        timeout_seconds: of a function or a call. visibility_seconds: of a function's queue.
     """
 
     def __init__(self, seed: int, *, left_out: frozenset[str] = frozenset()) -> None:
@@ -58,6 +61,9 @@ class World:
         self.most_skew = SKEW_SECONDS if self.skews else 0.0
         self.checkpoint_seconds = self.rng.choice((0.5, 1.5, 4.0))
         self.slice_seconds = self.rng.choice((1.0, 3.0, 6.0))
+        self.timeout_seconds = self.rng.choice((4.0, 10.0, 40.0))
+        self.visibility_seconds = self.timeout_seconds * self.rng.choice((1.0, 6.0))
+        self.settings = Settings(slice_seconds=self.slice_seconds, sweep_seconds=SWEEP_SECONDS)
         self.version = 1
         self.is_quiet = False
         self.jobs = {job.job_id: job for job in map(self._new_job, range(self.rng.randint(1, 4)))}
@@ -177,8 +183,10 @@ class World:
         stored = history[self.rng.randrange(max(0, len(history) - 20), len(history) - 1)]
         history.append(stored)
         self._put_back(job, stored)
-        job.is_lossy = job.is_rolled_back = True
-        job.sends.clear()
+        assert job.record is not None
+        job.is_lossy = True
+        # Its own message may have been sent before it was stored that it was.
+        job.sends = Counter({job.record.slice_number: 1})
         self.trace.append((self.clockwork.now, "store", "ROLLED BACK to {}", job.record))
 
     def _damage(self, job: Job) -> None:

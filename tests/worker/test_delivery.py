@@ -539,6 +539,18 @@ def test_a_crash_around_any_effect_leaves_a_message_that_leads_on(
     assert len(floor.messages()) <= 1
 
 
+def test_a_direct_call_that_dies_leaves_a_message_that_leads_on(floor: Floor) -> None:
+    """Its claim would pass for a sent message: the one that should send it would be dropped."""
+    floor.submit()
+    with floor.hooked("before", failing("send", Killed())), pytest.raises(Killed):
+        floor.work(seconds=2.0)
+    call = Delivery(Message(job_id=JOB).body(), receipt="")
+    with floor.hooked("after", failing("put", Killed())), pytest.raises(Killed):
+        deliver(floor.process(), call)
+    floor.finish(pause_seconds=60.0)
+    assert floor.record.result == expected(STEPS)
+
+
 def test_a_lost_claim_looks_again(floor: Floor) -> None:
     """A worker that was slower would end in an error, or take the job from the faster one."""
     floor.submit()

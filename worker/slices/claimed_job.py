@@ -77,8 +77,10 @@ class ClaimedJob:
         self._token = secrets.token_hex(8)
 
     @classmethod
-    def take(cls, process: WorkerProcess, before: StoredJob, delivery: Delivery) -> Self:
-        """Take the lease.
+    def take(
+        cls, process: WorkerProcess, before: StoredJob, delivery: Delivery, *, announced: bool
+    ) -> Self:
+        """Take the lease; `announced`: as in `Record.claimed`.
 
         The claim comes before anything of the kernel is imported or runs: that may take the process
         down, and then the slice has been counted.
@@ -93,7 +95,8 @@ class ClaimedJob:
         if delivery.hidden_seconds < job.lease_seconds:
             job.keep_hidden(job.lease_seconds)
         begun = process.clock()
-        job.stored = process.jobs.replace(before, before.record.claimed(job._new_lease()))
+        claimed = before.record.claimed(job._new_lease(), announced=announced)
+        job.stored = process.jobs.replace(before, claimed)
         process.timing.saw_save(process.clock() - begun)
         tell_claim(before.record, job.record, process.platform)
         if job.record.lease is None:

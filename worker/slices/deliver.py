@@ -137,7 +137,9 @@ class _Turn:
                     return self._hide(0)
                 self._tell_lost_writes(record)
                 begun = process.clock()
-                with ClaimedJob.take(process, stored, self.delivery) as job:
+                # A call or a kick names no slice, and proves no message for it.
+                announced = self.message.slice is not None
+                with ClaimedJob.take(process, stored, self.delivery, announced=announced) as job:
                     process.timing.saw_opening(process.clock() - begun)
                     try:
                         handled = self._advance(job)
