@@ -230,6 +230,17 @@ def test_a_worker_short_of_time_leaves_the_notice_to_another(
     assert (handled.ack, recipients.received, floor.record.notices.rounds) == (False, [], 0)
 
 
+def test_a_worker_short_of_time_does_not_receive_the_message_until_then(
+    floor: Floor, recipients: Recipients
+) -> None:
+    """In its last second it would use up all receives, and the notice be a dead letter."""
+    submit(floor, ONE)
+    floor.change(lambda r: r.cancelled())
+    floor.work(worker(floor, recipients), seconds=1.5)
+    assert floor.queue.receive(visibility_seconds=4.0, wait_seconds=1.4) is None
+    assert floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.2) is not None
+
+
 def test_a_function_of_three_seconds_has_time_for_a_notice(
     floor: Floor, recipients: Recipients
 ) -> None:

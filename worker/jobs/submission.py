@@ -42,9 +42,9 @@ def submit_job(jobs: JobStore, queue: Queue, record: Record) -> Record:
         JobExists: its id belongs to a job with other parameters.
         QueueUnavailable: the job is stored, but asleep.
     """
-    record, is_new = store_job(jobs, record)
-    # If it never ran, its first submission may have died before the message was sent.
-    if is_new or record.usage.slices_begun == 0:
+    record, _ = store_job(jobs, record)
+    # Its first submission may have died before the message was sent.
+    if not (record.announced or record.status.is_final):
         wake_job(queue, record, "submit it again with this id")
     return record
 

@@ -45,8 +45,8 @@ def notify_targets(
 ) -> bool:
     """Notify the targets that the job `record`, which is over, owes it; return whether to ack.
 
-    False: the message is hidden until it is time to try again. If the deadline is too close it
-    comes again at once, to a worker that has more time.
+    False: the message is hidden until it is time to try again. If the deadline is too close, that
+    is when the deadline has passed: before, this worker might receive it again and again.
 
     Raises:
         StoreUnavailable, QueueUnavailable: the targets may be notified again.
@@ -54,7 +54,7 @@ def notify_targets(
     if not record.notices.owed:
         return True
     if deadline.remaining < LEAST_SECONDS + NOTE_SECONDS:
-        process.hide(delivery, 0)
+        process.hide(delivery, deadline.remaining)
         return False
     _keep_hidden(process, delivery, TIMEOUT_SECONDS * len(record.notices.owed) + NOTE_SECONDS)
     round_ = _notify_all(process, record, deadline)
