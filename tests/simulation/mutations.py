@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint import record as records
 from outlast.checkpoint.deletions import Deletions
-from outlast.checkpoint.errors import LeaseLost, VersionConflict
+from outlast.checkpoint.errors import LeaseLost, StoreUnavailable, VersionConflict
 from outlast.checkpoint.job_store import JobStore
+from outlast.checkpoint.names import job_key
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint
 from outlast.checkpoint.register import Register
 from outlast.checkpoint.status import Status
-from outlast.worker.loops import consumer
+from outlast.worker.jobs import client, submission
+from outlast.worker.loops import consumer, direct_calls, invocations
 from outlast.worker.queues.message import Message
-from outlast.worker.slices import deliver
+from outlast.worker.slices import deliver, owed_notices
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deliver import Handled
 from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
 
     from outlast.checkpoint.job_store import StoredJob
+    from outlast.checkpoint.record_parts import Lease
     from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.slices.deadline import Deadline
     from outlast.worker.slices.worker_process import WorkerProcess
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
     Move = Callable[[Record], Record]
     Mutation = Callable[[MonkeyPatch], None]
     Change = Callable[[Record, Record], dict[str, Any]]
+
+
+_handle_batch = invocations.Handler._handle_batch
 
 
 def _patch_action(patch: MonkeyPatch, change: Callable[[Action], Action]) -> None:
@@ -65,6 +72,24 @@ def _patch_move(patch: MonkeyPatch, name: str, change: Change) -> None:
     patch.setattr(Record, name, moved)
 
 
+def _patch_delivery(patch: MonkeyPatch, change: Callable[..., Handled], *modules: Any) -> None:
+    """Let what these modules do with a delivery be changed; without any: all entry points."""
+    for module in modules or (consumer, direct_calls, invocations):
+        patch.setattr(module, "deliver", change)
+
+
+def _send(queue: Queue, record: Record, number: int, deduplication_id: str | None = None) -> None:
+    """Send the message for a slice of the job; by default with the id that it should have."""
+    usual = f"{record.job_id}:{record.revision.writer}"
+    message = Message(job_id=record.job_id, slice=number)
+    queue.send(message, deduplication_id=deduplication_id or usual)
+
+
+def _answer_for_all(self: invocations.Handler, records: list[Any], context: Any) -> dict[str, Any]:
+    _handle_batch(self, records, context)
+    return {"batchItemFailures": []}
+
+
 def drop_the_fence(patch: MonkeyPatch) -> None:
     """A worker writes whether or not it still has its lease."""
 
@@ -83,8 +108,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
     end = ClaimedJob.end
 
     def send_and_end(self: ClaimedJob, ending: Ending) -> Record:
-        message = Message(job_id=self.record.job_id, slice=self.record.slice_number + 1)
-        self.process.queue.send(message)
+        _send(self.process.queue, self.record, self.record.slice_number + 1)
         return end(self, ending)
 
     def only_note(process: WorkerProcess, held: StoredJob, **_: object) -> None:
@@ -98,7 +122,7 @@ def skip_announced(patch: MonkeyPatch) -> None:
     """It is not stored that the continuation was sent."""
 
     def only_send(process: WorkerProcess, held: StoredJob, **_: object) -> None:
-        process.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice_number))
+        _send(process.queue, held.record, held.record.slice_number)
 
     patch.setattr(deliver, "send_continuation", only_send)
 
@@ -120,7 +144,7 @@ def ack_first(patch: MonkeyPatch) -> None:
         process.queue.ack(message)
         return deliver.deliver(process, message, **options)
 
-    patch.setattr(consumer, "deliver", ack_and_deliver)
+    _patch_delivery(patch, ack_and_deliver)
 
 
 def forget_the_missing_message(patch: MonkeyPatch) -> None:
@@ -136,10 +160,9 @@ def announce_without_the_lease(patch: MonkeyPatch) -> None:
         try:
             return run(self)
         except LeaseLost:
-            job = self.job.record
-            message = Message(job_id=job.job_id, slice=job.slice_number + 1)
-            self.job.process.queue.send(message)
-            return self.job.process.jobs.load(job.job_id).record
+            process, job = self.job.process, self.job.record
+            _send(process.queue, job, job.slice_number + 1)
+            return process.jobs.load(job.job_id).record
 
     patch.setattr(Slice, "run", run_on)
 
@@ -215,7 +238,8 @@ def sweep_the_busy(patch: MonkeyPatch) -> None:
     def sweep_at_once(jobs: JobStore, queue: Queue, **_: float) -> list[str]:
         return swept(jobs, queue, after_seconds=0.0)
 
-    patch.setattr(consumer, "sweep", sweep_at_once)
+    for module in (client, consumer):
+        patch.setattr(module, "sweep", sweep_at_once)
 
 
 def put_off_for_long(patch: MonkeyPatch) -> None:
@@ -232,7 +256,7 @@ def ack_what_is_foreign(patch: MonkeyPatch) -> None:
         except consumer.LEAVE_MESSAGE:
             return Handled(ack=True)
 
-    patch.setattr(consumer, "deliver", deliver_or_drop)
+    _patch_delivery(patch, deliver_or_drop)
 
 
 def ack_without_the_lease(patch: MonkeyPatch) -> None:
@@ -248,7 +272,7 @@ def ack_without_the_lease(patch: MonkeyPatch) -> None:
         losers.add(record.lease.worker)
 
     patch.setattr(deliver, "tell_lost_lease", note)
-    patch.setattr(consumer, "deliver", deliver_and_ack)
+    _patch_delivery(patch, deliver_and_ack)
 
 
 def leave_out_the_number(patch: MonkeyPatch) -> None:
@@ -263,6 +287,121 @@ def leave_out_the_number(patch: MonkeyPatch) -> None:
     patch.setattr(deliver, "Message", Unnumbered)
 
 
+def ack_while_the_store_is_away(patch: MonkeyPatch) -> None:
+    """A function answers that it has handled what it could not even load."""
+
+    def deliver_or_ack(process: WorkerProcess, message: Delivery, **options: Any) -> Handled:
+        try:
+            return deliver.deliver(process, message, **options)
+        except StoreUnavailable:
+            return Handled(ack=True)
+
+    _patch_delivery(patch, deliver_or_ack, invocations)
+
+
+def take_a_slice_for_its_only_life(patch: MonkeyPatch) -> None:
+    """The id of a continuation is that of the same slice of a deleted job, or before a rollback."""
+
+    def send_and_note(process: WorkerProcess, held: StoredJob) -> None:
+        record = held.record
+        number = record.slice_number
+        _send(process.queue, record, number, f"{record.job_id}:{number}")
+        with suppress(VersionConflict):
+            process.jobs.replace(held, record.marked_announced())
+
+    patch.setattr(deliver, "send_continuation", send_and_note)
+
+
+def wake_as_a_repetition(patch: MonkeyPatch) -> None:
+    """The message of a submission, a resumption or a retry has an id that may recur."""
+
+    def wake(queue: Queue, record: Record, _: str) -> None:
+        _send(queue, record, record.slice_number, f"{record.job_id}:{record.slice_number}")
+
+    for module in (client, submission):
+        patch.setattr(module, "wake_job", wake)
+
+
+def sweep_as_a_repetition(patch: MonkeyPatch) -> None:
+    """The message of a sweep has the id of the sweep before it."""
+    swept = consumer.sweep
+
+    class Repeating:
+        def __init__(self, queue: Queue) -> None:
+            self._queue = queue
+
+        def send(self, message: Message) -> None:
+            self._queue.send(message, deduplication_id=message.body())
+
+    def sweep(jobs: JobStore, queue: Any, **options: float) -> list[str]:
+        return swept(jobs, Repeating(queue), **options)  # type: ignore[arg-type]
+
+    for module in (client, consumer):
+        patch.setattr(module, "sweep", sweep)
+
+
+def receive_the_notice_until_it_is_dead(patch: MonkeyPatch) -> None:
+    """A worker without time for a notice shows the message at once, also to itself."""
+    notify_targets = deliver.notify_targets
+
+    def notify_or_show(
+        process: WorkerProcess, message: Delivery, record: Record, deadline: Deadline
+    ) -> bool:
+        is_done = notify_targets(process, message, record, deadline)
+        if not is_done and deadline.remaining < owed_notices.LEAST_SECONDS + 1:
+            process.hide(message, 0)
+        return is_done
+
+    patch.setattr(deliver, "notify_targets", notify_or_show)
+
+
+def take_a_refusal_for_an_answer(patch: MonkeyPatch) -> None:
+    """A target that did not accept its notice counts as told."""
+    notify_all = owed_notices._notify_all
+
+    def notify(process: WorkerProcess, record: Record, deadline: Deadline) -> Any:
+        round_ = notify_all(process, record, deadline)
+        return round_._replace(reached=set(record.notices.owed), gone=set())
+
+    patch.setattr(owed_notices, "_notify_all", notify)
+
+
+def remove_before_the_mark(patch: MonkeyPatch) -> None:
+    """A job is removed first and marked as deleted then, if the store still answers."""
+
+    def delete(self: JobStore, job_id: str, version: str) -> None:
+        self._register.delete(job_key(job_id), expected=version)
+        self.deletions.mark(job_id)
+
+    patch.setattr(JobStore, "_delete", delete)
+
+
+def share_the_token(patch: MonkeyPatch) -> None:
+    """All leases have one token, so that a worker takes another's for its own."""
+    new_lease = ClaimedJob._new_lease
+
+    def new_lease_with_token(self: ClaimedJob) -> Lease:
+        self._token = "token"
+        return new_lease(self)
+
+    patch.setattr(ClaimedJob, "_new_lease", new_lease_with_token)
+
+
+def write_what_is_gone(patch: MonkeyPatch) -> None:
+    """A worker stores its job anew where a person has deleted it."""
+    write = Register.write
+
+    def write_again(self: Register, key: str, value: bytes, *, expected: str | None) -> str:
+        try:
+            return write(self, key, value, expected=expected)
+        except VersionConflict:
+            if self.read(key) is not None:
+                raise
+            return write(self, key, value, expected=None)
+
+    patch.setattr(Register, "write", write_again)
+
+
 # One attribute replaced by another value.
 REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     # A checkpoint is used without a look at its checksum.
@@ -273,6 +412,12 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     "forget_the_deletion": (Deletions, "mark", lambda *_: None),
     # A job whose message was lost is left asleep.
     "never_sweep": (consumer, "sweep", lambda *_, **__: []),
+    # A function or a call that is to sweep does not.
+    "never_sweep_when_called": (client, "sweep", lambda *_, **__: []),
+    # A function answers that all of its batch is done.
+    "answer_for_the_batch": (invocations.Handler, "_handle_batch", _answer_for_all),
+    # A target that cannot be reached is given up at once.
+    "give_up_at_once": (owed_notices, "MAX_ROUNDS", 1),
     # It is not stored which targets were notified that a job is over.
     "repeat_the_notices": (Record, "notified", lambda self, *_, **__: self),
     # The lease is not renewed while a kernel is loaded.
@@ -299,6 +444,8 @@ SEEN: dict[str, dict[str, Any]] = {
 }
 # A move of the record leads to one with other fields.
 MOVES: dict[str, tuple[str, Change]] = {
+    # A direct call passes for the slice's message, which was never sent.
+    "take_a_call_for_a_message": ("claimed", lambda *_: {"announced": True}),
     # A slice that does not advance the job is not counted.
     "forget_the_stalls": ("claimed", lambda before, _: {"stalls": before.guards.stalls}),
     # A slice that ends leaves its job queued, although a person has paused it.

@@ -143,9 +143,9 @@ class Person:
     def _mend(self, job: Job) -> None:
         """Get the job going again once nothing goes wrong."""
         status = job.record and job.record.status
-        if job.record and job.record.notices.owed:
-            self._kick(job)
-        elif status is Status.PAUSED and not job.keep_paused:
+        if (job.record and job.record.notices.owed) or (job.is_lossy and not self._world.sweeps):
+            self._kick(job)  # as a sweep would
+        if status is Status.PAUSED and not job.keep_paused:
             self._steer(job, lambda: self._client.resume(job.job_id))
         elif status is Status.FAILED:
             self._retries += 1

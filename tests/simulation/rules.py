@@ -48,6 +48,9 @@ class Rules:
         if new.status.is_final:
             job.was_paused = job.was_paused or (old is not None and old.status is Status.PAUSED)
             self._judge_the_end(job, old, new)
+        if job.is_second and job.in_hand and new.lease is not None:
+            # A message of the job before passes for its own, which is then not sent.
+            job.is_lossy = True
         if old is not None:
             judge_move(process, job, old, new)
         self.queue_changed(job.job_id)

@@ -94,7 +94,9 @@ def test_an_id_of_its_own_is_made_up(client: Client) -> None:
     assert client.submit("counting", steps=3) != client.submit("counting", steps=3)
 
 
-def test_the_same_id_is_the_same_job_and_is_woken_until_its_message_was_sent(client: Client) -> None:
+def test_the_same_id_is_the_same_job_and_is_woken_until_its_message_was_sent(
+    client: Client,
+) -> None:
     """A submission that died between store and queue could not be repeated."""
     for _ in range(2):
         assert client.submit("counting", job_id="mine", steps=3) == "mine"

@@ -296,10 +296,14 @@ def test_a_retried_job_gives_notice_of_its_next_end_too(
 
 @pytest.mark.parametrize(
     ("move", "owed"),
-    [(Record.retried, ()), (lambda record: record.retried().failed("no again"), (ONE,))],
-    ids=["retried", "failed again"],
+    [
+        (Record.retried, ()),
+        (lambda record: record.retried().failed("no again"), (ONE,)),
+        (lambda record: record.model_copy(update={"created_at": record.created_at + 1}), (ONE,)),
+    ],
+    ids=["retried", "failed again", "deleted, submitted and failed again"],
 )
-def test_a_job_that_is_retried_during_its_notice_keeps_the_next_one(
+def test_a_job_that_goes_on_during_its_notice_keeps_the_next_one(
     floor: Floor, recipients: Recipients, move: Callable[[Record], Record], owed: tuple[str, ...]
 ) -> None:
     """The notice of the old end would count for the new one."""

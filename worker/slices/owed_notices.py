@@ -111,10 +111,9 @@ def _note(process: WorkerProcess, record: Record, round_: _Round, wait: float) -
     not_before = process.jobs.clock() + wait
 
     def move(current: Record) -> Record:
-        # A person may have let the job go on, so that its end is yet to come; or another worker
-        # with a duplicate of the message has notified all.
-        is_same_end = (current.status, current.slice_number) == (record.status, record.slice_number)
-        if not current.notices.owed or not is_same_end:
+        # A person may have let the job go on, so that its end is yet to come, or used its id for
+        # another job; or another worker with a duplicate of the message has notified all.
+        if not current.notices.owed or _end(current) != _end(record):
             return current
         reached, gone, _ = round_
         return current.notified(reached, gone, not_before=not_before, max_rounds=MAX_ROUNDS)
@@ -124,6 +123,11 @@ def _note(process: WorkerProcess, record: Record, round_: _Round, wait: float) -
         if target not in record.notices.given_up:
             tell(log, NOTICE_GIVEN_UP, job_id=record.job_id, target=redacted(target))
     return after
+
+
+def _end(record: Record) -> tuple[float, int, str]:
+    """Return what tells one end of a job from all others."""
+    return record.created_at, record.slice_number, record.status
 
 
 def _keep_hidden(process: WorkerProcess, delivery: Delivery, seconds: float) -> None:
