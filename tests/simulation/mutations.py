@@ -24,6 +24,7 @@ from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deliver import Handled
 from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
 from outlast.worker.slices.slice import Slice
+from outlast.worker.slices.timing import Timing
 from tests.records import changed
 
 if TYPE_CHECKING:
@@ -88,6 +89,17 @@ def _send(queue: Queue, record: Record, number: int, deduplication_id: str | Non
 def _answer_for_all(self: invocations.Handler, records: list[Any], context: Any) -> dict[str, Any]:
     _handle_batch(self, records, context)
     return {"batchItemFailures": []}
+
+
+def _deliver_only(
+    self: invocations.Handler, record: dict[str, Any], seconds: float, _: float
+) -> bool:
+    message = invocations.Delivery(record["body"], record["receiptHandle"])
+    return deliver.deliver(self._process, message, seconds=seconds).ack
+
+
+def _is_held_for_longer(self: Record, now: float) -> bool:
+    return self.lease is not None and now < self.lease.expires_at - 2.0
 
 
 def drop_the_fence(patch: MonkeyPatch) -> None:
@@ -340,21 +352,6 @@ def sweep_as_a_repetition(patch: MonkeyPatch) -> None:
         patch.setattr(module, "sweep", sweep)
 
 
-def receive_the_notice_until_it_is_dead(patch: MonkeyPatch) -> None:
-    """A worker without time for a notice shows the message at once, also to itself."""
-    notify_targets = deliver.notify_targets
-
-    def notify_or_show(
-        process: WorkerProcess, message: Delivery, record: Record, deadline: Deadline
-    ) -> bool:
-        is_done = notify_targets(process, message, record, deadline)
-        if not is_done and deadline.remaining < owed_notices.LEAST_SECONDS + 1:
-            process.hide(message, 0)
-        return is_done
-
-    patch.setattr(deliver, "notify_targets", notify_or_show)
-
-
 def take_a_refusal_for_an_answer(patch: MonkeyPatch) -> None:
     """A target that did not accept its notice counts as told."""
     notify_all = owed_notices._notify_all
@@ -416,6 +413,12 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     "never_sweep_when_called": (client, "sweep", lambda *_, **__: []),
     # A function answers that all of its batch is done.
     "answer_for_the_batch": (invocations.Handler, "_handle_batch", _answer_for_all),
+    # What goes wrong with one message of a batch goes wrong with all.
+    "fail_the_batch_for_one": (invocations.Handler, "_is_done", _deliver_only),
+    # A slice works until its platform's time-out.
+    "keep_no_time_back": (Timing, "reserve_within", lambda *_: 0.0),
+    # A lease is taken from a worker that may still renew it.
+    "take_a_lease_early": (Record, "is_held", _is_held_for_longer),
     # A target that cannot be reached is given up at once.
     "give_up_at_once": (owed_notices, "MAX_ROUNDS", 1),
     # It is not stored which targets were notified that a job is over.

@@ -14,6 +14,7 @@ from outlast.worker.runpod_handler import Handler as RunPodHandler
 from tests.simulation.message_queue import LONGEST_IDLE_SECONDS, SimulatedQueue
 from tests.simulation.store import jobs_of
 from tests.simulation.timing import SWEEP_SECONDS
+from tests.simulation.violation import Violation
 
 if TYPE_CHECKING:
     from outlast.worker.queues.contract import Delivery
@@ -70,7 +71,7 @@ class Platform:
             if self._world.sweeps and self._process.clock() - self._swept_at >= SWEEP_SECONDS:
                 self._swept_at = self._process.clock()
                 self.call({"sweep": True})
-            if rng.random() < CALLED_SHARE:
+            if not self._world.is_quiet and rng.random() < CALLED_SHARE:
                 self.call({"job_id": rng.choice(list(self._world.jobs))})
             self.work()
             if rng.random() < RECYCLED_SHARE:
@@ -93,6 +94,7 @@ class PlainWorker(Platform):
     def run(self) -> None:
         """Work until there is a reason to stop."""
         world, machine = self._world, self._machine
+        self._process.slice_seconds = world.slice_seconds
         consumer = Consumer(
             self._worker,
             slice_seconds=world.slice_seconds,
@@ -132,7 +134,10 @@ class Function(Platform):
             }
             for delivery in batch
         ]
-        failures = self._invoke({"Records": records})["batchItemFailures"]
+        try:
+            failures = self._invoke({"Records": records})["batchItemFailures"]
+        except Exception as error:
+            raise Violation(f"{self._process} fails a whole batch: {error}") from error
         failed = {failure["itemIdentifier"] for failure in failures}
         for delivery in batch:
             if delivery.receipt not in failed:
@@ -157,6 +162,7 @@ class Function(Platform):
     def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         process = self._process
         process.killed_at = process.clock() + self._world.timeout_seconds
+        process.is_excused = False
         context = SimpleNamespace(
             aws_request_id=f"{process}-{process.clock()}",
             get_remaining_time_in_millis=lambda: int(1000 * (process.killed_at - process.clock())),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.clockwork import Crash
 from tests.simulation.timing import judge_preparation, judge_unwanted
+from tests.simulation.violation import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0
 EFFECTS_A_SECOND = 50.0
 FREEZE_SECONDS = (10.0, 200.0)
+# A step as long as that may take a lease.
+LONG_STEP_SECONDS = 1.0
 
 
 class Process:
@@ -34,6 +37,12 @@ class Process:
         raised: jobs whose kernels raised an error since they were claimed.
         loaded: jobs whose kernels were loaded. swept: jobs whose message a sweep is about to send.
         is_doomed: it dies at its next effect.
+        slice_seconds: how long its slices should be; None: its platform or a signal ends them.
+        is_alive: it has not crashed. robbed: how often another took its job for no good reason.
+        is_hindered: something went wrong since it last stored something.
+        is_excused: something went wrong in this invocation, or took long.
+        began_at: its clock at the last claim. sweep_began_at: at the running sweep, if any.
+        sweep_ended_at, sweep_took_seconds: of the last sweep.
         killed_at: when its platform kills it, by its own clock; None: it does not.
     """
 
@@ -55,6 +64,14 @@ class Process:
         self.swept: set[str] = set()
         self.is_doomed = False
         self.killed_at: float | None = None
+        self.slice_seconds: float | None = None
+        self.is_alive = True
+        self.is_hindered = False
+        self.is_excused = False
+        self.robbed = 0
+        self.began_at = 0.0
+        self.sweep_began_at: float | None = None
+        self.sweep_ended_at = self.sweep_took_seconds = 0.0
         self._beat: tuple[Callable[[], object], float] | None = None
 
     def __str__(self) -> str:
@@ -83,6 +100,7 @@ class Process:
 
     def compile(self, seconds: float) -> None:
         """Be busy for so long, while others act and the heart beats."""
+        self.is_excused = True
         end = self.actor.now + seconds
         while self._beat is not None and self.actor.now + self._beat[1] < end:
             act, every_seconds = self._beat
@@ -103,7 +121,9 @@ class Process:
     def took(self, job: Job, token: str) -> None:
         """Begin a slice of the job under a new lease."""
         self.job = job
+        self.began_at = self.actor.now
         self.tokens.add(token)
+        self.world.holders[token] = self
         self.unsaved_seconds = self.longest_step_seconds = self.unwanted_seconds = 0.0
         self.raised.discard(job.job_id)
 
@@ -111,6 +131,8 @@ class Process:
         """Take a step of the kernel that lasts so long."""
         self.actor.now += seconds
         self.unsaved_seconds += seconds
+        self.is_hindered = self.is_hindered or seconds > LONG_STEP_SECONDS
+        self.is_excused = self.is_excused or seconds > LONG_STEP_SECONDS
         self.longest_step_seconds = max(seconds, self.longest_step_seconds)
         self.slowest_step_seconds = max(seconds, self.slowest_step_seconds)
 
@@ -123,6 +145,8 @@ class Process:
         """
         world = self.world
         fault = world.faults.draw(operation, self.name, self.rng)
+        self.is_hindered = self.is_hindered or fault is not None
+        self.is_excused = self.is_excused or fault is not None
         if self.unwanted_seconds:
             judge_unwanted(self)
         if self.is_doomed or fault == "crash before":
@@ -144,12 +168,14 @@ class Process:
         """End here if the platform has killed the process by now."""
         if self.killed_at is not None and self.actor.now >= self.killed_at:
             self.actor.now = self.killed_at
+            require(self.is_excused, f"{self} was killed at its time-out, and nothing went wrong")
             self.crash("at its time-out")
 
     def crash(self, where: str) -> None:
         """End here; a person has more patience."""
         if self.is_person:
             return
+        self.is_alive = False
         self.world.note(self, f"CRASH {where}")
         self.world.rules.crashed(self)
         raise Crash

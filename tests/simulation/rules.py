@@ -45,6 +45,7 @@ class Rules:
         require(not job.is_deleted, f"{job} is there again after it was deleted")
         old, job.record = job.record, new
         self._world.note(process, "put {}", new)
+        process.is_hindered = False
         if new.status.is_final:
             job.was_paused = job.was_paused or (old is not None and old.status is Status.PAUSED)
             self._judge_the_end(job, old, new)
@@ -207,6 +208,10 @@ class Rules:
     def idle(self, process: Process) -> None:
         """Judge what a worker leaves behind that looks for other work."""
         process.swept.clear()
+        if process.sweep_began_at is not None:
+            process.sweep_ended_at = process.clock()
+            process.sweep_took_seconds = process.sweep_ended_at - process.sweep_began_at
+            process.sweep_began_at = None
         job = process.job
         if job is None or job.is_lossy or not self._world.faults.tells_what_was_stored:
             return

@@ -9,6 +9,7 @@ from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.register import Register
 from tests.fakes import MemoryRegister
+from tests.simulation.timing import judge_sweep_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,6 +64,9 @@ class SimulatedRegister(Register):
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value."""
+        if self._world.save_seconds and key.startswith(JOBS) and decode(value).checkpoints:
+            self._process.sleep(self._world.save_seconds)
+            self._process.is_excused = True
         with self._process.effect("put", StoreUnavailable) as fault:
             if fault == "go away":
                 self._back_at = self._process.clock() + self._process.rng.uniform(*AWAY_SECONDS)
@@ -80,6 +84,9 @@ class SimulatedRegister(Register):
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Yield the keys in order."""
+        if self._world.listing_seconds and self._process.slice_seconds is not None:
+            judge_sweep_share(self._process)
+            self._process.sleep(self._world.listing_seconds)
         with self._process.effect("keys", StoreUnavailable):
             return self._world.store.keys(prefix, after=after)
 

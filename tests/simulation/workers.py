@@ -56,6 +56,7 @@ class Machine:
         self._platform = world.rng.choices((PlainWorker, Function, Endpoint), (2, 1, 1))[0]
         self._name = f"{self._platform.name}-{number}"
         self._lives = 0
+        self._process: Process | None = None
         self.is_leaving = False
         self.stop = StopSignal()
 
@@ -70,11 +71,13 @@ class Machine:
             self.is_leaving = True
         else:
             self.stop.name = "SIGTERM"
+            if self._process is not None:
+                self._process.slice_seconds = None
 
     def _live(self, actor: Actor) -> None:
         world = self._world
         self.is_leaving, self.stop = False, StopSignal()
-        process = Process(world, actor)
+        process = self._process = Process(world, actor)
         client = SimulatedClient(world, process)
         worker = WorkerProcess(
             jobs=client.jobs,

@@ -12,6 +12,7 @@ from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.settings import Settings
+from tests.simulation import pending
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
@@ -31,6 +32,11 @@ FAULTY_SECONDS = (60.0, 400.0)
 LONGEST_END_SECONDS = 7 * 24 * 3600.0
 LOOK_SECONDS = 60.0
 SKEW_SECONDS = 240.0
+YEAR_SECONDS = 365 * 24 * 3600.0
+# In a few worlds each save, or each look at all jobs, takes so long.
+SLOW_SECONDS = (6.0, 30.0)
+SLOW_SWEEP_SECONDS = (60.0, 200.0)
+RARE_SHARE = 0.1
 FOREIGN = ("hello", '{"job_id":"../x"}', '{"job_id":"nobody","slice":1}')
 
 
@@ -40,6 +46,9 @@ class World:
     Attributes:
         trace: what happened.
         sweeps: whether workers sweep. version: of the kernel that is deployed.
+        save_seconds: how long each save takes. listing_seconds: each look of a sweep at all jobs.
+        is_year_off: some clocks are wrong by a year.
+        holders: who took each lease.
         timeout_seconds: of a function or a call. visibility_seconds: of a function's queue.
     """
 
@@ -58,7 +67,11 @@ class World:
         )
         self.store = Store()
         self.skews = self.rng.random() < 0.5
+        self.is_year_off = pending.CLOCKS_A_YEAR_OFF and self.rng.random() < RARE_SHARE
         self.most_skew = SKEW_SECONDS if self.skews else 0.0
+        self.save_seconds = self._draw_slow(SLOW_SECONDS) if pending.SLOW_SAVES else 0.0
+        self.listing_seconds = self._draw_slow(SLOW_SWEEP_SECONDS) if pending.SLOW_SWEEPS else 0.0
+        self.holders: dict[str, Process] = {}
         self.checkpoint_seconds = self.rng.choice((0.5, 1.5, 4.0))
         self.slice_seconds = self.rng.choice((1.0, 3.0, 6.0))
         self.timeout_seconds = self.rng.choice((4.0, 10.0, 40.0))
@@ -70,6 +83,9 @@ class World:
         self.workers = [Machine(self, n) for n in range(self.rng.randint(1, 3))]
         self.person = Person(self)
 
+    def _draw_slow(self, seconds: tuple[float, float]) -> float:
+        return self.rng.uniform(*seconds) if self.rng.random() < RARE_SHARE else 0.0
+
     def _new_job(self, number: int) -> Job:
         kinds = ("sound", "poison", "stalling", "deadly")
         kind = self.rng.choices(kinds, (16, 2, 2, 1))[0]
@@ -80,6 +96,8 @@ class World:
 
     def draw_skew(self, rng: Random) -> float:
         """Return by how much one machine's clock is wrong."""
+        if self.is_year_off:
+            return rng.choice((-YEAR_SECONDS, 0.0, YEAR_SECONDS))
         return rng.uniform(-SKEW_SECONDS, SKEW_SECONDS) if self.skews else 0.0
 
     def note(self, process: Process, text: str, detail: object = None) -> None:
