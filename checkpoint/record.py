@@ -186,9 +186,10 @@ class Record(Head, Body):
 
     # What a worker does.
 
-    def claimed(self, lease: Lease) -> Self:
+    def claimed(self, lease: Lease, *, announced: bool = True) -> Self:
         """Give the job to a worker for the slice `self.slice_number`.
 
+        `announced`: that the worker has a message for this slice, and so one was sent.
         The slice counts as a stall until it advances, so one that is killed has been counted.
         Checkpoints that do not verify go to quarantine. Where a limit is reached, or there are
         checkpoints and none verifies, the job fails instead.
@@ -209,7 +210,7 @@ class Record(Head, Body):
             free,
             status=Status.RUNNING,
             lease=lease,
-            announced=True,
+            announced=self.announced or announced,
             received_since=max(self.queued_at, self.created_at),
             checkpoints=tuple(intact),
             quarantine=(*broken, *self.quarantine)[:GENERATIONS],

@@ -105,10 +105,10 @@ class HookedQueue(MemoryQueue):
         self.after("look")
         return delivery
 
-    def send(self, message: Message, *, again: bool = False) -> None:
+    def send(self, message: Message, *, deduplication_id: str | None = None) -> None:
         """Put the message on the queue."""
         self.before("send")
-        super().send(message, again=again)
+        super().send(message, deduplication_id=deduplication_id)
         self.after("send")
 
     def hide(self, delivery: Delivery, seconds: float) -> None:

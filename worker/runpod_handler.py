@@ -114,7 +114,8 @@ class Handler:
         """Work through the queue; return False if the time was too short."""
         consumer = Consumer(process, slice_seconds=self._client.settings.slice_seconds)
         seconds = request.max_seconds
-        with Deadline(seconds - process.timing.budget(seconds).reserve) as stop:
+        left = seconds - process.timing.budget(seconds).reserve
+        with Deadline(left, clock=process.clock) as stop:
             consumer.run(max_idle_seconds=IDLE_SECONDS, outer=stop)
         return stop.reason is None
 

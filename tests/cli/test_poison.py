@@ -176,7 +176,7 @@ def test_what_kills_its_worker_before_the_first_step_is_given_up(
         assert start("worker").end().code == 9
         assert client.status("deadly").guards.stalls == died + 1
         client.jobs.change("deadly", without_the_wait)
-        client.queue.send(Message(job_id="deadly"), again=True)
+        client.queue.send(Message(job_id="deadly"))
     client.submit("tally", job_id="good", steps=3)
     assert start("worker", "--max-idle-seconds", "0.5").end().code == 0
     record = client.status("deadly")

@@ -36,9 +36,9 @@ class Job:
         sends: messages for each slice, by workers that knew of it.
         sweeps: messages for each slice by sweeps, since the last claim.
         in_hand: a person has changed it and not yet sent its message.
-        is_deleted: it was removed, for good.
+        is_deleted: it was removed; another job may have its id then.
+        is_second: its id was that of a deleted job, whose messages may still come.
         is_lossy: messages or writes of it were lost outright. is_damaged: stored bytes were.
-        is_rolled_back: the store has lost writes of it that it had acknowledged.
         keep_paused: a person wants it to be paused at the end.
         settled_slice: from this slice on, after all faults, there is one message for each slice.
         notices: how often a target was notified of each of the job's ends, by the end's id.
@@ -62,8 +62,8 @@ class Job:
     sweeps: Counter[int | None] = field(default_factory=Counter)
     in_hand: bool = False
     is_deleted: bool = False
+    is_second: bool = False
     is_lossy: bool = False
-    is_rolled_back: bool = False
     is_damaged: bool = False
     keep_paused: bool = False
     settled_slice: int | None = None
@@ -77,6 +77,11 @@ class Job:
 
     def __str__(self) -> str:
         return self.job_id
+
+    def successor(self) -> Job:
+        """Return the job that is submitted under the same id once this one is deleted."""
+        kept = {name: getattr(self, name) for name in ("notices", "ends", "gone", "spares")}
+        return Job(self.job_id, self.kind, self.steps, notify=self.notify, is_second=True, **kept)
 
     @property
     def expected(self) -> dict[str, int]:

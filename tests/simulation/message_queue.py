@@ -37,8 +37,7 @@ class Broker:
 
     SQS has two kinds of queue. A standard one knows no order, and may or may not accept the receipt
     of an earlier delivery than the last. A first-in-first-out one holds back a job's messages while
-    an earlier one is undelivered, and drops a message that it has seen within five minutes, unless
-    it is sent again on purpose.
+    an earlier one is undelivered, and drops a message whose id it has seen within five minutes.
     """
 
     def __init__(
@@ -51,16 +50,15 @@ class Broker:
         self.takes_old_receipts = takes_old_receipts and not is_fifo
         self.max_receives = max_receives
         self.receipts = count(1)
-        self._seen_at: dict[tuple[str, int], float] = {}
+        self._seen_at: dict[str, float] = {}
 
-    def drops(self, message: Message, now: float) -> bool:
-        """Whether the queue drops a message as it was sent before."""
-        if not self.is_fifo or message.slice is None:
+    def drops(self, deduplication_id: str | None, now: float) -> bool:
+        """Whether the queue drops a message as it was sent before, acknowledged or not."""
+        if not self.is_fifo or deduplication_id is None:
             return False
-        key = (message.job_id, message.slice)
-        if now - self._seen_at.get(key, -FIFO_SECONDS) < FIFO_SECONDS:
+        if now - self._seen_at.get(deduplication_id, -FIFO_SECONDS) < FIFO_SECONDS:
             return True
-        self._seen_at[key] = now
+        self._seen_at[deduplication_id] = now
         return False
 
     def next_in_line(self) -> list[Entry]:
@@ -81,14 +79,19 @@ class SimulatedQueue(Queue):
         self._process = process
         self._broker = world.broker
 
-    def send(self, message: Message, *, again: bool = False) -> None:
+    def send(self, message: Message, *, deduplication_id: str | None = None) -> None:
         """Put the message on the queue."""
         with self._process.effect("send", QueueUnavailable) as fault:
-            self._world.rules.sent(self._process, message, again=again, is_lost=fault == "lose")
+            is_dropped = self._broker.drops(deduplication_id, self._world.clockwork.now)
+            self._world.rules.sent(
+                self._process,
+                message,
+                may_repeat=deduplication_id is None,
+                is_dropped=is_dropped,
+                is_lost=fault == "lose",
+            )
             copies = {"lose": 0, "double": 1 if self._broker.is_fifo else 2}.get(fault or "", 1)
-            if not again and self._broker.drops(message, self._world.clockwork.now):
-                copies = 0
-            for _ in range(copies):
+            for _ in range(0 if is_dropped else copies):
                 delay = self._process.rng.uniform(*DELAY_SECONDS) if fault == "delay" else 0.0
                 self._put(Entry(message.body(), message.job_id, message.slice, delay))
 
@@ -106,7 +109,7 @@ class SimulatedQueue(Queue):
         with self._process.effect("receive", QueueUnavailable) as fault:
             self._world.rules.idle(self._process)
             entry = self._pick(fault)
-            if entry is None:
+            if entry is None and wait_seconds:
                 self._wait(max(wait_seconds, LONGEST_IDLE_SECONDS))
                 entry = self._pick(fault)
             if entry is None:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint import record as records
 from outlast.checkpoint.deletions import Deletions
-from outlast.checkpoint.errors import LeaseLost, VersionConflict
+from outlast.checkpoint.errors import LeaseLost, StoreUnavailable, VersionConflict
 from outlast.checkpoint.job_store import JobStore
+from outlast.checkpoint.names import job_key
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint
 from outlast.checkpoint.register import Register
 from outlast.checkpoint.status import Status
-from outlast.worker.jobs import sweep
-from outlast.worker.loops import consumer
+from outlast.worker.jobs import client, submission, sweep
+from outlast.worker.loops import consumer, direct_calls, invocations
 from outlast.worker.queues.message import Message
-from outlast.worker.slices import deliver
+from outlast.worker.slices import deliver, owed_notices
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deliver import Handled
 from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
 from outlast.worker.slices.slice import Slice
+from outlast.worker.slices.timing import Budget, Timing
 from tests.records import changed
 
 if TYPE_CHECKING:
@@ -30,13 +33,17 @@ if TYPE_CHECKING:
     from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
 
     from outlast.checkpoint.job_store import StoredJob
-    from outlast.worker.queues.contract import Delivery
+    from outlast.checkpoint.record_parts import Lease
+    from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.slices.deadline import Deadline
     from outlast.worker.slices.worker_process import WorkerProcess
 
     Move = Callable[[Record], Record]
     Mutation = Callable[[MonkeyPatch], None]
     Change = Callable[[Record, Record], dict[str, Any]]
+
+
+_handle_batch = invocations.Handler._handle_batch
 
 
 def _patch_action(patch: MonkeyPatch, change: Callable[[Action], Action]) -> None:
@@ -66,6 +73,35 @@ def _patch_move(patch: MonkeyPatch, name: str, change: Change) -> None:
     patch.setattr(Record, name, moved)
 
 
+def _patch_delivery(patch: MonkeyPatch, change: Callable[..., Handled], *modules: Any) -> None:
+    """Let what these modules do with a delivery be changed; without any: all entry points."""
+    for module in modules or (consumer, direct_calls, invocations):
+        patch.setattr(module, "deliver", change)
+
+
+def _send(queue: Queue, record: Record, number: int, deduplication_id: str | None = None) -> None:
+    """Send the message for a slice of the job; by default with the id that it should have."""
+    usual = f"{record.job_id}:{record.revision.writer}"
+    message = Message(job_id=record.job_id, slice=number)
+    queue.send(message, deduplication_id=deduplication_id or usual)
+
+
+def _answer_for_all(self: invocations.Handler, records: list[Any], context: Any) -> dict[str, Any]:
+    _handle_batch(self, records, context)
+    return {"batchItemFailures": []}
+
+
+def _deliver_only(
+    self: invocations.Handler, record: dict[str, Any], seconds: float, _: float
+) -> bool:
+    message = invocations.Delivery(record["body"], record["receiptHandle"])
+    return deliver.deliver(self._process, message, seconds=seconds).ack
+
+
+def _is_held_for_longer(self: Record, now: float) -> bool:
+    return self.lease is not None and now < self.lease.expires_at - 2.0
+
+
 def drop_the_fence(patch: MonkeyPatch) -> None:
     """A worker writes whether or not it still has its lease."""
 
@@ -84,8 +120,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
     end = ClaimedJob.end
 
     def send_and_end(self: ClaimedJob, ending: Ending) -> Record:
-        message = Message(job_id=self.record.job_id, slice=self.record.slice_number + 1)
-        self.process.queue.send(message)
+        _send(self.process.queue, self.record, self.record.slice_number + 1)
         return end(self, ending)
 
     def only_note(process: WorkerProcess, held: StoredJob, **_: object) -> None:
@@ -99,7 +134,7 @@ def skip_announced(patch: MonkeyPatch) -> None:
     """It is not stored that the continuation was sent."""
 
     def only_send(process: WorkerProcess, held: StoredJob, **_: object) -> None:
-        process.queue.send(Message(job_id=held.record.job_id, slice=held.record.slice_number))
+        _send(process.queue, held.record, held.record.slice_number)
 
     patch.setattr(deliver, "send_continuation", only_send)
 
@@ -121,7 +156,7 @@ def ack_first(patch: MonkeyPatch) -> None:
         process.queue.ack(message)
         return deliver.deliver(process, message, **options)
 
-    patch.setattr(consumer, "deliver", ack_and_deliver)
+    _patch_delivery(patch, ack_and_deliver)
 
 
 def forget_the_missing_message(patch: MonkeyPatch) -> None:
@@ -137,10 +172,9 @@ def announce_without_the_lease(patch: MonkeyPatch) -> None:
         try:
             return run(self)
         except LeaseLost:
-            job = self.job.record
-            message = Message(job_id=job.job_id, slice=job.slice_number + 1)
-            self.job.process.queue.send(message)
-            return self.job.process.jobs.load(job.job_id).record
+            process, job = self.job.process, self.job.record
+            _send(process.queue, job, job.slice_number + 1)
+            return process.jobs.load(job.job_id).record
 
     patch.setattr(Slice, "run", run_on)
 
@@ -149,9 +183,11 @@ def load_before_the_claim(patch: MonkeyPatch) -> None:
     """The kernel is loaded while nobody counts: it may take the process down."""
     take = ClaimedJob.take
 
-    def load_and_take(process: WorkerProcess, held: StoredJob, delivery: Delivery) -> ClaimedJob:
+    def load_and_take(
+        process: WorkerProcess, held: StoredJob, *what: Any, **how: Any
+    ) -> ClaimedJob:
         process.kernels(held.record.kernel)
-        return take(process, held, delivery)
+        return take(process, held, *what, **how)
 
     patch.setattr(ClaimedJob, "take", load_and_take)
 
@@ -227,7 +263,7 @@ def ack_what_is_foreign(patch: MonkeyPatch) -> None:
         except consumer.LEAVE_MESSAGE:
             return Handled(ack=True)
 
-    patch.setattr(consumer, "deliver", deliver_or_drop)
+    _patch_delivery(patch, deliver_or_drop)
 
 
 def ack_without_the_lease(patch: MonkeyPatch) -> None:
@@ -243,7 +279,7 @@ def ack_without_the_lease(patch: MonkeyPatch) -> None:
         losers.add(record.lease.worker)
 
     patch.setattr(deliver, "tell_lost_lease", note)
-    patch.setattr(consumer, "deliver", deliver_and_ack)
+    _patch_delivery(patch, deliver_and_ack)
 
 
 def leave_out_the_number(patch: MonkeyPatch) -> None:
@@ -258,6 +294,106 @@ def leave_out_the_number(patch: MonkeyPatch) -> None:
     patch.setattr(deliver, "Message", Unnumbered)
 
 
+def ack_while_the_store_is_away(patch: MonkeyPatch) -> None:
+    """A function answers that it has handled what it could not even load."""
+
+    def deliver_or_ack(process: WorkerProcess, message: Delivery, **options: Any) -> Handled:
+        try:
+            return deliver.deliver(process, message, **options)
+        except StoreUnavailable:
+            return Handled(ack=True)
+
+    _patch_delivery(patch, deliver_or_ack, invocations)
+
+
+def take_a_slice_for_its_only_life(patch: MonkeyPatch) -> None:
+    """The id of a continuation is that of the same slice of a deleted job, or before a rollback."""
+
+    def send_and_note(process: WorkerProcess, held: StoredJob) -> None:
+        record = held.record
+        number = record.slice_number
+        _send(process.queue, record, number, f"{record.job_id}:{number}")
+        with suppress(VersionConflict):
+            process.jobs.replace(held, record.marked_announced())
+
+    patch.setattr(deliver, "send_continuation", send_and_note)
+
+
+def wake_as_a_repetition(patch: MonkeyPatch) -> None:
+    """The message of a submission, a resumption or a retry has an id that may recur."""
+
+    def wake(queue: Queue, record: Record, _: str) -> None:
+        _send(queue, record, record.slice_number, f"{record.job_id}:{record.slice_number}")
+
+    for module in (client, submission):
+        patch.setattr(module, "wake_job", wake)
+
+
+def sweep_as_a_repetition(patch: MonkeyPatch) -> None:
+    """The message of a sweep has the id of the sweep before it."""
+    begin = sweep.Sweep.__init__
+
+    class Repeating:
+        def __init__(self, queue: Queue) -> None:
+            self.is_empty = queue.is_empty
+            self._queue = queue
+
+        def send(self, message: Message) -> None:
+            self._queue.send(message, deduplication_id=message.body())
+
+    def begin_repeating(self: Any, jobs: JobStore, queue: Any, *what: Any, **how: Any) -> None:
+        begin(self, jobs, Repeating(queue), *what, **how)  # type: ignore[arg-type]
+
+    patch.setattr(sweep.Sweep, "__init__", begin_repeating)
+
+
+def take_a_refusal_for_an_answer(patch: MonkeyPatch) -> None:
+    """A target that did not accept its notice counts as told."""
+    notify_all = owed_notices._notify_all
+
+    def notify(process: WorkerProcess, record: Record, deadline: Deadline) -> Any:
+        round_ = notify_all(process, record, deadline)
+        return round_._replace(reached=set(record.notices.owed), gone=set())
+
+    patch.setattr(owed_notices, "_notify_all", notify)
+
+
+def remove_before_the_mark(patch: MonkeyPatch) -> None:
+    """A job is removed first and marked as deleted then, if the store still answers."""
+
+    def delete(self: JobStore, job_id: str, version: str) -> None:
+        self._register.delete(job_key(job_id), expected=version)
+        self.deletions.mark(job_id)
+
+    patch.setattr(JobStore, "_delete", delete)
+
+
+def share_the_token(patch: MonkeyPatch) -> None:
+    """All leases have one token, so that a worker takes another's for its own."""
+    new_lease = ClaimedJob._new_lease
+
+    def new_lease_with_token(self: ClaimedJob) -> Lease:
+        self._token = "token"
+        return new_lease(self)
+
+    patch.setattr(ClaimedJob, "_new_lease", new_lease_with_token)
+
+
+def write_what_is_gone(patch: MonkeyPatch) -> None:
+    """A worker stores its job anew where a person has deleted it."""
+    write = Register.write
+
+    def write_again(self: Register, key: str, value: bytes, *, expected: str | None) -> str:
+        try:
+            return write(self, key, value, expected=expected)
+        except VersionConflict:
+            if self.read(key) is not None:
+                raise
+            return write(self, key, value, expected=None)
+
+    patch.setattr(Register, "write", write_again)
+
+
 # One attribute replaced by another value.
 REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     # A checkpoint is used without a look at its checksum.
@@ -268,6 +404,18 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     "forget_the_deletion": (Deletions, "mark", lambda *_: None),
     # A job whose message was lost is left asleep.
     "never_sweep": (sweep.Sweep, "pieces", lambda _: iter(())),
+    # A function or a call that is to sweep does not.
+    "never_sweep_when_called": (client, "sweep", lambda *_, **__: []),
+    # A function answers that all of its batch is done.
+    "answer_for_the_batch": (invocations.Handler, "_handle_batch", _answer_for_all),
+    # What goes wrong with one message of a batch goes wrong with all.
+    "fail_the_batch_for_one": (invocations.Handler, "_is_done", _deliver_only),
+    # A slice works until its platform's time-out.
+    "keep_no_time_back": (Timing, "budget", lambda _, seconds, *__: Budget(seconds, 0.0)),
+    # A lease is taken from a worker that may still renew it.
+    "take_a_lease_early": (Record, "is_held", _is_held_for_longer),
+    # A target that cannot be reached is given up at once.
+    "give_up_at_once": (owed_notices, "MAX_ROUNDS", 1),
     # It is not stored which targets were notified that a job is over.
     "repeat_the_notices": (Record, "notified", lambda self, *_, **__: self),
     # The lease is not renewed while a kernel is loaded, or takes a long step.
@@ -294,6 +442,8 @@ SEEN: dict[str, dict[str, Any]] = {
 }
 # A move of the record leads to one with other fields.
 MOVES: dict[str, tuple[str, Change]] = {
+    # A direct call passes for the slice's message, which was never sent.
+    "take_a_call_for_a_message": ("claimed", lambda *_: {"announced": True}),
     # A slice that does not advance the job is not counted.
     "forget_the_stalls": ("claimed", lambda before, _: {"stalls": before.guards.stalls}),
     # A slice that ends leaves its job queued, although a person has paused it.

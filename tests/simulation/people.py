@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from outlast.checkpoint.errors import DeletedJob, StoreUnavailable, UnknownJob, WrongStatus
-from outlast.checkpoint.job_store import JobStore
+from outlast.checkpoint.errors import StoreUnavailable, UnknownJob, WrongStatus
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits, Notices
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs.new_job import forked
+from outlast.worker.jobs.submission import store_job, submit_job
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from tests.simulation.ledger import Job, is_whole, position
-from tests.simulation.message_queue import SimulatedQueue
+from tests.simulation.platforms import SimulatedClient
 from tests.simulation.process import EPOCH, Process
-from tests.simulation.store import LATE_SECONDS, SimulatedRegister
+from tests.simulation.store import LATE_SECONDS
 from tests.simulation.violation import Violation, require
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ STALLS = (3, Limits().max_stalls)
 PATIENCE_SECONDS = 2.0
 MOST_RETRIES = 3
 MOST_FORKS = 2
+# Within the time for which a FIFO queue knows the messages of the job before.
+ANEW_SECONDS = (0.0, 100.0)
 
 
 class Person:
-    """Uses the store and the queue as the `outlast` command does."""
+    """Uses the client as the `outlast` command does."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -64,8 +66,7 @@ class Person:
     def _live(self, actor: Actor) -> None:
         world = self._world
         process = Process(world, actor, is_person=True)
-        self._jobs = JobStore(SimulatedRegister(world, process), clock=process.wall_clock)
-        self._queue = SimulatedQueue(world, process)
+        self._client = SimulatedClient(world, process)
         self._process = process
         self._rng = process.rng
         for job in world.jobs.values():
@@ -90,14 +91,14 @@ class Person:
             params={"steps": job.steps},
             notices=Notices(targets=job.notify),
             limits=Limits(max_stalls=self._rng.choice(STALLS)),
-            created_at=EPOCH,
+            created_at=self._process.wall_clock(),
             updated_at=EPOCH,
         )
         self._store(job, record)
 
     def _fork(self, job: Job) -> None:
         """Start another job from a checkpoint of this one."""
-        other = self._patiently(lambda: self._jobs.load(job.job_id)).record
+        other = self._patiently(lambda: self._client.status(job.job_id))
         self._forks += 1
         new_id = f"{job}-fork-{self._forks}"
         fork = forked(other, generation=None, job_id=new_id, limits=other.limits, now=EPOCH)
@@ -109,13 +110,12 @@ class Person:
         self._store(new, fork.model_copy(update={"kernel": new_id}))
 
     def _store(self, job: Job, record: Record) -> None:
-        job.in_hand = True
-        self._patiently(lambda: self._jobs.submit(record))
+        jobs, queue = self._client.jobs, self._client.queue
         if self._world.faults.may_lose and self._rng.random() < 0.2:
             job.is_lossy = True  # The person's machine dies between store and queue.
+            self._patiently(lambda: store_job(jobs, record))
         else:
-            self._patiently(lambda: self._queue.send(Message(job_id=job.job_id, slice=1)))
-        job.in_hand = False
+            self._steer(job, lambda: submit_job(jobs, queue, record))
 
     def _meddle(self, job: Job) -> None:
         """Do something that a person may do at any moment."""
@@ -123,16 +123,16 @@ class Person:
             case 0:
                 self._cancel(job)
             case 1 | 2:
-                record = self._change(job, Record.paused)
+                record = self._steer(job, lambda: self._client.pause(job.job_id))
                 require(record is None or record.status is Status.PAUSED, "it was not paused")
                 job.keep_paused = self._rng.random() < 0.3
             case 3 | 4:
-                self._wake(job, Record.resumed)
+                self._steer(job, lambda: self._client.resume(job.job_id))
             case 5:
-                failed = (j for j in self._world.jobs.values() if _has_failed(j))
-                self._wake(next(failed, job), Record.retried)
+                failed = next((j for j in self._world.jobs.values() if _has_failed(j)), job)
+                self._steer(failed, lambda: self._client.retry(failed.job_id))
             case 6:
-                self._patiently(lambda: self._queue.send(Message(job_id=job.job_id), again=True))
+                self._kick(job)
             case 7:
                 self._submit(job)
             case 8 if self._forks < MOST_FORKS:
@@ -143,53 +143,54 @@ class Person:
     def _mend(self, job: Job) -> None:
         """Get the job going again once nothing goes wrong."""
         status = job.record and job.record.status
-        if job.record and job.record.notices.owed:
-            self._wake(job, lambda record: record)  # as `outlast sweep` does
-        elif status is Status.PAUSED and not job.keep_paused:
-            self._wake(job, Record.resumed)
+        if (job.record and job.record.notices.owed) or (job.is_lossy and not self._world.sweeps):
+            self._kick(job)  # as a sweep would
+        if status is Status.PAUSED and not job.keep_paused:
+            self._steer(job, lambda: self._client.resume(job.job_id))
         elif status is Status.FAILED:
             self._retries += 1
             if self._retries > MOST_RETRIES * len(self._world.jobs):
                 raise Violation(f"{job} fails again and again: {job.record}")
-            self._wake(job, Record.retried)
+            self._steer(job, lambda: self._client.retry(job.job_id))
 
-    def _change(self, job: Job, move: Callable[[Record], Record]) -> Record | None:
-        """Apply the move; None if the job's status does not allow it."""
-        try:
-            return self._patiently(lambda: self._jobs.change(job.job_id, move)).record
-        except WrongStatus:
-            return None
+    def _kick(self, job: Job) -> None:
+        """Send a message by hand."""
+        self._patiently(lambda: self._client.queue.send(Message(job_id=job.job_id)))
 
-    def _cancel(self, job: Job) -> None:
-        """Stop the job, and wake it if targets are to be notified."""
+    def _steer(self, job: Job, act: Callable[[], Record]) -> Record | None:
+        """Do something with the job; None if its status does not allow it."""
         job.in_hand = True
-        record = self._change(job, Record.cancelled)
-        require(record is None or record.status is Status.CANCELLED, "it was not cancelled")
-        # Their machine may die in between: the job's own message is still there.
-        if record is not None and record.notices.owed and self._rng.random() < 0.5:
-            message = Message(job_id=job.job_id, slice=record.slice_number)
-            self._patiently(lambda: self._queue.send(message, again=True))
+        try:
+            record = self._patiently(act)
+        except WrongStatus:
+            record = None
         job.in_hand = False
         self._world.rules.queue_changed(job.job_id)
+        return record
+
+    def _cancel(self, job: Job) -> None:
+        """Stop the job for good."""
+        jobs, job_id = self._client.jobs, job.job_id
+        if self._rng.random() < 0.5:
+            record = self._steer(job, lambda: self._client.cancel(job_id))
+        else:  # Their machine dies before it wakes the job, whose own message is still there.
+            record = self._steer(job, lambda: jobs.change(job_id, Record.cancelled).record)
+        require(record is None or record.status is Status.CANCELLED, "it was not cancelled")
 
     def _delete(self, job: Job) -> None:
-        """Remove the job, over or not."""
+        """Remove the job, and perhaps submit another one with its id."""
         self._process.sleep(LATE_SECONDS[1])  # A submission that lands late would bring it back.
+        is_forced = self._rng.random() < 0.7
         try:
-            self._patiently(lambda: self._jobs.discard(job.job_id))
-        except DeletedJob:
-            pass  # by an attempt whose answer was lost
+            self._patiently(lambda: self._client.delete(job.job_id, force=is_forced))
+        except WrongStatus:
+            return
         except UnknownJob as error:
             raise Violation(f"{job} was deleted, and left no mark") from error
-
-    def _wake(self, job: Job, move: Callable[[Record], Record]) -> None:
-        """Apply the move, and send the message that it calls for."""
-        job.in_hand = True
-        record = self._change(job, move)
-        if record is not None:
-            message = Message(job_id=job.job_id, slice=record.slice_number)
-            self._patiently(lambda: self._queue.send(message, again=True))
-        job.in_hand = False
+        if self._rng.random() < 0.5:
+            self._process.sleep(self._rng.uniform(*ANEW_SECONDS))
+            successor = self._world.jobs[job.job_id] = job.successor()
+            self._submit(successor)
 
     def _patiently(self, act: Callable[[], T]) -> T:
         """Do it until the store and the queue answer."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
 from outlast.worker.slices.heartbeat import BEAT_SECONDS
 from tests.simulation.clockwork import Crash
 from tests.simulation.timing import judge_preparation, judge_unwanted
+from tests.simulation.violation import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0
 EFFECTS_A_SECOND = 50.0
 FREEZE_SECONDS = (10.0, 200.0)
+# A step as long as that may take a lease.
+LONG_STEP_SECONDS = 1.0
 
 
 class Process:
@@ -35,6 +39,13 @@ class Process:
         raised: jobs whose kernels raised an error since they were claimed.
         loaded: jobs whose kernels were loaded. swept: jobs whose message a sweep is about to send.
         is_doomed: it dies at its next effect.
+        slice_seconds: how long its slices should be; None: its platform or a signal ends them.
+        is_alive: it has not crashed. robbed: how often another took its job for no good reason.
+        is_hindered: something went wrong since it last stored something.
+        is_excused: something went wrong in this invocation, or took long.
+        began_at: its clock at the last claim. sweep_began_at: at the running sweep, if any.
+        sweep_ended_at, sweep_took_seconds: of the last sweep.
+        killed_at: when its platform kills it, by its own clock; None: it does not.
     """
 
     def __init__(self, world: World, actor: Actor, *, is_person: bool = False) -> None:
@@ -54,6 +65,15 @@ class Process:
         self.loaded: set[str] = set()
         self.swept: set[str] = set()
         self.is_doomed = False
+        self.killed_at: float | None = None
+        self.slice_seconds: float | None = None
+        self.is_alive = True
+        self.is_hindered = False
+        self.is_excused = False
+        self.robbed = 0
+        self.began_at = 0.0
+        self.sweep_began_at: float | None = None
+        self.sweep_ended_at = self.sweep_took_seconds = 0.0
         self._beat: Callable[[], object] | None = None
 
     def __str__(self) -> str:
@@ -87,7 +107,8 @@ class Process:
     def pass_time(self, seconds: float) -> None:
         """Be busy for so long, while others act and the heart beats."""
         end = self.actor.now + seconds
-        while self._beat is not None and self.actor.now + BEAT_SECONDS < end:
+        dead = inf if self.killed_at is None else self.killed_at
+        while self._beat is not None and self.actor.now + BEAT_SECONDS < min(end, dead):
             self.actor.now += BEAT_SECONDS
             try:
                 self._beat()
@@ -99,7 +120,9 @@ class Process:
 
     def prepare(self, job: Job, seconds: float) -> None:
         """Be busy for so long with the job's kernel."""
+        self.is_excused = True
         self.pass_time(seconds)
+        self.die_if_due()
         if self.is_doomed:
             self.crash("while a kernel is loaded")
         if job.job_id not in self.loaded:
@@ -108,7 +131,9 @@ class Process:
     def took(self, job: Job, token: str) -> None:
         """Begin a slice of the job under a new lease."""
         self.job = job
+        self.began_at = self.actor.now
         self.tokens.add(token)
+        self.world.holders[token] = self
         self.unsaved_seconds = self.longest_step_seconds = self.unwanted_seconds = 0.0
         self.raised.discard(job.job_id)
 
@@ -120,6 +145,8 @@ class Process:
         self.actor.now += frozen
         self.pass_time(seconds - frozen)
         self.unsaved_seconds += seconds
+        self.is_hindered = self.is_hindered or seconds > LONG_STEP_SECONDS
+        self.is_excused = self.is_excused or seconds > LONG_STEP_SECONDS
         self.longest_step_seconds = max(seconds, self.longest_step_seconds)
 
     @contextmanager
@@ -131,6 +158,8 @@ class Process:
         """
         world = self.world
         fault = world.faults.draw(operation, self.name, self.rng)
+        self.is_hindered = self.is_hindered or fault is not None
+        self.is_excused = self.is_excused or fault is not None
         if self.unwanted_seconds:
             judge_unwanted(self)
         if self.is_doomed or fault == "crash before":
@@ -138,6 +167,7 @@ class Process:
         if fault == "freeze":
             self.actor.now += self.rng.uniform(*FREEZE_SECONDS)
         self.actor.now += self.rng.expovariate(EFFECTS_A_SECOND)
+        self.die_if_due()
         world.clockwork.wait(self.actor)
         if fault == "refuse":
             raise error("simulated")
@@ -147,10 +177,18 @@ class Process:
         if fault == "lose answer":
             raise error("simulated")
 
+    def die_if_due(self) -> None:
+        """End here if the platform has killed the process by now."""
+        if self.killed_at is not None and self.actor.now >= self.killed_at:
+            self.actor.now = self.killed_at
+            require(self.is_excused, f"{self} was killed at its time-out, and nothing went wrong")
+            self.crash("at its time-out")
+
     def crash(self, where: str) -> None:
         """End here; a person has more patience."""
         if self.is_person:
             return
+        self.is_alive = False
         self.world.note(self, f"CRASH {where}")
         self.world.rules.crashed(self)
         raise Crash

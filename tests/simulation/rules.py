@@ -45,9 +45,13 @@ class Rules:
         require(not job.is_deleted, f"{job} is there again after it was deleted")
         old, job.record = job.record, new
         self._world.note(process, "put {}", new)
+        process.is_hindered = False
         if new.status.is_final:
             job.was_paused = job.was_paused or (old is not None and old.status is Status.PAUSED)
             self._judge_the_end(job, old, new)
+        if job.is_second and job.in_hand and new.lease is not None:
+            # A message of the job before passes for its own, which is then not sent.
+            job.is_lossy = True
         if old is not None:
             judge_move(process, job, old, new)
         self.queue_changed(job.job_id)
@@ -58,43 +62,67 @@ class Rules:
         job = self._world.jobs[job_id]
         job.is_deleted, job.record = True, None
 
-    def sent(self, process: Process, message: Message, *, again: bool, is_lost: bool) -> None:
-        """Judge a message that is about to be on the queue; a worker's `again` is a sweep's."""
+    def sent(
+        self,
+        process: Process,
+        message: Message,
+        *,
+        may_repeat: bool,
+        is_dropped: bool,
+        is_lost: bool,
+    ) -> None:
+        """Judge a message that is about to be on the queue.
+
+        One that `may_repeat` others is a person's or a sweep's; the queue knows and drops no
+        repetition of it. `is_dropped`: the queue takes it for a repetition; `is_lost`: it fails.
+        """
         self._world.note(process, "send {}", message)
         job = self._world.jobs[message.job_id]
         job.is_lossy = job.is_lossy or is_lost
+        is_own = process.is_person or job.job_id in process.swept
+        require(not (is_dropped and is_own), f"{process} wakes {job}, and its message is dropped")
         if process.is_person or job.record is None:
             job.spares += 1
             return
         require(message.slice, f"{process} sends {job} on, and not to which slice")
         assert message.slice is not None
         require(
-            message.slice <= job.record.slice_number or job.is_lossy,
+            message.slice <= job.record.slice_number or job.is_lossy or job.is_second,
             f"message {message.slice} of {job} is ahead of slice {job.record.slice_number}",
         )
-        if again:
+        if may_repeat:
+            self._judge_sweep(process, job, message.slice)
+        else:
             require(
-                job.job_id in process.swept or job.is_rolled_back,
-                f"{process} sends slice {message.slice} of {job} again, without a note",
+                not is_dropped or job.sends[message.slice] or process.job is not job,
+                f"the first message for slice {message.slice} of {job} is dropped",
             )
-            process.swept.discard(job.job_id)
-            job.spares += 1
-            job.sweeps[message.slice] += 1
-            require(
-                job.sweeps[message.slice] <= MOST_SWEEPS,
-                f"slice {message.slice} of {job} was swept too often after one claim",
-            )
-            return
-        job.sends[message.slice] += 1
+            self._judge_send(job, message.slice)
+
+    def _judge_sweep(self, process: Process, job: Job, slice_: int) -> None:
         require(
-            job.sends[message.slice] <= MOST_SENDS,
-            f"slice {message.slice} of {job} was sent too often",
+            job.job_id in process.swept,
+            f"{process} sends slice {slice_} of {job} again, without a note",
         )
-        if job.settled_slice is not None and message.slice > job.settled_slice:
-            job.extras += job.sends[message.slice] > 1
+        process.swept.discard(job.job_id)
+        job.spares += 1
+        job.sweeps[slice_] += 1
+        require(
+            job.sweeps[slice_] <= MOST_SWEEPS,
+            f"slice {slice_} of {job} was swept too often after one claim",
+        )
+
+    def _judge_send(self, job: Job, slice_: int) -> None:
+        job.sends[slice_] += 1
+        require(
+            job.sends[slice_] <= MOST_SENDS,
+            f"slice {slice_} of {job} was sent too often",
+        )
+        if job.settled_slice is not None and slice_ > job.settled_slice:
+            job.extras += job.sends[slice_] > 1
             require(
                 job.extras <= MOST_PASSES * job.spares,
-                f"duplicates of {job} do not die out: slice {message.slice} was sent again",
+                f"duplicates of {job} do not die out: slice {slice_} was sent again",
             )
 
     def died(self, entry: Entry) -> None:
@@ -179,6 +207,11 @@ class Rules:
 
     def idle(self, process: Process) -> None:
         """Judge what a worker leaves behind that looks for other work."""
+        process.swept.clear()
+        if process.sweep_began_at is not None:
+            process.sweep_ended_at = process.clock()
+            process.sweep_took_seconds = process.sweep_ended_at - process.sweep_began_at
+            process.sweep_began_at = None
         job = process.job
         if job is None or job.is_lossy or not self._world.faults.tells_what_was_stored:
             return

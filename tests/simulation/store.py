@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.codec import decode
 from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.register import Register
 from outlast.checkpoint.store_clock import StoreClock
 from tests.fakes import MemoryRegister
+from tests.simulation.timing import judge_sweep_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +38,16 @@ class Store(MemoryRegister):
         self.history.setdefault(key, []).append(self.values[key])
         return version
 
+    def delete(self, key: str, *, expected: str) -> None:
+        """Remove the value; what is stored under its key next is something else."""
+        super().delete(key, expected=expected)
+        del self.history[key]
+
+
+def jobs_of(world: World, process: Process) -> JobStore:
+    """Return the store of jobs as one process has it."""
+    return JobStore(SimulatedRegister(world, process), clock=process.wall_clock)
+
 
 class SimulatedRegister(Register):
     """The store as one process has it."""
@@ -56,6 +68,9 @@ class SimulatedRegister(Register):
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value."""
+        if self._world.save_seconds and key.startswith(JOBS) and decode(value).checkpoints:
+            self._process.sleep(self._world.save_seconds)
+            self._process.is_excused = True
         with self._process.effect("put", StoreUnavailable) as fault:
             if fault == "go away":
                 self._back_at = self._process.clock() + self._process.rng.uniform(*AWAY_SECONDS)
@@ -73,6 +88,9 @@ class SimulatedRegister(Register):
 
     def keys(self, prefix: str, *, after: str = "", since: float = 0.0) -> Iterator[str]:
         """Yield the keys in order."""
+        if self._world.listing_seconds and self._process.slice_seconds is not None:
+            judge_sweep_share(self._process)
+            self._process.sleep(self._world.listing_seconds)
         with self._process.effect("keys", StoreUnavailable):
             return self._world.store.keys(prefix, after=after, since=since)
 

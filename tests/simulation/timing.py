@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
+from tests.simulation import pending
 from tests.simulation.violation import require
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ SHORTEST_LEASE_SECONDS = 5.0
 LONGEST_ANSWER_SECONDS = 10.0
 # Seconds since the epoch lose some digits.
 ROUNDING_SECONDS = 0.001
+# Of the time of a slice, less a step that would perhaps not have fitted.
+FAIR_SHARE = 0.25
+USUAL_STEP_SECONDS = 0.6
+# By a first save that takes longer than anybody could know.
+MOST_ROBBED = 1
+# Between two sweeps a worker does other things for so many times as long as a sweep took.
+REST_FACTOR = 4.0
 # Between a look at the clock and the write that follows, where nothing freezes.
 PROMPT_SECONDS = 1.0
 
@@ -59,15 +67,44 @@ def judge_hide(process: Process, job: Job, seconds: float) -> None:
     require(seconds <= longest + ROUNDING_SECONDS, f"{process} hides {job} for {seconds:.0f} s")
 
 
-def judge_sweep(job_id: str, old: Record, new: Record) -> None:
+def judge_sweep(process: Process, job_id: str, old: Record, new: Record) -> None:
     """Judge whether a job that is swept was silent for long enough."""
     lease_end = old.lease.expires_at if old.lease else 0.0
     silent = new.updated_at - max(old.updated_at, old.not_before, lease_end)
     patience = min(SWEEP_SECONDS * 2.0**old.guards.sweeps, LONGEST_SILENCE_SECONDS)
     require(
-        silent >= patience and old.status is not Status.PAUSED,
+        (silent >= patience or process.world.is_year_off) and old.status is not Status.PAUSED,
         f"{job_id} was swept after {silent:.0f} s of silence while {old.status}",
     )
+
+
+def judge_share(process: Process, new: Record) -> None:
+    """Judge whether a slice that was interrupted has used a fair share of its time."""
+    if not pending.FAIR_SLICES or process.slice_seconds is None:
+        return
+    lasted = process.clock() - process.began_at
+    require(
+        lasted >= FAIR_SHARE * process.slice_seconds - USUAL_STEP_SECONDS,
+        f"{process} ended a slice of {new.job_id} after {lasted:.2f} s",
+    )
+
+
+def judge_loss(holder: Process, job: Job) -> None:
+    """Judge a worker's loss of a job: one that lives keeps it while its store answers."""
+    if not pending.SLOW_SAVES or not holder.is_alive or holder.is_hindered or holder.world.skews:
+        return
+    holder.robbed += 1
+    require(holder.robbed <= MOST_ROBBED, f"{holder} lives, and has lost {job} again")
+
+
+def judge_sweep_share(process: Process) -> None:
+    """Judge whether a worker that is about to sweep has had time for messages."""
+    rested = process.clock() - process.sweep_ended_at
+    require(
+        rested >= REST_FACTOR * process.sweep_took_seconds,
+        f"{process} sweeps {rested:.0f} s after a sweep of {process.sweep_took_seconds:.0f} s",
+    )
+    process.sweep_began_at = process.clock()
 
 
 def judge_unwanted(process: Process) -> None:

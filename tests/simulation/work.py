@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
 from tests.simulation.ledger import TOTALS, is_whole, position
-from tests.simulation.timing import LONGEST_BACKOFF_SECONDS, judge_lease
+from tests.simulation.timing import LONGEST_BACKOFF_SECONDS, judge_lease, judge_share
 from tests.simulation.violation import require
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def _judge_errors(process: Process, old: Record, new: Record, *, advanced: bool)
     if new.lease is not None or new.status.is_final:
         return
     has_raised = new.job_id in process.raised
+    if new.status is Status.QUEUED and not has_raised:
+        judge_share(process, new)
     failures = has_raised + (0 if advanced else old.guards.failures)
     require(
         new.guards.failures == failures < new.limits.max_failures,

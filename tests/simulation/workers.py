@@ -1,14 +1,12 @@
-"""Workers: the real consumer loop, in processes that die and are started again."""
+"""Workers: real entry points, in processes that die and are started again."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
-from outlast.worker.loops.consumer import Consumer
 from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.deadline import Deadline
@@ -16,10 +14,8 @@ from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
 from tests.kernels import Counting, NewerCounting, stalling
 from tests.simulation.clockwork import Crash
-from tests.simulation.message_queue import SimulatedQueue
+from tests.simulation.platforms import Endpoint, Function, PlainWorker, SimulatedClient
 from tests.simulation.process import FREEZE_SECONDS, Process
-from tests.simulation.store import SimulatedRegister
-from tests.simulation.timing import SWEEP_SECONDS
 
 if TYPE_CHECKING:
     from outlast.worker.notify.notice import Notice
@@ -49,14 +45,20 @@ class StopSignal(Deadline):
 
 
 class Machine:
-    """Runs one worker process after another."""
+    """Runs one worker process after another, all on one platform.
+
+    Attributes:
+        is_leaving: the running process is to end after what it does. stop: it is to stop at once.
+    """
 
     def __init__(self, world: World, number: int) -> None:
         self._world = world
-        self._name = f"worker-{number}"
+        self._platform = world.rng.choices((PlainWorker, Function, Endpoint), (2, 1, 1))[0]
+        self._name = f"{self._platform.name}-{number}"
         self._lives = 0
-        self._is_leaving = False
-        self._stop = StopSignal()
+        self._process: Process | None = None
+        self.is_leaving = False
+        self.stop = StopSignal()
 
     def start(self, *, after: float = 0.0) -> None:
         """Begin another process."""
@@ -65,18 +67,21 @@ class Machine:
 
     def upgrade(self) -> None:
         """Ask the running process to end; the next one has the newer kernel."""
-        if self._world.rng.random() < 0.5:
-            self._is_leaving = True  # after its slice
+        if self._world.rng.random() < 0.5 or self._platform is not PlainWorker:
+            self.is_leaving = True
         else:
-            self._stop.name = "SIGTERM"
+            self.stop.name = "SIGTERM"
+            if self._process is not None:
+                self._process.slice_seconds = None
 
     def _live(self, actor: Actor) -> None:
         world = self._world
-        self._is_leaving, self._stop = False, StopSignal()
-        process = Process(world, actor)
+        self.is_leaving, self.stop = False, StopSignal()
+        process = self._process = Process(world, actor)
+        client = SimulatedClient(world, process)
         worker = WorkerProcess(
-            jobs=JobStore(SimulatedRegister(world, process), clock=process.wall_clock),
-            queue=SimulatedQueue(world, process),
+            jobs=client.jobs,
+            queue=client.queue,
             worker=process.name,
             timing=Timing(checkpoint_seconds=world.checkpoint_seconds),
             kernels=partial(self._kernel, process, world.version),
@@ -85,15 +90,10 @@ class Machine:
             sleep=process.sleep,
             repeat=process.repeat,
         )
-        consumer = Consumer(
-            worker,
-            slice_seconds=world.slice_seconds,
-            sweep_seconds=SWEEP_SECONDS if world.sweeps else None,
-        )
         world.note(process, f"starts, with version {world.version} of the kernel")
         down = 1.0
         try:
-            consumer.run(done=lambda: self._is_leaving, outer=self._stop)
+            self._platform(self, process, worker, client).run()
             world.rules.idle(process)
         except (Crash, QueueUnavailable):  # The queue may be away at a worker's first contact.
             if world.clockwork.is_over:

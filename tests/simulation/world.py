@@ -11,7 +11,9 @@ from outlast.checkpoint.codec import decode
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.settings import Settings
 from tests.records import with_damaged_state
+from tests.simulation import pending
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
@@ -19,6 +21,7 @@ from tests.simulation.message_queue import Broker, Entry
 from tests.simulation.people import Person
 from tests.simulation.rules import Rules
 from tests.simulation.store import LATE_SECONDS, Store
+from tests.simulation.timing import SWEEP_SECONDS
 from tests.simulation.violation import require
 from tests.simulation.workers import Machine
 
@@ -30,6 +33,11 @@ FAULTY_SECONDS = (60.0, 400.0)
 LONGEST_END_SECONDS = 7 * 24 * 3600.0
 LOOK_SECONDS = 60.0
 SKEW_SECONDS = 240.0
+YEAR_SECONDS = 365 * 24 * 3600.0
+# In a few worlds each save, or each look at all jobs, takes so long.
+SLOW_SECONDS = (6.0, 30.0)
+SLOW_SWEEP_SECONDS = (60.0, 200.0)
+RARE_SHARE = 0.1
 FOREIGN = ("hello", '{"job_id":"../x"}', '{"job_id":"nobody","slice":1}')
 
 
@@ -38,7 +46,11 @@ class World:
 
     Attributes:
         trace: what happened.
-        sweeps: whether idle workers sweep. version: of the kernel that is deployed.
+        sweeps: whether workers sweep. version: of the kernel that is deployed.
+        save_seconds: how long each save takes. listing_seconds: each look of a sweep at all jobs.
+        is_year_off: some clocks are wrong by a year.
+        holders: who took each lease.
+        timeout_seconds: of a function or a call. visibility_seconds: of a function's queue.
     """
 
     def __init__(self, seed: int, *, left_out: frozenset[str] = frozenset()) -> None:
@@ -56,14 +68,24 @@ class World:
         )
         self.store = Store()
         self.skews = self.rng.random() < 0.5
+        self.is_year_off = pending.CLOCKS_A_YEAR_OFF and self.rng.random() < RARE_SHARE
         self.most_skew = SKEW_SECONDS if self.skews else 0.0
+        self.save_seconds = self._draw_slow(SLOW_SECONDS) if pending.SLOW_SAVES else 0.0
+        self.listing_seconds = self._draw_slow(SLOW_SWEEP_SECONDS) if pending.SLOW_SWEEPS else 0.0
+        self.holders: dict[str, Process] = {}
         self.checkpoint_seconds = self.rng.choice((0.5, 1.5, 4.0))
         self.slice_seconds = self.rng.choice((1.0, 3.0, 6.0))
+        self.timeout_seconds = self.rng.choice((4.0, 10.0, 40.0))
+        self.visibility_seconds = self.timeout_seconds * self.rng.choice((1.0, 6.0))
+        self.settings = Settings(slice_seconds=self.slice_seconds, sweep_seconds=SWEEP_SECONDS)
         self.version = 1
         self.is_quiet = False
         self.jobs = {job.job_id: job for job in map(self._new_job, range(self.rng.randint(1, 4)))}
         self.workers = [Machine(self, n) for n in range(self.rng.randint(1, 3))]
         self.person = Person(self)
+
+    def _draw_slow(self, seconds: tuple[float, float]) -> float:
+        return self.rng.uniform(*seconds) if self.rng.random() < RARE_SHARE else 0.0
 
     def _new_job(self, number: int) -> Job:
         kinds = ("sound", "poison", "stalling", "deadly")
@@ -75,6 +97,8 @@ class World:
 
     def draw_skew(self, rng: Random) -> float:
         """Return by how much one machine's clock is wrong."""
+        if self.is_year_off:
+            return rng.choice((-YEAR_SECONDS, 0.0, YEAR_SECONDS))
         return rng.uniform(-SKEW_SECONDS, SKEW_SECONDS) if self.skews else 0.0
 
     def note(self, process: Process, text: str, detail: object = None) -> None:
@@ -178,8 +202,10 @@ class World:
         stored = history[self.rng.randrange(max(0, len(history) - 20), len(history) - 1)]
         history.append(stored)
         self._put_back(job, stored)
-        job.is_lossy = job.is_rolled_back = True
-        job.sends.clear()
+        assert job.record is not None
+        job.is_lossy = True
+        # Its own message may have been sent before it was stored that it was.
+        job.sends = Counter({job.record.slice_number: 1})
         self.trace.append((self.clockwork.now, "store", "ROLLED BACK to {}", job.record))
 
     def _damage(self, job: Job) -> None:

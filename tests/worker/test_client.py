@@ -94,12 +94,17 @@ def test_an_id_of_its_own_is_made_up(client: Client) -> None:
     assert client.submit("counting", steps=3) != client.submit("counting", steps=3)
 
 
-def test_the_same_id_is_the_same_job_and_is_woken_until_it_ran(client: Client) -> None:
+def test_the_same_id_is_the_same_job_and_is_woken_until_its_message_was_sent(
+    client: Client,
+) -> None:
     """A submission that died between store and queue could not be repeated."""
     for _ in range(2):
         assert client.submit("counting", job_id="mine", steps=3) == "mine"
     assert len(sent(client)) == 2
-    client.jobs.change("mine", lambda r: changed(r, slices_begun=1))
+    client.jobs.change("mine", lambda r: changed(r, slices_begun=1))  # by a direct call
+    client.submit("counting", job_id="mine", steps=3)
+    assert len(sent(client)) == 1
+    client.jobs.change("mine", Record.marked_announced)
     client.submit("counting", job_id="mine", steps=3)
     assert sent(client) == []
 

@@ -10,6 +10,7 @@ import re
 import signal
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
@@ -23,6 +24,7 @@ from outlast.kernel import MachineFault
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
+from outlast.worker.loops.invocations import Handler
 from outlast.worker.notify.errors import Gone
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
@@ -32,7 +34,7 @@ from outlast.worker.telemetry.events import EVENTS, SLICE_STARTED, tell
 from outlast.worker.telemetry.spans import SpanHandler
 from tests.kernels import raising, stubborn, unprepared
 from tests.records import changed
-from tests.worker.floor import JOB, STEPS, Floor
+from tests.worker.floor import JOB, STEPS, Floor, failing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,17 +211,15 @@ def _collector_hangs() -> None:
     answer.set()
 
 
-def _on_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OUTLAST_STORE", "OUTLAST_QUEUE"):
-        monkeypatch.setenv(name, f"sqlite:///{tmp_path / 'o.db'}")
-    import outlast.worker.lambda_handler as module
-
-    def deliver(*_: Any, **__: Any) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(module, "deliver", deliver)
-    record = {"messageId": "m", "body": "{}", "receiptHandle": "r", "eventSource": "aws:sqs"}
-    assert not module._is_done(record, 100.0, 100.0)
+def _on_lambda(floor: Floor, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'o.db'}"
+    handler = Handler(Client(url, url), floor.process())
+    body = Message(job_id=JOB).body()
+    record = {"eventSource": "aws:sqs", "messageId": "m", "body": body, "receiptHandle": "r"}
+    context = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 10_000)
+    with floor.hooked("before", failing("read", ZeroDivisionError())):
+        answer = handler.handle({"Records": [record]}, context)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m"}]}
 
 
 SCENES: dict[str, Callable[..., None]] = {

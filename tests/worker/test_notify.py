@@ -230,6 +230,17 @@ def test_a_worker_short_of_time_leaves_the_notice_to_another(
     assert (handled.ack, recipients.received, floor.record.notices.rounds) == (False, [], 0)
 
 
+def test_a_worker_short_of_time_does_not_receive_the_message_until_then(
+    floor: Floor, recipients: Recipients
+) -> None:
+    """In its last second it would use up all receives, and the notice be a dead letter."""
+    submit(floor, ONE)
+    floor.change(lambda r: r.cancelled())
+    floor.work(worker(floor, recipients), seconds=1.5)
+    assert floor.queue.receive(visibility_seconds=4.0, wait_seconds=1.4) is None
+    assert floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.2) is not None
+
+
 def test_a_function_of_three_seconds_has_time_for_a_notice(
     floor: Floor, recipients: Recipients
 ) -> None:
@@ -302,10 +313,14 @@ def test_a_job_that_ends_again_as_the_store_lost_its_end_repeats_its_notice(
 
 @pytest.mark.parametrize(
     ("move", "owed"),
-    [(Record.retried, ()), (lambda record: record.retried().failed("no again"), (ONE,))],
-    ids=["retried", "failed again"],
+    [
+        (Record.retried, ()),
+        (lambda record: record.retried().failed("no again"), (ONE,)),
+        (lambda record: record.model_copy(update={"created_at": record.created_at + 1}), (ONE,)),
+    ],
+    ids=["retried", "failed again", "deleted, submitted and failed again"],
 )
-def test_a_job_that_is_retried_during_its_notice_keeps_the_next_one(
+def test_a_job_that_goes_on_during_its_notice_keeps_the_next_one(
     floor: Floor, recipients: Recipients, move: Callable[[Record], Record], owed: tuple[str, ...]
 ) -> None:
     """The notice of the old end would count for the new one."""

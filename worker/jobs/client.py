@@ -257,7 +257,7 @@ class Client:
         """
         record = self.jobs.change(job_id, Record.cancelled).record
         if record.notices.owed:
-            wake_job(self.queue, record, "cancel it again, or sweep", again=True)
+            wake_job(self.queue, record, "cancel it again, or sweep")
         return record
 
     def pause(self, job_id: str) -> Record:
@@ -306,7 +306,7 @@ class Client:
 
     def _change_and_wake(self, job_id: str, move: Callable[[Record], Record]) -> Record:
         record = self.jobs.change(job_id, move).record
-        wake_job(self.queue, record, "do that again, or sweep", again=True)
+        wake_job(self.queue, record, "do that again, or sweep")
         return record
 
     def delete(self, job_id: str, *, force: bool = False) -> None:

@@ -42,10 +42,10 @@ def submit_job(jobs: JobStore, queue: Queue, record: Record) -> Record:
         JobExists: its id belongs to a job with other parameters.
         QueueUnavailable: the job is stored, but asleep.
     """
-    record, is_new = store_job(jobs, record)
-    # If it never ran, its first submission may have died before the message was sent.
-    if is_new or record.usage.slices_begun == 0:
-        wake_job(queue, record, "submit it again with this id", again=not is_new)
+    record, _ = store_job(jobs, record)
+    # Its first submission may have died before the message was sent.
+    if not (record.announced or record.status.is_final):
+        wake_job(queue, record, "submit it again with this id")
     return record
 
 
@@ -71,14 +71,14 @@ def submit_jobs(
         list(pool.map(lambda record: submit_job(jobs, queue, record), rest))
 
 
-def wake_job(queue: Queue, record: Record, advice: str, *, again: bool = False) -> None:
-    """Send the message for the job's next slice; `again`: see `Queue.send`.
+def wake_job(queue: Queue, record: Record, advice: str) -> None:
+    """Send the message for the job's next slice.
 
     Raises:
         QueueUnavailable: the message names the job, and `advice` is the way out.
     """
     try:
-        queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
+        queue.send(Message(job_id=record.job_id, slice=record.slice_number))
     except QueueUnavailable as error:
         raise QueueUnavailable(
             f"job {record.job_id} is stored but was not woken, {advice}: {error}"

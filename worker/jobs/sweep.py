@@ -205,7 +205,7 @@ class Sweep:
             # One bad record must not keep the others asleep.
             _log_unreadable(error)
             return False
-        self._queue.send(Message(job_id=job_id, slice=stored.record.slice_number), again=True)
+        self._queue.send(Message(job_id=job_id, slice=stored.record.slice_number))
         # A notice may wait for longer than a message can be hidden: then none was lost.
         if not stored.record.notices.owed:
             tell(log, JOB_WOKEN, job_id=job_id, slice=stored.record.slice_number)

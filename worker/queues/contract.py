@@ -51,11 +51,11 @@ class Queue(ABC):
         """Connect, if that has not happened: a later call then takes no longer than it must."""
 
     @abstractmethod
-    def send(self, message: Message, *, again: bool = False) -> None:
+    def send(self, message: Message, *, deduplication_id: str | None = None) -> None:
         """Put `message` on the queue; it is durable when this returns.
 
-        With `again` the message may repeat an earlier one on purpose, as after a sweep: a queue
-        that drops duplicates delivers it all the same.
+        A queue that drops duplicates delivers one message of those that have the same
+        `deduplication_id`, also after that one was acknowledged. None: it delivers this one.
         """
 
     @abstractmethod

@@ -53,7 +53,12 @@ class MemoryQueue(PolledQueue):
         self._receipts = map(str, count(1))
         self._lock = Lock()
 
-    def send(self, message: Message, *, again: bool = False) -> None:  # noqa: ARG002 - drops none
+    def send(
+        self,
+        message: Message,
+        *,
+        deduplication_id: str | None = None,  # noqa: ARG002 - drops none
+    ) -> None:
         """Put `message` behind the visible ones."""
         self._visible.append(_Entry(message.body()))
 

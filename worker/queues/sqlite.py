@@ -76,7 +76,12 @@ class SqliteQueue(PolledQueue):
             self._durable = SqliteFile(path, schema=SCHEMA)
             self._quick = SqliteFile(path, schema="PRAGMA synchronous=NORMAL")
 
-    def send(self, message: Message, *, again: bool = False) -> None:  # noqa: ARG002 - drops none
+    def send(
+        self,
+        message: Message,
+        *,
+        deduplication_id: str | None = None,  # noqa: ARG002 - drops none
+    ) -> None:
         """Put `message` behind those that are visible."""
         with translate_errors():
             self._durable.change(SEND, message.body(), self._clock())

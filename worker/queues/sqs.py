@@ -33,8 +33,8 @@ class SqsQueue(Queue):
         with self._connection.call() as (client, url):
             client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
 
-    def send(self, message: Message, *, again: bool = False) -> None:
-        """Put `message` on the queue; FIFO drops a repeated slice for 5 minutes unless `again`."""
+    def send(self, message: Message, *, deduplication_id: str | None = None) -> None:
+        """Put `message` on the queue; FIFO drops a repeated `deduplication_id` for 5 minutes."""
         with self._connection.call() as (client, url):
             if not self._is_fifo:
                 client.send_message(QueueUrl=url, MessageBody=message.body())
@@ -43,7 +43,7 @@ class SqsQueue(Queue):
                 QueueUrl=url,
                 MessageBody=message.body(),
                 MessageGroupId=message.job_id,
-                MessageDeduplicationId=_deduplication_id(message, again=again),
+                MessageDeduplicationId=_digest(deduplication_id or uuid4().hex),
             )
 
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
@@ -90,11 +90,6 @@ def _whole(seconds: float, limit: int) -> int:
     return min(max(math.ceil(seconds), 0), limit)
 
 
-def _deduplication_id(message: Message, *, again: bool) -> str:
-    """Return one id for all messages of a slice of a job, or a new id if they may repeat.
-
-    It is a digest: SQS takes 128 characters, and a job's id alone may have as many.
-    """
-    if again or message.slice is None:
-        return uuid4().hex
-    return hashlib.sha256(f"{message.job_id}:{message.slice}".encode()).hexdigest()
+def _digest(deduplication_id: str) -> str:
+    """Return the id as SQS takes it: of 128 characters at most, which a job's id alone may have."""
+    return hashlib.sha256(deduplication_id.encode()).hexdigest()

@@ -87,8 +87,10 @@ class ClaimedJob:
         self._writing = threading.Lock()
 
     @classmethod
-    def take(cls, process: WorkerProcess, before: StoredJob, delivery: Delivery) -> Self:
-        """Take the lease.
+    def take(
+        cls, process: WorkerProcess, before: StoredJob, delivery: Delivery, *, announced: bool
+    ) -> Self:
+        """Take the lease; `announced`: as in `Record.claimed`.
 
         The claim comes before anything of the kernel is imported or runs: that may take the process
         down, and then the slice has been counted.
@@ -103,7 +105,8 @@ class ClaimedJob:
         if delivery.hidden_seconds < job.lease_seconds:
             job.keep_hidden()
         begun = process.clock()
-        job.stored = process.jobs.replace(before, before.record.claimed(job._new_lease()))
+        claimed = before.record.claimed(job._new_lease(), announced=announced)
+        job.stored = process.jobs.replace(before, claimed)
         process.timing.saw_write(process.clock() - begun, job.state_bytes)
         tell_claim(before.record, job.record, process.platform)
         if job.record.lease is None:

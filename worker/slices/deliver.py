@@ -106,13 +106,15 @@ def deliver(
                 return Handled(ack=True)
 
 
-def send_continuation(process: WorkerProcess, stored: StoredJob, *, again: bool = False) -> None:
-    """Send the message for the job's next slice, then note that it was sent.
-
-    `again`: the store has forgotten that it was sent before; see `Queue.send`.
-    """
+def send_continuation(process: WorkerProcess, stored: StoredJob) -> None:
+    """Send the message for the job's next slice, then note that it was sent."""
     record = stored.record
-    process.queue.send(Message(job_id=record.job_id, slice=record.slice_number), again=again)
+    # Whoever finds the message missing sends a duplicate. But where the store has lost the write
+    # that it follows, or the job's id is used again, it is another message with the same number.
+    process.queue.send(
+        Message(job_id=record.job_id, slice=record.slice_number),
+        deduplication_id=f"{record.job_id}:{record.revision.writer}",
+    )
     try:
         process.jobs.replace(stored, record.marked_announced())
     except VersionConflict:
@@ -150,8 +152,10 @@ class _Turn:
                 self._tell_lost_writes(record)
                 begun = process.clock()
                 self._reach_queue()
+                # A call or a kick names no slice, and proves no message for it.
+                announced = self.message.slice is not None
                 with (
-                    ClaimedJob.take(process, stored, self.delivery) as job,
+                    ClaimedJob.take(process, stored, self.delivery, announced=announced) as job,
                     process.repeat(job.keep_alive),
                 ):
                     process.timing.saw_opening(process.clock() - begun)
@@ -179,9 +183,7 @@ class _Turn:
             record = slice_.pass_on() if is_late else slice_.run()
         tell_ending(claimed, record)
         if record.status is Status.QUEUED:
-            # A number beyond the record's: it was sent before, and the store has forgotten that.
-            again = (self.message.slice or 0) > claimed.slice_number
-            send_continuation(process, job.stored, again=again)
+            send_continuation(process, job.stored)
         process.timing.saw_ending(process.clock() - slice_.stopped_at, job.state_bytes)
         return Handled(notify_targets(process, self.delivery, record, self.deadline), record)
 

@@ -45,8 +45,8 @@ def notify_targets(
 ) -> bool:
     """Notify the targets that the job `record`, which is over, owes it; return whether to ack.
 
-    False: the message is hidden until it is time to try again. If the deadline is too close it
-    comes again at once, to a worker that has more time.
+    False: the message is hidden until it is time to try again. If the deadline is too close, that
+    is when the deadline has passed: before, this worker might receive it again and again.
 
     Raises:
         StoreUnavailable, QueueUnavailable: the targets may be notified again.
@@ -54,7 +54,7 @@ def notify_targets(
     if not record.notices.owed:
         return True
     if deadline.remaining < LEAST_SECONDS + NOTE_SECONDS:
-        process.hide(delivery, 0)
+        process.hide(delivery, deadline.remaining)
         return False
     _keep_hidden(process, delivery, TIMEOUT_SECONDS * len(record.notices.owed) + NOTE_SECONDS)
     round_ = _notify_all(process, record, deadline)
@@ -111,10 +111,9 @@ def _note(process: WorkerProcess, record: Record, round_: _Round, wait: float) -
     not_before = process.jobs.clock() + wait
 
     def move(current: Record) -> Record:
-        # A person may have let the job go on, so that its end is yet to come; or another worker
-        # with a duplicate of the message has notified all.
-        is_same_end = (current.status, current.slice_number) == (record.status, record.slice_number)
-        if not current.notices.owed or not is_same_end:
+        # A person may have let the job go on, so that its end is yet to come, or used its id for
+        # another job; or another worker with a duplicate of the message has notified all.
+        if not current.notices.owed or _end(current) != _end(record):
             return current
         reached, gone, _ = round_
         return current.notified(reached, gone, not_before=not_before, max_rounds=MAX_ROUNDS)
@@ -124,6 +123,11 @@ def _note(process: WorkerProcess, record: Record, round_: _Round, wait: float) -
         if target not in record.notices.given_up:
             tell(log, NOTICE_GIVEN_UP, job_id=record.job_id, target=redacted(target))
     return after
+
+
+def _end(record: Record) -> tuple[float, int, str]:
+    """Return what tells one end of a job from all others."""
+    return record.created_at, record.slice_number, record.status
 
 
 def _keep_hidden(process: WorkerProcess, delivery: Delivery, seconds: float) -> None:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from outlast.worker.jobs.submission import wake_job
 from outlast.worker.queues import sqs_connection
 from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqs import SqsQueue
+from outlast.worker.slices.deliver import deliver
+from tests.worker.floor import JOB, Floor
 from tests.worker.queues.backends import URL
 from tests.worker.queues.test_conformance import look, take
 
@@ -26,33 +29,40 @@ MESSAGE = Message(job_id="a", slice=2)
 
 def test_fifo_drops_a_slice_announced_twice(fifo: Backend) -> None:
     """Duplicates would multiply: each worker that repeats a send would wake another one."""
-    fifo.queue.send(MESSAGE)
+    fifo.queue.send(MESSAGE, deduplication_id="w.1")
     fifo.queue.ack(take(fifo.queue))
-    fifo.queue.send(MESSAGE)
+    fifo.queue.send(MESSAGE, deduplication_id="w.1")
     assert look(fifo.queue) is None
 
 
 @pytest.mark.parametrize("number", [2, None])
 def test_fifo_delivers_a_message_sent_again_on_purpose(fifo: Backend, number: int | None) -> None:
-    """A sweep or a person's kick would be dropped in silence for five minutes."""
+    """A sweep or a second kick would be dropped in silence for five minutes."""
     message = Message(job_id="a", slice=number)
-    fifo.queue.send(message)
-    fifo.queue.ack(take(fifo.queue))
-    fifo.queue.send(message, again=True)
-    assert take(fifo.queue).body == message.body()
-
-
-def test_a_kick_is_never_a_duplicate(fifo: Backend) -> None:
-    """The second kick of a stuck job would do nothing."""
     for _ in range(2):
-        fifo.queue.send(Message(job_id="a"))
+        fifo.queue.send(message)
         fifo.queue.ack(take(fifo.queue))
+
+
+def test_an_id_that_is_used_again_runs_at_once(fifo: Backend) -> None:
+    """A job that is deleted and submitted anew would wait for a sweep before each slice."""
+    floor = Floor(step_seconds=10.0)
+    process = floor.process(queue=fifo.queue)
+    for _ in range(2):
+        floor.submit(steps=3, send=False)
+        wake_job(fifo.queue, floor.record, "never mind")
+        while not floor.record.status.is_final:
+            delivery = take(fifo.queue)
+            assert deliver(process, delivery, slice_seconds=10.0).ack
+            fifo.queue.ack(delivery)
+        assert floor.record.slice_number == 4
+        floor.jobs.discard(JOB)
 
 
 def test_fifo_takes_the_longest_job_id(fifo: Backend) -> None:
     """A job whose id has the full 128 characters would never get a message."""
     message = Message(job_id="x" * 128, slice=10**6)
-    fifo.queue.send(message)
+    fifo.queue.send(message, deduplication_id=f"{message.job_id}:w.1")
     assert take(fifo.queue).body == message.body()
 
 
