@@ -68,7 +68,7 @@ class SimulatedRegister(Register):
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value."""
-        if self._world.save_seconds and key.startswith(JOBS) and decode(value).checkpoints:
+        if self._world.save_seconds and key.startswith(JOBS):
             self._process.sleep(self._world.save_seconds)
             self._process.is_excused = True
         with self._process.effect("put", StoreUnavailable) as fault:

@@ -121,5 +121,6 @@ def judge_unwanted(process: Process) -> None:
 
 def _longest_lease(process: Process, stalls: int) -> float:
     """Return how long a lease may be, however slow steps are, and if its write took long once."""
-    lease = 3 * process.world.checkpoint_seconds + 1.5 * LONGEST_ANSWER_SECONDS
+    write = 1.5 * LONGEST_ANSWER_SECONDS
+    lease = max(3 * process.world.checkpoint_seconds, write) + write
     return max(lease, SHORTEST_LEASE_SECONDS) * 2.0 ** (stalls / 2)

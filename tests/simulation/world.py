@@ -35,7 +35,7 @@ LOOK_SECONDS = 60.0
 SKEW_SECONDS = 240.0
 YEAR_SECONDS = 365 * 24 * 3600.0
 # In a few worlds each save, or each look at all jobs, takes so long.
-SLOW_SECONDS = (6.0, 30.0)
+SLOW_SECONDS = (5.0, 9.0)
 SLOW_SWEEP_SECONDS = (60.0, 200.0)
 RARE_SHARE = 0.1
 FOREIGN = ("hello", '{"job_id":"../x"}', '{"job_id":"nobody","slice":1}')
@@ -75,7 +75,8 @@ class World:
         self.holders: dict[str, Process] = {}
         self.checkpoint_seconds = self.rng.choice((0.5, 1.5, 4.0))
         self.slice_seconds = self.rng.choice((1.0, 3.0, 6.0))
-        self.timeout_seconds = self.rng.choice((4.0, 10.0, 40.0))
+        # A platform that kills before its worker could save twice is of no use.
+        self.timeout_seconds = self.rng.choice((4.0, 10.0, 40.0)) + 6 * self.save_seconds
         self.visibility_seconds = self.timeout_seconds * self.rng.choice((1.0, 6.0))
         self.settings = Settings(slice_seconds=self.slice_seconds, sweep_seconds=SWEEP_SECONDS)
         self.version = 1

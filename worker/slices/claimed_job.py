@@ -356,8 +356,9 @@ class ClaimedJob:
         return self.process.timing.interval_seconds(self.state_bytes) + step
 
     def _renewal(self, seconds: float) -> Callable[[Record], Record]:
-        now, at_risk = self.process.jobs.clock(), self._at_risk_seconds
-        return lambda record: record.renewed(now, seconds, at_risk_seconds=at_risk)
+        """Return the move that lets the lease run for `seconds` from the moment it is made."""
+        clock, at_risk = self.process.jobs.clock, self._at_risk_seconds
+        return lambda record: record.renewed(clock(), seconds, at_risk_seconds=at_risk)
 
     def _unsaved_work(self) -> _Work:
         pace = Pace(step_seconds=self.step_seconds, first_step_seconds=self.first_step_seconds)

@@ -15,7 +15,7 @@ SAFETY = 1.5
 # So many measurements of a write are kept.
 RECENT = 3
 # How much of a measured time is left with each later one, so that an outlier is soon forgotten.
-FORGET = 0.5
+FORGET = 0.8
 FORGET_STEP = 0.9  # A slice has many steps, and some of them may well take longer.
 
 # The share of its time that a slice has for its steps, whatever was learned.
