@@ -87,7 +87,7 @@ def _judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
         )
         require(old.not_before <= now, f"{job} was to wait for {old.not_before - now:.1f} s")
     if old.lease is not None and old.lease.token in process.world.holders:
-        judge_loss(process.world.holders[old.lease.token], job)
+        judge_loss(process.world.holders[old.lease.token], process, job)
     broken = {c.digest for c in old.checkpoints if not is_whole(c)}
     kept = {c.digest for c in new.checkpoints + new.quarantine}
     require(broken <= kept, f"a damaged checkpoint of {job} was not kept")

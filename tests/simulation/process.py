@@ -142,11 +142,11 @@ class Process:
 
         `seconds` includes what is frozen.
         """
+        self.is_hindered = self.is_hindered or seconds > LONG_STEP_SECONDS
+        self.is_excused = self.is_excused or seconds > LONG_STEP_SECONDS
         self.actor.now += frozen
         self.pass_time(seconds - frozen)
         self.unsaved_seconds += seconds
-        self.is_hindered = self.is_hindered or seconds > LONG_STEP_SECONDS
-        self.is_excused = self.is_excused or seconds > LONG_STEP_SECONDS
         self.longest_step_seconds = max(seconds, self.longest_step_seconds)
 
     @contextmanager

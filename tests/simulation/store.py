@@ -97,6 +97,7 @@ class SimulatedRegister(Register):
     def _require_answer(self) -> None:
         """Raise StoreUnavailable where this process cannot reach the store for a while."""
         if self._process.clock() < self._back_at:
+            self._process.is_hindered = self._process.is_excused = True
             raise StoreUnavailable("simulated")
 
     def _land(self, key: str, value: bytes, expected: str | None) -> str:

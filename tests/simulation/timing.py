@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
-from tests.simulation import pending
 from tests.simulation.violation import require
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def judge_sweep(process: Process, job_id: str, old: Record, new: Record) -> None
 
 def judge_share(process: Process, new: Record) -> None:
     """Judge whether a slice that was interrupted has used a fair share of its time."""
-    if not pending.FAIR_SLICES or process.slice_seconds is None:
+    if process.slice_seconds is None or not process.world.faults.spares_the_store:
         return
     lasted = process.clock() - process.began_at
     require(
@@ -89,9 +88,9 @@ def judge_share(process: Process, new: Record) -> None:
     )
 
 
-def judge_loss(holder: Process, job: Job) -> None:
+def judge_loss(holder: Process, claimer: Process, job: Job) -> None:
     """Judge a worker's loss of a job: one that lives keeps it while its store answers."""
-    if not pending.SLOW_SAVES or not holder.is_alive or holder.is_hindered or holder.world.skews:
+    if holder is claimer or not holder.is_alive or holder.is_hindered or holder.world.skews:
         return
     holder.robbed += 1
     require(holder.robbed <= MOST_ROBBED, f"{holder} lives, and has lost {job} again")
@@ -100,8 +99,10 @@ def judge_loss(holder: Process, job: Job) -> None:
 def judge_sweep_share(process: Process) -> None:
     """Judge whether a worker that is about to sweep has had time for messages."""
     rested = process.clock() - process.sweep_ended_at
+    entries = process.world.broker.entries
     require(
-        rested >= REST_FACTOR * process.sweep_took_seconds,
+        rested >= REST_FACTOR * process.sweep_took_seconds
+        or all(entry.visible_at > process.clock() for entry in entries),
         f"{process} sweeps {rested:.0f} s after a sweep of {process.sweep_took_seconds:.0f} s",
     )
     process.sweep_began_at = process.clock()

@@ -13,7 +13,6 @@ from outlast.checkpoint.status import Status
 from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.settings import Settings
 from tests.records import with_damaged_state
-from tests.simulation import pending
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
@@ -68,10 +67,10 @@ class World:
         )
         self.store = Store()
         self.skews = self.rng.random() < 0.5
-        self.is_year_off = pending.CLOCKS_A_YEAR_OFF and self.rng.random() < RARE_SHARE
+        self.is_year_off = self.rng.random() < RARE_SHARE
         self.most_skew = SKEW_SECONDS if self.skews else 0.0
-        self.save_seconds = self._draw_slow(SLOW_SECONDS) if pending.SLOW_SAVES else 0.0
-        self.listing_seconds = self._draw_slow(SLOW_SWEEP_SECONDS) if pending.SLOW_SWEEPS else 0.0
+        self.save_seconds = self._draw_slow(SLOW_SECONDS)
+        self.listing_seconds = self._draw_slow(SLOW_SWEEP_SECONDS)
         self.holders: dict[str, Process] = {}
         self.checkpoint_seconds = self.rng.choice((0.5, 1.5, 4.0))
         self.slice_seconds = self.rng.choice((1.0, 3.0, 6.0))

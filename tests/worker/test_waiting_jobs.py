@@ -35,10 +35,10 @@ def resent(floor: Floor) -> list[tuple[str, float]]:
     sent: list[tuple[str, float]] = []
     send = floor.queue.send
 
-    def spy(message: Message, *, again: bool = False) -> None:
-        if again:
+    def spy(message: Message, *, deduplication_id: str | None = None) -> None:
+        if deduplication_id is None:  # as a continuation has one
             sent.append((message.job_id, floor.clock()))
-        send(message, again=again)
+        send(message, deduplication_id=deduplication_id)
 
     floor.queue.send = spy
     return sent

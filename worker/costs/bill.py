@@ -26,6 +26,7 @@ class Consumption:
 
     Attributes:
         platforms: by platform, the slices that ended and the seconds that they occupied workers.
+        jobs: how many jobs they are.
         slices: how many slices began.
         writes: how often records were written.
         saved_bytes: the size of all stored states, before compression.
@@ -33,6 +34,7 @@ class Consumption:
     """
 
     platforms: dict[Platform, PlatformUsage] = field(default_factory=dict)
+    jobs: int = 0
     slices: int = 0
     writes: int = 0
     saved_bytes: int = 0
@@ -50,6 +52,7 @@ class Consumption:
             )
         return Consumption(
             platforms=platforms,
+            jobs=self.jobs + other.jobs,
             slices=self.slices + other.slices,
             writes=self.writes + other.writes,
             saved_bytes=self.saved_bytes + other.saved_bytes,
@@ -78,6 +81,7 @@ def consumption_of(record: Head) -> Consumption:
     """Return what a job has taken; a slice that runs counts when it ends."""
     return Consumption(
         platforms=dict(record.usage.platforms),
+        jobs=1,
         slices=record.usage.slices_begun,
         writes=record.revision.writes,
         saved_bytes=record.usage.saved_bytes,
@@ -91,9 +95,10 @@ class Requests(NamedTuple):
 
     By the protocol (docs/protocol.md) a slice reads the record once and writes it three times: the
     claim, the release, and a third one that marks the next slice as announced; the last slice has
-    none, but the job's creation is a write, too. All other writes are checkpoints, and each extends
-    the visibility timeout. A slice's message is received, sent and deleted. On Lambda each slice is
-    an invocation, and its message is hidden once more, as its visibility timeout is not known.
+    none, but the job's creation is a write, too, after one that marks it as open. All other writes
+    are checkpoints, and each extends the visibility timeout. A slice's message is received, sent
+    and deleted. On Lambda each slice is an invocation, and its message is hidden once more, as its
+    visibility timeout is not known.
 
     Not counted: receives without a message, sweeps, duplicates, and people who look at a job.
     """
@@ -111,7 +116,7 @@ def requests_of(consumption: Consumption) -> Requests:
     checkpoints = max(consumption.writes - 3 * slices, 0)
     return Requests(
         reads=slices,
-        writes=consumption.writes,
+        writes=consumption.writes + consumption.jobs,
         queue=3 * slices + checkpoints + invocations,
         invocations=invocations,
     )

@@ -147,6 +147,7 @@ def forecast(
         size,
         None,
         Consumption(
+            jobs=1,
             platforms={size.platform: PlatformUsage(slices=slices, seconds=occupied)},
             slices=slices,
             writes=3 * slices + saves,

@@ -188,15 +188,19 @@ class ClaimedJob:
 
     def advanced(self, state: BaseModel, step_seconds: float) -> None:
         """Take over the state that a step has led to, which took so many seconds."""
-        # The first step of a slice also rebuilds tables: it says nothing about the next.
-        if self.state is None:
-            self.first_step_seconds = longest_lately(self.first_step_seconds, step_seconds)
-        else:
-            self.step_seconds = longest_lately(self.step_seconds, step_seconds)
+        self.saw_step(step_seconds)
         self.state = state
         self.steps += 1
         self._state_seconds = self.seconds
         self._stepped_at = self.process.clock()
+
+    def saw_step(self, seconds: float) -> None:
+        """Learn how long a step takes, also from one that is cut off: it takes longer than that."""
+        # The first step of a slice also rebuilds tables: it says nothing about the next.
+        if self.state is None:
+            self.first_step_seconds = longest_lately(self.first_step_seconds, seconds)
+        else:
+            self.step_seconds = longest_lately(self.step_seconds, seconds)
 
     def drop_state(self) -> None:
         """Forget a state that cannot be stored: the checkpoint before it stands."""

@@ -129,6 +129,8 @@ class Slice:
             if reason := job.overspent():  # which a slice may reach that lasts for hours
                 return Failed(reason)
             if self._must_stop():
+                if self._step_seconds:
+                    job.saw_step(self._step_seconds)
                 # Without a reason of the deadline's, the next step would not have fitted.
                 return Interrupted(self._deadline.reason or "deadline")
             try:
@@ -208,7 +210,7 @@ class Slice:
     def _is_signalled_soon(self) -> bool:
         """Whether a stop signal has come, or comes in a moment: another process may be first."""
         for _ in range(SIGNAL_TURNS):
-            if self._deadline.is_signalled:
+            if self._deadline.is_signalled or not self._deadline.remaining:
                 break
             self._process.sleep(SIGNAL_TURN_SECONDS)
         return self._deadline.is_signalled

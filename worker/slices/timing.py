@@ -16,7 +16,7 @@ SAFETY = 1.5
 RECENT = 3
 # How much of a measured time is left with each later one, so that an outlier is soon forgotten.
 FORGET = 0.8
-FORGET_STEP = 0.9  # A slice has many steps, and some of them may well take longer.
+FORGET_STEP = 0.95  # A slice has many steps, and some of them may well take longer.
 
 # The share of its time that a slice has for its steps, whatever was learned.
 FAIR_SHARE = 0.5
@@ -120,10 +120,10 @@ class Timing:
     def reserve_seconds(self, state_bytes: int = 0) -> float:
         """Return the time to keep back for the end of a slice: to save, send, announce and ack.
 
-        Before any slice has ended, all but the bytes is taken for twice the opening, which makes
-        one write, and the connections to store and queue.
+        Before any slice has ended, all but the bytes is taken for thrice the opening, which makes
+        half as many requests, and the connections to store and queue.
         """
-        fixed = self._ending_seconds or 2 * self._opening_seconds
+        fixed = self._ending_seconds or 3 * self._opening_seconds
         return SAFETY * (fixed + self._sending_seconds(state_bytes))
 
     def budget(self, seconds: float, state_bytes: int = 0) -> Budget:
