@@ -26,7 +26,7 @@ from tests.runtimes.event_source import EventSource, client_of, make_queue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-POSITION = 10**18  # more work than any of the invocations can do
+POSITION = 10**17  # more work than any of the invocations can do, in the memory of 1,769 MB
 INVOCATIONS = 20
 TIMEOUTS_SECONDS = (3, 10)
 ROOT = Path(__file__).parents[1]
