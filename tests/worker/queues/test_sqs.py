@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -57,6 +58,17 @@ def test_an_id_that_is_used_again_runs_at_once(fifo: Backend) -> None:
             fifo.queue.ack(delivery)
         assert floor.record.slice_number == 3
         floor.jobs.discard(JOB)
+
+
+def test_reach_connects_once(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each direct call would pay for a request, or its last moments for the client."""
+    boto3.client("sqs", endpoint_url=ministack.url).create_queue(QueueName="jobs")
+    queue = SqsQueue(f"{ministack.url}/000000000000/jobs")
+    queue.reach()
+    connection = queue._connection
+    assert connection.is_made
+    monkeypatch.setattr(connection, "call", Mock(side_effect=AssertionError("asked again")))
+    queue.reach()
 
 
 def test_fifo_takes_the_longest_job_id(fifo: Backend) -> None:
