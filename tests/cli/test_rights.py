@@ -51,7 +51,7 @@ def test_the_rights_listed_for_redis_are_enough_for_every_command(
     """An operator would grant what the page lists, and workers wake no lost job."""
     lines = [line.split() for line in LINES.strip().splitlines()]
     assert {line[0] for line in lines} | WITHOUT_STORE == {*COMMANDS, "dlq"}
-    rights = [*listed("all on Redis")[0].split(), *listed("delete, prune on Redis")]
+    rights = [*listed("all on Redis")[0].split(), *listed("worker, sweep, delete, prune on Redis")]
     more = listed("doctor on Redis, more")[0].split()
     with closing(redis.Redis.from_url(valkey_server.url)) as admin:
         admin.flushall()

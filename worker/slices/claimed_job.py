@@ -155,7 +155,7 @@ class ClaimedJob:
     def state_bytes(self) -> int:
         """The size of the newest stored state; 0: there is none."""
         checkpoints = self.record.checkpoints
-        return len(checkpoints[0].state) if checkpoints else 0
+        return checkpoints[0].packed.size if checkpoints else 0
 
     @property
     def lease_seconds(self) -> float:
