@@ -200,9 +200,11 @@ class ClaimedJob:
         """Learn how long a step takes, also from one that is cut off: it takes longer than that."""
         # The first step of a slice also rebuilds tables: it says nothing about the next.
         if self.state is None:
-            self.first_step_seconds = longest_lately(self.first_step_seconds, seconds)
+            self.first_step_seconds = longest_lately(
+                self.first_step_seconds, seconds, is_first=True
+            )
         else:
-            self.step_seconds = longest_lately(self.step_seconds, seconds)
+            self.step_seconds = longest_lately(self.step_seconds, seconds, is_first=False)
 
     def drop_state(self) -> None:
         """Forget a state that cannot be stored: the checkpoint before it stands."""
