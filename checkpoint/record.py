@@ -186,10 +186,11 @@ class Record(Head, Body):
 
     # What a worker does.
 
-    def claimed(self, lease: Lease, *, announced: bool = True) -> Self:
+    def claimed(self, lease: Lease, *, announced: bool = True, queued: bool = True) -> Self:
         """Give the job to a worker for the slice `self.slice_number`.
 
         `announced`: that the worker has a message for this slice, and so one was sent.
+        `queued`: that this message waited in the queue of all workers, and was received.
         The slice counts as a stall until it advances, so one that is killed has been counted.
         Checkpoints that do not verify go to quarantine. Where a limit is reached, or there are
         checkpoints and none verifies, the job fails instead.
@@ -206,12 +207,13 @@ class Record(Head, Body):
                 f"job {self.job_id}: none of its {len(broken)} checkpoints has its checksum; "
                 "they are kept for inspection"
             )
+        sent_since = max(self.queued_at, self.created_at)
         return _changed(
             free,
             status=Status.RUNNING,
             lease=lease,
             announced=self.announced or announced,
-            received_since=max(self.queued_at, self.created_at),
+            received_since=sent_since if queued else self.received_since,
             checkpoints=tuple(intact),
             quarantine=(*broken, *self.quarantine)[:GENERATIONS],
             usage=_changed(free.usage, slices_begun=self.usage.slices_begun + 1),

@@ -98,7 +98,7 @@ def test_an_error_after_a_safe_point_is_the_jobs(floor: Floor) -> None:
     assert floor.record.guards.failures == 1
 
 
-def test_what_three_workers_say_of_one_job_is_its_own_fault(floor: Floor) -> None:
+def test_what_three_machines_say_of_one_job_is_its_own_fault(floor: Floor) -> None:
     """A job whose file is missing everywhere would go from worker to worker for ever."""
     floor.kernel = raising(FileNotFoundError("data.csv"), 0)
     floor.submit(max_failures=2)
@@ -113,6 +113,18 @@ def test_what_three_workers_say_of_one_job_is_its_own_fault(floor: Floor) -> Non
     floor.work(floor.process("one"))
     assert floor.record.status is Status.FAILED
     assert "data.csv" in str(floor.record.error)
+
+
+def test_a_broken_machine_on_which_workers_are_started_anew_fails_no_job(floor: Floor) -> None:
+    """While all others are busy with long slices, it would fail the whole queue in a minute."""
+    floor.submit()
+    for pid in range(5):
+        broken = floor.process(f"host:{pid}", kernel=raising(FULL, 0))
+        with pytest.raises(BrokenWorker):
+            Consumer(broken, slice_seconds=None).run()
+    assert floor.record.status is Status.QUEUED
+    assert floor.record.guards.failures == 0
+    assert floor.record.guards.doubters == ("host",)
 
 
 def test_workers_that_say_different_things_do_not_add_up(floor: Floor) -> None:
@@ -131,7 +143,7 @@ def test_one_broken_worker_among_three_fails_no_job(floor: Floor) -> None:
     for job_id in jobs:
         floor.submit(job_id)
     processes = [
-        floor.process("broken", kernel=raising(FULL, 0)),
+        floor.process("broken:0", kernel=raising(FULL, 0)),
         floor.process("second"),
         floor.process("third"),
     ]
@@ -144,7 +156,7 @@ def test_one_broken_worker_among_three_fails_no_job(floor: Floor) -> None:
             except BrokenWorker:
                 broken += 1
                 # Whatever runs it starts another one, on the same machine.
-                again = floor.process(f"broken-{broken}", kernel=raising(FULL, 0))
+                again = floor.process(f"broken:{broken}", kernel=raising(FULL, 0))
                 consumers[worker] = Consumer(again, slice_seconds=3.0)
     records = [floor.jobs.load(job_id).record for job_id in jobs]
     assert {record.status for record in records} == {Status.SUCCEEDED}

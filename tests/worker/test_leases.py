@@ -9,6 +9,7 @@ import pytest
 
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Guards, Pace
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
@@ -113,6 +114,37 @@ def test_a_step_that_never_returns_does_not_hold_its_job_for_ever(floor: Floor) 
     floor.kernel = Counting(step)
     floor.work()
     assert others == [RunSlice()]
+
+
+def test_a_worker_keeps_a_job_whose_steps_are_known_to_take_long(floor: Floor) -> None:
+    """With steps of a quarter of an hour two workers would take the job from each other."""
+    others = []
+
+    def step(_: int) -> None:
+        floor.busy(900.0)
+        others.append(next_action(floor.record, None, floor.clock()))
+
+    floor.submit()
+    floor.change(lambda record: record.spent(steps=0, seconds=0.0, pace=Pace(step_seconds=700.0)))
+    floor.kernel = Counting(step)
+    floor.work(seconds=1800.0)
+    assert others
+    assert all(isinstance(action, Wait) for action in others)
+
+
+def test_a_worker_holds_a_job_for_longer_that_was_taken_from_others(floor: Floor) -> None:
+    """A first step of a quarter of an hour would never end: each worker would lose the job."""
+    others = []
+
+    def step(_: int) -> None:
+        floor.busy(1100.0)
+        others.append(next_action(floor.record, None, floor.clock()))
+
+    floor.submit(steps=1)
+    floor.change(lambda record: record.model_copy(update={"guards": Guards(stalls=2)}))
+    floor.kernel = Counting(step)
+    floor.work()
+    assert [type(action) for action in others] == [Wait]
 
 
 def test_a_dead_worker_loses_a_job_of_slow_steps_within_seconds(floor: Floor) -> None:

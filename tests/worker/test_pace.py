@@ -42,6 +42,18 @@ def test_one_slow_step_costs_one_slice(slow_at: int | None) -> None:
     assert writes < 1100
 
 
+def test_a_slow_first_step_does_not_lengthen_slices_for_long() -> None:
+    """A job would keep its worker from all others for 20 minutes, in what should be a minute."""
+    floor = Floor(step_seconds=0.05)
+    floor.watched = lambda number: floor.clock.sleep(45.0) if number == 0 else None
+    floor.submit(steps=200_000)
+    process, begun = floor.process(timing=Timing()), floor.clock()
+    for _ in range(30):
+        floor.queue.ack(delivery := floor.receive())
+        deliver(process, delivery, slice_seconds=2.0)
+    assert floor.clock() - begun < 45.0 + 30 * 2.0 + 300.0
+
+
 def test_a_new_process_knows_how_long_the_steps_of_a_job_take(floor: Floor) -> None:
     """On Lambda the last step of each first slice would be killed, with all it has done."""
     floor.step_seconds = 2.0

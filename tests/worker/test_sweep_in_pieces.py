@@ -151,6 +151,13 @@ def test_a_sweep_longer_than_its_interval_stays_the_only_one(floor: Floor) -> No
         floor.submit(f"a-{number}", send=False)
     sweepers = [Sweeper(floor.process(f"w{n}"), every_seconds=EVERY) for n in range(2)]
     begun = requests(floor)
+    count = floor.register.before
+
+    def slowly(operation: str) -> None:
+        count(operation)
+        floor.clock.sleep(0.05)
+
+    floor.register.before = slowly
     for _ in range(12):
         for each in sweepers:
             floor.clock.sleep(EVERY / 4)
@@ -209,6 +216,18 @@ def test_a_sweep_slower_than_its_interval_lets_all_messages_be_handled(floor: Fl
     worked = 6 * 15.0
     assert floor.clock() - begun < EVERY + worked + 2 * EVERY + 30.0
     assert busy <= max(2 * EVERY, 2 * SHARE * (floor.clock() - begun))
+
+
+def test_a_busy_worker_sweeps_more_than_one_job_a_message(floor: Floor) -> None:
+    """With slices of a minute and a thousand jobs just ended, a lost job would sleep for a day."""
+    fill(floor, finished=300, held=0)
+    floor.submit("z", send=False)
+    floor.step_seconds = 20.0
+    floor.submit("long", steps=5000)
+    begun = floor.clock()
+    consumer = Consumer(floor.process(), slice_seconds=60.0, sweep_seconds=EVERY)
+    consumer.run(done=lambda: floor.jobs.load("z").record.usage.slices_begun > 0)
+    assert floor.clock() - begun < 10 * EVERY
 
 
 def test_an_idle_worker_sweeps_without_a_rest(floor: Floor) -> None:

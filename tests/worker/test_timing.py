@@ -18,12 +18,12 @@ MEGABYTE = 1 << 20
 
 def test_a_slow_step_is_remembered_and_forgotten() -> None:
     """A kernel with one slow step would overrun its deadlines, or keep its slices short."""
-    seconds = longest_lately(0.0, 45.0)
+    seconds = longest_lately(0.0, 45.0, is_first=False)
     for _ in range(10):
-        seconds = longest_lately(seconds, 0.05)
+        seconds = longest_lately(seconds, 0.05, is_first=False)
     assert 10.0 < seconds < 45.0
     for _ in range(130):
-        seconds = longest_lately(seconds, 0.05)
+        seconds = longest_lately(seconds, 0.05, is_first=False)
     assert seconds == 0.05
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from outlast.checkpoint.record import Record
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.loops.one_job import run_to_end
+from outlast.worker.queues.contract import Delivery, QueueUnavailable
+from outlast.worker.queues.memory import MemoryQueue
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.deliver import deliver
 from tests.records import job, lease
 from tests.worker.floor import JOB, Floor
-
-if TYPE_CHECKING:
-    from outlast.worker.queues.message import Message
 
 EVERY = 60.0
 JOBS = 60
@@ -65,6 +64,22 @@ def test_a_job_waits_where_the_queue_is_not_empty(floor: Floor) -> None:
     assert sweep(floor.jobs, floor.queue, after_seconds=EVERY) == []
     floor.messages()
     assert len(sweep(floor.jobs, floor.queue, after_seconds=EVERY)) == JOBS
+
+
+@pytest.mark.parametrize("is_run", [False, True], ids=["a direct call", "outlast run"])
+def test_a_job_that_jumps_the_queue_says_nothing_of_those_in_it(
+    floor: Floor, *, is_run: bool
+) -> None:
+    """One direct call, or one run at a desk, would make every job that waits look lost."""
+    floor.clock.sleep(3600.0)
+    floor.submit(JOB, send=False)
+    if is_run:
+        own = MemoryQueue(clock=floor.clock, sleep=floor.clock.sleep)
+        run_to_end(floor.process(queue=own), JOB, slice_seconds=30.0)
+    else:
+        call = Delivery(Message(job_id=JOB).body(), receipt="")
+        deliver(floor.process(), call, seconds=30.0)
+    assert sweep(floor.jobs, floor.queue, after_seconds=EVERY) == []
 
 
 def test_a_queue_that_may_not_be_asked_is_taken_for_empty(

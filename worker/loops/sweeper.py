@@ -13,39 +13,50 @@ if TYPE_CHECKING:
 
 # Of a worker that has messages to handle.
 SHARE = 0.05
+# At a time: so long a message or a stop signal may wait.
+MOST_SECONDS = 1.0
 
 
 class Sweeper:
-    """Sweeps every `every_seconds`, unless another worker does, a few requests at a time."""
+    """Sweeps every `every_seconds`, unless another worker does, in the time that it has saved up.
+
+    A worker with slices of a minute comes here once a minute, and must not leave it at one request.
+    """
 
     def __init__(self, process: WorkerProcess, *, every_seconds: float) -> None:
         self._process = process
         self._every_seconds = every_seconds
         self._due_at = process.clock() + every_seconds
-        self._rests_until = process.clock()
+        # From then on time is saved up; in the future: so long nothing is done.
+        self._saves_since = process.clock()
         self._pieces: Iterator[str | None] | None = None
 
     def sweep(self, *, is_idle: bool) -> None:
-        """Do the next piece of a sweep, if there is one to do and the worker can spare the time.
+        """Do the next pieces of a sweep, if there are some and the worker can spare the time.
 
         Raises:
             StoreUnavailable, QueueUnavailable: the next sweep goes on where this one broke off.
         """
         begun = self._process.clock()
-        if begun < self._rests_until and not is_idle:
+        saved = MOST_SECONDS if is_idle else SHARE * (begun - self._saves_since)
+        if saved < 0 or (self._pieces is None and begun < self._due_at):
             return
         if self._pieces is None:
-            if begun < self._due_at:
-                return
             self._pieces = self._all_pieces()
+        end = begun + min(saved, MOST_SECONDS)
         try:
-            next(self._pieces)
-        except StopIteration:
-            self._pieces = None
-            self._due_at = self._process.clock() + self._every_seconds
+            self._go_on(end)
         finally:
             now = self._process.clock()
-            self._rests_until = now + (now - begun) * (1 / SHARE - 1)
+            self._saves_since = now + max(now - end, 0.0) / SHARE
+
+    def _go_on(self, end: float) -> None:
+        """Do one piece, and more until `end`."""
+        for _ in self._pieces or ():
+            if self._process.clock() >= end:
+                return
+        self._pieces = None
+        self._due_at = self._process.clock() + self._every_seconds
 
     def _all_pieces(self) -> Iterator[str | None]:
         process, every = self._process, self._every_seconds

@@ -105,7 +105,9 @@ class ClaimedJob:
         if delivery.hidden_seconds < job.lease_seconds:
             job.keep_hidden()
         begun = process.clock()
-        claimed = before.record.claimed(job._new_lease(), announced=announced)
+        # What jumps the queue, or waits in one of its own, says nothing of those that wait there.
+        queued = announced and not process.is_alone
+        claimed = before.record.claimed(job._new_lease(), announced=announced, queued=queued)
         job.stored = process.jobs.replace(before, claimed)
         process.timing.saw_write(process.clock() - begun, job.state_bytes)
         tell_claim(before.record, job.record, process.platform)
@@ -198,9 +200,11 @@ class ClaimedJob:
         """Learn how long a step takes, also from one that is cut off: it takes longer than that."""
         # The first step of a slice also rebuilds tables: it says nothing about the next.
         if self.state is None:
-            self.first_step_seconds = longest_lately(self.first_step_seconds, seconds)
+            self.first_step_seconds = longest_lately(
+                self.first_step_seconds, seconds, is_first=True
+            )
         else:
-            self.step_seconds = longest_lately(self.step_seconds, seconds)
+            self.step_seconds = longest_lately(self.step_seconds, seconds, is_first=False)
 
     def drop_state(self) -> None:
         """Forget a state that cannot be stored: the checkpoint before it stands."""
@@ -246,7 +250,8 @@ class ClaimedJob:
     def _is_due(self) -> bool:
         """Whether the lease should be renewed; not where a step may never return."""
         lease = self.record.lease
-        if lease is None or self.process.clock() - self._stepped_at > LONGEST_STEP_SECONDS:
+        lasted = self.process.clock() - self._stepped_at
+        if lease is None or lasted > self.slice_seconds(LONGEST_STEP_SECONDS):
             return False
         return lease.expires_at - self.process.jobs.clock() <= lease.seconds / LEASE_INTERVALS
 

@@ -1,9 +1,9 @@
 """Whether this worker can run kernels at all: a fault of its machine is not the fault of a job.
 
 An error before the first step, of a kind that a broken machine raises, is not charged to the job:
-the claim is taken back, and the record notes which worker had it. A worker to which that happens
-again and again ends, for another one to be started. Where the kernel has run before, or where three
-workers had the same error, it is the job's after all.
+the claim is taken back, and the record notes on which machine that was. A worker to which it
+happens again and again ends, for another one to be started. Where the kernel has run before, or
+where three machines had the same error, it is the job's after all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.record_parts import WORKERS_IN_DOUBT
+from outlast.checkpoint.record_parts import MACHINES_IN_DOUBT
 from outlast.kernel.errors import MachineFault
 from outlast.worker.slices.backoff import backoff
 
@@ -83,7 +83,7 @@ class Health:
         guards = record.guards.doubted(kind_of(error), worker)
         # With the first error that is charged, the question is decided.
         is_decided = guards.doubt == record.guards.doubt and guards.failures > 0
-        return not is_decided and len(guards.doubters) < WORKERS_IN_DOUBT
+        return not is_decided and len(guards.doubters) < MACHINES_IN_DOUBT
 
 
 def _errno_of(error: BaseException) -> int | None:

@@ -55,9 +55,9 @@ class Budget(NamedTuple):
         return FAIR_SHARE * self.seconds
 
 
-def longest_lately(before: float, seconds: float) -> float:
-    """Return how long a step may take, after one that took so many seconds."""
-    return max(seconds, FORGET_STEP * before)
+def longest_lately(before: float, seconds: float, *, is_first: bool) -> float:
+    """Return how long a step may take, or the first one of a slice, after one of such seconds."""
+    return max(seconds, (FORGET if is_first else FORGET_STEP) * before)
 
 
 class _Typical:
