@@ -25,6 +25,7 @@ from outlast.checkpoint.job_heads import JobHeads, require_owner, with_job_in_me
 from outlast.checkpoint.names import JOBS, job_key
 from outlast.checkpoint.open_jobs import OpenJobs
 from outlast.checkpoint.record_parts import Revision
+from outlast.checkpoint.store_clock import set_right
 from outlast.checkpoint.sweep_turn import SweepTurns
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class StoredJob(NamedTuple):
 class JobStore(JobHeads):
     """Reads and writes the records of jobs.
 
+    Attributes:
+        clock: the time, in seconds since the epoch, by which leases and waits are compared: that of
+            this machine, set right where the store's clock shows another one.
+
     All methods raise StoreUnavailable where the register does. Those that read a job raise
     CorruptRecord where its bytes are not a record.
     """
@@ -60,17 +65,11 @@ class JobStore(JobHeads):
         # `Register.write` reads a value back after a lost answer. These are the writes for which
         # that failed, too: after an outage a repeated release finds its own first attempt by them.
         self._unanswered: deque[str] = deque(maxlen=8)
-        self._clock = clock
+        # Not a method, which would tie this object and its connections into a circle.
+        self.clock = set_right(clock, register)
         self.deletions = Deletions(register, self.clock)
         self.open_jobs = OpenJobs(register, self.clock)
         self.sweep_turns = SweepTurns(register, self.clock)
-
-    def clock(self) -> float:
-        """Return the time, in seconds since the epoch, by which leases and waits are compared.
-
-        It is that of this machine, set right where the store's clock shows another one.
-        """
-        return self._clock() - self._register.clock.ahead_seconds
 
     @cached_property
     def _writer(self) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.checkpoint.register import Register
+
 LOOK_SECONDS = 60.0
 # S3 tells whole seconds, and an answer takes a while: up to here the clocks agree.
 AGREEMENT_SECONDS = 2.0
@@ -35,3 +37,8 @@ class StoreClock:
         self._looked_at = now = self._clock()
         ahead = now - store_time if store_time is not None else 0.0
         self.ahead_seconds = ahead if abs(ahead) > AGREEMENT_SECONDS else 0.0
+
+
+def set_right(clock: Callable[[], float], register: Register) -> Callable[[], float]:
+    """Return `clock` with what it is ahead of the register's store taken off."""
+    return lambda: clock() - register.clock.ahead_seconds

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 FOREIGN = '{"hello": "\x1b[2Jworld"}'
-LEASE = Lease(worker="w", token="t", claimed_at=0.0, expires_at=9e9, seconds=9e9, at_risk_seconds=1.0)
+LEASE = Lease(
+    worker="w", token="t", claimed_at=0.0, expires_at=9e9, seconds=9e9, at_risk_seconds=1.0
+)
 
 
 class Foreign:

@@ -31,7 +31,7 @@ def ids(ended: Ended) -> list[str]:
 
 
 class CountingRegister(MemoryRegister):
-    """A store that counts how many values it was asked for, and the bytes of their starts."""
+    """A store that counts how many jobs it was asked for, and the bytes of their starts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class CountingRegister(MemoryRegister):
 
     def read(self, key: str) -> Any:
         """Count, then read."""
-        self.whole += 1
+        self.whole += key.startswith("jobs/")
         return super().read(key)
 
 
@@ -156,17 +156,21 @@ def test_a_page_of_ten_thousand_reads_a_page(
 
 
 @pytest.mark.parametrize(
-    ("words", "job_bytes"),
+    ("words", "looks", "job_bytes"),
     [
-        (("sweep",), 2_048),
-        (("cost", "--all"), 2_048),
-        (("prune", "--older-than", "1s", "--dry-run"), 2_048),
-        (("list", "--status", "failed"), 8_192),
+        (("sweep",), 2, 2_048),  # once more before the job leaves the index of those that are open
+        (("cost", "--all"), 1, 2_048),
+        (("prune", "--older-than", "1s", "--dry-run"), 1, 2_048),
+        (("list", "--status", "failed"), 1, 8_192),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_what_shows_no_parameters_reads_none(
-    words: tuple[str, ...], job_bytes: int, outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...],
+    looks: int,
+    job_bytes: int,
+    outlast: Outlast,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its cost would follow from what the jobs were given and have computed."""
     jobs = JobStore(register := CountingRegister())
@@ -176,8 +180,8 @@ def test_what_shows_no_parameters_reads_none(
     register.whole = 0
     monkeypatch.setattr("outlast.worker.jobs.client.open_register", lambda *_, **__: register)
     assert outlast(*words).code == 0
-    assert register.peeked == 20
-    assert register.peeked_bytes <= 20 * job_bytes
+    assert register.peeked == looks * 20
+    assert register.peeked_bytes <= looks * 20 * job_bytes
     assert register.whole == 0
 
 
