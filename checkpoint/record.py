@@ -251,22 +251,20 @@ class Record(Head, Body):
             usage=self.usage.with_slice(lease.platform, seconds),
         )
 
-    def unclaimed(self, before: Self, *, doubt: str = "") -> Self:
-        """Undo an unused claim of the job `before`, as if it had never happened.
-
-        `doubt` is the kind of error, if it is one that the worker takes for its machine's fault.
-        """
-        guards = before.guards
-        if doubt and self.lease is not None:
-            guards = guards.doubted(doubt, self.lease.worker)
+    def unclaimed(self, before: Self) -> Self:
+        """Undo an unused claim of the job `before`, as if it had never happened."""
         return self._with(
             status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
             lease=None,
             announced=before.announced,
             received_since=before.received_since,
             usage=_changed(self.usage, slices_begun=before.usage.slices_begun),
-            guards=guards,
+            guards=before.guards,
         )
+
+    def doubted(self, kind: str, worker: str, error: str) -> Self:
+        """Note that `worker` takes an error of this kind for a fault of its machine."""
+        return self._with(guards=self.guards.doubted(kind, worker), error=error)
 
     def saved(self, checkpoint: Checkpoint) -> Self:
         """Store a checkpoint and number it.

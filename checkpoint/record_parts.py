@@ -18,7 +18,7 @@ OTHER_PLATFORMS = "other"
 # How far the clocks of a fleet may be apart; see `JobStore.clock`.
 CLOCK_TOLERANCE_SECONDS = 10.0
 # On so many machines workers must fail to begin a job before it is the job's fault.
-MACHINES_IN_DOUBT = 3
+WORKERS_IN_DOUBT = 3
 MAX_TARGETS = 4
 DOUBT_CHARACTERS = 80
 
@@ -142,22 +142,20 @@ class Guards(Part):
         sweeps: messages that sweeps sent since the last claim.
         doubt: the kind of error for which workers gave the job back since it last advanced, each
             taking it for a fault of its own machine; "": none did.
-        doubters: the machines of those workers.
+        doubters: those workers.
     """
 
     failures: Count = 0
     stalls: Count = 0
     sweeps: Count = 0
     doubt: Annotated[str, Field(max_length=DOUBT_CHARACTERS)] = ""
-    doubters: Annotated[tuple[str, ...], Field(max_length=MACHINES_IN_DOUBT)] = ()
+    doubters: Annotated[tuple[str, ...], Field(max_length=WORKERS_IN_DOUBT)] = ()
 
     def doubted(self, kind: str, worker: str) -> Self:
         """Return the guards after `worker` gave the job back for an error of this kind."""
         kind = kind[:DOUBT_CHARACTERS]
         others = self.doubters if self.doubt == kind else ()
-        # A worker is "host:pid": one that was started anew on a broken machine is no other witness.
-        machine = worker.rpartition(":")[0] or worker
-        doubters = (*(name for name in others if name != machine), machine)[-MACHINES_IN_DOUBT:]
+        doubters = (*(name for name in others if name != worker), worker)[-WORKERS_IN_DOUBT:]
         return self.model_copy(update={"doubt": kind, "doubters": doubters})
 
     def cleared(self) -> Self:

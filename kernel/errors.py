@@ -12,6 +12,13 @@ class UnknownKernel(Exception):
     """
 
 
+class UnloadableKernel(UnknownKernel):
+    """The kernel is registered, and its code cannot be loaded: a library or a file is missing.
+
+    Mend the installation, or correct the kernel; a worker takes it for a fault of its machine.
+    """
+
+
 class NonRetryable(Exception):
     """Another attempt from the same state would fail again. A kernel raises it, or a subclass.
 

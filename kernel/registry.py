@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from outlast.kernel.contract import Kernel
-from outlast.kernel.errors import UnknownKernel, message_of
+from outlast.kernel.errors import UnknownKernel, UnloadableKernel, message_of
 
 GROUP = "outlast.kernels"
 
@@ -25,7 +25,8 @@ def load(name: str) -> Kernel[Any, Any, Any]:
 
     Raises:
         UnknownKernel: no installed package registers it, or more than one, or what it registers
-            cannot be loaded or is not a kernel of that name.
+            is not a kernel of that name.
+        UnloadableKernel: it cannot be loaded.
     """
     entries = tuple(entry_points(group=GROUP, name=name))
     if not entries:
@@ -45,7 +46,7 @@ def load(name: str) -> Kernel[Any, Any, Any]:
         raise
     except BaseException as error:  # A foreign module may call sys.exit, or raise anything.
         reason = f"{type(error).__name__}({message_of(error)!r})"
-        raise UnknownKernel(f"{where} cannot be loaded: {reason}") from error
+        raise UnloadableKernel(f"{where} cannot be loaded: {reason}") from error
     if fault:
         raise UnknownKernel(f"{where} {fault}")
     return kernel

@@ -62,5 +62,6 @@ def _redis(rest: str) -> tuple[str, str]:
         return "", rest
     option = re.search(r"(?:^|&)db=(\d+)", match["options"] or "")
     database = option[1] if option else match["database"] or "0"
-    place = f"{match['host'].lower()} {match['port'] or REDIS_PORT} {database}"
+    host = re.sub(r"^(127\.0\.0\.1|\[::1\])$", "localhost", match["host"].lower())
+    place = f"{host} {match['port'] or REDIS_PORT} {database}"
     return place, place

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import subprocess
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
+from urllib.error import URLError
 
 import pytest
 
 from outlast.checkpoint.status import Status
 from outlast.kernel import MachineFault, UnknownKernel
+from outlast.kernel.errors import UnloadableKernel
 from outlast.worker.jobs.client import Client
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.invocations import Handler
@@ -18,7 +21,7 @@ from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.runpod_handler import Handler as RunPodHandler
 from outlast.worker.slices.health import BROKEN, MOST_FAULTS, BrokenWorker
-from tests.kernels import Counting, expected, raising
+from tests.kernels import Counting, Result, expected, raising, scripted
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
+MISSING = FileNotFoundError(errno.ENOENT, "No such file or directory", "data.csv")
 FAULTS = [
     MachineFault("the GPU is gone"),
     ImportError("libcudart.so.12: cannot open shared object file"),
@@ -63,7 +67,16 @@ class Broken(Counting):
         raise FULL
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), ConnectionResetError(), TimeoutError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("bad"),
+        ConnectionResetError(),
+        TimeoutError(),
+        URLError("no such host"),
+        OSError(errno.ENETUNREACH, "Network is unreachable"),
+    ],
+)
 def test_an_error_of_another_kind_is_the_jobs(floor: Floor, error: Exception) -> None:
     """A kernel with a slip would end all workers, and its job never fail."""
     floor.run(raising(error, 0))
@@ -76,7 +89,7 @@ def test_an_error_of_a_kernel_that_has_run_here_is_the_jobs(floor: Floor) -> Non
     floor.submit("other")
     floor.work(process)
     floor.submit()
-    floor.kernel = raising(FileNotFoundError("data.csv"), 0)
+    floor.kernel = raising(MISSING, 0)
     floor.work(process)
     assert floor.record.guards.failures == 1
 
@@ -98,9 +111,9 @@ def test_an_error_after_a_safe_point_is_the_jobs(floor: Floor) -> None:
     assert floor.record.guards.failures == 1
 
 
-def test_what_three_machines_say_of_one_job_is_its_own_fault(floor: Floor) -> None:
+def test_what_three_workers_say_of_one_job_is_its_own_fault(floor: Floor) -> None:
     """A job whose file is missing everywhere would go from worker to worker for ever."""
-    floor.kernel = raising(FileNotFoundError("data.csv"), 0)
+    floor.kernel = raising(MISSING, 0)
     floor.submit(max_failures=2)
     for worker in ("one", "one", "two"):
         with pytest.raises(BrokenWorker):
@@ -118,13 +131,15 @@ def test_what_three_machines_say_of_one_job_is_its_own_fault(floor: Floor) -> No
 def test_a_broken_machine_on_which_workers_are_started_anew_fails_no_job(floor: Floor) -> None:
     """While all others are busy with long slices, it would fail the whole queue in a minute."""
     floor.submit()
-    for pid in range(5):
-        broken = floor.process(f"host:{pid}", kernel=raising(FULL, 0))
+    for _ in range(5):
+        with subprocess.Popen(["true"]) as ended:
+            ended.wait()
+        broken = floor.process(f"host:{ended.pid}", kernel=raising(FULL, 0))
         with pytest.raises(BrokenWorker):
             Consumer(broken, slice_seconds=None).run()
     assert floor.record.status is Status.QUEUED
     assert floor.record.guards.failures == 0
-    assert floor.record.guards.doubters == ("host",)
+    assert "No space left" in str(floor.record.error)  # so that `outlast status` shows it
 
 
 def test_workers_that_say_different_things_do_not_add_up(floor: Floor) -> None:
@@ -224,10 +239,37 @@ def test_a_broken_worker_of_runpod_is_refreshed(floor: Floor, tmp_path: Path) ->
 def test_a_run_charges_its_only_job(floor: Floor) -> None:
     """`outlast run` would wait for another worker, where there is none."""
     floor.submit(send=False)
-    floor.kernel = raising(FileNotFoundError("data.csv"), 0)
+    floor.kernel = raising(MISSING, 0)
     queue = MemoryQueue(clock=floor.clock, sleep=floor.clock.sleep)
     record = run_to_end(floor.process(queue=queue), JOB, slice_seconds=None)
     assert record.status is Status.FAILED
+
+
+def test_a_worker_that_cannot_load_a_kernel_ends(floor: Floor) -> None:
+    """Its library is missing: it would receive each message until that is a dead letter."""
+
+    def unloadable(_: str) -> Counting:
+        raise UnloadableKernel("the entry point 'counting' cannot be loaded: libcudart.so.12")
+
+    floor.submit()
+    with pytest.raises(BrokenWorker, match=r"libcudart.*3 times in a row"):
+        Consumer(floor.process(kernels=unloadable), slice_seconds=None).run()
+    assert floor.record.guards.stalls == 0
+
+
+def test_jobs_that_succeed_at_once_show_that_a_worker_is_well(floor: Floor) -> None:
+    """One job whose file is missing would end the worker that runs all others well."""
+    process = floor.process()
+    for number in range(4):
+        floor.kernel = raising(FULL, 0)
+        floor.submit(f"bad-{number}")
+        with pytest.raises(BrokenWorker):
+            floor.work(process)
+        floor.messages()
+        floor.kernel = scripted(result=Result(total=1))
+        floor.submit(f"good-{number}")
+        floor.work(process)
+    assert not process.health.is_broken
 
 
 def test_a_worker_without_a_kernel_leaves_its_jobs_time_to_find_another(floor: Floor) -> None:

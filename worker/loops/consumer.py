@@ -13,7 +13,7 @@ from outlast.worker.queues.message import ForeignMessage
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.health import BrokenWorker
+from outlast.worker.slices.health import MOST_FAULTS, BrokenWorker
 from outlast.worker.slices.loading import NewerState
 from outlast.worker.telemetry.events import (
     MESSAGE_LEFT,
@@ -159,7 +159,7 @@ class Consumer:
         """Tell of a fault of this machine; the last one of several in a row is raised."""
         tell(log, WORKER_FAULT, worker=self._process.worker, error=str(error))
         if self._process.health.is_broken:
-            raise error
+            raise BrokenWorker(f"{error}; {MOST_FAULTS} times in a row: start another worker")
 
     def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag
         if is_idle and not self._is_idle:

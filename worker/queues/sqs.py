@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from outlast.worker.queues.contract import Delivery, Queue
+from outlast.worker.queues.contract import Delivery, Queue, QueueUnavailable
 from outlast.worker.queues.sqs_connection import LONGEST_POLL_SECONDS, Connection
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class SqsQueue(Queue):
         """Make the client and open its connection, by the cheapest request there is."""
         if self._connection.is_made:
             return
-        with self._connection.call() as (client, url):
+        with suppress(QueueUnavailable), self._connection.call() as (client, url):
+            # A refusal opens the connection as well; whatever else is wrong, the next call tells.
             client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
 
     def send(self, message: Message, *, deduplication_id: str | None = None) -> None:

@@ -61,9 +61,9 @@ class ClaimedJob:
         state: the newest state; None until the kernel has yielded one.
         steps, seconds: the job's totals as of now. What is not in the record yet follows from them,
             also where a write happened whose answer was lost.
-        step_seconds, first_step_seconds: see `Pace`.
+        step_seconds, first_step_seconds: see `Pace`. slowest_seconds: of the steps of this slice.
         is_used: whether the slice has begun, so that its claim counts.
-        doubt: the kind of error for which it is given back as a fault of this machine; "": none.
+        doubt: an error that may be this machine's fault, by its kind and as a line; None: none.
     """
 
     kernel: AnyKernel
@@ -78,8 +78,9 @@ class ClaimedJob:
         self.seconds = self._state_seconds = self._stored_seconds = record.usage.compute_seconds
         self.step_seconds = record.pace.step_seconds
         self.first_step_seconds = record.pace.first_step_seconds
+        self.slowest_seconds = 0.0
         self.is_used = False
-        self.doubt = ""
+        self.doubt: tuple[str, str] | None = None
         self.stored = before
         self._before = before
         self._token = secrets.token_hex(8)
@@ -198,6 +199,7 @@ class ClaimedJob:
 
     def saw_step(self, seconds: float) -> None:
         """Learn how long a step takes, also from one that is cut off: it takes longer than that."""
+        self.slowest_seconds = max(self.slowest_seconds, seconds)
         # The first step of a slice also rebuilds tables: it says nothing about the next.
         if self.state is None:
             self.first_step_seconds = longest_lately(
@@ -210,6 +212,10 @@ class ClaimedJob:
         """Forget a state that cannot be stored: the checkpoint before it stands."""
         self.state, self.steps = None, self.record.usage.steps
         self._state_seconds = self._stored_seconds
+
+    def begin(self) -> None:
+        """Begin the slice: from here on the claim counts, and what is done can be lost."""
+        self.is_used, self._stepped_at = True, self.process.clock()
 
     def overspent(self) -> str | None:
         """Return that the ceiling on compute time is reached, or None if it is not."""
@@ -287,7 +293,7 @@ class ClaimedJob:
             work = work._replace(redone=self.seconds - self._state_seconds)
 
         def move(record: Record) -> Record:
-            return ended(work.added_to(record), ending, now)
+            return ended(self._with_doubt(work.added_to(record)), ending, now)
 
         for seconds in LAST_SAVE_WAITS_SECONDS:
             try:
@@ -304,11 +310,12 @@ class ClaimedJob:
         if lease is None or lease.expires_at - self.process.jobs.clock() >= needed:
             return 0.0
         begun = self.process.clock()
+        seconds = max(self._lease_seconds(state_bytes), 2 * needed)
         try:
-            self._write(self._renewal(max(self.lease_seconds, 2 * needed)))
+            self._write(self._renewal(seconds))
         except StoreUnavailable as error:
             self.tell_unsaved("goes on with the lease that it has", error)
-        self.keep_hidden()
+        self._hide(seconds)
         return self.process.clock() - begun
 
     def give_back(self) -> None:
@@ -317,16 +324,25 @@ class ClaimedJob:
             return
         before = self._before.record
         try:
-            self._write(lambda record: record.unclaimed(before, doubt=self.doubt))
+            self._write(lambda record: self._with_doubt(record.unclaimed(before)))
         except LeaseLost:
             return
         except StoreUnavailable as error:
             self.tell_unsaved("was not given back and waits for the end of its lease", error)
 
+    def _with_doubt(self, record: Record) -> Record:
+        if self.doubt is None:
+            return record
+        kind, error = self.doubt
+        return record.doubted(kind, self.process.worker, error)
+
     def keep_hidden(self) -> None:
         """Hide the message for as long as a new lease runs; a failure costs others a look."""
+        self._hide(self.lease_seconds)
+
+    def _hide(self, seconds: float) -> None:
         try:
-            self.process.hide(self.delivery, self.lease_seconds)
+            self.process.hide(self.delivery, seconds)
         except QueueUnavailable as error:
             effect = "a message may come again too soon"
             tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))
@@ -361,7 +377,7 @@ class ClaimedJob:
     def _at_risk_seconds(self) -> float:
         """The most work that a kill loses: one interval and one step."""
         lasted = self.process.clock() - self._stepped_at
-        step = max(self.next_step_seconds, lasted)
+        step = max(self.next_step_seconds, lasted) if self.is_used else 0.0
         return self.process.timing.interval_seconds(self.state_bytes) + step
 
     def _renewal(self, seconds: float) -> Callable[[Record], Record]:

@@ -9,20 +9,23 @@ where three machines had the same error, it is the job's after all.
 from __future__ import annotations
 
 import errno
+import os
+import socket
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.record_parts import MACHINES_IN_DOUBT
+from outlast.checkpoint.record_parts import WORKERS_IN_DOUBT
 from outlast.kernel.errors import MachineFault
 from outlast.worker.slices.backoff import backoff
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record_parts import Guards
 
-# A disk, a cache, a library. What a network or a peer does is the same everywhere.
-MACHINE_ERRORS = (MachineFault, ImportError, OSError, EOFError)
-NETWORK_ERRORS = (ConnectionError, TimeoutError)
+# What a network or a peer does is the same everywhere. Libraries for it derive their errors from
+# OSError, most of them without a number.
+NETWORK_ERRORS = (ConnectionError, TimeoutError, socket.gaierror, socket.herror)
+NETWORK = {errno.EADDRNOTAVAIL, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH}
 # These come from a machine even where the kernel has run before.
-DISK_ERRORS = {
+DISK = {
     errno.EDQUOT,
     errno.EIO,
     errno.EMFILE,
@@ -73,21 +76,35 @@ class Health:
         """How long to wait before the next attempt."""
         return backoff(self._faults - 1, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS)
 
-    def is_to_blame(self, error: BaseException, record: Record, worker: str) -> bool:
-        """Whether an error before the first step of a slice comes from this machine."""
-        if not isinstance(error, MACHINE_ERRORS) or isinstance(error, NETWORK_ERRORS):
-            return False
-        is_certain = isinstance(error, MachineFault) or _errno_of(error) in DISK_ERRORS
-        if record.kernel in self._proven and not is_certain:
-            return False
-        guards = record.guards.doubted(kind_of(error), worker)
-        # With the first error that is charged, the question is decided.
-        is_decided = guards.doubt == record.guards.doubt and guards.failures > 0
-        return not is_decided and len(guards.doubters) < MACHINES_IN_DOUBT
+    def is_suspect(self, error: BaseException, kernel: str) -> bool:
+        """Whether an error before the first step of a slice may come from this machine."""
+        if isinstance(error, MachineFault):
+            return True
+        if isinstance(error, OSError):
+            if isinstance(error, NETWORK_ERRORS) or not error.errno or error.errno in NETWORK:
+                return False
+            return kernel not in self._proven or error.errno in DISK
+        return isinstance(error, (ImportError, EOFError)) and kernel not in self._proven
 
 
-def _errno_of(error: BaseException) -> int | None:
-    return error.errno if isinstance(error, OSError) else None
+def is_decided(error: BaseException, guards: Guards, worker: str) -> bool:
+    """Whether enough workers, `worker` among them, had such an error: it is the job's."""
+    doubters = guards.doubted(kind_of(error), worker).doubters
+    return sum(not _is_started_anew(name, worker) for name in doubters) >= WORKERS_IN_DOUBT
+
+
+def _is_started_anew(name: str, worker: str) -> bool:
+    """Whether `name` is a worker of the same machine that has ended: it is no other witness."""
+    host, _, pid = name.rpartition(":")
+    if host != worker.rpartition(":")[0] or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)  # which only asks
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        pass
+    return False
 
 
 def kind_of(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from outlast.checkpoint.errors import CorruptCheckpoint, StateTooLarge, StoreUna
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.kernel.contract import start
-from outlast.worker.slices.health import BrokenWorker, kind_of
+from outlast.worker.slices.health import BrokenWorker, is_decided, kind_of
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import described, line
 from outlast.worker.slices.kernel_output import (
@@ -20,6 +20,7 @@ from outlast.worker.slices.kernel_output import (
     stored_result,
 )
 from outlast.worker.slices.protocol import Ending, Errored, Failed, Interrupted, Succeeded
+from outlast.worker.slices.timing import SAFETY
 from outlast.worker.telemetry.events import KERNEL_FAILED, KERNEL_NOT_CLOSED, tell
 from outlast.worker.telemetry.job_events import tell_save
 
@@ -65,7 +66,7 @@ class Slice:
         """
         job = self.job
         try:
-            job.is_used = True
+            job.begin()
             steps = self._start(self._restored())
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
             reason = described(error, type(job.kernel))
@@ -128,13 +129,10 @@ class Slice:
                 return self._failure_in_step(error)
             if reason := job.overspent():  # which a slice may reach that lasts for hours
                 return Failed(reason)
-            if self._must_stop():
-                if self._step_seconds:
-                    job.saw_step(self._step_seconds)
-                # Without a reason of the deadline's, the next step would not have fitted.
-                return Interrupted(self._deadline.reason or "deadline")
             try:
-                self._save_if_due()
+                # A save takes its time: the next step may not fit any more.
+                if self._must_stop() or (self._save_if_due() and self._must_stop()):
+                    return self._interrupted()
             except (Unusable, StateTooLarge) as error:
                 job.drop_state()
                 return self._failure(error)
@@ -160,25 +158,33 @@ class Slice:
         job, left = self.job, self._deadline.remaining
         if not left or job.record.status is Status.PAUSED:
             return True
-        if self._process.clock() - self._began_at < self._budget.fair_seconds:
-            return False  # What was learned may be wrong.
         # An isolated step that has begun may use all the time there is: it can be cut off.
         step_seconds = 0.0 if self._step_seconds else job.next_step_seconds
+        if self._process.clock() - self._began_at < self._budget.fair_seconds:
+            # What was learned may be wrong, where no step of this slice has taken so long.
+            step_seconds = min(step_seconds, SAFETY * job.slowest_seconds)
         reserve = self._process.timing.budget(self._budget.seconds, job.state_bytes).reserve
         return left <= step_seconds + max(reserve - self._budget.reserve, 0.0)
 
-    def _save_if_due(self) -> None:
-        """Store the state and renew lease and visibility, when the interval has passed."""
+    def _interrupted(self) -> Ending:
+        if self._step_seconds:
+            self.job.saw_step(self._step_seconds)
+        # Without a reason of the deadline's, the next step would not have fitted.
+        return Interrupted(self._deadline.reason or "deadline")
+
+    def _save_if_due(self) -> bool:
+        """Store the state and renew lease and visibility, and return whether it was time for it."""
         job, clock = self.job, self._process.clock
         begun = clock()
         if begun - self._saved_at < self._process.timing.interval_seconds(job.state_bytes):
-            return
+            return False
         try:
             job.save()
             tell_save(job.record, clock() - begun)
         except StoreUnavailable as error:
             job.tell_unsaved("goes on without a save", error)
         self._saved_at = clock()
+        return True
 
     def _end(self, ending: Ending) -> Record:
         try:
@@ -189,9 +195,11 @@ class Slice:
 
     def _success(self, result: object) -> Ending:
         try:
-            return Succeeded(stored_result(self.job.kernel, result))
+            ending = Succeeded(stored_result(self.job.kernel, result))
         except Unusable as error:
             return self._failure_in_step(error)
+        self._process.health.proved(self.job.record.kernel)
+        return ending
 
     def _failure_in_step(self, error: BaseException) -> Ending:
         """Do as `_failure`, without a state that the step may have changed before it failed.
@@ -224,7 +232,7 @@ class Slice:
         reason = described(error, type(self.job.kernel))
         record = self.job.record
         if self._is_to_blame(error):
-            self.job.is_used, self.job.doubt = False, kind_of(error)
+            self.job.is_used = False
             self._process.health.failed()
             raise BrokenWorker(f"job {record.job_id} cannot begin here: {reason}") from error
         tell(
@@ -243,7 +251,9 @@ class Slice:
         process, job = self._process, self.job
         if process.is_alone or job.steps > self._steps_before:
             return False
-        return process.health.is_to_blame(error, job.record, process.worker)
+        if process.health.is_suspect(error, job.record.kernel):
+            job.doubt = kind_of(error), line(error)
+        return job.doubt is not None and not is_decided(error, job.record.guards, process.worker)
 
     def _close(self, steps: Steps) -> None:
         try:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from outlast.worker.settings import Settings
     from outlast.worker.slices.heartbeat import Repeat
 
+LOG_STREAM = "AWS_LAMBDA_LOG_STREAM_NAME"
+
 AnyKernel = Kernel[Any, Any, Any]
 
 
@@ -106,7 +108,8 @@ def make_process(
     return WorkerProcess(
         jobs=jobs,
         queue=queue,
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        # On Lambda all sandboxes may have one host's name, but each has a log of its own.
+        worker=os.environ.get(LOG_STREAM) or f"{socket.gethostname()}:{os.getpid()}",
         platform=settings.platform or platform_of(os.environ),
         resources=Resources(threads=settings.threads, memory_bytes=settings.memory_bytes),
         timing=Timing(checkpoint_seconds=settings.checkpoint_seconds),

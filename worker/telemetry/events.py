@@ -191,7 +191,7 @@ WORKER_IDLE = _event(INFO, "worker_idle", "worker %(worker)s waits for messages"
 WORKER_FAULT = _event(
     ERROR,
     "worker_fault",
-    "worker %(worker)s cannot run its kernels, and leaves the job to others: %(error)s",
+    "worker %(worker)s takes this for its machine's fault and leaves the job to others: %(error)s",
     "worker error",
 )
 WORKER_STOPPED = _event(
