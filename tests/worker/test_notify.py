@@ -220,6 +220,24 @@ def test_a_target_that_stays_down_is_abandoned_in_about_a_day(
     assert sweep(floor.jobs, floor.queue, after_seconds=60.0) == []
 
 
+def test_while_slow_targets_are_told_no_other_worker_tells_them(
+    floor: Floor, recipients: Recipients
+) -> None:
+    """Each idle worker would tell them as well, which makes a slow receiver slower."""
+    submit(floor, ONE, TWO)
+    floor.change(lambda r: r.cancelled())
+    others = []
+
+    def slow(target: str, notice: Notice, seconds: float) -> None:
+        floor.clock.sleep(seconds)
+        others.append(floor.queue.look(1.0))
+        recipients(target, notice, seconds)
+
+    handled, _ = floor.work(worker(floor, slow))
+    assert (handled.ack, notified(recipients)) == (True, [ONE, TWO])
+    assert others == [None, None]
+
+
 def test_a_worker_short_of_time_leaves_the_notice_to_another(
     floor: Floor, recipients: Recipients
 ) -> None:
