@@ -119,6 +119,20 @@ def test_a_live_worker_keeps_its_job_through_a_long_step(floor: Floor, seconds: 
     assert handled.record.usage.redone_seconds == 0.0
 
 
+def test_the_message_of_a_long_step_stays_hidden(floor: Floor) -> None:
+    """Idle workers would receive it again and again, until the queue gives it up."""
+    others = []
+
+    def step(_: int) -> None:
+        floor.busy(45.0)
+        others.append(floor.queue.look(1.0))
+
+    floor.submit(steps=2)
+    floor.kernel = Counting(step)
+    floor.work()
+    assert others == [None, None]
+
+
 def test_a_live_worker_keeps_its_job_through_one_long_step_after_another(floor: Floor) -> None:
     """Ten minutes into a slice others would take the job, and do each of its steps again."""
     others = []

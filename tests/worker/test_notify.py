@@ -295,6 +295,22 @@ def test_with_time_for_one_target_only_each_has_its_turn(
     assert notified(recipients) == [TWO]
 
 
+def test_a_target_for_which_there_was_no_time_is_told_at_once(
+    floor: Floor, recipients: Recipients
+) -> None:
+    """Behind a slow target it would wait as if it were down: for hours, in the end."""
+    submit(floor, ONE, TWO)
+    floor.change(lambda r: r.cancelled())
+
+    def slow(target: str, notice: Notice, seconds: float) -> None:
+        floor.clock.sleep(seconds)
+        recipients(target, notice, seconds)
+
+    for _ in range(2):
+        floor.work(worker(floor, slow), seconds=6.5)
+    assert notified(recipients) == [ONE, TWO]
+
+
 def test_a_retried_job_gives_notice_of_its_next_end_too(
     floor: Floor, recipients: Recipients
 ) -> None:

@@ -273,6 +273,23 @@ def test_a_state_that_the_failing_step_has_changed_is_not_stored(floor: Floor, a
     assert floor.record.result == expected(STEPS)
 
 
+def test_only_what_was_not_saved_counts_as_thrown_away(floor: Floor) -> None:
+    """After one error a person would read that all the slice's work had been done for nothing."""
+    floor.kernel = kernels.InPlace(floor.step)
+    floor.submit()
+
+    def fail(number: int) -> None:
+        if number == 9:
+            raise ValueError("an error")
+
+    floor.watched = fail
+    floor.work()
+    usage = floor.record.usage
+    assert usage.compute_seconds == 10 * floor.step_seconds
+    assert usage.redone_seconds == (10 - usage.steps) * floor.step_seconds
+    assert usage.steps >= 8
+
+
 def test_a_state_that_the_last_step_has_changed_is_not_stored_without_a_result(
     floor: Floor,
 ) -> None:
