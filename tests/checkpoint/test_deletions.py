@@ -71,6 +71,18 @@ def test_marks_are_forgotten_by_age(register: Register, clock: FakeClock) -> Non
     assert jobs.deletions.deleted_at("new") == clock.now - 2 * DAY
 
 
+def test_a_mark_dates_from_the_last_deletion(register: Register, clock: FakeClock) -> None:
+    """Messages of a job whose id was deleted long before would become dead letters."""
+    jobs = JobStore(register, clock=clock)
+    for _ in range(2):
+        submit(jobs)
+        jobs.discard("a")
+        clock.now += 30 * DAY
+    assert jobs.deletions.forget(clock.now - 30 * DAY) == 0
+    with pytest.raises(DeletedJob):
+        jobs.load("a")
+
+
 def test_what_cannot_be_read_can_be_discarded(clock: FakeClock) -> None:
     """A damaged record could be removed by means of the store only."""
     register = MemoryRegister()

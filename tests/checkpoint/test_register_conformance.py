@@ -11,6 +11,7 @@ import pytest
 from outlast.checkpoint.errors import CorruptRecord, VersionConflict
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.store_clock import StoreClock
+from tests.fakes import FakeClock
 from tests.records import job
 
 if TYPE_CHECKING:
@@ -74,6 +75,23 @@ def test_a_wrong_clock_is_set_right_by_that_of_the_store(backend: Backend, ahead
         assert register.clock.ahead_seconds == 0.0
     else:
         assert jobs.clock() == pytest.approx(time.time(), abs=3.0)
+
+
+@pytest.mark.parametrize("ahead", [YEAR, -YEAR])
+def test_a_clock_that_is_set_while_a_worker_lives_is_looked_at_again(
+    backend: Backend, ahead: float
+) -> None:
+    """By what it saw before, it would set right a clock that is right, and take others' jobs."""
+    clock = FakeClock(time.time() + ahead)
+    register = backend.open()
+    register.clock = StoreClock(clock)
+    jobs = JobStore(register, clock=clock)
+    jobs.submit(job(job_id="one"))
+    for _ in range(2):
+        jobs.load("one")
+        if backend.name != "sqlite":
+            assert jobs.clock() == pytest.approx(time.time(), abs=3.0)
+        clock.now = time.time()
 
 
 def test_a_missing_key_reads_as_none(register: Register) -> None:

@@ -284,6 +284,23 @@ def test_a_cancelled_job_is_cancelled_and_an_unknown_one_named(client: Client) -
         client.cancel("nope")
 
 
+def test_a_cancel_that_woke_nobody_can_be_made_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way out that the error names would be none: its targets would hear by a sweep only."""
+
+    def away(*_: object, **__: object) -> None:
+        raise QueueUnavailable("away")
+
+    client.create("counting", {"steps": 3}, job_id="mine", notify=["sqs://done"])
+    with monkeypatch.context() as patch:
+        patch.setattr(client.queue, "send", away)
+        with pytest.raises(QueueUnavailable, match="cancel it again"):
+            client.cancel("mine")
+    client.cancel("mine")
+    assert sent(client) == [Message(job_id="mine", slice=1).body()]
+
+
 def test_jobs_are_listed_in_order_and_from_a_place(client: Client) -> None:
     """A long list could not be read page by page."""
     for job_id in ("c", "a", "b"):

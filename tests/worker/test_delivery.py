@@ -184,6 +184,15 @@ def test_a_duplicate_of_a_long_slice_is_seldom_received(floor: Floor) -> None:
     assert hidden[0] == pytest.approx(5.0)
 
 
+def test_a_duplicate_of_a_slice_of_hours_is_back_within_15_minutes(floor: Floor) -> None:
+    """Where it is the only message left, a worker that dies would cost as long as it has lived."""
+    floor.submit(send=False)
+    floor.claim(since=4 * 3600.0, seconds=5.0)
+    hidden = floor.hides()
+    deliver(floor.process(), Delivery(FIRST, "r"))
+    assert hidden == [900.0]
+
+
 def test_a_job_whose_worker_is_dead_waits_no_longer_than_for_its_lease(floor: Floor) -> None:
     """A clock that is a little slow would cost as long as the slice had lasted."""
     floor.submit(send=False)

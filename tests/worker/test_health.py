@@ -152,6 +152,15 @@ def test_workers_that_say_different_things_do_not_add_up(floor: Floor) -> None:
     assert floor.record.guards.failures == 0
 
 
+def test_a_job_that_had_an_error_of_its_own_is_not_charged_with_a_machines(floor: Floor) -> None:
+    """One machine whose disk is full would fail each job that a peer had hung up on once."""
+    floor.run(raising(ConnectionResetError(), 0))
+    floor.clock.sleep(5.0)
+    with pytest.raises(BrokenWorker):
+        floor.work(floor.process(kernel=raising(FULL, 0)))
+    assert floor.record.guards.failures == 1
+
+
 def test_one_broken_worker_among_three_fails_no_job(floor: Floor) -> None:
     """It is the fastest of them, and would drain the queue of all jobs within seconds."""
     jobs = [f"job-{n}" for n in range(12)]

@@ -77,6 +77,21 @@ def test_blocks_share_one_thread_that_ends_when_they_have(monkeypatch: pytest.Mo
     beats.end()
 
 
+def test_nothing_is_under_way_when_the_block_ends() -> None:
+    """A worker that has given its job back would hide the message from all others once more."""
+    begun, left, done = threading.Event(), threading.Event(), list[bool]()
+
+    def act() -> None:
+        begun.set()
+        done.append(left.wait(0.1))
+
+    with Heartbeat(sleep=lambda _: None).repeat(act):
+        begun.wait()
+    were_done = bool(done)
+    left.set()
+    assert were_done
+
+
 def test_an_error_ends_it_and_not_the_block(caplog: pytest.LogCaptureFixture) -> None:
     """A worker that lost its job would write to it again and again; or die of it."""
     beats, calls = Beats(), list[int]()

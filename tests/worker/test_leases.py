@@ -82,6 +82,25 @@ def test_a_live_worker_keeps_its_job_however_long_a_save_takes(
     assert (record.usage.slices_begun, record.usage.redone_seconds) == (1, 0.0)
 
 
+def test_a_slice_whose_state_has_grown_keeps_time_back_for_it(slow: Floor) -> None:
+    """A function would be killed in its last save, with all that it did since the one before."""
+    register: Any = slow.register
+    register.seconds_per_megabyte = 0.5
+    state = AnyState(value=Random(1).randbytes(1_000_000).hex())
+
+    def run(*_: object) -> Any:
+        while True:
+            slow.busy(1.0)
+            yield state
+
+    slow.kernel = Counting(State=AnyState, Result=AnyState, run=run, progress=lambda *_: 0.5)
+    slow.submit()
+    begun = slow.clock()
+    slow.work(slow.process(timing=Timing(), max_state_bytes=4 << 20), seconds=60.0)
+    assert slow.record.status is Status.QUEUED
+    assert 30.0 < slow.clock() - begun <= 60.0
+
+
 @pytest.mark.parametrize("seconds", [45.0, 500.0])
 def test_a_live_worker_keeps_its_job_through_a_long_step(floor: Floor, seconds: float) -> None:
     """Where the first step is slow each worker would take the job from the one before it."""
@@ -99,6 +118,35 @@ def test_a_live_worker_keeps_its_job_through_a_long_step(floor: Floor, seconds: 
     assert others == [None]
     assert handled.record.usage.steps == 1
     assert handled.record.usage.redone_seconds == 0.0
+
+
+def test_the_message_of_a_long_step_stays_hidden(floor: Floor) -> None:
+    """Idle workers would receive it again and again, until the queue gives it up."""
+    others = []
+
+    def step(_: int) -> None:
+        floor.busy(45.0)
+        others.append(floor.queue.look(1.0))
+
+    floor.submit(steps=2)
+    floor.kernel = Counting(step)
+    floor.work()
+    assert others == [None, None]
+
+
+def test_a_live_worker_keeps_its_job_through_one_long_step_after_another(floor: Floor) -> None:
+    """Ten minutes into a slice others would take the job, and do each of its steps again."""
+    others = []
+
+    def step(_: int) -> None:
+        floor.busy(400.0)
+        others.append(isinstance(next_action(floor.record, None, floor.clock()), Wait))
+
+    floor.submit(steps=3)
+    floor.kernel = Counting(step)
+    floor.work()
+    assert others == [True] * 3
+    assert floor.record.result == expected(3)
 
 
 def test_a_step_that_never_returns_does_not_hold_its_job_for_ever(floor: Floor) -> None:

@@ -14,6 +14,8 @@ from outlast.checkpoint.errors import UnknownJob
 from outlast.checkpoint.job_heads import HEADS_AT_ONCE
 from outlast.kernel import InvalidParams
 from outlast.worker.jobs.waiting import LOOKS_A_SECOND, looks
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
 from tests.cli.process import until
 from tests.kernels import Counting
 
@@ -101,6 +103,26 @@ def test_a_cell_that_is_run_again_pays_for_nothing_twice(client: Client) -> None
     assert len(after) == 3
     assert all(after[job_id] == writes for job_id, writes in before.items())
     assert len(first) == 2
+
+
+def test_a_call_that_the_queue_cut_off_wakes_every_job_when_it_is_made_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored and not sent would sleep until a sweep, and the caller wait for it."""
+
+    def away(*_: object, **__: object) -> None:
+        raise QueueUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client.queue, "send", away)
+        with pytest.raises(QueueUnavailable):
+            client.map("counting", steps(1, 2, 3), name="sweep")
+    client.map("counting", steps(1, 2, 3), name="sweep")
+    woken = set()
+    while delivery := client.queue.receive(visibility_seconds=60, wait_seconds=0):
+        woken.add(Message.parse(delivery.body).job_id)
+    assert woken == set(client.jobs.ids())
+    assert len(woken) == 3
 
 
 def test_the_same_parameters_under_one_name_are_one_job(client: Client) -> None:

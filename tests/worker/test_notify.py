@@ -220,6 +220,24 @@ def test_a_target_that_stays_down_is_abandoned_in_about_a_day(
     assert sweep(floor.jobs, floor.queue, after_seconds=60.0) == []
 
 
+def test_while_slow_targets_are_told_no_other_worker_tells_them(
+    floor: Floor, recipients: Recipients
+) -> None:
+    """Each idle worker would tell them as well, which makes a slow receiver slower."""
+    submit(floor, ONE, TWO)
+    floor.change(lambda r: r.cancelled())
+    others = []
+
+    def slow(target: str, notice: Notice, seconds: float) -> None:
+        floor.clock.sleep(seconds)
+        others.append(floor.queue.look(1.0))
+        recipients(target, notice, seconds)
+
+    handled, _ = floor.work(worker(floor, slow))
+    assert (handled.ack, notified(recipients)) == (True, [ONE, TWO])
+    assert others == [None, None]
+
+
 def test_a_worker_short_of_time_leaves_the_notice_to_another(
     floor: Floor, recipients: Recipients
 ) -> None:
@@ -275,6 +293,22 @@ def test_with_time_for_one_target_only_each_has_its_turn(
         floor.clock.sleep(30)
     assert not handled.ack
     assert notified(recipients) == [TWO]
+
+
+def test_a_target_for_which_there_was_no_time_is_told_at_once(
+    floor: Floor, recipients: Recipients
+) -> None:
+    """Behind a slow target it would wait as if it were down: for hours, in the end."""
+    submit(floor, ONE, TWO)
+    floor.change(lambda r: r.cancelled())
+
+    def slow(target: str, notice: Notice, seconds: float) -> None:
+        floor.clock.sleep(seconds)
+        recipients(target, notice, seconds)
+
+    for _ in range(2):
+        floor.work(worker(floor, slow), seconds=6.5)
+    assert notified(recipients) == [ONE, TWO]
 
 
 def test_a_retried_job_gives_notice_of_its_next_end_too(

@@ -187,6 +187,24 @@ def test_a_failed_periodic_save_does_not_end_the_slice(floor: Floor) -> None:
     assert floor.record.result == expected(STEPS)
 
 
+def test_a_save_that_failed_is_tried_again_after_an_interval(floor: Floor) -> None:
+    """A store that is away would cost each step the time of an attempt, which may be seconds."""
+    floor.submit()
+    begun: list[int] = []
+    attempts: list[int] = []
+
+    def fail(operation: str) -> None:
+        if operation == "put" and begun and 5 <= begun[-1] < 12:
+            attempts.append(begun[-1])
+            raise StoreUnavailable("away")
+
+    floor.watched = begun.append
+    floor.register.before = fail
+    floor.work()
+    assert attempts == [5, 7, 9, 11], "an interval is two steps"
+    assert floor.record.result == expected(STEPS)
+
+
 @pytest.mark.parametrize("nth", range(2, 18))
 def test_a_save_whose_answer_is_lost_counts_its_steps_once(floor: Floor, nth: int) -> None:
     """The account of steps and seconds, and with it the bill, would be too high."""
@@ -253,6 +271,23 @@ def test_a_state_that_the_failing_step_has_changed_is_not_stored(floor: Floor, a
     floor.clock.sleep(2.0)
     floor.work()
     assert floor.record.result == expected(STEPS)
+
+
+def test_only_what_was_not_saved_counts_as_thrown_away(floor: Floor) -> None:
+    """After one error a person would read that all the slice's work had been done for nothing."""
+    floor.kernel = kernels.InPlace(floor.step)
+    floor.submit()
+
+    def fail(number: int) -> None:
+        if number == 9:
+            raise ValueError("an error")
+
+    floor.watched = fail
+    floor.work()
+    usage = floor.record.usage
+    assert usage.compute_seconds == 10 * floor.step_seconds
+    assert usage.redone_seconds == (10 - usage.steps) * floor.step_seconds
+    assert usage.steps >= 8
 
 
 def test_a_state_that_the_last_step_has_changed_is_not_stored_without_a_result(

@@ -117,6 +117,17 @@ def test_a_sweep_that_is_cut_short_goes_on_there(floor: Floor) -> None:
     assert len(woken) == count, "some were woken twice"
 
 
+def test_a_sweep_asks_the_queue_again_as_it_goes_on(floor: Floor) -> None:
+    """In a long one each job that has come to wait by then would be sent again, as if lost."""
+    floor.submit("a", send=False)
+    fill(floor, finished=0, held=HEADS_AT_ONCE)
+    floor.submit("z", send=False)
+    floor.clock.sleep(EVERY)
+    answers = iter([True, False])
+    floor.queue.is_empty = lambda: next(answers)
+    assert swept(floor) == ["a"]
+
+
 def test_a_fleet_sweeps_once_an_interval(floor: Floor) -> None:
     """Ten idle workers would cost ten times as much as one."""
     fill(floor, finished=0, held=3)
@@ -174,6 +185,17 @@ def test_a_turn_of_a_clock_that_is_a_year_ahead_is_none(floor: Floor) -> None:
     floor.clock.sleep(-365 * DAY)
     floor.clock.sleep(EVERY)
     assert floor.jobs.sweep_turns.take("w", every_seconds=EVERY) is not None
+
+
+def test_a_full_sweep_of_a_clock_that_is_a_year_ahead_is_none(floor: Floor) -> None:
+    """A job that has no mark would sleep for a year."""
+    floor.clock.sleep(365 * DAY)
+    swept(floor)
+    floor.clock.sleep(-365 * DAY)
+    floor.submit(send=False)
+    floor.register.values.pop(f"open/{JOB}")
+    floor.clock.sleep(EVERY)
+    assert swept(floor) == [JOB]
 
 
 def test_whoever_loses_the_turn_stops(floor: Floor) -> None:

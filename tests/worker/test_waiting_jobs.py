@@ -111,6 +111,15 @@ def test_what_a_killed_worker_leaves_says_nothing_of_the_queue() -> None:
     assert again.unclaimed(running).received_since == 160.0
 
 
+def test_what_a_sweep_of_a_clock_that_was_ahead_has_noted_is_no_evidence(floor: Floor) -> None:
+    """Long after that clock was set right, every job that waits would look lost."""
+    turn = floor.jobs.sweep_turns.take("ahead")
+    assert turn is not None
+    floor.jobs.sweep_turns.note(turn, reached=floor.clock() + 365 * 24 * 3600.0)
+    floor.clock.sleep(3600.0)
+    assert sweep(floor.jobs, floor.queue, after_seconds=EVERY) == []
+
+
 def test_a_time_that_lies_ahead_is_no_evidence(floor: Floor) -> None:
     """A worker whose clock is a year ahead would make every job that waits look lost."""
     year = 365 * 24 * 3600.0
