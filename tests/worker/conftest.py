@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _loggers() -> Iterator[None]:
-    """Enable again what a kernel's `dictConfig` has disabled, for the tests that follow."""
+def _logging() -> Iterator[None]:
+    """Set back what a kernel's `dictConfig` or the start of metrics has changed of the loggers."""
+    ours = logging.getLogger("outlast")
+    before = {name: getattr(ours, name) for name in ("propagate", "handlers")}
+    level, ours.handlers = ours.level, [*ours.handlers]
     yield
+    vars(ours).update(before)
+    ours.setLevel(level)
+    for handler in logging.root.handlers:  # pytest's own
+        handler.filters.clear()
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
             logger.disabled = False
