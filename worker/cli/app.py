@@ -131,6 +131,7 @@ def _outlast(
         1  the job failed, or the store, the queue or something else is at fault
         2  the command line or a setting is wrong; nothing was done
         3  the job has no result yet
+        75  a worker whose machine cannot run kernels: start another one
         124  stopped, and out of time (OUTLAST_STOP_SECONDS) before all was saved
         129, 130, 143  stopped by the end of the terminal, by Ctrl-C or by SIGTERM
     """

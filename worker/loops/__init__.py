@@ -1,1 +1,1 @@
-"""What calls for slices: a plain worker, one job in one process, a call without a message."""
+"""What calls for slices: a plain worker, a function, one job in one process."""

@@ -3,12 +3,14 @@
 deliver.py        the whole of it, as a table
 protocol.py       the rules: what a message calls for, what an ending makes of the job
 claimed_job.py    the lease and every write under it
-loading.py        the kernel, loaded and prepared meanwhile
+loading.py        the kernel, loaded and prepared
 slice.py          the steps of the kernel, until the deadline
 kernel_output.py  what a kernel yields, returns and raises, as it is stored
 isolation/        the kernel in a child process
 owed_notices.py   the end of a job, told to its targets
 
 worker_process.py what all this needs from the process; made once by each entry point
-deadline.py, timing.py, backoff.py, repeat.py, platforms.py    time, and where it is spent
+heartbeat.py      what keeps the lease alive while a thread is busy
+health.py         whether an error is a fault of the machine
+deadline.py, timing.py, backoff.py, platforms.py    time, and where it is spent
 """
