@@ -50,7 +50,7 @@ def test_what_needs_a_home_folder_says_how_to_do_without(
     monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/9")
     assert outlast("list").code == 0
     ended = outlast("submit", "tally", "steps=1")
-    assert_one_line(ended, 2, "queue 'sqlite:///~/.local/share/outlast/queues/redis-127-0-0-1-")
+    assert_one_line(ended, 2, "queue 'sqlite:///~/.local/share/outlast/queues/redis-localhost-")
     assert "set HOME, or OUTLAST_QUEUE=sqlite:////full/path" in ended.err
 
 

@@ -138,6 +138,9 @@ def test_a_store_has_one_queue_however_its_url_is_written() -> None:
     }
     assert len(queues) == 1
     assert queue_of("s3://bucket/jobs/") == queue_of("s3://bucket/jobs")
+    assert (
+        queue_of("redis://127.0.0.1") == queue_of("redis://[::1]") == queue_of("redis://localhost")
+    )
 
 
 def test_no_two_stores_have_one_queue(monkeypatch: pytest.MonkeyPatch) -> None:
