@@ -106,6 +106,11 @@ class SimulatedQueue(Queue):
 
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
         """Return a message; this queue's long poll may be longer than was asked for."""
+        delivery = self._receive(visibility_seconds, wait_seconds)
+        self._process.is_idle = delivery is None
+        return delivery
+
+    def _receive(self, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
         with self._process.effect("receive", QueueUnavailable) as fault:
             self._world.rules.idle(self._process)
             entry = self._pick(fault)

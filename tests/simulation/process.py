@@ -45,6 +45,7 @@ class Process:
         is_excused: something went wrong in this invocation, or took long.
         began_at: its clock at the last claim. sweep_began_at: at the running sweep, if any.
         sweep_ended_at, sweep_took_seconds: of the last sweep.
+        is_idle: there was no message when it last asked for one.
         killed_at: when its platform kills it, by its own clock; None: it does not.
     """
 
@@ -72,6 +73,7 @@ class Process:
         self.is_excused = False
         self.robbed = 0
         self.began_at = 0.0
+        self.is_idle = False
         self.sweep_began_at: float | None = None
         self.sweep_ended_at = self.sweep_took_seconds = 0.0
         self._beat: Callable[[], object] | None = None

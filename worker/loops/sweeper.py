@@ -48,7 +48,9 @@ class Sweeper:
             self._go_on(end)
         finally:
             now = self._process.clock()
-            self._saves_since = now + max(now - end, 0.0) / SHARE
+            # What an idle worker does costs nothing, and pays for nothing that was done before.
+            owed = 0.0 if is_idle else max(now - end, 0.0) / SHARE
+            self._saves_since = max(self._saves_since, now + owed)
 
     def _go_on(self, end: float) -> None:
         """Do one piece, and more until `end`."""
