@@ -8,17 +8,13 @@ was saved and its continuation not sent: then it waits for a sweep.
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.in_lambda import TIMEOUTS_SECONDS, client_and_env, warm_up
 from bench.table import print_table
-from outlast.worker.jobs.client import Client
-from outlast.worker.settings import Settings
 from tests import servers
 from tests.runtimes import emulator
 from tests.runtimes.event_source import EventSource, client_of, make_queue
@@ -26,17 +22,15 @@ from tests.runtimes.event_source import EventSource, client_of, make_queue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.worker.jobs.client import Client
+
 POSITION = 10**17  # more work than any of the invocations can do, in the memory of 1,769 MB
 INVOCATIONS = 20
-TIMEOUTS_SECONDS = (3, 10)
-ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
     """Print how many were killed."""
-    # As an image does when it is built: no invocation is to compile anything.
-    warmup = "from outlast.kernel.registry import load; load('nth-prime').prepare(None)"
-    subprocess.run([sys.executable, "-c", warmup], cwd=ROOT, check=True)
+    warm_up()
     with servers.valkey() as valkey, servers.ministack() as ministack:
         rows = [
             _row(valkey.url, ministack.url, timeout, how)
@@ -53,16 +47,7 @@ def main() -> None:
 def _row(store: str, endpoint: str, timeout: int, invoke: Callable[..., None]) -> tuple[str, ...]:
     name = f"{invoke.__name__.strip('_')}-{timeout}"
     queue = make_queue(endpoint, name, visibility_seconds=timeout)
-    # What makes clients here and in the function talk to the emulators.
-    os.environ |= emulator.function_env({"AWS_ENDPOINT_URL": endpoint})
-    client = Client(settings=Settings(store=store, queue=queue))
-    env = {
-        "OUTLAST_STORE": store,
-        "OUTLAST_QUEUE": queue,
-        "AWS_ENDPOINT_URL": endpoint,
-        "PYTHONPATH": str(ROOT),
-        "HOME": os.environ["HOME"],  # where numba keeps what is compiled
-    }
+    client, env = client_and_env(store, queue, endpoint)
     shares, killed, asleep = [], 0, 0
     for number in range(INVOCATIONS):
         job_id = f"{name}-{number}"

@@ -7,33 +7,25 @@ invocation, in which the process starts, is shown apart.
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from bench.in_lambda import TIMEOUTS_SECONDS, client_and_env, warm_up
 from bench.table import print_table
-from outlast.worker.jobs.client import Client
-from outlast.worker.settings import Settings
 from tests import servers
 from tests.runtimes import emulator
 from tests.runtimes.event_source import EventSource, make_queue
 
 POSITION = 10**17  # some 80 s of work, in the memory of a function of 1,769 MB
 INVOCATIONS = 12  # are enough to tell
-TIMEOUTS_SECONDS = (3, 10)
-ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
     """Print the shares."""
-    # As an image does when it is built: no invocation is to compile anything.
-    warmup = "from outlast.kernel.registry import load; load('nth-prime').prepare(None)"
-    subprocess.run([sys.executable, "-c", warmup], cwd=ROOT, check=True)
+    warm_up()
     with servers.valkey() as valkey, servers.ministack() as ministack:
         rows = [_row(valkey.url, ministack.url, timeout) for timeout in TIMEOUTS_SECONDS]
     print_table(
@@ -55,17 +47,8 @@ def main() -> None:
 def _row(store: str, endpoint: str, timeout_seconds: int) -> tuple[str, ...]:
     name = f"t{timeout_seconds}"
     queue = make_queue(endpoint, name)
-    # What makes clients here and in the function talk to the emulators.
-    os.environ |= emulator.function_env({"AWS_ENDPOINT_URL": endpoint})
-    client = Client(settings=Settings(store=store, queue=queue))
+    client, env = client_and_env(store, queue, endpoint)
     client.submit("nth-prime", job_id=name, position=POSITION)
-    env = {
-        "OUTLAST_STORE": store,
-        "OUTLAST_QUEUE": queue,
-        "AWS_ENDPOINT_URL": endpoint,
-        "PYTHONPATH": str(ROOT),
-        "HOME": os.environ["HOME"],  # where numba keeps what is compiled
-    }
     kernel: list[float] = []
     wall: list[float] = []
     with (

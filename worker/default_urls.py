@@ -51,8 +51,8 @@ def _s3(rest: str) -> tuple[str, str]:
     """Return what to call this bucket and prefix, and what tells it from all others."""
     # A bucket's name is unique at one endpoint only.
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-    place = rest.rstrip("/")
-    return place, f"{endpoint.rpartition('@')[2].rstrip('/')} {place}"
+    path = rest.rstrip("/")
+    return path, f"{endpoint.rpartition('@')[2].rstrip('/')} {path}"
 
 
 def _redis(rest: str) -> tuple[str, str]:
@@ -61,7 +61,7 @@ def _redis(rest: str) -> tuple[str, str]:
     if match is None:  # It is refused when it is opened; a part of it may be a password.
         return "", rest
     option = re.search(r"(?:^|&)db=(\d+)", match["options"] or "")
-    database = option[1] if option else match["database"] or "0"
+    number = option[1] if option else match["database"] or "0"
     host = re.sub(r"^(127\.0\.0\.1|\[::1\])$", "localhost", match["host"].lower())
-    place = f"{host} {match['port'] or REDIS_PORT} {database}"
-    return place, place
+    database = f"{host} {match['port'] or REDIS_PORT} {number}"
+    return database, database

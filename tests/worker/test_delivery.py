@@ -426,14 +426,6 @@ def test_a_direct_call_connects_to_the_queue_before_it_claims(floor: Floor) -> N
     assert effects[:3] == ["read", "reach", "put"]
 
 
-def test_a_queue_that_is_away_keeps_no_direct_call_from_its_slice(floor: Floor) -> None:
-    """A call would fail although all that it needs is the store."""
-    floor.submit(send=False)
-    floor.queue.reach = Mock(side_effect=QueueUnavailable("away"))  # type: ignore[method-assign]
-    deliver(floor.process(), Delivery(Message(job_id=JOB).body(), receipt=""))
-    assert floor.record.result == expected(STEPS)
-
-
 def test_a_stop_signal_before_the_claim_gives_the_job_to_another(floor: Floor) -> None:
     """A worker that is about to be killed would claim the job and take it along."""
     floor.submit()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import subprocess
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 
@@ -14,19 +13,15 @@ import pytest
 from outlast.checkpoint.status import Status
 from outlast.kernel import MachineFault, UnknownKernel
 from outlast.kernel.errors import UnloadableKernel
-from outlast.worker.jobs.client import Client
 from outlast.worker.loops.consumer import Consumer
-from outlast.worker.loops.invocations import Handler
 from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
-from outlast.worker.runpod_handler import Handler as RunPodHandler
-from outlast.worker.slices.health import BROKEN, MOST_FAULTS, BrokenWorker
+from outlast.worker.slices.health import MOST_FAULTS, BrokenWorker
 from tests.kernels import Counting, Result, expected, raising, scripted
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 MISSING = FileNotFoundError(errno.ENOENT, "No such file or directory", "data.csv")
@@ -215,34 +210,6 @@ def test_a_worker_that_recovers_goes_on(floor: Floor) -> None:
     floor.kernel = Counting(step)
     Consumer(floor.process(), slice_seconds=None).run(max_idle_seconds=60.0)
     assert {floor.jobs.load(job_id).record.status for job_id in "ab"} == {Status.SUCCEEDED}
-
-
-def test_a_broken_sandbox_of_lambda_ends(floor: Floor, tmp_path: Path) -> None:
-    """It would be warm for ever, and take one message after another."""
-    url = f"sqlite:///{tmp_path / 'o.db'}"
-    handler = Handler(Client(url, url), floor.process(kernel=raising(FULL, 0)))
-    context = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 10_000)
-    for number in range(MOST_FAULTS - 1):
-        floor.submit(f"job-{number}")
-        delivery = floor.receive()
-        record = {"messageId": "m", "body": delivery.body, "receiptHandle": delivery.receipt}
-        answer = handler.handle({"Records": [record | {"eventSource": "aws:sqs"}]}, context)
-        assert answer == {"batchItemFailures": [{"itemIdentifier": "m"}]}
-    with pytest.raises(SystemExit) as ended:
-        handler.handle({"job_id": "job-0"}, context)
-    assert ended.value.code == BROKEN
-    assert floor.jobs.load("job-0").record.guards.failures == 0
-
-
-def test_a_broken_worker_of_runpod_is_refreshed(floor: Floor, tmp_path: Path) -> None:
-    """RunPod would keep it for as long as calls come in."""
-    url = f"sqlite:///{tmp_path / 'o.db'}"
-    process = floor.process(kernel=raising(MachineFault("the GPU is gone"), 0))
-    handler = RunPodHandler(Client(url, url), process, lambda *_: None)
-    floor.submit(send=False)
-    answers = [handler.handle({"id": "r", "input": {"job_id": JOB}}) for _ in range(MOST_FAULTS)]
-    assert all("the GPU is gone" in answer["error"] for answer in answers)
-    assert [answer.get("refresh_worker", False) for answer in answers] == [False, False, True]
 
 
 def test_a_run_charges_its_only_job(floor: Floor) -> None:

@@ -366,7 +366,7 @@ def test_a_kernel_that_may_not_return_is_isolated_unasked(
 ) -> None:
     """A person who runs it would have to know that, and say so each time."""
     seen: list[int] = []
-    watch = lambda job: seen.append(job.state.pid)  # noqa: E731 - as short as it is
+    watch = lambda job: seen.append(job.work.state.pid)  # noqa: E731 - as short as it is
     process = process_of(Params(), kernel, isolate=False, watch=watch)
     assert run_slice(process).status is Status.SUCCEEDED
     assert ({os.getpid()} != set(seen)) is is_isolated

@@ -276,20 +276,25 @@ def test_a_function_of_three_seconds_has_time_for_a_notice(
     assert 1.0 <= granted[0] < 2.0
 
 
+def slowly(floor: Floor, recipients: Recipients) -> Callable[[str, Notice, float], None]:
+    """Return recipients that take all the time that there is for each."""
+
+    def accept(target: str, notice: Notice, seconds: float) -> None:
+        floor.clock.sleep(seconds)
+        recipients(target, notice, seconds)
+
+    return accept
+
+
 def test_with_time_for_one_target_only_each_has_its_turn(
     floor: Floor, recipients: Recipients
 ) -> None:
     """Behind a target that never answers the others would never get a notice."""
     submit(floor, ONE, TWO)
     floor.change(lambda r: r.cancelled())
-
-    def slow(target: str, notice: Notice, seconds: float) -> None:
-        floor.clock.sleep(seconds)
-        recipients(target, notice, seconds)
-
     recipients.errors[ONE] = NotDelivered("down")
     for _ in range(3):
-        handled, _ = floor.work(worker(floor, slow), seconds=6.5)
+        handled, _ = floor.work(worker(floor, slowly(floor, recipients)), seconds=6.5)
         floor.clock.sleep(30)
     assert not handled.ack
     assert notified(recipients) == [TWO]
@@ -301,13 +306,8 @@ def test_a_target_for_which_there_was_no_time_is_told_at_once(
     """Behind a slow target it would wait as if it were down: for hours, in the end."""
     submit(floor, ONE, TWO)
     floor.change(lambda r: r.cancelled())
-
-    def slow(target: str, notice: Notice, seconds: float) -> None:
-        floor.clock.sleep(seconds)
-        recipients(target, notice, seconds)
-
     for _ in range(2):
-        floor.work(worker(floor, slow), seconds=6.5)
+        floor.work(worker(floor, slowly(floor, recipients)), seconds=6.5)
     assert notified(recipients) == [ONE, TWO]
 
 

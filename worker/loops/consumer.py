@@ -19,7 +19,6 @@ from outlast.worker.telemetry.events import (
     MESSAGE_LEFT,
     QUEUE_UNAVAILABLE,
     STORE_UNAVAILABLE,
-    WORKER_FAULT,
     WORKER_IDLE,
     Event,
     tell,
@@ -140,7 +139,9 @@ class Consumer:
         except (StoreUnavailable, QueueUnavailable):
             raise
         except BrokenWorker as error:
-            self._tell_fault(error)
+            if process.health.is_broken:
+                reason = f"{error}; {MOST_FAULTS} times in a row: start another worker"
+                raise BrokenWorker(reason) from error
             self._wait(process.health.wait_seconds, stop)
             return 0
         except LEAVE_MESSAGE as error:
@@ -154,12 +155,6 @@ class Consumer:
             process.queue.ack(delivery)
         self._left_in_a_row = 0
         return int(handled.record is not None)
-
-    def _tell_fault(self, error: BrokenWorker) -> None:
-        """Tell of a fault of this machine; the last one of several in a row is raised."""
-        tell(log, WORKER_FAULT, worker=self._process.worker, error=str(error))
-        if self._process.health.is_broken:
-            raise BrokenWorker(f"{error}; {MOST_FAULTS} times in a row: start another worker")
 
     def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag
         if is_idle and not self._is_idle:

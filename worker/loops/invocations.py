@@ -13,7 +13,7 @@ from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.health import BROKEN, BrokenWorker
 from outlast.worker.slices.kernel_errors import line
-from outlast.worker.telemetry.events import MESSAGE_FAILED, MESSAGE_LEFT, WORKER_FAULT, tell
+from outlast.worker.telemetry.events import MESSAGE_FAILED, MESSAGE_LEFT, tell
 
 if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
@@ -68,8 +68,8 @@ class Handler:
             return advance(
                 self._client, self._process, request, seconds=seconds, request_id=request_id
             )
-        except BrokenWorker as error:
-            self._tell_fault(error)
+        except BrokenWorker:
+            self._exit_if_broken()
             raise
 
     def _handle_batch(self, records: object, context: Context) -> dict[str, Any]:
@@ -107,8 +107,8 @@ class Handler:
                 process.queue.hide(delivery, 0)
                 return False
             return deliver(process, delivery, seconds=seconds).ack
-        except BrokenWorker as error:
-            self._tell_fault(error)
+        except BrokenWorker:
+            self._exit_if_broken()
         except (StoreUnavailable, QueueUnavailable) as error:
             effect = f"message {_message_id(record)} will come again"
             tell(log, unavailable(error), effect=effect, error=str(error))
@@ -125,12 +125,11 @@ class Handler:
             )
         return False
 
-    def _tell_fault(self, error: BrokenWorker) -> None:
-        """Tell of a fault of this sandbox; after several it ends, and Lambda makes another one.
+    def _exit_if_broken(self) -> None:
+        """End this sandbox after several faults of its machine, and Lambda makes another one.
 
         The invocation has failed then, and the messages of its batch come again.
         """
-        tell(log, WORKER_FAULT, worker=self._process.worker, error=str(error))
         if self._process.health.is_broken:
             sys.exit(BROKEN)
 

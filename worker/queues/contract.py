@@ -48,7 +48,10 @@ class Queue(ABC):
     gives_up = True
 
     def reach(self) -> None:  # noqa: B027 - an embedded queue needs no connection
-        """Connect, if that has not happened: a later call then takes no longer than it must."""
+        """Connect, if that has not happened: a later call then takes no longer than it must.
+
+        It raises nothing: what is wrong, the next call tells.
+        """
 
     @abstractmethod
     def send(self, message: Message, *, deduplication_id: str | None = None) -> None:

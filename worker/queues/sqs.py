@@ -28,12 +28,10 @@ class SqsQueue(Queue):
         self._is_fifo = queue.endswith(".fifo")
 
     def reach(self) -> None:
-        """Make the client and open its connection, by the cheapest request there is."""
-        if self._connection.is_made:
-            return
-        with suppress(QueueUnavailable), self._connection.call() as (client, url):
-            # A refusal opens the connection as well; whatever else is wrong, the next call tells.
-            client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        """Make the client and open its connection, which a refusal does as well."""
+        if not self._connection.is_made:
+            with suppress(QueueUnavailable):
+                self.is_empty()
 
     def send(self, message: Message, *, deduplication_id: str | None = None) -> None:
         """Put `message` on the queue; FIFO drops a repeated `deduplication_id` for 5 minutes."""

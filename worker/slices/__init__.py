@@ -3,6 +3,7 @@
 deliver.py        the whole of it, as a table
 protocol.py       the rules: what a message calls for, what an ending makes of the job
 claimed_job.py    the lease and every write under it
+work.py           what was done under it and is not stored yet
 loading.py        the kernel, loaded and prepared
 slice.py          the steps of the kernel, until the deadline
 kernel_output.py  what a kernel yields, returns and raises, as it is stored

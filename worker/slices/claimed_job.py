@@ -1,4 +1,4 @@
-"""A job that this worker has claimed, and what was done on it: the one owner of its lease."""
+"""A job that this worker has claimed: the one owner of its lease, and all writes under it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
-from outlast.checkpoint.record_parts import Checkpoint, Lease, Pace
+from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.kernel_output import Unusable, stored_state
 from outlast.worker.slices.protocol import Succeeded, ended
-from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY, longest_lately
+from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY
+from outlast.worker.slices.work import Work
 from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
 from outlast.worker.telemetry.job_events import tell_claim
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
+    from outlast.checkpoint.record_parts import Pace
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.protocol import Ending
     from outlast.worker.slices.worker_process import AnyKernel, WorkerProcess
@@ -48,7 +50,7 @@ class JobMoved(Exception):
 
 
 class ClaimedJob:
-    """The job, its lease, and how far it has come beyond what is stored.
+    """The job, its lease, and the work on it that is not stored yet.
 
     It alone takes the lease, renews it, writes under it and gives it up, and hides the message
     meanwhile. Every write is fenced by the lease: a worker that has lost it finds out at its next
@@ -58,10 +60,7 @@ class ClaimedJob:
         delivery: the message for which the job was claimed.
         stored: the job as last stored, with its version.
         kernel: what runs; there once it is loaded.
-        state: the newest state; None until the kernel has yielded one.
-        steps, seconds: the job's totals as of now. What is not in the record yet follows from them,
-            also where a write happened whose answer was lost.
-        step_seconds, first_step_seconds: see `Pace`. slowest_seconds: of the steps of this slice.
+        work: what was done on it, stored or not.
         is_used: whether the slice has begun, so that its claim counts.
         doubt: an error that may be this machine's fault, by its kind and as a line; None: none.
     """
@@ -72,13 +71,7 @@ class ClaimedJob:
         """Prepare to claim the job, as it was read in `before`; see `take`."""
         self.process = process
         self.delivery = delivery
-        self.state: BaseModel | None = None
-        record = before.record
-        self.steps = record.usage.steps
-        self.seconds = self._state_seconds = self._stored_seconds = record.usage.compute_seconds
-        self.step_seconds = record.pace.step_seconds
-        self.first_step_seconds = record.pace.first_step_seconds
-        self.slowest_seconds = 0.0
+        self.work = Work(before.record)
         self.is_used = False
         self.doubt: tuple[str, str] | None = None
         self.stored = before
@@ -146,10 +139,10 @@ class ClaimedJob:
         Raises:
             Unusable: the kernel cannot tell.
         """
-        if self.state is None:
+        if self.work.state is None:
             return self.record.progress
         try:
-            share = float(self.kernel.progress(self.params, self.state))
+            share = float(self.kernel.progress(self.params, self.work.state))
         except BaseException as error:
             raise Unusable(f"cannot tell its progress: {line(error)}") from error
         return min(max(0.0, share), 1.0)  # in this order not a number is 0
@@ -167,12 +160,7 @@ class ClaimedJob:
 
     def _lease_seconds(self, state_bytes: int) -> float:
         seconds = self.process.timing.lease_seconds(state_bytes)
-        return self.stretched(seconds) if self.state is None else seconds
-
-    @property
-    def next_step_seconds(self) -> float:
-        """The time to allow for one more step; 0: unknown."""
-        return SAFETY * self.step_seconds
+        return self.stretched(seconds) if self.work.state is None else seconds
 
     def stretched(self, seconds: float) -> float:
         """Return a time that doubles with every two slices in a row that did not advance the job.
@@ -186,42 +174,16 @@ class ClaimedJob:
 
     def slice_seconds(self, wish: float) -> float:
         """Return how long a slice is to be that should last for `wish`, so that a step fits in."""
-        longest_step = max(self.first_step_seconds, self.step_seconds)
-        return self.stretched(max(wish, SAFETY * longest_step))
+        return self.stretched(max(wish, self.work.longest_step_seconds))
 
     def advanced(self, state: BaseModel, step_seconds: float) -> None:
         """Take over the state that a step has led to, which took so many seconds."""
-        self.saw_step(step_seconds)
-        self.state = state
-        self.steps += 1
-        self._state_seconds = self.seconds
+        self.work.advanced(state, step_seconds)
         self._stepped_at = self.process.clock()
-
-    def saw_step(self, seconds: float) -> None:
-        """Learn how long a step takes, also from one that is cut off: it takes longer than that."""
-        self.slowest_seconds = max(self.slowest_seconds, seconds)
-        # The first step of a slice also rebuilds tables: it says nothing about the next.
-        if self.state is None:
-            self.first_step_seconds = longest_lately(
-                self.first_step_seconds, seconds, is_first=True
-            )
-        else:
-            self.step_seconds = longest_lately(self.step_seconds, seconds, is_first=False)
-
-    def drop_state(self) -> None:
-        """Forget a state that cannot be stored: the checkpoint before it stands."""
-        self.state, self.steps = None, self.record.usage.steps
-        self._state_seconds = self._stored_seconds
 
     def begin(self) -> None:
         """Begin the slice: from here on the claim counts, and what is done can be lost."""
         self.is_used, self._stepped_at = True, self.process.clock()
-
-    def overspent(self) -> str | None:
-        """Return that the ceiling on compute time is reached, or None if it is not."""
-        if self.record.limits.max_compute_seconds is None:
-            return None
-        return self.record.overspent(self.seconds)
 
     # Writes. All raise LeaseLost where another worker has the job or a person stopped it.
 
@@ -269,11 +231,11 @@ class ClaimedJob:
             StoreUnavailable: nothing may have been written.
         """
         clock, begun = self.process.clock, self.process.clock()
-        work = self._unsaved_work()
+        work = self._unsaved()
         begun += self._cover(work.state_bytes)
         renewal = self._renewal(self._lease_seconds(work.state_bytes))
         self._write(lambda record: renewal(work.added_to(record)))
-        self._stored_seconds = self._state_seconds
+        self.work.stored()
         self.process.timing.saw_write(clock() - begun, work.state_bytes)
         self.keep_hidden()
 
@@ -285,12 +247,11 @@ class ClaimedJob:
             StoreUnavailable: it was tried more than once; the checkpoint before stands.
         """
         self.is_used = True
-        work = self._unsaved_work()
+        work = self._unsaved()
         self._cover(work.state_bytes)
         now = self.process.jobs.clock()
         if not isinstance(ending, Succeeded):
-            # What was computed since the last state is thrown away.
-            work = work._replace(redone=self.seconds - self._state_seconds)
+            work = work._replace(redone=self.work.lost_seconds)
 
         def move(record: Record) -> Record:
             return ended(self._with_doubt(work.added_to(record)), ending, now)
@@ -377,7 +338,7 @@ class ClaimedJob:
     def _at_risk_seconds(self) -> float:
         """The most work that a kill loses: one interval and one step."""
         lasted = self.process.clock() - self._stepped_at
-        step = max(self.next_step_seconds, lasted) if self.is_used else 0.0
+        step = max(self.work.next_step_seconds, lasted) if self.is_used else 0.0
         return self.process.timing.interval_seconds(self.state_bytes) + step
 
     def _renewal(self, seconds: float) -> Callable[[Record], Record]:
@@ -385,12 +346,12 @@ class ClaimedJob:
         clock, at_risk = self.process.jobs.clock, self._at_risk_seconds
         return lambda record: record.renewed(clock(), seconds, at_risk_seconds=at_risk)
 
-    def _unsaved_work(self) -> _Work:
-        pace = Pace(step_seconds=self.step_seconds, first_step_seconds=self.first_step_seconds)
-        work = _Work(self.steps, self.seconds, pace)
-        if self.state is None or self.steps == self.record.usage.steps:
-            return work
-        data = stored_state(self.kernel, self.state, max_bytes=self.process.max_state_bytes)
+    def _unsaved(self) -> _Unsaved:
+        work = self.work
+        unsaved = _Unsaved(work.steps, work.seconds, work.pace)
+        if work.state is None or work.steps == self.record.usage.steps:
+            return unsaved
+        data = stored_state(self.kernel, work.state, max_bytes=self.process.max_state_bytes)
         checkpoint = Checkpoint.of(
             data,
             version=self.kernel.version,
@@ -398,14 +359,11 @@ class ClaimedJob:
             progress=self.progress,
             saved_at=self.process.jobs.clock(),
         )
-        return work._replace(checkpoint=checkpoint, state_bytes=len(data))
+        return unsaved._replace(checkpoint=checkpoint, state_bytes=len(data))
 
 
-class _Work(NamedTuple):
-    """The job's totals, the checkpoint to store with its size, and what was thrown away.
-
-    Without a checkpoint there is no new state.
-    """
+class _Unsaved(NamedTuple):
+    """What a write stores: totals, what is lost, and a checkpoint if there is a new state."""
 
     steps: int
     seconds: float

@@ -37,7 +37,7 @@ from outlast.worker.slices.slice import Slice
 from outlast.worker.slices.timing import LEASE_INTERVALS
 from outlast.worker.telemetry.events import (
     MESSAGE_DROPPED,
-    QUEUE_UNAVAILABLE,
+    WORKER_FAULT,
     WRITES_LOST,
     tell,
 )
@@ -97,7 +97,8 @@ def deliver(
                 continue  # Look again at what the message calls for.
             except LeaseLost:
                 turn = replace(turn, may_run=False)  # The time for a slice may be over.
-            except BrokenWorker:
+            except BrokenWorker as error:
+                tell(log, WORKER_FAULT, worker=process.worker, error=str(error))
                 with suppress(QueueUnavailable):
                     process.hide(delivery, 0)
                 raise
@@ -151,7 +152,8 @@ class _Turn:
                     return self._hide(0)
                 self._tell_lost_writes(record)
                 begun = process.clock()
-                self._reach_queue()
+                if not self.delivery.receipt:
+                    process.queue.reach()  # No message was hidden: at the end there may be no time.
                 # A call or a kick names no slice, and proves no message for it.
                 announced = self.message.slice is not None
                 with (
@@ -186,16 +188,6 @@ class _Turn:
             send_continuation(process, job.stored)
         process.timing.saw_ending(process.clock() - slice_.stopped_at, job.state_bytes)
         return Handled(notify_targets(process, self.delivery, record, self.deadline), record)
-
-    def _reach_queue(self) -> None:
-        """Connect to the queue, where no message was hidden: at the end there may be no time."""
-        if self.delivery.receipt:
-            return
-        try:
-            self.process.queue.reach()
-        except QueueUnavailable as error:
-            effect = "the continuation may be lost until a sweep"
-            tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))
 
     def _budget(self, job: ClaimedJob) -> Budget:
         """Return how the time from now on is divided."""

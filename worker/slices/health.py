@@ -1,9 +1,9 @@
 """Whether this worker can run kernels at all: a fault of its machine is not the fault of a job.
 
 An error before the first step, of a kind that a broken machine raises, is not charged to the job:
-the claim is taken back, and the record notes on which machine that was. A worker to which it
-happens again and again ends, for another one to be started. Where the kernel has run before, or
-where three machines had the same error, it is the job's after all.
+the claim is taken back, and the record notes which worker had it. A worker to which it happens
+again and again ends, for another one to be started. Where the kernel has run before, or where three
+workers had the same error, it is the job's after all.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ class Health:
         self._proven.add(kernel)
         self._faults = 0
 
-    def failed(self) -> None:
-        """Note a fault of this machine."""
+    def fault(self, job_id: str, reason: str) -> BrokenWorker:
+        """Note a fault of this machine, and return what is to be raised."""
         self._faults += 1
+        return BrokenWorker(f"job {job_id} cannot begin here: {reason}")
 
     @property
     def is_broken(self) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from outlast.kernel import UnknownKernel
 from outlast.kernel.errors import UnloadableKernel
-from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
 
@@ -33,8 +32,7 @@ def load_kernel(job: ClaimedJob) -> None:
     try:
         _load_and_prepare(job)
     except UnloadableKernel as error:
-        job.process.health.failed()
-        raise BrokenWorker(f"job {job.record.job_id} cannot begin here: {error}") from error
+        raise job.process.health.fault(job.record.job_id, str(error)) from error
     except UnknownKernel as error:
         raise UnknownKernel(f"job {job.record.job_id}: {error}") from error
     job.renew()  # It may have been cancelled meanwhile.

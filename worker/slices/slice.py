@@ -10,7 +10,7 @@ from outlast.checkpoint.errors import CorruptCheckpoint, StateTooLarge, StoreUna
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.kernel.contract import start
-from outlast.worker.slices.health import BrokenWorker, is_decided, kind_of
+from outlast.worker.slices.health import is_decided, kind_of
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import described, line
 from outlast.worker.slices.kernel_output import (
@@ -51,7 +51,7 @@ class Slice:
         self._process = job.process
         self._budget = budget
         self._deadline = deadline
-        self._steps_before = job.steps
+        self._steps_before = job.work.steps
         self._step_seconds = 0.0  # of the step that has not ended yet
         self._began_at = self._saved_at = self.stopped_at = job.process.clock()
 
@@ -122,19 +122,20 @@ class Slice:
             try:
                 self._count_step(next(steps), clock() - begun)
             except StopIteration as end:
-                job.seconds += clock() - begun
+                job.work.seconds += clock() - begun
                 return self._success(end.value)
             except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-                job.seconds += clock() - begun
+                job.work.seconds += clock() - begun
                 return self._failure_in_step(error)
-            if reason := job.overspent():  # which a slice may reach that lasts for hours
+            # A slice that lasts for hours may reach the ceiling.
+            if reason := job.record.overspent(job.work.seconds):
                 return Failed(reason)
             try:
                 # A save takes its time: the next step may not fit any more.
                 if self._must_stop() or (self._save_if_due() and self._must_stop()):
                     return self._interrupted()
             except (Unusable, StateTooLarge) as error:
-                job.drop_state()
+                job.work.drop_state(job.record)
                 return self._failure(error)
 
     def _count_step(self, state: BaseModel | Busy, seconds: float) -> None:
@@ -142,11 +143,11 @@ class Slice:
         job = self.job
         if not isinstance(state, (job.kernel.State, Busy)):
             raise Unusable(f"yielded {type(state).__name__} instead of its State")
-        job.seconds += seconds
+        job.work.seconds += seconds
         self._step_seconds += seconds
         if isinstance(state, Busy):
             return
-        if job.state is None:
+        if job.work.state is None:
             self._process.health.proved(job.record.kernel)
         job.advanced(state, self._step_seconds)
         self._step_seconds = 0.0
@@ -159,16 +160,16 @@ class Slice:
         if not left or job.record.status is Status.PAUSED:
             return True
         # An isolated step that has begun may use all the time there is: it can be cut off.
-        step_seconds = 0.0 if self._step_seconds else job.next_step_seconds
+        step_seconds = 0.0 if self._step_seconds else job.work.next_step_seconds
         if self._process.clock() - self._began_at < self._budget.fair_seconds:
             # What was learned may be wrong, where no step of this slice has taken so long.
-            step_seconds = min(step_seconds, SAFETY * job.slowest_seconds)
+            step_seconds = min(step_seconds, SAFETY * job.work.slowest_seconds)
         reserve = self._process.timing.budget(self._budget.seconds, job.state_bytes).reserve
         return left <= step_seconds + max(reserve - self._budget.reserve, 0.0)
 
     def _interrupted(self) -> Ending:
         if self._step_seconds:
-            self.job.saw_step(self._step_seconds)
+            self.job.work.saw_step(self._step_seconds)
         # Without a reason of the deadline's, the next step would not have fitted.
         return Interrupted(self._deadline.reason or "deadline")
 
@@ -190,7 +191,7 @@ class Slice:
         try:
             return self.job.end(ending)
         except (Unusable, StateTooLarge) as error:
-            self.job.drop_state()
+            self.job.work.drop_state(self.job.record)
             return self.job.end(self._failure(error))
 
     def _success(self, result: object) -> Ending:
@@ -209,7 +210,7 @@ class Slice:
         """
         # A child process has a copy of its own.
         if not (self._is_isolated or self.job.kernel.State.model_config.get("frozen")):
-            self.job.drop_state()
+            self.job.work.drop_state(self.job.record)
         if self._is_signalled_soon():
             reason = described(error, type(self.job.kernel))
             return Interrupted(f"{self._deadline.reason}: the step was cut off by {reason}")
@@ -231,10 +232,11 @@ class Slice:
         """
         reason = described(error, type(self.job.kernel))
         record = self.job.record
-        if self._is_to_blame(error):
-            self.job.is_used = False
-            self._process.health.failed()
-            raise BrokenWorker(f"job {record.job_id} cannot begin here: {reason}") from error
+        if self._may_be_machines(error):
+            self.job.doubt = kind_of(error), line(error)
+            if not is_decided(error, record.guards, self._process.worker):
+                self.job.is_used = False
+                raise self._process.health.fault(record.job_id, reason) from error
         tell(
             log,
             KERNEL_FAILED,
@@ -246,14 +248,13 @@ class Slice:
         )
         return (Failed if isinstance(error, (StateTooLarge, NonRetryable)) else Errored)(reason)
 
-    def _is_to_blame(self, error: BaseException) -> bool:
-        """Whether this machine is at fault: the slice has not come to any safe point."""
+    def _may_be_machines(self, error: BaseException) -> bool:
+        """Whether this machine may be at fault: the slice has not come to any safe point."""
         process, job = self._process, self.job
-        if process.is_alone or job.steps > self._steps_before:
-            return False
-        if process.health.is_suspect(error, job.record.kernel):
-            job.doubt = kind_of(error), line(error)
-        return job.doubt is not None and not is_decided(error, job.record.guards, process.worker)
+        has_begun = job.work.steps > self._steps_before
+        return not (process.is_alone or has_begun) and process.health.is_suspect(
+            error, job.record.kernel
+        )
 
     def _close(self, steps: Steps) -> None:
         try:

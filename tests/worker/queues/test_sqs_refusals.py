@@ -122,6 +122,7 @@ def test_a_wrong_endpoint_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: st
         QueueUnavailable, match=r"queue sqs://jobs: .*; .*AWS_ENDPOINT_URL"
     ) as caught:
         look(SqsQueue("sqs://jobs"))
+    SqsQueue("sqs://jobs").reach()  # which only prepares a call, and must not keep one from it
     assert "s3cret" not in "".join(format_exception(caught.value))
 
 
