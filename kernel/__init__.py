@@ -1,9 +1,11 @@
 """Computations that can be stopped at a safe point and go on elsewhere."""
 
+from outlast.kernel.bulk import Blob
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
 from outlast.kernel.errors import InvalidParams, MachineFault, NonRetryable, UnknownKernel
 
 __all__ = [
+    "Blob",
     "Estimate",
     "InvalidParams",
     "Kernel",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -10,16 +11,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from outlast.kernel.bulk import same
 from outlast.kernel.errors import NonRetryable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Model(BaseModel):
-    """Base for a kernel's Params, State and Result: strict types, frozen, no unknown fields."""
+class Model(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their hash
+    """Base for a kernel's Params, State and Result: strict types, frozen, no unknown fields.
+
+    Two are equal if all their fields are; arrays are by type, shape and bytes.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    def __eq__(self, other: object) -> bool:
+        if "numpy" not in sys.modules:  # There is no array.
+            return super().__eq__(other)
+        return type(self) is type(other) and same(vars(self), vars(other))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from outlast.checkpoint.errors import JobExists, StoreUnavailable, UnknownJob, WrongStatus
     from outlast.kernel import (
+        Blob,
         Estimate,
         InvalidParams,
         Kernel,
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
         Resources,
         UnknownKernel,
     )
+    from outlast.kernel.array import Array
     from outlast.worker.jobs.async_client import AsyncClient
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.outcome import JobFailed, JobNotFinished
     from outlast.worker.queues.contract import QueueUnavailable
 
 __all__ = [
+    "Array",
     "AsyncClient",
+    "Blob",
     "Client",
     "Estimate",
     "InvalidParams",
@@ -41,6 +45,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Array": "outlast.kernel.array",
     "AsyncClient": "outlast.worker.jobs.async_client",
     "Client": "outlast.worker.jobs.client",
     "JobFailed": "outlast.worker.jobs.outcome",

@@ -1,0 +1,268 @@
+"""The bytes of a model's arrays and blobs, which stand in one row beside its JSON.
+
+    text, bulk = dumped(state)          the JSON has {"$array": "<f4", "shape": [2, 3], "at": 64}
+    state = loaded(State, text, row)    `row` has the bytes of `bulk`, wherever they have been
+
+Nothing is copied: a bulk refers to the memory of the arrays themselves, and loaded arrays to the
+row. An `Array` or a `Blob` finds the bulk, or the row, in the context of pydantic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_args
+
+from pydantic import BaseModel
+from pydantic_core import core_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
+    from pydantic import ValidationInfo as Info
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+M = TypeVar("M", bound=BaseModel)
+
+CONTEXT = "outlast_bulk"
+# Each array begins at a multiple of it: sums over arrays that lie elsewhere may differ in a bit.
+ALIGNMENT = 64
+
+
+class Piece(NamedTuple):
+    """The bytes of one array or blob: where they begin in the row, and what has them."""
+
+    begin: int
+    data: memoryview
+    owner: object
+
+    @property
+    def end(self) -> int:
+        """Where they end in the row."""
+        return self.begin + self.data.nbytes
+
+
+class Bulk:
+    """The arrays and blobs of a model, in the order of its JSON.
+
+    Attributes:
+        pieces: those that are not empty, in the order of the row.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+
+    @property
+    def size(self) -> int:
+        """The length of the row in bytes."""
+        return self.pieces[-1].end if self.pieces else 0
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What pydantic's `model_dump_json` needs to add to it."""
+        return {CONTEXT: self}
+
+    def add(self, data: memoryview, owner: object) -> int:
+        """Append bytes that `owner` has, and return where they begin."""
+        begin = -(-self.size // ALIGNMENT) * ALIGNMENT
+        if data.nbytes:
+            self.pieces.append(Piece(begin, data, owner))
+        return begin
+
+    def read(self, begin: int, end: int) -> memoryview:
+        """Return a part of the row: a view where it is of one array, else a copy."""
+        inside = [piece for piece in self.pieces if piece.begin < end and begin < piece.end]
+        if len(inside) == 1 and inside[0].begin <= begin and end <= inside[0].end:
+            return inside[0].data[begin - inside[0].begin : end - inside[0].begin]
+        row = memoryview(bytearray(end - begin))
+        for piece in inside:
+            first, last = max(begin, piece.begin), min(end, piece.end)
+            row[first - begin : last - begin] = piece.data[first - piece.begin : last - piece.begin]
+        return row
+
+    def copied_to(self, row: memoryview) -> Bulk:
+        """Copy all bytes to `row`, which is as long, and return the bulk that refers to it."""
+        copy = Bulk()
+        for piece in self.pieces:
+            row[piece.begin : piece.end] = piece.data
+            copy.pieces.append(piece._replace(data=row[piece.begin : piece.end]))
+        return copy
+
+    def owner_at(self, begin: int, size: int) -> object:
+        """Return what was added there: so a model can be read back without its bytes."""
+        return next(p.owner for p in self.pieces if (p.begin, p.data.nbytes) == (begin, size))
+
+
+class Row:
+    """The bytes of a bulk as they were stored or sent, in memory that loaded arrays may change."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+
+    def owner_at(self, begin: int, size: int) -> memoryview:
+        """Return the bytes there.
+
+        Raises:
+            ValueError: the row is shorter.
+        """
+        if begin + size > len(self._data):
+            raise ValueError("what is stored of its bytes is too short")
+        return self._data[begin : begin + size]
+
+
+def dumped(model: BaseModel) -> tuple[bytes, Bulk]:
+    """Return the JSON of a model, and its arrays and blobs."""
+    bulk = Bulk()
+    return model.model_dump_json(context=bulk.context).encode(), bulk
+
+
+def loaded(model: type[M], text: bytes | str, row: memoryview | Bulk) -> M:
+    """Return the model of this JSON, with arrays and blobs from `row`.
+
+    Of a bulk it has the very arrays that were dumped.
+
+    Raises:
+        ValidationError: the JSON or the row does not fit the model.
+    """
+    source = row if isinstance(row, Bulk) else Row(row)
+    return model.model_validate_json(text, context={CONTEXT: source})
+
+
+def reads_back(model: BaseModel, text: bytes, bulk: Bulk) -> bool:
+    """Whether `text` and `bulk`, dumped from the model, are the same model again."""
+    return bool(loaded(type(model), text, bulk) == model)
+
+
+def has_bulk(model: type[BaseModel]) -> bool:
+    """Whether a field of the model, or of one in it, is an Array or a Blob."""
+    return _has_bulk(model, set())
+
+
+def _has_bulk(annotation: object, seen: set[object]) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if annotation in seen:
+            return False
+        seen.add(annotation)
+        fields = annotation.model_fields.values()
+        return any(
+            any(isinstance(item, Beside) for item in field.metadata)
+            or _has_bulk(field.annotation, seen)
+            for field in fields
+        )
+    if isinstance(annotation, Beside):
+        return True
+    # Of an Annotated these are the type and its metadata.
+    return any(_has_bulk(argument, seen) for argument in get_args(annotation))
+
+
+class Beside:
+    """Marks a type whose values stand beside the JSON: `dump` and `load` are two ends of that."""
+
+    key = ""
+
+    def check(self, value: object) -> object:
+        """Return a value from a program as the model is to have it.
+
+        Raises:
+            ValueError: it is none of this type.
+        """
+        raise NotImplementedError
+
+    def dump(self, value: Any) -> tuple[dict[str, Any], memoryview, object]:
+        """Return how JSON refers to the value, its bytes, and what has them."""
+        raise NotImplementedError
+
+    def size(self, reference: Mapping[str, Any]) -> int:
+        """Return how many bytes the value has.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is no such reference.
+        """
+        raise NotImplementedError
+
+    def load(self, reference: Mapping[str, Any], data: memoryview) -> object:
+        """Return the value that a reference stands for, from its bytes."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                self._serialize, info_arg=True, when_used="json"
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "object", "title": self.key.removeprefix("$")}
+
+    def _validate(self, value: object, info: Info) -> object:
+        source = (info.context or {}).get(CONTEXT)
+        if not (isinstance(value, dict) and self.key in value):
+            return self.check(value)
+        if source is None:
+            raise ValueError("its bytes are stored beside the JSON, and were not read")
+        begin, size = int(value["at"]), self.size(value)
+        found = source.owner_at(begin, size) if size else memoryview(b"")
+        return self.load(value, found) if isinstance(found, memoryview) else found
+
+    def _serialize(self, value: Any, info: SerializationInfo) -> dict[str, Any]:
+        bulk = (info.context or {}).get(CONTEXT)
+        if bulk is None:
+            raise ValueError("an Array or a Blob has no JSON: see outlast.kernel.bulk.dumped")
+        reference, data, owner = self.dump(value)
+        return reference | {"at": bulk.add(data, owner)}
+
+
+class _Bytes(Beside):
+    """Bytes beside the JSON."""
+
+    key = "$blob"
+
+    def check(self, value: object) -> object:
+        if not isinstance(value, bytes):
+            raise ValueError(f"a Blob is bytes, not {type(value).__name__}")  # noqa: TRY004 - pydantic's
+        return value
+
+    def dump(self, value: bytes) -> tuple[dict[str, Any], memoryview, object]:
+        return {self.key: len(value)}, memoryview(value), value
+
+    def size(self, reference: Mapping[str, Any]) -> int:
+        return int(reference[self.key])
+
+    def load(self, _: Mapping[str, Any], data: memoryview) -> object:
+        return bytes(data)
+
+
+Blob = Annotated[bytes, _Bytes()]
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values of fields are equal; arrays are by type, shape and bytes."""
+    if one is other:
+        return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and type(one) is type(other):
+        return len(one) == len(other) and all(map(same, one, other))
+    from outlast.kernel.array import is_array, same_arrays  # numpy is there, or no array is
+
+    if is_array(one) or is_array(other):
+        return is_array(one) and is_array(other) and same_arrays(one, other)
+    return bool(one == other)
+
+
+def references(value: object, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the references to arrays and blobs in a JSON value, each with its path in there."""
+    if isinstance(value, dict):
+        if value.keys() in ({"$array", "shape", "at"}, {"$blob", "at"}):
+            yield path, value
+            return
+        items: Any = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    else:
+        return
+    for name, part in items:
+        yield from references(part, f"{path}.{name}" if path else str(name))
