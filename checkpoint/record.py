@@ -9,10 +9,12 @@ Times are seconds since the epoch, by the clock of the worker or person that mad
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import Field
 
+from outlast.checkpoint.blobs.contract import Chunk
 from outlast.checkpoint.errors import WrongStatus
 from outlast.checkpoint.fields import JobId, Moment, Number, Part, Seconds, Tag
 from outlast.checkpoint.history import (
@@ -24,6 +26,7 @@ from outlast.checkpoint.history import (
 from outlast.checkpoint.record_parts import (
     CLOCK_TOLERANCE_SECONDS,
     Checkpoint,
+    Dropped,
     Guards,
     Lease,
     Limits,
@@ -38,12 +41,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 P = TypeVar("P", bound=Part)
+R = TypeVar("R", bound="Record")
 
 # The longest waits of a job after an error, and of its notices.
 LONGEST_RETRY_SECONDS = 300.0
 LONGEST_NOTICE_SECONDS = 6 * 3600.0
 
 GENERATIONS = 2
+# So long a store may take to lose its newest writes, and go on from the ones before.
+RIPE_SECONDS = 30.0
 MAX_TAGS = 16
 # The command that lets a job go on where the one that was asked for does not fit its status.
 COMMAND_INSTEAD = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried"): "resume"}
@@ -167,13 +173,19 @@ class Body(Part):
 
     Attributes:
         params: the kernel's parameters, as JSON values.
+        params_chunks: where the arrays in the parameters are.
         history: what became of the slices that have ended.
         result: the kernel's result as a JSON value; None until the job succeeded.
+        result_chunks: where the arrays in the result are.
+        dropped: chunks that are to be deleted, the oldest first.
     """
 
     params: dict[str, Any]
+    params_chunks: tuple[Chunk, ...] = ()
     history: History = Field(default_factory=History)
     result: Any = None
+    result_chunks: tuple[Chunk, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
 
     @property
     def params_json(self) -> str:
@@ -183,6 +195,28 @@ class Body(Part):
 
 class Record(Head, Body):
     """All that is stored of one job, and its moves."""
+
+    @property
+    def chunks(self) -> dict[str, Chunk]:
+        """The chunks that the job needs, by name.
+
+        Raises:
+            ValueError: the states were not read.
+        """
+        kept = (checkpoint.chunks for checkpoint in self.checkpoints + self.quarantine)
+        every = chain(self.params_chunks, self.result_chunks, *kept)
+        return {chunk.name: chunk for chunk in every}
+
+    def ripe(self, now: float) -> list[str]:
+        """Return the names of dropped chunks that may be deleted at `now`.
+
+        By then no store that has lost its newest writes goes back to a checkpoint that needs them.
+        """
+        return [
+            name
+            for name, at, saves in self.dropped
+            if saves < self.usage.saves and at + RIPE_SECONDS <= now
+        ]
 
     # What a worker does.
 
@@ -208,7 +242,7 @@ class Record(Head, Body):
                 "they are kept for inspection"
             )
         sent_since = max(self.queued_at, self.created_at)
-        return _changed(
+        claimed = _changed(
             free,
             status=Status.RUNNING,
             lease=lease,
@@ -219,6 +253,7 @@ class Record(Head, Body):
             usage=_changed(free.usage, slices_begun=self.usage.slices_begun + 1),
             guards=_changed(self.guards, stalls=self.guards.stalls + 1, sweeps=0),
         )
+        return _dropping(claimed, self, lease.claimed_at) if broken else claimed
 
     def lost(self, now: float) -> Self:
         """Account for a worker that died with the job; a record without a lease stays as it is."""
@@ -275,12 +310,26 @@ class Record(Head, Body):
         advanced = previous is None or previous.digest != checkpoint.digest
         saves = self.usage.saves + 1
         newest = checkpoint.model_copy(update={"sequence": saves})
-        saved_bytes = self.usage.saved_bytes + newest.packed.size
-        return self._with(
+        saved_bytes = self.usage.saved_bytes + newest.packed.size + newest.bulk_bytes
+        saved = self._with(
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),
             guards=self.guards.cleared() if advanced else self.guards,
         )
+        return _dropping(saved, self, newest.saved_at)
+
+    def unreadable(self, checkpoint: Checkpoint) -> Self:
+        """Put a checkpoint whose arrays cannot be read into quarantine; see `Record.claimed`."""
+        left = tuple(kept for kept in self.checkpoints if kept.sequence != checkpoint.sequence)
+        quarantine = (checkpoint, *self.quarantine)[:GENERATIONS]
+        changed = self._with(checkpoints=left, quarantine=quarantine)
+        return _dropping(changed, self, self.updated_at)
+
+    def forgot(self, deleted: Collection[str]) -> Self:
+        """Note that these dropped chunks were deleted."""
+        if not deleted:
+            return self
+        return self._with(dropped=tuple(x for x in self.dropped if x.name not in deleted))
 
     def spent(
         self, *, steps: int, seconds: float, redone: float = 0.0, pace: Pace | None = None
@@ -334,10 +383,10 @@ class Record(Head, Body):
         """Note that the message that starts the slice has been sent."""
         return self._with(announced=True)
 
-    def succeeded(self, result: Any) -> Self:
-        """Store the result; the job is over."""
-        guards = self.guards.cleared()
-        return self._over(Status.SUCCEEDED, result=result, error=None, guards=guards)
+    def succeeded(self, result: Any, chunks: tuple[Chunk, ...] = ()) -> Self:
+        """Store the result, and where its arrays are; the job is over."""
+        changes = {"result": result, "result_chunks": chunks, "guards": self.guards.cleared()}
+        return self._over(Status.SUCCEEDED, error=None, **changes)
 
     def failed(self, error: str) -> Self:
         """Give the job up for a reason; its checkpoints stay."""
@@ -436,6 +485,15 @@ class Record(Head, Body):
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
+
+
+def _dropping(record: R, before: R, now: float) -> R:
+    """List in the record the chunks that the one before it needed, and that it does not."""
+    if not any(kept.bulk_bytes for kept in before.checkpoints + before.quarantine):
+        return record
+    needed, saves = record.chunks, record.usage.saves
+    dropped = (Dropped(name, now, saves) for name in before.chunks if name not in needed)
+    return _changed(record, dropped=(*record.dropped, *dropped))
 
 
 def _changed(part: P, **changes: Any) -> P:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from outlast.checkpoint.blobs.contract import Chunk, Name
 from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share, Target
 from outlast.checkpoint.packed import Packed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 MAX_PLATFORMS = 16
 OTHER_PLATFORMS = "other"
@@ -20,6 +21,9 @@ CLOCK_TOLERANCE_SECONDS = 10.0
 # On so many machines workers must fail to begin a job before it is the job's fault.
 WORKERS_IN_DOUBT = 3
 MAX_TARGETS = 4
+CHUNKS: TypeAdapter[tuple[Chunk, ...]] = TypeAdapter(
+    tuple[Chunk, ...], config=ConfigDict(defer_build=True)
+)
 DOUBT_CHARACTERS = 80
 
 
@@ -27,9 +31,12 @@ class Checkpoint(Part):
     """A kernel's state at a safe point, with the checksum that it must still have when read.
 
     Attributes:
-        stored: the state as it is stored; None where it was not read. The codec keeps it beside the
-            rest, which is why it has no part in the record's own JSON.
-        digest: checksum of the state, taken when the checkpoint was made.
+        stored: the state as it is stored, and on a second line the chunks of its arrays; None where
+            it was not read. The codec keeps it beside the rest, which is why it has no part in the
+            record's own JSON.
+        digest: checksum of the state and the digests of its chunks, taken when the checkpoint was
+            made.
+        bulk_bytes: the size of its arrays, which are in chunks.
         version: the format of the state, by the kernel's own count.
         sequence: 1 for the job's first checkpoint, then ascending; `Record.saved` gives it.
         slice: the slice that made it.
@@ -43,13 +50,20 @@ class Checkpoint(Part):
     slice: Count
     progress: Share
     saved_at: Moment
+    bulk_bytes: Count = 0
 
     stored: Packed | None = Field(default=None, exclude=True, repr=False)
 
     @classmethod
-    def of(cls, state: bytes, **fields: Any) -> Self:
-        """Return the checkpoint of a state, which is JSON text; `fields` are all but the digest."""
-        return cls(digest=digest_of(state), **fields).with_state(Packed.of(state))
+    def of(cls, state: bytes, *, chunks: Sequence[Chunk] = (), **fields: Any) -> Self:
+        """Return the checkpoint of a state, which is JSON text, and of the chunks of its arrays.
+
+        `fields` are all but the digest and the size of the chunks.
+        """
+        kept = state + b"\n" + CHUNKS.dump_json(tuple(chunks)) if chunks else state
+        size = sum(chunk.size for chunk in chunks)
+        checkpoint = cls(digest=digest_of(kept), bulk_bytes=size, **fields)
+        return checkpoint.with_state(Packed.of(kept))
 
     def with_state(self, packed: Packed) -> Self:
         """Return this checkpoint with a state as it is stored, which may be damaged."""
@@ -73,16 +87,44 @@ class Checkpoint(Part):
         Raises:
             ValueError: it was not read.
         """
-        return self.packed.unpacked()
+        return self.packed.unpacked().partition(b"\n")[0]
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """Where its arrays are, in order; none where they cannot be read.
+
+        Raises:
+            ValueError: the state was not read.
+        """
+        if not self.bulk_bytes:
+            return ()
+        try:
+            return CHUNKS.validate_json(self.packed.unpacked().partition(b"\n")[2])
+        except ValidationError:
+            return ()  # It does not have its checksum either.
 
     @property
     def is_intact(self) -> bool:
-        """Whether the state still has the checksum that it was saved with.
+        """Whether the state still has the checksum that it was saved with; see also `chunks`.
 
         Raises:
             ValueError: it was not read.
         """
-        return digest_of(self.state) == self.digest
+        return digest_of(self.packed.unpacked()) == self.digest
+
+
+class Dropped(NamedTuple):
+    """A chunk that no checkpoint needs any more, and that is to be deleted some time later.
+
+    Attributes:
+        name: its name.
+        at: when it was dropped.
+        saves: how many saves there were then.
+    """
+
+    name: Name
+    at: Moment
+    saves: Count
 
 
 class Lease(Part):
@@ -197,7 +239,7 @@ class Usage(Part):
         slices_begun: slices that were claimed.
         steps: steps of the kernel.
         saves: checkpoints that were stored.
-        saved_bytes: the size of all their states, before they were deflated.
+        saved_bytes: the size of all their states, before they were deflated, with all arrays.
         compute_seconds: wall time in the kernel, over all slices that could report it.
         redone_seconds: at most so much of it was thrown away and done again: lost to crashes, cut
             off at a deadline, or without a state that could be stored.

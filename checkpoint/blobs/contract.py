@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 # The longest chunk. A larger one would be cheaper to list, and dearer to send again.
 CHUNK_BYTES = 16 << 20
 
-Name = Annotated[str, Field(max_length=300, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")]
-Digest = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\Z")]
+# No part of it can lead out of a folder.
+PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+Name = Annotated[str, Field(max_length=300, pattern=rf"\A{PART}(/{PART})*\z")]
+Digest = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
 class DamagedChunk(CheckpointError):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from outlast.checkpoint.blobs.contract import Chunk
 from outlast.checkpoint.errors import WrongStatus
 from outlast.checkpoint.packed import Packed
-from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Limits
+from outlast.checkpoint.record import RIPE_SECONDS, Record
+from outlast.checkpoint.record_parts import Checkpoint, Dropped, Limits
 from outlast.checkpoint.status import Status
-from tests.records import checkpoint, lease
+from tests.records import changed, checkpoint, lease
 from tests.records import job as record
 
 if TYPE_CHECKING:
@@ -234,3 +236,53 @@ def test_a_renewal_needs_a_lease() -> None:
     assert free.renewed(1.0, 4.0, at_risk_seconds=1.0) is free
     held = free.claimed(lease()).renewed(490.0, 10.0, at_risk_seconds=1.0)
     assert held.is_held(499.0)
+
+
+def chunk(name: str) -> Chunk:
+    """Return a chunk of this name."""
+    return Chunk(f"a/t/{name}", 100, "0" * 64)
+
+
+def state_in(*names: str, at: float = 100.0) -> Checkpoint:
+    """A checkpoint whose arrays are in these chunks."""
+    chunks = [chunk(name) for name in names]
+    return checkpoint(json.dumps(names).encode(), chunks=chunks, saved_at=at)
+
+
+def test_a_chunk_is_dropped_once_neither_generation_needs_it() -> None:
+    """The bytes of old states would be paid for for ever, or those of new ones deleted."""
+    job = record(lease=lease(100.0)).saved(state_in("1", "2")).saved(state_in("1", "3"))
+    assert (set(job.chunks), job.dropped) == ({"a/t/1", "a/t/2", "a/t/3"}, ())
+    job = job.saved(state_in("1", "4", at=130.0))
+    assert set(job.chunks) == {"a/t/1", "a/t/3", "a/t/4"}
+    assert job.dropped == (Dropped("a/t/2", 130.0, 3),)
+
+
+def test_a_dropped_chunk_waits_for_another_save_and_half_a_minute() -> None:
+    """A Redis that fails over and forgets its last seconds would find its checkpoint without it."""
+    job = record(lease=lease(100.0)).saved(state_in("1")).saved(state_in("2")).saved(state_in("3"))
+    assert job.ripe(1e6) == []
+    job = job.saved(state_in("3", at=101.0))
+    assert job.ripe(100.0 + RIPE_SECONDS - 0.1) == []
+    assert job.ripe(100.0 + RIPE_SECONDS) == ["a/t/1"]
+    left = job.forgot(["a/t/1"])
+    assert [dropped.name for dropped in left.dropped] == ["a/t/2"]
+
+
+def test_chunks_of_parameters_results_and_quarantine_are_needed() -> None:
+    """A clean-up would delete what a person still looks at."""
+    job = record(params_chunks=(chunk("p"),), lease=lease(100.0)).saved(state_in("1"))
+    job = job.saved(state_in("2")).unreadable(job.checkpoints[0]).saved(state_in("3"))
+    job = job.saved(state_in("4")).succeeded({}, (chunk("r"),))
+    names = {name.rpartition("/")[2] for name in job.chunks}
+    assert names == {"p", "1", "3", "4", "r"}
+    assert [dropped.name for dropped in job.dropped] == ["a/t/2"]
+
+
+def test_other_arrays_with_the_same_json_are_progress() -> None:
+    """A training whose step number stands in an array would be given up as stalled."""
+    job = record(lease=lease(100.0)).saved(state_in("1"))
+    other = checkpoint(b'["1"]', chunks=[chunk("1")._replace(digest="1" * 64)])
+    stalled = changed(job, stalls=3)
+    assert stalled.saved(other).guards.stalls == 0
+    assert stalled.saved(state_in("1")).guards.stalls == 3
