@@ -9,13 +9,14 @@ row. An `Array` or a `Blob` finds the bulk, or the row, in the context of pydant
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel
 from pydantic_core import core_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
     from pydantic import ValidationInfo as Info
@@ -47,10 +48,21 @@ class Bulk:
 
     Attributes:
         pieces: those that are not empty, in the order of the row.
+        is_copy: whether it has memory of its own, which no kernel changes.
     """
 
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
+        self.is_copy = False
+
+    @classmethod
+    def of(cls, row: memoryview, spans: Iterable[tuple[int, int]] | None = None) -> Bulk:
+        """Return the bulk whose bytes are in `row`; `spans` are its pieces, None: it is one."""
+        bulk = cls()
+        spans = [(0, len(row))] if spans is None else spans
+        bulk.pieces = [Piece(begin, row[begin:end], None) for begin, end in spans if begin < end]
+        bulk.is_copy = True
+        return bulk
 
     @property
     def size(self) -> int:
@@ -59,8 +71,13 @@ class Bulk:
 
     @property
     def context(self) -> dict[str, Any]:
-        """What pydantic's `model_dump_json` needs to add to it."""
+        """By which pydantic adds to it, or finds in it."""
         return {CONTEXT: self}
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Where each piece begins and ends in the row."""
+        return [(piece.begin, piece.end) for piece in self.pieces]
 
     def add(self, data: memoryview, owner: object) -> int:
         """Append bytes that `owner` has, and return where they begin."""
@@ -71,61 +88,65 @@ class Bulk:
 
     def read(self, begin: int, end: int) -> memoryview:
         """Return a part of the row: a view where it is of one array, else a copy."""
-        inside = [piece for piece in self.pieces if piece.begin < end and begin < piece.end]
-        if len(inside) == 1 and inside[0].begin <= begin and end <= inside[0].end:
+        first = max(bisect_right(self.pieces, begin, key=lambda piece: piece.begin) - 1, 0)
+        last = bisect_left(self.pieces, end, key=lambda piece: piece.begin)
+        inside = self.pieces[first:last]
+        if len(inside) == 1 and end <= inside[0].end:
             return inside[0].data[begin - inside[0].begin : end - inside[0].begin]
         row = memoryview(bytearray(end - begin))
         for piece in inside:
-            first, last = max(begin, piece.begin), min(end, piece.end)
-            row[first - begin : last - begin] = piece.data[first - piece.begin : last - piece.begin]
+            ours, theirs = max(begin, piece.begin), min(end, piece.end)
+            if ours < theirs:
+                row[ours - begin : theirs - begin] = piece.data[
+                    ours - piece.begin : theirs - piece.begin
+                ]
         return row
 
     def copied_to(self, row: memoryview) -> Bulk:
         """Copy all bytes to `row`, which is as long, and return the bulk that refers to it."""
-        copy = Bulk()
         for piece in self.pieces:
             row[piece.begin : piece.end] = piece.data
-            copy.pieces.append(piece._replace(data=row[piece.begin : piece.end]))
-        return copy
+        return Bulk.of(row, self.spans)
 
     def owner_at(self, begin: int, size: int) -> object:
-        """Return what was added there: so a model can be read back without its bytes."""
-        return next(p.owner for p in self.pieces if (p.begin, p.data.nbytes) == (begin, size))
-
-
-class Row:
-    """The bytes of a bulk as they were stored or sent, in memory that loaded arrays may change."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-
-    def owner_at(self, begin: int, size: int) -> memoryview:
-        """Return the bytes there.
+        """Return what was added there, or else its bytes, which a loaded array may change.
 
         Raises:
-            ValueError: the row is shorter.
+            ValueError: there is nothing like that.
         """
-        if begin + size > len(self._data):
-            raise ValueError("what is stored of its bytes is too short")
-        return self._data[begin : begin + size]
+        if self.is_copy:
+            if not 0 <= begin <= begin + size <= self.size:
+                raise ValueError("what is stored of its bytes is too short")
+            return self.read(begin, begin + size)
+        for piece in self.pieces:
+            if (piece.begin, piece.data.nbytes) == (begin, size):
+                return piece.owner
+        raise ValueError("it has no such bytes")
 
 
-def dumped(model: BaseModel) -> tuple[bytes, Bulk]:
+class Stored(NamedTuple):
+    """A model as it is stored: its JSON, and its arrays and blobs."""
+
+    text: bytes
+    bulk: Bulk
+
+
+def dumped(model: BaseModel) -> Stored:
     """Return the JSON of a model, and its arrays and blobs."""
     bulk = Bulk()
-    return model.model_dump_json(context=bulk.context).encode(), bulk
+    return Stored(model.model_dump_json(context=bulk.context).encode(), bulk)
 
 
 def loaded(model: type[M], text: bytes | str, row: memoryview | Bulk) -> M:
-    """Return the model of this JSON, with arrays and blobs from `row`.
+    """Return the model of this JSON, with arrays and blobs that refer to `row`.
 
-    Of a bulk it has the very arrays that were dumped.
+    Of a bulk that is no copy it has the very arrays that were dumped.
 
     Raises:
         ValidationError: the JSON or the row does not fit the model.
     """
-    source = row if isinstance(row, Bulk) else Row(row)
-    return model.model_validate_json(text, context={CONTEXT: source})
+    bulk = row if isinstance(row, Bulk) else Bulk.of(row)
+    return model.model_validate_json(text, context=bulk.context)
 
 
 def reads_back(model: BaseModel, text: bytes, bulk: Bulk) -> bool:

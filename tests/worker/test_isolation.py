@@ -19,6 +19,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.kernel import Resources
+from outlast.kernel.bulk import dumped
 from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deadline import STOP_SIGNALS, Deadline
@@ -43,11 +44,12 @@ ORPHAN = """
 import sys
 from outlast.kernel import Resources
 from tests.worker.unruly import Params, Unruly
+from outlast.kernel.bulk import dumped
 from outlast.worker.slices.isolation.parent import isolated
 
 if __name__ == "__main__":
     params = Params(how=sys.argv[1], at=0, fifo=sys.argv[2])
-    for _ in isolated(Unruly(), params, None, Resources()):
+    for _ in isolated(Unruly(), [dumped(params)], Resources()):
         pass
 """
 # The first process of a container, to which all those come whose own parent has ended.
@@ -71,7 +73,7 @@ if __name__ == "__main__":
 def run(params: Params, resources: Resources | None = None) -> tuple[list[State], Any]:
     """Return the states that the isolated kernel yields, and its result or error."""
     states = []
-    steps = isolated(Unruly(), params, None, resources or Resources())
+    steps = isolated(Unruly(), [dumped(params)], resources or Resources())
     try:
         while True:
             state = next(steps)
@@ -108,7 +110,7 @@ def test_yields_and_returns_what_the_kernel_does() -> None:
 
 def test_goes_on_from_a_state() -> None:
     """An isolated job would begin anew in every slice."""
-    steps = isolated(Unruly(), Params(steps=9), State(done=7, pid=1), Resources())
+    steps = isolated(Unruly(), [dumped(Params(steps=9)), dumped(State(done=7, pid=1))], Resources())
     first = next(state for state in steps if not isinstance(state, Busy))
     steps.close()
     assert first.done == 8
@@ -179,7 +181,7 @@ def test_memory_is_limited() -> None:
 
 def test_an_endless_loop_in_c_is_ended() -> None:
     """A worker would hang until its platform kills it, and with it the work since the last save."""
-    steps = isolated(Unruly(), Params(how="loops", at=0), None, Resources())
+    steps = isolated(Unruly(), [dumped(Params(how="loops", at=0))], Resources())
     assert isinstance(next(steps), Busy)
     begun = time.monotonic()
     steps.close()
@@ -189,7 +191,7 @@ def test_an_endless_loop_in_c_is_ended() -> None:
 @pytest.mark.parametrize("how", ["starts another", "starts a daemon"])
 def test_what_the_kernel_started_ends_with_it(how: str, fifo: Path) -> None:
     """Programs that a kernel started would pile up on the worker, slice after slice."""
-    steps = isolated(Unruly(), Params(how=how, at=0, fifo=str(fifo)), None, Resources())
+    steps = isolated(Unruly(), [dumped(Params(how=how, at=0, fifo=str(fifo)))], Resources())
     next(steps)
     with fifo.open() as opened:  # opens once the grandchild is there
         steps.close()
@@ -208,7 +210,7 @@ def test_all_ends_with_a_killed_worker(how: str, fifo: Path) -> None:
 def test_the_kernel_ends_with_a_killed_watcher(fifo: Path) -> None:
     """Where memory runs out the system may kill either, and a core would be busy for ever."""
     params = Params(how="loses its watcher", at=0, fifo=str(fifo))
-    steps = isolated(Unruly(), params, None, Resources())
+    steps = isolated(Unruly(), [dumped(params)], Resources())
     next(steps)
     with fifo.open() as opened:
         assert opened.read() == ""
@@ -246,7 +248,7 @@ def test_a_stop_signal_ends_a_program_of_the_kernel_and_not_its_process(
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_stop_signal_does_not_end_a_process_that_starts(number: signal.Signals) -> None:
     """Ctrl-C early in a slice would be a crash, with a traceback of the interpreter's start."""
-    steps = isolated(Unruly(), Params(steps=1), None, Resources())
+    steps = isolated(Unruly(), [dumped(Params(steps=1))], Resources())
     next(steps)
     (child,) = multiprocessing.active_children()
     assert child.pid is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.kernel import Resources
+from outlast.kernel.bulk import dumped
 from outlast.worker.slices.isolation.parent import isolated
 from outlast.worker.slices.kernel_errors import attach_location, described, location_of
 from tests import kernels
@@ -33,7 +34,7 @@ def line_of(function: Callable[..., object]) -> int:
 )
 def test_an_error_from_another_process_has_its_location(how: str, message: str) -> None:
     """The author of a kernel that runs isolated would learn what is wrong, but not where."""
-    steps = isolated(unruly.Unruly(), unruly.Params(how=how, at=0), None, Resources())
+    steps = isolated(unruly.Unruly(), [dumped(unruly.Params(how=how, at=0))], Resources())
     with pytest.raises((ValueError, RuntimeError)) as caught:
         for _ in steps:
             pass

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from outlast.checkpoint.status import Status
+from outlast.kernel.bulk import Stored, loaded
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.isolation.parent import BUSY
 from outlast.worker.slices.timing import Timing
-from tests.kernels import Result, State, advance
+from tests.kernels import Params, Result, State, advance
 from tests.records import changed
 from tests.worker.floor import Floor
 
@@ -90,8 +91,9 @@ def test_the_length_that_an_isolated_step_needs_is_remembered_with_the_job(
 ) -> None:
     """After each step the slices would be too short again, and most of the work thrown away."""
 
-    def isolated(_: object, params: Any, state: State | None, *__: object) -> Any:
-        state = state or State(at=0, total=0)
+    def isolated(_: object, begin: list[Stored], *__: object) -> Any:
+        params = loaded(Params, *begin[0])
+        state = loaded(State, *begin[1]) if begin[1:] else State(at=0, total=0)
         while state.at < params.steps:
             for _ in range(60):
                 floor.clock.sleep(0.1)

@@ -7,19 +7,22 @@ import math
 import secrets
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
-from outlast.checkpoint.record_parts import Checkpoint, Lease
+from outlast.checkpoint.record_parts import Lease
+from outlast.kernel.bulk import has_bulk, loaded
 from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.slices.arrays import Arrays
 from outlast.worker.slices.backoff import backoff
-from outlast.worker.slices.kernel_errors import line
-from outlast.worker.slices.kernel_output import Unusable, stored_state
+from outlast.worker.slices.kernel_output import progress_of, stored_state
 from outlast.worker.slices.protocol import Succeeded, ended
+from outlast.worker.slices.reading import read_params
 from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY
+from outlast.worker.slices.unsaved import Snapshot, Unsaved
 from outlast.worker.slices.work import Work
 from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
-from outlast.worker.telemetry.job_events import tell_claim
+from outlast.worker.telemetry.job_events import tell_claim, tell_quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +31,16 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
-    from outlast.checkpoint.record_parts import Pace
+    from outlast.checkpoint.record_parts import Checkpoint
+    from outlast.kernel.bulk import Stored
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.protocol import Ending
+    from outlast.worker.slices.reading import Restored
     from outlast.worker.slices.worker_process import AnyKernel, WorkerProcess
 
 log = logging.getLogger("outlast.slice")
+
+T = TypeVar("T")
 
 # A lease that has lost no more than this is not worth a write.
 BRIEF_SECONDS = 1.0
@@ -60,12 +67,15 @@ class ClaimedJob:
         delivery: the message for which the job was claimed.
         stored: the job as last stored, with its version.
         kernel: what runs; there once it is loaded.
+        restored: the state from which it goes on; None: it begins, or has gone on already.
         work: what was done on it, stored or not.
+        arrays: those of its states, on their way to where they are kept.
         is_used: whether the slice has begun, so that its claim counts.
         doubt: an error that may be this machine's fault, by its kind and as a line; None: none.
     """
 
     kernel: AnyKernel
+    restored: Restored | None = None
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
         """Prepare to claim the job, as it was read in `before`; see `take`."""
@@ -79,6 +89,8 @@ class ClaimedJob:
         self._token = secrets.token_hex(8)
         self._stepped_at = process.clock()
         self._writing = threading.Lock()
+        name = f"{before.record.job_id}/{self._token}"
+        self.arrays = Arrays(process, name, self.note_life)
 
     @classmethod
     def take(
@@ -113,6 +125,7 @@ class ClaimedJob:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.arrays.stop()
         # Anything but an Exception ends the process: then the claim must count.
         if not self.is_used and (kind is None or issubclass(kind, Exception)):
             self.give_back()
@@ -129,8 +142,30 @@ class ClaimedJob:
         Raises:
             ValidationError: they do not fit it.
         """
-        params: BaseModel = self.kernel.Params.model_validate_json(self.record.params_json)
+        params: BaseModel = loaded(self.kernel.Params, *self.stored_params)
         return params
+
+    @cached_property
+    def stored_params(self) -> Stored:
+        """The parameters as they are stored, read with their arrays at the first time.
+
+        Raises:
+            Unreadable, StoreUnavailable: as `read_params`.
+        """
+        return read_params(self)
+
+    @cached_property
+    def has_arrays(self) -> bool:
+        """Whether the kernel's state has arrays, which change as soon as the kernel goes on."""
+        return has_bulk(self.kernel.State)
+
+    @property
+    def bulk_bytes(self) -> int:
+        """How many bytes of arrays the next save is likely to send."""
+        if self.arrays.expected_bytes:
+            return self.arrays.expected_bytes
+        checkpoints = self.record.checkpoints
+        return checkpoints[0].bulk_bytes if checkpoints else 0
 
     @property
     def progress(self) -> float:
@@ -141,11 +176,7 @@ class ClaimedJob:
         """
         if self.work.state is None:
             return self.record.progress
-        try:
-            share = float(self.kernel.progress(self.params, self.work.state))
-        except BaseException as error:
-            raise Unusable(f"cannot tell its progress: {line(error)}") from error
-        return min(max(0.0, share), 1.0)  # in this order not a number is 0
+        return progress_of(self.kernel, self.params, self.work.state)
 
     @property
     def state_bytes(self) -> int:
@@ -179,6 +210,10 @@ class ClaimedJob:
     def advanced(self, state: BaseModel, step_seconds: float) -> None:
         """Take over the state that a step has led to, which took so many seconds."""
         self.work.advanced(state, step_seconds)
+        self.note_life()
+
+    def note_life(self) -> None:
+        """Let the heart beat on: a step has ended, or a piece of the arrays was sent."""
         self._stepped_at = self.process.clock()
 
     def begin(self) -> None:
@@ -223,19 +258,39 @@ class ClaimedJob:
             return False
         return lease.expires_at - self.process.jobs.clock() <= lease.seconds / LEASE_INTERVALS
 
-    def save(self) -> None:
-        """Store what was done since the last save, and extend lease and visibility.
+    def save(self) -> bool:
+        """Store what was done since the last save; return whether that is done.
+
+        Arrays are copied, and sent while the kernel goes on: then see `finish_save`.
 
         Raises:
             Unusable, StateTooLarge: the state cannot be stored.
             StoreUnavailable: nothing may have been written.
         """
-        clock, begun = self.process.clock, self.process.clock()
         work = self._unsaved()
+        if work.snapshot and work.snapshot.bulk.size:
+            self.arrays.begin(work, work.snapshot, self.record)
+            return False
+        self._store(work)
+        return True
+
+    def finish_save(self) -> bool:
+        """Store the state whose arrays were sent; return that it is done.
+
+        Raises:
+            StoreUnavailable: they were not, or nothing may have been written.
+        """
+        self._store(self.arrays.finish())
+        return True
+
+    def _store(self, work: Unsaved) -> None:
+        """Store work, and extend lease and visibility."""
+        clock, begun = self.process.clock, self.process.clock()
         begun += self._cover(work.state_bytes)
         renewal = self._renewal(self._lease_seconds(work.state_bytes))
         self._write(lambda record: renewal(work.added_to(record)))
-        self.work.stored()
+        self.arrays.stored(self.record)
+        self.work.stored(work)
         self.process.timing.saw_write(clock() - begun, work.state_bytes)
         self.keep_hidden()
 
@@ -247,22 +302,57 @@ class ClaimedJob:
             StoreUnavailable: it was tried more than once; the checkpoint before stands.
         """
         self.is_used = True
-        work = self._unsaved()
+        work = self._insist(lambda: self._last(ending))
+        if isinstance(ending, Succeeded):
+            result = ending
+            ending = self._insist(lambda: self._with_chunks(result))
         self._cover(work.state_bytes)
         now = self.process.jobs.clock()
-        if not isinstance(ending, Succeeded):
-            work = work._replace(redone=self.work.lost_seconds)
+        return self._insist(
+            lambda: self._write(
+                lambda record: ended(self._with_doubt(work.added_to(record)), ending, now)
+            )
+        )
 
-        def move(record: Record) -> Record:
-            return ended(self._with_doubt(work.added_to(record)), ending, now)
-
+    def _insist(self, act: Callable[[], T]) -> T:
+        """Do what the end of a slice needs, again where the store does not answer."""
         for seconds in LAST_SAVE_WAITS_SECONDS:
             try:
-                return self._write(move)
+                return act()
             except StoreUnavailable as error:
                 self.tell_unsaved("tries its last save again", error)
                 self.process.sleep(seconds)
-        return self._write(move)
+        return act()
+
+    def _last(self, ending: Ending) -> Unsaved:
+        """Return what the last write stores; the arrays of its state are there."""
+        staged = self.arrays.under_way
+        if isinstance(ending, Succeeded) or staged is None or staged.steps != self.work.steps:
+            self.arrays.stop()
+            work = self._unsaved()
+            if work.snapshot and work.snapshot.bulk.size:
+                work = work._replace(chunks=self.arrays.send(work.snapshot.bulk, self.record))
+        else:  # There is no newer state.
+            work = self._finished()._replace(seconds=self.work.seconds, pace=self.work.pace)
+        is_over = isinstance(ending, Succeeded)
+        return work if is_over else work._replace(redone=self.work.lost_seconds)
+
+    def _finished(self) -> Unsaved:
+        try:
+            return self.arrays.finish()
+        except StoreUnavailable:
+            if self.work.state is None:
+                self.drop_state()
+            raise
+
+    def _with_chunks(self, ending: Succeeded) -> Succeeded:
+        if not ending.bulk.size:
+            return ending
+        return ending.with_chunks(self.arrays.send(ending.bulk, self.record))
+
+    def drop_state(self) -> None:
+        """Forget the newest state, which cannot be stored: the one before it stands."""
+        self.work.drop_state(self.arrays.under_way, self.record)
 
     def _cover(self, state_bytes: int) -> float:
         """Renew a lease that might end during a write of that size; return what that took."""
@@ -278,6 +368,16 @@ class ClaimedJob:
             self.tell_unsaved("goes on with the lease that it has", error)
         self._hide(seconds)
         return self.process.clock() - begun
+
+    def quarantine(self, checkpoint: Checkpoint) -> None:
+        """Put a checkpoint aside whose arrays cannot be read.
+
+        Raises:
+            StoreUnavailable: it may not be.
+        """
+        before = self.record
+        self._write(lambda record: record.unreadable(checkpoint))
+        tell_quarantine(before, self.record)
 
     def give_back(self) -> None:
         """Undo the claim, as no part of the job was run; if that fails, a stall stays counted."""
@@ -346,34 +446,18 @@ class ClaimedJob:
         clock, at_risk = self.process.jobs.clock, self._at_risk_seconds
         return lambda record: record.renewed(clock(), seconds, at_risk_seconds=at_risk)
 
-    def _unsaved(self) -> _Unsaved:
+    def _unsaved(self) -> Unsaved:
         work = self.work
-        unsaved = _Unsaved(work.steps, work.seconds, work.pace)
+        unsaved = Unsaved(work.steps, work.seconds, work.pace, work.state_seconds)
         if work.state is None or work.steps == self.record.usage.steps:
             return unsaved
-        data = stored_state(self.kernel, work.state, max_bytes=self.process.max_state_bytes)
-        checkpoint = Checkpoint.of(
-            data,
-            version=self.kernel.version,
-            slice=self.record.slice_number,
-            progress=self.progress,
-            saved_at=self.process.jobs.clock(),
+        stored = stored_state(
+            self.kernel, work.state, max_bytes=self.process.max_state_bytes, row=self.arrays.row
         )
-        return unsaved._replace(checkpoint=checkpoint, state_bytes=len(data))
-
-
-class _Unsaved(NamedTuple):
-    """What a write stores: totals, what is lost, and a checkpoint if there is a new state."""
-
-    steps: int
-    seconds: float
-    pace: Pace
-    checkpoint: Checkpoint | None = None
-    state_bytes: int = 0
-    redone: float = 0.0
-
-    def added_to(self, record: Record) -> Record:
-        spent = record.spent(
-            steps=self.steps, seconds=self.seconds, redone=self.redone, pace=self.pace
-        )
-        return spent if self.checkpoint is None else spent.saved(self.checkpoint)
+        fields = {
+            "version": self.kernel.version,
+            "slice": self.record.slice_number,
+            "progress": self.progress,
+            "saved_at": self.process.jobs.clock(),
+        }
+        return unsaved._replace(snapshot=Snapshot(*stored, fields))

@@ -27,12 +27,14 @@ from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (
     LONGEST_HIDE_SECONDS,
     Drop,
+    Failed,
     NotifyTargets,
     Resend,
     RunSlice,
     Wait,
     next_action,
 )
+from outlast.worker.slices.reading import Unreadable
 from outlast.worker.slices.slice import Slice
 from outlast.worker.slices.timing import LEASE_INTERVALS
 from outlast.worker.telemetry.events import (
@@ -172,7 +174,10 @@ class _Turn:
         """Run the next slice and send the continuation; None: a stop signal came before it."""
         process, claimed = self.process, job.record
         left, opened = self.deadline.remaining, process.clock()
-        load_kernel(job)
+        try:
+            load_kernel(job)
+        except Unreadable as error:
+            return self._ended(job, claimed, job.end(Failed(str(error))))
         if self.deadline.is_signalled:
             return None
         # The kernel took all the time: a step would be killed, and with it what it has prepared.
@@ -183,18 +188,25 @@ class _Turn:
         ) as deadline:
             slice_ = Slice(job, budget, deadline)
             record = slice_.pass_on() if is_late else slice_.run()
+        sent = job.arrays.sending_seconds
+        handled = self._ended(job, claimed, record)
+        ending = process.clock() - slice_.stopped_at - sent
+        process.timing.saw_ending(ending, job.state_bytes)
+        return handled
+
+    def _ended(self, job: ClaimedJob, claimed: Record, record: Record) -> Handled:
+        """Tell of the end of the slice that was `claimed`: the log, the queue or the targets."""
         tell_ending(claimed, record)
         if record.status is Status.QUEUED:
-            send_continuation(process, job.stored)
-        process.timing.saw_ending(process.clock() - slice_.stopped_at, job.state_bytes)
-        return Handled(notify_targets(process, self.delivery, record, self.deadline), record)
+            send_continuation(self.process, job.stored)
+        return Handled(notify_targets(self.process, self.delivery, record, self.deadline), record)
 
     def _budget(self, job: ClaimedJob) -> Budget:
         """Return how the time from now on is divided."""
         wish = math.inf if self.slice_seconds is None else job.slice_seconds(self.slice_seconds)
         # Asked only now: in a new process the reserve follows from the opening.
         seconds = min(self.deadline.remaining, wish)
-        return self.process.timing.budget(seconds, job.state_bytes)
+        return self.process.timing.budget(seconds, job.state_bytes, job.bulk_bytes)
 
     def _hide(self, seconds: float) -> Handled:
         self.process.hide(self.delivery, seconds)

@@ -11,44 +11,75 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from outlast.checkpoint.blobs.fetching import new_row
 from outlast.checkpoint.errors import StateTooLarge
 from outlast.checkpoint.safe_text import first_error
+from outlast.kernel.bulk import Bulk, Stored, dumped, loaded
+from outlast.worker.slices.held import Held
 from outlast.worker.slices.kernel_errors import line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import BaseModel
 
     from outlast.worker.slices.worker_process import AnyKernel
+
+    Yielded = BaseModel | Held
 
 
 class Unusable(Exception):
     """What the kernel yielded or returned cannot be stored. It counts as the kernel's error."""
 
 
-def stored_state(kernel: AnyKernel, state: BaseModel, *, max_bytes: int) -> bytes:
-    """Return the state as JSON text from which the same state can be read.
+def stored_state(
+    kernel: AnyKernel,
+    state: Yielded,
+    *,
+    max_bytes: int,
+    row: Callable[[int], memoryview | None] = new_row,
+) -> Stored:
+    """Return the state as JSON text from which the same state can be read, and its arrays.
+
+    Those of a state in another process are copied to a `row` of memory.
 
     Raises:
         Unusable: there is no such text.
         StateTooLarge: it is over the limit.
     """
+    if isinstance(state, Held):
+        return state.stored(max_bytes, row)
     try:
-        data = state.model_dump_json().encode()
+        stored = dumped(state)
     except BaseException as error:
         raise Unusable(f"yielded a state that cannot be stored: {line(error)}") from error
-    if len(data) > max_bytes:
+    if len(stored.text) > max_bytes:
         raise StateTooLarge(
-            f"its state of {len(data):,} bytes is over the limit of {max_bytes:,} "
+            f"its state of {len(stored.text):,} bytes is over the limit of {max_bytes:,} "
             "(OUTLAST_MAX_STATE_BYTES)"
         )
     # Better to find out now than when another worker has to go on from it.
     try:
-        survives = kernel.State.model_validate_json(data) == state
+        survives = loaded(kernel.State, *stored) == state
     except BaseException as error:
         raise Unusable(f"yielded a state that cannot be read back: {line(error)}") from error
     if not survives:
         raise Unusable("yielded a state that does not survive being stored as JSON")
-    return data
+    return stored
+
+
+def progress_of(kernel: AnyKernel, params: BaseModel, state: Yielded) -> float:
+    """Return the share of the work that is done in a state, 0 to 1.
+
+    Raises:
+        Unusable: the kernel cannot tell.
+    """
+    try:
+        told = state.progress() if isinstance(state, Held) else kernel.progress(params, state)
+        share = float(told)
+    except BaseException as error:
+        raise Unusable(f"cannot tell its progress: {line(error)}") from error
+    return min(max(0.0, share), 1.0)  # in this order not a number is 0
 
 
 def stored_migration(migrated: object, version: int) -> bytes:
@@ -65,14 +96,14 @@ def stored_migration(migrated: object, version: int) -> bytes:
         ) from error
 
 
-def restored_state(kernel: AnyKernel, data: bytes) -> BaseModel:
-    """Return the state that was stored as `data`.
+def restored_state(kernel: AnyKernel, stored: Stored) -> BaseModel:
+    """Return the state that was stored so.
 
     Raises:
         Unusable: it does not fit this version of the kernel.
     """
     try:
-        state: BaseModel = kernel.State.model_validate_json(data)
+        state: BaseModel = loaded(kernel.State, *stored)
     except ValidationError as error:
         misfit = first_error(error)
     else:
@@ -84,8 +115,8 @@ def restored_state(kernel: AnyKernel, data: bytes) -> BaseModel:
     )
 
 
-def stored_result(kernel: AnyKernel, result: object) -> Any:
-    """Return the result as a JSON value.
+def stored_result(kernel: AnyKernel, result: object) -> tuple[Any, Bulk]:
+    """Return the result as a JSON value, and its arrays.
 
     Raises:
         Unusable: it is not the kernel's Result, or cannot be stored as JSON.
@@ -93,17 +124,18 @@ def stored_result(kernel: AnyKernel, result: object) -> Any:
     if not isinstance(result, kernel.Result):
         raise Unusable(f"returned {type(result).__name__} instead of its Result")
     try:
-        value = result.model_dump(mode="json")
+        bulk, again = Bulk(), Bulk()
+        value = result.model_dump(mode="json", context=bulk.context)
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
         # Where a field may be anything, JSON turns NaN into null and a set into a list.
-        text = result.model_dump_json(round_trip=True)
-        survives = kernel.Result.model_validate_json(text) == result
+        text = result.model_dump_json(round_trip=True, context=again.context)
+        survives = loaded(kernel.Result, text, again) == result
         require_shallow(text)
     except BaseException as error:
         raise Unusable(f"returned a result that cannot be stored: {line(error)}") from error
     if not survives:
         raise Unusable("returned a result that does not survive being stored as JSON")
-    return value
+    return value, bulk
 
 
 def require_shallow(text: str) -> None:

@@ -6,8 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from outlast.kernel import UnknownKernel
+from outlast.kernel.bulk import loaded
 from outlast.kernel.errors import UnloadableKernel
 from outlast.worker.slices.kernel_errors import line
+from outlast.worker.slices.reading import read_state
 from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
 
 if TYPE_CHECKING:
@@ -23,11 +25,13 @@ class NewerState(Exception):
 
 
 def load_kernel(job: ClaimedJob) -> None:
-    """Load and prepare `job.kernel`.
+    """Load and prepare `job.kernel`, and read what it begins with.
 
     Raises:
         UnknownKernel, NewerState: this worker cannot run the job.
         BrokenWorker: nor, perhaps, any other one.
+        Unreadable: what the job has is damaged.
+        StoreUnavailable: its arrays cannot be read.
     """
     try:
         _load_and_prepare(job)
@@ -36,6 +40,7 @@ def load_kernel(job: ClaimedJob) -> None:
     except UnknownKernel as error:
         raise UnknownKernel(f"job {job.record.job_id}: {error}") from error
     job.renew()  # It may have been cancelled meanwhile.
+    job.restored = read_state(job)
 
 
 def require_runnable(process: WorkerProcess, record: Record) -> None:
@@ -74,9 +79,10 @@ def _kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
 def _load_and_prepare(job: ClaimedJob) -> None:
     process, kernel = job.process, _kernel_for(job.process, job.record)
     job.kernel = kernel
+    stored = job.stored_params
     try:
         # Not `job.params`: what a kernel changes in them here must not reach its run.
-        params = kernel.Params.model_validate_json(job.record.params_json)
+        params = loaded(kernel.Params, *stored)
         kernel.require(params)
         # The child of an isolated kernel prepares it, which may take that process down, too.
         if not process.isolates(kernel):

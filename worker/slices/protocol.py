@@ -5,14 +5,16 @@ docs/protocol.md has the same rules as tables, with what happens when a worker d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.record import LONGEST_RETRY_SECONDS
 from outlast.checkpoint.status import Status
+from outlast.kernel.bulk import Bulk
 from outlast.worker.slices.backoff import backoff
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.blobs.contract import Chunk
     from outlast.checkpoint.record import Record
 
 # A message that waited longer would be received too often; the sweep sends a new one then.
@@ -91,9 +93,15 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The kernel returned its result, a JSON value."""
+    """The kernel returned its result, a JSON value, with arrays that are to be put into chunks."""
 
     result: Any
+    bulk: Bulk = field(default_factory=Bulk)
+    chunks: tuple[Chunk, ...] = ()
+
+    def with_chunks(self, chunks: tuple[Chunk, ...]) -> Succeeded:
+        """Return this ending with its arrays in chunks."""
+        return replace(self, bulk=Bulk(), chunks=chunks)
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,7 @@ def ended(record: Record, ending: Ending, now: float) -> Record:
         case Interrupted():
             after = record.released(queued_at=now)
         case Succeeded():
-            after = record.succeeded(ending.result)
+            after = record.succeeded(ending.result, ending.chunks)
         case Failed():
             after = record.failed(ending.error)
         case Errored():

@@ -6,11 +6,12 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import CorruptCheckpoint, StateTooLarge, StoreUnavailable
+from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.kernel.contract import start
 from outlast.worker.slices.health import is_decided, kind_of
+from outlast.worker.slices.held import Held
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import described, line
 from outlast.worker.slices.kernel_output import (
@@ -25,16 +26,17 @@ from outlast.worker.telemetry.events import KERNEL_FAILED, KERNEL_NOT_CLOSED, te
 from outlast.worker.telemetry.job_events import tell_save
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from pydantic import BaseModel
 
     from outlast.checkpoint.record import Record
+    from outlast.kernel.bulk import Stored
     from outlast.worker.slices.claimed_job import ClaimedJob
     from outlast.worker.slices.deadline import Deadline
     from outlast.worker.slices.timing import Budget
 
-    Steps = Generator[BaseModel | Busy, None, BaseModel]
+    Steps = Generator[BaseModel | Held | Busy, None, BaseModel]
 
 log = logging.getLogger("outlast.slice")
 
@@ -88,31 +90,31 @@ class Slice:
         """
         return self.job.end(Interrupted(self._deadline.reason or "deadline"))
 
-    def _restored(self) -> BaseModel | None:
-        """Return the state of the newest intact checkpoint, migrated from an older version."""
-        kernel, checkpoints = self.job.kernel, self.job.record.checkpoints
-        if not checkpoints:
+    def _restored(self) -> Stored | None:
+        """Return the state to go on from, migrated from an older version."""
+        kernel, restored = self.job.kernel, self.job.restored
+        # Else its arrays would be in memory for as long as the kernel runs.
+        self.job.restored = None
+        if restored is None:
             return None
-        # They were verified at the claim, and may have been read again since.
-        checkpoint = next((c for c in checkpoints if c.is_intact), None)
-        if checkpoint is None:
-            raise CorruptCheckpoint("none of its checkpoints has its checksum")
-        state = checkpoint.state
-        if checkpoint.version != kernel.version:
-            migrated = kernel.migrate(json.loads(state), checkpoint.version)
-            state = stored_migration(migrated, checkpoint.version)
-        return restored_state(kernel, state)
+        stored, version = restored
+        if version != kernel.version:
+            migrated = kernel.migrate(json.loads(stored.text), version)
+            stored = stored._replace(text=stored_migration(migrated, version))
+        return stored
 
     @property
     def _is_isolated(self) -> bool:
         return self._process.isolates(self.job.kernel)
 
-    def _start(self, state: BaseModel | None) -> Steps:
+    def _start(self, stored: Stored | None) -> Steps:
         """Return the kernel at its start, in a child process if it or the worker wants that."""
-        kernel, params, resources = self.job.kernel, self.job.params, self._process.resources
-        if self._is_isolated:
-            return isolated(kernel, params, state, resources)
-        return start(kernel, params, state, resources)
+        kernel, resources = self.job.kernel, self._process.resources
+        state = stored and restored_state(kernel, stored)
+        if not self._is_isolated:
+            return start(kernel, self.job.params, state, resources)
+        begin = [self.job.stored_params, *([stored] if stored else [])]
+        return isolated(kernel, begin, resources)
 
     def _advance(self, steps: Steps) -> Ending:
         """Run steps until there is a reason to stop; return how the slice ends."""
@@ -135,10 +137,10 @@ class Slice:
                 if self._must_stop() or (self._save_if_due() and self._must_stop()):
                     return self._interrupted()
             except (Unusable, StateTooLarge) as error:
-                job.work.drop_state(job.record)
+                job.drop_state()
                 return self._failure(error)
 
-    def _count_step(self, state: BaseModel | Busy, seconds: float) -> None:
+    def _count_step(self, state: BaseModel | Held | Busy, seconds: float) -> None:
         """Account for one step, or for the part of it that has passed."""
         job = self.job
         if not isinstance(state, (job.kernel.State, Busy)):
@@ -164,42 +166,64 @@ class Slice:
         if self._process.clock() - self._began_at < self._budget.fair_seconds:
             # What was learned may be wrong, where no step of this slice has taken so long.
             step_seconds = min(step_seconds, SAFETY * job.work.slowest_seconds)
-        reserve = self._process.timing.budget(self._budget.seconds, job.state_bytes).reserve
+        reserve = self._process.timing.budget(
+            self._budget.seconds, job.state_bytes, job.bulk_bytes
+        ).reserve
         return left <= step_seconds + max(reserve - self._budget.reserve, 0.0)
 
     def _interrupted(self) -> Ending:
-        if self._step_seconds:
+        if self._step_seconds:  # It was cut off, and with it a state that is in its process.
             self.job.work.saw_step(self._step_seconds)
+            if isinstance(self.job.work.state, Held):
+                self.job.drop_state()
         # Without a reason of the deadline's, the next step would not have fitted.
         return Interrupted(self._deadline.reason or "deadline")
 
     def _save_if_due(self) -> bool:
         """Store the state and renew lease and visibility, and return whether it was time for it."""
         job, clock = self.job, self._process.clock
-        begun = clock()
-        if begun - self._saved_at < self._process.timing.interval_seconds(job.state_bytes):
+        if job.arrays.under_way:
+            if not job.arrays.is_done:
+                return False
+            self._attempt(job.finish_save)
+            return True
+        if self._step_seconds and isinstance(job.work.state, Held):
+            return False  # Its process is in the middle of a step.
+        interval = self._process.timing.interval_seconds(job.state_bytes, job.bulk_bytes)
+        if clock() - self._saved_at < interval or not self._has_time_to_send():
             return False
-        try:
-            job.save()
-            tell_save(job.record, clock() - begun)
-        except StoreUnavailable as error:
-            job.tell_unsaved("goes on without a save", error)
         self._saved_at = clock()
+        self._attempt(job.save)
         return True
+
+    def _has_time_to_send(self) -> bool:
+        """Whether a save can end before the slice; else the last one has to send it all again."""
+        seconds = self._process.timing.sending_seconds(self.job.bulk_bytes)
+        return seconds < self._deadline.remaining
+
+    def _attempt(self, save: Callable[[], bool]) -> None:
+        """Save, or go on without; tell of a save that is done, with the time since it began."""
+        try:
+            if save():
+                tell_save(self.job.record, self._process.clock() - self._saved_at)
+        except StoreUnavailable as error:
+            self.job.tell_unsaved("goes on without a save", error)
 
     def _end(self, ending: Ending) -> Record:
         try:
             return self.job.end(ending)
         except (Unusable, StateTooLarge) as error:
-            self.job.work.drop_state(self.job.record)
+            self.job.drop_state()
             return self.job.end(self._failure(error))
 
     def _success(self, result: object) -> Ending:
         try:
-            ending = Succeeded(stored_result(self.job.kernel, result))
+            ending = Succeeded(*stored_result(self.job.kernel, result))
         except Unusable as error:
             return self._failure_in_step(error)
         self._process.health.proved(self.job.record.kernel)
+        if self.job.has_arrays:
+            self.job.work.state = None  # Its arrays may have changed since.
         return ending
 
     def _failure_in_step(self, error: BaseException) -> Ending:
@@ -208,9 +232,10 @@ class Slice:
         No error counts while a stop signal ends this process: the signal may have gone to a process
         that the kernel has started, too. One that has another cause comes again.
         """
-        # A child process has a copy of its own.
-        if not (self._is_isolated or self.job.kernel.State.model_config.get("frozen")):
-            self.job.work.drop_state(self.job.record)
+        # A child process has a copy of its own, but for arrays, which no model freezes either.
+        is_frozen = self._is_isolated or self.job.kernel.State.model_config.get("frozen")
+        if self.job.has_arrays or not is_frozen:
+            self.job.drop_state()
         if self._is_signalled_soon():
             reason = described(error, type(self.job.kernel))
             return Interrupted(f"{self._deadline.reason}: the step was cut off by {reason}")

@@ -27,6 +27,9 @@ LARGE_BYTES = 256 << 10
 # No store is that slow: this process slept.
 LONGEST_ANSWER_SECONDS = 10.0
 FIRST_SECONDS_PER_BYTE = 1 / 1e6
+FIRST_SECONDS_PER_ARRAY_BYTE = 1 / 50e6
+# What a save of arrays takes from its kernel: the time of a copy.
+COPY_SECONDS_PER_BYTE = 1 / 1e9
 
 # How long a worker is assumed to live until it is killed, for the interval between checkpoints:
 # as long as the longest invocation of AWS Lambda.
@@ -68,6 +71,9 @@ class _Typical:
         self._guess = guess
         self._measured: deque[float] = deque(maxlen=RECENT)
 
+    def guess(self, guess: float) -> None:
+        self._guess = guess
+
     def saw(self, measured: float) -> None:
         self._measured.append(measured)
 
@@ -82,7 +88,7 @@ class Timing:
     """Learned durations, kept for the life of a process, and what follows from them.
 
     Where `state_bytes` is asked for, it is the size of what will be written; 0 is a record without
-    a state.
+    a state. `bulk_bytes` is that of arrays, which are sent while the kernel goes on.
     """
 
     def __init__(self, *, checkpoint_seconds: float | None = None) -> None:
@@ -90,6 +96,7 @@ class Timing:
         self._fixed_interval = checkpoint_seconds
         self._answer_seconds = _Typical(0.0)
         self._seconds_per_byte = _Typical(FIRST_SECONDS_PER_BYTE)
+        self._seconds_per_array_byte = _Typical(FIRST_SECONDS_PER_ARRAY_BYTE)
         self._opening_seconds = 0.0
         self._ending_seconds = 0.0
 
@@ -100,6 +107,20 @@ class Timing:
         else:
             sending = max(seconds - self._answer_seconds.value, 0.0)
             self._seconds_per_byte.saw(sending / state_bytes)
+
+    def saw_sending(self, seconds: float, sent_bytes: int) -> None:
+        """Learn from arrays that were sent."""
+        if sent_bytes >= LARGE_BYTES:
+            self._seconds_per_array_byte.saw(seconds / sent_bytes)
+
+    def saw_reading(self, seconds: float, read_bytes: int) -> None:
+        """Learn from arrays that were read, as long as none was sent: a store may be as quick."""
+        if read_bytes >= LARGE_BYTES:
+            self._seconds_per_array_byte.guess(seconds / read_bytes)
+
+    def sending_seconds(self, bulk_bytes: int) -> float:
+        """Return how long it is likely to take to send so many bytes of arrays."""
+        return bulk_bytes * self._seconds_per_array_byte.value
 
     def saw_opening(self, seconds: float) -> None:
         """Learn from the begin of a slice: from the claim to the first step."""
@@ -117,21 +138,25 @@ class Timing:
         """Return how long a write of that size is likely to take."""
         return self._answer_seconds.value + self._sending_seconds(state_bytes)
 
-    def reserve_seconds(self, state_bytes: int = 0) -> float:
+    def reserve_seconds(self, state_bytes: int = 0, bulk_bytes: int = 0) -> float:
         """Return the time to keep back for the end of a slice: to save, send, announce and ack.
+
+        So many bytes of arrays are likely to be sent besides.
 
         Before any slice has ended, all but the bytes is taken for thrice the opening, which makes
         half as many requests, and the connections to store and queue.
         """
         fixed = self._ending_seconds or 3 * self._opening_seconds
-        return SAFETY * (fixed + self._sending_seconds(state_bytes))
+        sending = self._sending_seconds(state_bytes) + self.sending_seconds(bulk_bytes)
+        return SAFETY * (fixed + sending)
 
-    def budget(self, seconds: float, state_bytes: int = 0) -> Budget:
+    def budget(self, seconds: float, state_bytes: int = 0, bulk_bytes: int = 0) -> Budget:
         """Return how to divide `seconds`, of which the steps have their fair share."""
-        reserve = min(self.reserve_seconds(state_bytes), (1 - FAIR_SHARE) * seconds)
+        needed = self.reserve_seconds(state_bytes, bulk_bytes)
+        reserve = min(needed, (1 - FAIR_SHARE) * seconds)
         return Budget(seconds, reserve)
 
-    def interval_seconds(self, state_bytes: int = 0) -> float:
+    def interval_seconds(self, state_bytes: int = 0, bulk_bytes: int = 0) -> float:
         """Return the time between two checkpoints, unless it was fixed.
 
         Young's formula, the square root of 2 x cost of a save x time between failures, balances
@@ -140,7 +165,8 @@ class Timing:
         """
         if self._fixed_interval is not None:
             return self._fixed_interval
-        young = math.sqrt(2 * self.write_seconds(state_bytes) * SECONDS_BETWEEN_KILLS)
+        cost = self.write_seconds(state_bytes) + COPY_SECONDS_PER_BYTE * bulk_bytes
+        young = math.sqrt(2 * cost * SECONDS_BETWEEN_KILLS)
         return min(max(young, SHORTEST_INTERVAL_SECONDS), LONGEST_INTERVAL_SECONDS)
 
     def lease_seconds(self, state_bytes: int = 0) -> float:

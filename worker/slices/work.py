@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from outlast.checkpoint.record import Record
+    from outlast.worker.slices.unsaved import Unsaved
 
 
 class Work:
@@ -23,6 +24,7 @@ class Work:
         state: the newest state; None until the kernel has yielded one in this slice.
         steps: steps of the kernel, over all slices.
         seconds: time in the kernel, over all slices.
+        state_seconds: the part of it until the newest state was there.
         slowest_seconds: the slowest step of this slice.
     """
 
@@ -30,7 +32,7 @@ class Work:
         """Begin where the job stands."""
         self.state: BaseModel | None = None
         self.steps = record.usage.steps
-        self.seconds = self._state_seconds = self._stored_seconds = record.usage.compute_seconds
+        self.seconds = self.state_seconds = self._stored_seconds = record.usage.compute_seconds
         self.slowest_seconds = 0.0
         self._step_seconds = record.pace.step_seconds
         self._first_step_seconds = record.pace.first_step_seconds
@@ -40,7 +42,7 @@ class Work:
         self.saw_step(step_seconds)
         self.state = state
         self.steps += 1
-        self._state_seconds = self.seconds
+        self.state_seconds = self.seconds
 
     def saw_step(self, seconds: float) -> None:
         """Learn how long a step takes, also from one that is cut off: it takes longer than that."""
@@ -53,19 +55,23 @@ class Work:
         else:
             self._step_seconds = longest_lately(self._step_seconds, seconds, is_first=False)
 
-    def stored(self) -> None:
-        """Note that the newest state is stored."""
-        self._stored_seconds = self._state_seconds
+    def stored(self, work: Unsaved) -> None:
+        """Note that this work is stored, the newest or an earlier one."""
+        self._stored_seconds = work.state_seconds
 
-    def drop_state(self, record: Record) -> None:
-        """Forget a state that cannot be stored: the checkpoint before it, in `record`, stands."""
-        self.state, self.steps = None, record.usage.steps
-        self._state_seconds = self._stored_seconds
+    def drop_state(self, before: Unsaved | None, record: Record) -> None:
+        """Forget a state that cannot be stored.
+
+        The one of `before` stands, which was copied in time; or else the checkpoint in `record`.
+        """
+        self.state = None
+        self.steps = before.steps if before else record.usage.steps
+        self.state_seconds = before.state_seconds if before else self._stored_seconds
 
     @property
     def lost_seconds(self) -> float:
         """How long was computed since the newest state, which is lost if the slice ends here."""
-        return self.seconds - self._state_seconds
+        return self.seconds - self.state_seconds
 
     @property
     def pace(self) -> Pace:

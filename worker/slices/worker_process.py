@@ -13,12 +13,14 @@ from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
 from outlast.worker.slices.health import Health
 from outlast.worker.slices.heartbeat import repeat
+from outlast.worker.slices.last_params import LastParams
 from outlast.worker.slices.platforms import LOCAL, platform_of
 from outlast.worker.slices.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.checkpoint.blobs.contract import BlobStore
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.notify.notice import Notice
@@ -54,7 +56,10 @@ class WorkerProcess:
         platform: where it runs, as far as that bears on what it costs; see `platforms.py`.
         resources: what is granted to kernels.
         timing: what the process has learned about time.
-        max_state_bytes: a larger state fails its job.
+        max_state_bytes: a state whose JSON is larger fails its job.
+        blobs: where arrays are kept; None: nowhere.
+        max_blob_bytes: a state or result with more bytes of arrays fails its job.
+        last_params: the parameters of the last job.
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
         health: what it has seen of faults of its own.
@@ -73,6 +78,9 @@ class WorkerProcess:
     resources: Resources = field(default_factory=Resources)
     timing: Timing = field(default_factory=Timing)
     max_state_bytes: int = 64 << 20
+    blobs: BlobStore | None = None
+    max_blob_bytes: int = 64 << 30
+    last_params: LastParams = field(default_factory=LastParams)
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
     notify: Callable[[str, Notice, float], None] = tell_nobody

@@ -36,19 +36,24 @@ def tell_claim(before: Record, claimed: Record, platform: str) -> None:
     if before.lease is not None:
         redone = claimed.usage.redone_seconds - before.usage.redone_seconds
         tell(log, SLICE_LOST, **_slice(before, before.lease), redone_seconds=redone)
-    for checkpoint in claimed.quarantine:
-        if checkpoint not in before.quarantine:
-            tell(
-                log,
-                CHECKPOINT_QUARANTINED,
-                job_id=claimed.job_id,
-                kernel=claimed.kernel,
-                sequence=checkpoint.sequence,
-            )
+    tell_quarantine(before, claimed)
     if claimed.lease is None:
         _tell_over(claimed, platform)
     elif is_wanted(log, SLICE_STARTED):
         tell(log, SLICE_STARTED, **_slice(claimed, claimed.lease), progress=claimed.progress)
+
+
+def tell_quarantine(before: Record, after: Record) -> None:
+    """Tell which checkpoints were put aside between the two."""
+    for checkpoint in after.quarantine:
+        if checkpoint not in before.quarantine:
+            tell(
+                log,
+                CHECKPOINT_QUARANTINED,
+                job_id=after.job_id,
+                kernel=after.kernel,
+                sequence=checkpoint.sequence,
+            )
 
 
 def tell_ending(claimed: Record, ended: Record) -> None:
@@ -83,7 +88,7 @@ def tell_save(record: Record, seconds: float) -> None:
             slice=record.slice_number,
             progress=record.progress,
             seconds=seconds,
-            bytes=record.checkpoints[0].packed.size,
+            bytes=record.checkpoints[0].packed.size + record.checkpoints[0].bulk_bytes,
         )
 
 

@@ -8,53 +8,133 @@ import resource
 import signal
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from outlast.kernel.bulk import Stored, dumped, has_bulk, loaded
 from outlast.kernel.contract import start
+from outlast.worker.slices.isolation.rows import receive_arrays, send_stored
 from outlast.worker.slices.isolation.watcher import fork_watched
 from outlast.worker.slices.kernel_errors import attach_location, line, location_of
+from outlast.worker.slices.kernel_output import stored_state
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from multiprocessing.connection import Connection
 
-    from outlast.kernel import Kernel, Resources
+    from outlast.kernel import Resources
+    from outlast.worker.slices.worker_process import AnyKernel
 
     Steps = Generator[Any, None, Any]
+    Answer = tuple[str, Any]  # a word that says what it is, and it
 
 
-def serve(pipe: Connection, task: bytes) -> None:
+def serve(pipe: Connection, task: bytes, models: int) -> None:
     """Run the kernel, one step for each request, until it ends or the parent closes the pipe.
 
-    `task` is the pickled class of the kernel, its parameters, its state and its resources.
+    `task` is the pickled class of the kernel and its resources. So many models come through the
+    pipe: its parameters, and its state if there is one.
     """
     fork_watched(pipe)
     # A signal that the parent ignores stays ignored over exec, and a kernel may want its alarm.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # A Python traceback of a crash in native code is worth having in the log.
     faulthandler.enable()
-    kernel_class, params, state, resources = pickle.loads(task)  # noqa: S301 - from our own parent
-    steps = _run(kernel_class, params, state, resources)
     try:
-        while pipe.recv():
-            answer = _step(steps, kernel_class)
-            pipe.send_bytes(answer)
+        begin = [_received(pipe) for _ in range(models)]
+        kernel_class, resources = pickle.loads(task)  # noqa: S301 - from our own parent
+        _Run(pipe, kernel_class, resources).serve(begin)
     except (EOFError, BrokenPipeError):
         pass  # The parent has asked us to leave, or is gone.
-    finally:
-        steps.close()
 
 
-def _run(
-    kernel_class: type[Kernel[Any, Any, Any]], params: Any, state: Any, resources: Resources
-) -> Steps:
-    """Make the kernel and run it; a generator, so that all this is a part of the first step."""
-    kernel = kernel_class()
-    kernel.prepare(params)
-    if resources.memory_bytes is not None:
-        _limit_memory(resources.memory_bytes)
-    return (yield from start(kernel, params, state, resources))
+def _received(pipe: Connection) -> Stored:
+    return receive_arrays(pipe, pickle.loads(pipe.recv_bytes()))  # noqa: S301 - from our own parent
+
+
+class _Run:
+    """The run of a kernel, and its newest state."""
+
+    def __init__(
+        self, pipe: Connection, kernel_class: type[AnyKernel], resources: Resources
+    ) -> None:
+        self._pipe = pipe
+        self._class = kernel_class
+        self._resources = resources
+        self._kernel: AnyKernel
+        self._params: Any
+        self._state: Any
+
+    def serve(self, begin: list[Stored]) -> None:
+        """Answer requests until the parent closes the pipe; begin with parameters and a state."""
+        steps = self._steps(begin)
+        try:
+            while True:
+                match self._pipe.recv():
+                    case ("go on",):
+                        self._answer(partial(self._step, steps))
+                    case ("stored", max_bytes):
+                        self._answer(partial(self._stored, max_bytes))
+                    case ("progress",):
+                        self._answer(self._progress)
+                    case ("bulk_bytes",):
+                        self._answer(self._bulk_bytes)
+        finally:
+            steps.close()
+
+    def _steps(self, begin: list[Stored]) -> Steps:
+        """Make the kernel and run it; a generator, so that all this is a part of the first step."""
+        self._kernel = kernel = self._class()
+        params, *states = begin
+        begin.clear()  # Else the arrays would be in memory for as long as the kernel runs.
+        self._params = loaded(kernel.Params, *params)
+        kernel.prepare(loaded(kernel.Params, *params))
+        if self._resources.memory_bytes is not None:
+            _limit_memory(self._resources.memory_bytes)
+        state = loaded(kernel.State, *states.pop()) if states else None
+        steps = start(kernel, self._params, state, self._resources)
+        del state
+        return (yield from steps)
+
+    def _step(self, steps: Steps) -> Answer:
+        try:
+            self._state = next(steps)
+        except StopIteration as end:
+            if isinstance(end.value, self._kernel.Result) and has_bulk(self._kernel.Result):
+                return "result", dumped(end.value)
+            return "value", end.value
+        if isinstance(self._state, self._kernel.State) and has_bulk(self._kernel.State):
+            return "held", None
+        return "state", self._state
+
+    def _bulk_bytes(self) -> Answer:
+        """Return the size of the arrays of the newest state."""
+        return "bulk_bytes", dumped(self._state).bulk.size
+
+    def _progress(self) -> Answer:
+        """Return what the kernel says of the newest state's progress."""
+        return "progress", self._kernel.progress(self._params, self._state)
+
+    def _stored(self, max_bytes: int) -> Answer:
+        """Return the newest state as it is to be stored."""
+        return "stored", stored_state(self._kernel, self._state, max_bytes=max_bytes)
+
+    def _answer(self, make: Callable[[], Answer]) -> None:
+        """Send what `make` returns, or the error that it raises."""
+        try:
+            kind, value = make()
+        except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
+            self._pipe.send_bytes(_pickled_error(error, location_of(error, self._class)))
+            return
+        if isinstance(value, Stored):
+            send_stored(self._pipe, value, kind)
+            return
+        try:
+            data = pickle.dumps((kind, value))
+        except BaseException as error:  # noqa: BLE001 - pickling runs foreign code
+            data = _pickled_error(error, None)
+        self._pipe.send_bytes(data)
 
 
 def _limit_memory(more_bytes: int) -> None:
@@ -67,20 +147,6 @@ def _limit_memory(more_bytes: int) -> None:
         data_pages = int(Path("/proc/self/statm").read_text().split()[5])
         most = data_pages * resource.getpagesize() + more_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-
-
-def _step(steps: Steps, kernel_class: type[Kernel[Any, Any, Any]]) -> bytes:
-    """Return the pickled answer to one request."""
-    try:
-        answer = ("state", next(steps))
-    except StopIteration as end:
-        answer = ("result", end.value)
-    except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-        return _pickled_error(error, location_of(error, kernel_class))
-    try:
-        return pickle.dumps(answer)
-    except BaseException as error:  # noqa: BLE001 - pickling runs foreign code
-        return _pickled_error(error, None)
 
 
 def _pickled_error(error: BaseException, location: str | None) -> bytes:

@@ -1,14 +1,26 @@
 """The kernel in a child process, which can be killed when it does not return.
 
     parent                        child
+    the arrays of the
+    parameters and the state ->
     "go on"               ->      runs the kernel to its next safe point
                           <-      the state, the result or the error
     closes the pipe       ->      closes the kernel and exits
 
+A state with arrays stays in the child. While the kernel is at its safe point, the parent may ask:
+
+    "bulk_bytes"          ->
+                          <-      the size of its arrays
+    "progress"            ->
+                          <-      what the kernel says of its progress
+    "stored"              ->
+                          <-      its JSON, then its arrays as they are
+
 Between the two is a watcher, which ends all that the kernel has started: `watcher.py`.
 
-The parent keeps the last whole state and does all the housekeeping, so a child may be lost at any
-moment. It waits in short turns, so that the deadline is kept however long a step takes.
+The parent keeps the last whole state, or has stored one with arrays lately, and does all the
+housekeeping, so a child may be lost at any moment. It waits in short turns, so that the deadline is
+kept however long a step takes.
 
 The child is spawned, not forked: a fork would copy sockets, and locks held by threads that the
 copy does not have, and a kernel whose threads ran in the parent would hang in it. Only Process and
@@ -22,14 +34,19 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from outlast.checkpoint.blobs.fetching import new_row
+from outlast.kernel.bulk import Stored, loaded
 from outlast.worker.slices.deadline import STOP_SIGNALS
+from outlast.worker.slices.held import Held
+from outlast.worker.slices.isolation.rows import receive_arrays, send_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from outlast.kernel import Kernel, Resources
+    from outlast.kernel import Resources
+    from outlast.worker.slices.worker_process import AnyKernel
 
 # How late the parent may see its deadline while it waits; a turn costs some 30 µs.
 TURN_SECONDS = 0.02
@@ -51,14 +68,15 @@ BUSY = Busy()
 
 
 def isolated(
-    kernel: Kernel[Any, Any, Any], params: Any, state: Any, resources: Resources
+    kernel: AnyKernel, begin: list[Stored], resources: Resources
 ) -> Generator[Any, None, Any]:
-    """Run `kernel.run(params, state, resources)` in a child process.
+    """Run the kernel in a child process, from its parameters and its state if there is one.
 
-    Yields what the kernel yields, and `BUSY` whenever a step takes longer than a turn; raises what
-    it raises and returns what it returns. Closing this generator ends the child and all processes
-    that it started: asked first, killed 0.2 s later at most. The class of the kernel must be one
-    that a new process can import and make without arguments, as the registry does.
+    Yields what the kernel yields, or a `Held` for a state with arrays, and `BUSY` whenever a step
+    takes longer than a turn; raises what it raises and returns what it returns. Closing this
+    generator ends the child and all processes that it started: asked first, killed 0.2 s later at
+    most. The class of the kernel must be one that a new process can import and make without
+    arguments, as the registry does.
 
     Raises:
         Crashed: the child died of a signal, or exited.
@@ -71,38 +89,93 @@ def isolated(
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     # As bytes, so that nothing of the kernel is loaded before the watcher is there.
-    task = pickle.dumps((type(kernel), params, state, resources))
-    child = context.Process(target=serve, args=(theirs, task))
+    task = pickle.dumps((type(kernel), resources))
+    child = _Child(ours, context.Process(target=serve, args=(theirs, task, len(begin))))
     with ours:
         with theirs, _stop_signals_held_back():
-            child.start()
+            child.process.start()
         try:
+            child.give(begin)
+            begin.clear()
             while True:
-                answer, value = yield from _ask(ours, child)
-                if answer == "result":
+                answer, value = yield from child.go_on()
+                if answer == "value":
                     return value
+                if answer == "result":
+                    return loaded(kernel.Result, *child.arrays(value))
                 if answer == "error":
                     raise value
-                yield value
+                yield child if answer == "held" else value
         finally:
             ours.close()
-            _end(child)
+            _end(child.process)
 
 
-def _ask(pipe: Connection, child: SpawnProcess) -> Generator[Busy, None, tuple[str, Any]]:
-    """Let the child take one step; yield while it is at it and return its answer."""
-    try:
-        pipe.send("go on")
-        while not pipe.poll(TURN_SECONDS):
-            if child.exitcode is not None and not pipe.poll():
-                raise EOFError  # noqa: TRY301 - the pipe's own, unless a forked process holds it
-            yield BUSY
-        data = pipe.recv_bytes()
-    except (EOFError, OSError):  # OSError: it ended in the middle of an answer, which is dropped
-        child.join(GRACE_SECONDS)
-        raise Crashed(f"the kernel's process {_ending_of(child)}") from None
-    answer: tuple[str, Any] = pickle.loads(data)  # noqa: S301 - from our own child
-    return answer
+class _Child(Held):
+    """The child process; it stands for its newest state where that has arrays."""
+
+    def __init__(self, pipe: Connection, process: SpawnProcess) -> None:
+        self._pipe = pipe
+        self.process = process
+
+    def give(self, models: list[Stored]) -> None:
+        """Send what the kernel begins with."""
+        with self._crashed():
+            for model in models:
+                send_stored(self._pipe, model)
+
+    def go_on(self) -> Generator[Busy, None, tuple[str, Any]]:
+        """Let the child take one step; yield while it is at it and return its answer."""
+        with self._crashed():
+            self._pipe.send(("go on",))
+            while not self._pipe.poll(TURN_SECONDS):
+                if self.process.exitcode is not None and not self._pipe.poll():
+                    raise EOFError  # the pipe's own, unless a forked process holds it
+                yield BUSY
+            return self._received()
+
+    def arrays(self, value: Any, row: Callable[[int], memoryview | None] = new_row) -> Stored:
+        """Receive the arrays of a model whose first message had this value."""
+        with self._crashed():
+            return receive_arrays(self._pipe, value, row)
+
+    def bulk_bytes(self) -> int:
+        """Return the size of its arrays."""
+        return int(self._answer("bulk_bytes"))
+
+    def progress(self) -> float:
+        """Return what the kernel says of its progress."""
+        return float(self._answer("progress"))
+
+    def stored(self, max_bytes: int, row: Callable[[int], memoryview | None]) -> Stored:
+        """Return what `stored_state` does for it, with its arrays in `row`."""
+        return self.arrays(self._answer("stored", max_bytes), row)
+
+    def _answer(self, *question: Any) -> Any:
+        """Return what the child answers between two steps."""
+        with self._crashed():
+            self._pipe.send(question)
+            answer, value = self._received()
+        if answer == "error":
+            raise value
+        return value
+
+    def _received(self) -> tuple[str, Any]:
+        data = self._pipe.recv_bytes()
+        answer: tuple[str, Any] = pickle.loads(data)  # noqa: S301 - from our own child
+        return answer
+
+    @contextmanager
+    def _crashed(self) -> Iterator[None]:
+        """Say what has ended the child where it does not answer any more."""
+        try:
+            yield
+        except (
+            EOFError,
+            OSError,
+        ):  # OSError: it ended in the middle of an answer, which is dropped
+            self.process.join(GRACE_SECONDS)
+            raise Crashed(f"the kernel's process {_ending_of(self.process)}") from None
 
 
 def _ending_of(child: SpawnProcess) -> str:

@@ -1,0 +1,125 @@
+"""Chunks on their way to where they are kept, on threads of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from outlast.checkpoint.blobs.contract import Chunk
+from outlast.checkpoint.blobs.cutting import Span, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from outlast.checkpoint.blobs.contract import BlobStore
+
+# While a kernel computes, more would take the interpreter from it; alone they are quicker.
+THREADS_ALONE = 4
+
+
+class Row(Protocol):
+    """Bytes in a row, of which some are an array's each."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    @property
+    def spans(self) -> Iterable[tuple[int, int]]:
+        """Where each array begins and ends."""
+
+    def read(self, begin: int, end: int) -> memoryview:
+        """Return a part of them."""
+
+
+class Sending:
+    """The chunks of a row, of which those are written that are not there yet.
+
+    Attributes:
+        sent: those that were written, by their digest.
+    """
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        row: Row,
+        known: Mapping[str, Chunk],
+        new_name: Callable[[], str],
+    ) -> None:
+        """Prepare to send `row`, which must not change until this has ended.
+
+        `known` are chunks that are there, by their digest. `new_name` returns one that is free, on
+        any thread, before each chunk that is sent.
+        """
+        self.sent: dict[str, Chunk] = {}
+        self._blobs, self._row = blobs, row
+        self._known, self._new_name = known, new_name
+        spans = cut((Span(*span) for span in row.spans), row.size)
+        self._chunks: list[Chunk | None] = [None] * len(spans)
+        self._left = iter(list(enumerate(spans)))
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._error: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self, threads: int = 1) -> None:
+        """Begin to send on so many threads."""
+        self._threads = [
+            threading.Thread(target=self._run, name="outlast-sending", daemon=True)
+            for _ in range(min(threads, len(self._chunks)))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes were written so far."""
+        return sum(chunk.size for chunk in list(self.sent.values()))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all is there, or an error has come."""
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def wait(self) -> None:
+        """Wait until all is there, or an error has come."""
+        for thread in self._threads:
+            thread.join()
+
+    def stop(self) -> None:
+        """Send no further chunk, and wait for those under way."""
+        self._stopped = True
+        self.wait()
+
+    def chunks(self) -> tuple[Chunk, ...]:
+        """Wait until all is there, and return it in order.
+
+        Raises:
+            StoreUnavailable: a chunk could not be written; those in `sent` were.
+        """
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return tuple(chunk for chunk in self._chunks if chunk is not None)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped:
+                with self._lock:
+                    number, span = next(self._left, (None, None))
+                if number is None or span is None:
+                    return
+                self._chunks[number] = self._send(self._row.read(span.begin, span.end))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the chunks are asked for
+            self._error, self._stopped = error, True
+
+    def _send(self, data: memoryview) -> Chunk:
+        digest = hashlib.sha256(data).hexdigest()
+        there = self._known.get(digest) or self.sent.get(digest)
+        if there is not None and there.size == data.nbytes:
+            return there
+        chunk = Chunk(self._new_name(), data.nbytes, digest)
+        self._blobs.put(chunk, data)
+        self.sent[digest] = chunk
+        return chunk

@@ -1,0 +1,181 @@
+"""The arrays of a claimed job on their way to where they are kept."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+from outlast.checkpoint.blobs.deletion import Deletion
+from outlast.checkpoint.blobs.fetching import new_row
+from outlast.checkpoint.blobs.sending import THREADS_ALONE, Sending
+from outlast.checkpoint.errors import StateTooLarge
+from outlast.worker.slices.kernel_output import Unusable
+from outlast.worker.slices.memory import available_bytes
+from outlast.worker.slices.timing import longest_lately
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.checkpoint.blobs.contract import BlobStore, Chunk
+    from outlast.checkpoint.record import Record
+    from outlast.kernel.bulk import Bulk
+    from outlast.worker.slices.unsaved import Snapshot, Unsaved
+    from outlast.worker.slices.worker_process import WorkerProcess
+
+# What is left to others where a state is copied, so that it is sent while the kernel goes on.
+SPARE_BYTES = 64 << 20
+
+
+class NoPlace(Unusable):
+    """The worker has no place for arrays. Set one, and retry the job."""
+
+
+class _Transfer(NamedTuple):
+    """Work whose arrays are being sent, and what is deleted meanwhile."""
+
+    work: Unsaved
+    sending: Sending
+    deletion: Deletion
+
+
+class Arrays:
+    """Sends the arrays of one job: those of a state while its kernel goes on, or all at once.
+
+    Attributes:
+        expected_bytes: how much the next save is likely to send; 0: it is not known.
+        sending_seconds: how long the end of the slice took to send arrays.
+    """
+
+    def __init__(self, process: WorkerProcess, name: str, note_life: Callable[[], object]) -> None:
+        """Prepare; `name` is that of the claim, which no other one has.
+
+        `note_life` is called before each chunk that is sent, on any thread.
+        """
+        self.expected_bytes = 0
+        self.sending_seconds = 0.0
+        self._process = process
+        self._name, self._numbers = name, count(1)
+        self._note_life = note_life
+        self._row = new_row(0)
+        self._transfer: _Transfer | None = None
+        self._unused: dict[str, Chunk] = {}  # sent, but listed in no record that was stored
+        self._begun_at = 0.0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of what is under way is there, or cannot be."""
+        return self._transfer is not None and self._transfer.sending.is_done
+
+    @property
+    def under_way(self) -> Unsaved | None:
+        """The work whose arrays are being sent; None: none is."""
+        return self._transfer and self._transfer.work
+
+    def begin(self, work: Unsaved, snapshot: Snapshot, record: Record) -> None:
+        """Copy the arrays of a state, and send them on a thread while the kernel goes on.
+
+        Where there is no memory for the copy, they are sent before this returns.
+
+        Raises:
+            NoPlace: there is none.
+            StateTooLarge: they are over the limit.
+            StoreUnavailable: the place does not answer.
+        """
+        bulk = snapshot.bulk
+        copy = bulk if bulk.is_copy else self._copied(bulk)
+        sending = self._prepare(copy or bulk, record)
+        work = work._replace(snapshot=snapshot._replace(bulk=copy or bulk))
+        ripe = record.ripe(self._process.jobs.clock())
+        self._transfer = _Transfer(work, sending, Deletion(self._require(bulk), ripe))
+        sending.start(1 if copy else THREADS_ALONE)
+        if copy is None:
+            sending.wait()
+
+    def _copied(self, bulk: Bulk) -> Bulk | None:
+        """Return a copy of these arrays in memory that is kept for that; None: there is no room."""
+        row = self.row(bulk.size)
+        return None if row is None else bulk.copied_to(row)
+
+    def row(self, size: int) -> memoryview | None:
+        """Return so much of the memory that is kept for copies; None: there is not as much."""
+        if size > len(self._row):
+            self._row = new_row(0)
+            if size + SPARE_BYTES > available_bytes():
+                return None
+            self._row = new_row(size)
+        return self._row[:size]
+
+    def finish(self) -> Unsaved:
+        """Return what is under way with its chunks, once all of them are there.
+
+        Raises:
+            StoreUnavailable: they are not, and nothing is under way any more.
+        """
+        transfer, self._transfer = self._transfer, None
+        if transfer is None:
+            raise ValueError("nothing is under way")
+        chunks = self._received(transfer.sending)
+        return transfer.work._replace(chunks=chunks, deleted=transfer.deletion.deleted())
+
+    def send(self, bulk: Bulk, record: Record) -> tuple[Chunk, ...]:
+        """Send arrays that do not change meanwhile, as quickly as can be.
+
+        Raises:
+            NoPlace, StateTooLarge, StoreUnavailable: as `begin`.
+        """
+        sending = self._prepare(bulk, record)
+        sending.start(THREADS_ALONE)
+        chunks = self._received(sending)
+        self.sending_seconds += self._process.clock() - self._begun_at
+        return chunks
+
+    def stop(self) -> None:
+        """Let go of what is under way; what was sent of it serves the next save."""
+        transfer, self._transfer = self._transfer, None
+        if transfer is not None:
+            transfer.sending.stop()
+            self._unused |= transfer.sending.sent
+
+    def stored(self, record: Record) -> None:
+        """Note that `record` was stored: what it lists is in use."""
+        self._unused = {
+            digest: chunk
+            for digest, chunk in self._unused.items()
+            if chunk.name not in record.chunks
+        }
+
+    def _prepare(self, bulk: Bulk, record: Record) -> Sending:
+        blobs = self._require(bulk)
+        kept = [chunk for checkpoint in record.checkpoints for chunk in checkpoint.chunks]
+        known = self._unused | {chunk.digest: chunk for chunk in kept}
+        self._begun_at = self._process.clock()
+        return Sending(blobs, bulk, known, self._new_name)
+
+    def _new_name(self) -> str:
+        self._note_life()
+        return f"{self._name}/{next(self._numbers)}"
+
+    def _require(self, bulk: Bulk) -> BlobStore:
+        limit = self._process.max_blob_bytes
+        if bulk.size > limit:
+            raise StateTooLarge(
+                f"its arrays of {bulk.size:,} bytes are over the limit of {limit:,} "
+                "(OUTLAST_MAX_BLOB_BYTES)"
+            )
+        if self._process.blobs is None:
+            raise NoPlace(
+                "there is no place for its arrays: set OUTLAST_BLOBS to s3://bucket/prefix, or to "
+                "a folder that all workers see"
+            )
+        return self._process.blobs
+
+    def _received(self, sending: Sending) -> tuple[Chunk, ...]:
+        """Wait for what is being sent, and learn from it."""
+        try:
+            chunks = sending.chunks()
+        finally:
+            self._unused |= sending.sent
+        sent = sending.sent_bytes
+        self._process.timing.saw_sending(self._process.clock() - self._begun_at, sent)
+        self.expected_bytes = int(longest_lately(self.expected_bytes, sent, is_first=True))
+        return chunks

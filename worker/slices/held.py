@@ -1,0 +1,30 @@
+"""A state with arrays that stays in its kernel's process until it is to be stored."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.kernel.bulk import Stored
+
+
+class Held(ABC):
+    """The newest state of an isolated kernel, as long as that has not gone on.
+
+    All methods raise what is raised there, and Crashed where there is no answer.
+    """
+
+    @abstractmethod
+    def bulk_bytes(self) -> int:
+        """Return the size of its arrays."""
+
+    @abstractmethod
+    def progress(self) -> float:
+        """Return what the kernel says of its progress."""
+
+    @abstractmethod
+    def stored(self, max_bytes: int, row: Callable[[int], memoryview | None]) -> Stored:
+        """Return what `stored_state` does for it, with its arrays in `row`."""
