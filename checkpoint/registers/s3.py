@@ -10,20 +10,11 @@ from email.utils import parsedate_to_datetime
 from hashlib import md5
 from typing import TYPE_CHECKING, TypeVar
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from outlast.checkpoint.errors import (
-    InvalidStoreUrl,
-    StateTooLarge,
-    StoreFull,
-    StoreUnavailable,
-    VersionConflict,
-)
+from outlast.checkpoint.errors import VersionConflict
 from outlast.checkpoint.register import Register, Stored
-from outlast.checkpoint.registers.s3_errors import advice_for, error_code
-from outlast.checkpoint.safe_text import cause_to_show, without_secrets
+from outlast.checkpoint.s3_bucket import Bucket, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,17 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONFIG = Config(
-    # Of each piece, so that a value of any size may take its time: boto3 sends and receives it in
-    # pieces, each of which has 3 s to leave and 20 s to come. The answer has 20 s after the last.
-    connect_timeout=3,
-    read_timeout=20,
-    # Else boto3 sends a checksum of its own over HTTPS, in chunks with a framing that some stores
-    # keep as a part of the value and others refuse. `put` sends one that every store knows.
-    request_checksum_calculation="when_required",
-    retries={"mode": "standard", "total_max_attempts": 3},
-    user_agent_extra="outlast",
-)
 # S3 answers 409 when two conditional writes collide, perhaps to both.
 COLLISION = "ConditionalRequestConflict"
 COLLISION_ATTEMPTS = 6
@@ -55,9 +35,6 @@ COLLISION_WAIT_SECONDS = 0.05  # doubled after each attempt: 1.55 s in all
 PEEK_THREADS = 10  # as many connections as a client of boto3 keeps
 # The condition does not hold. AWS answers If-Match with 404 where the key is gone.
 CONFLICTS = {"PreconditionFailed", "412", "NoSuchKey"}
-# A gateway may answer with the status alone.
-TOO_LARGE = {"EntityTooLarge", "413"}
-FULL = {"QuotaExceeded", "XMinioStorageFull", "507"}
 
 
 class S3Register(Register):
@@ -71,7 +48,7 @@ class S3Register(Register):
     `keys` has the store's own order: by bytes on AWS. SeaweedFS sorts folder by folder: there `a/b`
     comes before `a-b`, and `after` follows that order.
 
-    Credentials, region and endpoint are boto3's own settings. `sleep` waits between attempts.
+    `sleep` waits between attempts.
     """
 
     def __init__(
@@ -82,23 +59,17 @@ class S3Register(Register):
         client: S3Client | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._bucket = bucket
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._bucket = Bucket(bucket, prefix, client=client)
+        self._client = self._bucket.client
         self._sleep = sleep
-        with self._translate_errors():
-            try:
-                self._client = client or boto3.client("s3", config=CONFIG)
-            except ValueError as error:
-                reason = without_secrets(str(error))
-                raise InvalidStoreUrl(
-                    f"s3://{bucket}: {reason}; correct AWS_ENDPOINT_URL"
-                ) from cause_to_show(error)
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""
         with self._translate_errors():
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+                answer = self._client.get_object(
+                    Bucket=self._bucket.name, Key=self._bucket.prefix + key
+                )
             except self._client.exceptions.NoSuchKey:
                 return None
             self._see_time(answer)
@@ -113,8 +84,8 @@ class S3Register(Register):
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value, more if writes collide; see `Register.put`."""
         request: PutObjectRequestTypeDef = {
-            "Bucket": self._bucket,
-            "Key": self._prefix + key,
+            "Bucket": self._bucket.name,
+            "Key": self._bucket.prefix + key,
             "Body": value,
             # Without it a store may keep what came before a connection broke.
             "ContentMD5": b64encode(md5(value, usedforsecurity=False).digest()).decode(),
@@ -133,10 +104,12 @@ class S3Register(Register):
 
         Where the answer is lost and boto3 asks again, the key is gone: that is a VersionConflict.
         """
-        name = self._prefix + key
+        name = self._bucket.prefix + key
         with self._translate_errors(key):
             self._repeated(
-                lambda: self._client.delete_object(Bucket=self._bucket, Key=name, IfMatch=expected),
+                lambda: self._client.delete_object(
+                    Bucket=self._bucket.name, Key=name, IfMatch=expected
+                ),
                 key,
                 expected=expected,
             )
@@ -144,18 +117,18 @@ class S3Register(Register):
     def keys(self, prefix: str, *, after: str = "", since: float = 0.0) -> Iterator[str]:
         """Yield keys in order, read a thousand at a time; see the class for SeaweedFS's order."""
         request: ListObjectsV2RequestPaginateTypeDef = {
-            "Bucket": self._bucket,
-            "Prefix": self._prefix + prefix,
+            "Bucket": self._bucket.name,
+            "Prefix": self._bucket.prefix + prefix,
         }
         if after:
-            request["StartAfter"] = self._prefix + after
+            request["StartAfter"] = self._bucket.prefix + after
         pages = self._client.get_paginator("list_objects_v2").paginate(**request)
         with self._translate_errors():
             for page in pages:
                 entries = page.get("Contents", [])
                 if since:
                     entries = [x for x in entries if x["LastModified"].timestamp() >= since]
-                yield from (entry["Key"].removeprefix(self._prefix) for entry in entries)
+                yield from (entry["Key"].removeprefix(self._bucket.prefix) for entry in entries)
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Return the values' first bytes, several at a time; see `Register.peek`."""
@@ -165,7 +138,9 @@ class S3Register(Register):
     def _start(self, key: str, limit_bytes: int) -> bytes | None:
         try:
             answer = self._client.get_object(
-                Bucket=self._bucket, Key=self._prefix + key, Range=f"bytes=0-{limit_bytes - 1}"
+                Bucket=self._bucket.name,
+                Key=self._bucket.prefix + key,
+                Range=f"bytes=0-{limit_bytes - 1}",
             )
         except self._client.exceptions.NoSuchKey:
             return None
@@ -196,23 +171,15 @@ class S3Register(Register):
         return call()
 
     def _conflict(self, key: str) -> str:
-        return f"s3://{self._bucket}/{self._prefix}{key} was written by someone else"
+        return f"s3://{self._bucket.name}/{self._bucket.prefix}{key} was written by someone else"
 
     @contextmanager
     def _translate_errors(self, key: str | None = None) -> Iterator[None]:
         """Turn boto3's errors into Outlast's; a `key` means that a conflict is possible."""
-        try:
-            yield
-        except (ClientError, BotoCoreError) as error:
-            reason = without_secrets(str(error)).rstrip(".")
-            if key is not None and error_code(error) in CONFLICTS:
-                raise VersionConflict(self._conflict(key)) from error
-            message = f"s3://{self._bucket}: {reason}; {advice_for(error)}"
-            raise _kind(error)(message) from cause_to_show(error)
-
-
-def _kind(error: ClientError | BotoCoreError) -> type[StoreUnavailable | StateTooLarge]:
-    code = error_code(error)
-    if code in TOO_LARGE:
-        return StateTooLarge
-    return StoreFull if code in FULL else StoreUnavailable
+        with self._bucket.translated_errors():
+            try:
+                yield
+            except ClientError as error:
+                if key is not None and error_code(error) in CONFLICTS:
+                    raise VersionConflict(self._conflict(key)) from error
+                raise

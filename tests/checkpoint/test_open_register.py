@@ -65,7 +65,7 @@ def test_s3_urls(url: str, prefix: str) -> None:
     """Workers would look for jobs below another prefix than the one that was set."""
     with closing(open_register(url)) as register:
         assert isinstance(register, S3Register)
-        assert register._prefix == prefix
+        assert register._bucket.prefix == prefix
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import ClientError
 
-from outlast.checkpoint.registers.s3 import CONFIG
-from outlast.checkpoint.registers.s3_errors import error_code
+from outlast.checkpoint.s3_bucket import CONFIG, error_code
 from outlast.worker.doctor.clock import clock_findings, date_of
 from outlast.worker.doctor.finding import error, ok, warning
 

@@ -1,0 +1,128 @@
+"""One S3 bucket, or a part of it: the client, and what an operator can do about its errors."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore import exceptions as boto
+from botocore.config import Config
+
+from outlast.checkpoint.errors import InvalidStoreUrl, StateTooLarge, StoreFull, StoreUnavailable
+from outlast.checkpoint.safe_text import cause_to_show, without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+CONFIG = Config(
+    # Of each piece, so that a value of any size may take its time: boto3 sends and receives it in
+    # pieces, each of which has 3 s to leave and 20 s to come. The answer has 20 s after the last.
+    connect_timeout=3,
+    read_timeout=20,
+    # Else boto3 sends a checksum of its own over HTTPS, in chunks with a framing that some stores
+    # keep as a part of the value and others refuse. Who puts sends one that needs no framing.
+    request_checksum_calculation="when_required",
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent_extra="outlast",
+)
+
+CREDENTIALS = "check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE, …)"
+SMALLER = "make the state smaller, or raise the limit of the store or of a gateway before it"
+CONDITIONS = "use a store that honours If-Match and If-None-Match on PUT, as AWS S3 does"
+ROOM = "give the store more room, or make some: outlast prune --older-than 30d"
+ADVICE_BY_CODE = {
+    "NoSuchBucket": "create the bucket or correct the name",
+    "AccessDenied": "allow s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on it",
+    "AllAccessDisabled": "enable the account's access to S3",
+    "InvalidAccessKeyId": CREDENTIALS,
+    "SignatureDoesNotMatch": CREDENTIALS,
+    "InvalidToken": CREDENTIALS,
+    "ExpiredToken": "renew the credentials",
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "SlowDown": "the store asks for fewer requests; try again later",
+    "EntityTooLarge": SMALLER,
+    "413": SMALLER,
+    "NotImplemented": CONDITIONS,
+    "501": CONDITIONS,
+    "QuotaExceeded": ROOM,
+    "XMinioStorageFull": ROOM,
+    "507": ROOM,
+}
+# A gateway may answer with the status alone.
+TOO_LARGE = {"EntityTooLarge", "413"}
+FULL = {"QuotaExceeded", "XMinioStorageFull", "507"}
+
+
+class Bucket:
+    """The keys of a bucket that begin with `prefix`, and a client for them.
+
+    Credentials, region and endpoint are boto3's own settings.
+
+    Attributes:
+        name: the bucket's.
+        prefix: "" or a prefix that ends with a slash.
+        client: may be used from several threads at a time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        prefix: str = "",
+        *,
+        client: S3Client | None = None,
+        config: Config = CONFIG,
+    ) -> None:
+        self.name = name
+        self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        with self.translated_errors():
+            try:
+                self.client = client or boto3.client("s3", config=config)
+            except ValueError as error:
+                reason = without_secrets(str(error))
+                raise InvalidStoreUrl(
+                    f"s3://{name}: {reason}; correct AWS_ENDPOINT_URL"
+                ) from cause_to_show(error)
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Turn boto3's errors into Outlast's, each one line with what to do about it.
+
+        Raises:
+            StoreUnavailable, StoreFull, StateTooLarge: boto3 failed, or the store refused.
+        """
+        try:
+            yield
+        except (boto.ClientError, boto.BotoCoreError) as error:
+            reason = without_secrets(str(error)).rstrip(".")
+            message = f"s3://{self.name}: {reason}; {_advice_for(error)}"
+            raise _kind(error)(message) from cause_to_show(error)
+
+
+def error_code(error: Exception) -> str:
+    """Return S3's own code of the error; "": it has none."""
+    return (
+        str(error.response["Error"].get("Code", "")) if isinstance(error, boto.ClientError) else ""
+    )
+
+
+def _advice_for(error: boto.ClientError | boto.BotoCoreError) -> str:
+    """Return what to do, as one short clause."""
+    if isinstance(error, boto.ClientError):
+        return ADVICE_BY_CODE.get(error_code(error), "see the store's log, then try again")
+    if isinstance(
+        error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.ProfileNotFound
+    ):
+        return CREDENTIALS
+    if isinstance(error, boto.HTTPClientError | boto.ConnectionError):
+        return "check the network, the region and AWS_ENDPOINT_URL"
+    return "check boto3's settings"
+
+
+def _kind(error: boto.ClientError | boto.BotoCoreError) -> type[StoreUnavailable | StateTooLarge]:
+    code = error_code(error)
+    if code in TOO_LARGE:
+        return StateTooLarge
+    return StoreFull if code in FULL else StoreUnavailable
