@@ -113,7 +113,10 @@ class Settings(BaseModel):
         "their end; set it below the time after which the platform kills",
     )
     max_state_bytes: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] = Field(
-        default=64 << 20, description="a larger state fails its job"
+        default=64 << 20, description="a state whose JSON is larger fails its job"
+    )
+    max_blob_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=64 << 30, description="a state or result with more bytes of arrays fails its job"
     )
     max_failures: Annotated[int, Field(ge=1)] = Field(
         default=Limits().max_failures,

@@ -59,6 +59,8 @@ class Arrays:
         self._row = new_row(0)
         self._transfer: _Transfer | None = None
         self._unused: dict[str, Chunk] = {}  # sent, but listed in no record that was stored
+        self._deleted: tuple[str, ...] = ()
+        self._is_stored = False  # of the last write
         self._begun_at = 0.0
 
     @property
@@ -114,8 +116,8 @@ class Arrays:
         transfer, self._transfer = self._transfer, None
         if transfer is None:
             raise ValueError("nothing is under way")
-        chunks = self._received(transfer.sending)
-        return transfer.work._replace(chunks=chunks, deleted=transfer.deletion.deleted())
+        self._deleted += transfer.deletion.deleted()
+        return transfer.work._replace(chunks=self._received(transfer.sending))
 
     def send(self, bulk: Bulk, record: Record) -> tuple[Chunk, ...]:
         """Send arrays that do not change meanwhile, as quickly as can be.
@@ -134,18 +136,28 @@ class Arrays:
         transfer, self._transfer = self._transfer, None
         if transfer is not None:
             transfer.sending.stop()
+            self._deleted += transfer.deletion.deleted()
             self._unused |= transfer.sending.sent
 
+    def added_to(self, record: Record) -> Record:
+        """Note in the record which of its dropped chunks were deleted."""
+        return record.forgot(self._deleted)
+
     def stored(self, record: Record) -> None:
-        """Note that `record` was stored: what it lists is in use."""
-        self._unused = {
-            digest: chunk
-            for digest, chunk in self._unused.items()
-            if chunk.name not in record.chunks
-        }
+        """Note that `record` was stored: what it lists is in use, or waits to be deleted."""
+        listed = set(record.chunks) | {dropped.name for dropped in record.dropped}
+        self._unused = {d: chunk for d, chunk in self._unused.items() if chunk.name not in listed}
+        self._deleted = ()
+        self._is_stored = True
+
+    def close(self) -> None:
+        """Stop, and delete what was sent in vain; that of a write without an answer stays."""
+        self.stop()
+        if self._is_stored and self._unused and self._process.blobs is not None:
+            Deletion(self._process.blobs, [c.name for c in self._unused.values()]).deleted()
 
     def _prepare(self, bulk: Bulk, record: Record) -> Sending:
-        blobs = self._require(bulk)
+        blobs, self._is_stored = self._require(bulk), False
         kept = [chunk for checkpoint in record.checkpoints for chunk in checkpoint.chunks]
         known = self._unused | {chunk.digest: chunk for chunk in kept}
         self._begun_at = self._process.clock()

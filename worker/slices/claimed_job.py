@@ -125,7 +125,7 @@ class ClaimedJob:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.arrays.stop()
+        self.arrays.close()
         # Anything but an Exception ends the process: then the claim must count.
         if not self.is_used and (kind is None or issubclass(kind, Exception)):
             self.give_back()
@@ -288,8 +288,7 @@ class ClaimedJob:
         clock, begun = self.process.clock, self.process.clock()
         begun += self._cover(work.state_bytes)
         renewal = self._renewal(self._lease_seconds(work.state_bytes))
-        self._write(lambda record: renewal(work.added_to(record)))
-        self.arrays.stored(self.record)
+        self._write(lambda record: renewal(self._with(work, record)))
         self.work.stored(work)
         self.process.timing.saw_write(clock() - begun, work.state_bytes)
         self.keep_hidden()
@@ -310,9 +309,12 @@ class ClaimedJob:
         now = self.process.jobs.clock()
         return self._insist(
             lambda: self._write(
-                lambda record: ended(self._with_doubt(work.added_to(record)), ending, now)
+                lambda record: ended(self._with_doubt(self._with(work, record)), ending, now)
             )
         )
+
+    def _with(self, work: Unsaved, record: Record) -> Record:
+        return self.arrays.added_to(work.added_to(record))
 
     def _insist(self, act: Callable[[], T]) -> T:
         """Do what the end of a slice needs, again where the store does not answer."""
@@ -415,7 +417,9 @@ class ClaimedJob:
 
     def _write(self, move: Callable[[Record], Record]) -> Record:
         with self._writing:
-            return self._replace(move)
+            record = self._replace(move)
+        self.arrays.stored(record)
+        return record
 
     def _replace(self, move: Callable[[Record], Record]) -> Record:
         self.stored = self.process.jobs.advance(self.stored, self._token, move)

@@ -10,6 +10,7 @@ from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.kernel.contract import start
+from outlast.worker.slices.arrays import NoPlace
 from outlast.worker.slices.health import is_decided, kind_of
 from outlast.worker.slices.held import Held
 from outlast.worker.slices.isolation.parent import Busy, isolated
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlast.slice")
 
+# Another attempt would come to the same.
+ONLY_REPEAT = (StateTooLarge, NoPlace, NonRetryable)
 # How long the signals of one stop may be apart that go to several processes.
 SIGNAL_TURNS, SIGNAL_TURN_SECONDS = 5, 0.02
 
@@ -271,7 +274,7 @@ class Slice:
             error=reason,
             cause=error,
         )
-        return (Failed if isinstance(error, (StateTooLarge, NonRetryable)) else Errored)(reason)
+        return (Failed if isinstance(error, ONLY_REPEAT) else Errored)(reason)
 
     def _may_be_machines(self, error: BaseException) -> bool:
         """Whether this machine may be at fault: the slice has not come to any safe point."""

@@ -39,7 +39,6 @@ class Unsaved(NamedTuple):
         snapshot: the state; None: there is no new one.
         chunks: where its arrays are, once they are there.
         redone: what is thrown away of the seconds.
-        deleted: dropped chunks that were deleted.
     """
 
     steps: int
@@ -49,7 +48,6 @@ class Unsaved(NamedTuple):
     snapshot: Snapshot | None = None
     chunks: tuple[Chunk, ...] = ()
     redone: float = 0.0
-    deleted: tuple[str, ...] = ()
 
     @property
     def state_bytes(self) -> int:
@@ -58,7 +56,7 @@ class Unsaved(NamedTuple):
 
     def added_to(self, record: Record) -> Record:
         """Return the record with what was done."""
-        spent = record.forgot(self.deleted).spent(
+        spent = record.spent(
             steps=self.steps, seconds=self.seconds, redone=self.redone, pace=self.pace
         )
         return spent.saved(self.snapshot.checkpoint(self.chunks)) if self.snapshot else spent

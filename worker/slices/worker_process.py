@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from outlast.checkpoint.blobs import open_blobs
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
@@ -122,6 +123,8 @@ def make_process(
         resources=Resources(threads=settings.threads, memory_bytes=settings.memory_bytes),
         timing=Timing(checkpoint_seconds=settings.checkpoint_seconds),
         max_state_bytes=settings.max_state_bytes,
+        blobs=open_blobs(settings.blobs) if settings.blobs else None,
+        max_blob_bytes=settings.max_blob_bytes,
         isolate=settings.isolate,
         notify=Notifier(settings),
         watch=watch,

@@ -1,0 +1,76 @@
+"""Isolated kernels with arrays: what they yield stays with them until it is to be stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outlast.checkpoint.status import Status
+from outlast.kernel import Resources
+from outlast.kernel.bulk import dumped, loaded
+from outlast.worker.slices.held import Held
+from outlast.worker.slices.isolation.parent import BUSY, isolated
+from tests.field import Field, Params, State, expected
+from tests.worker.test_arrays import LARGE, Hall, result_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def hall() -> Hall:
+    """A hall whose clock moves with the deliveries only: steps are in another process."""
+    hall = Hall()
+    hall.kernel = Field()
+    return hall
+
+
+def run_isolated(params: Params, state: State | None = None, *, stop_at: int | None = None):
+    """Run to the end, or to a safe point; return the newest state, as it is stored, or the result."""
+    begin = [dumped(params)] + ([dumped(state)] if state else [])
+    steps = isolated(Field(), begin, Resources())
+    rows: list[bytearray] = []
+
+    def row(size: int) -> memoryview:
+        rows.append(bytearray(size))
+        return memoryview(rows[-1])
+
+    done = state.at if state else 0
+    while True:
+        try:
+            answer = next(steps)
+        except StopIteration as end:
+            return end.value
+        if answer is BUSY:
+            continue
+        assert isinstance(answer, Held)
+        done += 1
+        assert answer.progress() == done / params.steps
+        if done == stop_at:
+            stored = answer.stored(1 << 20, row)
+            assert answer.bulk_bytes() == stored.bulk.size == len(rows[0])
+            steps.close()
+            return loaded(State, *stored)
+
+
+def test_a_state_comes_whole_from_the_kernels_process() -> None:
+    """An isolated job would go on from arrays that are not those of its kernel."""
+    params = Params(steps=9, numbers=LARGE)
+    middle = run_isolated(params, stop_at=4)
+    assert middle.at == 4
+    assert run_isolated(params, middle) == expected(steps=9, numbers=LARGE)
+
+
+def test_an_isolated_job_has_the_result_of_an_uncut_run(hall: Hall) -> None:
+    """Isolating a kernel would change its answer, or lose its arrays with the process."""
+    hall.submit(kernel="field", steps=12, numbers=LARGE)
+    process = hall.process(isolate=True)
+    hall.clock.sleep(1.0)
+    while not hall.record.status.is_final:
+        before = hall.record.usage.steps
+        # Each look at the clock takes its time, so that a slice ends after some steps.
+        hall.work(process, seconds=None)
+        assert hall.record.usage.steps > before
+    assert hall.record.status is Status.SUCCEEDED
+    assert result_in(hall.record, hall.blobs) == expected(steps=12, numbers=LARGE)
