@@ -48,7 +48,7 @@ def stored_state(
         StateTooLarge: it is over the limit.
     """
     if isinstance(state, Held):
-        return state.stored(max_bytes, row)
+        return _stored_elsewhere(state, max_bytes, row)
     try:
         stored = dumped(state)
     except BaseException as error:
@@ -66,6 +66,17 @@ def stored_state(
     if not survives:
         raise Unusable("yielded a state that does not survive being stored as JSON")
     return stored
+
+
+def _stored_elsewhere(
+    state: Held, max_bytes: int, row: Callable[[int], memoryview | None]
+) -> Stored:
+    try:
+        return state.stored(max_bytes, row)
+    except (StateTooLarge, Unusable):
+        raise
+    except BaseException as error:  # Its process is gone.
+        raise Unusable(f"yielded a state that cannot be fetched: {line(error)}") from error
 
 
 def progress_of(kernel: AnyKernel, params: BaseModel, state: Yielded) -> float:

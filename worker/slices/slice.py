@@ -146,7 +146,7 @@ class Slice:
     def _count_step(self, state: BaseModel | Held | Busy, seconds: float) -> None:
         """Account for one step, or for the part of it that has passed."""
         job = self.job
-        if not isinstance(state, (job.kernel.State, Busy)):
+        if not isinstance(state, (job.kernel.State, Held, Busy)):
             raise Unusable(f"yielded {type(state).__name__} instead of its State")
         job.work.seconds += seconds
         self._step_seconds += seconds
