@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import BaseModel
+
     from outlast.kernel.bulk import Stored
+
+    Yielded = BaseModel | "Held"
 
 
 class Held(ABC):

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from outlast.worker.slices.held import Yielded
     from outlast.worker.slices.worker_process import AnyKernel
-
-    Yielded = BaseModel | Held
 
 
 class Unusable(Exception):
@@ -77,6 +76,14 @@ def _stored_elsewhere(
         raise
     except BaseException as error:  # Its process is gone.
         raise Unusable(f"yielded a state that cannot be fetched: {line(error)}") from error
+
+
+def bulk_bytes_of(state: Yielded) -> int:
+    """Return the size of a state's arrays; 0 where it cannot be stored, as its save will tell."""
+    try:
+        return state.bulk_bytes() if isinstance(state, Held) else dumped(state).bulk.size
+    except Exception:  # noqa: BLE001 - of a foreign model
+        return 0
 
 
 def progress_of(kernel: AnyKernel, params: BaseModel, state: Yielded) -> float:
