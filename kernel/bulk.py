@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import sys
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -273,8 +274,8 @@ def same(one: object, other: object) -> bool:
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)) and type(one) is type(other):
         return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, BaseModel) and type(one).__eq__ is BaseModel.__eq__:
-        return isinstance(other, BaseModel) and same_fields(one, other)
+    if is_dataclass(one) or (isinstance(one, BaseModel) and type(one).__eq__ is BaseModel.__eq__):
+        return same_fields(one, other)
     if "numpy" in sys.modules:  # Else there is no array.
         from outlast.kernel.array import is_array, same_arrays
 
@@ -283,15 +284,17 @@ def same(one: object, other: object) -> bool:
     return bool(one == other)
 
 
-def same_fields(one: BaseModel, other: BaseModel) -> bool:
-    """Whether two models are of one class and equal in what pydantic's own comparison looks at."""
+def same_fields(one: object, other: object) -> bool:
+    """Whether two models, or dataclasses, are of one class and have equal fields."""
     return type(one) is type(other) and same(_contents(one), _contents(other))
 
 
-def _contents(model: BaseModel) -> tuple[object, ...]:
-    values = vars(model)  # It may also have cached properties.
-    fields = {name: values[name] for name in type(model).model_fields if name in values}
-    return fields, model.__pydantic_private__, model.__pydantic_extra__
+def _contents(value: Any) -> object:
+    if not isinstance(value, BaseModel):
+        return [getattr(value, field.name) for field in fields(value)]
+    values = vars(value)  # It may also have cached properties.
+    known = {name: values[name] for name in type(value).model_fields if name in values}
+    return known, value.__pydantic_private__, value.__pydantic_extra__
 
 
 def references(value: object, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -29,7 +29,7 @@ class Model(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their ha
     def __eq__(self, other: object) -> bool:
         if "numpy" not in sys.modules:  # There is no array.
             return super().__eq__(other)
-        return isinstance(other, BaseModel) and same_fields(self, other)
+        return same_fields(self, other)
 
 
 @dataclass(frozen=True)
