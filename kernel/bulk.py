@@ -276,7 +276,7 @@ def same(one: object, other: object) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     if is_dataclass(one) or (isinstance(one, BaseModel) and type(one).__eq__ is BaseModel.__eq__):
         return same_fields(one, other)
-    if "numpy" in sys.modules:  # Else there is no array.
+    if "outlast.kernel.array" in sys.modules:  # Else there is no Array, and maybe no numpy.
         from outlast.kernel.array import is_array, same_arrays
 
         if is_array(one) or is_array(other):

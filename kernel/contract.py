@@ -27,7 +27,7 @@ class Model(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their ha
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     def __eq__(self, other: object) -> bool:
-        if "numpy" not in sys.modules:  # There is no array.
+        if "outlast.kernel.array" not in sys.modules:  # There is no Array.
             return super().__eq__(other)
         return same_fields(self, other)
 

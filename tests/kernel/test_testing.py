@@ -92,6 +92,24 @@ class Crowded(Walking):
         return self.total
 
 
+class Littering(Walking):
+    """Keeps its totals in the scratch folder."""
+
+    def run(self, params: Params, state: State | None, resources: Resources) -> Any:
+        """Take one step after another."""
+        assert resources.scratch, "there is none"
+        self.folder = resources.scratch
+        return (yield from super().run(params, state, resources))
+
+    def begin(self, state: State | None) -> None:
+        self.total = int((self.folder / str(state.at)).read_text()) if state else 0
+
+    def total_after(self, at: int, resources: Resources) -> int:
+        total = super().total_after(at, resources)
+        (self.folder / str(at + 1)).write_text(str(total))
+        return total
+
+
 class Hesitant(Counting):
     """First yields the state that it resumes from, as a kernel may within a long step."""
 
@@ -216,6 +234,10 @@ def test_a_state_that_is_not_frozen_may_be_changed(kernel: InPlace) -> None:
         (Hoarding(), "stopped at each of its 12 safe points, .* keep nothing in the kernel object"),
         (Proud(), "stopped, with each stretch run twice, at each of its 12 safe points"),
         (Crowded(), "safe point 1, .*, with 2 threads its .* must not depend on resources.threads"),
+        (
+            Littering(),
+            r"safe point 1, .*, in an empty scratch folder it raises FileNotFound.*do not outlive",
+        ),
         (Circling(), "it does not end"),
         (Broken(), r"resumed from safe point 1, .*, it raises KeyError\('table'\)"),
         (stubborn(), "does not stop when it is closed"),
