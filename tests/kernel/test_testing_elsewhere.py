@@ -346,7 +346,15 @@ def test_the_other_process_is_silent(capfd: pytest.CaptureFixture[str], tmp_path
 
 
 class Chatty(Words):
-    """Prints in each process but the one that began it."""
+    """Prints in each process but the one that began it, also where it is made."""
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        vars(self).update(state)
+        if os.getpid() != self.home:
+            os.write(1, b"heard")
 
     def step(self, params: WordParams) -> None:
         if os.getpid() != params.home:
