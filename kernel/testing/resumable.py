@@ -56,7 +56,9 @@ def assert_resumable(
     - the same once more, with each stretch run twice.
 
     A state always passes through what a worker stores, its JSON and the bytes of its arrays, and
-    is read into memory that the kernel may change in place.
+    is read into memory that the kernel may change in place. An array that was yielded may change
+    once the kernel is resumed, never while it is suspended; at some points it is for a moment
+    longer, to see that. The parameters must be the same in the end.
 
     Of more than `interruptions` safe points at most that many are tried, and at least half as many,
     evenly spread; the states there, with their arrays, are kept in memory. In all this takes at

@@ -205,7 +205,7 @@ def test_a_bad_reference_is_refused(changed: dict[str, Any]) -> None:
 def test_stored_bytes_are_no_python_objects(kind: object) -> None:
     """Whoever can write to the store could have a worker take any number for a pointer."""
     reference = {"$array": kind, "shape": [2], "at": 64}
-    with pytest.raises(ValidationError, match="numbers, not Python objects|is damaged"):
+    with pytest.raises(ValidationError, match=r"numbers, not Python objects|is damaged"):
         loaded(One, json.dumps({"array": reference}), new_row(1000))
 
 
