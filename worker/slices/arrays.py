@@ -6,9 +6,9 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoint.blobs.deletion import Deletion
-from outlast.checkpoint.blobs.fetching import new_row
 from outlast.checkpoint.blobs.sending import THREADS_ALONE, Sending
 from outlast.checkpoint.errors import StateTooLarge
+from outlast.kernel.bulk import new_row
 from outlast.worker.slices.kernel_output import Unusable
 from outlast.worker.slices.memory import available_bytes
 from outlast.worker.slices.timing import longest_lately
