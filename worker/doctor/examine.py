@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import CheckpointError
 from outlast.worker.doctor.finding import RIGHTS, Denied, Level, Unreachable, error, unknown
+from outlast.worker.doctor.gpu import gpu_findings
 from outlast.worker.doctor.queues import examine_queue
 from outlast.worker.doctor.settings import settings_findings
 from outlast.worker.doctor.store import store_checks
@@ -24,7 +25,7 @@ log = logging.getLogger("outlast.doctor")
 
 
 def examine(*, function: str | None = None, endpoint: str | None = None) -> Iterator[Finding]:
-    """Yield the findings about this environment's settings, store and queue.
+    """Yield the findings about this environment's settings, GPU, store and queue.
 
     Also about `function`, the name of a Lambda function, and `endpoint`, the id of one at RunPod.
     Nothing is raised: a failure is a finding.
@@ -41,6 +42,7 @@ def examine(*, function: str | None = None, endpoint: str | None = None) -> Iter
         return
     is_remote = function is not None or endpoint is not None
     yield from run_checks("settings", [partial(settings_findings, settings, is_remote=is_remote)])
+    yield from run_checks("machine", [gpu_findings])
     yield from run_checks("store", store_checks(settings))
     queue = examine_queue(settings)
     yield from run_checks("queue", queue.checks())
