@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from outlast.kernel.bulk import same
+from outlast.kernel.bulk import same_fields
 from outlast.kernel.errors import NonRetryable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Model(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their ha
     def __eq__(self, other: object) -> bool:
         if "numpy" not in sys.modules:  # There is no array.
             return super().__eq__(other)
-        return type(self) is type(other) and same(vars(self), vars(other))
+        return same_fields(self, other)
 
 
 @dataclass(frozen=True)
