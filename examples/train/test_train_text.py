@@ -42,13 +42,18 @@ def train(params: TrainParams) -> tuple[list[TrainState], TrainResult]:
             return states, result
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("device", DEVICES)
-def test_it_can_be_stopped_anywhere(device: str, threads: int) -> None:
+def test_it_can_be_stopped_anywhere(device: str) -> None:
     """The weights would depend on when workers died."""
-    params = small(device=device, threads=threads)
-    result = assert_resumable(KERNEL, params, forks=device == "cpu")
+    result = assert_resumable(KERNEL, small(device=device), forks=device == "cpu")
     assert all(result.losses > 0)
+
+
+def test_it_can_be_stopped_with_two_threads() -> None:
+    """The weights of a training on several cores would depend on when workers died."""
+    # Threads of OpenMP do not survive a fork; on busy cores they wait long for each other.
+    params = small(threads=2)
+    assert_resumable(KERNEL, params, interruptions=4, longest_step_seconds=None, forks=False)
 
 
 def test_a_state_has_all_that_is_random_and_the_place_in_the_text() -> None:

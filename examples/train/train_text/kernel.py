@@ -54,8 +54,7 @@ class TrainText(Kernel[TrainParams, TrainState, TrainResult]):
             raise UnknownKernel("this job of train-text needs an NVIDIA GPU, and there is none")
 
     def prepare(self, params: TrainParams | None) -> None:
-        """Import torch, and open the GPU for a job on it: seconds that no slice pays for."""
-        from train_text import training
+        """Import torch and do a first step, on the job's device: seconds that no slice pays for."""
+        from train_text.training import warm_up
 
-        if params is not None and params.device == "cuda":
-            training.open_gpu()
+        warm_up("cpu" if params is None else params.device)

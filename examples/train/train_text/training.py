@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
@@ -53,6 +54,21 @@ def settings(params: TrainParams) -> Iterator[None]:
         finally:
             torch.set_num_threads(threads)
             torch.set_deterministic_debug_mode(mode)
+
+
+@cache
+def warm_up(device: str) -> None:
+    """Do a step of a tiny training: the first one of a process takes a second or more.
+
+    torch loads its compiler for the first optimizer, and a GPU's kernels when they are first used.
+
+    Raises:
+        MachineFault: torch cannot use the GPU here.
+    """
+    tiny = {"steps": 1, "characters": 100, "context": 4, "batch": 4, "width": 4, "device": device}
+    params = TrainParams.model_validate(tiny)
+    with settings(params):
+        Training(params, None).advance()
 
 
 class Training:
