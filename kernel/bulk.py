@@ -125,7 +125,7 @@ class Bulk:
         for piece in self.pieces:
             if (piece.begin, piece.data.nbytes) == (begin, size):
                 return piece.owner
-        raise ValueError("it has no such bytes")
+        raise ValueError("its bytes are not those of an array or a blob here")
 
 
 class Stored(NamedTuple):
