@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -37,7 +38,11 @@ class Trial(Generic[R]):
     def run(
         self, kernel: Kernel[Any, Any, R], stored: str | None, resources: Resources = ONE_THREAD
     ) -> Generator[str, None, R]:
-        """Run from a stored state; yield the JSON of each new state, return the result."""
+        """Run from a stored state; yield the JSON of each new state, return the result.
+
+        Each run has a scratch folder of its own.
+        """
+        resources = replace(resources)
         state = None if stored is None else kernel.State.model_validate_json(stored)
         try:
             steps = start(kernel, self._params, state, resources)

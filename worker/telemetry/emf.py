@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 
 from outlast.worker.telemetry.sink import Sink
 
@@ -45,12 +46,13 @@ class EmfHandler(Sink):
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
+        self._stream = sys.stdout  # While a kernel runs there is another one in its place.
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the metrics of `record`, if it is an event that has any."""
         if (document := document_of(record)) is not None:
             try:
-                print(json.dumps(document), flush=True)  # noqa: T201 - Lambda reads it
+                print(json.dumps(document), file=self._stream, flush=True)
             except OSError:
                 self.handleError(record)
 

@@ -7,11 +7,14 @@ import pickle
 import resource
 import signal
 import sys
+import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outlast.kernel.contract import start
+from outlast.worker.slices.isolation.lines import send_lines
 from outlast.worker.slices.isolation.watcher import fork_watched
 from outlast.worker.slices.kernel_errors import attach_location, line, location_of
 
@@ -24,26 +27,40 @@ if TYPE_CHECKING:
     Steps = Generator[Any, None, Any]
 
 
-def serve(pipe: Connection, task: bytes) -> None:
+def serve(pipe: Connection, task: bytes, said: Connection, levels: tuple[int, int]) -> None:
     """Run the kernel, one step for each request, until it ends or the parent closes the pipe.
 
-    `task` is the pickled class of the kernel, its parameters, its state and its resources.
+    `task` is the pickled class of the kernel, its parameters, its state and its resources. What it
+    prints and logs goes to `said`, from these `levels` up.
     """
     fork_watched(pipe)
+    send_lines(said, levels)
     # A signal that the parent ignores stays ignored over exec, and a kernel may want its alarm.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # A Python traceback of a crash in native code is worth having in the log.
     faulthandler.enable()
     kernel_class, params, state, resources = pickle.loads(task)  # noqa: S301 - from our own parent
-    steps = _run(kernel_class, params, state, resources)
+    countdown = _Countdown()
+    steps = _run(kernel_class, params, state, replace(resources, seconds_left=countdown))
     try:
-        while pipe.recv():
+        while True:
+            countdown.begin(pipe.recv())
             answer = _step(steps, kernel_class)
             pipe.send_bytes(answer)
     except (EOFError, BrokenPipeError):
         pass  # The parent has asked us to leave, or is gone.
     finally:
         steps.close()
+
+
+class _Countdown:
+    """The seconds that are left of those that came with the last request."""
+
+    def begin(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def __call__(self) -> float:
+        return max(self._end - time.monotonic(), 0.0)
 
 
 def _run(

@@ -1,7 +1,8 @@
 """The kernel in a child process, which can be killed when it does not return.
 
     parent                        child
-    "go on"               ->      runs the kernel to its next safe point
+    the seconds left      ->      runs the kernel to its next safe point
+                          <-      what it prints and logs: `lines.py`
                           <-      the state, the result or the error
     closes the pipe       ->      closes the kernel and exits
 
@@ -19,10 +20,14 @@ from __future__ import annotations
 
 import pickle
 import signal
+import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from outlast.kernel.contract import no_limit
 from outlast.worker.slices.deadline import STOP_SIGNALS
+from outlast.worker.slices.isolation.lines import ChildLines, levels
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -70,15 +75,17 @@ def isolated(
 
     context = get_context("spawn")
     ours, theirs = context.Pipe()
+    heard, said = context.Pipe(duplex=False)
     # As bytes, so that nothing of the kernel is loaded before the watcher is there.
-    task = pickle.dumps((type(kernel), params, state, resources))
-    child = context.Process(target=serve, args=(theirs, task))
-    with ours:
-        with theirs, _stop_signals_held_back():
+    granted = replace(resources, seconds_left=no_limit)  # A function of this process stays here.
+    task = pickle.dumps((type(kernel), params, state, granted))
+    child = context.Process(target=serve, args=(theirs, task, said, levels()))
+    with ours, ChildLines(heard) as lines:
+        with theirs, said, _stop_signals_held_back():
             child.start()
         try:
             while True:
-                answer, value = yield from _ask(ours, child)
+                answer, value = yield from _ask(ours, child, lines, resources.seconds_left())
                 if answer == "result":
                     return value
                 if answer == "error":
@@ -86,14 +93,19 @@ def isolated(
                 yield value
         finally:
             ours.close()
-            _end(child)
+            _end(child, lines)
 
 
-def _ask(pipe: Connection, child: SpawnProcess) -> Generator[Busy, None, tuple[str, Any]]:
+def _ask(
+    pipe: Connection, child: SpawnProcess, lines: ChildLines, seconds_left: float
+) -> Generator[Busy, None, tuple[str, Any]]:
     """Let the child take one step; yield while it is at it and return its answer."""
+    from multiprocessing.connection import wait
+
     try:
-        pipe.send("go on")
-        while not pipe.poll(TURN_SECONDS):
+        pipe.send(seconds_left)
+        while pipe not in wait([pipe, *lines.sources], TURN_SECONDS):
+            lines.log()
             if child.exitcode is not None and not pipe.poll():
                 raise EOFError  # noqa: TRY301 - the pipe's own, unless a forked process holds it
             yield BUSY
@@ -101,6 +113,7 @@ def _ask(pipe: Connection, child: SpawnProcess) -> Generator[Busy, None, tuple[s
     except (EOFError, OSError):  # OSError: it ended in the middle of an answer, which is dropped
         child.join(GRACE_SECONDS)
         raise Crashed(f"the kernel's process {_ending_of(child)}") from None
+    lines.log()
     answer: tuple[str, Any] = pickle.loads(data)  # noqa: S301 - from our own child
     return answer
 
@@ -116,9 +129,14 @@ def _ending_of(child: SpawnProcess) -> str:
     return f"was ended by {name}{hint if name == 'SIGKILL' else ''}"
 
 
-def _end(child: SpawnProcess) -> None:
+def _end(child: SpawnProcess, lines: ChildLines) -> None:
     """Wait for the child, which has been asked to leave; kill it if need be."""
-    child.join(LEAVE_SECONDS)
+    from multiprocessing.connection import wait
+
+    end = time.monotonic() + LEAVE_SECONDS
+    while child.is_alive() and (left := end - time.monotonic()) > 0:
+        wait([child.sentinel, *lines.sources], left)
+        lines.log()  # Else it may wait for us.
     child.kill()
     child.join()
     child.close()
