@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field
 
-from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share, Target
+from outlast.checkpoint.fields import Count, Metrics, Moment, Part, Platform, Seconds, Share, Target
 from outlast.checkpoint.packed import Packed
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Checkpoint(Part):
         slice: the slice that made it.
         progress: the share of the work done, 0 to 1.
         saved_at: when it was made.
+        metrics: the kernel's own figures of the state.
     """
 
     digest: str
@@ -43,6 +44,7 @@ class Checkpoint(Part):
     slice: Count
     progress: Share
     saved_at: Moment
+    metrics: Metrics = Field(default_factory=dict)
 
     stored: Packed | None = Field(default=None, exclude=True, repr=False)
 

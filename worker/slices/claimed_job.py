@@ -13,6 +13,7 @@ from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
 from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
+from outlast.worker.slices.figures import figures
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.kernel_output import Unusable, stored_state
 from outlast.worker.slices.protocol import Succeeded, ended
@@ -358,6 +359,7 @@ class ClaimedJob:
             slice=self.record.slice_number,
             progress=self.progress,
             saved_at=self.process.jobs.clock(),
+            metrics=figures(self.kernel, self.params, work.state),
         )
         return unsaved._replace(checkpoint=checkpoint, state_bytes=len(data))
 

@@ -52,6 +52,8 @@ def hear_kernels(handlers: Iterable[logging.Handler], level: str) -> None:
     set it: libraries have much to say there.
     """
     root = logging.getLogger()
+    for handler in KERNEL_LOG.handlers:
+        root.removeHandler(handler)
     KERNEL_LOG.handlers = list(handlers)
     KERNEL_LOG.propagate = False
     KERNEL_LOG.setLevel(level)
