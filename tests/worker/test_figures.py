@@ -172,7 +172,7 @@ def test_prometheus_has_them_with_few_labels(floor: Floor) -> None:
     log.setLevel(logging.DEBUG)
     log.addHandler(handler)
     try:
-        floor.run(kernel)
+        floor.run(kernel, steps=60)
         text = _metrics(handler.port)
     finally:
         log.removeHandler(handler)
