@@ -312,6 +312,22 @@ def test_a_sound_kernel_passes(steps: int, interruptions: int) -> None:
     assert result.model_dump() == expected(steps)
 
 
+def test_each_run_has_a_scratch_folder_of_its_own() -> None:
+    """A kernel that finds there what an earlier slice has left would pass, and fail elsewhere."""
+
+    class Scratching(Counting):
+        def run(self, params: Params, state: Any, resources: Resources) -> Any:
+            assert list(resources.scratch.iterdir()) == []
+            (resources.scratch / "file").touch()
+            folders.add(resources.scratch)
+            return super().run(params, state, resources)
+
+    folders: set[Path] = set()
+    assert_resumable(Scratching(), STEPS)
+    assert len(folders) > 2
+    assert not any(folder.exists() for folder in folders)
+
+
 def test_a_state_that_is_yielded_again_is_no_mistake() -> None:
     """A kernel could not be stopped in the middle of what it has to do in one go."""
     assert assert_resumable(Hesitant(), STEPS).model_dump() == expected(12)

@@ -46,6 +46,10 @@ class Result(Model):
     at: int
 
 
+# More than a pipe holds.
+FAREWELL = "\n".join(["goodbye" * 1000] * 20)
+
+
 def _write(number: int, data: bytes) -> None:
     os.write(number, data)
 
@@ -67,12 +71,19 @@ def _print_much(_: Resources) -> None:
         print(f"row {number}")
 
 
+def _print_for_ever(_: Resources) -> None:
+    while True:
+        print("again")
+
+
 WAYS: dict[str, Callable[[Resources], Any]] = {
     "is silent": lambda _: None,
+    "says goodbye": lambda _: None,
     "prints": lambda _: print("loss", 0.5),
     "prints to standard error": lambda _: print("careful", file=sys.stderr),
     "prints half a line": lambda _: print("half", end=""),
     "prints a bar": lambda _: print("\r 10%\r 90%"),
+    "prints for ever": _print_for_ever,
     "prints much": _print_much,
     "logs": _log,
     "logs an error": _log_an_error,
@@ -96,6 +107,14 @@ class Curious(Kernel[Params, State, Result]):
     ) -> Generator[State, None, Result]:
         """Count and talk."""
         at = state.at if state else 0
+        try:
+            yield from self._count(params, at, resources)
+        finally:
+            if params.how == "says goodbye":
+                print(FAREWELL)
+        return Result(at=params.steps)
+
+    def _count(self, params: Params, at: int, resources: Resources) -> Generator[State, None, None]:
         while at < params.steps:
             WAYS[params.how](resources)
             time.sleep(params.step_seconds)
@@ -108,7 +127,6 @@ class Curious(Kernel[Params, State, Result]):
                 seconds_left=min(resources.seconds_left(), 1e9),
                 scratch=scratch,
             )
-        return Result(at=at)
 
     def progress(self, params: Params, state: State) -> float:
         """Return the share of the steps that is done."""

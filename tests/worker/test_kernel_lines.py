@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.kernel import Resources
 from outlast.worker.cli.logs import log_to_stderr
 from outlast.worker.settings import Settings
+from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.telemetry.kernel_lines import MAX_CHARACTERS, Source, heard, not_hearing
 from outlast.worker.telemetry.switches import log_on_platform
-from tests.worker.curious import Curious
+from tests.worker.curious import FAREWELL, Curious, Params
 from tests.worker.floor import JOB
 
 if TYPE_CHECKING:
@@ -92,6 +94,24 @@ def test_many_lines_come_whole_and_in_order(said: Said, isolate: bool) -> None:
     """A kernel that prints more than a pipe holds would stand still, or lose lines."""
     lines = [line["message"] for line in said("prints much", isolate=isolate)]
     assert lines == [f"row {number}" for number in range(20_000)]
+
+
+def test_an_isolated_kernel_can_say_goodbye(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would wait for a reader, and be killed while it closes its files."""
+    log_to_stderr("INFO", log_format="json", kernels=True)
+    steps = isolated(Curious(), Params(steps=9, how="says goodbye"), None, Resources())
+    assert any(not isinstance(state, Busy) for state in steps)
+    steps.close()
+    lines = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    assert lines == FAREWELL.splitlines()
+
+
+def test_one_that_talks_for_ever_can_be_stopped() -> None:
+    """Its slice would have no end, and a stop signal no effect."""
+    log_to_stderr("ERROR", kernels=True)
+    steps = isolated(Curious(), Params(how="prints for ever"), None, Resources())
+    assert all(isinstance(next(steps), Busy) for _ in range(50))
+    steps.close()
 
 
 def test_the_last_words_of_a_crash_are_heard(said: Said) -> None:
