@@ -110,6 +110,11 @@ class Head(Part):
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """The kernel's own figures of the newest checkpoint."""
+        return self.checkpoints[0].metrics if self.checkpoints else {}
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing is left to do: the job has ended, and nobody is to be told of that."""
         return self.status.is_final and not self.notices.owed
@@ -281,8 +286,12 @@ class Record(Head, Body):
             progress=self.progress,
             ending=ending[:ENDING_CHARACTERS],
         )
+        history = self.history.extended(stretch)
+        if self.checkpoints:
+            newest = self.checkpoints[0]
+            history = history.measured(newest.saved_at, newest.metrics)
         return self._with(
-            history=self.history.extended(stretch),
+            history=history,
             usage=self.usage.with_slice(lease.platform, seconds),
         )
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def view(record: Record) -> dict[str, Any]:
     """Return a job as a JSON object.
 
-    `progress` is the share that is done and stored, 0 to 1. Times are ISO 8601 in UTC. `stalls`
+    `progress` is the share that is done and stored, 0 to 1, `metrics` the kernel's own
+    figures by name. Times are ISO 8601 in UTC. `stalls`
     counts slices, and `failures` errors, since the job last advanced: at `max_stalls` no further
     slice begins, at `max_failures` the job fails. `worker` and `platform` name who runs the slice
     and where; None: nobody does. `result` and `error` are None while there is none. Each target in
@@ -28,6 +29,7 @@ def view(record: Record) -> dict[str, Any]:
         "tags": list(record.tags),
         "status": str(record.status),
         "progress": record.progress,
+        "metrics": record.metrics,
         "slices": record.usage.slices_begun,
         "steps": record.usage.steps,
         "saves": record.usage.saves,
@@ -70,3 +72,13 @@ def moment(seconds: float) -> str:
     """Return seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
     utc = datetime.fromtimestamp(seconds, UTC)
     return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def short(number: float) -> str:
+    """Return a figure of a kernel's as people read it, to six digits."""
+    return f"{number:.6g}"
+
+
+def figures_line(metrics: dict[str, float]) -> str:
+    """Return a kernel's figures on one line; "": there are none."""
+    return " ".join(f"{name}={short(value)}" for name, value in metrics.items())

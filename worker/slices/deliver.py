@@ -45,6 +45,7 @@ from outlast.worker.telemetry.events import (
     tell,
 )
 from outlast.worker.telemetry.job_events import tell_ending, tell_lost_lease
+from outlast.worker.telemetry.kernel_lines import Source, heard
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import StoredJob
@@ -162,6 +163,7 @@ class _Turn:
                 with (
                     ClaimedJob.take(process, stored, self.delivery, announced=announced) as job,
                     process.repeat(job.keep_alive),
+                    heard(_source_of(job)),
                 ):
                     process.timing.saw_opening(process.clock() - begun)
                     try:
@@ -231,3 +233,8 @@ class _Turn:
         number, announced = record.slice_number, self.message.slice
         if announced is not None and announced > number:
             tell(log, WRITES_LOST, job_id=record.job_id, slice=number, announced=announced)
+
+
+def _source_of(job: ClaimedJob) -> Source:
+    record = job.record
+    return Source(record.job_id, record.kernel, record.slice_number, job.process.worker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
@@ -22,6 +23,7 @@ from outlast.worker.slices.kernel_output import (
     stored_result,
 )
 from outlast.worker.slices.protocol import Ending, Errored, Failed, Interrupted, Succeeded
+from outlast.worker.slices.scratch import Scratch
 from outlast.worker.slices.timing import SAFETY
 from outlast.worker.telemetry.events import KERNEL_FAILED, KERNEL_NOT_CLOSED, tell
 from outlast.worker.telemetry.job_events import tell_save
@@ -59,6 +61,7 @@ class Slice:
         self._deadline = deadline
         self._steps_before = job.work.steps
         self._step_seconds = 0.0  # of the step that has not ended yet
+        self._scratch = Scratch()
         self._began_at = self._saved_at = self.stopped_at = job.process.clock()
 
     def run(self) -> Record:
@@ -113,7 +116,13 @@ class Slice:
 
     def _start(self, stored: Stored | None) -> Steps:
         """Return the kernel at its start, in a child process if it or the worker wants that."""
-        kernel, resources = self.job.kernel, self._process.resources
+        kernel = self.job.kernel
+        resources = replace(
+            self._process.resources,
+            job_id=self.job.record.job_id,
+            seconds_left=lambda: self._deadline.remaining,
+            make_scratch=self._scratch,
+        )
         state = stored and restored_state(kernel, stored)
         if not self._is_isolated:
             return start(kernel, self.job.params, state, resources)
@@ -291,3 +300,4 @@ class Slice:
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
             record, reason = self.job.record, line(error)
             tell(log, KERNEL_NOT_CLOSED, job_id=record.job_id, kernel=record.kernel, error=reason)
+        self._scratch.remove(elsewhere=self._is_isolated)

@@ -22,7 +22,8 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     The status is queued, running, paused, succeeded, failed or cancelled. Progress is what is
     stored: a slice that runs may be further, by one interval between checkpoints. compute_seconds
     is the time spent in the kernel over all slices; at most redone_seconds of it were lost to
-    crashes and done again. Times are in UTC. A job that does not advance shows how many stalls and
+    crashes and done again. metrics are figures of the kernel's own, as of the last
+    checkpoint. Times are in UTC. A job that does not advance shows how many stalls and
     failures in a row it has had, and after how many it is given up; with --json stalls include the
     slice that runs, until it advances.
 
@@ -105,9 +106,12 @@ class Changes:
 
 def _as_words(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that a person reads in another way than a program."""
+    from outlast.checkpoint.view import figures_line
+
     notices = [f"{notice['target']} ({notice['status']})" for notice in fields["notify"]]
     words = {
         "progress": f"{fields['progress']:.2%}",
+        "metrics": figures_line(fields["metrics"]) or None,
         "tags": " ".join(fields["tags"]) or None,
         "notify": ", ".join(notices) or None,
         # The slice that runs may yet advance.
