@@ -14,6 +14,7 @@ import mmap
 import sys
 from bisect import bisect_left, bisect_right
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -167,6 +168,7 @@ def reads_back(model: BaseModel, text: bytes, bulk: Bulk) -> bool:
     return same(loaded(type(model), text, bulk), model)
 
 
+@lru_cache(maxsize=64)
 def has_bulk(model: type[BaseModel]) -> bool:
     """Whether an Array or a Blob can stand somewhere in the model."""
     model.model_rebuild()  # It may still wait for a class that it names.
