@@ -44,6 +44,7 @@ OUTSIDE = {"pickle", "marshal", "shelve", "dill", "yaml", "importlib", "runpy", 
 RIGHTS = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "ListObjectsV2": "ListBucket",
+    "DeleteObjects": "DeleteObject",
     "HeadBucket": "ListBucket",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
 }

@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
 )
 
+from outlast.checkpoint.blobs import default_blobs
 from outlast.checkpoint.fields import Platform
 from outlast.checkpoint.packed import MAX_STATE_BYTES
 from outlast.checkpoint.record_parts import Limits
@@ -67,6 +68,12 @@ class Settings(BaseModel):
         description="what wakes jobs: `sqlite:///path`, `sqs://queue-name` or the queue's https "
         "URL; by default the store's file, and for a store that is no file one in your data folder "
         "that is named after it",
+    )
+    blobs: Annotated[str, Field(min_length=1)] | None = Field(
+        default_factory=lambda fields: default_blobs(fields["store"]),
+        description="where the arrays of the store's jobs are kept, and no other store's: "
+        "`s3://bucket/prefix` or a folder; by default a bucket keeps them beside its jobs, a file "
+        "in a folder beside it, and Redis has none",
     )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=cores,

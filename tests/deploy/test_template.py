@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from outlast.checkpoint.names import JOBS
 from outlast.worker.queues.polled import MAX_RECEIVES
 from tests.deploy.files import RESOURCES, TEMPLATE, actions, properties, statements
 
@@ -41,8 +42,8 @@ def test_only_an_operator_can_delete_jobs(name: str):
     deleting = [
         each for each in statements(properties(name)) if "s3:DeleteObject" in each["Action"]
     ]
-    marks = {"Fn::Sub": "${Bucket.Arn}/jobs/open/*"}
-    assert [each["Resource"] for each in deleting] == ([marks] if name == "WorkerPolicy" else [])
+    no_jobs = [{"Fn::Sub": f"${{Bucket.Arn}}/jobs/{part}/*"} for part in ("open", "blobs")]
+    assert [each["Resource"] for each in deleting] == ([no_jobs] if name == "WorkerPolicy" else [])
 
 
 def test_one_message_is_one_invocation_and_fails_alone():
@@ -118,11 +119,11 @@ def test_the_bucket_is_private_encrypted_and_kept():
     assert RESOURCES["Bucket"]["UpdateReplacePolicy"] == "Retain"
 
 
-def test_the_bucket_forgets_below_the_prefix_that_the_jobs_have():
-    """Elsewhere the rule would do nothing; without a prefix it would delete what is not ours."""
+def test_the_bucket_forgets_jobs_and_nothing_else():
+    """Elsewhere the rule would do nothing; with a shorter prefix it deletes arrays in use."""
     rules = properties("Bucket")["LifecycleConfiguration"]["Rules"]
     expiring = [rule for rule in rules if "ExpirationInDays" in rule]
-    assert [rule["Prefix"] for rule in expiring] == ["jobs/"]
+    assert [rule["Prefix"] for rule in expiring] == [f"jobs/{JOBS}"]
     store = FUNCTION["Environment"]["Variables"]["OUTLAST_STORE"]["Fn::If"][1]
     assert store == {"Fn::Sub": "s3://${Bucket}/jobs"}
 

@@ -70,6 +70,7 @@ def test_a_file_that_cannot_be(folder: Path, run_doctor: Any) -> None:
     findings = run_doctor(OUTLAST_STORE=bad, OUTLAST_QUEUE=bad)
     assert {name: f.level for name, f in findings.items() if f.level != "ok"} == {
         "store.reach": "error",
+        "blobs.reach": "error",
         "queue.reach": "error",
     }
     assert findings["store.reach"].mend

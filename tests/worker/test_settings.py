@@ -35,6 +35,7 @@ def test_nothing_needs_to_be_set() -> None:
     [
         ("STORE", "redis://h", "store", "redis://h"),
         ("QUEUE", "sqs://q", "queue", "sqs://q"),
+        ("BLOBS", "s3://bucket/arrays", "blobs", "s3://bucket/arrays"),
         ("THREADS", "3", "threads", 3),
         ("SLICE_SECONDS", "0.25", "slice_seconds", 0.25),
         ("CHECKPOINT_SECONDS", "5", "checkpoint_seconds", 5.0),
@@ -50,6 +51,16 @@ def test_a_variable_is_taken(
     """An operator's setting would be ignored."""
     monkeypatch.setenv(f"OUTLAST_{name}", value)
     assert getattr(read_settings(), field) == expected
+
+
+def test_a_store_brings_its_own_place_of_arrays() -> None:
+    """A command with --store would look for the arrays of that store's jobs in another's folder."""
+    settings = read_settings()
+    assert settings.blobs == settings.store.removeprefix("sqlite:///") + ".blobs"
+    assert overridden(settings, store="s3://bucket/jobs").blobs == "s3://bucket/jobs"
+    assert overridden(settings, store="redis://h").blobs is None
+    chosen = Settings(store="redis://h", blobs="/mnt/arrays")
+    assert overridden(chosen, store="s3://bucket/jobs").blobs == "/mnt/arrays"
 
 
 @pytest.mark.parametrize(

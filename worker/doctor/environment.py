@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from outlast.checkpoint.blobs import default_blobs
 from outlast.checkpoint.safe_text import redacted
 from outlast.worker.doctor.finding import error, ok, unknown, warning
 from outlast.worker.settings import PREFIX, Settings
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from outlast.worker.doctor.finding import Finding
 
+BLOBS = "OUTLAST_BLOBS"
 PLACEHOLDER = "{{"  # RunPod replaces it with a secret when the worker starts
 
 
@@ -31,6 +33,11 @@ def environment_findings(
         )
     yield _compare(f"{subject}.store", theirs, settings.store, "OUTLAST_STORE", where)
     yield _compare(f"{subject}.queue", theirs, settings.queue, "OUTLAST_QUEUE", where)
+    if BLOBS in theirs or "blobs" in settings.model_fields_set:
+        place = default_blobs(theirs.get("OUTLAST_STORE", "")) or ""
+        yield _compare(
+            f"{subject}.blobs", {BLOBS: place, **theirs}, settings.blobs or "", BLOBS, where
+        )
 
 
 def _compare(

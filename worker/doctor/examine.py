@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import CheckpointError
+from outlast.worker.doctor.blobs import blob_checks
 from outlast.worker.doctor.finding import RIGHTS, Denied, Level, Unreachable, error, unknown
 from outlast.worker.doctor.queues import examine_queue
 from outlast.worker.doctor.settings import settings_findings
@@ -24,7 +25,7 @@ log = logging.getLogger("outlast.doctor")
 
 
 def examine(*, function: str | None = None, endpoint: str | None = None) -> Iterator[Finding]:
-    """Yield the findings about this environment's settings, store and queue.
+    """Yield the findings about this environment's settings, store, place of arrays and queue.
 
     Also about `function`, the name of a Lambda function, and `endpoint`, the id of one at RunPod.
     Nothing is raised: a failure is a finding.
@@ -42,6 +43,7 @@ def examine(*, function: str | None = None, endpoint: str | None = None) -> Iter
     is_remote = function is not None or endpoint is not None
     yield from run_checks("settings", [partial(settings_findings, settings, is_remote=is_remote)])
     yield from run_checks("store", store_checks(settings))
+    yield from run_checks("blobs", blob_checks(settings))
     queue = examine_queue(settings)
     yield from run_checks("queue", queue.checks())
     if function is not None:
@@ -87,7 +89,8 @@ def has_errors(findings: Iterable[Finding]) -> bool:
 
 
 def _unreachable(subject: str, fact: str, mend: str) -> Finding:
-    return error(f"{subject}.reach", fact, breaks="no job can run", mend=mend)
+    breaks = "no job with arrays can run" if subject == "blobs" else "no job can run"
+    return error(f"{subject}.reach", fact, breaks=breaks, mend=mend)
 
 
 def _unchecked(subject: str, failure: Exception) -> Finding:

@@ -1,4 +1,4 @@
-"""The disk of a SQLite file."""
+"""The disk of a SQLite file, and of a folder of arrays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def disk_findings(
 
     `mounts` is Linux's table of file systems; without it only the space is checked.
     """
-    kind = file_system(path.resolve(), mounts.read_text()) if mounts.exists() else ""
+    kind = kind_of(path, mounts)
     name = f"{subject}.disk"
     if kind in NETWORK:
         yield error(
@@ -44,7 +44,13 @@ def disk_findings(
         yield warning(name, f"{path} is on {kind}", breaks=breaks, mend=MOVE)
     else:
         yield ok(name, f"{path} is on a local disk{kind and f' ({kind})'}")
-    yield _space(f"{subject}.space", path, STATES_FREE * max_state_bytes)
+    saved, mend = "a save of the largest states takes", "lower OUTLAST_MAX_STATE_BYTES"
+    yield space(f"{subject}.space", path, STATES_FREE * max_state_bytes, saved=saved, mend=mend)
+
+
+def kind_of(path: Path, mounts: Path) -> str:
+    """Return the kind of the file system of `path`; "": this system does not tell."""
+    return file_system(path.resolve(), mounts.read_text()) if mounts.exists() else ""
 
 
 def file_system(path: Path, mounts: str) -> str:
@@ -59,7 +65,8 @@ def file_system(path: Path, mounts: str) -> str:
     return kind
 
 
-def _space(name: str, path: Path, needed_bytes: int) -> Finding:
+def space(name: str, path: Path, needed_bytes: int, *, saved: str, mend: str) -> Finding:
+    """Check that so much of the disk of `path` is free; `saved` says for what."""
     # The file exists, as an earlier check opens it, except on a path that no file can have.
     free = shutil.disk_usage(path if path.exists() else os.curdir).free
     if free >= needed_bytes:
@@ -67,7 +74,7 @@ def _space(name: str, path: Path, needed_bytes: int) -> Finding:
     return warning(
         name,
         f"{free >> 20:,} MiB are free",
-        breaks=f"a save of the largest states takes up to {needed_bytes >> 20:,} MiB; a full disk "
-        "stops all jobs until there is space",
-        mend="free some space, or lower OUTLAST_MAX_STATE_BYTES",
+        breaks=f"{saved} up to {needed_bytes >> 20:,} MiB; a full disk stops all jobs until there "
+        "is space",
+        mend=f"free some space, or {mend}",
     )
