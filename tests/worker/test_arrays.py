@@ -120,7 +120,7 @@ def test_what_did_not_change_is_not_sent_again(hall: Hall) -> None:
 
 
 def test_a_state_is_stored_as_it_was_when_the_kernel_stood_still(hall: Hall) -> None:
-    """Arrays would be stored as they become while they are sent, half of one step and of another."""
+    """Arrays would be stored as they become while they are sent, half one step, half another."""
     sending, go_on = threading.Event(), threading.Event()
 
     def slowly(operation: str) -> None:

@@ -56,7 +56,7 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
         try:
             record = _await_turn(client, record, progress, stop)
             with switched_on(client.settings, flush_seconds=hard_stop.seconds_left):
-                record = _advance(client, record, progress, stop)
+                record = _advance(client, record, progress, stop, hard_stop)
         except Exception:
             _say_how_to_continue(progress, record, command)
             raise
@@ -95,7 +95,9 @@ def _await_turn(client: Client, record: Record, progress: Progress, stop: Deadli
     return record
 
 
-def _advance(client: Client, record: Record, progress: Progress, stop: Deadline) -> Record:
+def _advance(
+    client: Client, record: Record, progress: Progress, stop: Deadline, hard_stop: HardStop
+) -> Record:
     """Run slices of the job; return it as it is left."""
     if record.status.is_final or record.status is Status.PAUSED:
         return record
@@ -104,6 +106,7 @@ def _advance(client: Client, record: Record, progress: Progress, stop: Deadline)
     queue = MemoryQueue(max_receives=None)
     settings = client.settings
     process = make_process(settings, client.jobs, queue, watch=_watch(progress))
+    hard_stop.more_seconds = process.timing.last_save_seconds
     return run_to_end(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
 
 

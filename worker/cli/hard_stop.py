@@ -39,6 +39,9 @@ class HardStop:
 
     For the main thread. After `seconds`, or at a second Ctrl-C, the process ends with nothing more
     written, as if it had been killed.
+
+    Attributes:
+        more_seconds: how much longer there is; asked when the signal comes, on another thread.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class HardStop:
         `say` tells a person what the signal does, if that takes a while. `end` is called last, with
         the words that say when the process ends. Both are called on other threads.
         """
+        self.more_seconds: Callable[[], float] = lambda: 0.0
         self._stop = stop
         self._seconds = seconds
         self._say, self._end = say, end
@@ -86,19 +90,20 @@ class HardStop:
         if not number:
             return
         begun = time.monotonic()
-        self._end_at = begun + self._seconds
+        seconds = self._seconds + self.more_seconds()
+        self._end_at = begun + seconds
         if self._await((), min(begun + PATIENCE_SECONDS, self._end_at)) is None:
             return
         _aloud(
             self._say,
             "stops at the next safe point, and saves; Ctrl-C again ends it at once; it ends after "
-            f"{self._seconds:g} s in any case",
+            f"{seconds:.3g} s in any case",
         )
         second = self._await((signal.SIGINT,), self._end_at)
         if second is None:
             return
         name = signal.Signals(number).name
-        late = f"ended {self._seconds:g} s after {name} (OUTLAST_STOP_SECONDS)"
+        late = f"ended {seconds:.3g} s after {name} (OUTLAST_STOP_SECONDS)"
         _aloud(self._end, "ended at once" if second else late)
         os._exit(128 + second if second else OUT_OF_TIME)
 

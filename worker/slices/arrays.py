@@ -61,7 +61,13 @@ class Arrays:
         self._unused: dict[str, Chunk] = {}  # sent, but listed in no record that was stored
         self._deleted: tuple[str, ...] = ()
         self._is_stored = False  # of the last write
+        self._has_sent = False
         self._begun_at = 0.0
+
+    def expect(self, bulk_bytes: int) -> None:
+        """Take all arrays for what is to be sent, until a save shows what has changed."""
+        if not self._has_sent:
+            self.expected_bytes = bulk_bytes
 
     @property
     def is_done(self) -> bool:
@@ -189,5 +195,7 @@ class Arrays:
             self._unused |= sending.sent
         sent = sending.sent_bytes
         self._process.timing.saw_sending(self._process.clock() - self._begun_at, sent)
-        self.expected_bytes = int(longest_lately(self.expected_bytes, sent, is_first=True))
+        before = self.expected_bytes if self._has_sent else 0
+        self.expected_bytes = int(longest_lately(before, sent, is_first=True))
+        self._has_sent = True
         return chunks

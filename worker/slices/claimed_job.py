@@ -15,7 +15,7 @@ from outlast.kernel.bulk import has_bulk, loaded
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.arrays import Arrays
 from outlast.worker.slices.backoff import backoff
-from outlast.worker.slices.kernel_output import progress_of, stored_state
+from outlast.worker.slices.kernel_output import bulk_bytes_of, progress_of, stored_state
 from outlast.worker.slices.protocol import Succeeded, ended
 from outlast.worker.slices.reading import read_params
 from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record_parts import Checkpoint
     from outlast.kernel.bulk import Stored
     from outlast.worker.queues.contract import Delivery
+    from outlast.worker.slices.held import Yielded
     from outlast.worker.slices.protocol import Ending
     from outlast.worker.slices.reading import Restored
     from outlast.worker.slices.worker_process import AnyKernel, WorkerProcess
@@ -126,6 +127,7 @@ class ClaimedJob:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.arrays.close()
+        self.process.timing.bytes_to_send = 0
         # Anything but an Exception ends the process: then the claim must count.
         if not self.is_used and (kind is None or issubclass(kind, Exception)):
             self.give_back()
@@ -207,8 +209,10 @@ class ClaimedJob:
         """Return how long a slice is to be that should last for `wish`, so that a step fits in."""
         return self.stretched(max(wish, self.work.longest_step_seconds))
 
-    def advanced(self, state: BaseModel, step_seconds: float) -> None:
+    def advanced(self, state: Yielded, step_seconds: float) -> None:
         """Take over the state that a step has led to, which took so many seconds."""
+        if self.work.state is None and self.has_arrays:
+            self.arrays.expect(bulk_bytes_of(state))
         self.work.advanced(state, step_seconds)
         self.note_life()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic import BaseModel
 
     from outlast.kernel.bulk import Stored
 
@@ -28,3 +30,7 @@ class Held(ABC):
     @abstractmethod
     def stored(self, max_bytes: int, row: Callable[[int], memoryview | None]) -> Stored:
         """Return what `stored_state` does for it, with its arrays in `row`."""
+
+
+# What a slice has of a state.
+Yielded: TypeAlias = "BaseModel | Held"

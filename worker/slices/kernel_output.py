@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from outlast.worker.slices.held import Yielded
     from outlast.worker.slices.worker_process import AnyKernel
-
-    Yielded = BaseModel | Held
 
 
 class Unusable(Exception):
@@ -48,7 +47,7 @@ def stored_state(
         StateTooLarge: it is over the limit.
     """
     if isinstance(state, Held):
-        return state.stored(max_bytes, row)
+        return _stored_elsewhere(state, max_bytes, row)
     try:
         stored = dumped(state)
     except BaseException as error:
@@ -66,6 +65,25 @@ def stored_state(
     if not survives:
         raise Unusable("yielded a state that does not survive being stored as JSON")
     return stored
+
+
+def _stored_elsewhere(
+    state: Held, max_bytes: int, row: Callable[[int], memoryview | None]
+) -> Stored:
+    try:
+        return state.stored(max_bytes, row)
+    except (StateTooLarge, Unusable):
+        raise
+    except BaseException as error:  # Its process is gone.
+        raise Unusable(f"yielded a state that cannot be fetched: {line(error)}") from error
+
+
+def bulk_bytes_of(state: Yielded) -> int:
+    """Return the size of a state's arrays; 0 where it cannot be stored, as its save will tell."""
+    try:
+        return state.bulk_bytes() if isinstance(state, Held) else dumped(state).bulk.size
+    except Exception:  # noqa: BLE001 - of a foreign model
+        return 0
 
 
 def progress_of(kernel: AnyKernel, params: BaseModel, state: Yielded) -> float:

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from outlast.kernel.bulk import Stored
     from outlast.worker.slices.claimed_job import ClaimedJob
     from outlast.worker.slices.deadline import Deadline
+    from outlast.worker.slices.held import Yielded
     from outlast.worker.slices.timing import Budget
 
-    Steps = Generator[BaseModel | Held | Busy, None, BaseModel]
+    Steps = Generator[Yielded | Busy, None, BaseModel]
 
 log = logging.getLogger("outlast.slice")
 
@@ -143,10 +144,10 @@ class Slice:
                 job.drop_state()
                 return self._failure(error)
 
-    def _count_step(self, state: BaseModel | Held | Busy, seconds: float) -> None:
+    def _count_step(self, state: Yielded | Busy, seconds: float) -> None:
         """Account for one step, or for the part of it that has passed."""
         job = self.job
-        if not isinstance(state, (job.kernel.State, Busy)):
+        if not isinstance(state, (job.kernel.State, Held, Busy)):
             raise Unusable(f"yielded {type(state).__name__} instead of its State")
         job.work.seconds += seconds
         self._step_seconds += seconds
@@ -169,9 +170,9 @@ class Slice:
         if self._process.clock() - self._began_at < self._budget.fair_seconds:
             # What was learned may be wrong, where no step of this slice has taken so long.
             step_seconds = min(step_seconds, SAFETY * job.work.slowest_seconds)
-        reserve = self._process.timing.budget(
-            self._budget.seconds, job.state_bytes, job.bulk_bytes
-        ).reserve
+        timing = self._process.timing
+        timing.bytes_to_send = job.bulk_bytes
+        reserve = timing.budget(self._budget.seconds, job.state_bytes, job.bulk_bytes).reserve
         return left <= step_seconds + max(reserve - self._budget.reserve, 0.0)
 
     def _interrupted(self) -> Ending:

@@ -97,6 +97,8 @@ class Timing:
         self._answer_seconds = _Typical(0.0)
         self._seconds_per_byte = _Typical(FIRST_SECONDS_PER_BYTE)
         self._seconds_per_array_byte = _Typical(FIRST_SECONDS_PER_ARRAY_BYTE)
+        # How many bytes of arrays the last save of the job at hand is likely to send.
+        self.bytes_to_send = 0
         self._opening_seconds = 0.0
         self._ending_seconds = 0.0
 
@@ -121,6 +123,10 @@ class Timing:
     def sending_seconds(self, bulk_bytes: int) -> float:
         """Return how long it is likely to take to send so many bytes of arrays."""
         return bulk_bytes * self._seconds_per_array_byte.value
+
+    def last_save_seconds(self) -> float:
+        """Return how much longer a stop may take for the arrays of the job at hand."""
+        return SAFETY * self.sending_seconds(self.bytes_to_send)
 
     def saw_opening(self, seconds: float) -> None:
         """Learn from the begin of a slice: from the claim to the first step."""

@@ -8,9 +8,8 @@ from outlast.checkpoint.record_parts import Pace
 from outlast.worker.slices.timing import SAFETY, longest_lately
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from outlast.checkpoint.record import Record
+    from outlast.worker.slices.held import Yielded
     from outlast.worker.slices.unsaved import Unsaved
 
 
@@ -30,14 +29,14 @@ class Work:
 
     def __init__(self, record: Record) -> None:
         """Begin where the job stands."""
-        self.state: BaseModel | None = None
+        self.state: Yielded | None = None
         self.steps = record.usage.steps
         self.seconds = self.state_seconds = self._stored_seconds = record.usage.compute_seconds
         self.slowest_seconds = 0.0
         self._step_seconds = record.pace.step_seconds
         self._first_step_seconds = record.pace.first_step_seconds
 
-    def advanced(self, state: BaseModel, step_seconds: float) -> None:
+    def advanced(self, state: Yielded, step_seconds: float) -> None:
         """Take over the state that a step has led to, which took so many seconds."""
         self.saw_step(step_seconds)
         self.state = state

@@ -119,6 +119,7 @@ def worker(
                 flush_seconds=hard_stop.seconds_left,
             ),
         ):
+            hard_stop.more_seconds = process.timing.last_save_seconds
             client.jobs.reach()
             warn_if_apart(settings)
             tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
