@@ -113,8 +113,8 @@ def wait(
     from outlast.worker.jobs.waiting import end_of, looks
 
     log_to(say, "WARNING")
-    jobs, pairs = Client(read_only=True).jobs, [({}, job_id)]
-    looking = looks(jobs, pairs, timeout_seconds=timeout_seconds, watch=Changes())
+    jobs = Client(read_only=True).jobs
+    looking = looks(jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=Changes())
     print_result(result_of(end_of(looking)), as_json=as_json)
 
 
