@@ -1,4 +1,4 @@
-"""Arrays in parameters and results: sent by a client, copied, given back, and gone with their job."""
+"""Arrays in parameters and results: sent by a client, copied, given back, gone with their job."""
 
 from __future__ import annotations
 
