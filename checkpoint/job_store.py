@@ -27,6 +27,7 @@ from outlast.checkpoint.open_jobs import OpenJobs
 from outlast.checkpoint.record_parts import Revision
 from outlast.checkpoint.store_clock import set_right
 from outlast.checkpoint.sweep_turn import SweepTurns
+from outlast.checkpoint.view import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,15 +96,29 @@ class JobStore(JobHeads):
         try:
             return self._write(record, expected=None), True
         except VersionConflict:
-            job = self.load(record.job_id)
+            return self.same(record), False
+
+    def same(self, record: Record) -> StoredJob:
+        """Return the stored job that has the id of a new one, and is the same.
+
+        Raises:
+            UnknownJob, InvalidJobId: as `load`.
+            JobExists: it is of another kernel or has other parameters.
+        """
+        job = self.load(record.job_id)
         existing = job.record
-        if (existing.kernel, existing.params) != (record.kernel, record.params):
-            typed = (f"{key}={json.dumps(value)}" for key, value in existing.params.items())
+        if (existing.kernel, existing.question) == (record.kernel, record.question):
+            return job
+        if (existing.kernel, existing.params) == (record.kernel, record.params):
             raise JobExists(
-                f"job {record.job_id} exists with other parameters: "
-                f"{' '.join((existing.kernel, *typed))}; choose another job id"
+                f"job {record.job_id} exists with other numbers in its arrays; choose another "
+                "job id"
             )
-        return job, False
+        typed = (f"{key}={json.dumps(value)}" for key, value in short(existing.params).items())
+        raise JobExists(
+            f"job {record.job_id} exists with other parameters: "
+            f"{' '.join((existing.kernel, *typed))}; choose another job id"
+        )
 
     def load(self, job_id: str) -> StoredJob:
         """Return the job.

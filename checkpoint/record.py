@@ -193,6 +193,11 @@ class Body(Part):
     dropped: tuple[Dropped, ...] = ()
 
     @property
+    def question(self) -> tuple[Any, ...]:
+        """The parameters and what their arrays hold, wherever these are: equal for equal ones."""
+        return self.params, *((chunk.size, chunk.digest) for chunk in self.params_chunks)
+
+    @property
     def params_json(self) -> str:
         """The parameters as the kernel's model reads them: JSON has no tuples or dates."""
         return json.dumps(self.params)
@@ -216,11 +221,12 @@ class Record(Head, Body):
         """Return the names of dropped chunks that may be deleted at `now`.
 
         By then no store that has lost its newest writes goes back to a checkpoint that needs them.
+        A job that is over is not saved again: of it only the time counts.
         """
         return [
             name
             for name, at, saves in self.dropped
-            if saves < self.usage.saves and at + RIPE_SECONDS <= now
+            if (saves < self.usage.saves or self.status.is_final) and at + RIPE_SECONDS <= now
         ]
 
     # What a worker does.

@@ -71,6 +71,11 @@ class Checkpoint(Part):
         """Return this checkpoint with a state as it is stored, which may be damaged."""
         return self.model_copy(update={"stored": packed})
 
+    def with_chunks(self, chunks: Sequence[Chunk]) -> Self:
+        """Return this checkpoint with its arrays in other chunks."""
+        fields = self.model_dump(exclude={"digest", "bulk_bytes"})
+        return self.of(self.state, chunks=chunks, **fields)
+
     @property
     def packed(self) -> Packed:
         """The state as it is stored, by those who need it.

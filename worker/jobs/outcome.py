@@ -19,7 +19,7 @@ class JobFailed(Exception):
 
 
 def result_of(record: Record) -> Any:
-    """Return the job's result as a JSON value.
+    """Return the job's result as a JSON value, in which references stand for its arrays.
 
     Raises:
         JobNotFinished: there is none yet.
@@ -31,16 +31,6 @@ def result_of(record: Record) -> Any:
         why = f"job {record.job_id} {record.status}: {record.error or 'by request'}"
         raise JobFailed(why + _advice(record))
     raise JobNotFinished(progress_of(record))
-
-
-def outcome_of(record: Record, *, return_exceptions: bool) -> Any:
-    """Return the job's result; with `return_exceptions` a JobFailed is returned, not raised."""
-    try:
-        return result_of(record)
-    except JobFailed as error:
-        if return_exceptions:
-            return error
-        raise
 
 
 def _advice(record: Record) -> str:

@@ -90,6 +90,12 @@ def ends(looking: Iterator[Look]) -> Iterator[tuple[Params, Record]]:
         time.sleep(look.pause_seconds)
 
 
+def end_of(looking: Iterator[Look]) -> Record:
+    """Return the one job that is looked at, once it is over."""
+    [(_, record)] = ends(looking)
+    return record
+
+
 class _Waiting:
     """The pairs whose turn has not come; `pending` are their jobs that are not over."""
 

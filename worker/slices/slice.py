@@ -144,6 +144,7 @@ class Slice:
                 return self._failure_in_step(error)
             # A slice that lasts for hours may reach the ceiling.
             if reason := job.record.overspent(job.work.seconds):
+                self._cut_off()
                 return Failed(reason)
             try:
                 # A save takes its time: the next step may not fit any more.
@@ -185,12 +186,16 @@ class Slice:
         return left <= step_seconds + max(reserve - self._budget.reserve, 0.0)
 
     def _interrupted(self) -> Ending:
-        if self._step_seconds:  # It was cut off, and with it a state that is in its process.
+        self._cut_off()
+        # Without a reason of the deadline's, the next step would not have fitted.
+        return Interrupted(self._deadline.reason or "deadline")
+
+    def _cut_off(self) -> None:
+        """Let go of a step that has not ended, and of a state that is in its process with it."""
+        if self._step_seconds:
             self.job.work.saw_step(self._step_seconds)
             if isinstance(self.job.work.state, Held):
                 self.job.drop_state()
-        # Without a reason of the deadline's, the next step would not have fitted.
-        return Interrupted(self._deadline.reason or "deadline")
 
     def _save_if_due(self) -> bool:
         """Store the state and renew lease and visibility, and return whether it was time for it."""
