@@ -12,7 +12,7 @@ help:  ## list the targets
 demo: $(BIN)/.installed  ## run a real job in slices, in this folder, and show its record
 	@OUTLAST="$(BIN)/outlast" sh docs/demo.sh
 
-test: $(BIN)/.installed-test  ## run the tests, on real servers, in two halves at a time
+test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real servers, in two halves at a time
 	@$(MAKE) --no-print-directory --jobs 2 \
 	  $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-inside test-outside
 
@@ -22,7 +22,7 @@ INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/simulation tests/worker
 test-inside: $(BIN)/.installed-test
 	$(BIN)/python -m pytest -q $(INSIDE)
 
-test-outside: $(BIN)/.installed-test
+test-outside: $(BIN)/.installed-test $(BIN)/.installed-torch
 	$(BIN)/python -m pytest -q $(INSIDE:%=--ignore=%)
 
 check: $(BIN)/.installed-lint  ## check format, lint, types and the direction of imports
@@ -66,6 +66,16 @@ $(BIN)/.installed: $(BIN)/python pyproject.toml
 
 $(BIN)/.installed-%: $(BIN)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+# For the test of examples/train: torch without CUDA (190 MB to fetch, a few GB less than with it). The
+# index of packages has it, or torch's own does.
+TORCH := 2.13.0
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+$(BIN)/.installed-torch: Makefile | $(BIN)/.installed
+	$(PIP) 'torch==$(TORCH)+cpu' 2>/dev/null || \
+	  $(PIP) --index-url https://download.pytorch.org/whl/cpu torch==$(TORCH)
 	@touch $@
 
 -include deploy/stack.mk

@@ -5,7 +5,7 @@
 
 ARG PYTHON_IMAGE=public.ecr.aws/lambda/python:3.13.2026.06.05.14
 
-# ---- From here to the next line of dashes the three Dockerfiles are the same, so that Docker builds
+# ---- From here to the next line of dashes the four Dockerfiles are the same, so that Docker builds
 # ---- it once for all that have one PYTHON_IMAGE; tests/deploy/test_dockerfiles.py compares them.
 # The compiled kernels are read-only to the worker; it copies them to /tmp, and need not say so each
 # time it starts. pydantic need not look through all packages for plugins, of which there are none.

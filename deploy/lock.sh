@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes deploy/requirements*.txt: the newest packages that pyproject.toml and RunPod's SDK allow, each
-# with the hashes of its wheels for every platform. $1 is uv, in a virtual environment. What follows it
+# Writes deploy/requirements*.txt: the newest packages that pyproject.toml, RunPod's SDK and torch allow,
+# each with the hashes of its wheels for every platform. $1 is uv, in a virtual environment. What follows it
 # goes to uv as well, such as `--constraint deploy/requirements.txt`, to keep the versions that there are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,10 +22,14 @@ lock() {
 }
 
 base=(--extra gmp --extra primes)
-# The versions are those of the whole in both, so that they fit each other.
-resolve "$folder/all" pyproject.toml "${base[@]}" --extra runpod
+echo torch >"$folder/torch"
+# The versions are those of the whole in all, so that they fit each other.
+resolve "$folder/all" pyproject.toml "$folder/torch" "${base[@]}" --extra runpod
 resolve "$folder/base" pyproject.toml "${base[@]}" --constraint "$folder/all"
-mapfile -t shared < <(sed -E 's/^([^=]+)==.*/--no-emit-package=\1/' "$folder/base")
+resolve "$folder/sdk" pyproject.toml "${base[@]}" --extra runpod --constraint "$folder/all"
+without() { sed -E 's/^([^=]+)==.*/--no-emit-package=\1/' "$1"; }
+mapfile -t in_base < <(without "$folder/base")
+mapfile -t in_sdk < <(without "$folder/sdk")
 "$(dirname "$uv")/python" - >"$folder/build" <<'PYTHON'
 import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
@@ -34,5 +38,7 @@ PYTHON
 lock deploy/requirements.txt "What the images hold" \
   pyproject.toml "${base[@]}" --constraint "$folder/all"
 lock deploy/requirements-runpod.txt "What RunPod's SDK adds" \
-  pyproject.toml "${base[@]}" --extra runpod --constraint "$folder/all" "${shared[@]}"
+  pyproject.toml "${base[@]}" --extra runpod --constraint "$folder/all" "${in_base[@]}"
+lock deploy/requirements-gpu.txt "What torch and CUDA add to both" \
+  "$folder/torch" --constraint "$folder/all" "${in_sdk[@]}"
 lock deploy/requirements-build.txt "What builds the project; the images do not hold it" "$folder/build"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from outlast.kernel.bulk import Beside
+from outlast.kernel.bulk import Beside, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,15 +23,16 @@ class _Numbers(Beside):
     key = "$array"
 
     def check(self, value: object) -> object:
-        array = value if _is_far(value) else _array_of(value)
-        if isinstance(array, np.ndarray) and array.dtype.hasobject:
-            raise ValueError("an Array has numbers, not Python objects: nothing is pickled")
+        if _is_far(value):
+            return value
+        array = _array_of(value)
+        _description(array.dtype)
         return array
 
     def dump(self, value: Any) -> tuple[dict[str, Any], memoryview, object]:
         array = as_array(value)
-        descr = np.lib.format.dtype_to_descr(array.dtype)
-        return {self.key: descr, "shape": list(array.shape)}, _bytes_of(array), value
+        reference = {self.key: _description(array.dtype), "shape": list(array.shape)}
+        return reference, _flat(array).data, value
 
     def size(self, reference: Mapping[str, Any]) -> int:
         return _dtype(reference[self.key]).itemsize * _count(reference["shape"])
@@ -60,7 +62,7 @@ def same_arrays(one: Any, other: Any) -> bool:
 
 def as_array(value: Any) -> np.ndarray[Any, Any]:
     """Return the array, fetched where it is on another device."""
-    return _array_of(value.cpu()) if _is_far(value) else value
+    return _array_of(value.cpu() if _is_far(value) else value)
 
 
 def _array_of(value: object) -> np.ndarray[Any, Any]:
@@ -91,8 +93,28 @@ def _is_far(value: object) -> bool:
     return _is_tensor(value) and value.device.type != "cpu"  # type: ignore[attr-defined]
 
 
-def _dtype(descr: Any) -> np.dtype[Any]:
-    return np.lib.format.descr_to_dtype(_tuples(descr))
+def _description(dtype: np.dtype[Any]) -> Any:
+    """Return what JSON has of a type, from which `_dtype` makes it again.
+
+    Raises:
+        ValueError: there is nothing such.
+    """
+    if dtype.hasobject:
+        raise ValueError("an Array has numbers, not Python objects: nothing is pickled")
+    description = dtype.str if dtype.names is None else dtype.descr
+    if _dtype(description) != dtype:
+        raise ValueError(
+            f"an Array has types of numpy's own, not {dtype}: "
+            f"give array.view('V{dtype.itemsize}'), and view it as {dtype} again"
+        )
+    return description
+
+
+def _dtype(description: Any) -> np.dtype[Any]:
+    dtype = np.lib.format.descr_to_dtype(_tuples(description))
+    if dtype.hasobject:  # What is stored as its pointers would be taken for such.
+        raise ValueError("an Array has numbers, not Python objects")
+    return dtype
 
 
 def _tuples(descr: Any) -> Any:
@@ -105,19 +127,12 @@ def _tuples(descr: Any) -> Any:
     ]
 
 
-def _count(shape: list[int]) -> int:
-    if not all(isinstance(length, int) and length >= 0 for length in shape):
-        raise ValueError(f"no array has the shape {shape}")
-    count = 1
-    for length in shape:
-        count *= length
-    return count
+def _count(shape: list[object]) -> int:
+    return math.prod(map(whole, shape))
 
 
 def _flat(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return the bytes of an array in the order of C; a view where that is its own."""
-    return array.reshape(-1).view(np.uint8) if array.nbytes else np.empty(0, np.uint8)
-
-
-def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
-    return _flat(array).data
+    if not array.nbytes:
+        return np.empty(0, np.uint8)
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)

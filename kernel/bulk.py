@@ -3,14 +3,18 @@
     text, bulk = dumped(state)          the JSON has {"$array": "<f4", "shape": [2, 3], "at": 64}
     state = loaded(State, text, row)    `row` has the bytes of `bulk`, wherever they have been
 
-Nothing is copied: a bulk refers to the memory of the arrays themselves, and loaded arrays to the
-row. An `Array` or a `Blob` finds the bulk, or the row, in the context of pydantic.
+Nothing is copied: a bulk refers to the memory of the arrays themselves (to a copy only of one whose
+numbers do not lie in a row), and loaded arrays to the row. An `Array` or a `Blob` finds the bulk,
+or the row, in the context of pydantic.
 """
 
 from __future__ import annotations
 
+import mmap
+import sys
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_args
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import core_schema
@@ -131,6 +135,15 @@ class Stored(NamedTuple):
     bulk: Bulk
 
 
+def new_row(size: int) -> memoryview:
+    """Return memory for a row: zeros, of which each piece lies as well as in any other row."""
+    if not size:
+        return memoryview(bytearray())
+    # Pages begin at multiples of ALIGNMENT, and a bytearray anywhere. What a fork does with its
+    # copy stays its own; and the system has it back once nothing refers to it.
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+
+
 def dumped(model: BaseModel) -> Stored:
     """Return the JSON of a model, and its arrays and blobs."""
     bulk = Bulk()
@@ -151,29 +164,21 @@ def loaded(model: type[M], text: bytes | str, row: memoryview | Bulk) -> M:
 
 def reads_back(model: BaseModel, text: bytes, bulk: Bulk) -> bool:
     """Whether `text` and `bulk`, dumped from the model, are the same model again."""
-    return bool(loaded(type(model), text, bulk) == model)
+    return same(loaded(type(model), text, bulk), model)
 
 
 def has_bulk(model: type[BaseModel]) -> bool:
-    """Whether a field of the model, or of one in it, is an Array or a Blob."""
-    return _has_bulk(model, set())
+    """Whether an Array or a Blob can stand somewhere in the model."""
+    model.model_rebuild()  # It may still wait for a class that it names.
+    return _has_bulk(model.__pydantic_core_schema__)
 
 
-def _has_bulk(annotation: object, seen: set[object]) -> bool:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if annotation in seen:
-            return False
-        seen.add(annotation)
-        fields = annotation.model_fields.values()
-        return any(
-            any(isinstance(item, Beside) for item in field.metadata)
-            or _has_bulk(field.annotation, seen)
-            for field in fields
-        )
-    if isinstance(annotation, Beside):
-        return True
-    # Of an Annotated these are the type and its metadata.
-    return any(_has_bulk(argument, seen) for argument in get_args(annotation))
+def _has_bulk(schema: object) -> bool:
+    if isinstance(schema, dict):
+        return any(map(_has_bulk, schema.values()))
+    if isinstance(schema, (list, tuple)):
+        return any(map(_has_bulk, schema))
+    return isinstance(getattr(schema, "__self__", None), Beside)  # Its `_validate`.
 
 
 class Beside:
@@ -197,7 +202,7 @@ class Beside:
         """Return how many bytes the value has.
 
         Raises:
-            ValueError, TypeError, KeyError: it is no such reference.
+            Exception: it is no such reference.
         """
         raise NotImplementedError
 
@@ -224,9 +229,14 @@ class Beside:
             return self.check(value)
         if source is None:
             raise ValueError("its bytes are stored beside the JSON, and were not read")
-        begin, size = int(value["at"]), self.size(value)
-        found = source.owner_at(begin, size) if size else memoryview(b"")
-        return self.load(value, found) if isinstance(found, memoryview) else found
+        try:
+            begin, size = whole(value["at"]), self.size(value)
+            found = source.owner_at(begin, size) if size else memoryview(b"")
+            return self.load(value, found) if isinstance(found, memoryview) else found
+        except (ValueError, MemoryError):
+            raise
+        except Exception as error:  # What numpy raises where a reference is none of its own.
+            raise ValueError(f"what refers to its bytes is damaged: {error!r}") from error
 
     def _serialize(self, value: Any, info: SerializationInfo) -> dict[str, Any]:
         bulk = (info.context or {}).get(CONTEXT)
@@ -250,13 +260,24 @@ class _Bytes(Beside):
         return {self.key: len(value)}, memoryview(value), value
 
     def size(self, reference: Mapping[str, Any]) -> int:
-        return int(reference[self.key])
+        return whole(reference[self.key])
 
     def load(self, _: Mapping[str, Any], data: memoryview) -> object:
         return bytes(data)
 
 
 Blob = Annotated[bytes, _Bytes()]
+
+
+def whole(value: object) -> int:
+    """Return a whole number from JSON that counts something.
+
+    Raises:
+        ValueError: it is none, or below 0.
+    """
+    if type(value) is not int or value < 0:  # A bool is an int, too.
+        raise ValueError(f"what refers to its bytes is damaged: {value!r}")
+    return value
 
 
 def same(one: object, other: object) -> bool:
@@ -267,11 +288,27 @@ def same(one: object, other: object) -> bool:
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)) and type(one) is type(other):
         return len(one) == len(other) and all(map(same, one, other))
-    from outlast.kernel.array import is_array, same_arrays  # numpy is there, or no array is
+    if is_dataclass(one) or (isinstance(one, BaseModel) and type(one).__eq__ is BaseModel.__eq__):
+        return same_fields(one, other)
+    if "outlast.kernel.array" in sys.modules:  # Else there is no Array, and maybe no numpy.
+        from outlast.kernel.array import is_array, same_arrays
 
-    if is_array(one) or is_array(other):
-        return is_array(one) and is_array(other) and same_arrays(one, other)
+        if is_array(one) or is_array(other):
+            return is_array(one) and is_array(other) and same_arrays(one, other)
     return bool(one == other)
+
+
+def same_fields(one: object, other: object) -> bool:
+    """Whether two models, or dataclasses, are of one class and have equal fields."""
+    return type(one) is type(other) and same(_contents(one), _contents(other))
+
+
+def _contents(value: Any) -> object:
+    if not isinstance(value, BaseModel):
+        return [getattr(value, field.name) for field in fields(value)]
+    values = vars(value)  # It may also have cached properties.
+    known = {name: values[name] for name in type(value).model_fields if name in values}
+    return known, value.__pydantic_private__, value.__pydantic_extra__
 
 
 def references(value: object, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

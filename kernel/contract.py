@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from outlast.kernel.bulk import same
+from outlast.kernel.bulk import same_fields
 from outlast.kernel.errors import NonRetryable
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Model(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their ha
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     def __eq__(self, other: object) -> bool:
-        if "numpy" not in sys.modules:  # There is no array.
+        if "outlast.kernel.array" not in sys.modules:  # There is no Array.
             return super().__eq__(other)
-        return type(self) is type(other) and same(vars(self), vars(other))
+        return same_fields(self, other)
 
 
 @dataclass(frozen=True)

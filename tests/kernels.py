@@ -83,6 +83,35 @@ class Counting(Kernel[Params, State, Result]):
 FIRST = State(at=1, total=advance(0, 0))
 
 
+class Walking(Counting):
+    """Counts by `begin`, `total_after` and `end`, each of which a test can get wrong."""
+
+    def run(
+        self, params: Params, state: State | None, resources: Resources
+    ) -> Generator[State, None, Result]:
+        """Take one step after another."""
+        self.begin(state)
+        at = state.at if state else 0
+        while at < params.steps:
+            total = self.total_after(at, resources)
+            at += 1
+            yield State(at=at, total=total)
+        return self.end()
+
+    def begin(self, state: State | None) -> None:
+        """Go on from the state."""
+        self.total = state.total if state else 0
+
+    def total_after(self, at: int, resources: Resources) -> int:
+        """Take one step."""
+        self.total = advance(at, self.total)
+        return self.total
+
+    def end(self) -> Result:
+        """Return the result."""
+        return Result(total=self.total)
+
+
 def raising(error: BaseException, at: int) -> Counting:
     """Return a kernel that raises before step `at`, whenever it gets there."""
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "deploy/README.md"]
+PAGES += ROOT.glob("examples/*/README.md")
 TEXT = "\n".join(page.read_text() for page in PAGES)
 CODE = re.findall(r"```.*?```|`[^`]+`", TEXT, re.DOTALL)
 SOURCES = ("checkpoint", "kernel", "worker")
-FOLDERS = (*SOURCES, "bench", "deploy", "docs", "tests")
+FOLDERS = (*SOURCES, "bench", "deploy", "docs", "examples", "tests")
 FILES = {path.name for folder in FOLDERS for path in ROOT.joinpath(folder).rglob("*")}
 TARGETS = {
     name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -14,20 +13,13 @@ if TYPE_CHECKING:
 THREADS = 4
 
 
-def new_row(size: int) -> memoryview:
-    """Return memory for so many bytes, which the system has back once nothing refers to it.
-
-    It begins at a page, so that arrays in it lie as they do elsewhere.
-    """
-    if not size:
-        return memoryview(bytearray())
-    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-
-
 def fetch(
-    blobs: BlobStore, chunks: Sequence[Chunk], on_chunk: Callable[[], object] = lambda: None
-) -> memoryview:
-    """Return the bytes of the chunks in a row; `on_chunk` is called after each, on any thread.
+    blobs: BlobStore,
+    chunks: Sequence[Chunk],
+    row: memoryview,
+    on_chunk: Callable[[], object] = lambda: None,
+) -> None:
+    """Fill `row` with the bytes of the chunks; `on_chunk` is called after each, on any thread.
 
     Raises:
         DamagedChunk: one is missing, or is not what was written.
@@ -35,8 +27,7 @@ def fetch(
     """
     from concurrent.futures import ThreadPoolExecutor  # here, as most jobs have no arrays
 
-    ends = list(accumulate(chunk.size for chunk in chunks))
-    row = new_row(ends[-1] if ends else 0)
+    ends = accumulate(chunk.size for chunk in chunks)
 
     def read(chunk: Chunk, end: int) -> None:
         blobs.read_into(chunk, row[end - chunk.size : end])
@@ -45,4 +36,3 @@ def fetch(
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(read, chunks, ends):
             pass
-    return row

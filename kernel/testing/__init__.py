@@ -16,7 +16,14 @@ resume from a state that it has yielded.
     a message is delivered twice          a state from which it has resumed before
 
 The first and the last two are tried in the process at hand. The others are tried with copies of the
-kernel there, from many states, and from one state in a process that has not run it.
+kernel there, from many states, and from one state in a process that has not run it, and in an
+interpreter that hashes strings otherwise.
+
+resumable.py        the whole of it
+trial.py            runs of the kernel, each step checked
+stored.py           states as they are stored, and compared
+sample.py           which safe points are tried
+another_process.py  the kernel in another process
 """
 
 from outlast.kernel.testing.resumable import assert_resumable

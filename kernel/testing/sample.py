@@ -1,20 +1,21 @@
-"""A sample of the safe points of a run, and how they are shown."""
+"""A sample of the safe points of a run."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-EXCERPT_CHARACTERS = 300
+if TYPE_CHECKING:
+    from outlast.kernel.testing.stored import Stored
 
 
 class Point(NamedTuple):
-    """A safe point: its number, from 1 on, and the state's JSON."""
+    """A safe point: its number, from 1 on, and the state there."""
 
     number: int
-    text: str
+    state: Stored
 
     def __str__(self) -> str:
-        return f"safe point {self.number}, {excerpt(self.text)}"
+        return f"safe point {self.number}, {self.state}"
 
 
 class Sample:
@@ -32,10 +33,10 @@ class Sample:
         self.stride = 1
         self.count = 0
 
-    def add(self, text: str) -> None:
+    def add(self, state: Stored) -> None:
         """Count the next safe point, and keep it if it is due."""
         self.count += 1
-        self._last = [Point(self.count, text)]
+        self._last = [Point(self.count, state)]
         if self.count % self.stride == 0:
             self._kept += self._last
         if len(self._kept) > self._max_points:
@@ -52,9 +53,3 @@ class Sample:
         """Which safe points are in the sample, for people to read."""
         each = "each" if self.stride == 1 else f"every {self.stride}th"
         return f"{each} of its {self.count} safe points"
-
-
-def excerpt(value: object) -> str:
-    """Return the beginning of a value as text, no longer than a line or two."""
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…"

@@ -3,78 +3,88 @@
 from __future__ import annotations
 
 from itertools import islice
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from outlast.kernel.contract import Resources, start
+from outlast.kernel.bulk import dumped
+from outlast.kernel.contract import start
 from outlast.kernel.errors import NonRetryable
-from outlast.kernel.testing.json_round_trip import round_trip
-from outlast.kernel.testing.sample import excerpt
+from outlast.kernel.testing.stored import Stored, shown, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from outlast.kernel.contract import Kernel
+    from outlast.kernel.contract import Kernel, Resources
     from outlast.kernel.testing.sample import Point, Sample
 
 R = TypeVar("R", bound=BaseModel)
 
 # An interrupted run may take finer steps than a whole one, but not endlessly many.
 MAX_STEPS_RATIO, MAX_STEPS_MORE = 10, 1000
-
-ONE_THREAD = Resources(threads=1)
+# How long a run is suspended to see whether an array changes meanwhile: twice as long as a step has
+# taken so far, so that a thread that works ahead is seen where it writes at its end only.
+MIN_WATCH_SECONDS, MAX_WATCH_SECONDS = 0.01, 0.1
 
 
 class Trial(Generic[R]):
-    """Runs of one computation, with a check of each step."""
+    """Runs of one computation, with a check of each step.
 
-    def __init__(self, params: BaseModel, longest_step_seconds: float | None) -> None:
+    Attributes:
+        home: what runs are granted unless something else is said.
+    """
+
+    def __init__(
+        self, params: BaseModel, home: Resources, longest_step_seconds: float | None
+    ) -> None:
         self._params = params
+        self._given = Stored.of(params)
+        self.home = home
         self._longest = longest_step_seconds
 
     def run(
-        self, kernel: Kernel[Any, Any, R], stored: str | None, resources: Resources = ONE_THREAD
-    ) -> Generator[str, None, R]:
-        """Run from a stored state; yield the JSON of each new state, return the result."""
-        state = None if stored is None else kernel.State.model_validate_json(stored)
+        self, kernel: Kernel[Any, Any, R], point: Stored | None, resources: Resources | None = None
+    ) -> Generator[Stored, None, R]:
+        """Run from a stored state; yield each new state as it is stored, return the result."""
+        state = None if point is None else point.load(kernel.State)
         try:
-            steps = start(kernel, self._params, state, resources)
+            steps = start(kernel, self._params, state, resources or self.home)
         except NonRetryable as error:
             raise AssertionError(str(error)) from error
-        text, since = stored, perf_counter()
-        yielded: str | None = None  # The JSON of `state`, once it is one of the kernel's own.
+        last, since = point, perf_counter()
+        yielded: Stored | None = None  # What `state` was, once it is one of the kernel's own.
         try:
             while True:
                 before = state
                 try:
                     state = next(steps)
                 except StopIteration as end:
-                    self._check_seconds(perf_counter() - since, text)
+                    self._check_seconds(perf_counter() - since, last)
                     _check_frozen(state, yielded)
-                    result: R = round_trip(kernel.Result, end.value, "the result")
-                    return result
-                self._check_seconds(perf_counter() - since, text)
-                round_trip(kernel.State, state, "the state")
+                    self._check_params()
+                    return stored(kernel.Result, end.value, "the result").load(kernel.Result)
+                self._check_seconds(perf_counter() - since, last)
                 _check_frozen(before, yielded)
-                yielded = state.model_dump_json()
-                if text != (text := yielded):
-                    yield text
+                yielded = stored(kernel.State, state, "the state")
+                if last != (last := yielded):
+                    yield last
+                    _check_suspended(state, last)
                     since = perf_counter()
         finally:
             _close(steps)
 
-    def resume(
-        self, kernel: Kernel[Any, Any, R], point: Point, resources: Resources = ONE_THREAD
-    ) -> R:
-        """Return the result of a run from `point`."""
-        try:
-            return run_to_end(self.run(kernel, point.text, resources))
-        except AssertionError:
-            raise
-        except Exception as error:
-            raise AssertionError(f"resumed from {point}, it raises {error!r}") from error
+    def run_whole(self, kernel: Kernel[Any, Any, R], sample: Sample) -> R:
+        """Return the result of a run from the start, whose safe points are added to the sample."""
+        began_at = perf_counter()
+
+        def add(state: Stored) -> None:
+            sample.add(state)
+            if state.row and sample.count.bit_count() == 1:  # The 1st, 2nd, 4th, 8th …
+                twice = 2 * (perf_counter() - began_at) / sample.count
+                sleep(min(max(twice, MIN_WATCH_SECONDS), MAX_WATCH_SECONDS))
+
+        return run_to_end(self.run(kernel, None), add)
 
     def run_interrupted(
         self, kernel: Kernel[Any, Any, R], sample: Sample, *, twice: bool = False
@@ -83,18 +93,18 @@ class Trial(Generic[R]):
 
         `twice`: each stretch is run, discarded, and run again from the same state.
         """
-        text: str | None = None
+        point: Stored | None = None
         max_steps = MAX_STEPS_RATIO * sample.count + MAX_STEPS_MORE
         for _ in range(0, max_steps, sample.stride):
             if twice:
-                discarded = self.run(kernel, text)
+                discarded = self.run(kernel, point)
                 for _ in islice(discarded, sample.stride):
                     pass
                 discarded.close()
-            steps = self.run(kernel, text)
+            steps = self.run(kernel, point)
             for _ in range(sample.stride):
                 try:
-                    text = next(steps)
+                    point = next(steps)
                 except StopIteration as end:
                     result: R = end.value
                     return result
@@ -107,8 +117,7 @@ class Trial(Generic[R]):
         """Fail unless the progress stays within 0 and 1, and never falls."""
         before = 0.0
         for point in points:
-            state = kernel.State.model_validate_json(point.text)
-            share = kernel.progress(self._params, state)
+            share = kernel.progress(self._params, point.state.load(kernel.State))
             if not before <= share <= 1:
                 raise AssertionError(
                     f"at {point}, its progress is {share!r} after {before!r}: "
@@ -116,17 +125,24 @@ class Trial(Generic[R]):
                 )
             before = share
 
-    def _check_seconds(self, seconds: float, text: str | None) -> None:
+    def _check_seconds(self, seconds: float, last: Stored | None) -> None:
         if self._longest is not None and seconds > self._longest:
-            where = "its start" if text is None else excerpt(text)
+            where = "its start" if last is None else last
             raise AssertionError(
                 f"{seconds:.2f} s after {where} there was no other state, longer than the "
                 f"{self._longest:g} s allowed: yield more often, or set longest_step_seconds"
             )
 
+    def _check_params(self) -> None:
+        if self._given != (found := Stored.of(self._params)):
+            raise AssertionError(
+                f"it changes its parameters, {_change(self._given, found)}: "
+                "work on a copy, as the next slice gets them as they were"
+            )
+
 
 def run_to_end(
-    steps: Generator[str, None, R], on_state: Callable[[str], None] = lambda _: None
+    steps: Generator[Stored, None, R], on_state: Callable[[Stored], None] = lambda _: None
 ) -> R:
     """Return the result of a run; `on_state` is called with each state."""
     while True:
@@ -137,18 +153,35 @@ def run_to_end(
             return result
 
 
-def _check_frozen(state: BaseModel | None, text: str | None) -> None:
-    """Fail if a frozen state has changed since it was yielded as `text`; None: it never was.
+def _check_frozen(state: BaseModel | None, yielded: Stored | None) -> None:
+    """Fail if a frozen state has changed since it was `yielded`; None: it never was.
 
-    A state that is not frozen may change: a worker stores it before the next step.
+    The bytes of its arrays may, and so may a state that is not frozen: a worker takes all it stores
+    before the next step.
     """
-    if state is None or text is None or not state.model_config.get("frozen"):
+    if state is None or yielded is None or not state.model_config.get("frozen"):
         return
-    if text != (changed := state.model_dump_json()):
+    if yielded.text != (changed := dumped(state)[0].decode()):
         raise AssertionError(
             "it changes a frozen state that it has yielded; yield a new one each time, as a worker "
-            f"may store it after a step that fails: it was {excerpt(text)}, then {excerpt(changed)}"
+            f"may store it after a step that fails: it was {yielded}, then {shown(changed)}"
         )
+
+
+def _check_suspended(state: BaseModel, yielded: Stored) -> None:
+    """Fail if a state with arrays has changed since it was `yielded`, and no step since."""
+    if yielded.row and yielded != (found := Stored.of(state)):
+        raise AssertionError(
+            f"its state changes while it is suspended, {_change(yielded, found)}: no thread of its "
+            "own may work on an array that it has yielded until it is resumed, as a worker copies "
+            "the bytes at that time"
+        )
+
+
+def _change(before: Stored, after: Stored) -> str:
+    if before.text == after.text:
+        return f"the bytes of {before.changed(after)} in {before}"
+    return f"from {before} to {after}"
 
 
 def _close(steps: Generator[Any, None, Any]) -> None:

@@ -39,11 +39,11 @@ def normal(name: str) -> str:
 
 def test_there_is_one_for_each_runtime():
     """The tests below look at these."""
-    assert [path.stem for path in DOCKERFILES] == ["lambda", "runpod", "worker"]
+    assert [path.stem for path in DOCKERFILES] == ["gpu", "lambda", "runpod", "worker"]
 
 
 def test_they_share_their_first_stages():
-    """A mend in one would be missing in the others, and Docker would build all three whole."""
+    """A mend in one would be missing in the others, and Docker would build all four whole."""
     assert len({shared(path) for path in DOCKERFILES}) == 1
     assert "outlast warmup" in shared(DOCKERFILES[0])
 
@@ -61,9 +61,11 @@ def test_only_what_has_a_known_hash_is_installed(path: Path):
     """A package that was replaced on its index would run in every worker."""
     installs = re.findall(r"pip install (.*?)(?: \\)?\n", path.read_text())
     names = [re.search(r"-r deploy/(\S+)", line) for line in installs]
-    ours = "/wheels/*.whl && outlast warmup"
-    assert [line for line, name in zip(installs, names, strict=True) if name is None] == [ours]
-    assert all("--require-hashes --only-binary :all:" in line for line in installs if line != ours)
+    ours = ["/wheels/*.whl && outlast warmup"]
+    ours += ["/wheels/train_text-*.whl"] * (path.stem == "gpu")
+    assert [line for line, name in zip(installs, names, strict=True) if name is None] == ours
+    hashed = [line for line in installs if line not in ours]
+    assert all("--require-hashes --only-binary :all:" in line for line in hashed)
     assert {name[1] for name in names if name} <= set(REQUIREMENTS)
     assert "--no-build-isolation" in path.read_text(), "else pip fetches the newest hatchling"
 
@@ -78,6 +80,7 @@ def test_an_init_is_the_first_process_except_on_lambda(path: Path):
 def test_every_package_is_pinned_and_none_is_missing():
     """An image built tomorrow would hold what nobody tested, or no compiler for large primes."""
     base, sdk = pins("requirements.txt"), pins("requirements-runpod.txt")
+    cuda = pins("requirements-gpu.txt")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *extras["gmp"], *extras["primes"]]
@@ -85,4 +88,6 @@ def test_every_package_is_pinned_and_none_is_missing():
     assert required <= set(base)
     assert "hatchling" in pins("requirements-build.txt")
     assert "runpod" in sdk
+    assert {"torch", "nvidia-cublas", "triton"} <= set(cuda)
     assert not set(base) & set(sdk)
+    assert not (set(base) | set(sdk)) & set(cuda), "pip refuses what is asked for twice"

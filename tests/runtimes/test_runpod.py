@@ -94,8 +94,18 @@ def test_the_input_that_the_hub_tries_is_a_good_one(system: System) -> None:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "15485863" in ran.stdout
-    hub = json.loads((DEPLOY / ".runpod/hub.json").read_text())
-    tests = json.loads((DEPLOY / ".runpod/tests.json").read_text())
+
+
+@pytest.mark.parametrize(("folder", "machine"), [("runpod", "CPU"), ("gpu", "GPU")])
+def test_what_the_hub_reads_is_whole(folder: str, machine: str) -> None:
+    """The listing on RunPod's Hub would be refused, or its tests run on the wrong machines."""
+    hub, tests = (
+        json.loads((ROOT / "deploy" / folder / ".runpod" / name).read_text())
+        for name in ("hub.json", "tests.json")
+    )
+    assert hub["config"]["runsOn"] == machine
+    for config in (hub["config"], tests["config"]):
+        assert ("gpuCount" in config) == ("allowedCudaVersions" in config) == (machine == "GPU")
     assert hub["type"] == "serverless"
     assert {"title", "description", "category", "config"} <= hub.keys()
     assert all({"name", "input", "timeout"} <= test.keys() for test in tests["tests"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from outlast.checkpoint.status import Status
@@ -13,9 +11,6 @@ from outlast.worker.slices.held import Held
 from outlast.worker.slices.isolation.parent import BUSY, isolated
 from tests.field import Field, Params, State, expected
 from tests.worker.test_arrays import LARGE, Hall, result_in
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -27,7 +22,7 @@ def hall() -> Hall:
 
 
 def run_isolated(params: Params, state: State | None = None, *, stop_at: int | None = None):
-    """Run to the end, or to a safe point; return the newest state, as it is stored, or the result."""
+    """Run to the end, or to a safe point; return the result, or the state there as it is stored."""
     begin = [dumped(params)] + ([dumped(state)] if state else [])
     steps = isolated(Field(), begin, Resources())
     rows: list[bytearray] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import CheckpointError
 from outlast.worker.doctor.blobs import blob_checks
 from outlast.worker.doctor.finding import RIGHTS, Denied, Level, Unreachable, error, unknown
+from outlast.worker.doctor.gpu import gpu_findings
 from outlast.worker.doctor.queues import examine_queue
 from outlast.worker.doctor.settings import settings_findings
 from outlast.worker.doctor.store import store_checks
@@ -25,7 +26,7 @@ log = logging.getLogger("outlast.doctor")
 
 
 def examine(*, function: str | None = None, endpoint: str | None = None) -> Iterator[Finding]:
-    """Yield the findings about this environment's settings, store, place of arrays and queue.
+    """Yield the findings about these settings, the GPU, the store, the arrays' place and the queue.
 
     Also about `function`, the name of a Lambda function, and `endpoint`, the id of one at RunPod.
     Nothing is raised: a failure is a finding.
@@ -42,6 +43,7 @@ def examine(*, function: str | None = None, endpoint: str | None = None) -> Iter
         return
     is_remote = function is not None or endpoint is not None
     yield from run_checks("settings", [partial(settings_findings, settings, is_remote=is_remote)])
+    yield from run_checks("machine", [gpu_findings])
     yield from run_checks("store", store_checks(settings))
     yield from run_checks("blobs", blob_checks(settings))
     queue = examine_queue(settings)

@@ -2,16 +2,21 @@
 
 deliver.py        the whole of it, as a table
 protocol.py       the rules: what a message calls for, what an ending makes of the job
-claimed_job.py    the lease and every write under it
-work.py           what was done under it and is not stored yet
+leased_job.py     the lease and every write under it
+claimed_job.py    what is written: saves, and the end of the slice
+work.py, unsaved.py   what was done and is not stored yet
+arrays.py         the arrays of states, sent while the kernel goes on
 loading.py        the kernel, loaded and prepared
+reading.py, last_params.py   what it begins with, read with its arrays
 slice.py          the steps of the kernel, until the deadline
 kernel_output.py  what a kernel yields, returns and raises, as it is stored
+held.py           a state that stays in the process of its kernel
 isolation/        the kernel in a child process
 owed_notices.py   the end of a job, told to its targets
 
 worker_process.py what all this needs from the process; made once by each entry point
 heartbeat.py      what keeps the lease alive while a thread is busy
+memory.py         how much is free
 health.py         whether an error is a fault of the machine
 deadline.py, timing.py, backoff.py, platforms.py    time, and where it is spent
 """

@@ -6,9 +6,9 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoint.blobs.deletion import Deletion
-from outlast.checkpoint.blobs.fetching import new_row
 from outlast.checkpoint.blobs.sending import THREADS_ALONE, Sending
 from outlast.checkpoint.errors import StateTooLarge
+from outlast.kernel.bulk import new_row
 from outlast.worker.slices.kernel_output import Unusable
 from outlast.worker.slices.memory import available_bytes
 from outlast.worker.slices.timing import longest_lately
@@ -49,7 +49,7 @@ class Arrays:
     def __init__(self, process: WorkerProcess, name: str, note_life: Callable[[], object]) -> None:
         """Prepare; `name` is that of the claim, which no other one has.
 
-        `note_life` is called before each chunk that is sent, on any thread.
+        `note_life` is called before each chunk for which the kernel waits, on any thread.
         """
         self.expected_bytes = 0
         self.sending_seconds = 0.0
@@ -91,7 +91,7 @@ class Arrays:
         """
         bulk = snapshot.bulk
         copy = bulk if bulk.is_copy else self._copied(bulk)
-        sending = self._prepare(copy or bulk, record)
+        sending = self._prepare(copy or bulk, record, self._new_name)
         work = work._replace(snapshot=snapshot._replace(bulk=copy or bulk))
         ripe = record.ripe(self._process.jobs.clock())
         self._transfer = _Transfer(work, sending, Deletion(self._require(bulk), ripe))
@@ -131,7 +131,7 @@ class Arrays:
         Raises:
             NoPlace, StateTooLarge, StoreUnavailable: as `begin`.
         """
-        sending = self._prepare(bulk, record)
+        sending = self._prepare(bulk, record, self._new_name_and_beat)
         sending.start(THREADS_ALONE)
         chunks = self._received(sending)
         self.sending_seconds += self._process.clock() - self._begun_at
@@ -162,16 +162,19 @@ class Arrays:
         if self._is_stored and self._unused and self._process.blobs is not None:
             Deletion(self._process.blobs, [c.name for c in self._unused.values()]).deleted()
 
-    def _prepare(self, bulk: Bulk, record: Record) -> Sending:
+    def _prepare(self, bulk: Bulk, record: Record, new_name: Callable[[], str]) -> Sending:
         blobs, self._is_stored = self._require(bulk), False
         kept = [chunk for checkpoint in record.checkpoints for chunk in checkpoint.chunks]
         known = self._unused | {chunk.digest: chunk for chunk in kept}
         self._begun_at = self._process.clock()
-        return Sending(blobs, bulk, known, self._new_name)
+        return Sending(blobs, bulk, known, new_name)
 
     def _new_name(self) -> str:
-        self._note_life()
         return f"{self._name}/{next(self._numbers)}"
+
+    def _new_name_and_beat(self) -> str:
+        self._note_life()
+        return self._new_name()
 
     def _require(self, bulk: Bulk) -> BlobStore:
         limit = self._process.max_blob_bytes

@@ -19,9 +19,10 @@ from outlast.checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.claimed_job import ClaimedJob, JobMoved
+from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.health import BrokenWorker
+from outlast.worker.slices.leased_job import JobMoved
 from outlast.worker.slices.loading import load_kernel
 from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from outlast.checkpoint.blobs.fetching import new_row
 from outlast.checkpoint.errors import StateTooLarge
 from outlast.checkpoint.safe_text import first_error
-from outlast.kernel.bulk import Bulk, Stored, dumped, loaded
+from outlast.kernel.bulk import Bulk, Stored, dumped, loaded, new_row
 from outlast.worker.slices.held import Held
 from outlast.worker.slices.kernel_errors import line
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from outlast.checkpoint.blobs.contract import DamagedChunk
 from outlast.checkpoint.blobs.fetching import fetch
 from outlast.checkpoint.errors import CorruptCheckpoint, StoreUnavailable
-from outlast.kernel.bulk import Bulk, Stored
+from outlast.kernel.bulk import Bulk, Stored, new_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,8 @@ def _read(job: ClaimedJob, chunks: Sequence[Chunk]) -> memoryview:
     if not chunks:
         return memoryview(b"")
     process, begun = job.process, job.process.clock()
-    row = fetch(require_blobs(process, job.record), chunks, job.note_life)
+    row = new_row(sum(chunk.size for chunk in chunks))
+    fetch(require_blobs(process, job.record), chunks, row, job.note_life)
     process.timing.saw_reading(process.clock() - begun, len(row))
     return row
 

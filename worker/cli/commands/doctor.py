@@ -40,7 +40,7 @@ def doctor(
     Each finding is ok, a warning (costs time, money or safety), an error (stops or loses jobs) or
     unknown (no right to look). What breaks and how to mend it follow. The store is tried with a
     key of doctor's own, which is no job and is removed again; no message is sent or received.
-    docs/security.md lists the rights that doctor needs.
+    It names this machine's NVIDIA GPUs, too. docs/security.md lists the rights that doctor needs.
 
     Examples:
         outlast doctor

@@ -34,8 +34,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.blobs.fetching import new_row
-from outlast.kernel.bulk import Stored, loaded
+from outlast.kernel.bulk import Stored, loaded, new_row
 from outlast.worker.slices.deadline import STOP_SIGNALS
 from outlast.worker.slices.held import Held
 from outlast.worker.slices.isolation.rows import receive_arrays, send_stored

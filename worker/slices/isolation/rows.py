@@ -5,8 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.blobs.fetching import new_row
-from outlast.kernel.bulk import Bulk, Stored
+from outlast.kernel.bulk import Bulk, Stored, new_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
