@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 ARRAYS = 50
 NUMBERS_APART = MIB // 16  # of four bytes: of those that change, so that each chunk has some
-# One turn takes an eighth of a millisecond, so a step about 50 ms.
-TURNS, TURN_NUMBERS = 400, 1 << 16
+# A step takes about 50 ms on an idle core.
+TURNS, TURN_NUMBERS = 1200, 1 << 16
 
 
 class DriftingParams(Model):

@@ -14,7 +14,7 @@ import pytest
 from outlast.checkpoint.blobs import open_blobs
 from outlast.checkpoint.blobs.fetching import fetch
 from outlast.checkpoint.status import Status
-from outlast.kernel.bulk import loaded
+from outlast.kernel.bulk import loaded, new_row
 from outlast.worker.jobs.client import Client
 from tests.field import Result, expected
 from tests.kernels import install
@@ -89,7 +89,8 @@ class Siege:
         record = self._client.status(JOB)
         assert record.status is Status.SUCCEEDED, record.error
         assert record.quarantine == (), "a checkpoint could not be read"
-        row = fetch(self._blobs, record.result_chunks)
+        row = new_row(sum(chunk.size for chunk in record.result_chunks))
+        fetch(self._blobs, record.result_chunks, row)
         return loaded(Result, json.dumps(record.result), row)
 
     def expected(self, steps: int) -> Result:
