@@ -21,6 +21,7 @@ NAMES = (
     "peers",
     "listing",
     "idle_cost",
+    "large_states",
 )
 
 

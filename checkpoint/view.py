@@ -91,11 +91,11 @@ def moment(seconds: float) -> str:
     return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def short(number: float) -> str:
+def rounded(number: float) -> str:
     """Return a figure of a kernel's as people read it, to six digits."""
     return f"{number:.6g}"
 
 
 def figures_line(metrics: dict[str, float]) -> str:
     """Return a kernel's figures on one line; "": there are none."""
-    return " ".join(f"{name}={short(value)}" for name, value in metrics.items())
+    return " ".join(f"{name}={rounded(value)}" for name, value in metrics.items())

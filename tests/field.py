@@ -70,11 +70,17 @@ class Field(Kernel[Params, State, Result]):
             trail += hashlib.blake2b(array.tobytes(), digest_size=8).digest()
             at += 1
             yield State(at=at, field=field, trail=trail)
-        return Result(digest=hashlib.sha256(trail).hexdigest(), field=field, trail=trail)
+        return result_of(State(at=at, field=field, trail=trail))
 
     def progress(self, params: Params, state: State) -> float:
         """Return the share of the steps done."""
         return state.at / params.steps
+
+
+def result_of(state: State) -> Result:
+    """Return the result of a run that ends in this state."""
+    digest = hashlib.sha256(state.trail).hexdigest()
+    return Result(digest=digest, field=state.field, trail=state.trail)
 
 
 def expected(**params: Any) -> Result:

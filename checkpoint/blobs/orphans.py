@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def orphans(blobs: BlobStore, jobs: JobStore, *, grace_seconds: float) -> Iterator[str]:
     """Yield the names of the chunks that no job of the store needs.
 
-    The place is taken for this store's alone. Chunks that came within `grace_seconds` are left
-    out, as those of a new job are there before its record; with 0 none is.
+    The place is this store's alone: see `JobStore.identity`. Chunks that came within
+    `grace_seconds` are left out, as those of a new job are there before its record; with 0 none is.
 
     Raises:
         StoreUnavailable: the place or the store does not answer.

@@ -181,4 +181,6 @@ def test_in_a_pipe_each_line_is_said_once(start: Start, monkeypatch: pytest.Monk
     monkeypatch.setenv("TALLY_TELLS", "1")
     ended = start("run", "tally", "steps=3", "--job-id", "a").end()
     assert (ended.code, ended.out) == (0, "total=3\n")
-    assert "\noutlast: at work\noutlast: job a slice 1 ended at 100.00%" in ended.err
+    assert "\noutlast: at work\n" in ended.err
+    assert "\noutlast: job a slice 1 ended at 100.00%" in ended.err
+    assert "outlast: outlast:" not in ended.err

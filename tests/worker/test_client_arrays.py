@@ -166,6 +166,16 @@ def test_the_same_arrays_are_the_same_job_and_are_sent_once(client: Client) -> N
     assert names(client) == before == set(client.status("mine").chunks)
 
 
+def test_a_job_that_is_there_is_not_sent_again(file: Client) -> None:
+    """A submission that is repeated after an outage would take as long as the first one."""
+    place = MemoryBlobs(file.jobs.clock)
+    file.blobs = place
+    for _ in range(2):
+        file.submit("field", job_id="mine", steps=4, seed=SEED)
+        file.submit_all("field", [{"steps": 4, "seed": SEED}], name="batch")
+    assert place.sent == [SEED.nbytes] * 2
+
+
 def test_a_name_makes_one_job_of_equal_arrays(file: Client) -> None:
     """A batch of images of one size would be one job, and all get the first one's result."""
     asked = [{"steps": 4, "seed": seed} for seed in (SEED, SEED + 1, SEED.copy())]

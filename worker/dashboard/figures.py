@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.view import short
+from outlast.checkpoint.view import rounded
 from outlast.worker.dashboard.plot import x_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _figure(record: Record, plot: Plot | None, name: str) -> Figure:
         for at, value in measured:
             share = min(max((at - plot.started_at) / plot.span, 0.0), 1.0)
             points.append(f"{x_of(share)},{_y(value, low, high)}")
-    return Figure(name, short(values[-1]), short(low), short(high), " ".join(points))
+    return Figure(name, rounded(values[-1]), rounded(low), rounded(high), " ".join(points))
 
 
 def _y(value: float, low: float, high: float) -> float:

@@ -6,7 +6,6 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.blobs import open_blobs
 from outlast.checkpoint.blobs.contract import DamagedChunk
 from outlast.checkpoint.blobs.fetching import fetch
 from outlast.checkpoint.blobs.sending import THREADS_ALONE
@@ -17,6 +16,7 @@ from outlast.checkpoint.errors import (
     StoreUnavailable,
     UnknownJob,
 )
+from outlast.kernel.bulk import new_row
 from outlast.kernel.references import filled
 from outlast.worker.jobs.outcome import JobFailed, result_of
 
@@ -27,14 +27,8 @@ if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.jobs.new_job import NewJob
-    from outlast.worker.settings import Settings
 
 log = logging.getLogger("outlast.client")
-
-
-def open_place(settings: Settings) -> BlobStore | None:
-    """Return where the settings keep arrays; None: nowhere."""
-    return open_blobs(settings.blobs) if settings.blobs else None
 
 
 def require_blobs(blobs: BlobStore | None, job_id: str) -> BlobStore:

@@ -15,7 +15,6 @@ from outlast.checkpoint.record_parts import Notices
 from outlast.checkpoint.registers import open_register
 from outlast.worker.jobs.arrays import (
     delete_with_arrays,
-    open_place,
     outcome_of,
     result_with_arrays,
 )
@@ -27,6 +26,7 @@ from outlast.worker.jobs.waiting import end_of, ends, looks
 from outlast.worker.notify.target import checked_targets
 from outlast.worker.queues import open_queue
 from outlast.worker.settings import Settings, overridden, read_settings
+from outlast.worker.slices.place import open_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -58,6 +58,7 @@ class Client:
         """
         self.settings = overridden(settings or read_settings(), store=store, queue=queue)
         self.jobs = JobStore(open_register(self.settings.store, read_only=read_only))
+        self._read_only = read_only
         self._queue: Queue | None = None
 
     @property
@@ -70,7 +71,7 @@ class Client:
     @cached_property
     def blobs(self) -> BlobStore | None:
         """Where the arrays of jobs are; None: nowhere."""
-        return open_place(self.settings)
+        return open_place(self.settings, self.jobs, read_only=self._read_only)
 
     def submit(
         self,
@@ -177,7 +178,7 @@ class Client:
         jobs, blobs = self.jobs, self.blobs
         if store:
             jobs = JobStore(open_register(store))
-            blobs = open_place(overridden(self.settings, store=store))
+            blobs = open_place(overridden(self.settings, store=store), jobs)
         new = forked(
             self.status(job_id),
             generation=generation,

@@ -93,9 +93,9 @@ def prune(
     `outlast delete --help`) are cleared after 30 days.
 
     Workers that are killed and submissions that are cut off leave chunks of arrays that no job
-    needs: orphans. Prune removes them as well, from OUTLAST_BLOBS, which must be this store's
-    alone. A submission that takes longer than --orphans-after loses its arrays: 0s is for times in
-    which nobody submits or forks.
+    needs: orphans. Prune removes them as well, from this store's part of OUTLAST_BLOBS. A
+    submission that takes longer than --orphans-after loses its arrays: 0s is for times in which
+    nobody submits or forks.
 
     Examples:
         outlast prune --older-than 30d
