@@ -82,6 +82,7 @@ JOB = JOB.model_copy(update={"history": JOB.history.extended(ENDED)})
 CHUNKS = tuple(Chunk(f"kept/t1/{number}", 16, f"{number}" * 64) for number in range(4))
 WITH_ARRAYS = JOB.model_copy(
     update={
+        "history": JOB.history.measured(160.0, {"loss": 0.75}),
         "params_chunks": CHUNKS[:1],
         "checkpoints": (
             checkpoint(
