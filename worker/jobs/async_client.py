@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from outlast.checkpoint.record import Head, Record
+    from outlast.checkpoint.head import Head
+    from outlast.checkpoint.record import Record
     from outlast.worker.jobs.waiting import Look
     from outlast.worker.settings import Settings
 

@@ -10,7 +10,7 @@ from outlast.checkpoint.errors import CorruptRecord, DeletedJob, JobExists
 from outlast.checkpoint.job_heads import log_corrupt
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.names import checked_tags
-from outlast.checkpoint.record import Head, Record
+from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Notices
 from outlast.checkpoint.registers import open_register
 from outlast.worker.jobs.arrays import (
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from outlast.checkpoint.blobs.contract import BlobStore
+    from outlast.checkpoint.head import Head
     from outlast.worker.queues.contract import Queue
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Head, Record
+    from outlast.checkpoint.head import Head
+    from outlast.checkpoint.record import Record
 
 
 class JobNotFinished(Exception):

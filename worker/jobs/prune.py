@@ -15,8 +15,8 @@ from outlast.worker.jobs.arrays import delete_with_arrays
 
 if TYPE_CHECKING:
     from outlast.checkpoint.blobs.contract import BlobStore
+    from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Head
     from outlast.worker.jobs.selection import Selection
 
 # SQS keeps a message for 14 days at most, and as long again in the dead-letter queue of a FIFO one:

@@ -14,7 +14,7 @@ from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import print_json_array, say
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Head
+    from outlast.checkpoint.head import Head
 
 COLUMNS = "{:<32} {:<10} {:<24} {}"
 # Longer than any submission takes to send its arrays.

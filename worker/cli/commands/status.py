@@ -11,7 +11,7 @@ from outlast.worker.cli.options import Debug, JobId, Json, seconds_option
 from outlast.worker.cli.output import print_fields, print_json, print_result, say
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Head
+    from outlast.checkpoint.head import Head
 
 Out = Annotated[
     Path | None,
