@@ -63,7 +63,7 @@ def test_the_job_shown_takes_several_slices(environment: dict[str, str]) -> None
 
 def test_the_python_example_runs(environment: dict[str, str], tmp_path: Path) -> None:
     """A reader who copies the six lines would get an error in place of a prime."""
-    (example,) = blocks("python", USAGE)
+    example, *_ = blocks("python", USAGE)
     assert len(example.strip().splitlines()) <= 6
     script = tmp_path / "example.py"
     script.write_text(example)

@@ -72,7 +72,9 @@ def test_nothing_that_is_read_is_executed(path: Path) -> None:
                 imported.add(module)
             case ast.Call(ast.Name(name)):
                 called.add(name)
-    allowed = {"pickle"} if path.parent.name == "isolation" else set()
+    # Between a process and one that it has started itself.
+    is_ours = path.parent.name == "isolation" or path.name == "another_process.py"
+    allowed = {"pickle"} if is_ours else set()
     assert not imported & OUTSIDE - allowed
     assert not called & EXECUTING
 
@@ -211,7 +213,7 @@ def test_an_operator_has_exactly_the_rights_it_uses_on_aws(
     client.cancel("a")
     rights.clear()
     client.delete("a")
-    assert rights == documented("all on S3", "delete, prune on S3") - {"s3:ListBucket"}
+    assert rights == documented("all on S3", "delete, prune on S3")  # It looks for arrays.
     more = ("delete, prune on S3", "doctor on S3, more", "dlq on SQS", "doctor on SQS")
     every = documented(*more, "doctor --function")
     worker = actions(properties("WorkerPolicy"))
