@@ -17,6 +17,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.tidying import tidy
+from outlast.worker.slices.timing import Timing
 from tests.blobs import MemoryBlobs, settle
 from tests.field import Field, Result, expected
 from tests.worker.floor import JOB, Floor
@@ -172,6 +173,15 @@ def test_old_chunks_are_deleted_and_none_that_is_needed(hall: Hall) -> None:
         hall.work(seconds=40.0)
         assert set(hall.blobs.chunks) == hall.needed()
         assert len(hall.blobs.chunks) < 5 * (2 + 31)
+
+
+def test_old_chunks_are_deleted_where_each_slice_has_one_save(hall: Hall) -> None:
+    """On a platform of short slices nothing would ever be deleted."""
+    hall.submit(kernel="field", steps=400, numbers=LARGE)
+    for _ in range(8):
+        hall.work(hall.process(timing=Timing(checkpoint_seconds=1e6)), seconds=20.0)
+        assert set(hall.blobs.chunks) == hall.needed()
+    assert len(hall.blobs.chunks) <= 4 * 4
 
 
 def test_a_damaged_chunk_costs_one_generation(hall: Hall) -> None:

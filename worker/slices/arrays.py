@@ -93,8 +93,7 @@ class Arrays:
         copy = bulk if bulk.is_copy else self._copied(bulk)
         sending = self._prepare(copy or bulk, record, self._new_name)
         work = work._replace(snapshot=snapshot._replace(bulk=copy or bulk))
-        ripe = record.ripe(self._process.jobs.clock())
-        self._transfer = _Transfer(work, sending, Deletion(self._require(bulk), ripe))
+        self._transfer = _Transfer(work, sending, self._deletion(bulk, record))
         sending.start(1 if copy else THREADS_ALONE)
         if copy is None:
             sending.wait()
@@ -132,8 +131,12 @@ class Arrays:
             NoPlace, StateTooLarge, StoreUnavailable: as `begin`.
         """
         sending = self._prepare(bulk, record, self._new_name_and_beat)
+        deletion = self._deletion(bulk, record)
         sending.start(THREADS_ALONE)
-        chunks = self._received(sending)
+        try:
+            chunks = self._received(sending)
+        finally:
+            self._deleted += deletion.deleted()
         self.sending_seconds += self._process.clock() - self._begun_at
         return chunks
 
@@ -168,6 +171,10 @@ class Arrays:
         known = self._unused | {chunk.digest: chunk for chunk in kept}
         self._begun_at = self._process.clock()
         return Sending(blobs, bulk, known, new_name)
+
+    def _deletion(self, bulk: Bulk, record: Record) -> Deletion:
+        """Begin to delete what nobody needs any more."""
+        return Deletion(self._require(bulk), record.ripe(self._process.jobs.clock()))
 
     def _new_name(self) -> str:
         return f"{self._name}/{next(self._numbers)}"

@@ -268,12 +268,15 @@ class LeasedJob:
 
     @property
     def _at_risk_seconds(self) -> float:
-        """The most work that a kill loses: one interval, one step, and what is being sent."""
+        """The most work that a kill loses: a step and an interval.
+
+        Arrays are stored when they were sent: until then the state before them is the last one.
+        """
         lasted = self.process.clock() - self._stepped_at
         step = max(self.work.next_step_seconds, lasted) if self.is_used else 0.0
         timing, bulk_bytes = self.process.timing, self.bulk_bytes
-        interval = timing.interval_seconds(self.state_bytes, bulk_bytes)
-        return interval + step + timing.sending_seconds(bulk_bytes)
+        sending = timing.sending_seconds(bulk_bytes)
+        return max(timing.interval_seconds(self.state_bytes, bulk_bytes), sending) + sending + step
 
     def renewal(self, seconds: float) -> Callable[[Record], Record]:
         """Return the move that lets the lease run for `seconds` from the moment it is made."""
