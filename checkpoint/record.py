@@ -38,6 +38,8 @@ R = TypeVar("R", bound="Record")
 
 # So long a store may take to lose its newest writes, and go on from the ones before.
 RIPE_SECONDS = 30.0
+# Of those that are to be deleted, where that is refused: the others are left to `outlast prune`.
+MAX_DROPPED = 10_000
 # The command that lets a job go on where the one that was asked for does not fit its status.
 COMMAND_INSTEAD = {(Status.FAILED, "resumed"): "retry", (Status.PAUSED, "retried"): "resume"}
 
@@ -155,8 +157,8 @@ class Record(Head, Body):
         """Note that `worker` takes an error of this kind for a fault of its machine."""
         return self._with(guards=self.guards.doubted(kind, worker), error=error)
 
-    def saved(self, checkpoint: Checkpoint) -> Self:
-        """Store a checkpoint and number it.
+    def saved(self, checkpoint: Checkpoint, now: float = 0.0) -> Self:
+        """Store a checkpoint and number it; `now` is when, where it has arrays.
 
         A state that differs from the one before is progress: it clears failures and stalls.
         """
@@ -170,7 +172,7 @@ class Record(Head, Body):
             usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),
             guards=self.guards.cleared() if advanced else self.guards,
         )
-        return _dropping(saved, self, newest.saved_at)
+        return _dropping(saved, self, max(now, newest.saved_at))
 
     def unreadable(self, checkpoint: Checkpoint) -> Self:
         """Put a checkpoint whose arrays cannot be read into quarantine; see `Record.claimed`."""
@@ -347,7 +349,7 @@ def _dropping(record: R, before: R, now: float) -> R:
         return record
     needed, saves = record.chunks, record.usage.saves
     dropped = (Dropped(name, now, saves) for name in before.chunks if name not in needed)
-    return _changed(record, dropped=(*record.dropped, *dropped))
+    return _changed(record, dropped=(*record.dropped, *dropped)[-MAX_DROPPED:])
 
 
 def _changed(part: P, **changes: Any) -> P:

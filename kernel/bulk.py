@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from pydantic_core import core_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
     from pydantic import ValidationInfo as Info
@@ -113,6 +113,13 @@ class Bulk:
             row[piece.begin : piece.end] = piece.data
         return Bulk.of(row, self.spans)
 
+    def read_only(self) -> Bulk:
+        """Return this copy with memory that no loaded array can change."""
+        bulk = Bulk()
+        bulk.pieces = [piece._replace(data=piece.data.toreadonly()) for piece in self.pieces]
+        bulk.is_copy = True
+        return bulk
+
     def owner_at(self, begin: int, size: int) -> object:
         """Return what was added there, or else its bytes, which a loaded array may change.
 
@@ -123,7 +130,8 @@ class Bulk:
             if not 0 <= begin <= begin + size <= self.size:
                 raise ValueError("what is stored of its bytes is too short")
             return self.read(begin, begin + size)
-        for piece in self.pieces:
+        at = bisect_left(self.pieces, begin, key=lambda piece: piece.begin)
+        for piece in self.pieces[at : at + 1]:
             if (piece.begin, piece.data.nbytes) == (begin, size):
                 return piece.owner
         raise ValueError("its bytes are not those of an array or a blob here")
@@ -315,18 +323,3 @@ def _contents(value: Any) -> object:
     values = vars(value)  # It may also have cached properties.
     known = {name: values[name] for name in type(value).model_fields if name in values}
     return known, value.__pydantic_private__, value.__pydantic_extra__
-
-
-def references(value: object, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the references to arrays and blobs in a JSON value, each with its path in there."""
-    if isinstance(value, dict):
-        if value.keys() in ({"$array", "shape", "at"}, {"$blob", "at"}):
-            yield path, value
-            return
-        items: Any = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    else:
-        return
-    for name, part in items:
-        yield from references(part, f"{path}.{name}" if path else str(name))

@@ -26,6 +26,13 @@ def replaced(value: Any, replace: Callable[[str, Reference], Any], path: str = "
     return value
 
 
+def references(value: Any) -> list[tuple[str, Reference]]:
+    """Return the references in a JSON value, each with its path."""
+    found: list[tuple[str, Reference]] = []
+    replaced(value, lambda path, reference: found.append((path, reference)))
+    return found
+
+
 def filled(value: Any, row: memoryview) -> Any:
     """Return a JSON value with arrays, which share the memory of `row`, and bytes for references.
 

@@ -61,5 +61,5 @@ def default_blobs(store_url: str) -> str | None:
     if store_url.startswith("s3://"):
         return store_url
     if path := sqlite_path(store_url):
-        return f"{path.absolute()}{FOLDER}"
+        return f"{path.resolve()}{FOLDER}"  # by whatever link it was opened
     return None

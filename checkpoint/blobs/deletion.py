@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,14 +28,17 @@ class Deletion:
             self._thread.start()
 
     def deleted(self) -> tuple[str, ...]:
-        """Wait until it has ended, and return what is gone: all of it, or nothing for sure."""
-        if self._names:
-            self._thread.join()
+        """Return what is gone by now: all of it, or nothing for sure."""
         return self._deleted
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has ended."""
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
             self._blobs.delete(self._names)
             self._deleted = self._names
-        except StoreUnavailable as error:
-            log.debug("%d chunks are to be deleted later: %s", len(self._names), error)
+        except CheckpointError as error:
+            log.warning("%d old chunks were not deleted: %s", len(self._names), error)

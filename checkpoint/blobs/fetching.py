@@ -21,6 +21,8 @@ def fetch(
 ) -> None:
     """Fill `row` with the bytes of the chunks; `on_chunk` is called after each, on any thread.
 
+    What it raises ends the reading, and is raised here.
+
     Raises:
         DamagedChunk: one is missing, or is not what was written.
         StoreUnavailable: the place does not answer.
@@ -34,5 +36,9 @@ def fetch(
         on_chunk()
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(read, chunks, ends):
-            pass
+        try:
+            for _ in pool.map(read, chunks, ends):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

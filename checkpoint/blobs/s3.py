@@ -10,7 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from urllib3.exceptions import HTTPError
 
 from outlast.checkpoint.blobs.contract import BlobStore, Chunk, DamagedChunk, Found
 from outlast.checkpoint.s3_bucket import CONFIG, Bucket
@@ -72,6 +73,9 @@ class S3Blobs(BlobStore):
                 except BotoCoreError:
                     if attempt == READ_ATTEMPTS:
                         raise
+                except HTTPError as error:  # of the connection, in the middle of a body
+                    if attempt == READ_ATTEMPTS:
+                        raise HTTPClientError(error=error) from error
                 else:
                     return
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from outlast.checkpoint.blobs.contract import Chunk
 from outlast.checkpoint.blobs.cutting import Span, cut
+from outlast.checkpoint.errors import CheckpointError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -83,15 +84,27 @@ class Sending:
         self._stopped = False
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
+        self._running = 0
+        self._on_end: Callable[[], object] = lambda: None
 
-    def start(self, threads: int = 1) -> None:
-        """Begin to send on so many threads."""
+    def start(self, threads: int = 1, *, on_end: Callable[[], object] = lambda: None) -> None:
+        """Begin to send on so many threads; the last of them calls `on_end`.
+
+        Raises:
+            StoreUnavailable: the system has no thread to give.
+        """
+        self._running, self._on_end = min(threads, len(self._chunks)), on_end
         self._threads = [
             threading.Thread(target=self._run, name="outlast-sending", daemon=True)
-            for _ in range(min(threads, len(self._chunks)))
+            for _ in range(self._running)
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            self._threads = [thread for thread in self._threads if thread.ident]
+            self.stop()
+            raise StoreUnavailable(f"arrays cannot be sent: {error}") from error
 
     @property
     def sent_bytes(self) -> int:
@@ -120,20 +133,27 @@ class Sending:
             StoreUnavailable: a chunk could not be written; those in `sent` were.
         """
         self.wait()
-        if self._error is not None:
+        if isinstance(self._error, CheckpointError):
             raise self._error
+        if self._error is not None:
+            raise StoreUnavailable(f"arrays cannot be sent: {self._error!r}") from self._error
         return tuple(chunk for chunk in self._chunks if chunk is not None)
 
     def _run(self) -> None:
         try:
-            while not self._stopped:
-                with self._lock:
-                    number, span = next(self._left, (None, None))
-                if number is None or span is None:
-                    return
+            while not self._stopped and (item := self._next()):
+                number, span = item
                 self._chunks[number] = self._send(self._row.read(span.begin, span.end))
         except BaseException as error:  # noqa: BLE001 - it is raised where the chunks are asked for
             self._error, self._stopped = error, True
+        with self._lock:
+            self._running -= 1
+            if not self._running:
+                self._on_end()
+
+    def _next(self) -> tuple[int, Span] | None:
+        with self._lock:
+            return next(self._left, None)
 
     def _send(self, data: memoryview) -> Chunk:
         digest = hashlib.sha256(data).hexdigest()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from outlast.kernel.bulk import dumped, has_bulk, loaded, new_row, references, same
+from outlast.kernel.bulk import dumped, has_bulk, loaded, new_row, same
+from outlast.kernel.references import references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,9 +21,9 @@ from outlast.kernel.bulk import (
     has_bulk,
     loaded,
     new_row,
-    references,
     same,
 )
+from outlast.kernel.references import references
 from tests.bulk import Many, One, again, assert_same
 
 

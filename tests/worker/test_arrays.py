@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import Bulk, loaded
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.tidying import tidy
@@ -50,6 +52,13 @@ class Hall(Floor):
     def process(self, worker: str = "w", **changes: Any) -> WorkerProcess:  # type: ignore[override]
         """A worker of its own, with this place for arrays."""
         return super().process(worker, **{"blobs": self.blobs} | changes)
+
+    def work(self, *arguments: Any, **options: Any) -> Any:
+        """Take the next delivery; what is deleted beside it is gone then."""
+        try:
+            return super().work(*arguments, **options)
+        finally:
+            settle()
 
     def result(self) -> Result:
         """The job's result, with its arrays."""
@@ -196,12 +205,28 @@ def test_a_damaged_chunk_costs_one_generation(hall: Hall) -> None:
     assert [kept.sequence for kept in hall.record.quarantine] == [newest.sequence]
 
 
+def test_a_worker_with_another_place_leaves_the_job_to_the_others(hall: Hall) -> None:
+    """One worker with a slip in its settings would fail every job that it receives."""
+    hall.submit(kernel="field", steps=30, numbers=LARGE)
+    hall.work(seconds=6.0)
+    before = hall.record
+    with pytest.raises(StoreUnavailable, match="set OUTLAST_BLOBS as the other workers have it"):
+        hall.work(hall.process(blobs=MemoryBlobs(hall.clock)))
+    assert (hall.record.checkpoints, hall.record.guards) == (before.checkpoints, before.guards)
+    hall.clock.sleep(60.0)
+    hall.finish()
+    assert hall.result() == expected(steps=30, numbers=LARGE)
+
+
 def test_a_job_of_which_no_checkpoint_can_be_read_fails_and_keeps_them(hall: Hall) -> None:
-    """A worker with another place for arrays would begin the job anew, and drop what it has."""
+    """The job would begin anew, and drop what can perhaps be brought back."""
     hall.submit(kernel="field", steps=30, numbers=LARGE)
     hall.work(seconds=6.0)
     before = hall.record.checkpoints
-    hall.work(hall.process(blobs=MemoryBlobs(hall.clock)))
+    other = MemoryBlobs(hall.clock)
+    other.chunks |= dict.fromkeys(hall.record.chunks, b"")
+    other.listed_at(hall.clock())
+    hall.work(hall.process(blobs=other))
     assert hall.record.status is Status.FAILED
     assert "none of its checkpoints can be read" in str(hall.record.error)
     hall.change(Record.retried)
@@ -316,3 +341,79 @@ def test_the_end_of_a_job_leaves_no_orphan(hall: Hall) -> None:
     assert set(hall.blobs.chunks) - hall.needed()
     hall.finish()
     assert set(hall.blobs.chunks) == hall.needed()
+
+
+def test_what_a_lost_answer_may_have_stored_is_kept(hall: Hall) -> None:
+    """A checkpoint would lack its arrays: deleted by the worker that has just stored it."""
+    hall.submit(kernel="field", steps=30, numbers=LARGE)
+    process = hall.process()
+    away: list[str] = []
+
+    def loses_all(operation: str) -> None:
+        if away or (operation == "put" and hall.record.lease is None):
+            away.append(operation)
+            raise StoreUnavailable("away")
+
+    cover = ClaimedJob.cover
+
+    def covers(job: ClaimedJob, state_bytes: int) -> float:
+        job.write(job.renewal(60.0))  # as where the store answers slowly
+        return cover(job, state_bytes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClaimedJob, "cover", covers)
+        hall.register.after = loses_all
+        with pytest.raises(StoreUnavailable):
+            hall.work(process, seconds=6.0)
+    hall.register.after = lambda _: None
+    settle()
+    assert away
+    assert hall.record.chunks.keys() <= hall.blobs.chunks.keys()
+    hall.clock.sleep(600.0)
+    hall.finish()
+    assert hall.result() == expected(steps=30, numbers=LARGE)
+
+
+def test_the_time_of_a_long_step_is_not_that_of_sending(hall: Hall) -> None:
+    """Most of each slice would be kept back for a last save that takes a second."""
+    hall.step_seconds = 60.0
+    hall.submit(kernel="field", steps=6, numbers=LARGE)
+    process = hall.process()
+    hall.work(process, seconds=600.0)
+    assert process.timing.sending_seconds(100_000_000) < 10.0
+
+
+def test_a_stop_ends_the_reading_of_a_large_state(hall: Hall) -> None:
+    """The worker would read on until it is killed, and the job would count a stall."""
+    hall.submit(kernel="field", steps=30, arrays=20, numbers=LARGE)
+    hall.work(seconds=6.0)
+    before = hall.record
+    delivery = hall.receive()
+    reads: list[str] = []
+    with Deadline() as stop:
+
+        def stops(operation: str) -> None:
+            if operation == "read_into":
+                reads.append(operation)
+                signal.raise_signal(signal.SIGTERM) if len(reads) == 1 else None
+
+        hall.blobs.before = stops
+        assert not deliver(hall.process(), delivery, stop=stop).ack
+    assert len(reads) < 20
+    assert (hall.record.guards, hall.record.lease) == (before.guards, None)
+
+
+def test_a_place_that_deletes_nothing_does_not_fill_the_record(hall: Hall) -> None:
+    """After months without the right to delete each write would be megabytes."""
+
+    def refuses(operation: str) -> None:
+        if operation == "delete":
+            raise StoreUnavailable("not allowed")
+
+    hall.blobs.before = refuses
+    hall.submit(kernel="field", steps=120, numbers=LARGE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("outlast.checkpoint.record.MAX_DROPPED", 10)
+        hall.finish(seconds=40.0)
+    assert hall.result() == expected(steps=120, numbers=LARGE)
+    assert len(hall.record.dropped) == 10

@@ -46,7 +46,8 @@ def links_of(record: Record, blobs: BlobStore | None) -> dict[str, Any]:
         ]
         links[path] = {**kind, "parts": parts}
 
-    replaced(record.result, note)
+    if record.result_chunks:
+        replaced(record.result, note)
     return links
 
 

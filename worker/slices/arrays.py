@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,27 +32,26 @@ class NoPlace(Unusable):
 
 
 class _Transfer(NamedTuple):
-    """Work whose arrays are being sent, and what is deleted meanwhile."""
+    """Work whose arrays are being sent."""
 
     work: Unsaved
     sending: Sending
-    deletion: Deletion
 
 
 class Arrays:
     """Sends the arrays of one job: those of a state while its kernel goes on, or all at once.
 
     Attributes:
-        expected_bytes: how much the next save is likely to send; 0: it is not known.
+        expected_bytes: how much the next save is likely to send; None: it is not known.
         sending_seconds: how long the end of the slice took to send arrays.
     """
 
     def __init__(self, process: WorkerProcess, name: str, note_life: Callable[[], object]) -> None:
         """Prepare; `name` is that of the claim, which no other one has.
 
-        `note_life` is called before each chunk for which the kernel waits, on any thread.
+        `note_life` is called before each chunk that is sent, on any thread.
         """
-        self.expected_bytes = 0
+        self.expected_bytes: int | None = None
         self.sending_seconds = 0.0
         self._process = process
         self._name, self._numbers = name, count(1)
@@ -59,10 +59,10 @@ class Arrays:
         self._row = new_row(0)
         self._transfer: _Transfer | None = None
         self._unused: dict[str, Chunk] = {}  # sent, but listed in no record that was stored
-        self._deleted: tuple[str, ...] = ()
+        self._deletion: Deletion | None = None
         self._is_stored = False  # of the last write
         self._has_sent = False
-        self._begun_at = 0.0
+        self._begun_at = self._ended_at = 0.0
 
     def expect(self, bulk_bytes: int) -> None:
         """Take all arrays for what is to be sent, until a save shows what has changed."""
@@ -91,10 +91,10 @@ class Arrays:
         """
         bulk = snapshot.bulk
         copy = bulk if bulk.is_copy else self._copied(bulk)
-        sending = self._prepare(copy or bulk, record, self._new_name)
+        sending = self._prepare(copy or bulk, record)
+        sending.start(1 if copy else THREADS_ALONE, on_end=self._note_end)
         work = work._replace(snapshot=snapshot._replace(bulk=copy or bulk))
-        self._transfer = _Transfer(work, sending, self._deletion(bulk, record))
-        sending.start(1 if copy else THREADS_ALONE)
+        self._transfer = _Transfer(work, sending)
         if copy is None:
             sending.wait()
 
@@ -109,8 +109,9 @@ class Arrays:
             self._row = new_row(0)
             if size + SPARE_BYTES > available_bytes():
                 return None
-            self._row = new_row(size)
-        return self._row[:size]
+            with suppress(OSError):  # The system gives no more.
+                self._row = new_row(size)
+        return self._row[:size] if size <= len(self._row) else None
 
     def finish(self) -> Unsaved:
         """Return what is under way with its chunks, once all of them are there.
@@ -121,7 +122,6 @@ class Arrays:
         transfer, self._transfer = self._transfer, None
         if transfer is None:
             raise ValueError("nothing is under way")
-        self._deleted += transfer.deletion.deleted()
         return transfer.work._replace(chunks=self._received(transfer.sending))
 
     def send(self, bulk: Bulk, record: Record) -> tuple[Chunk, ...]:
@@ -130,14 +130,10 @@ class Arrays:
         Raises:
             NoPlace, StateTooLarge, StoreUnavailable: as `begin`.
         """
-        sending = self._prepare(bulk, record, self._new_name_and_beat)
-        deletion = self._deletion(bulk, record)
-        sending.start(THREADS_ALONE)
-        try:
-            chunks = self._received(sending)
-        finally:
-            self._deleted += deletion.deleted()
-        self.sending_seconds += self._process.clock() - self._begun_at
+        sending = self._prepare(bulk, record)
+        sending.start(THREADS_ALONE, on_end=self._note_end)
+        chunks = self._received(sending)
+        self.sending_seconds += self._ended_at - self._begun_at
         return chunks
 
     def stop(self) -> None:
@@ -145,43 +141,44 @@ class Arrays:
         transfer, self._transfer = self._transfer, None
         if transfer is not None:
             transfer.sending.stop()
-            self._deleted += transfer.deletion.deleted()
             self._unused |= transfer.sending.sent
 
     def added_to(self, record: Record) -> Record:
         """Note in the record which of its dropped chunks were deleted."""
-        return record.forgot(self._deleted)
+        return record.forgot(self._deletion.deleted()) if self._deletion else record
+
+    def writes(self) -> None:
+        """Note that a write is under way: until it has an answer, it may be stored or not."""
+        self._is_stored = False
 
     def stored(self, record: Record) -> None:
         """Note that `record` was stored: what it lists is in use, or waits to be deleted."""
         listed = set(record.chunks) | {dropped.name for dropped in record.dropped}
         self._unused = {d: chunk for d, chunk in self._unused.items() if chunk.name not in listed}
-        self._deleted = ()
         self._is_stored = True
 
     def close(self) -> None:
         """Stop, and delete what was sent in vain; that of a write without an answer stays."""
         self.stop()
         if self._is_stored and self._unused and self._process.blobs is not None:
-            Deletion(self._process.blobs, [c.name for c in self._unused.values()]).deleted()
+            Deletion(self._process.blobs, [c.name for c in self._unused.values()])
 
-    def _prepare(self, bulk: Bulk, record: Record, new_name: Callable[[], str]) -> Sending:
-        blobs, self._is_stored = self._require(bulk), False
+    def _prepare(self, bulk: Bulk, record: Record) -> Sending:
+        """Return what sends these arrays, and begin to delete what nobody needs any more."""
+        blobs = self._require(bulk)
+        if self._deletion is None or self._deletion.is_done:
+            self._deletion = Deletion(blobs, record.ripe(self._process.jobs.clock()))
         kept = [chunk for checkpoint in record.checkpoints for chunk in checkpoint.chunks]
         known = self._unused | {chunk.digest: chunk for chunk in kept}
         self._begun_at = self._process.clock()
-        return Sending(blobs, bulk, known, new_name)
-
-    def _deletion(self, bulk: Bulk, record: Record) -> Deletion:
-        """Begin to delete what nobody needs any more."""
-        return Deletion(self._require(bulk), record.ripe(self._process.jobs.clock()))
+        return Sending(blobs, bulk, known, self._new_name)
 
     def _new_name(self) -> str:
+        self._note_life()
         return f"{self._name}/{next(self._numbers)}"
 
-    def _new_name_and_beat(self) -> str:
-        self._note_life()
-        return self._new_name()
+    def _note_end(self) -> None:
+        self._ended_at = self._process.clock()
 
     def _require(self, bulk: Bulk) -> BlobStore:
         limit = self._process.max_blob_bytes
@@ -204,8 +201,9 @@ class Arrays:
         finally:
             self._unused |= sending.sent
         sent = sending.sent_bytes
-        self._process.timing.saw_sending(self._process.clock() - self._begun_at, sent)
-        before = self.expected_bytes if self._has_sent else 0
+        # Not until now: the kernel may have been in the middle of a step.
+        self._process.timing.saw_sending(self._ended_at - self._begun_at, sent)
+        before = self.expected_bytes if self._has_sent and self.expected_bytes else 0
         self.expected_bytes = int(longest_lately(before, sent, is_first=True))
         self._has_sent = True
         return chunks

@@ -10,7 +10,7 @@ from outlast.kernel.bulk import has_bulk, loaded
 from outlast.worker.slices.arrays import Arrays
 from outlast.worker.slices.figures import figures
 from outlast.worker.slices.kernel_output import bulk_bytes_of, progress_of, stored_state
-from outlast.worker.slices.leased_job import LeasedJob
+from outlast.worker.slices.leased_job import LeasedJob, Stopped
 from outlast.worker.slices.protocol import Succeeded, ended
 from outlast.worker.slices.reading import read_params
 from outlast.worker.slices.unsaved import Snapshot, Unsaved
@@ -43,11 +43,13 @@ class ClaimedJob(LeasedJob):
     Attributes:
         kernel: what runs; there once it is loaded.
         restored: the state from which it goes on; None: it begins, or has gone on already.
+        is_stopped: whether a stop signal has come.
         arrays: those of its states, on their way to where they are kept.
     """
 
     kernel: AnyKernel
     restored: Restored | None = None
+    is_stopped: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
         """Prepare to claim the job, as it was read in `before`; see `take`."""
@@ -86,7 +88,8 @@ class ClaimedJob(LeasedJob):
     @property
     def bulk_bytes(self) -> int:
         """How many bytes of arrays the next save is likely to send."""
-        return self.arrays.expected_bytes or super().bulk_bytes
+        expected = self.arrays.expected_bytes
+        return self.stored_bulk_bytes if expected is None else expected
 
     @property
     def progress(self) -> float:
@@ -118,9 +121,20 @@ class ClaimedJob(LeasedJob):
 
     def write(self, move: Callable[[Record], Record]) -> Record:
         """Store what `move` makes of the job, and of its chunks; return that."""
+        self.arrays.writes()
         record = super().write(lambda record: self.arrays.added_to(move(record)))
         self.arrays.stored(record)
         return record
+
+    def go_on_reading(self) -> None:
+        """Note that a piece of the arrays was read.
+
+        Raises:
+            Stopped: a stop signal has come, and all that was read is in vain.
+        """
+        self.note_life()
+        if self.is_stopped():
+            raise Stopped
 
     def save(self) -> bool:
         """Store what was done since the last save; return whether that is done.
@@ -152,7 +166,7 @@ class ClaimedJob(LeasedJob):
         clock, begun = self.process.clock, self.process.clock()
         begun += self.cover(work.state_bytes)
         renewal = self.renewal(self.lease_seconds_for(work.state_bytes))
-        self.write(lambda record: renewal(work.added_to(record)))
+        self.write(lambda record: renewal(work.added_to(record, self.process.jobs.clock())))
         self.work.stored(work)
         self.process.timing.saw_write(clock() - begun, work.state_bytes)
         self.keep_hidden()
@@ -173,7 +187,7 @@ class ClaimedJob(LeasedJob):
         now = self.process.jobs.clock()
         return self._insist(
             lambda: self.write(
-                lambda record: ended(self.with_doubt(work.added_to(record)), ending, now)
+                lambda record: ended(self.with_doubt(work.added_to(record, now)), ending, now)
             )
         )
 

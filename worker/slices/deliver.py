@@ -22,7 +22,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.health import BrokenWorker
-from outlast.worker.slices.leased_job import JobMoved
+from outlast.worker.slices.leased_job import JobMoved, Stopped
 from outlast.worker.slices.loading import load_kernel
 from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (
@@ -178,8 +178,11 @@ class _Turn:
         """Run the next slice and send the continuation; None: a stop signal came before it."""
         process, claimed = self.process, job.record
         left, opened = self.deadline.remaining, process.clock()
+        job.is_stopped = lambda: self.deadline.is_signalled
         try:
             load_kernel(job)
+        except Stopped:
+            return None
         except Unreadable as error:
             return self._ended(job, claimed, job.end(Failed(str(error))))
         if self.deadline.is_signalled:

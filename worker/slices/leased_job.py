@@ -41,6 +41,10 @@ class JobMoved(Exception):
     """The job is not as it was read. Look again."""
 
 
+class Stopped(Exception):
+    """A stop signal came before the slice began. Give the job back."""
+
+
 class LeasedJob:
     """The job and its lease.
 
@@ -119,10 +123,15 @@ class LeasedJob:
         return checkpoints[0].packed.size if checkpoints else 0
 
     @property
-    def bulk_bytes(self) -> int:
-        """How many bytes of arrays the next save is likely to send."""
+    def stored_bulk_bytes(self) -> int:
+        """The size of the arrays of the newest stored state."""
         checkpoints = self.record.checkpoints
         return checkpoints[0].bulk_bytes if checkpoints else 0
+
+    @property
+    def bulk_bytes(self) -> int:
+        """How many bytes of arrays the next save is likely to send."""
+        return self.stored_bulk_bytes
 
     @property
     def lease_seconds(self) -> float:

@@ -82,8 +82,19 @@ def _read(job: ClaimedJob, chunks: Sequence[Chunk]) -> memoryview:
     if not chunks:
         return memoryview(b"")
     process, begun = job.process, job.process.clock()
-    row = new_row(sum(chunk.size for chunk in chunks))
-    fetch(require_blobs(process, job.record), chunks, row, job.note_life)
+    blobs = require_blobs(process, job.record)
+    try:
+        row = new_row(sum(chunk.size for chunk in chunks))
+        fetch(blobs, chunks, row, job.go_on_reading)
+    except DamagedChunk as error:
+        if next(blobs.names(f"{job.record.job_id}/"), None) is None:
+            raise StoreUnavailable(
+                f"job {job.record.job_id} has no arrays in this place: set OUTLAST_BLOBS as the "
+                f"other workers have it ({error})"
+            ) from error
+        raise
+    except OSError as error:
+        raise StoreUnavailable(f"there is no memory for the arrays: {error}") from error
     process.timing.saw_reading(process.clock() - begun, len(row))
     return row
 

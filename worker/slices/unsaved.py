@@ -54,9 +54,9 @@ class Unsaved(NamedTuple):
         """The size of the state's JSON."""
         return len(self.snapshot.text) if self.snapshot else 0
 
-    def added_to(self, record: Record) -> Record:
-        """Return the record with what was done."""
+    def added_to(self, record: Record, now: float) -> Record:
+        """Return the record with what was done, as it is stored at `now`."""
         spent = record.spent(
             steps=self.steps, seconds=self.seconds, redone=self.redone, pace=self.pace
         )
-        return spent.saved(self.snapshot.checkpoint(self.chunks)) if self.snapshot else spent
+        return spent.saved(self.snapshot.checkpoint(self.chunks), now) if self.snapshot else spent

@@ -98,6 +98,7 @@ class _Run:
         """Make the kernel and run it; a generator, so that all this is a part of the first step."""
         self._kernel = kernel = self._class()
         params, *states = begin
+        params = params._replace(bulk=params.bulk.read_only())  # as in the worker's own process
         begin.clear()  # Else the arrays would be in memory for as long as the kernel runs.
         self._params = loaded(kernel.Params, *params)
         kernel.prepare(loaded(kernel.Params, *params))

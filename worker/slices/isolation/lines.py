@@ -4,8 +4,8 @@
     standard output and error, also of native code    ->     lines
     records of `logging`, each as MARK and JSON       ->     the same records
 
-All of it goes through one pipe, so that it stays in order. Nobody reads while the kernel has to
-wait anyway.
+All of it goes through one pipe, so that it stays in order. It is read while the worker waits for
+the kernel.
 """
 
 from __future__ import annotations

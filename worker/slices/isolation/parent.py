@@ -132,14 +132,9 @@ class _Child(Held):
 
     def go_on(self, seconds_left: float) -> Generator[Busy, None, tuple[str, Any]]:
         """Let the child take one step; yield while it is at it and return its answer."""
-        from multiprocessing.connection import wait
-
         with self._crashed():
             self._pipe.send(("go on", seconds_left))
-            while self._pipe not in wait([self._pipe, *self._lines.sources], TURN_SECONDS):
-                self._lines.log()
-                if self.process.exitcode is not None and not self._pipe.poll():
-                    raise EOFError  # the pipe's own, unless a forked process holds it
+            while not self._has_answered():
                 yield BUSY
             answer = self._received()
         self._lines.log()
@@ -171,10 +166,28 @@ class _Child(Held):
         """Return what the child answers between two steps."""
         with self._crashed():
             self._pipe.send(question)
+            while not self._has_answered():
+                pass
             answer, value = self._received()
         if answer == "error":
             raise value
         return value
+
+    def _has_answered(self) -> bool:
+        """Wait for an answer for a turn, and log what the child says meanwhile: else it may wait.
+
+        Raises:
+            EOFError: it has ended.
+        """
+        from multiprocessing.connection import wait
+
+        if self._pipe in wait([self._pipe, *self._lines.sources], TURN_SECONDS):
+            return True
+        self._lines.log()
+        # The pipe may still be open in a process that it has forked.
+        if self.process.exitcode is not None and not self._pipe.poll():
+            raise EOFError
+        return False
 
     def _received(self) -> tuple[str, Any]:
         data = self._pipe.recv_bytes()
