@@ -120,7 +120,7 @@ def test_a_wrong_command_line(
         ("OUTLAST_STORE", "postgres://db", "no store has the URL 'postgres://db'; use sqlite:///"),
         ("OUTLAST_QUEUE", "kafka://q", "queue 'kafka://q': give sqlite:///path, sqs://queue-name"),
         ("OUTLAST_SLICE_SECONDS", "soon", "OUTLAST_SLICE_SECONDS='soon': "),
-        ("OUTLAST_SPEED", "11", "unknown setting OUTLAST_SPEED; the settings are: OUTLAST_CHECK"),
+        ("OUTLAST_SPEED", "11", "unknown setting OUTLAST_SPEED; the settings are: OUTLAST_BLOBS"),
     ],
 )
 def test_a_wrong_setting(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.jobs.new_job import NewJob
 
+    Place = Callable[[], BlobStore | None]
+
 log = logging.getLogger("outlast.client")
 
 
@@ -111,7 +113,7 @@ def delete_with_arrays(blobs: BlobStore | None, job_id: str, delete: Callable[[]
             )
 
 
-def outcome_of(record: Record, blobs: BlobStore | None, *, return_exceptions: bool) -> Any:
+def outcome_of(record: Record, place: Place, *, return_exceptions: bool) -> Any:
     """Return a job's result with its arrays; a JobFailed is returned with `return_exceptions`.
 
     Raises:
@@ -119,15 +121,17 @@ def outcome_of(record: Record, blobs: BlobStore | None, *, return_exceptions: bo
         Exception: those of `result_with_arrays`.
     """
     try:
-        return result_with_arrays(record, blobs)
+        return result_with_arrays(record, place)
     except JobFailed as error:
         if return_exceptions:
             return error
         raise
 
 
-def result_with_arrays(record: Record, blobs: BlobStore | None) -> Any:
+def result_with_arrays(record: Record, place: Place) -> Any:
     """Return a job's result as a JSON value, with arrays of numpy and bytes in it.
+
+    `place` returns where arrays are, and is asked only if there are some.
 
     Raises:
         JobNotFinished, JobFailed: as `result_of`.
@@ -139,7 +143,7 @@ def result_with_arrays(record: Record, blobs: BlobStore | None) -> Any:
     try:
         row = new_row(sum(chunk.size for chunk in chunks))
         if chunks:
-            fetch(require_blobs(blobs, record.job_id), chunks, row)
+            fetch(require_blobs(place(), record.job_id), chunks, row)
         return filled(value, row)
     except (DamagedChunk, ValueError, TypeError) as error:
         if not chunks:

@@ -89,10 +89,10 @@ class AsyncClient:
         watch: Callable[[Head], None] = lambda _: None,
     ) -> Any:
         """Wait until the job is over and return its result; `watch` is called in a thread."""
-        jobs, blobs = self.client.jobs, self.client.blobs
+        jobs = self.client.jobs
         looking = looks(jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=watch)
         [record] = [record async for _, record in _ends(looking)]
-        return await asyncio.to_thread(result_with_arrays, record, blobs)
+        return await asyncio.to_thread(result_with_arrays, record, lambda: self.client.blobs)
 
     async def map(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
@@ -108,8 +108,9 @@ class AsyncClient:
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[tuple[Mapping[str, Any], Any]]:
         """Submit a job for each of `params`, at the first step, and yield each with its result."""
-        blobs = self.client.blobs
-        outcome = partial(outcome_of, blobs=blobs, return_exceptions=return_exceptions)
+        outcome = partial(
+            outcome_of, place=lambda: self.client.blobs, return_exceptions=return_exceptions
+        )
         pairs = await self.submit_all(kernel, params, name=name, tags=tags, notify=notify)
         looking = looks(
             self.client.jobs, pairs, in_order=not as_completed, timeout_seconds=timeout_seconds

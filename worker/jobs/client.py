@@ -97,7 +97,7 @@ class Client:
             QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
         new = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
-        return submit_job(self.jobs, self.queue, new, self.blobs).job_id
+        return submit_job(self.jobs, self.queue, new, self._place_for(new)).job_id
 
     def submit_all(
         self,
@@ -123,7 +123,8 @@ class Client:
         every = list(params)
         new = partial(self._new, kernel, name=name, tags=tags, notify=notify)
         jobs = [new(each) for each in every]
-        submit_jobs(self.jobs, self.queue, jobs, self.blobs, may_exist=name is not None)
+        place = self._place_for(*jobs)
+        submit_jobs(self.jobs, self.queue, jobs, place, may_exist=name is not None)
         return [(each, job.record.job_id) for each, job in zip(every, jobs, strict=True)]
 
     def create(
@@ -137,7 +138,11 @@ class Client:
     ) -> tuple[Record, bool]:
         """Store a job without waking it; return it, and whether it is new."""
         new = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
-        return store_job(self.jobs, new, self.blobs)
+        return store_job(self.jobs, new, self._place_for(new))
+
+    def _place_for(self, *jobs: NewJob) -> BlobStore | None:
+        """Return where arrays are, if one of the jobs has some: it may take boto3 to open that."""
+        return self.blobs if any(job.record.chunks for job in jobs) else None
 
     def _new(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
@@ -207,7 +212,7 @@ class Client:
             JobFailed: there will be none.
             DamagedChunk: its arrays are not as they were stored, or they are gone.
         """
-        return result_with_arrays(self.status(job_id), self.blobs)
+        return result_with_arrays(self.status(job_id), lambda: self.blobs)
 
     def wait(
         self,
@@ -228,7 +233,7 @@ class Client:
             StoreUnavailable: the store did not answer at first, or when the time had passed.
         """
         looking = looks(self.jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=watch)
-        return result_with_arrays(end_of(looking), self.blobs)
+        return result_with_arrays(end_of(looking), lambda: self.blobs)
 
     def map(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
@@ -262,7 +267,7 @@ class Client:
             self.jobs, pairs, in_order=not as_completed, timeout_seconds=timeout_seconds
         )
         return (
-            (each, outcome_of(record, self.blobs, return_exceptions=return_exceptions))
+            (each, outcome_of(record, lambda: self.blobs, return_exceptions=return_exceptions))
             for each, record in ends(looking)
         )
 

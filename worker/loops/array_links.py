@@ -17,14 +17,15 @@ from outlast.worker.jobs.arrays import require_blobs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from outlast.checkpoint.blobs.contract import BlobStore, Chunk
+    from outlast.checkpoint.blobs.contract import Chunk
     from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.arrays import Place
 
 # On S3; in a folder a URL holds as long as the job.
 LINK_SECONDS = 3600.0
 
 
-def links_of(record: Record, blobs: BlobStore | None) -> dict[str, Any]:
+def links_of(record: Record, place: Place) -> dict[str, Any]:
     """Return where the arrays and blobs of the job's result are; empty where it has none.
 
     Raises:
@@ -38,7 +39,7 @@ def links_of(record: Record, blobs: BlobStore | None) -> dict[str, Any]:
         kind = {} if is_blob else {"dtype": reference["$array"], "shape": reference["shape"]}
         parts = [
             {
-                "url": require_blobs(blobs, record.job_id).link(chunk, LINK_SECONDS),
+                "url": require_blobs(place(), record.job_id).link(chunk, LINK_SECONDS),
                 "offset": first,
                 "bytes": end - first,
             }

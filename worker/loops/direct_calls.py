@@ -195,7 +195,7 @@ def answer(client: Client, job_id: str) -> dict[str, Any]:
     if record.status is not Status.SUCCEEDED:
         return status
     answered: dict[str, Any] = {"result": short(record.result)}
-    if arrays := links_of(record, client.blobs):
+    if arrays := links_of(record, lambda: client.blobs):
         answered["arrays"] = arrays
     size = sum(len(json.dumps(part)) for part in answered.values())
     if size <= MAX_RESULT_BYTES:

@@ -94,8 +94,8 @@ def fork(
     limits and accounts of its own; workers go on with it. --store puts it into another store
     instead, for example a file on this machine, where `outlast run` with its id and parameters
     goes on with it: to look at a fault closely, again and again, out of the workers' reach. The new
-    job has copies of all arrays; with --store they go beside that store, unless OUTLAST_BLOBS is
-    set: then set another one, as `outlast prune` takes those of another store for orphans.
+    job has copies of all arrays; with --store they go beside that store, or into its part of
+    OUTLAST_BLOBS where that is set.
 
     Examples:
         outlast fork million --generation 7
