@@ -1,6 +1,6 @@
 """Progress that lives outside the message and outlasts the worker.
 
-record.py, record_parts.py, history.py    a job and its pure moves
+head.py, record.py, record_parts.py, history.py    a job and its pure moves
 codec.py, packed.py         the record as bytes
 job_store.py, job_heads.py  one compare-and-set a change; listing without the states
 register.py, registers/     the compare-and-set itself: SQLite, Redis, S3

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from outlast.checkpoint.errors import CorruptRecord, NewerRecord
+from outlast.checkpoint.head import GENERATIONS, Body, Head
 from outlast.checkpoint.packed import MAX_STATE_BYTES, Packed
-from outlast.checkpoint.record import GENERATIONS, Body, Head, Record
+from outlast.checkpoint.record import Record
 from outlast.checkpoint.safe_text import first_error
 
 if TYPE_CHECKING:

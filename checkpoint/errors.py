@@ -70,5 +70,9 @@ class StateTooLarge(CheckpointError):
     """The kernel's state is over the limit, and nothing was written. Fail the job."""
 
 
+class NoBlobStore(CheckpointError):
+    """A job has arrays, and no place for them is known here. Set OUTLAST_BLOBS."""
+
+
 class InvalidStoreUrl(CheckpointError, ValueError):
     """The URL names no store of a known kind, and nothing was opened. Correct the setting."""

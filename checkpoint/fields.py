@@ -6,6 +6,7 @@ text may control the terminal or the page that shows it.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,11 +24,27 @@ Platform = Annotated[str, Field(pattern=rf"\A{PLATFORM}\z")]
 # A URL; it is checked further when a job is submitted, and again before a worker uses it.
 Target = Annotated[str, Field(pattern=r"\A[\x21-\x7e]{1,500}\z")]
 
+METRIC = r"[a-z0-9_]{1,40}"
+MAX_METRICS = 16
+
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 Number = Annotated[int, Field(ge=1, lt=1 << 53)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Moment = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]  # before 10000
 Share = Annotated[float, Field(ge=0, le=1)]
+# Figures of a kernel's own, by name.
+Metrics = Annotated[
+    dict[
+        Annotated[str, Field(pattern=rf"\A{METRIC}\z")],
+        Annotated[float, Field(allow_inf_nan=False)],
+    ],
+    Field(max_length=MAX_METRICS),
+]
+
+
+def is_metric_name(name: str) -> bool:
+    """Whether a figure may have this name."""
+    return re.fullmatch(METRIC, name) is not None
 
 
 class Part(BaseModel):

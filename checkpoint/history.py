@@ -12,7 +12,7 @@ from typing import Annotated, Self, cast
 
 from pydantic import Field
 
-from outlast.checkpoint.fields import Count, Moment, Number, Part, Platform, Seconds, Share
+from outlast.checkpoint.fields import Count, Metrics, Moment, Number, Part, Platform, Seconds, Share
 
 MAX_ROWS = 32
 ENDING_CHARACTERS = 200
@@ -69,9 +69,12 @@ class History(Part):
 
     Attributes:
         rows: one for each stretch.
+        figures: the kernel's own figures at the ends of slices, each with its time; the older ones
+            are thinned out.
     """
 
     rows: Annotated[tuple[Row, ...], Field(max_length=MAX_ROWS)] = ()
+    figures: Annotated[tuple[tuple[Moment, Metrics], ...], Field(max_length=MAX_ROWS)] = ()
 
     @property
     def stretches(self) -> tuple[Stretch, ...]:
@@ -91,6 +94,16 @@ class History(Part):
             half = MAX_ROWS // 2
             rows = (*_merged_in_pairs(rows[:half]), *rows[half:])
         return self.model_copy(update={"rows": rows})
+
+    def measured(self, at: float, metrics: dict[str, float]) -> Self:
+        """Return the history with the figures of a checkpoint, unless it has them or none."""
+        if not metrics or (self.figures and self.figures[-1][0] == at):
+            return self
+        figures = (*self.figures, (at, metrics))
+        if len(figures) > MAX_ROWS:
+            half = MAX_ROWS // 2
+            figures = (*figures[:half:2], *figures[half:])
+        return self.model_copy(update={"figures": figures})
 
 
 def _merged_in_pairs(rows: tuple[Row, ...]) -> list[Row]:

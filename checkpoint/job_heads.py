@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from outlast.checkpoint.codec import CutShort, decode_head, decode_stateless
 from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.fields import JOB_ID
+from outlast.checkpoint.head import Head
 from outlast.checkpoint.names import JOBS, job_key
-from outlast.checkpoint.record import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from outlast.checkpoint.codec import decode, encode
 from outlast.checkpoint.deletions import Deletions
 from outlast.checkpoint.errors import (
+    CorruptRecord,
     JobExists,
     LeaseLost,
     StateTooLarge,
@@ -27,6 +29,7 @@ from outlast.checkpoint.open_jobs import OpenJobs
 from outlast.checkpoint.record_parts import Revision
 from outlast.checkpoint.store_clock import set_right
 from outlast.checkpoint.sweep_turn import SweepTurns
+from outlast.checkpoint.view import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("outlast.jobs")
 
 MAX_RECORD_BYTES = 256 << 20
+IDENTITY = "identity"
 
 
 class StoredJob(NamedTuple):
@@ -76,6 +80,36 @@ class JobStore(JobHeads):
         # Drawn at the first write: processes restored from one snapshot must not share it.
         return secrets.token_hex(4)
 
+    @cached_property
+    def identity(self) -> str:
+        """What tells this store from all others: 16 digits, drawn when it is first asked for.
+
+        Raises:
+            CorruptRecord: it is damaged.
+        """
+        if known := self.known_identity():
+            return known
+        drawn = secrets.token_hex(8)
+        try:
+            self._register.write(IDENTITY, drawn.encode(), expected=None)
+        except VersionConflict:  # Someone else has just drawn one.
+            return self.known_identity() or drawn
+        return drawn
+
+    def known_identity(self) -> str | None:
+        """Return the store's identity; None: nobody has asked for it yet.
+
+        Raises:
+            CorruptRecord: it is damaged.
+        """
+        stored = self._register.read(IDENTITY)
+        if stored is None:
+            return None
+        text = stored.value.decode(errors="replace")
+        if not re.fullmatch(r"[0-9a-f]{16}", text):
+            raise CorruptRecord(f"the store's key {IDENTITY!r} is damaged: it holds {text[:40]!r}")
+        return text
+
     def reach(self) -> None:
         """Check that the store answers.
 
@@ -95,15 +129,29 @@ class JobStore(JobHeads):
         try:
             return self._write(record, expected=None), True
         except VersionConflict:
-            job = self.load(record.job_id)
+            return self.same(record), False
+
+    def same(self, record: Record) -> StoredJob:
+        """Return the stored job that has the id of a new one, and is the same.
+
+        Raises:
+            UnknownJob, InvalidJobId: as `load`.
+            JobExists: it is of another kernel or has other parameters.
+        """
+        job = self.load(record.job_id)
         existing = job.record
-        if (existing.kernel, existing.params) != (record.kernel, record.params):
-            typed = (f"{key}={json.dumps(value)}" for key, value in existing.params.items())
+        if (existing.kernel, existing.question) == (record.kernel, record.question):
+            return job
+        if (existing.kernel, existing.params) == (record.kernel, record.params):
             raise JobExists(
-                f"job {record.job_id} exists with other parameters: "
-                f"{' '.join((existing.kernel, *typed))}; choose another job id"
+                f"job {record.job_id} exists with other numbers in its arrays; choose another "
+                "job id"
             )
-        return job, False
+        typed = (f"{key}={json.dumps(value)}" for key, value in short(existing.params).items())
+        raise JobExists(
+            f"job {record.job_id} exists with other parameters: "
+            f"{' '.join((existing.kernel, *typed))}; choose another job id"
+        )
 
     def load(self, job_id: str) -> StoredJob:
         """Return the job.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import InvalidJobId, InvalidTag
 from outlast.checkpoint.fields import JOB_ID, TAG
-from outlast.checkpoint.record import MAX_TAGS
+from outlast.checkpoint.head import MAX_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,7 @@ from outlast.checkpoint.names import checked_id, job_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from outlast.checkpoint.record import Head
+    from outlast.checkpoint.head import Head
     from outlast.checkpoint.register import Register, Stored
 
 PREFIX = "open/"

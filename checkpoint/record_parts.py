@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from outlast.checkpoint.blobs.contract import Chunk, Name
-from outlast.checkpoint.fields import Count, Moment, Part, Platform, Seconds, Share, Target
+from outlast.checkpoint.fields import Count, Metrics, Moment, Part, Platform, Seconds, Share, Target
 from outlast.checkpoint.packed import Packed
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Checkpoint(Part):
         slice: the slice that made it.
         progress: the share of the work done, 0 to 1.
         saved_at: when it was made.
+        metrics: the kernel's own figures of the state.
     """
 
     digest: str
@@ -51,6 +52,7 @@ class Checkpoint(Part):
     progress: Share
     saved_at: Moment
     bulk_bytes: Count = 0
+    metrics: Metrics = Field(default_factory=dict)
 
     stored: Packed | None = Field(default=None, exclude=True, repr=False)
 
@@ -68,6 +70,11 @@ class Checkpoint(Part):
     def with_state(self, packed: Packed) -> Self:
         """Return this checkpoint with a state as it is stored, which may be damaged."""
         return self.model_copy(update={"stored": packed})
+
+    def with_chunks(self, chunks: Sequence[Chunk]) -> Self:
+        """Return this checkpoint with its arrays in other chunks."""
+        fields = self.model_dump(exclude={"digest", "bulk_bytes"})
+        return self.of(self.state, chunks=chunks, **fields)
 
     @property
     def packed(self) -> Packed:

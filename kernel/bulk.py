@@ -15,6 +15,7 @@ import sys
 from bisect import bisect_left, bisect_right
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 from pydantic_core import core_schema
@@ -125,7 +126,7 @@ class Bulk:
         for piece in self.pieces:
             if (piece.begin, piece.data.nbytes) == (begin, size):
                 return piece.owner
-        raise ValueError("it has no such bytes")
+        raise ValueError("its bytes are not those of an array or a blob here")
 
 
 class Stored(NamedTuple):
@@ -169,8 +170,13 @@ def reads_back(model: BaseModel, text: bytes, bulk: Bulk) -> bool:
 
 def has_bulk(model: type[BaseModel]) -> bool:
     """Whether an Array or a Blob can stand somewhere in the model."""
-    model.model_rebuild()  # It may still wait for a class that it names.
-    return _has_bulk(model.__pydantic_core_schema__)
+    if model not in _known:
+        model.model_rebuild()  # It may still wait for a class that it names.
+        _known[model] = _has_bulk(model.__pydantic_core_schema__)
+    return _known[model]
+
+
+_known: WeakKeyDictionary[type[BaseModel], bool] = WeakKeyDictionary()
 
 
 def _has_bulk(schema: object) -> bool:

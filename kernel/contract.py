@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from functools import cached_property
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, ClassVar, Generic, TypeVar
+from weakref import finalize
 
 from pydantic import BaseModel, ConfigDict
 
 from outlast.kernel.bulk import same_fields
 from outlast.kernel.errors import NonRetryable
 
-if TYPE_CHECKING:
-    from pathlib import Path
+# Where kernels write lines; a worker adds whose they are.
+KERNEL_LOG = logging.getLogger("kernel")
 
 
 class Model(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their hash
@@ -32,19 +37,50 @@ class Model(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their ha
         return same_fields(self, other)
 
 
+def no_limit() -> float:
+    """Return the seconds that are left where nothing ends a slice."""
+    return math.inf
+
+
 @dataclass(frozen=True)
 class Resources:
-    """What the worker grants a kernel. The result never depends on it.
+    """What the worker grants a kernel and lets it know. The result never depends on any of it.
 
     Attributes:
         threads: how many threads the kernel may keep busy, at least 1.
         memory_bytes: how much it may allocate; None: no limit.
-        scratch: a folder for files that need not outlive the slice; None: there is none.
+        job_id: the job that runs; "": none, as in a test.
+        log: a logger whose lines carry the job, the slice and the worker.
+        seconds_left: tells in how many seconds this slice is to end, from 0 on; math.inf: no end
+            is set. A signal may end it earlier.
+        make_scratch: makes the folder `scratch`, for the worker; None: one that is removed with
+            this object.
     """
 
     threads: int = 1
     memory_bytes: int | None = None
-    scratch: Path | None = None
+    job_id: str = ""
+    log: logging.Logger = KERNEL_LOG
+    seconds_left: Callable[[], float] = no_limit
+    make_scratch: Callable[[], Path] | None = None
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A folder for files of this slice alone: made, and empty, when it is first asked for.
+
+        It is in the system's folder for temporary files (TMPDIR), and removed with the slice.
+
+        Raises:
+            OSError: nothing can be written there. Before the first safe point this is a fault of
+                the machine's, and not charged to the job.
+        """
+        if self.make_scratch is not None:
+            return self.make_scratch()
+        from tempfile import mkdtemp
+
+        path = Path(mkdtemp(prefix="outlast-"))
+        finalize(self, rmtree, path, ignore_errors=True)
+        return path
 
 
 @dataclass(frozen=True)
@@ -119,6 +155,19 @@ class Kernel(ABC, Generic[P, S, R]):
     @abstractmethod
     def progress(self, params: P, state: S) -> float:
         """Return the share of the work that is done, from 0 to 1, near linear in time."""
+
+    def metrics(
+        self,
+        params: P,  # noqa: ARG002 - for those that override this
+        state: S,  # noqa: ARG002
+    ) -> Mapping[str, float]:
+        """Return figures of the kernel's own for people to follow, such as a loss; {}: none.
+
+        At most 16 finite numbers, each by a name of a to z, 0 to 9 and _, 40 characters at most.
+        They are taken from each state that is stored. One that breaks these rules is left out, and
+        an error is logged: neither harms the job.
+        """
+        return {}
 
     def require(self, params: P) -> None:
         """Do nothing if a job with these parameters can run here: look at once, import nothing.

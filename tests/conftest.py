@@ -36,7 +36,15 @@ def log_as_it_was() -> Iterator[None]:
     disabled = [x.disabled for x in found]
     handlers, level, propagate = log.handlers, log.level, log.propagate
     log.handlers = list(handlers)
+    root, kernels = logging.getLogger(), logging.getLogger("kernel")
     yield
+    for handler in kernels.handlers:
+        handler.filters.clear()
+        if not type(handler).__module__.startswith("_pytest"):
+            root.removeHandler(handler)
+    kernels.handlers, kernels.propagate = [], True
+    kernels.setLevel(logging.NOTSET)
+    root.setLevel(logging.WARNING)
     log.handlers, log.propagate = handlers, propagate
     log.setLevel(level)
     for logger, was_disabled in zip(found, disabled, strict=True):

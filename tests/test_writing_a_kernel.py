@@ -54,8 +54,9 @@ def test_the_page_leads_from_nothing_to_a_running_kernel(
     assert [line for line in output if line in answers] == answers
     assert any(re.search(r"\b\d+ passed", line) for line in output)
     # The page's own tests run, too.
-    programs, migration, resuming = blocks("python", PAGE)
-    for test in (programs, migration, resuming):
+    tests = blocks("python", PAGE)
+    assert len(tests) == 6
+    for test in tests:
         (home / "longest-walk/test_of_the_page.py").write_text(test)
         assert "1 passed" in shell("pytest test_of_the_page.py", home / "longest-walk", environment)
 

@@ -71,8 +71,8 @@ class Settings(BaseModel):
     )
     blobs: Annotated[str, Field(min_length=1)] | None = Field(
         default_factory=lambda fields: default_blobs(fields["store"]),
-        description="where the arrays of the store's jobs are kept, and no other store's: "
-        "`s3://bucket/prefix` or a folder; by default a bucket keeps them beside its jobs, a file "
+        description="where the arrays of jobs are kept: `s3://bucket/prefix` or a folder, in which "
+        "each store has a part of its own; by default a bucket keeps them beside its jobs, a file "
         "in a folder beside it, and Redis has none",
     )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(

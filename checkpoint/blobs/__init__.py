@@ -12,17 +12,20 @@ from outlast.checkpoint.safe_text import redacted
 from outlast.checkpoint.sqlite_file import sqlite_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outlast.checkpoint.blobs.contract import BlobStore
 
 FORMS = "s3://bucket/prefix, /path/of/a/folder, ~/folder or file:///path/of/a/folder"
 FOLDER = ".blobs"  # after the name of a SQLite file
 
 
-def open_blobs(url: str) -> BlobStore:
+def open_blobs(url: str, *, part: Callable[[], str] = lambda: "") -> BlobStore:
     """Return the place of chunks that a URL names; nothing is created, opened or asked yet.
 
     `s3://bucket/prefix` (region, endpoint and credentials come from boto3's own settings), a
-    folder's absolute path, where a leading `~` is the home folder, or its URL `file:///path`.
+    folder's absolute path, where a leading `~` is the home folder, or its URL `file:///path`. The
+    chunks are in a `part` of it, "" or a name and a slash, which is asked for at the first use.
 
     Raises:
         InvalidStoreUrl: the URL has another form.
@@ -30,11 +33,11 @@ def open_blobs(url: str) -> BlobStore:
     if match := S3.fullmatch(url):
         from outlast.checkpoint.blobs.s3 import S3Blobs  # boto3 takes 0.3 s
 
-        return S3Blobs(match["bucket"], match["prefix"] or "")
+        return S3Blobs(match["bucket"], match["prefix"] or "", part=part)
     if path := folder_path(url):
         from outlast.checkpoint.blobs.folder import FolderBlobs
 
-        return FolderBlobs(path)
+        return FolderBlobs(path, part=part)
     raise InvalidStoreUrl(f"no place of arrays has the URL {redacted(url)!r}; use {FORMS}")
 
 

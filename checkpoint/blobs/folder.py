@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from outlast.checkpoint.blobs.contract import BlobStore, Chunk, DamagedChunk, Found
@@ -43,8 +44,13 @@ class FolderBlobs(BlobStore):
     A chunk is written under a name beside its own, synced and renamed: what has its name is whole.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()  # a kernel may change the working folder
+    def __init__(self, path: Path, *, part: Callable[[], str] = lambda: "") -> None:
+        self._root = path.absolute()  # a kernel may change the working folder
+        self._part = part
+
+    @cached_property
+    def _path(self) -> Path:
+        return self._root / self._part()
 
     def put(self, chunk: Chunk, data: memoryview) -> None:
         """Write a chunk, and sync it and its folders; see `BlobStore.put`."""
@@ -68,7 +74,7 @@ class FolderBlobs(BlobStore):
             try:
                 file = self.path_of(chunk.name).open("rb", buffering=0)
             except FileNotFoundError:
-                self._path.stat()  # Without the folder nothing is lost: its disk is not mounted.
+                self._root.stat()  # Without the folder nothing is lost: its disk is not mounted.
                 raise DamagedChunk(f"{self._path}: {chunk.name} is missing") from None
             with file:
                 if not chunk.fills(memory, file):
@@ -123,7 +129,7 @@ class FolderBlobs(BlobStore):
 
     def _folders(self, file: Path) -> list[Path]:
         """Return the folders of a file, from the innermost to that of all chunks."""
-        return [folder for folder in file.parents if folder.is_relative_to(self._path)]
+        return [folder for folder in file.parents if folder.is_relative_to(self._root)]
 
     def _link(self, source: Path, size: int, target: Path) -> None:
         """Give a file, which is never written again, one more name on the same disk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from contextlib import closing, suppress
+from functools import cached_property
 from hashlib import md5
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from outlast.checkpoint.blobs.contract import BlobStore, Chunk, DamagedChunk, Fo
 from outlast.checkpoint.s3_bucket import CONFIG, Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_s3 import S3Client
 
@@ -35,13 +36,22 @@ READ_ATTEMPTS = 3  # of a body whose connection breaks: boto3 repeats what comes
 
 
 class S3Blobs(BlobStore):
-    """Chunks in one bucket, for any number of workers; their keys begin with `prefix` and blobs/.
+    """Chunks in one bucket, for any number of workers.
 
-    A chunk is one PUT, never a multipart upload. A store that knows `ChecksumSHA256`, as AWS does,
-    compares what came; of others a chunk is compared when it is read.
+    Their keys begin with `prefix`, blobs/ and the `part` of `open_blobs`. A chunk is one PUT, never
+    a multipart upload. A store that knows `ChecksumSHA256`, as AWS does, compares what came; of
+    others a chunk is compared when it is read.
     """
 
-    def __init__(self, bucket: str, prefix: str = "", *, client: S3Client | None = None) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        part: Callable[[], str] = lambda: "",
+        client: S3Client | None = None,
+    ) -> None:
+        self._part = part
         self._bucket = Bucket(bucket, prefix, client=client, config=CONFIG_OF_CHUNKS)
         self._client = self._bucket.client
         self._client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
@@ -128,7 +138,11 @@ class S3Blobs(BlobStore):
         return self._client.meta.endpoint_url
 
     def _key(self, name: str) -> str:
-        return f"{self._bucket.prefix}{CHUNKS}{name}"
+        return self._start + name
+
+    @cached_property
+    def _start(self) -> str:
+        return f"{self._bucket.prefix}{CHUNKS}{self._part()}"
 
     def at(self, name: str) -> Any:
         """Return where a chunk's object is, as boto3's requests name it."""

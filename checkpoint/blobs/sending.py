@@ -33,6 +33,27 @@ class Row(Protocol):
         """Return a part of them."""
 
 
+def listed(row: Row) -> tuple[Chunk, ...]:
+    """Return the chunks that a row is stored in, each with its number for a name; see `moved`."""
+    parts = (row.read(begin, end) for begin, end in spans_of(row))
+    return tuple(
+        Chunk(str(number), part.nbytes, hashlib.sha256(part).hexdigest())
+        for number, part in enumerate(parts, 1)
+    )
+
+
+def moved(chunks: Iterable[Chunk], folder: str) -> tuple[Chunk, ...]:
+    """Return these chunks with names in a folder, which is one that nobody else has."""
+    return tuple(
+        chunk._replace(name=f"{folder}/{number}") for number, chunk in enumerate(chunks, 1)
+    )
+
+
+def spans_of(row: Row) -> list[Span]:
+    """Return the parts of a row that are a chunk each."""
+    return cut((Span(*span) for span in row.spans), row.size)
+
+
 class Sending:
     """The chunks of a row, of which those are written that are not there yet.
 
@@ -55,7 +76,7 @@ class Sending:
         self.sent: dict[str, Chunk] = {}
         self._blobs, self._row = blobs, row
         self._known, self._new_name = known, new_name
-        spans = cut((Span(*span) for span in row.spans), row.size)
+        spans = spans_of(row)
         self._chunks: list[Chunk | None] = [None] * len(spans)
         self._left = iter(list(enumerate(spans)))
         self._lock = threading.Lock()

@@ -23,9 +23,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outlast.kernel.contract import Resources
 from outlast.kernel.testing.stored import Stored, excerpt
-from outlast.kernel.testing.trial import Trial, run_to_end
+from outlast.kernel.testing.trial import Trial, granted, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,7 +197,7 @@ def _answer(kernel: Kernel[Any, Any, Any], task: Task, pipe: Connection) -> Stor
 
     try:
         params = task.params.load(kernel.Params)
-        resources = Resources(threads=task.threads, scratch=Path(task.scratch))
+        resources = granted(task.threads, Path(task.scratch))
         # Its steps are not timed: the first one may rebuild what the parent has in a cache.
         trial: Trial[Any] = Trial(params, resources, None)
         kernel.prepare(params)

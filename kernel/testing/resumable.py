@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from outlast.kernel.bulk import same
-from outlast.kernel.contract import Resources
 from outlast.kernel.testing.another_process import (
     AnotherProcess,
     Task,
@@ -22,10 +21,10 @@ from outlast.kernel.testing.another_process import (
 )
 from outlast.kernel.testing.sample import Point, Sample
 from outlast.kernel.testing.stored import Stored, excerpt, stored
-from outlast.kernel.testing.trial import Trial, run_to_end
+from outlast.kernel.testing.trial import Trial, granted, run_to_end
 
 if TYPE_CHECKING:
-    from outlast.kernel.contract import Kernel
+    from outlast.kernel.contract import Kernel, Resources
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -90,7 +89,7 @@ def assert_resumable(
     given = stored(kernel.Params, params, "the value of its parameters")
     params = given.load(kernel.Params)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        trial: Trial[R] = Trial(params, Resources(scratch=_scratch(folder)), longest_step_seconds)
+        trial: Trial[R] = Trial(params, granted(1, _scratch(folder)), longest_step_seconds)
         sample = Sample(interruptions)
         with ExitStack() as stack:
             elsewhere = _started(kernel, stack, forks=forks)
@@ -115,8 +114,8 @@ def _check_copy(
 ) -> None:
     """Fail unless a copy of the kernel has the expected result from `point`."""
 
-    def wrong_with(threads: int, scratch: Path | None) -> Wrong | None:
-        resources = Resources(threads=threads, scratch=scratch)
+    def wrong_with(threads: int, scratch: Path) -> Wrong | None:
+        resources = granted(threads, scratch)
         return _wrong_from(trial, deepcopy(fresh), point, expected, resources)
 
     wrong = wrong_with(THREADS, _scratch(folder))

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from outlast.kernel.bulk import dumped
-from outlast.kernel.contract import start
+from outlast.kernel.contract import Resources, start
 from outlast.kernel.errors import NonRetryable
 from outlast.kernel.testing.stored import Stored, shown, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
 
-    from outlast.kernel.contract import Kernel, Resources
+    from outlast.kernel.contract import Kernel
     from outlast.kernel.testing.sample import Point, Sample
 
 R = TypeVar("R", bound=BaseModel)
@@ -26,6 +27,11 @@ MAX_STEPS_RATIO, MAX_STEPS_MORE = 10, 1000
 # How long a run is suspended to see whether an array changes meanwhile: twice as long as a step has
 # taken so far, so that a thread that works ahead is seen where it writes at its end only.
 MIN_WATCH_SECONDS, MAX_WATCH_SECONDS = 0.01, 0.1
+
+
+def granted(threads: int, scratch: Path) -> Resources:
+    """Return what a kernel is granted that has this scratch folder."""
+    return Resources(threads=threads, make_scratch=lambda: scratch)
 
 
 class Trial(Generic[R]):

@@ -21,8 +21,8 @@ from outlast.checkpoint.codec import (
     encode,
 )
 from outlast.checkpoint.errors import CorruptRecord
+from outlast.checkpoint.head import Body
 from outlast.checkpoint.packed import MAX_STATE_BYTES, PACK_FROM_BYTES
-from outlast.checkpoint.record import Body
 from outlast.checkpoint.view import view
 from tests.records import RecordBytes, checkpoint, job, lease
 

@@ -84,7 +84,11 @@ WITH_ARRAYS = JOB.model_copy(
     update={
         "params_chunks": CHUNKS[:1],
         "checkpoints": (
-            checkpoint(b'{"a":{"$array":"<f4","shape":[8],"at":0}}', chunks=CHUNKS[1:3]),
+            checkpoint(
+                b'{"a":{"$array":"<f4","shape":[8],"at":0}}',
+                chunks=CHUNKS[1:3],
+                metrics={"loss": 0.5},
+            ),
             *JOB.checkpoints[1:],
         ),
         "dropped": (Dropped("kept/t0/9", 405.0, 2),),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from outlast.checkpoint.codec import MAGIC_2, PREFIX_2
+from outlast.checkpoint.head import GENERATIONS
 from outlast.checkpoint.packed import MAX_STATE_BYTES
-from outlast.checkpoint.record import GENERATIONS
 from tests.records import RecordBytes
 
 if TYPE_CHECKING:

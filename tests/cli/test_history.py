@@ -65,6 +65,7 @@ def test_checkpoints_and_states_come_as_json(
         "slice": 1,
         "version": 1,
         "bytes": 10,
+        "array_bytes": 0,
         "saved_at": "1970-01-01T00:00:00.000Z",
     }
     assert outlast("checkpoints", "a", "--generation", "2", "--state").out == '{"done":3}\n'

@@ -133,10 +133,10 @@ def test_a_job_that_is_retried_meanwhile_is_left(old: Client) -> None:
     """A person's retry and a scheduled prune at once would lose the job."""
     selection = Selection(older_than_seconds=30 * DAY)
     old.jobs.change("failed", Record.retried)
-    assert not prune(old.jobs, "failed", selection)
+    assert not prune(old.jobs, None, "failed", selection)
     old.jobs.change("failed", MOVES["failed"])
-    assert not prune(old.jobs, "failed", selection), "its age begins anew"
-    assert not prune(old.jobs, "never", selection)
+    assert not prune(old.jobs, None, "failed", selection), "its age begins anew"
+    assert not prune(old.jobs, None, "never", selection)
     assert old.status("failed").status is Status.FAILED
 
 

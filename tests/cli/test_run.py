@@ -174,3 +174,13 @@ def test_a_closed_standard_output_costs_the_answer_only(client: Client) -> None:
     assert "succeeded" in done.stderr
     assert "Error" not in done.stderr
     assert client.result("a") == {"total": 3}
+
+
+def test_in_a_pipe_each_line_is_said_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel's prints would be lost, or each line of the command be taken for one of them."""
+    monkeypatch.setenv("TALLY_TELLS", "1")
+    ended = start("run", "tally", "steps=3", "--job-id", "a").end()
+    assert (ended.code, ended.out) == (0, "total=3\n")
+    assert "\noutlast: at work\n" in ended.err
+    assert "\noutlast: job a slice 1 ended at 100.00%" in ended.err
+    assert "outlast: outlast:" not in ended.err

@@ -32,6 +32,18 @@ def test_a_bar_moves_on_a_terminal(terminal: AtTerminal) -> None:
     assert at.seen.endswith("\n") or at.seen.endswith("\x1b[?25h"), "the cursor is not given back"
 
 
+def test_what_a_kernel_prints_stands_above_the_bar(terminal: AtTerminal) -> None:
+    """The bar would be torn, or the print lost, or taken for a part of the result."""
+    for isolate in ((), ("--isolate",)):
+        line = ("run", "tally", "steps=60", "step_seconds=0.02", *isolate)
+        at = terminal(*line, TALLY_TELLS="1")
+        code, out = at.end()
+        assert (code, out) == (0, "total=60\n")
+        whole = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", at.seen)
+        assert re.search(r"(^|[\r\n])at work\r\n", whole), at.seen
+        assert "100.0%, " in at.seen
+
+
 def test_ctrl_c_on_a_terminal_leaves_it_clean(terminal: AtTerminal) -> None:
     """A person would lose the cursor, or not see how to go on."""
     at = terminal("run", *LONG, "--job-id", "a")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -55,6 +57,27 @@ def assert_round_trip(start: Start, outlast: Outlast) -> None:
     assert "ended at 100.00%" in ended.err
     assert outlast("wait", "a").out == "total=30\n"
     assert outlast("result", made_up).out == "position=10000 prime=104729\n"
+
+
+@pytest.mark.parametrize("isolate", [(), ("--isolate",)], ids=["here", "isolated"])
+def test_a_log_of_json_stays_one(
+    start: Start, client: Client, monkeypatch: pytest.MonkeyPatch, isolate: tuple[str, ...]
+) -> None:
+    """One print of a kernel, and no program could read the log any more."""
+    monkeypatch.setenv("TALLY_TELLS", "1")
+    client.submit("tally", job_id="a", steps=3)
+    ended = start(
+        "worker",
+        "--max-idle-seconds",
+        "0.1",
+        *isolate,
+        env=os.environ | {"OUTLAST_LOG_FORMAT": "json"},
+    ).end()
+    assert (ended.code, ended.out) == (0, "")
+    lines = [json.loads(line) for line in ended.err.splitlines()]
+    (said,) = [line for line in lines if line["message"] == "at work"]
+    assert (said["job_id"], said["slice"]) == ("a", 1)
+    assert said["worker"] == next(line["worker"] for line in lines if "worker" in line)
 
 
 def test_on_one_file(start: Start, outlast: Outlast) -> None:

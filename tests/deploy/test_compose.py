@@ -78,6 +78,15 @@ def test_settings_are_known_ones():
     assert {name for name in SETTINGS if name.startswith(PREFIX)} <= known
 
 
+def test_arrays_have_a_place_that_is_made():
+    """Kernels with arrays would fail here: Valkey has no room, and a folder is one container's."""
+    assert SETTINGS["OUTLAST_BLOBS"].startswith(f"s3://{SETTINGS['BUCKET']}/")
+    # A prune of the bucket as a store takes what is beside its jobs for its own.
+    store = re.search(r"OUTLAST_STORE=(s3://\S+)", ENV_EXAMPLE)
+    assert store
+    assert store[1] != SETTINGS["OUTLAST_BLOBS"]
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_settings_and_keys_come_from_files_alone(name: str):
     """A shell set up for a real deployment would put its bucket and its keys into the stack."""

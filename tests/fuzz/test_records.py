@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from outlast.checkpoint.codec import MAGIC
 from outlast.checkpoint.errors import CorruptRecord
-from outlast.checkpoint.record import Body, Record
+from outlast.checkpoint.head import Body
+from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.view import view
 from outlast.worker.jobs.sweep import sweep

@@ -19,12 +19,14 @@ class AdderParams(Params):
 
     The file `slept` is made before that sleep, which does not end; where it is, nothing sleeps.
     The file `stepped` is made once the first step is done: a signal before it finds none to save.
+    What it `says` is printed at the start of each slice.
     """
 
     step_seconds: float = 0.0
     sleeps_at: int | None = None
     slept: str = ""
     stepped: str = ""
+    says: str = ""
 
 
 class Adder(Counting):
@@ -41,6 +43,8 @@ class Adder(Counting):
     ) -> Generator[State, None, Result]:
         """Add one number a step."""
         state = state or State(at=0, total=0)
+        if params.says:
+            print(params.says)  # noqa: T201 - which is what it is for
         while state.at < params.steps:
             if params.sleeps_at == state.at and not Path(params.slept).exists():
                 Path(params.slept).touch()

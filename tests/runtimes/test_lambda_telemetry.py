@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.runtimes.conftest import System
 
+SAID = "at work"
 AS_DEPLOYED = {"OUTLAST_LOG_FORMAT": "json", "OUTLAST_METRICS": "emf"}
 
 
@@ -39,12 +40,17 @@ def check(lines: list[dict[str, Any]]) -> None:
     assert all(line["platform"].endswith("/1769") for line in metrics)
     assert all(line["requestId"] for line in ended)
     assert all(line["level"] == "INFO" and line["timestamp"].endswith("Z") for line in ended)
+    said = [line for line in lines if line.get("message") == SAID]
+    assert [(line["job_id"], line["slice"]) for line in said] == [
+        ("j", line["slice"]) for line in ended
+    ]
+    assert all(line["requestId"] for line in said)
 
 
 def work(system: System, invoke: Any) -> None:
     """Run a job of several slices."""
     source = system.source(invoke)
-    system.client.submit("adder", job_id="j", steps=60, step_seconds=0.05)
+    system.client.submit("adder", job_id="j", steps=60, step_seconds=0.05, says=SAID)
     while not system.record("j").status.is_final:
         assert source.turn() == {"batchItemFailures": []}
 

@@ -8,7 +8,7 @@ from outlast.checkpoint.errors import StoreUnavailable, UnknownJob, WrongStatus
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits, Notices
 from outlast.checkpoint.status import Status
-from outlast.worker.jobs.new_job import forked
+from outlast.worker.jobs.new_job import NewJob, forked
 from outlast.worker.jobs.submission import store_job, submit_job
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
@@ -94,28 +94,29 @@ class Person:
             created_at=self._process.wall_clock(),
             updated_at=EPOCH,
         )
-        self._store(job, record)
+        self._store(job, NewJob(record))
 
     def _fork(self, job: Job) -> None:
         """Start another job from a checkpoint of this one."""
         other = self._patiently(lambda: self._client.status(job.job_id))
         self._forks += 1
         new_id = f"{job}-fork-{self._forks}"
-        fork = forked(other, generation=None, job_id=new_id, limits=other.limits, now=EPOCH)
+        made = forked(other, generation=None, job_id=new_id, limits=other.limits, now=EPOCH)
+        fork = made.record
         if not all(map(is_whole, fork.checkpoints)):
             raise Violation(f"{new_id} is to go on from a damaged checkpoint")
         begun_at = position(fork.checkpoints[0])[0] if fork.checkpoints else 0
         new = Job(new_id, job.kind, job.steps, begun_at)
         self._world.jobs[new_id] = new
-        self._store(new, fork.model_copy(update={"kernel": new_id}))
+        self._store(new, NewJob(fork.model_copy(update={"kernel": new_id})))
 
-    def _store(self, job: Job, record: Record) -> None:
+    def _store(self, job: Job, new: NewJob) -> None:
         jobs, queue = self._client.jobs, self._client.queue
         if self._world.faults.may_lose and self._rng.random() < 0.2:
             job.is_lossy = True  # The person's machine dies between store and queue.
-            self._patiently(lambda: store_job(jobs, record))
+            self._patiently(lambda: store_job(jobs, new))
         else:
-            self._steer(job, lambda: submit_job(jobs, queue, record))
+            self._steer(job, lambda: submit_job(jobs, queue, new))
 
     def _meddle(self, job: Job) -> None:
         """Do something that a person may do at any moment."""

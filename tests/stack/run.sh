@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.."
 
 export COMPOSE_PROJECT_NAME=outlast-test
 # As in the shell of someone who has deployed to AWS: nothing of it may reach the stack.
-export OUTLAST_STORE=s3://not-here/jobs OUTLAST_QUEUE=sqs://not-here AWS_ENDPOINT_URL=http://192.0.2.1
+export OUTLAST_STORE=s3://not-here/jobs OUTLAST_BLOBS=s3://not-here/arrays
+export OUTLAST_QUEUE=sqs://not-here AWS_ENDPOINT_URL=http://192.0.2.1
 export AWS_ACCESS_KEY_ID=real AWS_SECRET_ACCESS_KEY=real AWS_DEFAULT_REGION=eu-north-1 BUCKET=not-here
 compose() { docker compose "$@"; }
 say() { printf '\n== %s\n' "$*"; }

@@ -14,7 +14,9 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import Bulk, loaded
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.tidying import tidy
 from tests.blobs import MemoryBlobs, settle
 from tests.field import Field, Result, expected
 from tests.worker.floor import JOB, Floor
@@ -260,3 +262,47 @@ def test_without_memory_for_a_copy_the_kernel_waits(
     hall.submit(kernel="field", steps=30, numbers=LARGE)
     hall.finish(seconds=6.0)
     assert hall.result() == expected(steps=30, numbers=LARGE)
+
+
+def test_what_killed_workers_left_goes_with_the_end_of_the_job(
+    hall: Hall, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job on machines that are taken away would leave as much as it computes."""
+    hall.submit(kernel="field", steps=30, numbers=LARGE)
+    hall.register.before = killed_at(20, hall)
+    with pytest.raises(Killed):
+        hall.work()
+    hall.register.before = lambda _: None
+    left = set(hall.blobs.chunks) - hall.needed()
+    assert left
+    hall.clock.sleep(600.0)
+
+    def away(operation: str) -> None:
+        if operation == "names":
+            raise StoreUnavailable("the bucket is away")
+
+    hall.blobs.before = away
+    with caplog.at_level(logging.DEBUG):
+        hall.finish()
+    assert "chunks are left to prune: the bucket is away" in caplog.text
+    assert left <= set(hall.blobs.chunks)
+    hall.blobs.before = lambda _: None
+    with Deadline(5.0, clock=hall.clock) as deadline:
+        tidy(hall.process(), hall.record, deadline)
+    assert left <= set(hall.blobs.chunks), "no time is left for that"
+    with Deadline(None, clock=hall.clock) as deadline:
+        tidy(hall.process(), hall.record, deadline)
+    assert set(hall.blobs.chunks) == hall.needed()
+
+
+def test_the_end_of_a_job_leaves_no_orphan(hall: Hall) -> None:
+    """Each killed worker would cost storage until somebody prunes."""
+    hall.submit(kernel="field", steps=30, numbers=LARGE)
+    hall.register.before = killed_at(20, hall)
+    with pytest.raises(Killed):
+        hall.work()
+    hall.register.before = lambda _: None
+    hall.clock.sleep(600.0)
+    assert set(hall.blobs.chunks) - hall.needed()
+    hall.finish()
+    assert set(hall.blobs.chunks) == hall.needed()

@@ -16,7 +16,7 @@ from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.kernel import InvalidParams, UnknownKernel
 from outlast.kernel.contract import Model
-from outlast.worker.jobs.new_job import new_record
+from outlast.worker.jobs.new_job import new_job
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.settings import Settings
@@ -319,6 +319,6 @@ def test_a_sweep_wakes_by_the_settings_or_by_its_argument(client: Client) -> Non
 
 def test_new_records_need_no_store() -> None:
     """A process that checks a request first would have to open a store for it."""
-    record = new_record("counting", {"steps": 3}, job_id="a", limits=Limits(), now=5.0)
+    record, _ = new_job("counting", {"steps": 3}, job_id="a", limits=Limits(), now=5.0)
     assert (record.created_at, record.status) == (5.0, Status.QUEUED)
     assert isinstance(kernels.Counting().Params.model_validate(record.params), Model)

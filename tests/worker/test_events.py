@@ -29,10 +29,11 @@ from outlast.worker.notify.errors import Gone
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.figures import _refuse
 from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.telemetry.events import EVENTS, SLICE_STARTED, tell
 from outlast.worker.telemetry.spans import SpanHandler
-from tests.kernels import raising, stubborn, unprepared
+from tests.kernels import Counting, raising, stubborn, unprepared
 from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor, failing
 
@@ -91,6 +92,12 @@ def _set_back(floor: Floor) -> None:
 
 def _unprepared(floor: Floor) -> None:
     floor.kernel = unprepared(floor.step)
+    _to_the_end(floor)
+
+
+def _mismeasured(floor: Floor) -> None:
+    _refuse.cache_clear()
+    floor.kernel = Counting(floor.step, metrics=lambda *_: {"Loss": 0.5})
     _to_the_end(floor)
 
 
@@ -231,6 +238,7 @@ SCENES: dict[str, Callable[..., None]] = {
     "job_woken": _asleep,
     "kernel_failed": _given_up,
     "kernel_not_closed": _stubborn,
+    "metric_refused": _mismeasured,
     "kernel_not_prepared": _unprepared,
     "lease_lost": _cancelled,
     "message_dropped": _deleted,

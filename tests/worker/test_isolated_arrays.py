@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from outlast.checkpoint.status import Status
@@ -66,3 +68,35 @@ def test_an_isolated_job_has_the_result_of_an_uncut_run(hall: Hall) -> None:
     assert hall.record.status is Status.SUCCEEDED, hall.record.error
     assert hall.record.usage.slices_begun > 2
     assert result_in(hall.record, hall.blobs) == expected(steps=20, numbers=LARGE)
+
+
+@pytest.mark.parametrize("limit", [{"seconds": 3.0}, {"max_compute_seconds": 2.0}], ids=str)
+def test_a_step_that_is_cut_off_takes_its_arrays_with_it(
+    hall: Hall, limit: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker would wait for a step that may never end, to ask for the state before it."""
+
+    class Gone(Held):
+        """A state whose process is in the middle of a step: no answer would come."""
+
+        def _ask(self, *_: object) -> Any:
+            raise AssertionError("asked in the middle of a step")
+
+        bulk_bytes = progress = metrics = stored = _ask
+
+    class First(Gone):
+        def bulk_bytes(self) -> int:
+            return 1000
+
+    def hangs(*_: object) -> Any:
+        yield First()
+        while True:
+            hall.clock.sleep(0.1)
+            yield BUSY
+
+    monkeypatch.setattr("outlast.worker.slices.slice.isolated", hangs)
+    seconds = limit.pop("seconds", None)
+    hall.submit(kernel="field", steps=12, **limit)
+    hall.work(hall.process(isolate=True), seconds=seconds)
+    assert hall.record.usage.steps == 0
+    assert hall.record.status is (Status.QUEUED if seconds else Status.FAILED)

@@ -90,7 +90,8 @@ def test_a_job_is_embedded_metrics(floor: Floor, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("name", METRICS)
 def test_each_event_with_metrics_is_a_valid_document(name: str) -> None:
     """A metric would refer to a field that its event does not have."""
-    fields = dict.fromkeys(EVENTS[name].fields, 1) | {"kernel": "k", "platform": "p"}
+    values = {"kernel": "k", "platform": "p", "metrics": {"loss": 0.5}}
+    fields = dict.fromkeys(EVENTS[name].fields, 1) | values
     known = {field: value for field, value in fields.items() if field in EVENTS[name].fields}
     document = document_of(logging.makeLogRecord({"event": name, **known}))
     jsonschema.validate(document, SCHEMA)

@@ -61,7 +61,7 @@ def _is_answer(error: Exception) -> bool:
 def exit_code(error: Exception) -> int:
     """Return the code that a shell sees for `error`."""
     # Imported here: a command that goes well does not need them all.
-    from outlast.checkpoint.errors import InvalidJobId, InvalidStoreUrl, InvalidTag
+    from outlast.checkpoint.errors import InvalidJobId, InvalidStoreUrl, InvalidTag, NoBlobStore
     from outlast.kernel import InvalidParams, UnknownKernel
     from outlast.worker.cli.scaffolding import CannotScaffold
     from outlast.worker.jobs.outcome import JobNotFinished
@@ -80,6 +80,7 @@ def exit_code(error: Exception) -> int:
             | InvalidStoreUrl()
             | InvalidTag()
             | InvalidTarget()
+            | NoBlobStore()
             | UnknownKernel()
         ):
             return USAGE

@@ -32,7 +32,8 @@ def _complete_status(incomplete: str) -> list[str]:
     return [status for status in Status if status.startswith(incomplete)]
 
 
-def _age(text: str) -> float:
+def age(text: str) -> float:
+    """Return the seconds in `text`, such as 12h."""
     try:
         return parse_duration(text)
     except ValueError as error:
@@ -66,7 +67,7 @@ OlderThan = Annotated[
     typer.Option(
         "--older-than",
         metavar="AGE",
-        parser=_age,
+        parser=age,
         help="Only jobs last changed longer ago than 90s, 15m, 12h, 7d or 2w.",
     ),
 ]
@@ -75,7 +76,7 @@ NewerThan = Annotated[
     typer.Option(
         "--newer-than",
         metavar="AGE",
-        parser=_age,
+        parser=age,
         help="Only jobs last changed less long ago than this.",
     ),
 ]

@@ -50,7 +50,12 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
         Deadline() as stop,
         HardStop(stop, client.settings.stop_seconds, say=progress.say, end=end) as hard_stop,
     ):
-        log_to(progress.say, level_of(client.settings, otherwise=progress.log_level), debug=debug)
+        log_to(
+            progress.say,
+            level_of(client.settings, otherwise=progress.log_level),
+            debug=debug,
+            kernels=level_of(client.settings, otherwise="INFO"),
+        )
         goes_on = f"goes on from {record.progress:.1%}" if record.usage.slices_begun else "starts"
         progress.say(f"job {record.job_id} {goes_on}")
         try:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from outlast.checkpoint.safe_text import one_line
-from outlast.checkpoint.view import view
+from outlast.checkpoint.view import figures_line, view
 from outlast.worker.cli.output import GONE, LINE_CHARACTERS, say
 from outlast.worker.cli.streams import is_terminal
 from outlast.worker.jobs.rate import clock_time, rate_of, speed
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BAR_CELLS = 20
 GAP_CELLS = 2  # between columns
+METRICS_CELLS = 36
 UNKNOWN = "-"
 # Between slices a job waits for a moment only; one that waits longer has no end in sight.
 WAITING_SECONDS = 60.0
@@ -35,6 +36,7 @@ COLUMNS = {
     "LEFT": 48,
     "SLICE": 80,
     "SAVED": 90,
+    "METRICS": 100,
     "WHERE": 112,
     "WORKER": 140,
 }
@@ -130,6 +132,8 @@ class LiveTable(Table):
         # Those that a worker has come first.
         shown = sorted(jobs, key=lambda job: (job.lease is None, job.job_id))[:room]
         rows = [(record, cells_of(record, now)) for record in shown]
+        if not any(record.metrics for record in shown):
+            names = [name for name in names if name != "METRICS"]
         widths = {n: max(len(n), *(len(c.get(n, "")) for _, c in rows), 0) for n in names}
         widths[""] = BAR_CELLS
         others = sum(widths[name] + GAP_CELLS for name in names if name != "JOB")
@@ -159,9 +163,14 @@ def cells_of(record: Record, now: float) -> dict[str, str]:
         "LEFT": clock_time(max(left - since, 0.0)) if left is not None else UNKNOWN,
         "SLICE": str(record.slice_number),
         "SAVED": f"{clock_time(max(since, 0.0))} ago" if newest else UNKNOWN,
+        "METRICS": _cut(figures_line(record.metrics)) or UNKNOWN,
         "WHERE": title_of(record.lease.platform) if record.lease else UNKNOWN,
         "WORKER": one_line(record.lease.worker, LINE_CHARACTERS) if record.lease else UNKNOWN,
     }
+
+
+def _cut(figures: str) -> str:
+    return figures if len(figures) <= METRICS_CELLS else f"{figures[: METRICS_CELLS - 1]}…"
 
 
 def line_of(record: Record, now: float) -> str:
@@ -175,6 +184,8 @@ def line_of(record: Record, now: float) -> str:
         line += f" on {cells['WHERE']}, {cells['WORKER']}"
         if cells["LEFT"] != UNKNOWN:
             line += f", {cells['RATE']}, {cells['LEFT']} left"
+    if record.metrics:
+        line += f", {figures_line(record.metrics)}"
     return one_line(f"{line}: {record.error}" if record.error else line, LINE_CHARACTERS)
 
 

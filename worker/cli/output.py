@@ -77,7 +77,10 @@ def print_fields(fields: Mapping[str, Any]) -> None:
 
 def print_result(result: Any, *, as_json: bool) -> None:
     """Print a job's result; an object as key=value, the way parameters are typed."""
-    print_json(result) if as_json else print(_text(result))
+    from outlast.checkpoint.view import short
+
+    shown = short(result)
+    print_json(shown) if as_json else print(_text(shown))
 
 
 def _text(value: Any) -> str:

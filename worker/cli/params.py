@@ -18,7 +18,8 @@ POWER = re.compile(r"([+-]?[0-9]+)[eE]\+?([0-9]{1,3})")
 def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
     """Return the parameters that `words`, each key=value, spell for a kernel.
 
-    Each is what `value_of` reads, or the text itself where the kernel's model wants text.
+    Each is what `value_of` reads, or the text itself where the kernel's model wants text. For an
+    array or a blob it is @ and the path of a file.
 
     Raises:
         UnknownKernel: no such kernel is installed.
@@ -29,6 +30,7 @@ def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
 
     from outlast.kernel import InvalidParams
     from outlast.kernel.registry import load
+    from outlast.worker.cli.param_files import read_files
     from outlast.worker.cli.streams import stdout_to_stderr
     from outlast.worker.jobs.new_job import refusal
 
@@ -36,6 +38,8 @@ def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
         model = load(kernel).Params
     typed = split_params(words)
     params = {key: value_of(text) for key, text in typed.items()}
+    if any(text.startswith("@") for text in typed.values()):
+        params |= read_files(kernel, model, typed)
     while True:
         try:
             model.model_validate(params)

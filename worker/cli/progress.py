@@ -58,6 +58,9 @@ class ProgressLines(Progress):
     period_seconds = 5.0
     log_level = "INFO"
 
+    def __init__(self) -> None:
+        self._stream = sys.stderr  # While a kernel runs there is another one in its place.
+
     def show(self, share: float, words: str) -> None:
         """Print it."""
         self.say(f"{share:.1%}, {words}")
@@ -65,7 +68,7 @@ class ProgressLines(Progress):
     def say(self, line: str) -> None:
         """Print it."""
         with suppress(*GONE):
-            print(f"outlast: {line}", file=sys.stderr, flush=True)
+            print(f"outlast: {line}", file=self._stream, flush=True)
 
 
 class ProgressBar(Progress):
@@ -82,7 +85,7 @@ class ProgressBar(Progress):
         self._bar: Any = Progress(
             BarColumn(bar_width=30),
             TextColumn("{task.fields[words]}", markup=False),
-            console=Console(stderr=True),
+            console=Console(file=sys.stderr),
             auto_refresh=False,
         )
         self._task = self._bar.add_task("", total=1.0, words="")

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from outlast.checkpoint.errors import CorruptRecord
-    from outlast.checkpoint.record import Head, Record
+    from outlast.checkpoint.head import Head
+    from outlast.checkpoint.record import Record
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.selection import Selection
 

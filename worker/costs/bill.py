@@ -15,7 +15,7 @@ from outlast.worker.costs.prices import MB_PER_GB, lambda_size
 
 if TYPE_CHECKING:
     from outlast.checkpoint.fields import Platform
-    from outlast.checkpoint.record import Head
+    from outlast.checkpoint.head import Head
     from outlast.worker.costs.prices import Prices
     from outlast.worker.settings import Settings
 

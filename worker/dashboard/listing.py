@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outlast.checkpoint.errors import CorruptRecord
+    from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Head, Record
+    from outlast.checkpoint.record import Record
 
 JOBS_A_PAGE = 50
 FIELD_CHARACTERS = 200

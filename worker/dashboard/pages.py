@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.view import moment
-from outlast.worker.dashboard import words
+from outlast.worker.dashboard import figures, words
 from outlast.worker.dashboard.listing import Listing, Query, listing_of
 from outlast.worker.dashboard.live import Part, Parts
 from outlast.worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # The parts of a row and of a job's page; each is a macro of that name in cells.html.
 CELLS = ("status", "progress", "slices", "where", "saved")
-PIECES = ("status", "actions", "now", "error", "result", "course", "accounts")
+PIECES = ("status", "actions", "now", "error", "result", "course", "figures", "accounts")
 
 # Pages for everyone must not contain the seal of the forms that steer jobs.
 OUTSIDE = {"csrf": "", "has_login": False}
@@ -160,9 +160,11 @@ def _environment() -> Environment:
         "statuses": list(Status),
         "rate_of": _rate_of,
         "plot_of": plot_of,
+        "figures_of": figures.figures_of,
         "buttons_for": buttons_for,
         "asking": ASKING,
         "plot_size": (WIDTH, HEIGHT, LEFT),
+        "figure_height": figures.HEIGHT,
     }
     return env
 

@@ -64,9 +64,13 @@ class Tick(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """All that the template draws; times count from `started_at`, in seconds since the epoch."""
+    """All that the template draws; times count from `started_at`, in seconds since the epoch.
+
+    The time axis is `span` seconds long.
+    """
 
     started_at: float
+    span: float
     segments: list[Segment]
     times: list[Tick]
     shares: list[Tick]
@@ -87,6 +91,7 @@ def plot_of(record: Record) -> Plot | None:
     marks = {segment.mark for segment in segments}
     return Plot(
         started_at=started_at,
+        span=span,
         segments=segments,
         times=_times(span),
         shares=[Tick(_y(share), f"{100 * share:.0f} %") for share in (0.0, 0.25, 0.5, 0.75, 1.0)],
@@ -138,9 +143,9 @@ def _segment(course: _Course, started_at: float, span: float, looks: dict[str, i
     look = looks.setdefault(course.platform, len(looks) % LOOKS)
     mark = None if course.ending is None else ENDINGS.get(course.ending, "error")
     return Segment(
-        _x((course.began_at - started_at) / span),
+        x_of((course.began_at - started_at) / span),
         _y(course.before),
-        _x((course.ended_at - started_at) / span),
+        x_of((course.ended_at - started_at) / span),
         _y(course.after),
         look,
         mark,
@@ -151,7 +156,7 @@ def _segment(course: _Course, started_at: float, span: float, looks: dict[str, i
 def _times(span: float) -> list[Tick]:
     step = next((step for step in STEPS if span / step <= MAX_TICKS), STEPS[-1])
     count = min(int(span / step), MAX_TICKS)
-    return [Tick(_x(at * step / span), _time(at * step)) for at in range(count + 1)]
+    return [Tick(x_of(at * step / span), _time(at * step)) for at in range(count + 1)]
 
 
 def _time(seconds: float) -> str:
@@ -170,7 +175,8 @@ def _description(record: Record, span: float) -> str:
     return f"{percent(record.progress)} after {slices} in {duration(span)}."
 
 
-def _x(share: float) -> float:
+def x_of(share: float) -> float:
+    """Return where a share of the time axis is."""
     return round(LEFT + (WIDTH - LEFT - RIGHT) * share, 1)
 
 

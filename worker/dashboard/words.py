@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from outlast.checkpoint.safe_text import printable
+from outlast.checkpoint.view import short
 
 # A page shows only the beginning of longer texts.
 LINE_CHARACTERS = 160
@@ -18,13 +19,15 @@ UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 def line(value: Any, limit: int = LINE_CHARACTERS) -> str:
     """Return a JSON value on one line, cut after `limit` characters with a note of its length."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(short(value), ensure_ascii=False)
     return _cut(text, limit, keep="")
 
 
 def block(value: Any) -> str:
     """Return a JSON value on several lines, cut as in `line`."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    text = (
+        value if isinstance(value, str) else json.dumps(short(value), ensure_ascii=False, indent=2)
+    )
     return _cut(text, BLOCK_CHARACTERS, keep="\n")
 
 

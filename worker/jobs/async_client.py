@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from functools import wraps
+from functools import partial, wraps
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from outlast.checkpoint.job_heads import HEADS_AT_ONCE
+from outlast.worker.jobs.arrays import outcome_of, result_with_arrays
 from outlast.worker.jobs.client import Client
-from outlast.worker.jobs.outcome import outcome_of, result_of
 from outlast.worker.jobs.waiting import looks
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from outlast.checkpoint.record import Head, Record
+    from outlast.checkpoint.head import Head
+    from outlast.checkpoint.record import Record
     from outlast.worker.jobs.waiting import Look
     from outlast.worker.settings import Settings
 
@@ -88,10 +89,10 @@ class AsyncClient:
         watch: Callable[[Head], None] = lambda _: None,
     ) -> Any:
         """Wait until the job is over and return its result; `watch` is called in a thread."""
-        jobs = self.client.jobs
+        jobs, blobs = self.client.jobs, self.client.blobs
         looking = looks(jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=watch)
         [record] = [record async for _, record in _ends(looking)]
-        return result_of(record)
+        return await asyncio.to_thread(result_with_arrays, record, blobs)
 
     async def map(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
@@ -107,12 +108,14 @@ class AsyncClient:
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[tuple[Mapping[str, Any], Any]]:
         """Submit a job for each of `params`, at the first step, and yield each with its result."""
+        blobs = self.client.blobs
+        outcome = partial(outcome_of, blobs=blobs, return_exceptions=return_exceptions)
         pairs = await self.submit_all(kernel, params, name=name, tags=tags, notify=notify)
         looking = looks(
             self.client.jobs, pairs, in_order=not as_completed, timeout_seconds=timeout_seconds
         )
         async for each, record in _ends(looking):
-            yield each, outcome_of(record, return_exceptions=return_exceptions)
+            yield each, await asyncio.to_thread(outcome, record)
 
     async def records(self, *, after: str = "") -> AsyncIterator[Record]:
         """Yield all jobs whose id sorts after `after`, by id; the states are not read."""

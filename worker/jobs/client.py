@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.errors import CorruptRecord, DeletedJob, JobExists
 from outlast.checkpoint.job_heads import log_corrupt
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.names import checked_tags
-from outlast.checkpoint.record import Head, Record
+from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Notices
 from outlast.checkpoint.registers import open_register
-from outlast.worker.jobs.new_job import forked, named, new_record
-from outlast.worker.jobs.outcome import outcome_of, result_of
+from outlast.worker.jobs.arrays import (
+    delete_with_arrays,
+    outcome_of,
+    result_with_arrays,
+)
+from outlast.worker.jobs.new_job import NewJob, forked, new_job
 from outlast.worker.jobs.prune import delete_finished
 from outlast.worker.jobs.submission import store_job, submit_job, submit_jobs, wake_job
 from outlast.worker.jobs.sweep import sweep
-from outlast.worker.jobs.waiting import ends, looks
+from outlast.worker.jobs.waiting import end_of, ends, looks
 from outlast.worker.notify.target import checked_targets
 from outlast.worker.queues import open_queue
 from outlast.worker.settings import Settings, overridden, read_settings
+from outlast.worker.slices.place import open_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from outlast.checkpoint.blobs.contract import BlobStore
+    from outlast.checkpoint.head import Head
     from outlast.worker.queues.contract import Queue
 
 
@@ -52,6 +59,7 @@ class Client:
         """
         self.settings = overridden(settings or read_settings(), store=store, queue=queue)
         self.jobs = JobStore(open_register(self.settings.store, read_only=read_only))
+        self._read_only = read_only
         self._queue: Queue | None = None
 
     @property
@@ -60,6 +68,11 @@ class Client:
         if self._queue is None:
             self._queue = open_queue(self.settings.queue)
         return self._queue
+
+    @cached_property
+    def blobs(self) -> BlobStore | None:
+        """Where the arrays of jobs are; None: nowhere."""
+        return open_place(self.settings, self.jobs, read_only=self._read_only)
 
     def submit(
         self,
@@ -79,11 +92,12 @@ class Client:
 
         Raises:
             UnknownKernel, InvalidParams, InvalidTag, InvalidTarget: nothing was stored.
+            NoBlobStore: nor was it here, as there is no place for its arrays.
             JobExists: the id belongs to a job with other parameters.
             QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
-        record = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
-        return submit_job(self.jobs, self.queue, record).job_id
+        new = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
+        return submit_job(self.jobs, self.queue, new, self.blobs).job_id
 
     def submit_all(
         self,
@@ -107,12 +121,10 @@ class Client:
                 `name`, or sweep.
         """
         every = list(params)
-        new = partial(self._new, kernel, job_id=None, tags=tags, notify=notify)
-        records = [new(each) for each in every]
-        if name is not None:
-            records = [named(record, name) for record in records]
-        submit_jobs(self.jobs, self.queue, records, may_exist=name is not None)
-        return [(each, record.job_id) for each, record in zip(every, records, strict=True)]
+        new = partial(self._new, kernel, name=name, tags=tags, notify=notify)
+        jobs = [new(each) for each in every]
+        submit_jobs(self.jobs, self.queue, jobs, self.blobs, may_exist=name is not None)
+        return [(each, job.record.job_id) for each, job in zip(every, jobs, strict=True)]
 
     def create(
         self,
@@ -124,22 +136,24 @@ class Client:
         notify: Sequence[str] = (),
     ) -> tuple[Record, bool]:
         """Store a job without waking it; return it, and whether it is new."""
-        record = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
-        return store_job(self.jobs, record)
+        new = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
+        return store_job(self.jobs, new, self.blobs)
 
-    def _new(
+    def _new(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
         kernel: str,
         params: Mapping[str, Any],
         *,
-        job_id: str | None,
+        job_id: str | None = None,
+        name: str | None = None,
         tags: Sequence[str],
         notify: Sequence[str],
-    ) -> Record:
+    ) -> NewJob:
         limits, now = self.settings.limits, self.jobs.clock()
-        record = new_record(kernel, params, job_id=job_id, limits=limits, now=now)
+        new = new_job(kernel, params, job_id=job_id, name=name, limits=limits, now=now)
         notices = Notices(targets=checked_targets(notify, self.settings))
-        return record.model_copy(update={"tags": checked_tags(tags), "notices": notices})
+        changes = {"tags": checked_tags(tags), "notices": notices}
+        return new._replace(record=new.record.model_copy(update=changes))
 
     def fork(
         self,
@@ -151,25 +165,30 @@ class Client:
     ) -> str:
         """Store a new job that goes on from a checkpoint of another one; return its id.
 
-        The other job does not change. `generation` is the number of the checkpoint; None: the
-        newest that is intact. With `store`, the URL of another store, the new job goes there and is
-        not woken: so a fault can be reproduced out of the workers' reach.
+        The other job does not change, and the new one has copies of its arrays. `generation` is the
+        number of the checkpoint; None: the newest that is intact. With `store`, the URL of another
+        store, the new job goes there and is not woken: so a fault can be reproduced out of the
+        workers' reach. Its arrays go to the place of that store, or to the one that is set.
 
         Raises:
-            UnknownCheckpoint, CorruptCheckpoint: there is nothing to go on from.
+            UnknownCheckpoint, CorruptCheckpoint, DamagedChunk: there is nothing to go on from.
             JobExists: `new_id` belongs to a job already.
             QueueUnavailable: the job is stored, but asleep until a sweep.
         """
         queue = None if store else self.queue
-        jobs = JobStore(open_register(store)) if store else self.jobs
-        fork = forked(
+        jobs, blobs = self.jobs, self.blobs
+        if store:
+            jobs = JobStore(open_register(store))
+            blobs = open_place(overridden(self.settings, store=store), jobs)
+        new = forked(
             self.status(job_id),
             generation=generation,
             job_id=new_id,
             limits=self.settings.limits,
             now=jobs.clock(),
+            blobs=self.blobs,
         )
-        _, is_new = store_job(jobs, fork)
+        fork, is_new = store_job(jobs, new, blobs)
         if not is_new:
             raise JobExists(f"job {fork.job_id} exists; choose another job id")
         if queue is not None:
@@ -181,13 +200,14 @@ class Client:
         return self.jobs.load(job_id).record
 
     def result(self, job_id: str) -> Any:
-        """Return the result as a JSON value.
+        """Return the result as a JSON value, with arrays of numpy and bytes where it has such.
 
         Raises:
             JobNotFinished: there is none yet.
             JobFailed: there will be none.
+            DamagedChunk: its arrays are not as they were stored, or they are gone.
         """
-        return result_of(self.status(job_id))
+        return result_with_arrays(self.status(job_id), self.blobs)
 
     def wait(
         self,
@@ -204,11 +224,11 @@ class Client:
         Raises:
             JobFailed: the job is over and has no result.
             JobNotFinished: `timeout_seconds` passed first.
+            DamagedChunk: as `result`.
             StoreUnavailable: the store did not answer at first, or when the time had passed.
         """
         looking = looks(self.jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=watch)
-        [(_, record)] = ends(looking)
-        return result_of(record)
+        return result_with_arrays(end_of(looking), self.blobs)
 
     def map(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
@@ -242,7 +262,7 @@ class Client:
             self.jobs, pairs, in_order=not as_completed, timeout_seconds=timeout_seconds
         )
         return (
-            (each, outcome_of(record, return_exceptions=return_exceptions))
+            (each, outcome_of(record, self.blobs, return_exceptions=return_exceptions))
             for each, record in ends(looking)
         )
 
@@ -312,6 +332,9 @@ class Client:
     def delete(self, job_id: str, *, force: bool = False) -> None:
         """Remove a job that is over, with all that is stored of it; a second time is no error.
 
+        Should the place of its arrays fail after that, the log says so, and `outlast prune` removes
+        them later.
+
         With `force` the job need not be over, nor its record readable: a running slice finds out at
         its next save, and stops. Messages for it that are still under way are dropped.
 
@@ -319,11 +342,9 @@ class Client:
             WrongStatus: the job is not over, and nothing was removed.
             CorruptRecord: the record cannot be read, and nothing was removed.
         """
+        delete = self.jobs.discard if force else partial(delete_finished, self.jobs)
         with suppress(DeletedJob):
-            if force:
-                self.jobs.discard(job_id)
-            else:
-                delete_finished(self.jobs, job_id)
+            delete_with_arrays(self.blobs, job_id, lambda: delete(job_id))
 
     def records(
         self, *, after: str = "", on_corrupt: Callable[[CorruptRecord], object] = log_corrupt

@@ -1,26 +1,30 @@
-"""A new job's record: from a kernel's name and parameters, or from a checkpoint of another job."""
+"""A new job: from a kernel's name and parameters, or from a checkpoint of another job."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from outlast.checkpoint.blobs.sending import listed, moved, spans_of
 from outlast.checkpoint.errors import CorruptCheckpoint, UnknownCheckpoint
 from outlast.checkpoint.names import checked_id
 from outlast.checkpoint.record import Record
 from outlast.kernel import InvalidParams
+from outlast.kernel.bulk import dumped, reads_back
 from outlast.kernel.registry import load
+from outlast.worker.jobs.arrays import require_blobs
 from outlast.worker.slices.kernel_output import require_shallow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel
 
+    from outlast.checkpoint.blobs.contract import BlobStore, Chunk
     from outlast.checkpoint.record_parts import Checkpoint, Limits
 
 # Enough that among a million jobs of one name no two have the same id.
@@ -28,29 +32,51 @@ DIGEST_BYTES = 8
 VALUE_CHARACTERS = 60
 
 
-def new_record(
+class NewJob(NamedTuple):
+    """A job that is not stored yet.
+
+    Attributes:
+        record: the job as it is to be stored; the chunks that it lists are not there yet.
+        put: puts one of these chunks where arrays are kept.
+    """
+
+    record: Record
+    put: Callable[[BlobStore, Chunk], object] = lambda _place, _chunk: None
+
+
+def new_job(  # noqa: PLR0913 - each is a field of its own, given by name
     kernel: str,
     params: Mapping[str, Any],
     *,
     job_id: str | None,
+    name: str | None = None,
     limits: Limits,
     now: float,
-) -> Record:
-    """Return a new job's record; `job_id` None makes one up.
+) -> NewJob:
+    """Return a new job. Its id is `job_id`, or follows from parameters and `name`; or is made up.
 
     Raises:
         UnknownKernel: no such kernel is installed.
         InvalidParams: the kernel does not take these parameters; one line that names the first.
         InvalidJobId: the id cannot be stored.
     """
-    valid = valid_params(kernel, params)
-    return Record(
+    text, bulk = dumped(valid_params(kernel, params))
+    values, chunks = json.loads(text), listed(bulk)
+    if name is not None:
+        job_id = derived_id(name, kernel, values, *(chunk.digest for chunk in chunks))
+    record = Record(
         job_id=_id_of(kernel, job_id),
         kernel=kernel,
-        params=json.loads(valid.model_dump_json()),
+        params=values,
         limits=limits,
         created_at=now,
         updated_at=now,
+    )
+    own = moved(chunks, f"{record.job_id}/params-{secrets.token_hex(8)}")
+    spans = dict(zip(own, spans_of(bulk), strict=True))
+    return NewJob(
+        record.model_copy(update={"params_chunks": own}),
+        lambda place, chunk: place.put(chunk, bulk.read(*spans[chunk])),
     )
 
 
@@ -58,7 +84,7 @@ def valid_params(kernel: str, params: Mapping[str, Any]) -> BaseModel:
     """Return parameters as the kernel's model, which survives being stored.
 
     Raises:
-        UnknownKernel, InvalidParams: as `new_record`.
+        UnknownKernel, InvalidParams: as `new_job`.
     """
     model: type[BaseModel] = load(kernel).Params
     try:
@@ -66,9 +92,9 @@ def valid_params(kernel: str, params: Mapping[str, Any]) -> BaseModel:
     except ValidationError as error:
         raise refusal(kernel, model, error) from None
     try:
-        stored = valid.model_dump_json()
-        survives = model.model_validate_json(stored) == valid
-        require_shallow(stored)
+        stored = dumped(valid)
+        survives = reads_back(valid, *stored)
+        require_shallow(stored.text.decode())
     except ValueError:  # All that pydantic raises is one.
         survives = False
     if not survives:
@@ -76,13 +102,20 @@ def valid_params(kernel: str, params: Mapping[str, Any]) -> BaseModel:
     return valid
 
 
-def forked(
-    record: Record, *, generation: int | None, job_id: str | None, limits: Limits, now: float
-) -> Record:
+def forked(  # noqa: PLR0913 - each is a field of its own, given by name
+    record: Record,
+    *,
+    generation: int | None,
+    job_id: str | None,
+    limits: Limits,
+    now: float,
+    blobs: BlobStore | None = None,
+) -> NewJob:
     """Return a new job that goes on from a checkpoint of the job `record`.
 
     `generation` is the number of the checkpoint; None takes the newest that is intact, and begins
-    anew if there is none at all. `job_id` None makes one up.
+    anew if there is none at all. `job_id` None makes one up. `blobs` is where the job's arrays are,
+    of which it is to have copies.
 
     Raises:
         UnknownCheckpoint: the job does not have a checkpoint of that number, or not any more.
@@ -105,7 +138,18 @@ def forked(
             f"job {record.job_id}: damaged, as its checksum does not fit: checkpoint "
             f"{_numbers(checkpoints)}"
         )
-    return fork.saved(intact) if intact else fork
+    token, theirs = secrets.token_hex(8), intact.chunks if intact else ()
+    params = moved(record.params_chunks, f"{fork.job_id}/params-{token}")
+    own = moved(theirs, f"{fork.job_id}/fork-{token}")
+    fork = fork.model_copy(update={"params_chunks": params})
+    if intact:
+        fork = fork.saved(intact.with_chunks(own) if own else intact)
+    originals = dict(zip(params + own, record.params_chunks + theirs, strict=True))
+
+    def put(place: BlobStore, chunk: Chunk) -> None:
+        place.copy(originals[chunk], chunk.name, require_blobs(blobs, record.job_id))
+
+    return NewJob(fork, put)
 
 
 def checkpoints_of(record: Record, generation: int | None = None) -> list[Checkpoint]:
@@ -124,16 +168,6 @@ def checkpoints_of(record: Record, generation: int | None = None) -> list[Checkp
             f"job {record.job_id} has no checkpoint {generation}; it has: {known}"
         )
     return checkpoints
-
-
-def named(record: Record, name: str) -> Record:
-    """Return the job with the id that its kernel and parameters have under `name`.
-
-    Raises:
-        InvalidJobId: the id cannot be stored.
-    """
-    job_id = checked_id(derived_id(name, record.kernel, record.params))
-    return record.model_copy(update={"job_id": job_id})
 
 
 def derived_id(prefix: str, *question: Any) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Head, Record
+    from outlast.checkpoint.head import Head
+    from outlast.checkpoint.record import Record
 
 
 class JobNotFinished(Exception):
@@ -19,7 +20,7 @@ class JobFailed(Exception):
 
 
 def result_of(record: Record) -> Any:
-    """Return the job's result as a JSON value.
+    """Return the job's result as a JSON value, in which references stand for its arrays.
 
     Raises:
         JobNotFinished: there is none yet.
@@ -31,16 +32,6 @@ def result_of(record: Record) -> Any:
         why = f"job {record.job_id} {record.status}: {record.error or 'by request'}"
         raise JobFailed(why + _advice(record))
     raise JobNotFinished(progress_of(record))
-
-
-def outcome_of(record: Record, *, return_exceptions: bool) -> Any:
-    """Return the job's result; with `return_exceptions` a JobFailed is returned, not raised."""
-    try:
-        return result_of(record)
-    except JobFailed as error:
-        if return_exceptions:
-            return error
-        raise
 
 
 def _advice(record: Record) -> str:

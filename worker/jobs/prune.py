@@ -11,10 +11,12 @@ from outlast.checkpoint.errors import (
     VersionConflict,
     WrongStatus,
 )
+from outlast.worker.jobs.arrays import delete_with_arrays
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.blobs.contract import BlobStore
+    from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Head
     from outlast.worker.jobs.selection import Selection
 
 # SQS keeps a message for 14 days at most, and as long again in the dead-letter queue of a FIFO one:
@@ -51,15 +53,15 @@ def is_prunable(record: Head, selection: Selection, now: float) -> bool:
     return record.status.is_final and selection.takes(record, now)
 
 
-def prune(jobs: JobStore, job_id: str, selection: Selection) -> bool:
-    """Delete the job if it still is prunable; return whether it was.
+def prune(jobs: JobStore, blobs: BlobStore | None, job_id: str, selection: Selection) -> bool:
+    """Delete the job with its arrays if it still is prunable; return whether it was.
 
     A job that was retried or deleted after it was listed is left as it is.
     """
     try:
         stored = jobs.load(job_id)
         if is_prunable(stored.record, selection, jobs.clock()):
-            jobs.delete(stored)
+            delete_with_arrays(blobs, job_id, lambda: jobs.delete(stored))
             return True
     except (CorruptRecord, UnknownJob, VersionConflict):
         pass

@@ -37,8 +37,8 @@ from outlast.worker.telemetry.events import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
-    from outlast.checkpoint.record import Head
     from outlast.checkpoint.sweep_turn import StoredTurn
     from outlast.worker.queues.contract import Queue
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.job_heads import HEADS_AT_ONCE
-from outlast.checkpoint.record import Head, Record
+from outlast.checkpoint.record import Record
 from outlast.worker.jobs.outcome import JobNotFinished, progress_of
 from outlast.worker.slices.backoff import backoff
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from outlast.checkpoint.errors import CorruptRecord
+    from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
 
     Params = Mapping[str, Any]
@@ -88,6 +89,12 @@ def ends(looking: Iterator[Look]) -> Iterator[tuple[Params, Record]]:
     for look in looking:
         yield from look.ends
         time.sleep(look.pause_seconds)
+
+
+def end_of(looking: Iterator[Look]) -> Record:
+    """Return the one job that is looked at, once it is over."""
+    [(_, record)] = ends(looking)
+    return record
 
 
 class _Waiting:

@@ -21,7 +21,12 @@ from outlast.checkpoint.fields import JobId, Target
 from outlast.checkpoint.record_parts import MAX_TARGETS
 from outlast.checkpoint.safe_text import first_error, redacted
 from outlast.checkpoint.status import Status
+from outlast.checkpoint.view import short
+from outlast.kernel import InvalidParams
+from outlast.kernel.bulk import has_bulk
+from outlast.kernel.registry import load
 from outlast.worker.jobs.new_job import derived_id
+from outlast.worker.loops.array_links import links_of
 from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
@@ -144,7 +149,7 @@ def advance(
     if isinstance(request, Submit):
         kernel, params = request.kernel, request.params
         job_id = request.job_id or derived_id(kernel, request_id, kernel, params)
-        client.create(kernel, params, job_id=job_id, notify=request.notify)
+        _create(client, request, job_id)
     else:
         job_id = request.job_id
     if request.max_seconds is not None:
@@ -153,11 +158,29 @@ def advance(
     return answer(client, job_id)
 
 
+def _create(client: Client, request: Submit, job_id: str) -> None:
+    """Store the job; where it is refused, say of arrays that no request has them."""
+    kernel = request.kernel
+    try:
+        client.create(kernel, request.params, job_id=job_id, notify=request.notify)
+    except InvalidParams as error:
+        if not has_bulk(load(kernel).Params):
+            raise
+        raise InvalidParams(
+            f"{error}; no request has arrays: submit such a job with the Python client or outlast "
+            "submit, then call with its job_id"
+        ) from None
+
+
 def answer(client: Client, job_id: str) -> dict[str, Any]:
     """Return a job as a caller sees it, in JSON values.
 
     "error" is there only if the job has failed, "last_error" if it will be tried again. A result
-    that is too large to answer stays in the store, and "result_at" says where.
+    that is too large to answer stays in the store, and "result_at" says where. "arrays" is there
+    only if the result has some: see `array_links.py`.
+
+    Raises:
+        NoBlobStore: the result has arrays, and no place for them is known here.
     """
     record = client.status(job_id)
     status: dict[str, Any] = {
@@ -171,8 +194,11 @@ def answer(client: Client, job_id: str) -> dict[str, Any]:
         status["error" if record.status is Status.FAILED else "last_error"] = record.error
     if record.status is not Status.SUCCEEDED:
         return status
-    size = len(json.dumps(record.result))
+    answered: dict[str, Any] = {"result": short(record.result)}
+    if arrays := links_of(record, client.blobs):
+        answered["arrays"] = arrays
+    size = sum(len(json.dumps(part)) for part in answered.values())
     if size <= MAX_RESULT_BYTES:
-        return status | {"result": record.result}
+        return status | answered
     store = redacted(client.settings.store)
     return status | {"result_at": {"store": store, "job_id": job_id, "bytes": size}}

@@ -13,6 +13,7 @@ kernel_output.py  what a kernel yields, returns and raises, as it is stored
 held.py           a state that stays in the process of its kernel
 isolation/        the kernel in a child process
 owed_notices.py   the end of a job, told to its targets
+tidying.py        what killed workers have left of its arrays
 
 worker_process.py what all this needs from the process; made once by each entry point
 heartbeat.py      what keeps the lease alive while a thread is busy

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.kernel.bulk import has_bulk, loaded
 from outlast.worker.slices.arrays import Arrays
+from outlast.worker.slices.figures import figures
 from outlast.worker.slices.kernel_output import bulk_bytes_of, progress_of, stored_state
 from outlast.worker.slices.leased_job import LeasedJob
 from outlast.worker.slices.protocol import Succeeded, ended
@@ -229,5 +230,6 @@ class ClaimedJob(LeasedJob):
             "slice": self.record.slice_number,
             "progress": self.progress,
             "saved_at": self.process.jobs.clock(),
+            "metrics": figures(self.kernel, self.params, work.state),
         }
         return unsaved._replace(snapshot=Snapshot(*stored, fields))

@@ -1,7 +1,7 @@
 """What to do with one delivery: the whole protocol in one place.
 
     save (state, next slice, no lease) -> send the continuation -> note it as announced -> ack
-    save (the job is over) -> notify its targets -> note who was notified -> ack
+    save (the job is over) -> notify its targets -> note who was notified -> tidy up -> ack
 
 In this order a crash at any point leaves a message that leads on, and a duplicate finds a record
 that has moved past it.
@@ -37,6 +37,7 @@ from outlast.worker.slices.protocol import (
 )
 from outlast.worker.slices.reading import Unreadable
 from outlast.worker.slices.slice import Slice
+from outlast.worker.slices.tidying import tidy
 from outlast.worker.slices.timing import LEASE_INTERVALS
 from outlast.worker.telemetry.events import (
     MESSAGE_DROPPED,
@@ -45,6 +46,7 @@ from outlast.worker.telemetry.events import (
     tell,
 )
 from outlast.worker.telemetry.job_events import tell_ending, tell_lost_lease
+from outlast.worker.telemetry.kernel_lines import Source, heard
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import StoredJob
@@ -162,6 +164,7 @@ class _Turn:
                 with (
                     ClaimedJob.take(process, stored, self.delivery, announced=announced) as job,
                     process.repeat(job.keep_alive),
+                    heard(_source_of(job)),
                 ):
                     process.timing.saw_opening(process.clock() - begun)
                     try:
@@ -200,7 +203,9 @@ class _Turn:
         tell_ending(claimed, record)
         if record.status is Status.QUEUED:
             send_continuation(self.process, job.stored)
-        return Handled(notify_targets(self.process, self.delivery, record, self.deadline), record)
+        ack = notify_targets(self.process, self.delivery, record, self.deadline)
+        tidy(self.process, record, self.deadline)
+        return Handled(ack, record)
 
     def _budget(self, job: ClaimedJob) -> Budget:
         """Return how the time from now on is divided."""
@@ -231,3 +236,8 @@ class _Turn:
         number, announced = record.slice_number, self.message.slice
         if announced is not None and announced > number:
             tell(log, WRITES_LOST, job_id=record.job_id, slice=number, announced=announced)
+
+
+def _source_of(job: ClaimedJob) -> Source:
+    record = job.record
+    return Source(record.job_id, record.kernel, record.slice_number, job.process.worker)

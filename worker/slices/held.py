@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel
 
@@ -26,6 +26,10 @@ class Held(ABC):
     @abstractmethod
     def progress(self) -> float:
         """Return what the kernel says of its progress."""
+
+    @abstractmethod
+    def metrics(self) -> Mapping[str, float]:
+        """Return the kernel's own figures of it."""
 
     @abstractmethod
     def stored(self, max_bytes: int, row: Callable[[int], memoryview | None]) -> Stored:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from outlast.kernel import UnknownKernel
-from outlast.kernel.bulk import loaded
+from outlast.kernel.bulk import Bulk, Stored, loaded
 from outlast.kernel.errors import UnloadableKernel
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.reading import read_state
@@ -49,17 +49,18 @@ def require_runnable(process: WorkerProcess, record: Record) -> None:
     Raises:
         UnknownKernel, NewerState: it has not.
     """
-    require_packages(_kernel_for(process, record), record.params_json)
+    # Without its arrays, on which no package depends.
+    require_packages(_kernel_for(process, record), Stored(record.params_json.encode(), Bulk()))
 
 
-def require_packages(kernel: AnyKernel, params_json: str) -> None:
+def require_packages(kernel: AnyKernel, params: Stored) -> None:
     """Do nothing if the packages are installed that a job with these parameters needs.
 
     Raises:
         UnknownKernel: one is missing.
     """
     try:
-        kernel.require(kernel.Params.model_validate_json(params_json))
+        kernel.require(loaded(kernel.Params, *params))
     except UnknownKernel:
         raise
     except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and tells

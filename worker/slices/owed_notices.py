@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.record import LONGEST_NOTICE_SECONDS
+from outlast.checkpoint.head import LONGEST_NOTICE_SECONDS
 from outlast.checkpoint.safe_text import redacted
 from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable

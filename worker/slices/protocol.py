@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.record import LONGEST_RETRY_SECONDS
+from outlast.checkpoint.head import LONGEST_RETRY_SECONDS
 from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import Bulk
 from outlast.worker.slices.backoff import backoff

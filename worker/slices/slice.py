@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
@@ -22,6 +23,7 @@ from outlast.worker.slices.kernel_output import (
     stored_result,
 )
 from outlast.worker.slices.protocol import Ending, Errored, Failed, Interrupted, Succeeded
+from outlast.worker.slices.scratch import Scratch
 from outlast.worker.slices.timing import SAFETY
 from outlast.worker.telemetry.events import KERNEL_FAILED, KERNEL_NOT_CLOSED, tell
 from outlast.worker.telemetry.job_events import tell_save
@@ -59,6 +61,7 @@ class Slice:
         self._deadline = deadline
         self._steps_before = job.work.steps
         self._step_seconds = 0.0  # of the step that has not ended yet
+        self._scratch = Scratch()
         self._began_at = self._saved_at = self.stopped_at = job.process.clock()
 
     def run(self) -> Record:
@@ -113,7 +116,13 @@ class Slice:
 
     def _start(self, stored: Stored | None) -> Steps:
         """Return the kernel at its start, in a child process if it or the worker wants that."""
-        kernel, resources = self.job.kernel, self._process.resources
+        kernel = self.job.kernel
+        resources = replace(
+            self._process.resources,
+            job_id=self.job.record.job_id,
+            seconds_left=lambda: self._deadline.remaining,
+            make_scratch=self._scratch,
+        )
         state = stored and restored_state(kernel, stored)
         if not self._is_isolated:
             return start(kernel, self.job.params, state, resources)
@@ -135,6 +144,7 @@ class Slice:
                 return self._failure_in_step(error)
             # A slice that lasts for hours may reach the ceiling.
             if reason := job.record.overspent(job.work.seconds):
+                self._cut_off()
                 return Failed(reason)
             try:
                 # A save takes its time: the next step may not fit any more.
@@ -176,12 +186,16 @@ class Slice:
         return left <= step_seconds + max(reserve - self._budget.reserve, 0.0)
 
     def _interrupted(self) -> Ending:
-        if self._step_seconds:  # It was cut off, and with it a state that is in its process.
+        self._cut_off()
+        # Without a reason of the deadline's, the next step would not have fitted.
+        return Interrupted(self._deadline.reason or "deadline")
+
+    def _cut_off(self) -> None:
+        """Let go of a step that has not ended, and of a state that is in its process with it."""
+        if self._step_seconds:
             self.job.work.saw_step(self._step_seconds)
             if isinstance(self.job.work.state, Held):
                 self.job.drop_state()
-        # Without a reason of the deadline's, the next step would not have fitted.
-        return Interrupted(self._deadline.reason or "deadline")
 
     def _save_if_due(self) -> bool:
         """Store the state and renew lease and visibility, and return whether it was time for it."""
@@ -291,3 +305,4 @@ class Slice:
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
             record, reason = self.job.record, line(error)
             tell(log, KERNEL_NOT_CLOSED, job_id=record.job_id, kernel=record.kernel, error=reason)
+        self._scratch.remove(elsewhere=self._is_isolated)

@@ -8,13 +8,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from outlast.checkpoint.blobs import open_blobs
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
 from outlast.worker.slices.health import Health
 from outlast.worker.slices.heartbeat import repeat
 from outlast.worker.slices.last_params import LastParams
+from outlast.worker.slices.place import open_place
 from outlast.worker.slices.platforms import LOCAL, platform_of
 from outlast.worker.slices.timing import Timing
 
@@ -123,7 +123,7 @@ def make_process(
         resources=Resources(threads=settings.threads, memory_bytes=settings.memory_bytes),
         timing=Timing(checkpoint_seconds=settings.checkpoint_seconds),
         max_state_bytes=settings.max_state_bytes,
-        blobs=open_blobs(settings.blobs) if settings.blobs else None,
+        blobs=open_place(settings, jobs),
         max_blob_bytes=settings.max_blob_bytes,
         isolate=settings.isolate,
         notify=Notifier(settings),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 
 from outlast.worker.telemetry.sink import Sink
 
@@ -45,12 +46,13 @@ class EmfHandler(Sink):
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
+        self._stream = sys.stdout  # While a kernel runs there is another one in its place.
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the metrics of `record`, if it is an event that has any."""
         if (document := document_of(record)) is not None:
             try:
-                print(json.dumps(document), flush=True)  # noqa: T201 - Lambda reads it
+                print(json.dumps(document), file=self._stream, flush=True)
             except OSError:
                 self.handleError(record)
 
@@ -71,5 +73,15 @@ def document_of(record: logging.LogRecord) -> dict[str, object] | None:
         "Metrics": [{"Name": name, "Unit": unit} for name, unit, _ in metrics],
     }
     values = {name: getattr(record, field) if field else 1 for name, _, field in metrics}
+    directives = [directive]
+    # A kernel's own figures: over all kernels they would mean nothing.
+    if has_all and (figures := _figures(record)):
+        own = [{"Name": name, "Unit": "None"} for name in figures]
+        directives.append({"Namespace": NAMESPACE, "Dimensions": [DIMENSIONS], "Metrics": own})
+        values |= figures
     timestamp = int(record.created * 1000)
-    return {"_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [directive]}, **members, **values}
+    return {"_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives}, **members, **values}
+
+
+def _figures(record: logging.LogRecord) -> dict[str, float]:
+    return {f"Kernel_{name}": value for name, value in getattr(record, "metrics", {}).items()}

@@ -26,8 +26,8 @@ class Event:
         level: a level of `logging`.
         text: the line for people, in which `%(percent)` is the field `progress` times 100.
         fields: the names of the fields that `tell` needs. The unit is at the end of a name:
-            "seconds", "bytes"; "progress" is a share, 0 to 1; "created_at" is in seconds since the
-            epoch.
+            "seconds", "bytes"; "progress" is a share, 0 to 1; "metrics" are a kernel's figures by
+            name; "created_at" is in seconds since the epoch.
     """
 
     name: str
@@ -106,13 +106,13 @@ CHECKPOINT_SAVED = _event(
     DEBUG,
     "checkpoint_saved",
     "job %(job_id)s slice %(slice)d saved at %(percent).2f%% in %(seconds).3f s",
-    "job_id kernel slice progress seconds bytes",
+    "job_id kernel slice progress seconds bytes metrics",
 )
 SLICE_ENDED = _event(
     INFO,
     "slice_ended",
     "job %(job_id)s slice %(slice)d ended at %(percent).2f%% after %(seconds).2f s: %(ending)s",
-    f"{SLICE} progress seconds compute_seconds checkpoints outcome ending created_at",
+    f"{SLICE} progress seconds compute_seconds checkpoints outcome ending created_at metrics",
 )
 SLICE_LOST = _event(
     WARNING,
@@ -153,6 +153,12 @@ KERNEL_NOT_PREPARED = _event(
     "kernel_not_prepared",
     "job %(job_id)s: kernel %(kernel)s did not prepare: %(error)s",
     "job_id kernel error",
+)
+METRIC_REFUSED = _event(
+    WARNING,
+    "metric_refused",
+    "kernel %(kernel)s: one of its metrics is not shown: %(error)s",
+    "kernel error",
 )
 KERNEL_NOT_CLOSED = _event(
     WARNING,

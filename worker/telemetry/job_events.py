@@ -73,6 +73,7 @@ def tell_ending(claimed: Record, ended: Record) -> None:
             outcome=_outcome(ended, entry.ending),
             ending=entry.ending,
             created_at=ended.created_at,
+            metrics=ended.metrics,
         )
     _tell_over(ended, lease.platform)
 
@@ -89,6 +90,7 @@ def tell_save(record: Record, seconds: float) -> None:
             progress=record.progress,
             seconds=seconds,
             bytes=record.checkpoints[0].packed.size + record.checkpoints[0].bulk_bytes,
+            metrics=record.metrics,
         )
 
 

@@ -24,6 +24,8 @@ ERROR_TYPES = (
     "UnknownKernel",
     "NewerState",
 )
+# Of each kernel; others are not counted.
+MAX_NAMES = 16
 BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -100,6 +102,13 @@ class _Metrics:
         self._progress = Gauge(
             "outlast_slice_progress_ratio", "Stored progress of the last slice.", registry=registry
         )
+        self._figures = Gauge(
+            "outlast_kernel_metric",
+            "A figure of the kernel's own, of the job that was saved last.",
+            ["kernel", "name"],
+            registry=registry,
+        )
+        self._names: dict[str, set[str]] = {}
         # An alarm needs a 0 before the first 1: Prometheus sees increases only.
         for service in ("store", "queue"):
             self._failures_in_a_row.labels(service)
@@ -117,6 +126,7 @@ class _Metrics:
     def checkpoint_saved(self, event: Any) -> None:
         self._saves.labels(event.kernel).observe(event.seconds)
         self._progress.set(event.progress)
+        self._measure(event)
 
     def slice_ended(self, event: Any) -> None:
         self._running.set(0)
@@ -124,6 +134,14 @@ class _Metrics:
         self._slices.labels(event.kernel, event.outcome).inc()
         self._occupied.labels(event.kernel).inc(event.seconds)
         self._compute.labels(event.kernel).inc(event.compute_seconds)
+        self._measure(event)
+
+    def _measure(self, event: Any) -> None:
+        names = self._names.setdefault(event.kernel, set())
+        for name, value in event.metrics.items():
+            if name in names or len(names) < MAX_NAMES:
+                names.add(name)
+                self._figures.labels(event.kernel, name).set(value)
 
     def slice_lost(self, event: Any) -> None:
         self._lost.labels(event.kernel).inc()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from outlast.worker.settings import InvalidSettings
+from outlast.worker.telemetry.kernel_lines import KernelText, hear_kernels, not_hearing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,13 +79,20 @@ def log_on_platform(settings: Settings) -> None:
     """
     level = settings.log_level if "log_level" in settings.model_fields_set else "INFO"
     logging.getLogger("outlast").setLevel(level)
-    if settings.log_format == "json" and os.environ.get("AWS_LAMBDA_LOG_FORMAT") != "JSON":
-        from outlast.worker.telemetry.json_lines import JsonLines
+    handlers = logging.getLogger().handlers
+    for handler in handlers:
+        # Lambda's handler does not end its lines, and looks for standard output at each.
+        end = "" if isinstance(handler, logging.StreamHandler) else "\n"
+        handler.handle = not_hearing(handler.handle)  # type: ignore[method-assign, assignment]
+        if os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON":
+            continue
+        if settings.log_format == "json":
+            from outlast.worker.telemetry.json_lines import JsonLines
 
-        for handler in logging.getLogger().handlers:
-            # Lambda's handler does not end its lines.
-            end = "" if isinstance(handler, logging.StreamHandler) else "\n"
             handler.setFormatter(JsonLines(end=end))
+        else:
+            handler.setFormatter(KernelText(handler.formatter or logging.Formatter()))
+    hear_kernels(handlers, level)
     switch_on(settings)
 
 

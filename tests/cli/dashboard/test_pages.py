@@ -296,3 +296,33 @@ def test_a_fresh_job_and_one_of_many_slices_are_drawn(
     weeks = browser.get("/jobs/weeks").text
     assert weeks.count('class="course"') <= 48
     assert "slices 1 to " in weeks
+
+
+def test_a_jobs_page_shows_its_figures(
+    browser_of: Callable[..., TestClient], client: Client
+) -> None:
+    """Who waits for a training would not see whether it learns."""
+    runs = [Run(LAMBDA, "w", 10, 0.2)] * 3
+    record = record_of("learns", {}, runs, begun=time.time() - 60, status=Status.RUNNING)
+    newest = record.checkpoints[0].model_copy(update={"metrics": {"loss": 0.123456789}})
+    begun = record.history.stretches[0].began_at
+    history = record.history.measured(begun + 5, {"loss": 4.0}).measured(begun + 15, {"loss": 2.0})
+    changes = {"checkpoints": (newest, *record.checkpoints[1:]), "history": history}
+    client.jobs.submit(record.model_copy(update=changes))
+    page = browser_of().get("/jobs/learns").text
+    assert "<dt>loss</dt>" in page
+    assert "0.123457" in page
+    assert 'aria-label="loss over time, from 0.123457 to 4"' in page
+    points = re.search(r'<polyline class="course" points="([^"]+)"', page)
+    assert points is not None
+    heights = [float(point.split(",")[1]) for point in points[1].split()]
+    assert len(heights) == 3
+    assert heights == sorted(heights), "a loss that falls is drawn as one that rises"
+
+
+def test_a_job_without_figures_shows_none(
+    browser_of: Callable[..., TestClient], client: Client
+) -> None:
+    """Each page would have an empty card."""
+    client.jobs.submit(record_of("plain", {}, [Run(LAMBDA, "w", 10, 0.2)], begun=time.time() - 60))
+    assert "Metrics" not in browser_of().get("/jobs/plain").text

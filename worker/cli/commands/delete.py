@@ -8,20 +8,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outlast.worker.cli.errors import Failures
-from outlast.worker.cli.filters import OfKernel, OlderThan, Statuses, WithTags, selection_of
+from outlast.worker.cli.filters import OfKernel, OlderThan, Statuses, WithTags, age, selection_of
 from outlast.worker.cli.job_ids import JobIds, for_each
 from outlast.worker.cli.options import Debug, Json
-from outlast.worker.cli.output import print_json_array
+from outlast.worker.cli.output import print_json_array, say
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Head
+    from outlast.checkpoint.head import Head
 
 COLUMNS = "{:<32} {:<10} {:<24} {}"
+# Longer than any submission takes to send its arrays.
+GRACE_SECONDS = 86_400.0
 
 Force = Annotated[
     bool,
     typer.Option(
         "--force", help="Also jobs that are not over, which ends them, and damaged records."
+    ),
+]
+OrphansAfter = Annotated[
+    float | None,
+    typer.Option(
+        "--orphans-after",
+        metavar="AGE",
+        parser=age,
+        help="Only arrays without a job that are older than this. Default: 1d.",
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print which jobs it would be.")]
@@ -68,17 +79,23 @@ def prune(
     statuses: Statuses = None,
     kernel: OfKernel = None,
     tags: WithTags = None,
+    orphans_after: OrphansAfter = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
     _debug: Debug = False,
 ) -> None:
-    """Delete finished jobs by age.
+    """Delete finished jobs by age, and arrays that no job needs.
 
     A job's age is the time since its end; one that is not over is never deleted, whatever the
     options say. Results and checkpoints go with the jobs, and there is no way back: so prune prints
     the jobs and, on a terminal, asks. Elsewhere --yes is needed. Marks of deleted jobs (see
     `outlast delete --help`) are cleared after 30 days.
+
+    Workers that are killed and submissions that are cut off leave chunks of arrays that no job
+    needs: orphans. Prune removes them as well, from this store's part of OUTLAST_BLOBS. A
+    submission that takes longer than --orphans-after loses its arrays: 0s is for times in which
+    nobody submits or forks.
 
     Examples:
         outlast prune --older-than 30d
@@ -90,6 +107,7 @@ def prune(
         1  a record cannot be read and was left, or the store is at fault
         2  the command line or a setting is wrong; nothing was done
     """
+    from outlast.checkpoint.blobs.orphans import orphans
     from outlast.checkpoint.safe_text import redacted
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.prune import forget_deletions, is_prunable
@@ -105,21 +123,34 @@ def prune(
     if not as_json:
         for view in old:
             print(COLUMNS.format(*view.values()))
-    is_meant = bool(old) and not dry_run and (yes or _agrees(len(old), store))
-    deleted = [v for v in old if is_meant and prune_one(jobs, v["job_id"], selection)]
-    if is_meant or (yes and not old):
+    blobs, grace = client.blobs, GRACE_SECONDS if orphans_after is None else orphans_after
+    lost = [*orphans(blobs, jobs, grace_seconds=grace)] if blobs else []
+    what = _jobs(len(old)) + (f" and {_orphans(len(lost))}" if lost else "")
+    is_any = bool(old or lost)
+    is_meant = is_any and not dry_run and (yes or _agrees(what, store))
+    deleted = [v for v in old if is_meant and prune_one(jobs, blobs, v["job_id"], selection)]
+    if is_meant and blobs and lost:
+        blobs.delete(lost)
+    if is_meant or (yes and not is_any):
         forget_deletions(jobs)
     if as_json:
         print_json_array(old if dry_run else deleted)
     else:
         print(f"{_summary(len(old), len(deleted), dry_run=dry_run)} in {store}")
+    if lost:
+        _tell_orphans(len(lost), is_deleted=is_meant, as_json=as_json)
     failures.exit_if_any()
 
 
-def _agrees(count: int, store: str) -> bool:
+def _tell_orphans(count: int, *, is_deleted: bool, as_json: bool) -> None:
+    line = f"{_orphans(count)} {'deleted' if is_deleted else 'would be deleted'}"
+    say(line) if as_json else print(line)
+
+
+def _agrees(what: str, store: str) -> bool:
     sys.stdout.flush()
     try:
-        return typer.confirm(f"delete {_jobs(count)} in {store} for good?", err=True)
+        return typer.confirm(f"delete {what} in {store} for good?", err=True)
     except typer.Abort as abort:
         print(file=sys.stderr)
         if isinstance(abort.__context__, EOFError):
@@ -147,3 +178,7 @@ def _summary(count: int, deleted: int, *, dry_run: bool) -> str:
 
 def _jobs(count: int) -> str:
     return f"{count:,} job{'' if count == 1 else 's'}"
+
+
+def _orphans(count: int) -> str:
+    return f"{count:,} orphaned chunk{'' if count == 1 else 's'} of arrays"

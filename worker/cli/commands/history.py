@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record_parts import Checkpoint
 
 SLICE_COLUMNS = "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}"
-CHECKPOINT_COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11}  {}"
+CHECKPOINT_COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11} {:>14}  {}"
 
 ShowState = Annotated[
     bool, typer.Option("--state", help="Print the state itself, as it is stored; JSON if intact.")
@@ -64,7 +64,8 @@ def checkpoints(
 
     These are the last two, newest first, then those whose checksum did not fit when a worker read
     them: they are kept in quarantine for inspection and never used. A generation is the
-    checkpoint's number, 1 for the job's first.
+    checkpoint's number, 1 for the job's first. ARRAY_BYTES is the size of its arrays, which are
+    beside the state: --state shows their types and shapes.
 
     Examples:
         outlast checkpoints million
@@ -143,6 +144,7 @@ def _checkpoint(record: Record, checkpoint: Checkpoint) -> dict[str, Any]:
         "slice": checkpoint.slice,
         "version": checkpoint.version,
         "bytes": checkpoint.packed.size,
+        "array_bytes": checkpoint.bulk_bytes,
         "saved_at": moment(checkpoint.saved_at),
     }
 

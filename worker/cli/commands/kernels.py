@@ -13,6 +13,7 @@ import typer
 from outlast.worker.cli.errors import Failures
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import print_json, say
+from outlast.worker.cli.param_files import example_of, types_of
 from outlast.worker.cli.streams import stdout_to_stderr
 
 if TYPE_CHECKING:
@@ -175,12 +176,13 @@ def _print(view: dict[str, Any]) -> None:
     print(f"{view['name']}  {view['summary']}")
     for name, schema in view["params"].get("properties", {}).items():
         is_required = name in view["params"].get("required", ())
-        print(f"    {name}=...  {_describe(schema, is_required=is_required)}")
+        value = example_of(schema)
+        print(f"    {name}={value}  {_describe(schema, is_required=is_required)}")
 
 
 def _describe(schema: dict[str, Any], *, is_required: bool) -> str:
     """Return what a JSON Schema says of one parameter, in words."""
-    parts = [str(schema.get("type", "any JSON value"))]
+    parts = [" or ".join(types_of(schema)) or "any JSON value"]
     parts += [
         f"{word} {schema[key]:,}"
         for key, word in (("minimum", "from"), ("maximum", "to"))

@@ -50,12 +50,14 @@ def run(
     answer, the command ends after OUTLAST_STOP_SECONDS, or at once by a second Ctrl-C. While
     another worker has the job this one waits for its turn.
 
-    Each --notify is a target to tell when the job is over, like those of `outlast submit`.
+    Each --notify is a target to tell when the job is over, and image=@file a parameter from a file,
+    like those of `outlast submit`.
 
     Examples:
         outlast run nth-prime position=1_000_000 && notify-send done
         outlast run nth-prime position=1_000_000_000 --slice-seconds 2 --job-id billion
         outlast run nth-prime position=10_000 --json
+        outlast run smooth image=@photo.npy
 
     Exit codes:
         0  the result is printed
@@ -70,10 +72,12 @@ def run(
                        done since the last checkpoint
     """
     from outlast.checkpoint.view import view
+    from outlast.kernel.bulk import dumped
     from outlast.kernel.registry import load
     from outlast.worker.cli.foreground import work
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.new_job import valid_params
+    from outlast.worker.jobs.outcome import result_of
     from outlast.worker.settings import overridden, read_settings
     from outlast.worker.slices.loading import require_packages
 
@@ -82,7 +86,7 @@ def run(
     values = params_for(kernel, params or ())
     # A submit cannot check this: here the job runs on this machine, if it is not over.
     if not _is_over(client, job_id):
-        require_packages(load(kernel), valid_params(kernel, values).model_dump_json())
+        require_packages(load(kernel), dumped(valid_params(kernel, values)))
     record, _ = client.create(kernel, values, job_id=job_id, tags=tags or (), notify=notify or ())
     words = ["outlast", "run", kernel, *(params or ())]
     if slice_seconds is not None:
@@ -97,7 +101,7 @@ def run(
         print_json(view(record))
     if stopped_by and not record.status.is_final:
         raise typer.Exit(128 + signal.Signals[stopped_by])
-    result = client.result(record.job_id)
+    result = result_of(client.status(record.job_id))
     if not as_json:
         print_result(result, as_json=False)
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from outlast.worker.cli.options import Debug, JobId, Json, seconds_option
 from outlast.worker.cli.output import print_fields, print_json, print_result, say
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Head
+    from outlast.checkpoint.head import Head
 
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Write the result, with its arrays, to here."),
+]
 TimeoutSeconds = Annotated[
     float | None,
     seconds_option("--timeout-seconds", "Wait no longer than this. Default: forever."),
@@ -22,7 +29,8 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     The status is queued, running, paused, succeeded, failed or cancelled. Progress is what is
     stored: a slice that runs may be further, by one interval between checkpoints. compute_seconds
     is the time spent in the kernel over all slices; at most redone_seconds of it were lost to
-    crashes and done again. Times are in UTC. A job that does not advance shows how many stalls and
+    crashes and done again. metrics are figures of the kernel's own, as of the last
+    checkpoint. Times are in UTC. A job that does not advance shows how many stalls and
     failures in a row it has had, and after how many it is given up; with --json stalls include the
     slice that runs, until it advances.
 
@@ -42,22 +50,40 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     print_json(fields) if as_json else print_fields(fields | _as_words(fields))
 
 
-def result(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:
+def result(job_id: JobId, *, out: Out = None, as_json: Json = False, _debug: Debug = False) -> None:
     """Print a job's result, without waiting for it.
+
+    An array in it is shown by its type and shape, a blob by its bytes. --out writes the result to a
+    folder: each array as a file of numpy's and each blob as it is, named by where they stand in the
+    result, such as field.a0.npy and trail.bin; and result.json, which has the names in their place.
+    Files of these names are replaced.
 
     Examples:
         outlast result million
         outlast result million --json
+        outlast result trained --out ~/trained
 
     Exit codes:
-        0  the result is printed
-        1  the job failed or was cancelled, there is no such job, or the store is at fault
+        0  the result is printed or written
+        1  the job failed or was cancelled, there is no such job, its arrays are damaged, the folder
+           cannot be written, or the store is at fault
         2  the id or a setting is wrong
         3  the job has no result yet
     """
     from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.outcome import result_of
 
-    print_result(Client(read_only=True).result(job_id), as_json=as_json)
+    client = Client(read_only=True)
+    if out is None:
+        print_result(result_of(client.status(job_id)), as_json=as_json)
+        return
+    from outlast.worker.jobs.result_files import write_result
+
+    files = write_result(client.result(job_id), out)
+    if as_json:
+        print_json({"job_id": job_id, "folder": str(out), "files": files})
+    else:
+        print(f"{out}: {', '.join(files)}")
 
 
 def wait(
@@ -84,10 +110,13 @@ def wait(
     """
     from outlast.worker.cli.logs import log_to
     from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.outcome import result_of
+    from outlast.worker.jobs.waiting import end_of, looks
 
     log_to(say, "WARNING")
-    answer = Client(read_only=True).wait(job_id, timeout_seconds=timeout_seconds, watch=Changes())
-    print_result(answer, as_json=as_json)
+    jobs = Client(read_only=True).jobs
+    looking = looks(jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=Changes())
+    print_result(result_of(end_of(looking)), as_json=as_json)
 
 
 class Changes:
@@ -105,9 +134,12 @@ class Changes:
 
 def _as_words(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that a person reads in another way than a program."""
+    from outlast.checkpoint.view import figures_line
+
     notices = [f"{notice['target']} ({notice['status']})" for notice in fields["notify"]]
     words = {
         "progress": f"{fields['progress']:.2%}",
+        "metrics": figures_line(fields["metrics"]) or None,
         "tags": " ".join(fields["tags"]) or None,
         "notify": ", ".join(notices) or None,
         # The slice that runs may yet advance.

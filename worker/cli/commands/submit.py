@@ -49,6 +49,9 @@ def submit(
     it is safe to repeat: the same id with the same parameters is the same job, with other
     parameters it is an error.
 
+    For a parameter that is an array, weights=@file.npy names a file of numpy's; for one that is a
+    blob, any file. `outlast kernels` tells which are.
+
     Each --notify is a target, at most four, that a worker tells once the job has succeeded, failed
     or been cancelled: sqs://queue-name, an SQS queue's https URL, or a webhook, https://host/path,
     signed with OUTLAST_NOTIFY_SECRET (set it for the workers, too). Each is told at least once,
@@ -59,6 +62,7 @@ def submit(
         outlast submit nth-prime position=1_000_000
         outlast submit nth-prime position=1_000_000 --job-id million --tag primes
         outlast submit nth-prime position=1_000_000 --notify https://example.com/done
+        outlast submit smooth image=@photo.npy
 
     Exit codes:
         0  the job is stored and its message sent
@@ -89,7 +93,9 @@ def fork(
     Prints the new job's id. It has the parameters of the other job, which does not change, and
     limits and accounts of its own; workers go on with it. --store puts it into another store
     instead, for example a file on this machine, where `outlast run` with its id and parameters
-    goes on with it: to look at a fault closely, again and again, out of the workers' reach.
+    goes on with it: to look at a fault closely, again and again, out of the workers' reach. The new
+    job has copies of all arrays; with --store they go beside that store, unless OUTLAST_BLOBS is
+    set: then set another one, as `outlast prune` takes those of another store for orphans.
 
     Examples:
         outlast fork million --generation 7

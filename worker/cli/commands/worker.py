@@ -105,7 +105,7 @@ def worker(
         settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
         client = Client(settings=settings)
         level = level_of(settings, otherwise="INFO")
-        log_to_stderr(level, log_format=settings.log_format, debug=debug)
+        log_to_stderr(level, log_format=settings.log_format, debug=debug, kernels=True)
         process = make_process(settings, client.jobs, client.queue)
         consumer = Consumer(
             process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds

@@ -7,13 +7,16 @@ import pickle
 import resource
 import signal
 import sys
+import time
 import traceback
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outlast.kernel.bulk import Stored, dumped, has_bulk, loaded
 from outlast.kernel.contract import start
+from outlast.worker.slices.isolation.lines import send_lines
 from outlast.worker.slices.isolation.rows import receive_arrays, send_stored
 from outlast.worker.slices.isolation.watcher import fork_watched
 from outlast.worker.slices.kernel_errors import attach_location, line, location_of
@@ -30,13 +33,17 @@ if TYPE_CHECKING:
     Answer = tuple[str, Any]  # a word that says what it is, and it
 
 
-def serve(pipe: Connection, task: bytes, models: int) -> None:
+def serve(
+    pipe: Connection, task: bytes, models: int, said: Connection, levels: tuple[int, int]
+) -> None:
     """Run the kernel, one step for each request, until it ends or the parent closes the pipe.
 
     `task` is the pickled class of the kernel and its resources. So many models come through the
-    pipe: its parameters, and its state if there is one.
+    pipe: its parameters, and its state if there is one. What the kernel prints and logs goes to
+    `said`, from these `levels` up.
     """
     fork_watched(pipe)
+    send_lines(said, levels)
     # A signal that the parent ignores stays ignored over exec, and a kernel may want its alarm.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # A Python traceback of a crash in native code is worth having in the log.
@@ -61,7 +68,8 @@ class _Run:
     ) -> None:
         self._pipe = pipe
         self._class = kernel_class
-        self._resources = resources
+        self._countdown = _Countdown()
+        self._resources = replace(resources, seconds_left=self._countdown)
         self._kernel: AnyKernel
         self._params: Any
         self._state: Any
@@ -72,12 +80,15 @@ class _Run:
         try:
             while True:
                 match self._pipe.recv():
-                    case ("go on",):
+                    case ("go on", seconds_left):
+                        self._countdown.begin(seconds_left)
                         self._answer(partial(self._step, steps))
                     case ("stored", max_bytes):
                         self._answer(partial(self._stored, max_bytes))
                     case ("progress",):
                         self._answer(self._progress)
+                    case ("metrics",):
+                        self._answer(self._metrics)
                     case ("bulk_bytes",):
                         self._answer(self._bulk_bytes)
         finally:
@@ -116,6 +127,10 @@ class _Run:
         """Return what the kernel says of the newest state's progress."""
         return "progress", self._kernel.progress(self._params, self._state)
 
+    def _metrics(self) -> Answer:
+        """Return the kernel's own figures of the newest state."""
+        return "metrics", dict(self._kernel.metrics(self._params, self._state))
+
     def _stored(self, max_bytes: int) -> Answer:
         """Return the newest state as it is to be stored."""
         return "stored", stored_state(self._kernel, self._state, max_bytes=max_bytes)
@@ -135,6 +150,16 @@ class _Run:
         except BaseException as error:  # noqa: BLE001 - pickling runs foreign code
             data = _pickled_error(error, None)
         self._pipe.send_bytes(data)
+
+
+class _Countdown:
+    """The seconds that are left of those that came with the last request."""
+
+    def begin(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def __call__(self) -> float:
+        return max(self._end - time.monotonic(), 0.0)
 
 
 def _limit_memory(more_bytes: int) -> None:

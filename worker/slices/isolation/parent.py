@@ -3,7 +3,8 @@
     parent                        child
     the arrays of the
     parameters and the state ->
-    "go on"               ->      runs the kernel to its next safe point
+    "go on", seconds left ->      runs the kernel to its next safe point
+                          <-      what it prints and logs: `lines.py`
                           <-      the state, the result or the error
     closes the pipe       ->      closes the kernel and exits
 
@@ -11,8 +12,8 @@ A state with arrays stays in the child. While the kernel is at its safe point, t
 
     "bulk_bytes"          ->
                           <-      the size of its arrays
-    "progress"            ->
-                          <-      what the kernel says of its progress
+    "progress", "metrics" ->
+                          <-      what the kernel says of them
     "stored"              ->
                           <-      its JSON, then its arrays as they are
 
@@ -31,16 +32,20 @@ from __future__ import annotations
 
 import pickle
 import signal
+import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from outlast.kernel.bulk import Stored, loaded, new_row
+from outlast.kernel.contract import no_limit
 from outlast.worker.slices.deadline import STOP_SIGNALS
 from outlast.worker.slices.held import Held
+from outlast.worker.slices.isolation.lines import ChildLines, levels
 from outlast.worker.slices.isolation.rows import receive_arrays, send_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -87,17 +92,19 @@ def isolated(
 
     context = get_context("spawn")
     ours, theirs = context.Pipe()
+    heard, said = context.Pipe(duplex=False)
     # As bytes, so that nothing of the kernel is loaded before the watcher is there.
-    task = pickle.dumps((type(kernel), resources))
-    child = _Child(ours, context.Process(target=serve, args=(theirs, task, len(begin))))
-    with ours:
-        with theirs, _stop_signals_held_back():
+    granted = replace(resources, seconds_left=no_limit)  # A function of this process stays here.
+    arguments = (theirs, pickle.dumps((type(kernel), granted)), len(begin), said, levels())
+    with ours, ChildLines(heard) as lines:
+        child = _Child(ours, context.Process(target=serve, args=arguments), lines)
+        with theirs, said, _stop_signals_held_back():
             child.process.start()
         try:
             child.give(begin)
             begin.clear()
             while True:
-                answer, value = yield from child.go_on()
+                answer, value = yield from child.go_on(resources.seconds_left())
                 if answer == "value":
                     return value
                 if answer == "result":
@@ -107,14 +114,14 @@ def isolated(
                 yield child if answer == "held" else value
         finally:
             ours.close()
-            _end(child.process)
+            _end(child.process, lines)
 
 
 class _Child(Held):
     """The child process; it stands for its newest state where that has arrays."""
 
-    def __init__(self, pipe: Connection, process: SpawnProcess) -> None:
-        self._pipe = pipe
+    def __init__(self, pipe: Connection, process: SpawnProcess, lines: ChildLines) -> None:
+        self._pipe, self._lines = pipe, lines
         self.process = process
 
     def give(self, models: list[Stored]) -> None:
@@ -123,15 +130,20 @@ class _Child(Held):
             for model in models:
                 send_stored(self._pipe, model)
 
-    def go_on(self) -> Generator[Busy, None, tuple[str, Any]]:
+    def go_on(self, seconds_left: float) -> Generator[Busy, None, tuple[str, Any]]:
         """Let the child take one step; yield while it is at it and return its answer."""
+        from multiprocessing.connection import wait
+
         with self._crashed():
-            self._pipe.send(("go on",))
-            while not self._pipe.poll(TURN_SECONDS):
+            self._pipe.send(("go on", seconds_left))
+            while self._pipe not in wait([self._pipe, *self._lines.sources], TURN_SECONDS):
+                self._lines.log()
                 if self.process.exitcode is not None and not self._pipe.poll():
                     raise EOFError  # the pipe's own, unless a forked process holds it
                 yield BUSY
-            return self._received()
+            answer = self._received()
+        self._lines.log()
+        return answer
 
     def arrays(self, value: Any, row: Callable[[int], memoryview | None] = new_row) -> Stored:
         """Receive the arrays of a model whose first message had this value."""
@@ -145,6 +157,11 @@ class _Child(Held):
     def progress(self) -> float:
         """Return what the kernel says of its progress."""
         return float(self._answer("progress"))
+
+    def metrics(self) -> Mapping[str, float]:
+        """Return what the kernel says of its own figures."""
+        figures: Mapping[str, float] = self._answer("metrics")
+        return figures
 
     def stored(self, max_bytes: int, row: Callable[[int], memoryview | None]) -> Stored:
         """Return what `stored_state` does for it, with its arrays in `row`."""
@@ -169,10 +186,7 @@ class _Child(Held):
         """Say what has ended the child where it does not answer any more."""
         try:
             yield
-        except (
-            EOFError,
-            OSError,
-        ):  # OSError: it ended in the middle of an answer, which is dropped
+        except (EOFError, OSError):  # The latter where it ended in the middle of an answer.
             self.process.join(GRACE_SECONDS)
             raise Crashed(f"the kernel's process {_ending_of(self.process)}") from None
 
@@ -188,9 +202,14 @@ def _ending_of(child: SpawnProcess) -> str:
     return f"was ended by {name}{hint if name == 'SIGKILL' else ''}"
 
 
-def _end(child: SpawnProcess) -> None:
+def _end(child: SpawnProcess, lines: ChildLines) -> None:
     """Wait for the child, which has been asked to leave; kill it if need be."""
-    child.join(LEAVE_SECONDS)
+    from multiprocessing.connection import wait
+
+    end = time.monotonic() + LEAVE_SECONDS
+    while child.is_alive() and (left := end - time.monotonic()) > 0:
+        wait([child.sentinel, *lines.sources], left)
+        lines.log()  # Else it may wait for us.
     child.kill()
     child.join()
     child.close()

@@ -1,0 +1,183 @@
+"""What is stored of a job, and what it tells; `record.py` has the moves from one state to the next.
+
+Times are seconds since the epoch, by the clock of the worker or person that made the last move.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from outlast.checkpoint.blobs.contract import Chunk
+from outlast.checkpoint.fields import JobId, Moment, Number, Part, Seconds, Tag
+from outlast.checkpoint.history import History
+from outlast.checkpoint.record_parts import (
+    CLOCK_TOLERANCE_SECONDS,
+    Checkpoint,
+    Dropped,
+    Guards,
+    Lease,
+    Limits,
+    Notices,
+    Pace,
+    Revision,
+    Usage,
+)
+from outlast.checkpoint.status import Status
+
+# The longest waits of a job after an error, and of its notices.
+LONGEST_RETRY_SECONDS = 300.0
+LONGEST_NOTICE_SECONDS = 6 * 3600.0
+
+GENERATIONS = 2
+MAX_TAGS = 16
+
+
+class Head(Part):
+    """What decides what becomes of a job: its size does not depend on what the job computes.
+
+    A sweep of many jobs reads no more than that.
+
+    Attributes:
+        tags: words by which people find the job.
+        limits: when to give the job up.
+        slice_number: the slice that is running or, if none is, the next one.
+        announced: whether the message that starts this slice is known to have been sent.
+        not_before: the next slice, or the next notice, waits until then (back-off after an error);
+            0 is at once.
+        queued_at: nobody sent the message of the next slice before that.
+        received_since: a message of the job that was sent then or later has been received; 0: none.
+        lease: who runs the slice; None while nobody does.
+        checkpoints: newest first, at most two.
+        quarantine: the last checkpoints that failed their checksum, kept for inspection.
+        guards: what the limits are compared with.
+        pace: how long its steps take.
+        usage: what the job has taken so far.
+        notices: who is notified of its end.
+        error: why the job failed, or what last went wrong; one line.
+        revision: makes every stored value different from all others.
+    """
+
+    job_id: JobId
+    kernel: str
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)] = ()
+    limits: Limits = Field(default_factory=Limits)
+    created_at: Moment
+    updated_at: Moment
+    status: Status = Status.QUEUED
+    slice_number: Number = 1
+    announced: bool = False
+    not_before: Seconds = 0.0
+    queued_at: Seconds = 0.0
+    received_since: Seconds = 0.0
+    lease: Lease | None = None
+    checkpoints: Annotated[tuple[Checkpoint, ...], Field(max_length=GENERATIONS)] = ()
+    quarantine: Annotated[tuple[Checkpoint, ...], Field(max_length=GENERATIONS)] = ()
+    guards: Guards = Field(default_factory=Guards)
+    pace: Pace = Field(default_factory=Pace)
+    usage: Usage = Field(default_factory=Usage)
+    notices: Notices = Field(default_factory=Notices)
+    error: str | None = None
+    revision: Revision = Field(default_factory=Revision)
+
+    @property
+    def progress(self) -> float:
+        """The share of the work that is done and stored, 0 to 1."""
+        if self.status is Status.SUCCEEDED:
+            return 1.0
+        return self.checkpoints[0].progress if self.checkpoints else 0.0
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The kernel's own figures of the newest checkpoint."""
+        return self.checkpoints[0].metrics if self.checkpoints else {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do: the job has ended, and nobody is to be told of that."""
+        return self.status.is_final and not self.notices.owed
+
+    def is_held(self, now: float) -> bool:
+        """Whether a worker has the right to advance this job at `now`."""
+        return self.lease is not None and self.lease.is_live(now)
+
+    def wait_seconds(self, now: float) -> float:
+        """Return how long the next slice or notice has to wait from `now` on; 0: not at all.
+
+        A wait that is longer than any that is set was set by a clock that is wrong: it is none.
+        """
+        wait = self.not_before - now
+        longest = LONGEST_NOTICE_SECONDS if self.notices.owed else LONGEST_RETRY_SECONDS
+        return wait if 0 < wait <= longest + CLOCK_TOLERANCE_SECONDS else 0.0
+
+    def silent_seconds(self, now: float) -> float:
+        """Return for how long something is due to happen to the job at `now`, and did not.
+
+        A job that was last written in the future, by a clock that is wrong, may be silent since
+        any time.
+        """
+        if self.is_held(now) or self.wait_seconds(now):
+            return 0.0
+        due = (self.updated_at, self.not_before, self.lease.expires_at if self.lease else 0.0)
+        past = (moment for moment in due if moment <= now + CLOCK_TOLERANCE_SECONDS)
+        return max(now - max(past, default=0.0), 0.0)
+
+    def exhausted(self) -> str | None:
+        """Return why no further slice may begin, or None if one may."""
+        stalls, most = self.guards.stalls, self.limits.max_stalls
+        if stalls >= most:
+            return (
+                f"gave up after {stalls} slices in a row without progress: each was killed, "
+                f"or too short for the state to advance (max_stalls={most})"
+            )
+        return self.at_ceiling()
+
+    def at_ceiling(self) -> str | None:
+        """Return which ceiling on cost is reached, or None if none is."""
+        ceiling = self.limits.max_slices
+        if ceiling is not None and self.usage.slices_begun >= ceiling:
+            return f"reached its ceiling of {ceiling} slices (max_slices)"
+        return self.overspent()
+
+    def overspent(self, seconds: float | None = None) -> str | None:
+        """Return that the ceiling on compute time is reached, or None if it is not.
+
+        `seconds` is the compute time where it is more than what is stored.
+        """
+        ceiling = self.limits.max_compute_seconds
+        spent = self.usage.compute_seconds if seconds is None else seconds
+        if ceiling is None or spent < ceiling:
+            return None
+        return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
+
+
+class Body(Part):
+    """What only those need of a job who run it or show it in full; it may be long.
+
+    Attributes:
+        params: the kernel's parameters, as JSON values.
+        params_chunks: where the arrays in the parameters are.
+        history: what became of the slices that have ended.
+        result: the kernel's result as a JSON value; None until the job succeeded.
+        result_chunks: where the arrays in the result are.
+        dropped: chunks that are to be deleted, the oldest first.
+    """
+
+    params: dict[str, Any]
+    params_chunks: tuple[Chunk, ...] = ()
+    history: History = Field(default_factory=History)
+    result: Any = None
+    result_chunks: tuple[Chunk, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+
+    @property
+    def question(self) -> tuple[Any, ...]:
+        """The parameters and what their arrays hold, wherever these are: equal for equal ones."""
+        return self.params, *((chunk.size, chunk.digest) for chunk in self.params_chunks)
+
+    @property
+    def params_json(self) -> str:
+        """The parameters as the kernel's model reads them: JSON has no tuples or dates."""
+        return json.dumps(self.params)
