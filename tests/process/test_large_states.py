@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from outlast.checkpoint.blobs.fetching import fetch
 from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import loaded, new_row
 from outlast.worker.jobs.client import Client
+from tests.cli.process import OUTLAST
 from tests.field import Result, expected
 from tests.kernels import install
 from tests.process.fleet import Fleet
@@ -93,6 +95,12 @@ class Siege:
         fetch(self._blobs, record.result_chunks, row)
         return loaded(Result, json.dumps(record.result), row)
 
+    def orphans(self) -> set[str]:
+        """Return the chunks that the job does not need, after a prune of all that nobody needs."""
+        words = ["prune", "--older-than", "1d", "--orphans-after", "0s", "--yes"]
+        subprocess.run([OUTLAST, *words], check=True, capture_output=True)
+        return self._look()[1]
+
     def expected(self, steps: int) -> Result:
         """Return the result of a run of so many steps that nothing stops."""
         return expected(steps=steps, **self._size)
@@ -135,6 +143,7 @@ def survive(siege: Siege, *, kills: int, within_seconds: float) -> None:
         result = siege.end()
     finally:
         siege.fleet.stop()
+    assert not siege.orphans()
     assert result == siege.expected(len(result.trail) // 8)
 
 

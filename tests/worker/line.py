@@ -10,7 +10,8 @@ from outlast.checkpoint.blobs.sending import Sending
 from tests.blobs import MemoryBlobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     import pytest
 
@@ -92,12 +93,14 @@ class Line(MemoryBlobs):
             self._waiters -= 1
 
 
-def wait_on(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the clock of the line go on wherever a worker waits for what it sends."""
+def wait_within(
+    block: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let all workers be in such a block wherever they wait for what they send."""
     wait = Sending.wait
 
     def waits(sending: Sending) -> None:
-        with line.waited_for():
+        with block():
             wait(sending)
 
     monkeypatch.setattr(Sending, "wait", waits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +12,13 @@ from outlast.checkpoint.status import Status
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.protocol import Wait, next_action
 from outlast.worker.slices.timing import Timing
+from tests.blobs import settle
 from tests.field import Field, expected
-from tests.worker.line import Line, wait_on
+from tests.worker.line import Line, wait_within
 from tests.worker.test_arrays import LARGE, Hall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 
 class Watched(Hall):
@@ -34,35 +36,53 @@ class Watched(Hall):
         self.looks: list[bool] = []
         self.in_step = False
         self.sent_in_step: list[bool] = []
+        self._stands_still = threading.Event()
         self._line = threading.Lock()  # One thread at a time moves the clock.
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Leave the clock to those who send, within the block."""
+        self._stands_still.set()
+        yield
+        self._stands_still.clear()
 
     def watched_step(self, number: int) -> None:
         """Let a step take its time, and those who send theirs."""
         self.in_step = True
-        self.step(number)
+        with self.standing_still():
+            settle()
         self.in_step = False
+        self.step(number)
 
-    def slow(self, operation: str) -> Callable[[str], None]:
-        """Return a hook by which an operation with a chunk takes long, half of it in a step."""
-
-        def hook(name: str) -> None:
-            if name != operation:
-                return
+    def slow_put(self, operation: str) -> None:
+        """Let each chunk that is sent take long, but no step for so long that it may hang."""
+        if operation == "put":
+            assert self._stands_still.wait(60)
             with self._line:
                 self.sent_in_step.append(self.in_step)
-                for _ in range(50 if self.in_step else 100):
-                    self.busy(1.0)
-                    action = next_action(self.record, None, self.clock())
-                    self.looks.append(isinstance(action, Wait))
+                self._pass(50 if self.in_step else 100)
 
-        return hook
+    def slow_read(self, operation: str) -> None:
+        """Let each chunk that is read take long."""
+        if operation == "read_into":
+            with self._line:
+                self._pass(100)
+
+    def _pass(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.busy(1.0)
+            action = next_action(self.record, None, self.clock())
+            self.looks.append(isinstance(action, Wait))
 
 
 @pytest.mark.parametrize("in_step", [True, False])
-def test_a_worker_keeps_its_job_however_long_its_arrays_are_sent(*, in_step: bool) -> None:
+def test_a_worker_keeps_its_job_however_long_its_arrays_are_sent(
+    monkeypatch: pytest.MonkeyPatch, *, in_step: bool
+) -> None:
     """Two workers would do the same work, and each one's save would be refused for the other's."""
     hall = Watched()
-    hall.blobs.before = hall.slow("put")
+    wait_within(hall.standing_still, monkeypatch)
+    hall.blobs.before = hall.slow_put
     hall.submit(kernel="field", steps=10_000, arrays=10, numbers=LARGE)
     timing = Timing(checkpoint_seconds=1.0 if in_step else 600.0)
     deliver(hall.process(timing=timing), hall.receive(), slice_seconds=1500.0 if in_step else 9.0)
@@ -79,7 +99,7 @@ def test_a_worker_keeps_its_job_however_long_its_arrays_are_read() -> None:
     hall.submit(kernel="field", steps=20, arrays=10, numbers=LARGE)
     hall.work(seconds=6.0)
     before = hall.record.usage
-    hall.blobs.before = hall.slow("read_into")
+    hall.blobs.before = hall.slow_read
     hall.finish()
     assert set(hall.looks) == {True}
     assert len(hall.looks) > 600
@@ -105,7 +125,7 @@ class Afar(Hall):
         """Let the line need so long for the whole state."""
         super().__init__()
         self.blobs = Line(self.clock, STATE_BYTES / send_seconds)
-        wait_on(self.blobs, monkeypatch)
+        wait_within(self.blobs.waited_for, monkeypatch)
         self.begun_at = self.clock()
         self.submit(kernel="field", steps=10_000, arrays=ARRAYS, numbers=LARGE)
 
