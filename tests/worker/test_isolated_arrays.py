@@ -100,3 +100,21 @@ def test_a_step_that_is_cut_off_takes_its_arrays_with_it(
     hall.work(hall.process(isolate=True), seconds=seconds)
     assert hall.record.usage.steps == 0
     assert hall.record.status is (Status.QUEUED if seconds else Status.FAILED)
+
+
+class Talkative(Field):
+    """Says more between two steps than a pipe holds."""
+
+    def progress(self, params: Params, state: State) -> float:
+        """Print 200 kB."""
+        for _ in range(200):
+            print("x" * 1000)
+        return super().progress(params, state)
+
+
+def test_a_kernel_may_print_while_its_state_is_looked_at() -> None:
+    """Kernel and worker would wait for each other for ever, deaf to a deadline and to a stop."""
+    steps = isolated(Talkative(), [dumped(Params(steps=2))], Resources())
+    held = next(answer for answer in steps if answer is not BUSY)
+    assert held.progress() == 0.5
+    steps.close()

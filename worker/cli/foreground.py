@@ -118,10 +118,11 @@ def _advance(
 def _prepare(client: Client, record: Record, progress: Progress) -> None:
     """Prepare the job's kernel, and say so if it takes a while; its first slice says if it fails.
 
-    An isolated kernel is prepared by its child process.
+    An isolated kernel is prepared by its child process, and one with arrays by its first slice,
+    which reads them.
     """
     kernel = load(record.kernel)
-    if client.settings.isolate or kernel.may_not_return:
+    if client.settings.isolate or kernel.may_not_return or record.params_chunks:
         return
     line = f"preparing kernel {kernel.name}: on its first run on a machine it is compiled"
     timer = threading.Timer(PATIENCE_SECONDS, progress.say, [line])
