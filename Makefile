@@ -38,10 +38,10 @@ format: $(BIN)/.installed-lint  ## format the sources
 docs: $(BIN)/.installed  ## write the tables of settings and events into docs/
 	$(BIN)/python docs/generate.py
 
-bench: $(BIN)/.installed-bench  ## measure speed and cost, beside other tools; takes minutes
+bench: $(BIN)/.installed-bench $(BIN)/.installed-torch  ## measure speed and cost, beside other tools; takes minutes
 	$(BIN)/python -m bench
 
-chaos: $(BIN)/.installed-test  ## the long tests: soaks, heavy numbers, killed processes, bad input
+chaos: $(BIN)/.installed-test $(BIN)/.installed-torch  ## the long tests: soaks, heavy numbers, killed processes, bad input
 	$(BIN)/python -m pytest -q -m chaos
 	$(BIN)/python -m pytest -q tests/fuzz --hypothesis-profile=long
 
@@ -68,7 +68,7 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-# For the test of examples/train: torch without CUDA (190 MB to fetch, a few GB less than with it). The
+# For the tests of examples/train: torch without CUDA (190 MB to fetch, a few GB less than with it). The
 # index of packages has it, or torch's own does.
 TORCH := 2.13.0
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
