@@ -108,7 +108,7 @@ class Talkative(Field):
     def progress(self, params: Params, state: State) -> float:
         """Print 200 kB."""
         for _ in range(200):
-            print("x" * 1000)
+            print("x" * 1000)  # noqa: T201 - that is the point
         return super().progress(params, state)
 
 

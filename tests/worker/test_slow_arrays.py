@@ -164,7 +164,7 @@ def test_a_function_knows_from_reading_how_long_it_will_send(
 
 @pytest.mark.parametrize(
     ("factor", "after_seconds"),
-    [(1.5, 0.0), (1.5, 30.0), (1.5, 60.0), (1.5, 80.0), (2.0, 0.0), (2.0, 30.0)],
+    [(1.5, 0.0), (1.5, 30.0), (1.5, 60.0), (1.5, 80.0), (2.0, 0.0), (2.0, 30.0), (2.0, 60.0)],
 )
 def test_a_function_is_not_killed_where_its_store_becomes_slow(
     monkeypatch: pytest.MonkeyPatch, factor: float, after_seconds: float

@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
+from outlast.checkpoint.blobs.contract import CHUNK_BYTES
 from outlast.checkpoint.blobs.deletion import Deletion
 from outlast.checkpoint.blobs.sending import THREADS_ALONE, Sending
 from outlast.checkpoint.errors import StateTooLarge
@@ -62,12 +63,23 @@ class Arrays:
         self._deletion: Deletion | None = None
         self._is_stored = False  # of the last write
         self._has_sent = False
-        self._begun_at = self._ended_at = 0.0
+        self._begun_at = self._chunk_at = self._ended_at = 0.0
 
     def expect(self, bulk_bytes: int) -> None:
         """Take all arrays for what is to be sent, until a save shows what has changed."""
         if not self._has_sent:
             self.expected_bytes = bulk_bytes
+
+    def look(self) -> None:
+        """Learn from what is under way how long the last save of the slice may take."""
+        if self._transfer is None:
+            return
+        sent, until = self._transfer.sending.sent_bytes, self._chunk_at
+        if sent:
+            self._process.timing.sees_sending(until - self._begun_at, sent)
+        # The chunk at hand may be as good as sent, or take for ever.
+        seconds = self._process.clock() - self._begun_at
+        self._process.timing.sees_sending(seconds, sent + CHUNK_BYTES)
 
     @property
     def is_done(self) -> bool:
@@ -175,6 +187,7 @@ class Arrays:
 
     def _new_name(self) -> str:
         self._note_life()
+        self._chunk_at = self._process.clock()
         return f"{self._name}/{next(self._numbers)}"
 
     def _note_end(self) -> None:

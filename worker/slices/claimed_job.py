@@ -58,7 +58,7 @@ class ClaimedJob(LeasedJob):
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.arrays.close()
-        self.process.timing.bytes_to_send = 0
+        self.process.timing.forget_job()
         super().__exit__(kind, *error)
 
     @cached_property

@@ -202,6 +202,7 @@ class Slice:
         job, clock = self.job, self._process.clock
         if job.arrays.under_way:
             if not job.arrays.is_done:
+                job.arrays.look()
                 return False
             self._attempt(job.finish_save)
             return True

@@ -20,6 +20,8 @@ FORGET_STEP = 0.95  # A slice has many steps, and some of them may well take lon
 
 # The share of its time that a slice has for its steps, whatever was learned.
 FAIR_SHARE = 0.5
+# The share that arrays may take which have to be sent at its end.
+MOST_FOR_ARRAYS = 0.8
 
 # Below this size the time of a write says something about the store's answers, above it about its
 # throughput; which is taken for a slow one until it is known.
@@ -55,7 +57,7 @@ class Budget(NamedTuple):
     @property
     def fair_seconds(self) -> float:
         """How long the steps may go on in any case, whatever was learned of them."""
-        return FAIR_SHARE * self.seconds
+        return min(FAIR_SHARE * self.seconds, self.seconds - self.reserve)
 
 
 def longest_lately(before: float, seconds: float, *, is_first: bool) -> float:
@@ -97,6 +99,7 @@ class Timing:
         self._answer_seconds = _Typical(0.0)
         self._seconds_per_byte = _Typical(FIRST_SECONDS_PER_BYTE)
         self._seconds_per_array_byte = _Typical(FIRST_SECONDS_PER_ARRAY_BYTE)
+        self._seconds_per_byte_under_way = 0.0
         # How many bytes of arrays the last save of the job at hand is likely to send.
         self.bytes_to_send = 0
         self._opening_seconds = 0.0
@@ -110,8 +113,14 @@ class Timing:
             sending = max(seconds - self._answer_seconds.value, 0.0)
             self._seconds_per_byte.saw(sending / state_bytes)
 
+    def sees_sending(self, seconds: float, sent_bytes: int) -> None:
+        """Learn from arrays that are being sent, as long as they are: a store may become slow."""
+        seen = seconds / sent_bytes
+        self._seconds_per_byte_under_way = max(self._seconds_per_byte_under_way, seen)
+
     def saw_sending(self, seconds: float, sent_bytes: int) -> None:
         """Learn from arrays that were sent."""
+        self._seconds_per_byte_under_way = 0.0
         if sent_bytes >= LARGE_BYTES:
             self._seconds_per_array_byte.saw(seconds / sent_bytes)
 
@@ -122,7 +131,12 @@ class Timing:
 
     def sending_seconds(self, bulk_bytes: int) -> float:
         """Return how long it is likely to take to send so many bytes of arrays."""
-        return bulk_bytes * self._seconds_per_array_byte.value
+        known, seen = self._seconds_per_array_byte.value, self._seconds_per_byte_under_way
+        return bulk_bytes * max(known, seen)
+
+    def forget_job(self) -> None:
+        """Forget the job at hand."""
+        self.bytes_to_send, self._seconds_per_byte_under_way = 0, 0.0
 
     def last_save_seconds(self) -> float:
         """Return how much longer a stop may take for the arrays of the job at hand."""
@@ -159,7 +173,9 @@ class Timing:
     def budget(self, seconds: float, state_bytes: int = 0, bulk_bytes: int = 0) -> Budget:
         """Return how to divide `seconds`, of which the steps have their fair share."""
         needed = self.reserve_seconds(state_bytes, bulk_bytes)
-        reserve = min(needed, (1 - FAIR_SHARE) * seconds)
+        # Arrays are no guess: they have to be sent, or the slice was in vain.
+        sending = min(self.sending_seconds(bulk_bytes), MOST_FOR_ARRAYS * seconds)
+        reserve = min(needed, max((1 - FAIR_SHARE) * seconds, sending))
         return Budget(seconds, reserve)
 
     def interval_seconds(self, state_bytes: int = 0, bulk_bytes: int = 0) -> float:
