@@ -91,8 +91,16 @@ class Head(Part):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The kernel's own figures of the newest checkpoint."""
-        return self.checkpoints[0].metrics if self.checkpoints else {}
+        """The kernel's own figures of the newest checkpoint.
+
+        A job with arrays has none once it has succeeded: its last state was not stored, and those
+        of an earlier one would be taken for those of its end.
+        """
+        if not self.checkpoints or (
+            self.status is Status.SUCCEEDED and self.checkpoints[0].bulk_bytes
+        ):
+            return {}
+        return self.checkpoints[0].metrics
 
     @property
     def is_over(self) -> bool:

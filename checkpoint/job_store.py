@@ -80,6 +80,11 @@ class JobStore(JobHeads):
         # Drawn at the first write: processes restored from one snapshot must not share it.
         return secrets.token_hex(4)
 
+    @property
+    def forgets_seconds(self) -> float:
+        """How much of its newest writes the store may lose, although it has answered."""
+        return self._register.forgets_seconds
+
     @cached_property
     def identity(self) -> str:
         """What tells this store from all others: 16 digits, drawn when it is first asked for.

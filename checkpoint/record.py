@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Part)
 R = TypeVar("R", bound="Record")
 
-# So long a store may take to lose its newest writes, and go on from the ones before.
-RIPE_SECONDS = 30.0
 # Of those that are to be deleted, where that is refused: the others are left to `outlast prune`.
 MAX_DROPPED = 10_000
 # The command that lets a job go on where the one that was asked for does not fit its status.
@@ -58,16 +56,16 @@ class Record(Head, Body):
         every = chain(self.params_chunks, self.result_chunks, *kept)
         return {chunk.name: chunk for chunk in every}
 
-    def ripe(self, now: float) -> list[str]:
+    def ripe(self, now: float, wait_seconds: float) -> list[str]:
         """Return the names of dropped chunks that may be deleted at `now`.
 
-        By then no store that has lost its newest writes goes back to a checkpoint that needs them.
-        A job that is over is not saved again: of it only the time counts.
+        They have waited for so long, in which a store that has lost its newest writes would have
+        gone back to a checkpoint that needs them; and for another save, unless the job is over.
         """
         return [
             name
             for name, at, saves in self.dropped
-            if (saves < self.usage.saves or self.status.is_final) and at + RIPE_SECONDS <= now
+            if (saves < self.usage.saves or self.status.is_final) and at + wait_seconds <= now
         ]
 
     # What a worker does.
@@ -234,6 +232,12 @@ class Record(Head, Body):
         if failures >= self.limits.max_failures:
             return counted.failed(f"{error} (error {failures} in a row without progress)")
         return _changed(counted, error=error).released(queued_at=queued_at, not_before=not_before)
+
+    def postponed(self, error: str, not_before: float, *, queued_at: float) -> Self:
+        """End a slice that could not be stored, through no fault of the job's, as if uncounted."""
+        guards = _changed(self.guards, stalls=max(self.guards.stalls - 1, 0))
+        after = self.released(queued_at=queued_at, not_before=not_before)
+        return _changed(after, guards=guards, error=error)
 
     def marked_announced(self) -> Self:
         """Note that the message that starts the slice has been sent."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from outlast.checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
 from outlast.checkpoint.store_clock import StoreClock
@@ -28,7 +28,12 @@ class Register(ABC):
     words with slashes in between, and that no two values ever written under a key are the same
     bytes: on a store whose version is a hash of the value, a repeated value would have the version
     of the earlier one. That is why a record has a counter and its writer's id.
+
+    Attributes:
+        forgets_seconds: how much of its newest writes it may lose, although it has answered.
     """
+
+    forgets_seconds: ClassVar[float] = 30.0
 
     @cached_property
     def clock(self) -> StoreClock:

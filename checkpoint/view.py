@@ -62,7 +62,7 @@ def short(value: Any) -> Any:
     """
     if isinstance(value, dict):
         match value:
-            case {"$array": dtype, "shape": shape, "at": _, **rest} if not rest:
+            case {"$array": dtype, "shape": shape, "at": _, **rest} if rest.keys() <= {"order"}:
                 return {"array": dtype, "shape": shape}
             case {"$blob": size, "at": _, **rest} if not rest:
                 return {"blob": size}

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+try:
+    import numpy as np
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "an Array needs numpy: pip install 'outlast[arrays]'", name="numpy"
+    ) from error
 
 from outlast.kernel.bulk import Beside, whole
 
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 class _Numbers(Beside):
     """An array beside the JSON.
 
+    It comes back in the order of its memory, C or Fortran; what has neither comes in that of C.
     A tensor of torch is taken as it is: on the CPU the array shares its memory; from another device
     it is fetched when it is stored. Either comes back as an array.
     """
@@ -32,6 +38,8 @@ class _Numbers(Beside):
     def dump(self, value: Any) -> tuple[dict[str, Any], memoryview, object]:
         array = as_array(value)
         reference = {self.key: _description(array.dtype), "shape": list(array.shape)}
+        if array.flags.fnc:  # In another order its sums would differ in a bit.
+            return reference | {"order": "F"}, _flat(array.T).data, value
         return reference, _flat(array).data, value
 
     def size(self, reference: Mapping[str, Any]) -> int:
@@ -41,7 +49,7 @@ class _Numbers(Beside):
         shape, dtype = reference["shape"], _dtype(reference[self.key])
         if not data.nbytes:
             return np.empty(shape, dtype)
-        return np.ndarray(shape, dtype, buffer=data)
+        return np.ndarray(shape, dtype, buffer=data, order=reference.get("order", "C"))
 
 
 Array = Annotated[np.ndarray[Any, Any], _Numbers()]
@@ -82,7 +90,9 @@ def _array_of(value: object) -> np.ndarray[Any, Any]:
                 "tensor.view(torch.int16)"
             ) from error
         return array
-    raise ValueError(f"an Array is an array of numpy or a tensor, not {type(value).__name__}")
+    kind = type(value).__name__
+    way = "read a file with weights=@file.npy" if kind == "str" else "give numpy.asarray(…)"
+    raise ValueError(f"an Array is an array of numpy or a tensor, not {kind}: {way}")
 
 
 def _is_tensor(value: object) -> bool:

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     Reference = dict[str, Any]
 
 
+KEYS = ({"$array", "shape", "at"}, {"$array", "shape", "order", "at"}, {"$blob", "at"})
+
+
 def replaced(value: Any, replace: Callable[[str, Reference], Any], path: str = "") -> Any:
     """Return a JSON value with what `replace` returns for the path and the reference of each.
 
     A path is the names and numbers that lead to it, with dots between.
     """
     if isinstance(value, dict):
-        if value.keys() in ({"$array", "shape", "at"}, {"$blob", "at"}):
+        if value.keys() in KEYS:
             return replace(path, value)
         return {name: replaced(part, replace, _below(path, name)) for name, part in value.items()}
     if isinstance(value, list):

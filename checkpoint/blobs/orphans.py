@@ -33,15 +33,19 @@ def orphans(blobs: BlobStore, jobs: JobStore, *, grace_seconds: float) -> Iterat
             yield from _orphans_below(jobs, job_id, old)
 
 
-def orphans_of(record: Record, names: Sequence[str], now: float) -> list[str]:
+def orphans_of(record: Record, names: Sequence[str], now: float, wait_seconds: float) -> list[str]:
     """Return those of the names below `<job id>/` that the job does not need, nor ever will.
+
+    Dropped ones wait as in `Record.ripe`.
 
     The record was read after the names were listed: so it lists a chunk among them, or the claim
     that wrote it holds the lease, or no record will list it. A claim without the lease stores none.
     """
     if not all(kept.is_intact for kept in record.checkpoints + record.quarantine):
         return []  # What a damaged one lists is not known.
-    waiting = {dropped.name for dropped in record.dropped}.difference(record.ripe(now))
+    waiting = {dropped.name for dropped in record.dropped}.difference(
+        record.ripe(now, wait_seconds)
+    )
     needed = record.chunks.keys() | waiting
     held = f"{record.job_id}/{record.lease.token}/" if record.lease else None
     return [n for n in names if n not in needed and not (held and n.startswith(held))]
@@ -54,7 +58,7 @@ def _orphans_below(jobs: JobStore, job_id: str, names: Sequence[str]) -> Sequenc
         return names
     except (CorruptRecord, InvalidJobId):
         return []  # What it needs is not known.
-    return orphans_of(record, names, jobs.clock())
+    return orphans_of(record, names, jobs.clock(), jobs.forgets_seconds)
 
 
 def _job_id(found: Found) -> str:

@@ -51,6 +51,8 @@ class S3Register(Register):
     `sleep` waits between attempts.
     """
 
+    forgets_seconds = 0.0
+
     def __init__(
         self,
         bucket: str,

@@ -44,6 +44,8 @@ class SqliteRegister(Register):
     are random and never repeat.
     """
 
+    forgets_seconds = 0.0
+
     def __init__(
         self, path: Path, *, busy_seconds: float = BUSY_SECONDS, read_only: bool = False
     ) -> None:

@@ -96,6 +96,7 @@ def assert_resumable(
             kernel.prepare(params)
             expected = trial.run_whole(kernel, sample)
             trial.check_progress(kernel, sample.points)
+            trial.check_metrics(kernel, sample.points[:1])
             for point in sample.points:
                 _check_copy(trial, fresh, point, expected, folder)
             for other in elsewhere if sample.points else ():

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 from outlast.kernel.bulk import dumped, has_bulk, loaded, new_row, same
+from outlast.kernel.finite import not_finite
 from outlast.kernel.references import references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from outlast.kernel.bulk import Bulk
 
 M = TypeVar("M", bound=BaseModel)
@@ -79,12 +77,12 @@ def stored(model: type[BaseModel], value: Any, what: str) -> Stored:
         survives = same(loaded(model, text, bulk), value)
     except ValueError as error:
         raise AssertionError(
-            _not_finite(value, what)
+            not_finite(value, what)
             or f"{what} cannot be read back from JSON, {shown(text.decode())}"
         ) from error
     if not survives:
         raise AssertionError(
-            _not_finite(value, what)
+            not_finite(value, what)
             or f"{what} does not survive being stored as JSON: {excerpt(value)}"
         )
     return Stored.copied(text, bulk)
@@ -117,20 +115,3 @@ def _word(item: dict[str, Any]) -> str:
     kind = item["$array"]
     name = np.dtype(kind) if isinstance(kind, str) else "structured"
     return f"{name}[{','.join(map(str, item['shape']))}]"
-
-
-def _not_finite(value: BaseModel, what: str) -> str | None:
-    """Return a message that names the first infinity or NaN in `value`; None: there is none."""
-    field = next(_odd_floats(value.model_dump()), None)
-    return field and f"{what} is not finite, and JSON knows finite numbers only: {field}"
-
-
-def _odd_floats(value: Any, path: str = "") -> Iterator[str]:
-    if isinstance(value, float) and not math.isfinite(value):
-        yield f"{path} is {value}"
-    elif isinstance(value, dict):
-        for name, part in value.items():
-            yield from _odd_floats(part, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, (list, tuple)):
-        for number, part in enumerate(value):
-            yield from _odd_floats(part, f"{path}[{number}]")

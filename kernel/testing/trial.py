@@ -131,6 +131,14 @@ class Trial(Generic[R]):
                 )
             before = share
 
+    def check_metrics(self, kernel: Kernel[Any, Any, R], points: list[Point]) -> None:
+        """Fail if the kernel cannot tell its own figures: a worker would only log that."""
+        for point in points:
+            try:
+                dict(kernel.metrics(self._params, point.state.load(kernel.State)))
+            except Exception as error:
+                raise AssertionError(f"at {point}, its metrics raise {error!r}") from error
+
     def _check_seconds(self, seconds: float, last: Stored | None) -> None:
         if self._longest is not None and seconds > self._longest:
             where = "its start" if last is None else last

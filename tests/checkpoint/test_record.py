@@ -10,7 +10,7 @@ import pytest
 from outlast.checkpoint.blobs.contract import Chunk
 from outlast.checkpoint.errors import WrongStatus
 from outlast.checkpoint.packed import Packed
-from outlast.checkpoint.record import RIPE_SECONDS, Record
+from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint, Dropped, Limits
 from outlast.checkpoint.status import Status
 from tests.records import changed, checkpoint, lease
@@ -261,10 +261,10 @@ def test_a_chunk_is_dropped_once_neither_generation_needs_it() -> None:
 def test_a_dropped_chunk_waits_for_another_save_and_half_a_minute() -> None:
     """A Redis that fails over and forgets its last seconds would find its checkpoint without it."""
     job = record(lease=lease(100.0)).saved(state_in("1")).saved(state_in("2")).saved(state_in("3"))
-    assert job.ripe(1e6) == []
+    assert job.ripe(1e6, 30.0) == []
     job = job.saved(state_in("3", at=101.0))
-    assert job.ripe(100.0 + RIPE_SECONDS - 0.1) == []
-    assert job.ripe(100.0 + RIPE_SECONDS) == ["a/t/1"]
+    assert job.ripe(129.9, 30.0) == []
+    assert job.ripe(130.0, 30.0) == ["a/t/1"]
     left = job.forgot(["a/t/1"])
     assert [dropped.name for dropped in left.dropped] == ["a/t/2"]
 

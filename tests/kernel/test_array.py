@@ -314,3 +314,21 @@ def test_a_tensor_that_numpy_does_not_have_is_refused_with_the_way_out() -> None
     model = One(array=bfloat16)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"of torch.bfloat16 give tensor.view"):
         dumped(model)
+
+
+def test_an_array_keeps_the_order_of_its_memory() -> None:
+    """A sum over it would differ in the last bit after a resume, and so would the answer."""
+    array = np.asfortranarray(np.random.default_rng(1).random((50, 70), dtype="f4"))
+    back = again(One(array=array)).array
+    assert back.flags.fnc
+    assert back.sum() == array.sum()
+    assert np.array_equal(back, array)
+    assert again(One(array=array[::2, ::3])).array.flags.c_contiguous
+
+
+@pytest.mark.parametrize("order", ["X", 3, []])
+def test_a_forged_order_is_refused(order: object) -> None:
+    """A record that was tampered with would end a worker with an error of numpy's."""
+    reference = {"$array": "<f4", "shape": [2, 2], "order": order, "at": 0}
+    with pytest.raises(ValidationError):
+        loaded(One, json.dumps({"array": reference}), memoryview(bytearray(16)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.errors import StoreFull, StoreUnavailable
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import Bulk, loaded
@@ -18,6 +18,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.protocol import POSTPONED_SECONDS
 from outlast.worker.slices.tidying import tidy
 from outlast.worker.slices.timing import Timing
 from tests.blobs import MemoryBlobs, settle
@@ -417,3 +418,54 @@ def test_a_place_that_deletes_nothing_does_not_fill_the_record(hall: Hall) -> No
         hall.finish(seconds=40.0)
     assert hall.result() == expected(steps=120, numbers=LARGE)
     assert len(hall.record.dropped) == 10
+
+
+def full(hall: Hall) -> None:
+    """Let the place of arrays have no room, while the store of jobs is well."""
+
+    def refuses(operation: str) -> None:
+        if operation == "put":
+            raise StoreFull("arrays: the disk is full; free some space, then go on")
+
+    hall.blobs.before = refuses
+
+
+def test_a_full_disk_for_arrays_stops_a_job_and_fails_none(hall: Hall) -> None:
+    """After ten slices without room the job would have failed, with a word of kills and no disk."""
+    hall.submit(kernel="field", steps=30, numbers=LARGE)
+    hall.work(seconds=6.0)
+    before = hall.record
+    full(hall)
+    for _ in range(12):
+        hall.work(seconds=6.0)
+        hall.clock.sleep(POSTPONED_SECONDS)
+    assert hall.record.status is Status.QUEUED
+    assert hall.record.guards == before.guards
+    assert "the disk is full" in str(hall.record.error)
+    assert "not stored, to be done again: StoreFull" in str(hall.record.history.latest)
+    assert hall.record.usage.redone_seconds > 12.0
+    hall.blobs.before = lambda _: None
+    hall.finish()
+    assert hall.result() == expected(steps=30, numbers=LARGE)
+
+
+def test_a_result_without_room_is_computed_again(hall: Hall) -> None:
+    """The last slice of weeks of computing would count as one of ten kills."""
+    hall.submit(kernel="field", steps=4, numbers=LARGE)
+    full(hall)
+    hall.work()
+    assert hall.record.status is Status.QUEUED
+    assert hall.record.guards.stalls == 0
+    hall.blobs.before = lambda _: None
+    hall.clock.sleep(POSTPONED_SECONDS)
+    hall.finish()
+    assert hall.result() == expected(steps=4, numbers=LARGE)
+
+
+def test_without_a_place_nothing_is_computed_in_vain(hall: Hall) -> None:
+    """A slice of a minute would be thrown away to learn that a setting is missing."""
+    steps: list[int] = []
+    hall.kernel = Field(steps.append)
+    hall.submit(kernel="field", steps=30)
+    hall.work(hall.process(blobs=None))
+    assert (hall.record.status, steps) == (Status.FAILED, [])

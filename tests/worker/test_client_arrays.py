@@ -18,7 +18,7 @@ from outlast.checkpoint.blobs.contract import DamagedChunk
 from outlast.checkpoint.blobs.orphans import orphans, orphans_of
 from outlast.checkpoint.errors import NoBlobStore, UnknownJob
 from outlast.checkpoint.packed import Packed
-from outlast.checkpoint.record import RIPE_SECONDS, Record
+from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Dropped
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs.prune import prune
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from outlast.worker.slices.worker_process import WorkerProcess
 
+WAIT = 30.0
 SEED = np.linspace(0, 1, 200_000, dtype="f4")  # of a chunk of its own
 
 
@@ -384,25 +385,25 @@ def test_what_a_claim_has_sent_is_no_orphan_while_it_holds_the_lease() -> None:
     """A prune would take the arrays of a save that is under way, and the checkpoint with them."""
     record = job(lease=lease(token="mine"))
     theirs, lost = "a/mine/1", "a/mine2/1"
-    assert orphans_of(record, [theirs, lost], now=10_000.0) == [lost]
-    assert orphans_of(record.lost(10_000.0), [theirs, lost], now=10_000.0) == [theirs, lost]
+    assert orphans_of(record, [theirs, lost], 10_000.0, WAIT) == [lost]
+    assert orphans_of(record.lost(10_000.0), [theirs, lost], 10_000.0, WAIT) == [theirs, lost]
 
 
 def test_what_was_dropped_waits_until_it_is_ripe() -> None:
     """A store that loses its newest writes would go back to a checkpoint without its arrays."""
     record = job(dropped=(Dropped("a/c/1", 100.0, 3),), saves=3)
-    late = 100.0 + RIPE_SECONDS
-    assert orphans_of(record, ["a/c/1"], now=late) == []
-    assert orphans_of(record.failed("x"), ["a/c/1"], now=late - 1) == []
-    assert orphans_of(record.failed("x"), ["a/c/1"], now=late) == ["a/c/1"]
+    late = 100.0 + WAIT
+    assert orphans_of(record, ["a/c/1"], late, WAIT) == []
+    assert orphans_of(record.failed("x"), ["a/c/1"], late - 1, WAIT) == []
+    assert orphans_of(record.failed("x"), ["a/c/1"], late, WAIT) == ["a/c/1"]
     saved = record.saved(checkpoint())
-    assert orphans_of(saved, ["a/c/1"], now=late) == ["a/c/1"]
+    assert orphans_of(saved, ["a/c/1"], late, WAIT) == ["a/c/1"]
 
 
 def test_a_damaged_state_keeps_all_chunks_of_its_job() -> None:
     """The list of what it needs is damaged, too: a restored backup would find no arrays."""
     record = job(checkpoints=(checkpoint().with_state(Packed.of(b"rotten")),))
-    assert orphans_of(record, ["a/c/1"], now=1e9) == []
+    assert orphans_of(record, ["a/c/1"], 1e9, WAIT) == []
 
 
 def test_an_answer_links_the_arrays_of_its_result(client: Client) -> None:

@@ -4,7 +4,7 @@
      "trail": {"parts": […]}}
 
 By its path in the result, each is the bytes of its parts in a row: of what a URL gives, so many
-from the offset on. An array's are in the order of C.
+from the offset on. An array's are in the order of C, unless its "order" is "F".
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def links_of(record: Record, place: Place) -> dict[str, Any]:
     def note(path: str, reference: dict[str, Any]) -> None:
         begin, size = span_of(reference)
         is_blob = "$blob" in reference
-        kind = {} if is_blob else {"dtype": reference["$array"], "shape": reference["shape"]}
+        kind = {} if is_blob else _kind_of(reference)
         parts = [
             {
                 "url": require_blobs(place(), record.job_id).link(chunk, LINK_SECONDS),
@@ -50,6 +50,11 @@ def links_of(record: Record, place: Place) -> dict[str, Any]:
     if record.result_chunks:
         replaced(record.result, note)
     return links
+
+
+def _kind_of(reference: dict[str, Any]) -> dict[str, Any]:
+    order = {"order": "F"} if reference.get("order") == "F" else {}
+    return {"dtype": reference["$array"], "shape": reference["shape"], **order}
 
 
 def _within(chunks: Sequence[Chunk], begin: int, end: int) -> Iterator[tuple[Chunk, int, int]]:

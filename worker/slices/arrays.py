@@ -31,6 +31,12 @@ SPARE_BYTES = 64 << 20
 class NoPlace(Unusable):
     """The worker has no place for arrays. Set one, and retry the job."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no place for its arrays: set OUTLAST_BLOBS to s3://bucket/prefix, or to a "
+            "folder that all workers see"
+        )
+
 
 class _Transfer(NamedTuple):
     """Work whose arrays are being sent."""
@@ -177,9 +183,9 @@ class Arrays:
 
     def _prepare(self, bulk: Bulk, record: Record) -> Sending:
         """Return what sends these arrays, and begin to delete what nobody needs any more."""
-        blobs = self._require(bulk)
+        blobs, jobs = self._require(bulk), self._process.jobs
         if self._deletion is None or self._deletion.is_done:
-            self._deletion = Deletion(blobs, record.ripe(self._process.jobs.clock()))
+            self._deletion = Deletion(blobs, record.ripe(jobs.clock(), jobs.forgets_seconds))
         kept = [chunk for checkpoint in record.checkpoints for chunk in checkpoint.chunks]
         known = self._unused | {chunk.digest: chunk for chunk in kept}
         self._begun_at = self._process.clock()
@@ -201,10 +207,7 @@ class Arrays:
                 "(OUTLAST_MAX_BLOB_BYTES)"
             )
         if self._process.blobs is None:
-            raise NoPlace(
-                "there is no place for its arrays: set OUTLAST_BLOBS to s3://bucket/prefix, or to "
-                "a folder that all workers see"
-            )
+            raise NoPlace
         return self._process.blobs
 
     def _received(self, sending: Sending) -> tuple[Chunk, ...]:

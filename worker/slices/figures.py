@@ -26,18 +26,28 @@ def figures(kernel: AnyKernel, params: Any, state: Any) -> dict[str, float]:
     kept: dict[str, float] = {}
     try:
         told = state.metrics() if isinstance(state, Held) else kernel.metrics(params, state)
-        for name, value in dict(told).items():
-            if not (isinstance(name, str) and is_metric_name(name)):
-                _refuse(kernel.name, f"{name!r:.60} is no name")
-            elif not math.isfinite(number := float(value)):
-                _refuse(kernel.name, f"{name} is {number}")
-            elif len(kept) == MAX_METRICS:
-                _refuse(kernel.name, f"they are more than {MAX_METRICS}")
-            else:
-                kept[name] = number
+        every = dict(told)
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
         _refuse(kernel.name, line(error))
+        return {}
+    for name, value in every.items():
+        if fault := _fault_of(name, value):
+            _refuse(kernel.name, fault)
+        elif len(kept) == MAX_METRICS:
+            _refuse(kernel.name, f"they are more than {MAX_METRICS}")
+        else:
+            kept[name] = float(value)
     return kept
+
+
+def _fault_of(name: object, value: Any) -> str | None:
+    if not (isinstance(name, str) and is_metric_name(name)):
+        return f"{name!r:.60} is no name"
+    try:
+        number = float(value)
+    except BaseException as error:  # noqa: BLE001 - of a foreign class
+        return f"{name} is no number: {line(error)}"
+    return None if math.isfinite(number) else f"{name} is {number}"
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,9 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.safe_text import one_line
+from pydantic import ValidationError
+
+from outlast.checkpoint.safe_text import first_error, one_line
 from outlast.kernel.errors import message_of
 
 if TYPE_CHECKING:
@@ -21,7 +23,11 @@ LOCATION = "outlast_location"
 
 def line(error: BaseException) -> str:
     """Return the error on one line that can be stored and shown, no longer than a record's."""
-    return one_line(f"{type(error).__name__}: {message_of(error)}", ERROR_CHARACTERS)
+    message = message_of(error)
+    if isinstance(error, ValidationError):  # Its own words have many lines.
+        with suppress(Exception):
+            message = f"{error.title}: {first_error(error)}"
+    return one_line(f"{type(error).__name__}: {message}", ERROR_CHARACTERS)
 
 
 def described(error: BaseException, kernel_class: type[Kernel[Any, Any, Any]]) -> str:

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from outlast.checkpoint.errors import StateTooLarge
 from outlast.checkpoint.safe_text import first_error
 from outlast.kernel.bulk import Bulk, Stored, dumped, loaded, new_row
+from outlast.kernel.finite import not_finite
 from outlast.worker.slices.held import Held
 from outlast.worker.slices.kernel_errors import line
 
@@ -60,9 +61,12 @@ def stored_state(
     try:
         survives = loaded(kernel.State, *stored) == state
     except BaseException as error:
-        raise Unusable(f"yielded a state that cannot be read back: {line(error)}") from error
+        why = not_finite(state, "it") or line(error)
+        raise Unusable(f"yielded a state that cannot be read back: {why}") from error
     if not survives:
-        raise Unusable("yielded a state that does not survive being stored as JSON")
+        odd = not_finite(state, "it")
+        reason = f": {odd}" if odd else ""
+        raise Unusable(f"yielded a state that does not survive being stored as JSON{reason}")
     return stored
 
 
@@ -149,7 +153,8 @@ def stored_result(kernel: AnyKernel, result: object) -> tuple[Any, Bulk]:
         survives = loaded(kernel.Result, text, again) == result
         require_shallow(text)
     except BaseException as error:
-        raise Unusable(f"returned a result that cannot be stored: {line(error)}") from error
+        why = not_finite(result, "it") or line(error)
+        raise Unusable(f"returned a result that cannot be stored: {why}") from error
     if not survives:
         raise Unusable("returned a result that does not survive being stored as JSON")
     return value, bulk

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LONGEST_HIDE_SECONDS = 900.0
 
 FIRST_BACKOFF_SECONDS = 1.0
+# A disk that is full will hardly have room sooner.
+POSTPONED_SECONDS = 60.0
 
 # ---- What a message calls for
 
@@ -124,7 +126,14 @@ class Errored:
     error: str
 
 
-Ending = Interrupted | Succeeded | Failed | Errored
+@dataclass(frozen=True)
+class Postponed:
+    """Its arrays could not be stored: the job goes on from its checkpoint later, uncounted."""
+
+    error: str
+
+
+Ending = Interrupted | Succeeded | Failed | Errored | Postponed
 
 
 def ended(record: Record, ending: Ending, now: float) -> Record:
@@ -141,6 +150,8 @@ def ended(record: Record, ending: Ending, now: float) -> Record:
                 record.guards.failures, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_RETRY_SECONDS
             )
             after = record.errored(ending.error, not_before=now + wait, queued_at=now)
+        case Postponed():
+            after = record.postponed(ending.error, now + POSTPONED_SECONDS, queued_at=now)
     return after.after_slice(record, _history_entry(after, ending), now)
 
 
@@ -149,4 +160,6 @@ def _history_entry(after: Record, ending: Ending) -> str:
         return after.error if after.status is Status.FAILED and after.error else str(after.status)
     if isinstance(ending, Errored):
         return f"error, to be tried again: {ending.error}"
+    if isinstance(ending, Postponed):
+        return f"not stored, to be done again: {ending.error}"
     return ending.reason if isinstance(ending, Interrupted) else str(after.status)

@@ -22,7 +22,14 @@ from outlast.worker.slices.kernel_output import (
     stored_migration,
     stored_result,
 )
-from outlast.worker.slices.protocol import Ending, Errored, Failed, Interrupted, Succeeded
+from outlast.worker.slices.protocol import (
+    Ending,
+    Errored,
+    Failed,
+    Interrupted,
+    Postponed,
+    Succeeded,
+)
 from outlast.worker.slices.scratch import Scratch
 from outlast.worker.slices.timing import SAFETY
 from outlast.worker.telemetry.events import KERNEL_FAILED, KERNEL_NOT_CLOSED, tell
@@ -74,6 +81,8 @@ class Slice:
             StoreUnavailable: the last save was not possible; the checkpoint before it stands.
         """
         job = self.job
+        if job.has_arrays and self._process.blobs is None:
+            return job.end(Failed(line(NoPlace())))
         try:
             job.begin()
             steps = self._start(self._restored())
@@ -234,6 +243,13 @@ class Slice:
         except (Unusable, StateTooLarge) as error:
             self.job.drop_state()
             return self.job.end(self._failure(error))
+        except StoreUnavailable as error:
+            if not self.job.has_arrays:
+                raise
+            # The place of arrays may be full while the store of jobs is well.
+            self.job.arrays.stop()
+            self.job.drop_state()
+            return self.job.end(Postponed(line(error)))
 
     def _success(self, result: object) -> Ending:
         try:

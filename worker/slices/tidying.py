@@ -32,6 +32,7 @@ def tidy(process: WorkerProcess, record: Record, deadline: Deadline) -> None:
         names = [found.name for found in process.blobs.names(f"{record.job_id}/")]
         # Read after the list: another job may have this id meanwhile, or this one go on.
         current = process.jobs.load(record.job_id).record
-        process.blobs.delete(orphans_of(current, names, process.jobs.clock()))
+        jobs = process.jobs
+        process.blobs.delete(orphans_of(current, names, jobs.clock(), jobs.forgets_seconds))
     except CheckpointError as error:
         log.debug("job %s: chunks are left to prune: %s", record.job_id, error)
