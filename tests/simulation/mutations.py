@@ -373,7 +373,7 @@ def share_the_token(patch: MonkeyPatch) -> None:
     new_lease = ClaimedJob._new_lease
 
     def new_lease_with_token(self: ClaimedJob) -> Lease:
-        self._token = "token"
+        self.token = "token"
         return new_lease(self)
 
     patch.setattr(ClaimedJob, "_new_lease", new_lease_with_token)

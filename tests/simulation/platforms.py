@@ -37,6 +37,7 @@ class SimulatedClient(Client):
     def __init__(self, world: World, process: Process) -> None:
         self.settings = world.settings
         self.jobs = jobs_of(world, process)
+        self.blobs = None
         self._simulated = SimulatedQueue(world, process)
 
     @property

@@ -143,7 +143,7 @@ class Afar(Hall):
         assert self.record.usage.steps > steps
 
 
-@pytest.mark.parametrize("send_seconds", [1.0, 9.0, 22.0])
+@pytest.mark.parametrize("send_seconds", [1.0, 9.0, 22.0, 30.0])
 def test_a_function_is_never_killed_while_it_saves(
     monkeypatch: pytest.MonkeyPatch, send_seconds: float
 ) -> None:
