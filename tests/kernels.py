@@ -249,7 +249,7 @@ class NewerCounting(Counting):
         return {"done": state["at"], "total": state["total"]}
 
 
-def install(folder: Path, kernel: type[Counting]) -> str:
+def install(folder: Path, kernel: type[Kernel[Any, Any, Any]]) -> str:
     """Register the kernel in `folder` as a package does; return the PYTHONPATH that finds it."""
     package = folder / f"{kernel.name}-1.0.dist-info"
     package.mkdir()

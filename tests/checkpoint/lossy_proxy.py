@@ -6,6 +6,7 @@ import math
 import select
 import socket
 import socketserver
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ class LossyProxy(socketserver.ThreadingTCPServer):
 
     Attributes:
         behind: where new connections lead; those that are open lead on to where they led.
-        bytes_a_second: how fast requests pass.
+        bytes_a_second: how fast bytes pass, of all connections together.
     """
 
     daemon_threads = True
@@ -31,6 +32,8 @@ class LossyProxy(socketserver.ThreadingTCPServer):
         super().__init__((HOST, 0), _Connection)
         self.behind = behind
         self.bytes_a_second = math.inf
+        self._free_at = 0.0
+        self._lock = threading.Lock()
         self.port: int = self.server_address[1]
         self.marker = b""
         self.still_to_lose = 0
@@ -39,6 +42,14 @@ class LossyProxy(socketserver.ThreadingTCPServer):
     def lose(self, marker: bytes, *, count: int) -> None:
         """Lose the answers to the next `count` requests that have `marker` in them."""
         self.marker, self.still_to_lose, self.lost = marker, count, 0
+
+    def pass_on(self, count: int) -> None:
+        """Wait until so many bytes have passed."""
+        with self._lock:
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now) + count / self.bytes_a_second
+            wait = self._free_at - now
+        time.sleep(wait)
 
     def takes(self, request: bytes) -> bool:
         """Tell whether the answer to this request is to be lost, and count it."""
@@ -61,7 +72,7 @@ class _Connection(socketserver.BaseRequestHandler):
                     data = source.recv(BUFFER_BYTES)
                     if not data or (losing and source is upstream):
                         return  # which closes the client's connection in place of an answer
+                    self.server.pass_on(len(data))
                     if source is self.request:
-                        time.sleep(len(data) / self.server.bytes_a_second)
                         losing = losing or self.server.takes(data)
                     (upstream if source is self.request else self.request).sendall(data)

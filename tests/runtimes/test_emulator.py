@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
 from outlast.checkpoint.status import Status
+from outlast.worker.jobs.client import Client
+from tests import field, servers
+from tests.checkpoint.lossy_proxy import LossyProxy
+from tests.kernels import install
 from tests.runtimes import emulator
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from tests.runtimes.conftest import System
+    from tests.servers import Server
 
 TIMED_OUT = "Task timed out after 3.00 seconds"
 
@@ -71,3 +79,33 @@ def test_an_isolated_kernel_is_not_killed_from_outside(system: System) -> None:
     record = system.record("j")
     assert record.result == {"total": 21}
     assert record.usage.slices_begun > 1  # one at least was spent asleep
+
+
+@pytest.mark.chaos
+def test_arrays_for_a_slow_store_are_there_before_the_timeout(
+    system: System, seaweedfs: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training would lose each invocation in which it sends its state for the last time."""
+    install(system.folder, field.Field)
+    with serving(LossyProxy(seaweedfs)) as slow:
+        slow.bytes_a_second = 5e6
+        place = {
+            "OUTLAST_BLOBS": "s3://slow-arrays/test",
+            "AWS_ENDPOINT_URL_S3": f"http://{servers.HOST}:{slow.port}",
+        }
+        for name, value in place.items():
+            monkeypatch.setenv(name, value)
+        with closing(boto3.client("s3")) as s3:
+            s3.create_bucket(Bucket="slow-arrays")
+        client, params = Client(), {"steps": 2500, "arrays": 4, "numbers": 1_000_000}
+        client.submit("field", job_id="j", **params)
+        del system.env["OUTLAST_CHECKPOINT_SECONDS"]
+        with emulator.function(system.folder, system.env | place, timeout_seconds=15) as function:
+            source = system.source(function.invoke)
+            while not system.record("j").status.is_final:
+                assert source.turn() == {"batchItemFailures": []}
+        usage = system.record("j").usage
+        assert usage.slices_begun > 2
+        assert usage.saves >= usage.slices_begun - 1
+        assert (usage.steps, usage.redone_seconds) == (params["steps"], 0)
+        assert client.result("j")["digest"] == field.expected(**params).digest
