@@ -11,6 +11,7 @@ from outlast.kernel import Resources
 from outlast.kernel.bulk import dumped, loaded
 from outlast.worker.slices.held import Held
 from outlast.worker.slices.isolation.parent import BUSY, isolated
+from outlast.worker.slices.timing import Timing
 from tests.field import Field, Params, State, expected
 from tests.worker.test_arrays import LARGE, Hall, result_in
 
@@ -97,7 +98,9 @@ def test_a_step_that_is_cut_off_takes_its_arrays_with_it(
     monkeypatch.setattr("outlast.worker.slices.slice.isolated", hangs)
     seconds = limit.pop("seconds", None)
     hall.submit(kernel="field", steps=12, **limit)
-    hall.work(hall.process(isolate=True), seconds=seconds)
+    timing = Timing()
+    timing.saw_reading(1.0, 100_000_000)  # Else the first state is saved at once.
+    hall.work(hall.process(isolate=True, timing=timing), seconds=seconds)
     assert hall.record.usage.steps == 0
     assert hall.record.status is (Status.QUEUED if seconds else Status.FAILED)
 

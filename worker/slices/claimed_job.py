@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -44,12 +45,14 @@ class ClaimedJob(LeasedJob):
         kernel: what runs; there once it is loaded.
         restored: the state from which it goes on; None: it begins, or has gone on already.
         is_stopped: whether a stop signal has come.
+        seconds_left: until the platform ends all; infinite: it does not.
         arrays: those of its states, on their way to where they are kept.
     """
 
     kernel: AnyKernel
     restored: Restored | None = None
     is_stopped: Callable[[], bool] = staticmethod(lambda: False)
+    seconds_left: Callable[[], float] = staticmethod(lambda: math.inf)
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
         """Prepare to claim the job, as it was read in `before`; see `take`."""
@@ -203,16 +206,25 @@ class ClaimedJob(LeasedJob):
 
     def _last(self, ending: Ending) -> Unsaved:
         """Return what the last write stores; the arrays of its state are there."""
-        staged = self.arrays.under_way
-        if isinstance(ending, Succeeded) or staged is None or staged.steps != self.work.steps:
+        if isinstance(ending, Succeeded) or self._is_newest_to_send():
             self.arrays.stop()
             work = self._unsaved()
             if work.snapshot and work.snapshot.bulk.size:
                 work = work._replace(chunks=self.arrays.send(work.snapshot.bulk, self.record))
-        else:  # There is no newer state.
+        else:
             work = self._finished()._replace(seconds=self.work.seconds, pace=self.work.pace)
         is_over = isinstance(ending, Succeeded)
-        return work if is_over else work._replace(redone=self.work.lost_seconds)
+        return work if is_over else work._replace(redone=self.work.seconds - work.state_seconds)
+
+    def _is_newest_to_send(self) -> bool:
+        """Whether the newest state is to be sent, and not the one that is on its way."""
+        staged = self.arrays.under_way
+        if staged is None:
+            return True
+        if staged.steps == self.work.steps:
+            return False  # There is no newer one.
+        # On a slow line it would not arrive before the platform's end, and the other neither.
+        return self.process.timing.last_save_seconds() < self.seconds_left()
 
     def _finished(self) -> Unsaved:
         try:

@@ -179,6 +179,7 @@ class _Turn:
         process, claimed = self.process, job.record
         left, opened = self.deadline.remaining, process.clock()
         job.is_stopped = lambda: self.deadline.is_signalled
+        job.seconds_left = lambda: self.deadline.remaining
         try:
             load_kernel(job)
         except Stopped:

@@ -189,10 +189,8 @@ class Slice:
         if self._process.clock() - self._began_at < self._budget.fair_seconds:
             # What was learned may be wrong, where no step of this slice has taken so long.
             step_seconds = min(step_seconds, SAFETY * job.work.slowest_seconds)
-        timing = self._process.timing
-        timing.bytes_to_send = job.bulk_bytes
-        reserve = timing.budget(self._budget.seconds, job.state_bytes, job.bulk_bytes).reserve
-        return left <= step_seconds + max(reserve - self._budget.reserve, 0.0)
+        self._process.timing.bytes_to_send = job.bulk_bytes
+        return left <= step_seconds + self._more_to_keep_back()
 
     def _interrupted(self) -> Ending:
         self._cut_off()
@@ -217,17 +215,29 @@ class Slice:
             return True
         if self._step_seconds and isinstance(job.work.state, Held):
             return False  # Its process is in the middle of a step.
-        interval = self._process.timing.interval_seconds(job.state_bytes, job.bulk_bytes)
-        if clock() - self._saved_at < interval or not self._has_time_to_send():
+        if not (self._is_save_due() and self._has_time_to_send()):
             return False
         self._saved_at = clock()
         self._attempt(job.save)
         return True
 
+    def _is_save_due(self) -> bool:
+        job, timing = self.job, self._process.timing
+        if job.bulk_bytes and not timing.knows_sending:
+            return True  # Whether the last one fits depends on how long one takes.
+        interval = timing.interval_seconds(job.state_bytes, job.bulk_bytes)
+        return self._process.clock() - self._saved_at >= interval
+
     def _has_time_to_send(self) -> bool:
-        """Whether a save can end before the slice; else the last one has to send it all again."""
+        """Whether a save can end before the last one begins, which would send it all again."""
         seconds = self._process.timing.sending_seconds(self.job.bulk_bytes)
-        return seconds < self._deadline.remaining
+        return seconds < self._deadline.remaining - self._more_to_keep_back()
+
+    def _more_to_keep_back(self) -> float:
+        """Return how much longer the end of the slice may take than was known at its begin."""
+        job, timing = self.job, self._process.timing
+        reserve = timing.budget(self._budget.seconds, job.state_bytes, job.bulk_bytes).reserve
+        return max(reserve - self._budget.reserve, 0.0)
 
     def _attempt(self, save: Callable[[], bool]) -> None:
         """Save, or go on without; tell of a save that is done, with the time since it began."""

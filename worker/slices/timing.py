@@ -71,13 +71,15 @@ class _Typical:
     def __init__(self, guess: float) -> None:
         """Give `guess` until something was measured."""
         self._guess = guess
+        self.is_known = False
         self._measured: deque[float] = deque(maxlen=RECENT)
 
     def guess(self, guess: float) -> None:
-        self._guess = guess
+        self._guess, self.is_known = guess, True
 
     def saw(self, measured: float) -> None:
         self._measured.append(measured)
+        self.is_known = True
 
     @property
     def value(self) -> float:
@@ -128,6 +130,11 @@ class Timing:
         """Learn from arrays that were read, as long as none was sent: a store may be as quick."""
         if read_bytes >= LARGE_BYTES:
             self._seconds_per_array_byte.guess(seconds / read_bytes)
+
+    @property
+    def knows_sending(self) -> bool:
+        """Whether arrays were sent or read in this process."""
+        return self._seconds_per_array_byte.is_known
 
     def sending_seconds(self, bulk_bytes: int) -> float:
         """Return how long it is likely to take to send so many bytes of arrays."""
