@@ -25,6 +25,7 @@ from outlast.worker.slices.deliver import Handled
 from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
 from outlast.worker.slices.slice import Slice
 from outlast.worker.slices.timing import Budget, Timing
+from outlast.worker.slices.work import Work
 from tests.records import changed
 
 if TYPE_CHECKING:
@@ -368,6 +369,13 @@ def remove_before_the_mark(patch: MonkeyPatch) -> None:
     patch.setattr(JobStore, "_delete", delete)
 
 
+def keep_no_time_back(patch: MonkeyPatch) -> None:
+    """A slice works until its platform's time-out."""
+    patch.setattr(Timing, "budget", lambda _, seconds, *__: Budget(seconds, 0.0))
+    patch.setattr(Work, "next_step_seconds", 0.0)
+    patch.setattr(invocations, "MARGIN_SECONDS", 0.0)
+
+
 def share_the_token(patch: MonkeyPatch) -> None:
     """All leases have one token, so that a worker takes another's for its own."""
     new_lease = ClaimedJob._new_lease
@@ -410,8 +418,6 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     "answer_for_the_batch": (invocations.Handler, "_handle_batch", _answer_for_all),
     # What goes wrong with one message of a batch goes wrong with all.
     "fail_the_batch_for_one": (invocations.Handler, "_is_done", _deliver_only),
-    # A slice works until its platform's time-out.
-    "keep_no_time_back": (Timing, "budget", lambda _, seconds, *__: Budget(seconds, 0.0)),
     # A lease is taken from a worker that may still renew it.
     "take_a_lease_early": (Record, "is_held", _is_held_for_longer),
     # A target that cannot be reached is given up at once.
