@@ -172,12 +172,12 @@ class Record(Head, Body):
         )
         return _dropping(saved, self, max(now, newest.saved_at))
 
-    def unreadable(self, checkpoint: Checkpoint) -> Self:
+    def unreadable(self, checkpoint: Checkpoint, now: float) -> Self:
         """Put a checkpoint whose arrays cannot be read into quarantine; see `Record.claimed`."""
         left = tuple(kept for kept in self.checkpoints if kept.sequence != checkpoint.sequence)
         quarantine = (checkpoint, *self.quarantine)[:GENERATIONS]
         changed = self._with(checkpoints=left, quarantine=quarantine)
-        return _dropping(changed, self, self.updated_at)
+        return _dropping(changed, self, now)
 
     def forgot(self, deleted: Collection[str]) -> Self:
         """Note that these dropped chunks were deleted."""

@@ -272,7 +272,7 @@ def test_a_dropped_chunk_waits_for_another_save_and_half_a_minute() -> None:
 def test_chunks_of_parameters_results_and_quarantine_are_needed() -> None:
     """A clean-up would delete what a person still looks at."""
     job = record(params_chunks=(chunk("p"),), lease=lease(100.0)).saved(state_in("1"))
-    job = job.saved(state_in("2")).unreadable(job.checkpoints[0]).saved(state_in("3"))
+    job = job.saved(state_in("2")).unreadable(job.checkpoints[0], 130.0).saved(state_in("3"))
     job = job.saved(state_in("4")).succeeded({}, (chunk("r"),))
     names = {name.rpartition("/")[2] for name in job.chunks}
     assert names == {"p", "1", "3", "4", "r"}

@@ -118,8 +118,8 @@ class ClaimedJob(LeasedJob):
         Raises:
             StoreUnavailable: it may not be.
         """
-        before = self.record
-        self.write(lambda record: record.unreadable(checkpoint))
+        before, clock = self.record, self.process.jobs.clock
+        self.write(lambda record: record.unreadable(checkpoint, clock()))
         tell_quarantine(before, self.record)
 
     def write(self, move: Callable[[Record], Record]) -> Record:

@@ -56,7 +56,7 @@ class Unsaved(NamedTuple):
 
     def added_to(self, record: Record, now: float) -> Record:
         """Return the record with what was done, as it is stored at `now`."""
-        spent = record.spent(
-            steps=self.steps, seconds=self.seconds, redone=self.redone, pace=self.pace
-        )
+        # A save without an answer may have been stored: where no newer state is left, it counts.
+        steps = max(self.steps, record.usage.steps)
+        spent = record.spent(steps=steps, seconds=self.seconds, redone=self.redone, pace=self.pace)
         return spent.saved(self.snapshot.checkpoint(self.chunks), now) if self.snapshot else spent
