@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from outlast.checkpoint.blobs import open_blobs
 from outlast.checkpoint.blobs.fetching import fetch
 from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import loaded, new_row
@@ -50,7 +49,8 @@ class Siege:
         """Begin the job, with so many arrays of so many MiB each."""
         self.kills = self.cut_off = 0
         self._client = Client()
-        self._blobs = open_blobs(str(self._client.settings.blobs))
+        assert self._client.blobs is not None
+        self._blobs = self._client.blobs
         self._random = random.Random(1)
         self._end = folder / "end"
         self._size = {"arrays": arrays, "numbers": mib * NUMBERS_A_MIB}
