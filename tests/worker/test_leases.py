@@ -12,6 +12,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Guards, Pace
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.protocol import RunSlice, Wait, next_action
 from outlast.worker.slices.timing import Timing
@@ -193,6 +194,18 @@ def test_a_worker_holds_a_job_for_longer_that_was_taken_from_others(floor: Floor
     floor.kernel = Counting(step)
     floor.work()
     assert [type(action) for action in others] == [Wait]
+
+
+def test_a_worker_that_has_made_a_step_holds_a_job_no_longer_than_others(floor: Floor) -> None:
+    """A worker that dies with its last save would keep the job for minutes."""
+    floor.submit()
+    floor.change(lambda record: record.model_copy(update={"guards": Guards(stalls=4)}))
+    process = floor.process()
+    with ClaimedJob.take(process, floor.jobs.load(JOB), floor.receive(), announced=True) as job:
+        first = job.lease_seconds
+        job.work.saw_step(0.5)
+        assert job.work.state is None, "as where it had to be dropped"
+        assert first == 4 * job.lease_seconds
 
 
 def test_a_dead_worker_loses_a_job_of_slow_steps_within_seconds(floor: Floor) -> None:

@@ -141,7 +141,8 @@ class LeasedJob:
     def lease_seconds_for(self, state_bytes: int) -> float:
         """Return how long the lease is to run where a state of that size is written."""
         seconds = self.process.timing.lease_seconds(state_bytes)
-        return self.stretched(seconds) if self.work.state is None else seconds
+        # Not by whether there is a state: that may be gone by the end of the slice.
+        return seconds if self.work.slowest_seconds else self.stretched(seconds)
 
     def stretched(self, seconds: float) -> float:
         """Return a time that doubles with every two slices in a row that did not advance the job.
