@@ -23,15 +23,14 @@ CAUGHT_AT = {
     "delete_what_may_be_listed": 1021,
     "delete_what_may_be_submitted": 216,
     "give_up_at_once": 57,
-    "keep_no_time_back": 667,
-    "sweep_as_a_repetition": 719,
+    "sweep_as_a_repetition": 1037,
     "take_a_call_for_a_message": 413,
-    "take_a_lease_early": 53,
+    "take_a_lease_early": 57,
     "take_a_refusal_for_an_answer": 57,
-    "take_a_slice_for_its_only_life": 66,
+    "take_a_slice_for_its_only_life": 86,
     "trust_the_bytes": 56,
     "wait_from_the_copy_on": 203,
-    "work_on_when_stopped": 83,
+    "work_on_when_stopped": 93,
 }
 
 

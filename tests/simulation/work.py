@@ -49,8 +49,7 @@ def _judge_errors(process: Process, old: Record, new: Record, *, advanced: bool)
     """Judge whether a slice that ends counts its error, and nothing but an error."""
     if new.lease is not None or new.status.is_final:
         return
-    latest = new.history.latest
-    if latest and latest.ending.startswith("not stored"):
+    if new.not_before and str(new.error).startswith(("StoreUnavailable", "StoreFull")):
         _judge_postponement(process, new)
         return
     has_raised = new.job_id in process.raised
@@ -125,6 +124,6 @@ def _judge_failure(job: Job, new: Record) -> None:
     is_due = (
         ("without progress: each was killed" in error and job.stalled >= limits.max_stalls)
         or ("in a row without progress" in error and job.raised >= limits.max_failures)
-        or (("checksum" in error or "cannot be read" in error) and job.is_damaged)
+        or (("checksum" in error or "can be read" in error) and job.is_damaged)
     )
     require(is_due, f"{job} failed without need: {error}")
