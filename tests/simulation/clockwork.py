@@ -119,7 +119,7 @@ class Clockwork:
         while True:
             self.now, entry, due = heappop(self._due)
             if not isinstance(due, Actor):
-                due()
+                self._do(due)
             elif due.entry == entry:
                 return due
 
@@ -131,17 +131,19 @@ class Clockwork:
         except Crash:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again where the world is run
-            self._fail(error)
+            self.fail(error)
         if self.is_over:
             return
         self._alive.remove(actor)
-        try:
-            following = self._following()
-        except BaseException as error:  # noqa: BLE001 - as above
-            self._fail(error)
-            following = self._main
-        following.turn.release()
+        self._following().turn.release()
 
-    def _fail(self, error: BaseException) -> None:
+    def _do(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - as below; it is not the actor's whose turn it is
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the world with this exception, whoever may catch it."""
         self.failure = self.failure or error
         self.wake(self._main, -1.0)

@@ -34,8 +34,41 @@ KINDS: dict[str, tuple[str, ...]] = {
     "notify": ("crash before", "crash after", "refuse", "lose answer", "gone", "freeze"),
 }
 
+# The same for the place of arrays, where there is one. "full" and "refuse": it says so.
+PLACE_KINDS: dict[str, tuple[str, ...]] = {
+    "put chunk": (
+        "crash before",
+        "crash after",
+        "refuse",
+        "full",
+        "lose answer",
+        "land late",
+        "freeze",
+        "go away",
+    ),
+    "read chunk": ("crash before", "refuse", "freeze"),
+    "delete chunks": (
+        "crash before",
+        "crash after",
+        "refuse",
+        "lose answer",
+        "land late",
+        "freeze",
+    ),
+    "list chunks": ("crash before", "refuse"),
+    "minute of arrays": ("damage", "fail over"),
+}
+
 # What the queue or the store had promised not to do: a sweep has to make up for it.
-LOSSES = {("send", "lose"), ("minute", "purge"), ("minute", "roll back")}
+LOSSES = {
+    ("send", "lose"),
+    ("minute", "purge"),
+    ("minute", "roll back"),
+    ("minute of arrays", "fail over"),
+}
+
+# What is left sound where the stores answer.
+STORES = ("put", "read", "put chunk", "read chunk")
 
 RATES = (0.004, 0.015, 0.05)
 # A sweep of a rare kind of event is worth a higher rate.
@@ -52,8 +85,10 @@ class Faults:
         is_calm: whether nothing at all goes wrong in it.
     """
 
-    def __init__(self, rng: Random, *, left_out: frozenset[str] = frozenset()) -> None:
-        self._rng = rng
+    def __init__(
+        self, rng: Random, *, left_out: frozenset[str] = frozenset(), of_place: Random | None = None
+    ) -> None:
+        """Draw all kinds, from `of_place` those of the place of arrays; None: there is none."""
         self._left_out = left_out
         self._drawn: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
@@ -61,18 +96,22 @@ class Faults:
         self.may_lose = rng.random() < 0.4
         self.is_calm = rng.random() < 0.05
         # Some promises are made only for a store that answers.
-        self._left_sound = ("put", "read") if rng.random() < 0.2 else ()
+        self._left_sound = STORES if rng.random() < 0.2 else ()
         self._rates = {
-            operation: {} if self.is_calm else self._choose(operation) for operation in KINDS
+            operation: self._choose(operation, kinds, rng) for operation, kinds in KINDS.items()
         }
+        for operation, kinds in PLACE_KINDS.items():
+            self._rates[operation] = self._choose(operation, kinds, of_place) if of_place else {}
         self._totals = {name: sum(rates.values()) for name, rates in self._rates.items()}
 
-    def _choose(self, operation: str) -> dict[str, float]:
-        rates = RATES_A_MINUTE if operation == "minute" else RATES
+    def _choose(self, operation: str, kinds: tuple[str, ...], rng: Random) -> dict[str, float]:
+        if self.is_calm:
+            return {}
+        rates = RATES_A_MINUTE if operation.startswith("minute") else RATES
         return {
-            kind: self._rng.choice(rates)
-            for kind in KINDS[operation]
-            if self._rng.random() < 0.35
+            kind: rng.choice(rates)
+            for kind in kinds
+            if rng.random() < 0.35
             and (self.may_lose or (operation, kind) not in LOSSES)
             and (operation not in self._left_sound or kind.startswith("crash"))
         }
@@ -80,14 +119,17 @@ class Faults:
     @property
     def spares_the_store(self) -> bool:
         """Whether every write is stored in time and answered."""
-        kinds = self._rates["put"].keys() | self._rates["read"].keys()
-        return not kinds & {"refuse", "lose answer", "land late", "freeze", "go away"}
+        return not self._kinds & {"refuse", "full", "lose answer", "land late", "freeze", "go away"}
 
     @property
     def tells_what_was_stored(self) -> bool:
         """Whether a write whose answer is lost was stored, and can be read back."""
-        kinds = self._rates["put"].keys() | self._rates["read"].keys()
-        return not kinds & {"refuse", "land late", "go away"}
+        return not self._kinds & {"refuse", "full", "land late", "go away"}
+
+    @property
+    def _kinds(self) -> set[str]:
+        """All that may go wrong with reading and writing."""
+        return set().union(*(self._rates[operation] for operation in STORES))
 
     def stop(self) -> None:
         """Let nothing go wrong from now on."""

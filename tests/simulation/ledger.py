@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.record_parts import digest_of
 from tests.kernels import expected
+from tests.simulation.painting import Paint, picture
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.checkpoint.record_parts import Checkpoint
+    from tests.simulation.chunks import Need
+    from tests.simulation.painting import Picture
 
 LONGEST_JOB = 60
 
@@ -30,6 +33,7 @@ class Job:
             "deadly" (whose kernel takes the process down when it is loaded).
         begun_at: the step from which it starts, as a fork of another job; 0 for any other.
         notify: the targets to notify of its end.
+        paint: what it has of arrays; None: it has none.
         record: as it is stored; None until it is submitted.
         raised: errors since the job last advanced. stalled: claims since then.
         kernel_seconds: computed for it, lost or not.
@@ -46,6 +50,7 @@ class Job:
         gone: targets that want no more notices.
         was_paused: it ended while it was paused, so its message may have been acknowledged.
         longest_lease: in seconds, that any worker took or renewed.
+        needs: which chunks each of its stored records needed, the newest last.
         extras: messages sent beyond that. spares: as many of them as there may be.
     """
 
@@ -54,6 +59,7 @@ class Job:
     steps: int
     begun_at: int = 0
     notify: tuple[str, ...] = ()
+    paint: Paint | None = None
     record: Record | None = None
     raised: int = 0
     stalled: int = 0
@@ -72,6 +78,7 @@ class Job:
     was_paused: bool = False
     gone: set[str] = field(default_factory=set)
     longest_lease: float = 0.0
+    needs: list[Need] = field(default_factory=list)
     extras: int = 0
     spares: int = 0
 
@@ -81,17 +88,24 @@ class Job:
     def successor(self) -> Job:
         """Return the job that is submitted under the same id once this one is deleted."""
         kept = {name: getattr(self, name) for name in ("notices", "ends", "gone", "spares")}
-        return Job(self.job_id, self.kind, self.steps, notify=self.notify, is_second=True, **kept)
+        same = {"notify": self.notify, "paint": self.paint}
+        return Job(self.job_id, self.kind, self.steps, is_second=True, **same, **kept)
 
     @property
-    def expected(self) -> dict[str, int]:
-        """The right result."""
-        return {"total": TOTALS[self.steps]}
+    def expected(self) -> Any:
+        """The right result as a JSON value."""
+        return self.picture.value if self.paint else {"total": TOTALS[self.steps]}
+
+    @property
+    def picture(self) -> Picture:
+        """What is right of its arrays."""
+        assert self.paint is not None
+        return picture(self.paint, self.steps)
 
 
 def is_whole(checkpoint: Checkpoint) -> bool:
     """Whether the state is what was stored; the workers' own look at it may be broken."""
-    return digest_of(checkpoint.state) == checkpoint.digest
+    return digest_of(checkpoint.packed.unpacked()) == checkpoint.digest
 
 
 def position(checkpoint: Checkpoint) -> tuple[int, int]:

@@ -331,7 +331,7 @@ def wake_as_a_repetition(patch: MonkeyPatch) -> None:
 
 
 def sweep_as_a_repetition(patch: MonkeyPatch) -> None:
-    """The message of a sweep has the id of the sweep before it."""
+    """The message of a sweep has the id of the job's sweep before it."""
     begin = sweep.Sweep.__init__
 
     class Repeating:
@@ -340,7 +340,7 @@ def sweep_as_a_repetition(patch: MonkeyPatch) -> None:
             self._queue = queue
 
         def send(self, message: Message) -> None:
-            self._queue.send(message, deduplication_id=message.body())
+            self._queue.send(message, deduplication_id=message.job_id)
 
     def begin_repeating(self: Any, jobs: JobStore, queue: Any, *what: Any, **how: Any) -> None:
         begin(self, jobs, Repeating(queue), *what, **how)  # type: ignore[arg-type]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from outlast.checkpoint.blobs.contract import DamagedChunk
+from outlast.checkpoint.blobs.orphans import orphans
 from outlast.checkpoint.errors import StoreUnavailable, UnknownJob, WrongStatus
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits, Notices
 from outlast.checkpoint.status import Status
-from outlast.worker.jobs.new_job import NewJob, forked
+from outlast.worker.jobs.new_job import NewJob, forked, new_job
 from outlast.worker.jobs.submission import store_job, submit_job
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
@@ -32,6 +34,7 @@ STALLS = (3, Limits().max_stalls)
 PATIENCE_SECONDS = 2.0
 MOST_RETRIES = 3
 MOST_FORKS = 2
+PRUNE_SHARE = 0.1
 # Within the time for which a FIFO queue knows the messages of the job before.
 ANEW_SECONDS = (0.0, 100.0)
 
@@ -77,6 +80,8 @@ class Person:
             jobs = [job for job in world.jobs.values() if not job.is_deleted]
             if self._is_busy and jobs and not world.is_quiet:
                 self._meddle(self._rng.choice(jobs))
+                if world.place is not None and self._rng.random() < PRUNE_SHARE:
+                    self._prune()
         while True:
             for job in world.jobs.values():
                 if not self.is_content(job):
@@ -85,38 +90,69 @@ class Person:
             world.clockwork.wait(actor)
 
     def _submit(self, job: Job) -> None:
+        limits = Limits(max_stalls=self._rng.choice(STALLS))
+        notices, now = Notices(targets=job.notify), self._process.wall_clock()
         record = Record(
             job_id=job.job_id,
             kernel=job.job_id,
             params={"steps": job.steps},
-            notices=Notices(targets=job.notify),
-            limits=Limits(max_stalls=self._rng.choice(STALLS)),
-            created_at=self._process.wall_clock(),
+            notices=notices,
+            limits=limits,
+            created_at=now,
             updated_at=EPOCH,
         )
-        self._store(job, NewJob(record))
+
+        def make() -> NewJob:
+            if job.paint is None:
+                return NewJob(record)
+            params = dict(job.paint.params(job.steps))
+            new = new_job(job.job_id, params, job_id=job.job_id, limits=limits, now=now)
+            return new._replace(record=new.record.model_copy(update={"notices": notices}))
+
+        self._store(job, make)
 
     def _fork(self, job: Job) -> None:
         """Start another job from a checkpoint of this one."""
         other = self._patiently(lambda: self._client.status(job.job_id))
         self._forks += 1
         new_id = f"{job}-fork-{self._forks}"
-        made = forked(other, generation=None, job_id=new_id, limits=other.limits, now=EPOCH)
-        fork = made.record
+
+        def make() -> NewJob:
+            made = forked(
+                other,
+                generation=None,
+                job_id=new_id,
+                limits=other.limits,
+                now=EPOCH,
+                blobs=self._client.blobs,
+            )
+            return made._replace(record=made.record.model_copy(update={"kernel": new_id}))
+
+        fork = make().record
         if not all(map(is_whole, fork.checkpoints)):
             raise Violation(f"{new_id} is to go on from a damaged checkpoint")
         begun_at = position(fork.checkpoints[0])[0] if fork.checkpoints else 0
-        new = Job(new_id, job.kind, job.steps, begun_at)
+        new = Job(new_id, job.kind, job.steps, begun_at, paint=job.paint)
         self._world.jobs[new_id] = new
-        self._store(new, NewJob(fork.model_copy(update={"kernel": new_id})))
+        try:
+            self._store(new, make)
+        except DamagedChunk:  # The job has gone on, and its checkpoint is gone.
+            new.in_hand = False
+            self._process.sleep(LATE_SECONDS[1])
+            self._world.clockwork.wait(self._process.actor)
+            if new.record is None:
+                del self._world.jobs[new_id]
+            else:  # An attempt before that was stored after all.
+                new.is_lossy = True
 
-    def _store(self, job: Job, new: NewJob) -> None:
-        jobs, queue = self._client.jobs, self._client.queue
+    def _store(self, job: Job, make: Callable[[], NewJob]) -> None:
+        """Store a job, which is made anew for each attempt: so is each call of a client."""
+        jobs, queue, blobs = self._client.jobs, self._client.queue, self._client.blobs
         if self._world.faults.may_lose and self._rng.random() < 0.2:
             job.is_lossy = True  # The person's machine dies between store and queue.
-            self._patiently(lambda: store_job(jobs, new))
+            self._patiently(lambda: store_job(jobs, make(), blobs))
         else:
-            self._steer(job, lambda: submit_job(jobs, queue, new))
+            self._steer(job, lambda: submit_job(jobs, queue, make(), blobs))
 
     def _meddle(self, job: Job) -> None:
         """Do something that a person may do at any moment."""
@@ -192,6 +228,12 @@ class Person:
             self._process.sleep(self._rng.uniform(*ANEW_SECONDS))
             successor = self._world.jobs[job.job_id] = job.successor()
             self._submit(successor)
+
+    def _prune(self) -> None:
+        """Delete the chunks that no job needs, while nobody submits any."""
+        jobs, blobs = self._client.jobs, self._client.blobs
+        assert blobs is not None
+        self._patiently(lambda: blobs.delete(list(orphans(blobs, jobs, grace_seconds=0.0))))
 
     def _patiently(self, act: Callable[[], T]) -> T:
         """Do it until the store and the queue answer."""

@@ -12,6 +12,7 @@ from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.runpod_handler import CALLER_ERRORS
 from outlast.worker.runpod_handler import Handler as RunPodHandler
 from tests.simulation.message_queue import LONGEST_IDLE_SECONDS, SimulatedQueue
+from tests.simulation.place import SimulatedBlobs
 from tests.simulation.store import jobs_of
 from tests.simulation.timing import SWEEP_SECONDS
 from tests.simulation.violation import Violation
@@ -37,7 +38,7 @@ class SimulatedClient(Client):
     def __init__(self, world: World, process: Process) -> None:
         self.settings = world.settings
         self.jobs = jobs_of(world, process)
-        self.blobs = None
+        self.blobs = world.place and SimulatedBlobs(world, process, world.place)
         self._simulated = SimulatedQueue(world, process)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from math import inf
 from random import Random
+from threading import get_ident, local
 from typing import TYPE_CHECKING
 
 from outlast.worker.slices.heartbeat import BEAT_SECONDS
@@ -24,6 +25,8 @@ EFFECTS_A_SECOND = 50.0
 FREEZE_SECONDS = (10.0, 200.0)
 # A step as long as that may take a lease.
 LONG_STEP_SECONDS = 1.0
+# `HERE.process` is the process that the running thread belongs to.
+HERE = local()
 
 
 class Process:
@@ -43,15 +46,25 @@ class Process:
         is_alive: it has not crashed. robbed: how often another took its job for no good reason.
         is_hindered: something went wrong since it last stored something.
         is_excused: something went wrong in this invocation, or took long.
+        has_suffered: something went wrong in the running slice.
         began_at: its clock at the last claim. sweep_began_at: at the running sweep, if any.
         sweep_ended_at, sweep_took_seconds: of the last sweep.
         is_idle: there was no message when it last asked for one.
         killed_at: when its platform kills it, by its own clock; None: it does not.
+        threads: those that run beside the main one, by their identifiers.
+        write_began_at: when the write began that was stored last.
+        sends_since: when the first of them began; None: there is none.
+        longest_send_seconds: for which there were such in the running slice.
     """
 
     def __init__(self, world: World, actor: Actor, *, is_person: bool = False) -> None:
         self.world = world
-        self.actor = actor
+        self._main = actor
+        self.threads: dict[int, Actor] = {}
+        self.write_began_at = 0.0
+        self.sends_since: float | None = None
+        self.longest_send_seconds = 0.0
+        HERE.process = self
         self.name = actor.name
         self.is_person = is_person
         self.rng = Random(f"{world.seed} {self.name}")
@@ -71,6 +84,7 @@ class Process:
         self.is_alive = True
         self.is_hindered = False
         self.is_excused = False
+        self.has_suffered = False
         self.robbed = 0
         self.began_at = 0.0
         self.is_idle = False
@@ -80,6 +94,11 @@ class Process:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def actor(self) -> Actor:
+        """The thread that is running, or the main one."""
+        return self.threads.get(get_ident(), self._main) if self.threads else self._main
 
     def clock(self) -> float:
         """Return monotonic seconds."""
@@ -112,13 +131,39 @@ class Process:
         dead = inf if self.killed_at is None else self.killed_at
         while self._beat is not None and self.actor.now + BEAT_SECONDS < min(end, dead):
             self.actor.now += BEAT_SECONDS
-            try:
-                self._beat()
-            except Exception:  # noqa: BLE001 - it ends the real heartbeat
-                self._beat = None
-            except Crash:  # A kernel's step, in which it happens, would be blamed for it.
-                self._beat, self.is_doomed = None, True
+            self.beat()
         self.actor.now = max(self.actor.now, end)
+
+    def beat(self) -> None:
+        """Let the heart beat, if it does."""
+        if self._beat is None:
+            return
+        try:
+            self._beat()
+        except Exception:  # noqa: BLE001 - it ends the real heartbeat
+            self._beat = None
+        except Crash:  # A kernel's step, in which it happens, would be blamed for it.
+            self._beat, self.is_doomed = None, True
+
+    def meet(self, where: str) -> None:
+        """Let others act until it is this moment for all."""
+        if not self.is_alive:
+            raise Crash
+        if self.is_doomed:
+            self.crash(where)
+        self.die_if_due()
+        self.world.clockwork.wait(self.actor)
+        if not self.is_alive:  # Another thread has met its end.
+            raise Crash
+
+    def meet_threads(self) -> None:
+        """Let the other threads act until now; within a step of a kernel."""
+        if not self.threads:
+            return
+        try:
+            self.world.clockwork.wait(self.actor)
+        except Crash:  # as in `beat`
+            self.is_doomed = True
 
     def prepare(self, job: Job, seconds: float) -> None:
         """Be busy for so long with the job's kernel."""
@@ -137,6 +182,8 @@ class Process:
         self.tokens.add(token)
         self.world.holders[token] = self
         self.unsaved_seconds = self.longest_step_seconds = self.unwanted_seconds = 0.0
+        self.longest_send_seconds = 0.0
+        self.has_suffered = False
         self.raised.discard(job.job_id)
 
     def computed(self, seconds: float, *, frozen: float) -> None:
@@ -151,6 +198,10 @@ class Process:
         self.unsaved_seconds += seconds
         self.longest_step_seconds = max(seconds, self.longest_step_seconds)
 
+    def suffer(self) -> None:
+        """Note that something goes wrong."""
+        self.is_hindered = self.is_excused = self.has_suffered = True
+
     @contextmanager
     def effect(self, operation: str, error: type[Exception]) -> Iterator[str | None]:
         """Come to an effect: time passes, others act. Gives what else is to go wrong with it.
@@ -160,17 +211,16 @@ class Process:
         """
         world = self.world
         fault = world.faults.draw(operation, self.name, self.rng)
-        self.is_hindered = self.is_hindered or fault is not None
-        self.is_excused = self.is_excused or fault is not None
+        if fault is not None:
+            self.suffer()
         if self.unwanted_seconds:
             judge_unwanted(self)
-        if self.is_doomed or fault == "crash before":
-            self.crash(f"before {operation}")
+        if fault == "crash before":
+            self.is_doomed = True
         if fault == "freeze":
             self.actor.now += self.rng.uniform(*FREEZE_SECONDS)
         self.actor.now += self.rng.expovariate(EFFECTS_A_SECOND)
-        self.die_if_due()
-        world.clockwork.wait(self.actor)
+        self.meet(f"before {operation}")
         if fault == "refuse":
             raise error("simulated")
         yield fault
@@ -189,6 +239,7 @@ class Process:
     def crash(self, where: str) -> None:
         """End here; a person has more patience."""
         if self.is_person:
+            self.is_doomed = False
             return
         self.is_alive = False
         self.world.note(self, f"CRASH {where}")

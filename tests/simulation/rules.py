@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
 from outlast.worker.notify.notice import notice_of
+from tests.simulation.chunks import Chunks
 from tests.simulation.moves import judge_move
-from tests.simulation.timing import judge_hide
+from tests.simulation.timing import judge_hide, longest_send
 from tests.simulation.violation import Violation, require
 
 if TYPE_CHECKING:
@@ -34,10 +35,15 @@ MOST_SWEEPS = 8
 
 
 class Rules:
-    """Looks at every write and every message."""
+    """Looks at every write and every message.
+
+    Attributes:
+        chunks: the rules of arrays.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.chunks = Chunks(world)
 
     def wrote(self, process: Process, new: Record) -> None:
         """Judge a write that has just been stored."""
@@ -54,6 +60,8 @@ class Rules:
             job.is_lossy = True
         if old is not None:
             judge_move(process, job, old, new)
+        if job.paint is not None:
+            self.chunks.wrote(process, job, new)
         self.queue_changed(job.job_id)
 
     def deleted(self, process: Process, job_id: str) -> None:
@@ -142,6 +150,7 @@ class Rules:
         """Judge what a killed worker takes with it."""
         if self._world.faults.spares_the_store:
             most = self._world.checkpoint_seconds + process.longest_step_seconds
+            most += longest_send(process)
             require(
                 process.unsaved_seconds <= most + 1e-6,
                 f"{process} lost {process.unsaved_seconds:.2f} s, promised {most:.2f} s",

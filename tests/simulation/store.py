@@ -68,16 +68,19 @@ class SimulatedRegister(Register):
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value."""
+        began_at = self._process.clock()
         if self._world.save_seconds and key.startswith(JOBS):
             self._process.sleep(self._world.save_seconds)
             self._process.is_excused = True
         with self._process.effect("put", StoreUnavailable) as fault:
             if fault == "go away":
                 self._back_at = self._process.clock() + self._process.rng.uniform(*AWAY_SECONDS)
+                if self._world.place is not None and self._process.rng.random() < 0.5:
+                    self._land(key, value, expected, began_at)
             if fault == "land late":
-                self._land_late("put", lambda: self._land(key, value, expected))
+                self._land_late("put", lambda: self._land(key, value, expected, began_at))
             self._require_answer()
-            return self._land(key, value, expected)
+            return self._land(key, value, expected, began_at)
 
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value."""
@@ -97,11 +100,12 @@ class SimulatedRegister(Register):
     def _require_answer(self) -> None:
         """Raise StoreUnavailable where this process cannot reach the store for a while."""
         if self._process.clock() < self._back_at:
-            self._process.is_hindered = self._process.is_excused = True
+            self._process.suffer()
             raise StoreUnavailable("simulated")
 
-    def _land(self, key: str, value: bytes, expected: str | None) -> str:
+    def _land(self, key: str, value: bytes, expected: str | None, began_at: float) -> str:
         version = self._world.store.put(key, value, expected=expected)
+        self._process.write_began_at = began_at
         if key.startswith(JOBS):
             self._world.rules.wrote(self._process, decode(value))
         return version

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SWEEP_SECONDS = 60.0
 LONGEST_SILENCE_SECONDS = 24 * 3600.0
 LONGEST_BACKOFF_SECONDS = 300.0
+LONGEST_POSTPONEMENT_SECONDS = 60.0
 LONGEST_HIDE_SECONDS = 900.0
 SHORTEST_LEASE_SECONDS = 5.0
 LONGEST_ANSWER_SECONDS = 10.0
@@ -114,10 +115,20 @@ def judge_unwanted(process: Process) -> None:
         return
     # A save finds out, and on a pause the step after it is the last one.
     most = process.world.checkpoint_seconds + 2 * process.longest_step_seconds
+    most += longest_send(process)
     require(
         process.unwanted_seconds <= most + ROUNDING_SECONDS,
         f"{process} worked {process.unwanted_seconds:.2f} s on a job that was stopped",
     )
+
+
+def longest_send(process: Process) -> float:
+    """Return how much later a save may be stored than it began, as its arrays are sent."""
+    if process.job is None or process.job.paint is None:
+        return 0.0
+    under_way = process.clock() - process.sends_since if process.sends_since is not None else 0.0
+    # It is found at a safe point that all is there.
+    return max(under_way, process.longest_send_seconds) + 2 * process.longest_step_seconds
 
 
 def _longest_lease(process: Process, stalls: int) -> float:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
 from tests.simulation.ledger import TOTALS, is_whole, position
-from tests.simulation.timing import LONGEST_BACKOFF_SECONDS, judge_lease, judge_share
+from tests.simulation.timing import (
+    LONGEST_BACKOFF_SECONDS,
+    LONGEST_POSTPONEMENT_SECONDS,
+    ROUNDING_SECONDS,
+    judge_lease,
+    judge_share,
+)
 from tests.simulation.violation import require
 
 if TYPE_CHECKING:
@@ -43,6 +49,9 @@ def _judge_errors(process: Process, old: Record, new: Record, *, advanced: bool)
     """Judge whether a slice that ends counts its error, and nothing but an error."""
     if new.lease is not None or new.status.is_final:
         return
+    if new.not_before and str(new.error).startswith(("StoreUnavailable", "StoreFull")):
+        _judge_postponement(process, new)
+        return
     has_raised = new.job_id in process.raised
     if new.status is Status.QUEUED and not has_raised:
         judge_share(process, new)
@@ -58,11 +67,24 @@ def _judge_errors(process: Process, old: Record, new: Record, *, advanced: bool)
     )
 
 
+def _judge_postponement(process: Process, new: Record) -> None:
+    """Judge the end of a slice whose arrays could not be stored."""
+    job, wait = process.job, new.not_before - new.updated_at
+    require(job and job.paint and process.has_suffered, f"{process} could have stored its arrays")
+    longest = LONGEST_POSTPONEMENT_SECONDS + ROUNDING_SECONDS
+    require(wait <= longest, f"{new.job_id} waits for {wait:.1f} s")
+    assert job is not None
+    job.stalled = max(job.stalled - 1, 0)
+
+
 def _judge_checkpoint(process: Process, job: Job, old: Record, new: Record) -> bool:
     """Judge the state that is stored; return whether it is progress."""
     if not new.checkpoints or new.checkpoints[:1] == old.checkpoints[:1]:
         return False
     newest = new.checkpoints[0]
+    if new.quarantine != old.quarantine:
+        process.world.rules.chunks.quarantined(job, new.quarantine[0])
+        return False
     require(is_whole(newest), f"a checkpoint of {job} was stored damaged")
     require(
         newest.sequence == new.usage.saves,
@@ -92,9 +114,9 @@ def _judge_accounts(job: Job, new: Record) -> None:
     if newest is not None and job.kind != "stalling":
         at, _ = position(newest)
         done = job.begun_at + new.usage.steps
-        require(
-            done == at or (job.is_damaged and done > at), f"{job} counts {done} steps at step {at}"
-        )
+        # Arrays may change after the last state, which is not stored then.
+        may_exceed = job.is_damaged or (job.paint and new.status is Status.SUCCEEDED)
+        require(done == at or (may_exceed and done > at), f"{job} counts {done} steps at step {at}")
 
 
 def _judge_failure(job: Job, new: Record) -> None:
@@ -102,6 +124,6 @@ def _judge_failure(job: Job, new: Record) -> None:
     is_due = (
         ("without progress: each was killed" in error and job.stalled >= limits.max_stalls)
         or ("in a row without progress" in error and job.raised >= limits.max_failures)
-        or ("checksum" in error and job.is_damaged)
+        or (("checksum" in error or "can be read" in error) and job.is_damaged)
     )
     require(is_due, f"{job} failed without need: {error}")

@@ -14,6 +14,7 @@ from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
 from tests.kernels import Counting, NewerCounting, stalling
 from tests.simulation.clockwork import Crash
+from tests.simulation.painting import NewerPainting, Painting
 from tests.simulation.platforms import Endpoint, Function, PlainWorker, SimulatedClient
 from tests.simulation.process import FREEZE_SECONDS, Process
 
@@ -82,6 +83,7 @@ class Machine:
         worker = WorkerProcess(
             jobs=client.jobs,
             queue=client.queue,
+            blobs=client.blobs,
             worker=process.name,
             timing=Timing(checkpoint_seconds=world.checkpoint_seconds),
             kernels=partial(self._kernel, process, world.version),
@@ -115,6 +117,8 @@ class Machine:
         step = partial(self._step, process, job)
         if job.kind == "stalling":
             return stalling(step)
+        if job.paint is not None:
+            return Painting(step) if version == 1 else NewerPainting(step)
         return Counting(step) if version == 1 else NewerCounting(step)
 
     def _notify(self, process: Process, target: str, event: Notice, _seconds: float) -> None:
@@ -134,6 +138,7 @@ class Machine:
         frozen = rng.uniform(*FREEZE_SECONDS) if fault == "freeze" else 0.0
         began = process.clock()
         process.computed(seconds + frozen, frozen=frozen)
+        process.meet_threads()
         seconds = process.clock() - began
         # Judged later: here it would be the kernel that raises.
         if job.record is None or job.record.status in {Status.CANCELLED, Status.PAUSED}:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from contextlib import nullcontext
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,17 @@ from outlast.checkpoint.status import Status
 from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.settings import Settings
 from tests.records import with_damaged_state
+from tests.simulation.chunks import PROMISED_SECONDS, TOLERANCE_SECONDS
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Job, is_whole
 from tests.simulation.message_queue import Broker, Entry
+from tests.simulation.painting import Paint
 from tests.simulation.people import Person
+from tests.simulation.place import Place, brief
 from tests.simulation.rules import Rules
 from tests.simulation.store import LATE_SECONDS, Store
+from tests.simulation.threads import simulated_threads
 from tests.simulation.timing import SWEEP_SECONDS
 from tests.simulation.violation import require
 from tests.simulation.workers import Machine
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
 
 FAULTY_SECONDS = (60.0, 400.0)
+MINUTE_SECONDS = (10.0, 90.0)
 LONGEST_END_SECONDS = 7 * 24 * 3600.0
 LOOK_SECONDS = 60.0
 SKEW_SECONDS = 240.0
@@ -37,7 +44,17 @@ YEAR_SECONDS = 365 * 24 * 3600.0
 SLOW_SECONDS = (5.0, 9.0)
 SLOW_SWEEP_SECONDS = (60.0, 200.0)
 RARE_SHARE = 0.1
+# Of the worlds, those with a place for arrays; of these, those without memory for copies; and of
+# their jobs those that have some.
+PLACE_SHARE = 0.2
+FULL_SHARE = 0.2
+PAINT_SHARE = 0.75
 FOREIGN = ("hello", '{"job_id":"../x"}', '{"job_id":"nobody","slice":1}')
+
+
+def has_place(seed: int) -> bool:
+    """Whether there is a place for arrays in this seed's world."""
+    return Random(f"{seed} has place").random() < PLACE_SHARE
 
 
 class World:
@@ -45,6 +62,7 @@ class World:
 
     Attributes:
         trace: what happened.
+        place: where arrays are; None: nowhere. free_bytes: of memory for copies of them.
         sweeps: whether workers sweep. version: of the kernel that is deployed.
         save_seconds: how long each save takes. listing_seconds: each look of a sweep at all jobs.
         is_year_off: some clocks are wrong by a year.
@@ -55,7 +73,10 @@ class World:
     def __init__(self, seed: int, *, left_out: frozenset[str] = frozenset()) -> None:
         self.seed = seed
         self.rng = Random(seed)
-        self.faults = Faults(self.rng, left_out=left_out)
+        self.place = Place(self) if has_place(seed) else None
+        self.place_rng = of_place = Random(f"{seed} place")
+        self.free_bytes = 0.0 if of_place.random() < FULL_SHARE else inf
+        self.faults = Faults(self.rng, left_out=left_out, of_place=of_place if self.place else None)
         self.clockwork = Clockwork()
         self.rules = Rules(self)
         self.trace: list[Event] = []
@@ -93,7 +114,14 @@ class World:
         steps = self.rng.randint(4, 40)
         targets = Random(f"{self.seed} {number}").choice((0, 1, 1, 2))
         notify = tuple(f"https://target-{n}" for n in range(targets))
-        return Job(f"job-{number}", kind, steps, notify=notify)
+        return Job(f"job-{number}", kind, steps, notify=notify, paint=self._draw_paint(kind))
+
+    def _draw_paint(self, kind: str) -> Paint | None:
+        """Return what a job has of arrays."""
+        rng = self.place_rng
+        if self.place is None or kind == "stalling" or rng.random() > PAINT_SHARE:
+            return None
+        return Paint(is_seeded=rng.random() < 0.5, returns=rng.random() < 0.5)
 
     def draw_skew(self, rng: Random) -> float:
         """Return by how much one machine's clock is wrong."""
@@ -112,12 +140,20 @@ class World:
             Violation: a promise was broken.
         """
         logging.disable(logging.CRITICAL)
+        threads = simulated_threads(self.free_bytes) if self.place else nullcontext()
+        with threads:
+            self._run()
+
+    def _run(self) -> None:
         try:
             for worker in self.workers:
                 worker.start()
             self.person.start()
             if self.rng.random() < 0.5:
                 self.clockwork.call(self._minute, after=self.rng.uniform(1.0, 60.0))
+            if self.place is not None:
+                after = self.place_rng.uniform(*MINUTE_SECONDS)
+                self.clockwork.call(self._minute_of_arrays, after=after)
             self.clockwork.run(self.rng.uniform(*FAULTY_SECONDS))
             self._calm_down()
             self.clockwork.run(LATE_SECONDS[1])
@@ -148,6 +184,8 @@ class World:
             self.clockwork.run(LOOK_SECONDS)
         for job in self.jobs.values():
             self._judge_end(job)
+        if self.place is not None:
+            self.rules.chunks.clean_up()
 
     def _unsettled(self) -> list[str]:
         jobs = [
@@ -192,15 +230,34 @@ class World:
             self.broker.entries.append(
                 Entry(self.rng.choice(FOREIGN), "", None, self.clockwork.now)
             )
-        self.clockwork.call(self._minute, after=self.rng.uniform(10.0, 90.0))
+        self.clockwork.call(self._minute, after=self.rng.uniform(*MINUTE_SECONDS))
 
     def _roll_back(self, job: Job) -> None:
+        if job.paint is not None:
+            self._fail_over(job)
+            return
         key = f"jobs/{job}"
         history = self.store.history.get(key, [])
         if job.is_deleted or len(history) < 2:
             return
         stored = history[self.rng.randrange(max(0, len(history) - 20), len(history) - 1)]
         history.append(stored)
+        self._go_back(job, stored)
+
+    def _fail_over(self, job: Job) -> None:
+        """Lose the writes of some seconds: what is left of them is the chunks."""
+        since = self.clockwork.now - PROMISED_SECONDS + TOLERANCE_SECONDS
+        left = [n for n, need in enumerate(job.needs[1:], 1) if need.since >= since]
+        if job.is_deleted or not left:
+            return
+        first = self.place_rng.choice(left)
+        history = self.store.history[f"jobs/{job}"]
+        del job.needs[first:], history[first:]
+        self._go_back(job, history[-1])
+        assert job.record is not None
+        self.rules.chunks.require_there(job, job.record)
+
+    def _go_back(self, job: Job, stored: Stored) -> None:
         self._put_back(job, stored)
         assert job.record is not None
         job.is_lossy = True
@@ -218,6 +275,32 @@ class World:
         self._put_back(job, Stored(with_damaged_state(stored.value), stored.version))
         job.is_damaged = True
         self.trace.append((self.clockwork.now, "store", "DAMAGED {}", job.record))
+
+    def _minute_of_arrays(self) -> None:
+        """What happens to arrays as a whole."""
+        rng = self.place_rng
+        if self.is_quiet:
+            return
+        fault = self.faults.draw("minute of arrays", "place", rng)
+        jobs = [job for job in self.jobs.values() if job.paint and job.record]
+        if jobs and fault == "damage":
+            self._damage_chunk(rng.choice(jobs))
+        elif jobs and fault == "fail over":
+            self._fail_over(rng.choice(jobs))
+        self.clockwork.call(self._minute_of_arrays, after=rng.uniform(*MINUTE_SECONDS))
+
+    def _damage_chunk(self, job: Job) -> None:
+        """Turn a bit of a chunk that only the newest checkpoint has, if the other can be read."""
+        place, record = self.place, job.record
+        if place is None or record is None or len(record.checkpoints) < 2:
+            return
+        newest, other = record.checkpoints
+        own = [chunk for chunk in newest.chunks if chunk not in other.chunks]
+        if own and is_whole(other) and all(map(place.is_sound, other.chunks)):
+            chunk = self.place_rng.choice(own)
+            place.damage(chunk.name)
+            job.is_damaged = True
+            self.trace.append((self.clockwork.now, "place", "DAMAGED {}", brief(chunk.name)))
 
     def _put_back(self, job: Job, stored: Stored) -> None:
         self.store.values[f"jobs/{job}"] = stored

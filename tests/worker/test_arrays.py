@@ -237,6 +237,28 @@ def test_a_job_of_which_no_checkpoint_can_be_read_fails_and_keeps_them(hall: Hal
     assert hall.result() == expected(steps=30, numbers=LARGE)
 
 
+def test_a_failed_step_takes_back_no_save_whose_answer_was_lost(hall: Hall) -> None:
+    """The account would have fewer steps than the checkpoint."""
+    hall.submit(kernel="field", steps=30, numbers=LARGE)
+    lost: list[str] = []
+
+    def loses(operation: str) -> None:
+        if hall.done < 7 and (lost or (operation == "put" and hall.record.usage.saves)):
+            lost.append(operation)
+            raise StoreUnavailable("no answer")
+
+    def fails() -> None:
+        raise ValueError("no such row")
+
+    hall.at(7, fails)
+    hall.register.after = loses
+    hall.work()
+    assert lost
+    record = hall.record
+    assert "no such row" in str(record.error)
+    assert record.usage.steps == json.loads(record.checkpoints[0].state)["at"] > 0
+
+
 def test_a_place_that_does_not_answer_costs_no_attempt(hall: Hall) -> None:
     """An outage of a bucket would fail every job that is woken in it."""
     hall.submit(kernel="field", steps=30, numbers=LARGE)
