@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import sys
+from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
@@ -195,34 +196,34 @@ def _has_bulk(schema: object) -> bool:
     return isinstance(getattr(schema, "__self__", None), Beside)  # Its `_validate`.
 
 
-class Beside:
+class Beside(ABC):
     """Marks a type whose values stand beside the JSON: `dump` and `load` are two ends of that."""
 
     key = ""
 
+    @abstractmethod
     def check(self, value: object) -> object:
         """Return a value from a program as the model is to have it.
 
         Raises:
             ValueError: it is none of this type.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def dump(self, value: Any) -> tuple[dict[str, Any], memoryview, object]:
         """Return how JSON refers to the value, its bytes, and what has them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def size(self, reference: Mapping[str, Any]) -> int:
         """Return how many bytes the value has.
 
         Raises:
             Exception: it is no such reference.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, reference: Mapping[str, Any], data: memoryview) -> object:
         """Return the value that a reference stands for, from its bytes."""
-        raise NotImplementedError
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(

@@ -14,6 +14,8 @@ from outlast.checkpoint.fields import JOB_ID
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+CHOOSE_PLACE = "set OUTLAST_BLOBS to s3://bucket/prefix, or to a folder that all workers see"
+
 # The longest chunk. A larger one would be cheaper to list, and dearer to send again.
 CHUNK_BYTES = 16 << 20
 PIECE_BYTES = 1 << 20  # read and hashed at a time, while it is in the processor's cache

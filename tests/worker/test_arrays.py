@@ -23,6 +23,7 @@ from outlast.worker.slices.tidying import tidy
 from outlast.worker.slices.timing import Timing
 from tests.blobs import MemoryBlobs, settle
 from tests.field import Field, Result, expected
+from tests.kernels import Counting
 from tests.worker.floor import JOB, Floor
 
 if TYPE_CHECKING:
@@ -491,3 +492,50 @@ def test_without_a_place_nothing_is_computed_in_vain(hall: Hall) -> None:
     hall.submit(kernel="field", steps=30)
     hall.work(hall.process(blobs=None))
     assert (hall.record.status, steps) == (Status.FAILED, [])
+
+
+def test_a_store_of_jobs_that_is_away_does_not_cost_the_arrays_that_were_sent(hall: Hall) -> None:
+    """A store that is back after seconds would be told that the slice was in vain."""
+    hall.submit(kernel="field", steps=30, numbers=LARGE)
+    refused: list[str] = []
+
+    def away(operation: str) -> None:
+        if operation == "put" and hall.done >= 10 and len(refused) < 4:
+            refused.append(operation)
+            raise StoreUnavailable("away")
+
+    hall.register.before = away
+    with pytest.raises(StoreUnavailable):
+        hall.work(hall.process(timing=Timing(checkpoint_seconds=1e6)), seconds=6.0)
+    assert len(refused) == 4
+    assert hall.record.error is None
+
+
+def test_an_error_of_the_kernel_counts_also_where_there_is_no_room(hall: Hall) -> None:
+    """A kernel that fails each time would be tried for ever, for as long as the disk is full."""
+    full(hall)
+
+    def fails(number: int) -> None:
+        hall.step(number)
+        if number == 3:
+            raise ValueError("each time")
+
+    hall.kernel = Field(fails)
+    hall.submit(kernel="field", steps=30, numbers=LARGE, max_failures=2)
+    hall.finish(pause_seconds=5.0)
+    assert hall.record.status is Status.FAILED
+    assert "each time" in str(hall.record.error)
+
+
+def test_a_result_with_arrays_needs_a_place_from_the_start(hall: Hall) -> None:
+    """Weeks of computing would end in an error that names a setting."""
+
+    class Drawing(Counting):
+        Result = Result  # type: ignore[assignment]
+
+    steps: list[int] = []
+    hall.kernel = Drawing(steps.append)
+    hall.submit(steps=30)
+    hall.work(hall.process(blobs=None))
+    assert (hall.record.status, steps) == (Status.FAILED, [])
+    assert "set OUTLAST_BLOBS" in str(hall.record.error)

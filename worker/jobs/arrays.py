@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.blobs.contract import DamagedChunk
+from outlast.checkpoint.blobs.contract import CHOOSE_PLACE, DamagedChunk
 from outlast.checkpoint.blobs.fetching import fetch
 from outlast.checkpoint.blobs.sending import THREADS_ALONE
 from outlast.checkpoint.errors import (
@@ -41,8 +41,7 @@ def require_blobs(blobs: BlobStore | None, job_id: str) -> BlobStore:
     """
     if blobs is None:
         raise NoBlobStore(
-            f"job {job_id} has arrays, and there is no place for them: set OUTLAST_BLOBS to "
-            "s3://bucket/prefix, or to a folder that all workers see"
+            f"job {job_id} has arrays, and there is no place for them: {CHOOSE_PLACE}"
         )
     return blobs
 

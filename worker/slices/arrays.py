@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.blobs.contract import CHUNK_BYTES
+from outlast.checkpoint.blobs.contract import CHOOSE_PLACE, CHUNK_BYTES
 from outlast.checkpoint.blobs.deletion import Deletion
 from outlast.checkpoint.blobs.sending import THREADS_ALONE, Sending
 from outlast.checkpoint.errors import StateTooLarge
@@ -32,10 +32,7 @@ class NoPlace(Unusable):
     """The worker has no place for arrays. Set one, and retry the job."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "there is no place for its arrays: set OUTLAST_BLOBS to s3://bucket/prefix, or to a "
-            "folder that all workers see"
-        )
+        super().__init__(f"there is no place for its arrays: {CHOOSE_PLACE}")
 
 
 class _Transfer(NamedTuple):
@@ -171,9 +168,11 @@ class Arrays:
 
     def stored(self, record: Record) -> None:
         """Note that `record` was stored: what it lists is in use, or waits to be deleted."""
-        listed = set(record.chunks) | {dropped.name for dropped in record.dropped}
-        self._unused = {d: chunk for d, chunk in self._unused.items() if chunk.name not in listed}
         self._is_stored = True
+        if self._unused:
+            listed = record.chunks.keys() | {dropped.name for dropped in record.dropped}
+            unused = self._unused.items()
+            self._unused = {d: chunk for d, chunk in unused if chunk.name not in listed}
 
     def close(self) -> None:
         """Stop, and delete what was sent in vain; that of a write without an answer stays."""

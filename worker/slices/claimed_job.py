@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.kernel.bulk import has_bulk, loaded
 from outlast.worker.slices.arrays import Arrays
 from outlast.worker.slices.figures import figures
+from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.kernel_output import bulk_bytes_of, progress_of, stored_state
 from outlast.worker.slices.leased_job import LeasedJob, Stopped
-from outlast.worker.slices.protocol import Succeeded, ended
+from outlast.worker.slices.protocol import Errored, Failed, Postponed, Succeeded, ended
 from outlast.worker.slices.reading import read_params
 from outlast.worker.slices.unsaved import Snapshot, Unsaved
 from outlast.worker.telemetry.job_events import tell_quarantine
@@ -51,12 +52,12 @@ class ClaimedJob(LeasedJob):
 
     kernel: AnyKernel
     restored: Restored | None = None
-    is_stopped: Callable[[], bool] = staticmethod(lambda: False)
-    seconds_left: Callable[[], float] = staticmethod(lambda: math.inf)
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
         """Prepare to claim the job, as it was read in `before`; see `take`."""
         super().__init__(process, delivery, before)
+        self.is_stopped: Callable[[], bool] = lambda: False
+        self.seconds_left: Callable[[], float] = lambda: math.inf
         self.arrays = Arrays(process, f"{before.record.job_id}/{self.token}", self.note_life)
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -110,6 +111,7 @@ class ClaimedJob(LeasedJob):
         if self.work.state is None and self.has_arrays:
             self.arrays.expect(bulk_bytes_of(state))
         self.work.advanced(state, step_seconds)
+        self.process.timing.bytes_to_send = self.bulk_bytes
         self.note_life()
 
     def quarantine(self, checkpoint: Checkpoint) -> None:
@@ -182,10 +184,10 @@ class ClaimedJob(LeasedJob):
             StoreUnavailable: it was tried more than once; the checkpoint before stands.
         """
         self.is_used = True
-        work = self._insist(lambda: self._last(ending))
-        if isinstance(ending, Succeeded):
-            result = ending
-            ending = self._insist(lambda: self._with_chunks(result))
+        try:
+            work, ending = self._insist(partial(self._sent, ending))
+        except StoreUnavailable as error:  # So far only the place of arrays was asked.
+            work, ending = self._unsent(ending, error)
         self.cover(work.state_bytes)
         now = self.process.jobs.clock()
         return self._insist(
@@ -204,8 +206,24 @@ class ClaimedJob(LeasedJob):
                 self.process.sleep(seconds)
         return act()
 
+    def _sent(self, ending: Ending) -> tuple[Unsaved, Ending]:
+        """Return what the last write stores; the arrays of state and result are there."""
+        work = self._last(ending)
+        if isinstance(ending, Succeeded) and ending.bulk.size:
+            ending = ending.with_chunks(self.arrays.send(ending.bulk, self.record))
+        return work, ending
+
+    def _unsent(self, ending: Ending, error: StoreUnavailable) -> tuple[Unsaved, Ending]:
+        """Return an end of the slice without the arrays, which could not be sent."""
+        self.arrays.stop()
+        if self.has_arrays:
+            self.drop_state()
+        if not isinstance(ending, (Failed, Errored)):
+            ending = Postponed(line(error))
+        return self._last(ending), ending
+
     def _last(self, ending: Ending) -> Unsaved:
-        """Return what the last write stores; the arrays of its state are there."""
+        """Return the work that the last write stores; the arrays of its state are there."""
         if isinstance(ending, Succeeded) or self._is_newest_to_send():
             self.arrays.stop()
             work = self._unsaved()
@@ -233,11 +251,6 @@ class ClaimedJob(LeasedJob):
             if self.work.state is None:
                 self.drop_state()
             raise
-
-    def _with_chunks(self, ending: Succeeded) -> Succeeded:
-        if not ending.bulk.size:
-            return ending
-        return ending.with_chunks(self.arrays.send(ending.bulk, self.record))
 
     def drop_state(self) -> None:
         """Forget the newest state, which cannot be stored: the one before it stands."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
+from outlast.kernel.bulk import has_bulk
 from outlast.kernel.contract import start
 from outlast.worker.slices.arrays import NoPlace
 from outlast.worker.slices.health import is_decided, kind_of
@@ -22,14 +23,7 @@ from outlast.worker.slices.kernel_output import (
     stored_migration,
     stored_result,
 )
-from outlast.worker.slices.protocol import (
-    Ending,
-    Errored,
-    Failed,
-    Interrupted,
-    Postponed,
-    Succeeded,
-)
+from outlast.worker.slices.protocol import Ending, Errored, Failed, Interrupted, Succeeded
 from outlast.worker.slices.scratch import Scratch
 from outlast.worker.slices.timing import SAFETY
 from outlast.worker.telemetry.events import KERNEL_FAILED, KERNEL_NOT_CLOSED, tell
@@ -81,7 +75,7 @@ class Slice:
             StoreUnavailable: the last save was not possible; the checkpoint before it stands.
         """
         job = self.job
-        if job.has_arrays and self._process.blobs is None:
+        if self._process.blobs is None and (job.has_arrays or has_bulk(job.kernel.Result)):
             return job.end(Failed(line(NoPlace())))
         try:
             job.begin()
@@ -189,7 +183,6 @@ class Slice:
         if self._process.clock() - self._began_at < self._budget.fair_seconds:
             # What was learned may be wrong, where no step of this slice has taken so long.
             step_seconds = min(step_seconds, SAFETY * job.work.slowest_seconds)
-        self._process.timing.bytes_to_send = job.bulk_bytes
         return left <= step_seconds + self._more_to_keep_back()
 
     def _interrupted(self) -> Ending:
@@ -253,13 +246,6 @@ class Slice:
         except (Unusable, StateTooLarge) as error:
             self.job.drop_state()
             return self.job.end(self._failure(error))
-        except StoreUnavailable as error:
-            if not self.job.has_arrays:
-                raise
-            # The place of arrays may be full while the store of jobs is well.
-            self.job.arrays.stop()
-            self.job.drop_state()
-            return self.job.end(Postponed(line(error)))
 
     def _success(self, result: object) -> Ending:
         try:

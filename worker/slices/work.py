@@ -68,11 +68,6 @@ class Work:
         self.state_seconds = before.state_seconds if before else self._stored_seconds
 
     @property
-    def lost_seconds(self) -> float:
-        """How long was computed since the newest state, which is lost if the slice ends here."""
-        return self.seconds - self.state_seconds
-
-    @property
     def pace(self) -> Pace:
         """How long steps take, as far as is known now."""
         return Pace(step_seconds=self._step_seconds, first_step_seconds=self._first_step_seconds)
