@@ -24,9 +24,9 @@ def tidy(process: WorkerProcess, record: Record, deadline: Deadline) -> None:
 
     What fails, or has no time, is left to `outlast prune`.
     """
-    has_arrays = bool(record.chunks or record.dropped)
-    is_late = deadline.is_signalled or deadline.remaining < LEAST_SECONDS
-    if process.blobs is None or not (record.status.is_final and has_arrays) or is_late:
+    if process.blobs is None or not (record.status.is_final and (record.chunks or record.dropped)):
+        return
+    if deadline.is_signalled or deadline.remaining < LEAST_SECONDS:
         return
     try:
         names = [found.name for found in process.blobs.names(f"{record.job_id}/")]
