@@ -16,13 +16,15 @@ test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real 
 	@$(MAKE) --no-print-directory --jobs 2 \
 	  $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-inside test-outside
 
-# The kernels, the protocol and what is stored; the rest is what people and platforms meet.
-INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/simulation tests/worker
+# The kernels, the protocol, what is stored and what is killed; the rest is what people and platforms
+# meet. Each half takes as long as the other.
+INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/process tests/simulation tests/worker \
+  tests/test_examples_train.py
 
-test-inside: $(BIN)/.installed-test
+test-inside: $(BIN)/.installed-test $(BIN)/.installed-torch
 	$(BIN)/python -m pytest -q $(INSIDE)
 
-test-outside: $(BIN)/.installed-test $(BIN)/.installed-torch
+test-outside: $(BIN)/.installed-test
 	$(BIN)/python -m pytest -q $(INSIDE:%=--ignore=%)
 
 check: $(BIN)/.installed-lint  ## check format, lint, types and the direction of imports
