@@ -2,10 +2,12 @@
 
 from outlast.kernel.bulk import Blob
 from outlast.kernel.contract import Estimate, Kernel, Model, Resources
+from outlast.kernel.divisible import Divisible
 from outlast.kernel.errors import InvalidParams, MachineFault, NonRetryable, UnknownKernel
 
 __all__ = [
     "Blob",
+    "Divisible",
     "Estimate",
     "InvalidParams",
     "Kernel",

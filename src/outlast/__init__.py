@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.errors import JobExists, StoreUnavailable, UnknownJob, WrongStatus
     from outlast.kernel import (
         Blob,
+        Divisible,
         Estimate,
         InvalidParams,
         Kernel,
@@ -27,6 +28,7 @@ __all__ = [
     "AsyncClient",
     "Blob",
     "Client",
+    "Divisible",
     "Estimate",
     "InvalidParams",
     "JobExists",
