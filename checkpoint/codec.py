@@ -1,6 +1,6 @@
 """Records as bytes: a head and a body that must verify, then the states, each on its own.
 
-    magic   8 bytes   b"OUTLAST4"; the last one is the number of the format
+    magic   8 bytes   b"OUTLAST5"; the last one is the number of the format
     digest 16 bytes   BLAKE2b of the head
     size    4 bytes   of the head, big endian
     digest 16 bytes   of the body
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 # A change that makes a record unreadable to the versions before it takes the next number. From 2 on
 # every later version reads each format that was ever released; tests/checkpoint/stored keeps one
 # record of each.
-MAGIC = b"OUTLAST4"
+MAGIC = b"OUTLAST5"
 PREFIX = struct.Struct(">8s16sI16sI")
-# Format 3 has no arrays.
-MAGIC_3 = b"OUTLAST3"
+# Format 4 has no parts, format 3 no arrays either.
+MAGICS = {MAGIC, b"OUTLAST4", b"OUTLAST3"}
 # Format 2 had the body in the head.
 MAGIC_2 = b"OUTLAST2"
 PREFIX_2 = struct.Struct(">8s16sI")
@@ -173,7 +173,7 @@ def _read_prefix(data: bytes) -> _Prefix:
         _, digest, size = PREFIX_2.unpack_from(data)
         end = PREFIX_2.size + size
         return _Prefix(_Head2, PREFIX_2.size, end, digest, end, b"")
-    if magic not in {MAGIC, MAGIC_3}:
+    if magic not in MAGICS:
         raise _foreign_format(magic[-1:])
     if len(data) < PREFIX.size:
         raise CorruptRecord("a damaged record: it ends before its head")

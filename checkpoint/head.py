@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from outlast.checkpoint.blobs.contract import Chunk
-from outlast.checkpoint.fields import JobId, Moment, Number, Part, Seconds, Tag
+from outlast.checkpoint.fields import Count, JobId, Moment, Number, Part, Seconds, Tag
+from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.history import History
 from outlast.checkpoint.record_parts import (
     CLOCK_TOLERANCE_SECONDS,
@@ -57,6 +58,8 @@ class Head(Part):
         usage: what the job has taken so far.
         notices: who is notified of its end.
         error: why the job failed, or what last went wrong; one line.
+        fleet: how many workers share the job; None: one at a time has all of it.
+        node: which part or group of the job this is a record of; None: of the job itself.
         revision: makes every stored value different from all others.
     """
 
@@ -80,6 +83,8 @@ class Head(Part):
     usage: Usage = Field(default_factory=Usage)
     notices: Notices = Field(default_factory=Notices)
     error: str | None = None
+    fleet: Fleet | None = None
+    node: Node | None = None
     revision: Revision = Field(default_factory=Revision)
 
     @property
@@ -106,6 +111,24 @@ class Head(Part):
     def is_over(self) -> bool:
         """Whether nothing is left to do: the job has ended, and nobody is to be told of that."""
         return self.status.is_final and not self.notices.owed
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the job is worked on part by part, or is to be."""
+        return self.fleet is not None and not self.fleet.concluded
+
+    @property
+    def era(self) -> int:
+        """How often the job was retried; of a part: had been, when it was last claimed."""
+        if self.node is not None:
+            return self.node.era
+        return self.fleet.era if self.fleet else 0
+
+    def needs_parts_of(self, birth: str | None) -> bool:
+        """Whether the parts of a division of the job are of any use, or may be once again."""
+        if self.fleet is None or not self.fleet.is_cut or self.fleet.birth != birth:
+            return False
+        return self.status not in {Status.SUCCEEDED, Status.CANCELLED}
 
     def is_held(self, now: float) -> bool:
         """Whether a worker has the right to advance this job at `now`."""
@@ -171,6 +194,8 @@ class Body(Part):
         result: the kernel's result as a JSON value; None until the job succeeded.
         result_chunks: where the arrays in the result are.
         dropped: chunks that are to be deleted, the oldest first.
+        plan: what fixes the pieces of a job that is cut into parts, as a JSON value.
+        lengths: how many pieces each part has, in order.
     """
 
     params: dict[str, Any]
@@ -179,6 +204,8 @@ class Body(Part):
     result: Any = None
     result_chunks: tuple[Chunk, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    plan: Any = None
+    lengths: tuple[Count, ...] = ()
 
     @property
     def question(self) -> tuple[Any, ...]:

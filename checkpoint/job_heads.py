@@ -12,11 +12,12 @@ from outlast.checkpoint.codec import CutShort, decode_head, decode_stateless
 from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.fields import JOB_ID
 from outlast.checkpoint.head import Head
-from outlast.checkpoint.names import JOBS, job_key
+from outlast.checkpoint.names import JOBS, job_key, record_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from outlast.checkpoint.fleet import Node
     from outlast.checkpoint.record import Record
     from outlast.checkpoint.register import Register
 
@@ -131,16 +132,33 @@ class JobHeads:
     ) -> H | None:
         """Return what `decode` makes of the first bytes; None if the job was deleted meanwhile."""
         with with_job_in_message(job_id):
-            while start is not None:
-                try:
-                    head = decode(start)
-                    return head and require_owner(head, job_id)
-                except CutShort as cut:
-                    if len(start) < limit_bytes:
-                        raise  # There is no more of it.
-                    limit_bytes = cut.end
-                [start] = self._register.peek([job_key(job_id)], limit_bytes)
-        return None
+            head = decoded(self._register, job_key(job_id), start, limit_bytes, decode)
+            return head and require_owner(head, job_id)
+
+
+def decoded(
+    register: Register,
+    key: str,
+    start: bytes | None,
+    limit_bytes: int,
+    decode: Callable[[bytes], H | None],
+) -> H | None:
+    """Return what `decode` makes of a value's first `limit_bytes`, and of more where it needs more.
+
+    None: there is no value, or it was deleted meanwhile.
+
+    Raises:
+        CorruptRecord: it cannot be read.
+    """
+    while start is not None:
+        try:
+            return decode(start)
+        except CutShort as cut:
+            if len(start) < limit_bytes:
+                raise  # There is no more of it.
+            limit_bytes = cut.end
+        [start] = register.peek([key], limit_bytes)
+    return None
 
 
 def ids_below(
@@ -168,12 +186,13 @@ def with_job_in_message(job_id: str) -> Iterator[None]:
         raise type(error)(f"job {job_id}: {error}") from None
 
 
-def require_owner(record: H, job_id: str) -> H:
-    """Return the record, or its head, that is stored under the job's key.
+def require_owner(record: H, job_id: str, node: Node | None = None) -> H:
+    """Return the record, or its head, that is stored under the key of a job, or of a node of it.
 
     Raises:
-        CorruptRecord: it is the record of another job.
+        CorruptRecord: it is the record of another one.
     """
-    if record.job_id != job_id:
-        raise CorruptRecord(f"the record found there is of {record.job_id!r}")
+    is_same = node.is_same(record.node) if node else record.node is None
+    if record.job_id != job_id or not is_same:
+        raise CorruptRecord(f"the record found there is of {record_key(record)!r}")
     return record

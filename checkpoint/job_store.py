@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections import deque
+from contextlib import suppress
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +25,8 @@ from outlast.checkpoint.errors import (
     VersionConflict,
 )
 from outlast.checkpoint.job_heads import JobHeads, require_owner, with_job_in_message
-from outlast.checkpoint.names import JOBS, job_key
+from outlast.checkpoint.names import JOBS, job_key, node_key, record_key
+from outlast.checkpoint.nodes import Nodes
 from outlast.checkpoint.open_jobs import OpenJobs
 from outlast.checkpoint.record_parts import Revision
 from outlast.checkpoint.store_clock import set_right
@@ -34,6 +36,8 @@ from outlast.checkpoint.view import short
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.checkpoint.fleet import Node
+    from outlast.checkpoint.head import Head
     from outlast.checkpoint.record import Record
     from outlast.checkpoint.register import Register, Stored
 
@@ -44,10 +48,13 @@ IDENTITY = "identity"
 
 
 class StoredJob(NamedTuple):
-    """A record as it was read or written, and the version that the next write must name."""
+    """A record as it was read or written, and the version that the next write must name.
+
+    None: a part of a job that is not stored yet.
+    """
 
     record: Record
-    version: str
+    version: str | None
 
 
 class JobStore(JobHeads):
@@ -73,6 +80,7 @@ class JobStore(JobHeads):
         self.clock = set_right(clock, register)
         self.deletions = Deletions(register, self.clock)
         self.open_jobs = OpenJobs(register, self.clock)
+        self.nodes = Nodes(register)
         self.sweep_turns = SweepTurns(register, self.clock)
 
     @cached_property
@@ -169,6 +177,36 @@ class JobStore(JobHeads):
         with with_job_in_message(job_id):
             return StoredJob(require_owner(decode(stored.value), job_id), stored.version)
 
+    def load_node(self, job_id: str, node: Node) -> StoredJob | None:
+        """Return the part or group of the job; None: it has no record."""
+        stored = self._register.read(node_key(job_id, node))
+        if stored is None:
+            return None
+        with with_job_in_message(job_id):
+            return StoredJob(require_owner(decode(stored.value), job_id, node), stored.version)
+
+    def create(self, record: Record) -> StoredJob:
+        """Store a new part or group.
+
+        Raises:
+            VersionConflict: it has a record already.
+        """
+        return self._write(record, expected=None)
+
+    def head_of(self, job_id: str) -> Head:
+        """Return the head of the job.
+
+        Raises:
+            UnknownJob, DeletedJob: as `load`.
+        """
+
+        def refuse(error: CorruptRecord) -> None:
+            raise error
+
+        for head in self.heads_of([job_id], on_corrupt=refuse):
+            return head
+        raise self.deletions.unknown_job(job_id)
+
     def replace(self, job: StoredJob, record: Record) -> StoredJob:
         """Store `record` in place of `job`.
 
@@ -176,7 +214,7 @@ class JobStore(JobHeads):
             VersionConflict: someone else has changed the job since `job` was read.
             StateTooLarge: the record is larger than any that is stored.
         """
-        if job.record.is_over and not record.is_over:
+        if record.node is None and job.record.is_over and not record.is_over:
             self.open_jobs.mark(job.record)
         return self._write(record, expected=job.version)
 
@@ -213,15 +251,27 @@ class JobStore(JobHeads):
             try:
                 return self.replace(job, move(job.record))
             except VersionConflict:
-                job = self.load(job.record.job_id)
+                job = self._reload(job.record)
+
+    def _reload(self, record: Record) -> StoredJob:
+        """Return the job, or the part, as it is stored."""
+        if record.node is None:
+            return self.load(record.job_id)
+        part = self.load_node(record.job_id, record.node)
+        if part is None:
+            raise LeaseLost(f"job {record.job_id}: the record of part {record.node.path} is gone")
+        return part
 
     def delete(self, job: StoredJob) -> None:
-        """Remove the job. Loading it raises DeletedJob until its mark is forgotten.
+        """Remove the job and its parts. Loading it raises DeletedJob until its mark is forgotten.
 
         Raises:
             VersionConflict: someone else has changed the job since `job` was read.
         """
-        self._delete(job.record.job_id, job.version)
+        fleet = job.record.fleet
+        self._delete(job.record.job_id, job.version or "")
+        if fleet is not None and fleet.birth is not None:
+            self.nodes.clear(job.record.job_id, fleet.birth)
 
     def discard(self, job_id: str) -> None:
         """Remove the job's value, even one that is damaged or not a record.
@@ -231,15 +281,24 @@ class JobStore(JobHeads):
         """
         while True:
             try:
-                return self._delete(job_id, self._stored(job_id).version)
+                self._delete(job_id, self._stored(job_id).version)
             except VersionConflict:
                 continue
+            self.nodes.clear(job_id)
+            return
 
     def _stored(self, job_id: str) -> Stored:
         stored = self._register.read(job_key(job_id))
         if stored is None:
             raise self.deletions.unknown_job(job_id)
         return stored
+
+    def discard_node(self, part: StoredJob) -> None:
+        """Remove the record of a part, if nobody wrote it since it was read."""
+        record, version = part
+        if record.node is not None and version is not None:
+            with suppress(VersionConflict):
+                self._register.delete(node_key(record.job_id, record.node), expected=version)
 
     def _delete(self, job_id: str, version: str) -> None:
         # The mark first: a crash in between leaves a job that can be deleted again, rather than a
@@ -273,7 +332,7 @@ class JobStore(JobHeads):
                 f"{MAX_RECORD_BYTES:,}"
             )
         try:
-            version = self._register.write(job_key(record.job_id), data, expected=expected)
+            version = self._register.write(record_key(record), data, expected=expected)
         except StoreUnavailable:
             self._unanswered.append(stamped.revision.writer)
             raise

@@ -1,4 +1,4 @@
-"""The names that people choose, job ids and tags, and the key under which a job is stored."""
+"""The names that people choose, job ids and tags, and the keys under which jobs are stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from outlast.checkpoint.head import MAX_TAGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from outlast.checkpoint.fleet import Node
+    from outlast.checkpoint.head import Head
+
 JOBS = "jobs/"
+PARTS = "parts/"
 
 
 def job_key(job_id: str) -> str:
@@ -22,6 +26,21 @@ def job_key(job_id: str) -> str:
         InvalidJobId: no job can have this id.
     """
     return JOBS + checked_id(job_id)
+
+
+def record_key(record: Head) -> str:
+    """Return the register's key of a job's record, or of one of its parts or groups."""
+    return node_key(record.job_id, record.node) if record.node else job_key(record.job_id)
+
+
+def node_key(job_id: str, node: Node) -> str:
+    """Return the register's key of a part or group of a job."""
+    return f"{nodes_prefix(job_id)}{node.path}"
+
+
+def nodes_prefix(job_id: str) -> str:
+    """Return what the keys of all parts and groups of a job begin with."""
+    return f"{PARTS}{checked_id(job_id)}/"
 
 
 def checked_id(job_id: str) -> str:

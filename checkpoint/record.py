@@ -25,6 +25,7 @@ from outlast.checkpoint.record_parts import (
     Lease,
     Limits,
     Pace,
+    Usage,
 )
 from outlast.checkpoint.status import Status
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from outlast.checkpoint.blobs.contract import Chunk
+    from outlast.checkpoint.fleet import Fleet
 
 P = TypeVar("P", bound=Part)
 R = TypeVar("R", bound="Record")
@@ -271,6 +273,51 @@ class Record(Head, Body):
         """Note that a sweep sends the message for the slice again."""
         return self._with(guards=_changed(self.guards, sweeps=self.guards.sweeps + 1))
 
+    # What many workers do.
+
+    def cut(self, birth: str, plan: Any, lengths: tuple[int, ...]) -> Self:
+        """Store how the job is cut into parts of so many pieces."""
+        fleet = self._fleet(birth=birth, parts=len(lengths))
+        return self._with(fleet=fleet, plan=plan, lengths=lengths)
+
+    def answered(self, calls: int) -> Self:
+        """Note that the messages of the open parts were sent, for so many calls; see `Fleet`.
+
+        The slice ends, and the job is theirs from here on.
+        """
+        return self._with(
+            status=Status.PAUSED if self.status is Status.PAUSED else Status.RUNNING,
+            slice_number=self.slice_number + 1,
+            announced=True,
+            lease=None,
+            guards=self.guards.cleared(),
+            fleet=self._fleet(answered=calls),
+            error=None,
+        )
+
+    def called(self) -> Self:
+        """Call for the messages of all open parts, if the job has parts."""
+        return self._with(fleet=self.fleet.called()) if self.fleet else self
+
+    def concluded(self, usage: Usage) -> Self:
+        """Note that the parts are added up, and what the job has taken with them."""
+        fleet = self._fleet(concluded=True)
+        return self._with(fleet=fleet, plan=None, lengths=(), usage=usage)
+
+    def begun_again(self, era: int) -> Self:
+        """Let a part that has failed go on in another era of its job."""
+        return self.retried().in_era(era)
+
+    def in_era(self, era: int) -> Self:
+        """Note in which era of its job a part is claimed."""
+        node = self.node and _changed(self.node, era=era)
+        return self._with(node=node)
+
+    def _fleet(self, **changes: Any) -> Fleet:
+        if self.fleet is None:
+            raise ValueError(f"job {self.job_id} is not shared by several workers")
+        return _changed(self.fleet, **changes)
+
     # What a person does. Each is idempotent: a job that is already there stays as it is.
 
     def cancelled(self) -> Self:
@@ -293,7 +340,8 @@ class Record(Head, Body):
         if self.status in {Status.QUEUED, Status.RUNNING}:
             return self
         self._require(self.status is Status.PAUSED, "resumed")
-        return self._with(status=Status.RUNNING if self.lease else Status.QUEUED, announced=False)
+        status = Status.RUNNING if self.lease else Status.QUEUED
+        return self._with(status=status, announced=False).called()
 
     def freed(self) -> Self:
         """Take the job from its worker, which then writes nothing more; another may go on."""
@@ -327,7 +375,9 @@ class Record(Head, Body):
         ).released()
         if reason := free.at_ceiling():
             raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
-        return free
+        if self.fleet is None:
+            return free
+        return _changed(free, fleet=self._fleet(era=self.fleet.era + 1)).called()
 
     def _over(self, status: Status, **changes: Any) -> Self:
         """End the job; each target is now owed a notice."""

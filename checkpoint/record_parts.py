@@ -263,12 +263,24 @@ class Usage(Part):
         Field(default_factory=dict)
     )
 
-    def with_slice(self, platform: str, seconds: float) -> Self:
-        """Count a slice that has ended; beyond so many platforms the rest counts as one."""
+    def plus(self, other: Usage) -> Usage:
+        """Return what both took."""
+        both: dict[str, Any] = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in type(self).model_fields
+            if name != "platforms"
+        }
+        sum_ = self.model_copy(update=both)
+        for platform, usage in other.platforms.items():
+            sum_ = sum_.with_slice(platform, usage.seconds, slices=usage.slices)
+        return sum_
+
+    def with_slice(self, platform: str, seconds: float, *, slices: int = 1) -> Self:
+        """Count slices that have ended; beyond so many platforms the rest counts as one."""
         known = platform in self.platforms or len(self.platforms) < MAX_PLATFORMS
         name = platform if known else OTHER_PLATFORMS
         before = self.platforms.get(name, PlatformUsage())
-        more = {"slices": before.slices + 1, "seconds": before.seconds + seconds}
+        more = {"slices": before.slices + slices, "seconds": before.seconds + seconds}
         platforms = self.platforms | {name: before.model_copy(update=more)}
         return self.model_copy(update={"platforms": platforms})
 

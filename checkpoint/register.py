@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -24,10 +25,11 @@ class Register(ABC):
     """Named values, each replaced only by a caller who has seen the current one.
 
     A backend implements `read`, `put`, `delete` and `keys`, and overrides `peek` where reading the
-    start of a value costs less than reading it all. The caller makes sure that keys are plain ASCII
-    words with slashes in between, and that no two values ever written under a key are the same
-    bytes: on a store whose version is a hash of the value, a repeated value would have the version
-    of the earlier one. That is why a record has a counter and its writer's id.
+    start of a value costs less than reading it all, and `remove` where it need not read at all. The
+    caller makes sure that keys are plain ASCII words with slashes in between, and that no two
+    values ever written under a key are the same bytes: on a store whose version is a hash of the
+    value, a repeated value would have the version of the earlier one. That is why a record has a
+    counter and its writer's id.
 
     Attributes:
         forgets_seconds: how much of its newest writes it may lose, although it has answered.
@@ -81,6 +83,18 @@ class Register(ABC):
         Raises:
             StoreUnavailable: the store did not answer or refused.
         """
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Remove these values, a thousand at most, whichever version they have, and if they exist.
+
+        Raises:
+            StoreUnavailable: no usable answer came; some or all of them may be gone.
+        """
+        for key in keys:
+            stored = self.read(key)
+            if stored is not None:
+                with suppress(VersionConflict):  # It is written or removed by someone else now.
+                    self.delete(key, expected=stored.version)
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
         """Return the first `limit_bytes` of each key's value, in the order of `keys`.

@@ -13,7 +13,7 @@ from outlast.checkpoint.errors import InvalidStoreUrl, StateTooLarge, StoreFull,
 from outlast.checkpoint.safe_text import cause_to_show, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
 
@@ -85,6 +85,22 @@ class Bucket:
                 raise InvalidStoreUrl(
                     f"s3://{name}: {reason}; correct AWS_ENDPOINT_URL"
                 ) from cause_to_show(error)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects, by their full keys, a thousand at most; one that is gone is no error.
+
+        Raises:
+            ClientError, BotoCoreError: those of boto3.
+        """
+        if not keys:
+            return
+        answer = self.client.delete_objects(
+            Bucket=self.name,
+            Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+        )
+        for error in answer.get("Errors", []):
+            if error.get("Code") != "NoSuchKey":
+                raise boto.ClientError({"Error": error}, "DeleteObjects")
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:

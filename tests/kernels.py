@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from outlast.kernel import Kernel, Resources
+from outlast.kernel import Divisible, Kernel, Resources
 from outlast.kernel.contract import Model
 
 if TYPE_CHECKING:
@@ -81,6 +81,67 @@ class Counting(Kernel[Params, State, Result]):
 
 
 FIRST = State(at=1, total=advance(0, 0))
+
+
+class Pieces(Model):
+    """How many steps there are to share out."""
+
+    steps: int
+
+
+class Stretch(Model):
+    """What some neighbouring steps make of any total: `factor` times it, and `more`."""
+
+    factor: int
+    more: int
+
+
+class PartState(Model):
+    """The steps of a part that are done, and what they make of a total."""
+
+    at: int
+    stretch: Stretch
+
+
+class Dividing(Counting, Divisible[Params, State, Result, Pieces, PartState, Stretch]):
+    """Counts as `Counting` does; its parts add up in one order only, and show a missing one."""
+
+    name = "dividing"
+    Plan, PartState, Partial = Pieces, PartState, Stretch
+
+    def plan(self, params: Params) -> Pieces:
+        """Let each step be a piece."""
+        return Pieces(steps=params.steps)
+
+    def pieces(self, plan: Pieces) -> int:
+        """Return the number of steps."""
+        return plan.steps
+
+    def share(self, plan: Pieces, first: int) -> float:
+        """All steps take equally long."""
+        return first / plan.steps
+
+    def part(
+        self, plan: Pieces, first: int, last: int, state: PartState | None, resources: Resources
+    ) -> Generator[PartState, None, Stretch]:
+        """Take one step after another."""
+        state = state or PartState(at=first, stretch=Stretch(factor=1, more=0))
+        while state.at < last:
+            self.step(state.at)
+            one = Stretch(factor=31, more=state.at + 1)
+            state = PartState(at=state.at + 1, stretch=self.combine(plan, state.stretch, one))
+            yield state
+        return state.stretch
+
+    def combine(self, plan: Pieces, a: Stretch, b: Stretch) -> Stretch:
+        """Return what both make of a total, one after the other."""
+        return Stretch(
+            factor=a.factor * b.factor % MODULUS, more=(a.more * b.factor + b.more) % MODULUS
+        )
+
+    def conclude(self, params: Params, plan: Pieces, total: Stretch) -> State | Result:
+        """Return the result, which begins with a total of 0."""
+        return Result(total=total.more)
 
 
 class Walking(Counting):

@@ -94,13 +94,7 @@ class S3Blobs(BlobStore):
         left = iter(names)
         while keys := [self._key(name) for name in islice(left, DELETE_KEYS)]:
             with self._bucket.translated_errors():
-                answer = self._client.delete_objects(
-                    Bucket=self._bucket.name,
-                    Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
-                )
-                for error in answer.get("Errors", []):
-                    if error.get("Code") != "NoSuchKey":
-                        raise ClientError({"Error": error}, "DeleteObjects")
+                self._bucket.delete(keys)
 
     def names(self, prefix: str = "") -> Iterator[Found]:
         """Yield the objects, read a thousand at a time; see `BlobStore.names`."""

@@ -116,6 +116,11 @@ class S3Register(Register):
                 expected=expected,
             )
 
+    def remove(self, keys: Sequence[str]) -> None:
+        """Remove these values in one request; see `Register.remove`."""
+        with self._translate_errors():
+            self._bucket.delete([self._bucket.prefix + key for key in keys])
+
     def keys(self, prefix: str, *, after: str = "", since: float = 0.0) -> Iterator[str]:
         """Yield keys in order, read a thousand at a time; see the class for SeaweedFS's order."""
         request: ListObjectsV2RequestPaginateTypeDef = {

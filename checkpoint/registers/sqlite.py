@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ CREATE = (
 REPLACE = "UPDATE outlast_register SET version = ?, value = ? WHERE key = ? AND version = ?"
 FIND = "SELECT rowid, typeof(value) FROM outlast_register WHERE key = ?"
 DELETE = "DELETE FROM outlast_register WHERE key = ? AND version = ?"
+REMOVE = "DELETE FROM outlast_register WHERE key IN (SELECT value FROM json_each(?))"
 PAGE = """
 SELECT key FROM outlast_register WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?
 """
@@ -71,6 +73,10 @@ class SqliteRegister(Register):
         """Remove the value; see `Register.delete`."""
         if not self._file.change(DELETE, key, expected):
             raise VersionConflict(f"{self._file.path}: {key} was written by someone else")
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Remove these values in one transaction; see `Register.remove`."""
+        self._file.change(REMOVE, json.dumps(list(keys)))
 
     def keys(
         self,

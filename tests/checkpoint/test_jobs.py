@@ -252,12 +252,12 @@ def test_a_record_beyond_all_limits_is_refused(
     jobs: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store would refuse it in words of its own, or take it and never give it back."""
-    monkeypatch.setattr("outlast.checkpoint.job_store.MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr("outlast.checkpoint.job_store.MAX_RECORD_BYTES", 1500)
     jobs.submit(job())
     held = claimed(jobs)
-    noise = random.Random(1).randbytes(1000)
+    noise = random.Random(1).randbytes(2000)
     big = Checkpoint.of(noise, version=1, slice=1, progress=0.0, saved_at=0.0)
-    with pytest.raises(StateTooLarge, match=r"job a: its record of .* is over the limit of 1,000"):
+    with pytest.raises(StateTooLarge, match=r"job a: its record of .* is over the limit of 1,500"):
         jobs.advance(held, "t", lambda r: r.saved(big))
     assert jobs.load("a") == held
 
@@ -273,5 +273,5 @@ def test_a_record_under_another_jobs_key_is_refused(memory: MemoryRegister, jobs
     """A copy by hand would make two jobs write to each other's record."""
     jobs.submit(job())
     memory.values["jobs/b"] = memory.values["jobs/a"]
-    with pytest.raises(CorruptRecord, match="the record found there is of 'a'"):
+    with pytest.raises(CorruptRecord, match="the record found there is of 'jobs/a'"):
         jobs.load("b")

@@ -10,6 +10,7 @@ import pytest
 from outlast.checkpoint.blobs.contract import Chunk
 from outlast.checkpoint.codec import MAGIC, decode, decode_head, decode_stateless, encode
 from outlast.checkpoint.errors import CorruptRecord, NewerRecord
+from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.history import Stretch
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import (
@@ -96,8 +97,25 @@ WITH_ARRAYS = JOB.model_copy(
         "result_chunks": CHUNKS[3:],
     }
 )
+WITH_PARTS = WITH_ARRAYS.model_copy(
+    update={
+        "fleet": Fleet(
+            parallel=8,
+            part_seconds=60.0,
+            birth="0123456789abcdef",
+            parts=3,
+            window=2,
+            era=1,
+            calls=2,
+            answered=1,
+        ),
+        "node": Node(birth="0123456789abcdef", level=1, number=2),
+        "plan": {"pieces": 12},
+        "lengths": (5, 4, 3),
+    }
+)
 # What each format can keep.
-JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS}
+JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS}
 
 
 @pytest.mark.parametrize("number", READABLE)
@@ -147,4 +165,4 @@ def test_a_newer_format_is_told_from_damage() -> None:
     """In an upgrade an operator would repair or delete jobs that newer workers run."""
     value = FILES[MAGIC[-1:].decode()].read_bytes()
     with pytest.raises(NewerRecord, match="upgrade Outlast"):
-        decode(MAGIC[:-1] + b"5" + value[len(MAGIC) :])
+        decode(MAGIC[:-1] + b"6" + value[len(MAGIC) :])

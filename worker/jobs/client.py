@@ -18,7 +18,7 @@ from outlast.worker.jobs.arrays import (
     outcome_of,
     result_with_arrays,
 )
-from outlast.worker.jobs.new_job import NewJob, forked, new_job
+from outlast.worker.jobs.new_job import NewJob, fleet_for, forked, new_job
 from outlast.worker.jobs.prune import delete_finished
 from outlast.worker.jobs.submission import store_job, submit_job, submit_jobs, wake_job
 from outlast.worker.jobs.sweep import sweep
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from outlast.checkpoint.blobs.contract import BlobStore
+    from outlast.checkpoint.fleet import Fleet
     from outlast.checkpoint.head import Head
     from outlast.worker.queues.contract import Queue
 
@@ -74,7 +75,7 @@ class Client:
         """Where the arrays of jobs are; None: nowhere."""
         return open_place(self.settings, self.jobs, read_only=self._read_only)
 
-    def submit(
+    def submit(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
         kernel: str,
         /,
@@ -82,6 +83,8 @@ class Client:
         job_id: str | None = None,
         tags: Sequence[str] = (),
         notify: Sequence[str] = (),
+        parallel: int | None = None,
+        part_seconds: float | None = None,
         **params: Any,
     ) -> str:
         """Store a job, wake it and return its id.
@@ -90,13 +93,17 @@ class Client:
         which keeps its tags and targets. A list of jobs can be filtered by `tags`. Each target in
         `notify` is told when the job is over: see `outlast.worker.notify.target`.
 
+        With `parallel` the job is cut into parts for so many workers, if its kernel can be divided.
+        A part takes about `part_seconds`; None: a minute, or less where the job is short.
+
         Raises:
             UnknownKernel, InvalidParams, InvalidTag, InvalidTarget: nothing was stored.
             NoBlobStore: nor was it here, as there is no place for its arrays.
             JobExists: the id belongs to a job with other parameters.
             QueueUnavailable: the job is stored, but asleep; submit it again, or sweep.
         """
-        new = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
+        fleet = fleet_for(kernel, parallel, part_seconds)
+        new = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify, fleet=fleet)
         return submit_job(self.jobs, self.queue, new, self._place_for(new)).job_id
 
     def submit_all(
@@ -127,7 +134,7 @@ class Client:
         submit_jobs(self.jobs, self.queue, jobs, place, may_exist=name is not None)
         return [(each, job.record.job_id) for each, job in zip(every, jobs, strict=True)]
 
-    def create(
+    def create(  # noqa: PLR0913 - each is an option of its own, given by name
         self,
         kernel: str,
         params: Mapping[str, Any],
@@ -135,9 +142,12 @@ class Client:
         job_id: str | None = None,
         tags: Sequence[str] = (),
         notify: Sequence[str] = (),
+        parallel: int | None = None,
+        part_seconds: float | None = None,
     ) -> tuple[Record, bool]:
         """Store a job without waking it; return it, and whether it is new."""
-        new = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify)
+        fleet = fleet_for(kernel, parallel, part_seconds)
+        new = self._new(kernel, params, job_id=job_id, tags=tags, notify=notify, fleet=fleet)
         return store_job(self.jobs, new, self._place_for(new))
 
     def _place_for(self, *jobs: NewJob) -> BlobStore | None:
@@ -153,11 +163,12 @@ class Client:
         name: str | None = None,
         tags: Sequence[str],
         notify: Sequence[str],
+        fleet: Fleet | None = None,
     ) -> NewJob:
         limits, now = self.settings.limits, self.jobs.clock()
         new = new_job(kernel, params, job_id=job_id, name=name, limits=limits, now=now)
         notices = Notices(targets=checked_targets(notify, self.settings))
-        changes = {"tags": checked_tags(tags), "notices": notices}
+        changes = {"tags": checked_tags(tags), "notices": notices, "fleet": fleet}
         return new._replace(record=new.record.model_copy(update=changes))
 
     def fork(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,10 +12,12 @@ from pydantic import ValidationError
 
 from outlast.checkpoint.blobs.sending import listed, moved, spans_of
 from outlast.checkpoint.errors import CorruptCheckpoint, UnknownCheckpoint
+from outlast.checkpoint.fleet import Fleet
 from outlast.checkpoint.names import checked_id
 from outlast.checkpoint.record import Record
 from outlast.kernel import InvalidParams
 from outlast.kernel.bulk import dumped, reads_back
+from outlast.kernel.divisible import Divisible
 from outlast.kernel.registry import load
 from outlast.worker.jobs.arrays import require_blobs
 from outlast.worker.slices.kernel_output import require_shallow
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 # Enough that among a million jobs of one name no two have the same id.
 DIGEST_BYTES = 8
 VALUE_CHARACTERS = 60
+MAX_PARALLEL = 50_000
 
 
 class NewJob(NamedTuple):
@@ -78,6 +82,28 @@ def new_job(  # noqa: PLR0913 - each is a field of its own, given by name
         record.model_copy(update={"params_chunks": own}),
         lambda place, chunk: place.put(chunk, bulk.read(*spans[chunk])),
     )
+
+
+def fleet_for(kernel: str, parallel: int | None, part_seconds: float | None) -> Fleet | None:
+    """Return how a new job is shared by so many workers; None: it is not.
+
+    Raises:
+        UnknownKernel: no such kernel is installed.
+        InvalidParams: it cannot be divided, or the numbers make no sense.
+    """
+    if parallel is None:
+        if part_seconds is not None:
+            raise InvalidParams("a length of parts needs to be told for how many workers: parallel")
+        return None
+    if not 1 <= parallel <= MAX_PARALLEL:
+        raise InvalidParams(f"parallel={parallel}: give 1 to {MAX_PARALLEL:,} workers")
+    if part_seconds is not None and not 0 < part_seconds < math.inf:
+        raise InvalidParams(f"part_seconds={part_seconds}: give seconds, more than 0")
+    if not isinstance(load(kernel), Divisible):
+        raise InvalidParams(
+            f"kernel {kernel!r} cannot be divided among workers: submit the job without parallel"
+        )
+    return Fleet.of(parallel, part_seconds)
 
 
 def valid_params(kernel: str, params: Mapping[str, Any]) -> BaseModel:
@@ -130,6 +156,7 @@ def forked(  # noqa: PLR0913 - each is a field of its own, given by name
         limits=limits,
         created_at=now,
         updated_at=now,
+        fleet=_shared_anew(record),
     )
     checkpoints = checkpoints_of(record, generation)
     intact = next((checkpoint for checkpoint in checkpoints if checkpoint.is_intact), None)
@@ -199,6 +226,14 @@ def refusal(
             complaint = f"{name}={value[:VALUE_CHARACTERS]!r}: {first['msg']}"
     known = ", ".join(model.model_fields) or "none"
     return InvalidParams(f"{kernel}: {complaint}; its parameters: {known}")
+
+
+def _shared_anew(record: Record) -> Fleet | None:
+    """Return how a fork is shared: as the job was, unless its parts are added up."""
+    fleet = record.fleet
+    if fleet is None or not record.is_divided:
+        return None
+    return Fleet.of(fleet.parallel, fleet.part_seconds)
 
 
 def _id_of(kernel: str, job_id: str | None) -> str:

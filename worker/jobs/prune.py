@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import (
@@ -66,6 +68,25 @@ def prune(jobs: JobStore, blobs: BlobStore | None, job_id: str, selection: Selec
     except (CorruptRecord, UnknownJob, VersionConflict):
         pass
     return False
+
+
+def clear_parts(jobs: JobStore) -> int:
+    """Remove the parts and groups that no job needs any more; return how many there were."""
+    count = 0
+    for job_id in list(jobs.nodes.job_ids()):
+        with suppress(CorruptRecord):  # What it needs is not known.
+            count += jobs.nodes.clear_others(job_id, partial(_birth_needed, jobs, job_id))
+    return count
+
+
+def _birth_needed(jobs: JobStore, job_id: str) -> str | None:
+    """Return the division whose parts the job needs; None: none."""
+    try:
+        job = jobs.head_of(job_id)
+    except UnknownJob:
+        return None
+    birth = job.fleet.birth if job.fleet else None
+    return birth if job.needs_parts_of(birth) else None
 
 
 def forget_deletions(jobs: JobStore) -> int:

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import (
@@ -23,6 +23,7 @@ from outlast.checkpoint.errors import (
 )
 from outlast.checkpoint.job_heads import HEADS_AT_ONCE
 from outlast.checkpoint.status import Status
+from outlast.checkpoint.survey import Survey
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.backoff import backoff
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
+    from outlast.checkpoint.record import Record
     from outlast.checkpoint.sweep_turn import StoredTurn
     from outlast.worker.queues.contract import Queue
 
@@ -195,8 +197,10 @@ class Sweep:
             stored = self._jobs.load(job_id)
             if not is_silent(stored.record, self._jobs.clock(), self._after_seconds):
                 return False
+            if self._has_part_at_work(stored.record):
+                return False
             # Written before it is sent, so that two sweeps at once do not both send.
-            self._jobs.replace(stored, stored.record.swept())
+            stored = self._jobs.replace(stored, stored.record.swept().called())
         except (VersionConflict, UnknownJob):
             return False  # Someone has just changed or deleted it, so it is not silent.
         except StoreUnavailable:
@@ -210,6 +214,21 @@ class Sweep:
         if not stored.record.notices.owed:
             tell(log, JOB_WOKEN, job_id=job_id, slice=stored.record.slice_number)
         return True
+
+    def _has_part_at_work(self, record: Record) -> bool:
+        """Whether a part of the job is held, or was written lately: the others wait for a worker.
+
+        Where one of them has lost its message, the job falls silent when the others are done.
+        """
+        if record.fleet is None or not record.fleet.is_cut:
+            return False
+        survey = Survey(self._jobs.nodes, record.job_id, record.fleet)
+        parts = chain.from_iterable(group.parts for group in survey.open_groups())
+        now = self._jobs.clock()
+        return any(
+            part is not None and (part.is_held(now) or now - part.updated_at < self._after_seconds)
+            for part in parts
+        )
 
     def _tidy(self, job_id: str) -> None:
         if not self._may_tidy:

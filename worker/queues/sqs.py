@@ -42,7 +42,7 @@ class SqsQueue(Queue):
             client.send_message(
                 QueueUrl=url,
                 MessageBody=message.body(),
-                MessageGroupId=message.job_id,
+                MessageGroupId=_group(message.group_id),
                 MessageDeduplicationId=_digest(deduplication_id or uuid4().hex),
             )
 
@@ -88,6 +88,11 @@ class SqsQueue(Queue):
 
 def _whole(seconds: float, limit: int) -> int:
     return min(max(math.ceil(seconds), 0), limit)
+
+
+def _group(group_id: str) -> str:
+    """Return the id as SQS takes it: of 128 characters at most, a job's as it is."""
+    return group_id if len(group_id) <= 128 else _digest(group_id)
 
 
 def _digest(deduplication_id: str) -> str:

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import has_bulk, loaded
 from outlast.worker.slices.arrays import Arrays
 from outlast.worker.slices.figures import figures
@@ -83,6 +84,11 @@ class ClaimedJob(LeasedJob):
             Unreadable, StoreUnavailable: as `read_params`.
         """
         return read_params(self)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a person has paused the job: then its slice ends."""
+        return self.record.status is Status.PAUSED
 
     @cached_property
     def has_arrays(self) -> bool:

@@ -14,8 +14,12 @@ from outlast.kernel.bulk import Bulk
 from outlast.worker.slices.backoff import backoff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outlast.checkpoint.blobs.contract import Chunk
+    from outlast.checkpoint.head import Head
     from outlast.checkpoint.record import Record
+    from outlast.worker.queues.message import Message
 
 # A message that waited longer would be received too often; the sweep sends a new one then.
 LONGEST_HIDE_SECONDS = 900.0
@@ -54,7 +58,30 @@ class NotifyTargets:
     """The job is over, and some targets have yet to be notified."""
 
 
-Action = Drop | Resend | Wait | RunSlice | NotifyTargets
+@dataclass(frozen=True)
+class SendParts:
+    """The job is divided, and the messages of its open parts are to be sent."""
+
+
+@dataclass(frozen=True)
+class Discard:
+    """The part is of no use to its job any more: remove its record, acknowledge the message."""
+
+
+@dataclass(frozen=True)
+class AddUp:
+    """The part has succeeded: add up the groups above it that it completes."""
+
+
+@dataclass(frozen=True)
+class FailJob:
+    """The part has failed for a reason, and so has its job."""
+
+    error: str
+
+
+Action = Drop | Resend | Wait | RunSlice | NotifyTargets | SendParts
+PartAction = Drop | Resend | Wait | RunSlice | Discard | AddUp | FailJob
 
 
 def next_action(record: Record, message_slice: int | None, now: float) -> Action:
@@ -67,13 +94,54 @@ def next_action(record: Record, message_slice: int | None, now: float) -> Action
         return _notice_action(record.wait_seconds(now))
     if record.status.is_final or record.status is Status.PAUSED:
         return Drop()
+    if record.is_divided:
+        return _divided_action(record, now)
+    return _slice_action(record, message_slice, now)
+
+
+def _slice_action(
+    record: Head, message_slice: int | None, now: float
+) -> Drop | Resend | Wait | RunSlice:
     if message_slice is not None and message_slice < record.slice_number:
         return Drop() if record.announced else Resend()
+    return _wait(record, now) or RunSlice()
+
+
+def _divided_action(record: Head, now: float) -> Action:
+    """Return what a message for the job itself calls for, while it is worked on part by part."""
+    if early := _wait(record, now):
+        return early
+    return SendParts() if record.fleet and record.fleet.is_owed else Drop()
+
+
+def _wait(record: Head, now: float) -> Wait | None:
     if record.lease is not None and record.is_held(now):
         return Wait(record.lease.expires_at - now)
-    if seconds := record.wait_seconds(now):
-        return Wait(seconds)
-    return RunSlice()
+    seconds = record.wait_seconds(now)
+    return Wait(seconds) if seconds else None
+
+
+def part_action(
+    job: Head, part: Head | None, message: Message, now: float, is_added_up: Callable[[], bool]
+) -> PartAction:
+    """Return what a message for a part of `job` calls for at `now`.
+
+    `part` is what is stored of it; None: nothing yet. `is_added_up` tells whether a group above it
+    has a record, and is asked only where that matters. A part that failed before its job was
+    retried begins again.
+    """
+    if not job.needs_parts_of(message.birth):
+        return Discard()
+    has_failed = part is not None and part.status is Status.FAILED
+    if part and has_failed and part.era >= job.era and not job.status.is_final:
+        return FailJob(part.error or str(part.status))
+    if job.status.is_final or job.status is Status.PAUSED:
+        return Drop()
+    if part is None:
+        return AddUp() if is_added_up() else RunSlice()
+    if part.status is Status.SUCCEEDED:
+        return AddUp()
+    return RunSlice() if has_failed else _slice_action(part, message.slice, now)
 
 
 def _notice_action(early_seconds: float) -> NotifyTargets | Wait | Drop:

@@ -10,10 +10,9 @@ from outlast.checkpoint.errors import CorruptCheckpoint, StoreUnavailable
 from outlast.kernel.bulk import Bulk, Stored, new_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from outlast.checkpoint.blobs.contract import BlobStore, Chunk
-    from outlast.checkpoint.record import Record
     from outlast.checkpoint.record_parts import Checkpoint
     from outlast.worker.slices.claimed_job import ClaimedJob
     from outlast.worker.slices.worker_process import WorkerProcess
@@ -79,18 +78,32 @@ def _restored(job: ClaimedJob, checkpoint: Checkpoint) -> Restored:
 
 
 def _read(job: ClaimedJob, chunks: Sequence[Chunk]) -> memoryview:
+    return read_chunks(job.process, job.record.job_id, chunks, job.go_on_reading)
+
+
+def read_chunks(
+    process: WorkerProcess,
+    job_id: str,
+    chunks: Sequence[Chunk],
+    on_chunk: Callable[[], object] = lambda: None,
+) -> memoryview:
+    """Return the bytes of chunks of a job; `on_chunk` as in `fetch`.
+
+    Raises:
+        DamagedChunk: one is missing, or is not what was written.
+        StoreUnavailable: the place does not answer, or is not known here.
+    """
     if not chunks:
         return memoryview(b"")
-    process, begun = job.process, job.process.clock()
-    blobs = require_blobs(process, job.record)
+    begun, blobs = process.clock(), require_blobs(process, job_id)
     try:
         row = new_row(sum(chunk.size for chunk in chunks))
-        fetch(blobs, chunks, row, job.go_on_reading)
+        fetch(blobs, chunks, row, on_chunk)
     except DamagedChunk as error:
-        if next(blobs.names(f"{job.record.job_id}/"), None) is None:
+        if next(blobs.names(f"{job_id}/"), None) is None:
             raise StoreUnavailable(
-                f"job {job.record.job_id} has no arrays in this place: set OUTLAST_BLOBS as the "
-                f"other workers have it ({error})"
+                f"job {job_id} has no arrays in this place: set OUTLAST_BLOBS as the other workers "
+                f"have it ({error})"
             ) from error
         raise
     except OSError as error:
@@ -99,7 +112,7 @@ def _read(job: ClaimedJob, chunks: Sequence[Chunk]) -> memoryview:
     return row
 
 
-def require_blobs(process: WorkerProcess, record: Record) -> BlobStore:
+def require_blobs(process: WorkerProcess, job_id: str) -> BlobStore:
     """Return where the arrays of a job are.
 
     Raises:
@@ -107,7 +120,7 @@ def require_blobs(process: WorkerProcess, record: Record) -> BlobStore:
     """
     if process.blobs is None:
         raise StoreUnavailable(
-            f"job {record.job_id} has arrays, and this worker has no place for them: set "
-            "OUTLAST_BLOBS as the other workers have it"
+            f"job {job_id} has arrays, and this worker has no place for them: set OUTLAST_BLOBS as "
+            "the other workers have it"
         )
     return process.blobs

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
-from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.kernel.bulk import has_bulk
 from outlast.kernel.contract import start
@@ -176,7 +175,7 @@ class Slice:
     def _must_stop(self) -> bool:
         """Whether the deadline has come, would pass before the next step ends, or a pause has."""
         job, left = self.job, self._deadline.remaining
-        if not left or job.record.status is Status.PAUSED:
+        if not left or job.is_paused:
             return True
         # An isolated step that has begun may use all the time there is: it can be cut off.
         step_seconds = 0.0 if self._step_seconds else job.work.next_step_seconds

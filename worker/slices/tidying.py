@@ -24,7 +24,8 @@ def tidy(process: WorkerProcess, record: Record, deadline: Deadline) -> None:
 
     What fails, or has no time, is left to `outlast prune`.
     """
-    if process.blobs is None or not (record.status.is_final and (record.chunks or record.dropped)):
+    has_some = record.chunks or record.dropped or record.fleet
+    if process.blobs is None or not (record.status.is_final and has_some):
         return
     if deadline.is_signalled or deadline.remaining < LEAST_SECONDS:
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
+from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import Health
 from outlast.worker.slices.heartbeat import repeat
 from outlast.worker.slices.last_params import LastParams
@@ -61,6 +62,7 @@ class WorkerProcess:
         blobs: where arrays are kept; None: nowhere.
         max_blob_bytes: a state or result with more bytes of arrays fails its job.
         last_params: the parameters of the last job.
+        last_cut: how the last job was cut whose parts were worked on here.
         isolate: whether every kernel runs in a child process, not only those that ask for it.
         kernels: finds a kernel by its name.
         health: what it has seen of faults of its own.
@@ -82,6 +84,7 @@ class WorkerProcess:
     blobs: BlobStore | None = None
     max_blob_bytes: int = 64 << 30
     last_params: LastParams = field(default_factory=LastParams)
+    last_cut: LastCut = field(default_factory=LastCut)
     isolate: bool = False
     kernels: Callable[[str], AnyKernel] = load
     notify: Callable[[str, Notice, float], None] = tell_nobody

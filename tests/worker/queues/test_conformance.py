@@ -121,7 +121,7 @@ def test_any_text_is_passed_through(backend: Backend) -> None:
     """A message of someone else's would stop the worker, instead of going to the dead letters."""
 
     class Foreign:
-        job_id, slice = "x", 1
+        job_id, slice, group_id = "x", 1, "x"
 
         def body(self) -> str:
             return '{"Records": "\N{SNOWMAN} \\" \'; DROP TABLE queue"}'

@@ -162,7 +162,7 @@ def test_a_body_of_someone_elses_is_sent_as_it_is(pair: Pair) -> None:
     queue, dead = pair
 
     class Foreign:
-        job_id, slice = "x", 1
+        job_id, slice, group_id = "x", 1, "x"
 
         def body(self) -> str:
             return "anything: \N{SNOWMAN} \" '; DROP TABLE outlast_messages"

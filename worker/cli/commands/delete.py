@@ -110,7 +110,7 @@ def prune(
     from outlast.checkpoint.blobs.orphans import orphans
     from outlast.checkpoint.safe_text import redacted
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.prune import forget_deletions, is_prunable
+    from outlast.worker.jobs.prune import clear_parts, forget_deletions, is_prunable
     from outlast.worker.jobs.prune import prune as prune_one
 
     if not (dry_run or yes or sys.stdin.isatty()):
@@ -133,6 +133,7 @@ def prune(
         blobs.delete(lost)
     if is_meant or (yes and not is_any):
         forget_deletions(jobs)
+        clear_parts(jobs)
     if as_json:
         print_json_array(old if dry_run else deleted)
     else:

@@ -1,0 +1,67 @@
+"""One job on many workers: its parts are called, computed and added up, each exactly once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from outlast.checkpoint.fleet import Fleet
+from outlast.checkpoint.status import Status
+from tests.kernels import Dividing, expected
+from tests.worker.floor import JOB, Floor
+
+if TYPE_CHECKING:
+    from outlast.checkpoint.record import Record
+
+STEPS = 100
+
+
+def divided(floor: Floor, *, parallel: int = 2, steps: int = STEPS, **fields: Any) -> Record:
+    """Submit a job for so many workers."""
+    floor.kernel = Dividing(floor.step)
+    record = floor.submit(kernel="dividing", steps=steps, send=False, **fields)
+    floor.change(lambda job: job.model_copy(update={"fleet": Fleet.of(parallel)}))
+    floor.queue.send(record_message())
+    return record
+
+
+def record_message() -> Any:
+    """Return the first message of the job."""
+    from outlast.worker.queues.message import Message
+
+    return Message(job_id=JOB, slice=1)
+
+
+def work_all(floor: Floor, *, seconds: float | None = None) -> int:
+    """Work one delivery after another until no message is left; return how many it took."""
+    deliveries = 0
+    while True:
+        delivery = floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.0)
+        if delivery is None:
+            return deliveries
+        from outlast.worker.slices.deliver import deliver
+
+        handled = deliver(floor.process(), delivery, seconds=seconds)
+        if handled.ack:
+            floor.queue.ack(delivery)
+        deliveries += 1
+        assert deliveries < 10_000
+
+
+def test_a_divided_job_has_the_result_of_one_worker() -> None:
+    """Else more workers would cost the right answer."""
+    floor = Floor()
+    divided(floor)
+    work_all(floor)
+    assert floor.record.status is Status.SUCCEEDED, floor.record.error
+    assert floor.record.result == expected(STEPS)
+    assert [key for key in floor.register.keys("") if key.startswith("parts/")] == []
+
+
+def test_many_parts_of_many_groups() -> None:
+    """Three levels of groups, and windows that open one after the other."""
+    floor = Floor(step_seconds=0.01)
+    divided(floor, parallel=30, steps=2000)
+    count = work_all(floor)
+    assert floor.record.result == expected(2000)
+    assert floor.record.fleet.parts > 300
+    assert count < 1.3 * floor.record.fleet.parts

@@ -1,0 +1,11 @@
+"""One job on many workers: its parts, and how they are cut, called and added up.
+
+cutting.py       the plan, and where one part ends and the next begins
+call.py          the messages of all open parts, by whoever has the job's message
+part_turn.py     what to do with a message for a part
+claimed_part.py  a part that this worker has claimed
+part_kernel.py   a part's computation as a kernel of its own
+adding_up.py     the groups that a part completes, up to the job's end
+partials.py      what parts come to, with arrays
+last_cut.py      how the last job was cut
+"""

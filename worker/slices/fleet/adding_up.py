@@ -1,0 +1,240 @@
+"""The groups that a part completes, added up from it towards the job.
+
+    for each group, upwards: its children have all succeeded -> send the messages of the group of
+    parts that is open from here on -> write its record
+    at the top: combine -> conclude -> write the job -> remove all records of parts and groups
+
+Nobody holds a lease for this. A group's record is written once, as a write that must find nothing;
+one that is there has the same value, so workers that are at it together do not disturb each other.
+The messages come before the record: after a crash in between, what comes back sends them again.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING
+
+from outlast.checkpoint.errors import CheckpointError, VersionConflict
+from outlast.checkpoint.fleet import Place, Tree
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Checkpoint, Usage
+from outlast.checkpoint.status import Status
+from outlast.checkpoint.survey import Survey
+from outlast.kernel import UnknownKernel
+from outlast.kernel.bulk import Bulk, loaded
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.fleet.part_kernel import divisible, part_kernel
+from outlast.worker.slices.fleet.partials import put_arrays, read_result
+from outlast.worker.slices.kernel_errors import described
+from outlast.worker.slices.kernel_output import stored_result, stored_state
+from outlast.worker.slices.leased_job import JobMoved
+from outlast.worker.slices.reading import read_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pydantic import BaseModel
+
+    from outlast.checkpoint.blobs.contract import Chunk
+    from outlast.checkpoint.fleet import Fleet, Node
+    from outlast.checkpoint.head import Head
+    from outlast.checkpoint.job_store import StoredJob
+    from outlast.kernel.parts import AnyDivisible
+    from outlast.worker.slices.worker_process import WorkerProcess
+
+# So many children are read together, the last ones first: one that has not succeeded ends it.
+CHILDREN_AT_ONCE = 4
+
+
+class AddingUp:
+    """Adds up parts of one job."""
+
+    def __init__(self, process: WorkerProcess, job: Head) -> None:
+        """Add up parts of the job, which is cut and whose head is `job`."""
+        if job.fleet is None:
+            raise ValueError(f"job {job.job_id} is not shared by several workers")
+        self._process = process
+        self._job = job
+        self._fleet: Fleet = job.fleet
+        self._tree = Tree(job.fleet.parts)
+
+    def from_part(self, part: Node) -> StoredJob | None:
+        """Add up what the part completes; return the job if that was all of it, or it is given up.
+
+        Raises:
+            StoreUnavailable, QueueUnavailable: some of it may be done; do it again.
+            BrokenWorker: this worker cannot.
+        """
+        place = part.place
+        while (place := place.group) != self._tree.top:
+            if self._heads([place])[0] is not None:
+                continue
+            children = self._children(place)
+            if children is None:
+                return None
+            if place.level == 1 and (reason := self._send_next(place.number)):
+                return self._fail(reason)
+            try:
+                self._write(place, children)
+            except Exception as error:  # noqa: BLE001 - a foreign kernel may raise anything
+                return self._fail_for(error)
+        children = self._children(place)
+        return None if children is None else self._conclude(children)
+
+    def _heads(self, places: list[Place]) -> list[Head | None]:
+        nodes = [self._fleet.node(place) for place in places]
+        return self._process.jobs.nodes.heads(self._job.job_id, nodes)
+
+    def _children(self, place: Place) -> list[Record] | None:
+        """Return what a group, or the job, consists of; None: one of it has not succeeded."""
+        places, found = self._tree.below(place), list[Record]()
+        while places:
+            some = places[-CHILDREN_AT_ONCE:]
+            del places[-CHILDREN_AT_ONCE:]
+            nodes = [self._fleet.node(place) for place in some]
+            records = self._process.jobs.nodes.records(self._job.job_id, nodes)
+            succeeded = [x for x in records if x is not None and x.status is Status.SUCCEEDED]
+            if len(succeeded) < len(records):
+                return None
+            found = succeeded + found
+        return found
+
+    def _send_next(self, group: int) -> str | None:
+        """Open the group of parts that follows; return why the job is to end instead, or None."""
+        following = group + self._fleet.window
+        if following >= len(self._tree.groups):
+            return None
+        if reason := self._at_ceiling():
+            return reason
+        for part in self._tree.below(Place(1, following)):
+            self._process.queue.send(
+                Message(
+                    job_id=self._job.job_id,
+                    slice=1,
+                    birth=self._fleet.birth,
+                    part=part.number,
+                )
+            )
+        return None
+
+    def _at_ceiling(self) -> str | None:
+        """Return which ceiling on cost all parts together have reached, or None."""
+        limits = self._job.limits
+        if limits.max_compute_seconds is None and limits.max_slices is None:
+            return None
+        survey = Survey(self._process.jobs.nodes, self._job.job_id, self._fleet)
+        usage = _sum_of(self._job.usage, list(survey.tops.values()))
+        return self._job.model_copy(update={"usage": usage}).at_ceiling()
+
+    def _write(self, place: Place, children: list[Record]) -> None:
+        """Write the record of a group."""
+        value, bulk = stored_result(part_kernel(self._kernel), self._combined(children))
+        now = self._process.jobs.clock()
+        record = Record(
+            job_id=self._job.job_id,
+            kernel=self._job.kernel,
+            params={},
+            created_at=now,
+            updated_at=now,
+            status=Status.SUCCEEDED,
+            usage=_sum_of(Usage(), children),
+            result=value,
+            result_chunks=put_arrays(self._process, self._job.job_id, bulk),
+            node=self._fleet.node(place),
+        )
+        with suppress(VersionConflict):  # Someone else has just written it.
+            self._process.jobs.create(record)
+
+    def _conclude(self, children: list[Record]) -> StoredJob | None:
+        """Store the end of the job, or the state from which it goes on."""
+        jobs, job_id = self._process.jobs, self._job.job_id
+        while True:
+            stored = jobs.load(job_id)
+            record = stored.record
+            is_active = not (record.status.is_final or record.status is Status.PAUSED)
+            if not is_active or not record.needs_parts_of(self._fleet.birth):
+                return None
+            try:
+                after = self._concluded(record, children)
+            except Exception as error:  # noqa: BLE001 - a foreign kernel may raise anything
+                return self._fail_for(error)
+            try:
+                stored = jobs.replace(stored, after)
+            except VersionConflict:
+                continue
+            jobs.nodes.clear(job_id, self._fleet.birth)
+            return stored
+
+    def _concluded(self, record: Record, children: list[Record]) -> Record:
+        """Return the job with the total of its parts."""
+        kernel = self._kernel
+        params = loaded(kernel.Params, *self._process.last_params.of(record, self._read))
+        outcome = kernel.conclude(params, self._plan, self._combined(children))
+        after = record.concluded(_sum_of(record.usage, children))
+        if isinstance(outcome, kernel.State):
+            return after.saved(self._checkpoint(record, params, outcome)).released()
+        value, bulk = stored_result(kernel, outcome)
+        return after.succeeded(value, put_arrays(self._process, record.job_id, bulk))
+
+    def _checkpoint(self, record: Record, params: BaseModel, state: BaseModel) -> Checkpoint:
+        """Return the state from which the job goes on as any other one."""
+        kernel = self._kernel
+        text, bulk = stored_state(kernel, state, max_bytes=self._process.max_state_bytes)
+        return Checkpoint.of(
+            text,
+            chunks=put_arrays(self._process, record.job_id, bulk),
+            version=kernel.version,
+            slice=record.slice_number,
+            progress=min(max(0.0, kernel.progress(params, state)), 1.0),
+            saved_at=self._process.jobs.clock(),
+        )
+
+    @cached_property
+    def _kernel(self) -> AnyDivisible:
+        return divisible(self._process.kernels(self._job.kernel))
+
+    @cached_property
+    def _plan(self) -> BaseModel:
+        birth = self._fleet.birth or ""
+        cut = self._process.last_cut.of(self._process.jobs, self._job.job_id, birth)
+        plan: BaseModel = loaded(self._kernel.Plan, cut.plan, Bulk())
+        return plan
+
+    def _combined(self, children: list[Record]) -> BaseModel:
+        """Return what the parts of all children come to together."""
+        kernel, plan = self._kernel, self._plan
+        partials = (read_result(self._process, kernel.Partial, child) for child in children)
+        return reduce(lambda a, b: kernel.combine(plan, a, b), partials)
+
+    def _read(self, chunks: Sequence[Chunk]) -> memoryview:
+        return read_chunks(self._process, self._job.job_id, chunks)
+
+    def _fail_for(self, error: Exception) -> StoredJob:
+        """Fail the job for an error of its kernel in adding up.
+
+        Raises:
+            BrokenWorker: the error may be this machine's.
+            StoreUnavailable, QueueUnavailable: it is one of these.
+        """
+        if isinstance(error, (CheckpointError, QueueUnavailable, JobMoved, UnknownKernel)):
+            raise error
+        reason = described(error, type(self._kernel))
+        if self._process.health.is_suspect(error, self._job.kernel):
+            raise self._process.health.fault(self._job.job_id, reason) from error
+        return self._fail(f"adding up its parts: {reason}")
+
+    def _fail(self, reason: str) -> StoredJob:
+        """Fail the job."""
+        birth = self._fleet.birth
+
+        def move(job: Record) -> Record:
+            is_over = job.status.is_final or not job.needs_parts_of(birth)
+            return job if is_over else job.failed(reason)
+
+        return self._process.jobs.change(self._job.job_id, move)
+
+
+def _sum_of(usage: Usage, children: Iterable[Head]) -> Usage:
+    return reduce(Usage.plus, (child.usage for child in children), usage)

@@ -1,0 +1,56 @@
+"""How the job is cut whose parts this process works on."""
+
+from __future__ import annotations
+
+import json
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from outlast.worker.slices.leased_job import JobMoved
+
+if TYPE_CHECKING:
+    from outlast.checkpoint.job_store import JobStore
+    from outlast.checkpoint.record import Record
+
+
+class Cut(NamedTuple):
+    """How a job is cut into parts.
+
+    Attributes:
+        birth: which division this is.
+        plan: the kernel's plan, as JSON text.
+        ranges: the first piece of each part, and the one after its last.
+    """
+
+    birth: str
+    plan: bytes
+    ranges: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, record: Record) -> Cut:
+        """Return how the job is cut; without parts where it is not."""
+        birth = record.fleet.birth if record.fleet else None
+        edges = accumulate(record.lengths, initial=0)
+        return cls(birth or "", json.dumps(record.plan).encode(), tuple(pairwise(edges)))
+
+
+class LastCut:
+    """Remembers how one job is cut: the next part is most likely of that job, too."""
+
+    def __init__(self) -> None:
+        self._cut: tuple[str, Cut] | None = None
+
+    def of(self, jobs: JobStore, job_id: str, birth: str) -> Cut:
+        """Return how the job is cut in its division `birth`.
+
+        Raises:
+            JobMoved: it is cut in another way by now, or not any more.
+            UnknownJob, CorruptRecord, StoreUnavailable: as `JobStore.load`.
+        """
+        if self._cut is None or self._cut[0] != job_id or self._cut[1].birth != birth:
+            self._cut = job_id, Cut.of(jobs.load(job_id).record)
+        cut = self._cut[1]
+        if cut.birth != birth:
+            self._cut = None
+            raise JobMoved
+        return cut
