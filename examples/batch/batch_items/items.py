@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from itertools import accumulate
+from typing import Any
 
 from outlast import NonRetryable
-from pydantic import JsonValue
 
 from batch_items.models import BatchParams, BatchPlan
 from batch_items.places import opened
@@ -27,7 +27,7 @@ def plan_of(params: BatchParams) -> BatchPlan:
     if params.items is None:
         with opened(params.place) as place:
             found = sorted(place.found(params.pattern)) if place else []
-        items: list[JsonValue] = [name for name, _ in found]
+        items: list[Any] = [name for name, _ in found]
         sizes = [size for _, size in found]
     else:
         items = [*_open(_listed(params.items))]
@@ -48,7 +48,7 @@ def plan_of(params: BatchParams) -> BatchPlan:
     )
 
 
-def _listed(items: list[JsonValue] | bytes) -> Iterable[JsonValue]:
+def _listed(items: list[Any] | bytes) -> Iterable[Any]:
     """Return the items of a list, or of a file: one a line, and none where it is blank.
 
     A line is text, unless it is an object, a list or a text of JSON.
@@ -62,17 +62,17 @@ def _listed(items: list[JsonValue] | bytes) -> Iterable[JsonValue]:
     return (_value(line.removesuffix("\r")) for line in lines if line.strip())
 
 
-def _value(line: str) -> JsonValue:
+def _value(line: str) -> Any:
     if line.lstrip()[0] not in '{["':
         return line
     try:
-        value: JsonValue = json.loads(line)
+        value: Any = json.loads(line)
     except (ValueError, RecursionError):
         return line
     return value
 
 
-def _open(items: Iterable[JsonValue]) -> Iterable[JsonValue]:
+def _open(items: Iterable[Any]) -> Iterable[Any]:
     """Yield the items that are to be done: of lines of results, those with an error."""
     for item in items:
         if isinstance(item, dict) and item.keys() == {"item", "error"}:

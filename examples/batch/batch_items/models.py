@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from outlast import Blob, Model
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
+ALL_FILES = "**/*"
 S3 = r"s3://[^/]+(/.*)?"
 
 
@@ -21,13 +22,13 @@ class BatchParams(Model):
         ),
     ]
     items: Annotated[
-        list[JsonValue] | Blob | None,
+        list[Any] | Blob | None,
         Field(description="a list, or @ and a file of lines; of names, with folder or prefix"),
     ] = None
     folder: Annotated[
         str, Field(pattern=r"^(/.*)?$", description="whose files are the items: an absolute path")
     ] = ""
-    pattern: Annotated[str, Field(description="which files of the folder")] = "**/*"
+    pattern: Annotated[str, Field(description="which files of the folder")] = ALL_FILES
     prefix: Annotated[
         str, Field(pattern=rf"^({S3})?$", description="s3://bucket/prefix, whose objects they are")
     ] = ""
@@ -51,6 +52,8 @@ class BatchParams(Model):
             raise ValueError("the items are in a folder or below a prefix: give one of the two")
         if not (self.place or self.items):
             raise ValueError("there are no items: give items, folder or prefix")
+        if self.pattern != ALL_FILES and not self.folder:
+            raise ValueError("pattern is about the files of folder: give folder as well")
         if self.items_a_file and not self.out:
             raise ValueError("items_a_file is about the files of out: give out as well")
         return self
