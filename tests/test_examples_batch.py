@@ -73,10 +73,14 @@ def test_a_bucket_in_short_slices(
     """Objects would be left out, or done twice, where one worker goes on from another."""
     line = "outlast run batch call=batch_items.functions:word_count prefix=s3://texts/in/"
     line += " out=s3://texts/out items_a_file=100 --job-id words --slice-seconds 0.5"
-    at = environment | AWS | {
-        "AWS_ENDPOINT_URL_S3": ministack.url,
-        "OUTLAST_STORE": f"sqlite:///{tmp_path}/outlast.db",
-    }
+    at = (
+        environment
+        | AWS
+        | {
+            "AWS_ENDPOINT_URL_S3": ministack.url,
+            "OUTLAST_STORE": f"sqlite:///{tmp_path}/outlast.db",
+        }
+    )
     shell(line, tmp_path, at)
     result = json.loads(shell("outlast result words --json", tmp_path, at))
     lines = [

@@ -27,7 +27,8 @@ class Event:
         text: the line for people, in which `%(percent)` is the field `progress` times 100.
         fields: the names of the fields that `tell` needs. The unit is at the end of a name:
             "seconds", "bytes"; "progress" is a share, 0 to 1; "metrics" are a kernel's figures by
-            name; "created_at" is in seconds since the epoch.
+            name; "created_at" is in seconds since the epoch; "part" is the number of a part, None
+            for a whole job.
     """
 
     name: str
@@ -42,6 +43,8 @@ def tell(
     """Log `event` with its fields, and the traceback of `cause` for formatters that show it."""
     if is_wanted(log, event):
         values = fields | {"percent": 100 * fields["progress"]} if "progress" in fields else fields
+        if fields.get("part") is not None:
+            values = values | {"job_id": f"{fields['job_id']} part {fields['part']}"}
         extra = {"event": event.name, **fields}
         log.log(event.level, event.text, values, extra=extra, exc_info=cause, stacklevel=2)
 
@@ -59,7 +62,7 @@ def _event(level: int, name: str, text: str, fields: str) -> Event:
     return EVENTS[name]
 
 
-SLICE = "job_id kernel slice worker platform"
+SLICE = "job_id part kernel slice worker platform"
 JOB = "job_id kernel platform slices compute_seconds redone_seconds created_at"
 
 # ---- Jobs
@@ -106,7 +109,7 @@ CHECKPOINT_SAVED = _event(
     DEBUG,
     "checkpoint_saved",
     "job %(job_id)s slice %(slice)d saved at %(percent).2f%% in %(seconds).3f s",
-    "job_id kernel slice progress seconds bytes metrics",
+    "job_id part kernel slice progress seconds bytes metrics",
 )
 SLICE_ENDED = _event(
     INFO,

@@ -25,12 +25,14 @@ from outlast.kernel import UnknownKernel
 from outlast.kernel.bulk import Bulk, loaded
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.fleet.failing import fail_job
 from outlast.worker.slices.fleet.part_kernel import divisible, part_kernel
 from outlast.worker.slices.fleet.partials import put_arrays, read_result
 from outlast.worker.slices.kernel_errors import described
 from outlast.worker.slices.kernel_output import stored_result, stored_state
 from outlast.worker.slices.leased_job import JobMoved
 from outlast.worker.slices.reading import read_chunks
+from outlast.worker.telemetry.job_events import tell_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,10 +69,10 @@ class AddingUp:
             StoreUnavailable, QueueUnavailable: some of it may be done; do it again.
             BrokenWorker: this worker cannot.
         """
-        place = part.place
-        while (place := place.group) != self._tree.top:
-            if self._heads([place])[0] is not None:
-                continue
+        above = self._tree.above(part.place)
+        recorded = [head is not None for head in self._heads(above)]
+        done = max((at + 1 for at, is_there in enumerate(recorded) if is_there), default=0)
+        for place in above[done:]:
             children = self._children(place)
             if children is None:
                 return None
@@ -80,7 +82,7 @@ class AddingUp:
                 self._write(place, children)
             except Exception as error:  # noqa: BLE001 - a foreign kernel may raise anything
                 return self._fail_for(error)
-        children = self._children(place)
+        children = self._children(self._tree.top)
         return None if children is None else self._conclude(children)
 
     def _heads(self, places: list[Place]) -> list[Head | None]:
@@ -164,6 +166,7 @@ class AddingUp:
                 stored = jobs.replace(stored, after)
             except VersionConflict:
                 continue
+            tell_over(stored.record, self._process.platform)
             jobs.nodes.clear(job_id, self._fleet.birth)
             return stored
 
@@ -227,13 +230,9 @@ class AddingUp:
 
     def _fail(self, reason: str) -> StoredJob:
         """Fail the job."""
-        birth = self._fleet.birth
-
-        def move(job: Record) -> Record:
-            is_over = job.status.is_final or not job.needs_parts_of(birth)
-            return job if is_over else job.failed(reason)
-
-        return self._process.jobs.change(self._job.job_id, move)
+        return fail_job(
+            self._process, self._job.job_id, self._fleet.birth, reason, era=self._job.era
+        )
 
 
 def _sum_of(usage: Usage, children: Iterable[Head]) -> Usage:

@@ -109,8 +109,9 @@ def _due(job: ClaimedJob) -> Iterator[tuple[Place, int]]:
 def _call(job: ClaimedJob, calls: int, parts: Iterator[tuple[Place, int]]) -> Record:
     """Send a message for each of these parts, and release the job."""
     process, birth, count = job.process, _fleet_of(job.record).birth, 0
+    reserve = process.timing.budget(job.seconds_left()).reserve
     for part, slice_number in parts:
-        if job.is_stopped() or not job.seconds_left():
+        if job.is_stopped() or job.seconds_left() <= reserve:
             return job.end(Interrupted("deadline"))
         process.queue.send(
             Message(job_id=job.record.job_id, slice=slice_number, birth=birth, part=part.number)

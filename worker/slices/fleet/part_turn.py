@@ -20,6 +20,7 @@ from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.worker.slices.fleet.adding_up import AddingUp
 from outlast.worker.slices.fleet.claimed_part import ClaimedPart
+from outlast.worker.slices.fleet.failing import fail_job
 from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (
     AddUp,
@@ -113,12 +114,7 @@ class PartTurn(Turn):
                     send_continuation(self.process, job.stored)
                 ack = True
             case Status.SUCCEEDED:
-                head = self.process.jobs.head_of(record.job_id)
-                if not head.needs_parts_of(self._node.birth):
-                    self.process.jobs.discard_node(job.stored)
-                    ack = True
-                else:
-                    ack = self._add_up(head).ack
+                ack = self._succeeded(job.stored).ack
             case _:
                 ack = self._fail(record.error or str(record.status), record.era).ack
         return Handled(ack, record)
@@ -156,31 +152,48 @@ class PartTurn(Turn):
         above = [fleet.node(place) for place in Tree(fleet.parts).above(self._node.place)]
         return any(self.process.jobs.nodes.heads(job.job_id, above))
 
+    def _succeeded(self, part: StoredJob) -> Handled:
+        """Add up what the part completes, if the job still wants it."""
+        try:
+            job = self.process.jobs.head_of(self.message.job_id)
+        except DeletedJob:
+            self.process.jobs.discard_node(part)
+            raise
+        if job.needs_parts_of(self._node.birth):
+            return self._add_up(job)
+        self.process.jobs.discard_node(part)
+        return self._see_to(job)
+
     def _add_up(self, job: Head) -> Handled:
         """Add up what the part completes; where that is the job, see to its end."""
         stored = AddingUp(self.process, job).from_part(self._node)
-        return Handled(ack=True) if stored is None else self._see_to(stored.record)
+        return Handled(ack=True) if stored is None else self._job_ended(stored)
 
     def _fail(self, error: str, era: int) -> Handled:
         """Fail the job, unless it was retried since the part failed."""
-        birth = self._node.birth
-
-        def move(job: Record) -> Record:
-            if job.status.is_final or not job.needs_parts_of(birth) or era < job.era:
-                return job
-            return job.failed(f"part {self._node.number}: {error}")
-
-        return self._see_to(self.process.jobs.change(self.message.job_id, move).record)
+        node = self._node
+        reason = f"part {node.number}: {error}"
+        return self._job_ended(
+            fail_job(self.process, self.message.job_id, node.birth, reason, era=era)
+        )
 
     def _see_to(self, job: Head) -> Handled:
-        """Do what is left to do for a job that may have come to its end, or goes on undivided."""
-        process = self.process
-        goes_on = job.fleet is not None and job.fleet.concluded and job.status is Status.QUEUED
-        if not (job.notices.owed or (goes_on and not job.announced) or job.status.is_final):
-            return Handled(ack=True)
-        stored = process.jobs.load(job.job_id)
-        if goes_on and stored.record.status is Status.QUEUED and not stored.record.announced:
-            send_continuation(process, stored)
-        ack = notify_targets(process, self.delivery, stored.record, self.deadline)
-        tidy(process, stored.record, self.deadline)
+        """Do what a worker that died has left to do for a job whose parts are added up."""
+        if job.notices.owed or _is_asleep(job):
+            return self._job_ended(self.process.jobs.load(job.job_id))
+        return Handled(ack=True)
+
+    def _job_ended(self, stored: StoredJob) -> Handled:
+        """Tell of the job's end, or wake it where it goes on undivided."""
+        record = stored.record
+        if _is_asleep(record):
+            send_continuation(self.process, stored)
+        ack = notify_targets(self.process, self.delivery, record, self.deadline)
+        tidy(self.process, record, self.deadline)
         return Handled(ack)
+
+
+def _is_asleep(job: Head) -> bool:
+    """Whether the job goes on undivided, and the message for that is yet to be sent."""
+    is_whole = job.fleet is not None and job.fleet.concluded
+    return is_whole and job.status is Status.QUEUED and not job.announced
