@@ -4,64 +4,339 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.fleet import Fleet
+import pytest
+
+from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.status import Status
-from tests.kernels import Dividing, expected
+from outlast.kernel import NonRetryable
+from outlast.worker.jobs.prune import clear_parts
+from outlast.worker.jobs.sweep import sweep
+from outlast.worker.queues.message import Message
+from outlast.worker.slices.deliver import deliver
+from tests.kernels import Dividing, Params, Pieces, State, Stretch, expected
 from tests.worker.floor import JOB, Floor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outlast.checkpoint.record import Record
 
 STEPS = 100
+SWEEP_SECONDS = 60.0
 
 
-def divided(floor: Floor, *, parallel: int = 2, steps: int = STEPS, **fields: Any) -> Record:
-    """Submit a job for so many workers."""
+@pytest.fixture
+def floor() -> Floor:
+    """A floor whose workers run the dividing kernel."""
+    floor = Floor()
     floor.kernel = Dividing(floor.step)
-    record = floor.submit(kernel="dividing", steps=steps, send=False, **fields)
-    floor.change(lambda job: job.model_copy(update={"fleet": Fleet.of(parallel)}))
-    floor.queue.send(record_message())
+    return floor
+
+
+class Killed(BaseException):
+    """The end of a worker that nobody has told."""
+
+
+def submit(floor: Floor, *, parallel: int = 2, steps: int = STEPS, **fields: Any) -> Record:
+    """Submit a job for so many workers."""
+    floor.submit(kernel="dividing", steps=steps, send=False, **fields)
+    record = floor.change(lambda job: job.model_copy(update={"fleet": Fleet.of(parallel)}))
+    wake(floor)
     return record
 
 
-def record_message() -> Any:
-    """Return the first message of the job."""
-    from outlast.worker.queues.message import Message
-
-    return Message(job_id=JOB, slice=1)
+def wake(floor: Floor) -> None:
+    """Send a message for the job, as a person's command does."""
+    floor.queue.send(Message(job_id=JOB, slice=floor.record.slice_number))
 
 
-def work_all(floor: Floor, *, seconds: float | None = None) -> int:
-    """Work one delivery after another until no message is left; return how many it took."""
-    deliveries = 0
-    while True:
-        delivery = floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.0)
+def work(floor: Floor, until: Callable[[], bool] = lambda: False, **options: Any) -> int:
+    """Work one delivery after another until none is left; return how many it took."""
+    for deliveries in range(10_000):
+        delivery = None if until() else receive(floor)
         if delivery is None:
             return deliveries
-        from outlast.worker.slices.deliver import deliver
-
-        handled = deliver(floor.process(), delivery, seconds=seconds)
-        if handled.ack:
+        if deliver(floor.process(), delivery, **options).ack:
             floor.queue.ack(delivery)
-        deliveries += 1
-        assert deliveries < 10_000
+    raise AssertionError("it goes on for ever")
 
 
-def test_a_divided_job_has_the_result_of_one_worker() -> None:
-    """Else more workers would cost the right answer."""
-    floor = Floor()
-    divided(floor)
-    work_all(floor)
-    assert floor.record.status is Status.SUCCEEDED, floor.record.error
+def receive(floor: Floor) -> Any:
+    """The next delivery, or None."""
+    return floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.0)
+
+
+def fleet(floor: Floor) -> Fleet:
+    """How the job is shared."""
+    assert floor.record.fleet
+    return floor.record.fleet
+
+
+def part(floor: Floor, number: int) -> Record | None:
+    """What is stored of a part."""
+    birth = fleet(floor).birth
+    stored = birth and floor.jobs.load_node(JOB, Node(birth=birth, number=number))
+    return stored.record if stored else None
+
+
+def parts_stored(floor: Floor) -> list[str]:
+    """The keys of all parts and groups."""
+    return list(floor.register.keys("parts/"))
+
+
+def test_a_divided_job_has_the_result_of_one_worker(floor: Floor) -> None:
+    """Else more workers would cost the right answer, or leave thousands of records behind."""
+    submit(floor)
+    work(floor)
     assert floor.record.result == expected(STEPS)
-    assert [key for key in floor.register.keys("") if key.startswith("parts/")] == []
+    assert floor.record.usage.steps == STEPS
+    assert parts_stored(floor) == []
+    assert floor.messages() == []
 
 
-def test_many_parts_of_many_groups() -> None:
-    """Three levels of groups, and windows that open one after the other."""
-    floor = Floor(step_seconds=0.01)
-    divided(floor, parallel=30, steps=2000)
-    count = work_all(floor)
+def test_parts_of_many_groups_are_opened_one_group_after_the_other(floor: Floor) -> None:
+    """All at once would hold each other's turn, and one by one would leave workers idle."""
+    floor.step_seconds = 0.01
+    submit(floor, parallel=30, steps=2000)
+    floor.work()
+    first = fleet(floor)
+    assert first.parts > 3 * 16 * first.window
+    count = work(floor)
     assert floor.record.result == expected(2000)
-    assert floor.record.fleet.parts > 300
-    assert count < 1.3 * floor.record.fleet.parts
+    assert first.parts <= count < 1.2 * first.parts, "few messages come twice"
+
+
+def test_a_job_of_one_piece_is_one_part(floor: Floor) -> None:
+    """A person submits a small job in the same way."""
+    submit(floor, steps=1, parallel=1000)
+    work(floor)
+    assert floor.record.result == expected(1)
+
+
+def test_a_part_goes_on_in_slices(floor: Floor) -> None:
+    """A part that takes longer than an invocation would never end."""
+    submit(floor, parallel=1, steps=600)
+    work(floor, seconds=6.0)
+    assert floor.record.result == expected(600)
+    assert floor.record.usage.slices_begun > 2 * fleet(floor).parts
+
+
+def test_a_failed_part_fails_the_job_and_a_retry_goes_on_from_what_is_there(floor: Floor) -> None:
+    """Hours of the other parts would be computed again, or the job never end."""
+    submit(floor)
+
+    def fail(step: int) -> None:
+        if step == 55:
+            raise NonRetryable("bad row")
+
+    floor.watched = fail
+    work(floor)
+    assert floor.record.status is Status.FAILED
+    assert floor.record.error is not None
+    assert "bad row" in floor.record.error
+    assert floor.record.error.startswith("part ")
+    done: list[int] = []
+    floor.watched = done.append
+    floor.change(lambda job: job.retried())
+    wake(floor)
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+    assert len(done) < STEPS
+    assert parts_stored(floor) == []
+
+
+def test_a_failure_from_before_a_retry_does_not_fail_the_job_again(floor: Floor) -> None:
+    """A message that was late would undo what a person has decided."""
+    submit(floor)
+    floor.watched = lambda _: (_ for _ in ()).throw(NonRetryable("bad row"))
+    work(floor, until=lambda: floor.record.status is Status.FAILED)
+    failed = next(n for n in range(100) if (p := part(floor, n)) and p.status is Status.FAILED)
+    floor.watched = lambda _: None
+    floor.change(lambda job: job.retried())
+    floor.messages()
+    floor.queue.send(Message(job_id=JOB, slice=1, birth=fleet(floor).birth, part=failed))
+    floor.work()
+    assert floor.record.status is not Status.FAILED
+
+
+def test_a_paused_job_stops_its_parts_and_a_resume_calls_them_again(floor: Floor) -> None:
+    """A pause would leave some of a thousand workers at it, or a resume forget some of them."""
+    submit(floor)
+    floor.watched = lambda step: floor.change(lambda job: job.paused()) if step == 40 else None
+    work(floor)
+    assert floor.record.status is Status.PAUSED
+    assert floor.messages() == []
+    floor.watched = lambda _: None
+    floor.change(lambda job: job.resumed())
+    wake(floor)
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+def test_a_resume_in_the_middle_of_a_walk_is_not_lost(floor: Floor) -> None:
+    """The messages that met the pause are gone: the job would stand still for good."""
+    submit(floor)
+    sends = 0
+
+    def pause_and_resume(operation: str) -> None:
+        nonlocal sends
+        sends += operation == "send"
+        if operation == "send" and sends == 5:
+            sends += 1
+            floor.change(lambda job: job.paused())
+            floor.messages()
+            floor.change(lambda job: job.resumed())
+            wake(floor)
+
+    with floor.hooked("after", pause_and_resume):
+        floor.work()
+    work(floor)
+    floor.clock.sleep(60)
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+def test_a_cancelled_job_stops_its_parts(floor: Floor) -> None:
+    """A thousand workers would go on to compute, and cost, what nobody wants."""
+    submit(floor)
+    floor.watched = lambda step: floor.change(lambda job: job.cancelled()) if step == 40 else None
+    work(floor)
+    assert floor.record.status is Status.CANCELLED
+    done: list[int] = []
+    floor.watched = done.append
+    floor.clock.sleep(3600)
+    work(floor)
+    assert done == []
+    clear_parts(floor.jobs)
+    assert parts_stored(floor) == []
+
+
+def test_a_deleted_job_leaves_no_part(floor: Floor) -> None:
+    """A deleted job would cost for as long as the store is there."""
+    submit(floor)
+    work(floor, until=lambda: part(floor, 3) is not None)
+    floor.jobs.delete(floor.jobs.load(JOB))
+    work(floor)
+    assert parts_stored(floor) == []
+    assert floor.messages() == []
+
+
+def test_a_worker_of_an_earlier_job_of_that_id_changes_nothing(floor: Floor) -> None:
+    """A part of the job before would be added to the new one."""
+    submit(floor)
+    work(floor, until=lambda: part(floor, 3) is not None)
+    late = receive(floor)
+    floor.jobs.delete(floor.jobs.load(JOB))
+    floor.messages()
+    submit(floor, steps=STEPS // 2)
+    floor.work()
+    assert deliver(floor.process(), late).ack
+    work(floor)
+    assert floor.record.result == expected(STEPS // 2)
+    assert parts_stored(floor) == []
+
+
+def test_a_part_killed_in_the_middle_is_taken_up_by_another_worker(floor: Floor) -> None:
+    """Else one killed worker of a thousand would end the job."""
+    submit(floor)
+
+    def die(operation: str) -> None:
+        if operation == "put" and part(floor, 4) is not None:
+            raise Killed
+
+    with floor.hooked("after", die), pytest.raises(Killed):
+        work(floor)
+    floor.clock.sleep(120)
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+def test_a_lost_message_of_a_part_is_sent_again_by_the_sweep(floor: Floor) -> None:
+    """A purged queue would leave the job for ever at the parts that it had come to."""
+    submit(floor)
+    work(floor, until=lambda: part(floor, 3) is not None)
+    floor.messages()
+    floor.clock.sleep(10 * SWEEP_SECONDS)
+    assert sweep(floor.jobs, floor.queue, after_seconds=SWEEP_SECONDS) == [JOB]
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+def test_the_sweep_leaves_a_job_alone_whose_parts_are_at_work(floor: Floor) -> None:
+    """Each sweep would send a message for every part of a job that runs for hours."""
+    submit(floor)
+    woken: list[list[str]] = []
+
+    def look(step: int) -> None:
+        if step % 20 == 19:
+            floor.clock.sleep(SWEEP_SECONDS)
+            woken.append(sweep(floor.jobs, floor.queue, after_seconds=SWEEP_SECONDS))
+
+    floor.watched = look
+    work(floor)
+    assert woken
+    assert not any(woken)
+
+
+def test_a_ceiling_holds_over_all_parts_together(floor: Floor) -> None:
+    """A thousand workers would spend a thousand times what a person has allowed."""
+    floor.step_seconds = 0.1
+    submit(floor, parallel=4, steps=4000, max_compute_seconds=100.0)
+    done: list[int] = []
+    floor.watched = done.append
+    work(floor)
+    assert floor.record.status is Status.FAILED
+    assert "100 compute seconds" in (floor.record.error or "")
+    assert 1000 <= len(done) < 2000
+
+
+class GoesOn(Dividing):
+    """Leaves the last steps to `run`."""
+
+    def plan(self, params: Params) -> Pieces:
+        """All steps but ten."""
+        return Pieces(steps=params.steps - 10)
+
+    def conclude(self, params: Params, plan: Pieces, total: Stretch) -> State:  # noqa: ARG002
+        """Return the state of `run` after these steps."""
+        return State(at=plan.steps, total=total.more)
+
+
+def test_a_kernel_may_go_on_alone_after_its_parts(floor: Floor) -> None:
+    """A computation whose end cannot be divided could not be divided at all."""
+    floor.kernel = GoesOn(floor.step)
+    submit(floor)
+    work(floor, seconds=4.0)
+    assert floor.record.result == expected(STEPS)
+    assert floor.record.usage.steps == STEPS
+    assert parts_stored(floor) == []
+
+
+def test_a_worker_that_dies_before_it_wakes_the_rest_is_made_good(floor: Floor) -> None:
+    """The job would sleep for ever between its parts and its last steps."""
+    floor.kernel = GoesOn(floor.step)
+    submit(floor)
+
+    def die(operation: str) -> None:
+        if operation == "put" and fleet(floor).concluded:
+            raise Killed
+
+    with floor.hooked("after", die), pytest.raises(Killed):
+        work(floor)
+    floor.clock.sleep(120)
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+def test_a_plan_that_fails_is_an_error_of_the_job(floor: Floor) -> None:
+    """A listing that finds nothing would be tried for ever."""
+
+    class NoPlan(Dividing):
+        def plan(self, params: Params) -> Pieces:  # noqa: ARG002 - the contract's
+            raise NonRetryable("no such folder")
+
+    floor.kernel = NoPlan(floor.step)
+    submit(floor)
+    work(floor)
+    assert floor.record.status is Status.FAILED
+    assert "no such folder" in (floor.record.error or "")
