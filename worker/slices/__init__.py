@@ -1,6 +1,9 @@
 """The main path: a message arrives, one slice of its job runs, its continuation is sent.
 
-deliver.py        the whole of it, as a table
+deliver.py        the whole of it: the message, its turn, and what may get in the way
+turn.py           what a delivery is handled with, and how its slice is run
+job_turn.py       a message for a job
+fleet/            a message for a part of a job that many workers share
 protocol.py       the rules: what a message calls for, what an ending makes of the job
 leased_job.py     the lease and every write under it
 claimed_job.py    what is written: saves, and the end of the slice
