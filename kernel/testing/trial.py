@@ -150,7 +150,7 @@ class Trial(Generic[R]):
     def _check_params(self) -> None:
         if self._given != (found := Stored.of(self._params)):
             raise AssertionError(
-                f"it changes its parameters, {_change(self._given, found)}: "
+                f"it changes its parameters, {change(self._given, found)}: "
                 "work on a copy, as the next slice gets them as they were"
             )
 
@@ -186,13 +186,14 @@ def _check_suspended(state: BaseModel, yielded: Stored) -> None:
     """Fail if a state with arrays has changed since it was `yielded`, and no step since."""
     if yielded.row and yielded != (found := Stored.of(state)):
         raise AssertionError(
-            f"its state changes while it is suspended, {_change(yielded, found)}: no thread of its "
+            f"its state changes while it is suspended, {change(yielded, found)}: no thread of its "
             "own may work on an array that it has yielded until it is resumed, as a worker copies "
             "the bytes at that time"
         )
 
 
-def _change(before: Stored, after: Stored) -> str:
+def change(before: Stored, after: Stored) -> str:
+    """Say what of a model has changed."""
     if before.text == after.text:
         return f"the bytes of {before.changed(after)} in {before}"
     return f"from {before} to {after}"

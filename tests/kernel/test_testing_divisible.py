@@ -1,0 +1,492 @@
+"""`assert_divisible` passes what many can share, and names what they cannot."""
+
+# ruff: noqa: ARG002, D102 - a kernel's methods have the parameters of the contract
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+from outlast import Array, Divisible, Model, Resources
+from outlast.kernel.testing import resumable
+from outlast.testing import assert_divisible
+from tests.dividing import Dividing, Partial, PartState, Plan, Rest
+from tests.kernels import Counting, Params, Result, State, expected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+STEPS = Params(steps=20)
+LESS = {"interruptions": 4, "forks": False}
+
+
+class Narrow(Dividing):
+    """Gets wrong what is one piece, and only that, as `fault` says."""
+
+    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
+        partial = yield from super().part(plan, first, last, state, resources)
+        wrong = last - first == 1 and self.fault(first, state, resources)
+        return partial.model_copy(update={"offset": partial.offset + bool(wrong)})
+
+    def fault(self, first: int, state: PartState | None, resources: Resources) -> bool:
+        raise NotImplementedError
+
+
+class Threaded(Narrow):
+    """Depends on how many threads there are."""
+
+    def fault(self, first: int, state: PartState | None, resources: Resources) -> bool:
+        return resources.threads > 1
+
+
+class Stopped(Narrow):
+    """Forgets something where it stops."""
+
+    def fault(self, first: int, state: PartState | None, resources: Resources) -> bool:
+        return state is not None
+
+
+class Hoarding(Narrow):
+    """Remembers in the object which part it has computed before."""
+
+    before = -1
+
+    def fault(self, first: int, state: PartState | None, resources: Resources) -> bool:
+        before, self.before = self.before, first
+        return before not in {-1, first}
+
+
+class Forgetful(Dividing):
+    """Keeps a part of its progress in a local variable."""
+
+    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
+        if state is not None:
+            state = state.model_copy(update={"offset": 0})
+        return (yield from super().part(plan, first, last, state, resources))
+
+
+class Deaf(Dividing):
+    """Computes the pieces of each part as if it were the first one."""
+
+    def part(self, plan: Plan, first: int, last: int, *rest: Any) -> Any:
+        return super().part(plan, 0, last - first, *rest)
+
+
+class Lopsided(Dividing):
+    """Combines only from left to right."""
+
+    def combine(self, plan: Plan, a: Partial, b: Partial) -> Partial:
+        return super().combine(plan, a, b).model_copy(update={"factor": b.factor})
+
+
+class Off(Dividing):
+    """Does not conclude what its run returns."""
+
+    def conclude(self, *arguments: Any) -> Any:
+        return Result(total=7)
+
+
+class Planner(Dividing):
+    """Keeps what it has planned in the object."""
+
+    def plan(self, params: Params) -> Plan:
+        self.steps = params.steps
+        return super().plan(params)
+
+    def part(self, plan: Plan, *rest: Any) -> Any:
+        return super().part(Plan(steps=self.steps), *rest)
+
+
+class Silent(Planner):
+    """The same, and computes nothing where it has not planned."""
+
+    steps = 0
+
+
+DONE: set[int] = set()
+
+
+class Trusting(Dividing):
+    """Keeps in its module which steps are done."""
+
+    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
+        assert state is None or state.at - 1 in DONE
+        return super().part(plan, first, last, state, resources)
+
+    def step(self, number: int) -> None:
+        DONE.add(number)
+
+
+class Unrun(Dividing):
+    """Cannot be stopped where it runs alone."""
+
+    def run(self, params: Params, state: State | None, resources: Resources) -> Any:
+        return super().run(params, state and state.model_copy(update={"total": 0}), resources)
+
+
+class Lost(Rest):
+    """Leaves to its run a state in which something is missing."""
+
+    def conclude(self, *arguments: Any) -> Any:
+        return super().conclude(*arguments).model_copy(update={"total": 0})
+
+
+class Loose(BaseModel):
+    """A model that may be changed, or have anything in it."""
+
+    factor: Any = 1
+    offset: Any = 0
+
+
+class Spoiling(Dividing):
+    """Changes one of the partials that it combines."""
+
+    Partial = Loose
+
+    def __init__(self, which: int) -> None:
+        self.which = which
+
+    def combine(self, plan: Plan, *partials: Any) -> Any:
+        both = super().combine(plan, *partials)
+        partials[self.which].offset = 0
+        return both
+
+
+class LoosePlan(BaseModel):
+    """A plan that may be changed."""
+
+    steps: int
+    steps_a_piece: int = 3
+    changes: int = 0
+
+
+class Replanning(Dividing):
+    """Changes its plan in one of its methods."""
+
+    Plan = LoosePlan
+
+    def __init__(self, method: str) -> None:
+        def change(*arguments: Any) -> Any:
+            result = getattr(Dividing, method)(self, *arguments)
+            next(a for a in arguments if isinstance(a, LoosePlan)).changes += 1
+            return result
+
+        setattr(self, method, change)
+
+
+class Odd(Dividing):
+    """Has methods and models that a test replaces."""
+
+    def __init__(self, **others: Any) -> None:
+        vars(self).update(others)
+
+
+def sloped(share: Callable[[int], float]) -> Odd:
+    """Return a kernel with this share."""
+    return Odd(share=lambda _, first: share(first))
+
+
+def untyped(*_: Any) -> Generator[Any, None, None]:
+    """Yield what is no state."""
+    yield {"at": 1}
+
+
+@pytest.fixture
+def _no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the interpreters out, of which each takes half a second."""
+    monkeypatch.setattr(resumable, "interpreted", lambda _: nullcontext())
+
+
+SUM = "its result is .* instead of "
+EXACT = "to the last bit, which sums of floats do not: add whole numbers, or keep the summands"
+
+
+@pytest.mark.parametrize("steps", [0, 3, 4, 20, 300])
+@pytest.mark.parametrize("kernel", [Dividing(), Rest()])
+def test_a_sound_kernel_passes(kernel: Dividing, steps: int) -> None:
+    """An author would look for a mistake where there is none."""
+    assert assert_divisible(kernel, Params(steps=steps), **LESS).model_dump() == expected(steps)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        (Threaded(), rf"^piece \d, with 2 threads: {SUM}.*: it must not depend on resources.thr"),
+        (Stopped(), rf"^piece \d, stopped and resumed: {SUM}.*: all that it needs must be in its"),
+        (Hoarding(), rf"^piece \d, as one of several in an object: {SUM}.*: keep nothing in the k"),
+        (
+            Forgetful(),
+            rf"^pieces 0 to 4: resumed from safe point \d, .*{SUM}.*: all that it needs must be in",
+        ),
+        (Deaf(), rf"^7 pieces, cut at \d: {SUM}.*: two parts must come to what they .*, {EXACT}"),
+        (
+            Lopsided(),
+            (
+                rf"^7 pieces, cut at 4, 5, 6, combined from right to left: {SUM}.*, and from left "
+                rf"to right it is right: combine must come to the same in any grouping, {EXACT}"
+            ),
+        ),
+        (
+            Off(),
+            (
+                rf"^all pieces, of which there are 7, in one part: {SUM}.*: part and conclude must "
+                rf"come to what run does, {EXACT}"
+            ),
+        ),
+        (
+            Planner(),
+            (
+                "^pieces 0 to 4: it raises AttributeError.*'steps'.*, and not in the object that "
+                "has made the plan: all that a part needs must be in the plan"
+            ),
+        ),
+        (Lost(), f"^all pieces, of which there are 5, in one part: {SUM}"),
+        (Silent(), "in one part: .* all that they need must be in the plan"),
+        (Unrun(), "^resumed from safe point 8, "),
+        (Spoiling(0), "combine changes its first partial, from .* to .*: work on a copy"),
+        (Spoiling(1), "combine changes its second partial, from "),
+        (
+            Replanning("pieces"),
+            "pieces or share changes the plan, from .*0} to .*9}: work on a copy",
+        ),
+        (Replanning("share"), "pieces or share changes the plan"),
+        (Replanning("part"), "^pieces 0 to 4: it changes its parameters"),
+        (Replanning("combine"), "combine changes the plan"),
+        (Replanning("conclude"), "conclude changes the plan"),
+        (Odd(plan=lambda params: params), "the plan is Params, not Plan: Params"),
+        (Odd(pieces=lambda _: 0), "it has 0 pieces: there must be at least 1"),
+        (Odd(pieces=lambda _: 7.0), "it has 7.0 pieces"),
+        (sloped(lambda first: 0.1 + first), "its share before piece 0 of 7 is 0.1 after 0.0"),
+        (
+            sloped(lambda first: first / 8),
+            "its share before piece 7 of 7 is 0.875 after 0.75: it m",
+        ),
+        (
+            sloped(lambda first: [0, 0.5, 0.4, 0.6, 0.6, 0.6, 0.6, 1][first]),
+            "its share before piece 2 of 7 is 0.4 after 0.5: it must go from 0 .* and never fall",
+        ),
+        (sloped(lambda first: float("nan") if first else 0), "before piece 1 of 7 is nan"),
+        (sloped(lambda first: 2 * first / 7), "before piece 4 of 7 is 1.1"),
+        (Odd(combine=lambda *_: 3), "what combine returns is int, not Partial: 3"),
+        (
+            Odd(Partial=Loose, combine=lambda *_: Loose(offset={1})),
+            "what combine returns does not survive being stored",
+        ),
+        (Odd(conclude=lambda *_: 3), "conclude returns int, neither Result nor State: 3"),
+        (Odd(part=lambda *_: Partial()), "^pieces 0 to 4: part must be a generator: it has no y"),
+        (Odd(part=untyped), "^pieces 0 to 4: the state is dict, not PartState: {'at': 1}"),
+        (Counting(), "^Counting is not divisible: derive it from outlast.Divisible"),
+        (Dividing, r"give an instance, Dividing\(\)"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Divisible) else "",
+)
+@pytest.mark.usefixtures("_no_interpreter")
+def test_an_unsound_kernel_fails_with_the_reason(kernel: Any, message: str) -> None:
+    """Its jobs would have other results when they are shared, depending on how many workers."""
+    with pytest.raises(AssertionError, match=message) as failure:
+        assert_divisible(kernel, STEPS, **LESS)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_part_that_relies_on_its_process_is_found() -> None:
+    """The part of a worker that is gone could not go on elsewhere."""
+    message = r"^pieces 0 to 4: .*, in another process it raises AssertionError"
+    with pytest.raises(AssertionError, match=message):
+        assert_divisible(Trusting(), STEPS, interruptions=4)
+
+
+class Unordered(Dividing):
+    """The partial of a part is the order of a set."""
+
+    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
+        partial = yield from super().part(plan, first, last, state, resources)
+        order = {f"word{number}" for number in range(50)}
+        places = sum(at * int(word[4:]) for at, word in enumerate(order))
+        return partial.model_copy(update={"offset": places})
+
+
+def test_a_part_that_depends_on_hashes_is_found() -> None:
+    """Each worker would come to a partial of its own."""
+    message = r"^pieces 0 to 4: .*, in an interpreter with another hash seed its result is .* hash"
+    with pytest.raises(AssertionError, match=message):
+        assert_divisible(Unordered(), STEPS, **LESS)
+
+
+class FloatPartial(Model):
+    """A sum that depends on the order in which it was added."""
+
+    total: float = 0.0
+
+
+class FloatState(FloatPartial):
+    """The same, and how far it is."""
+
+    at: int
+
+
+class Harmonic(Divisible[Params, FloatState, FloatPartial, Plan, FloatState, FloatPartial]):
+    """Adds 1, 1/2, 1/3 and so on."""
+
+    name = "harmonic"
+    Params, State, Result = Params, FloatState, FloatPartial
+    Plan, PartState, Partial = Plan, FloatState, FloatPartial
+    plan, pieces, share = Dividing.plan, Dividing.pieces, Dividing.share
+
+    def run(self, params: Params, state: FloatState | None, resources: Resources) -> Any:
+        plan = self.plan(params)
+        return self.part(plan, 0, self.pieces(plan), state, resources)
+
+    def part(
+        self, plan: Plan, first: int, last: int, state: FloatState | None, resources: Resources
+    ) -> Generator[FloatState, None, FloatPartial]:
+        state = state or FloatState(at=3 * first)
+        while state.at < min(3 * last, plan.steps):
+            state = FloatState(at=state.at + 1, total=state.total + 1 / (state.at + 1))
+            yield state
+        return FloatPartial(total=state.total)
+
+    def progress(self, params: Params, state: FloatState) -> float:
+        return state.at / params.steps
+
+    def combine(self, plan: Plan, a: FloatPartial, b: FloatPartial) -> FloatPartial:
+        return FloatPartial(total=a.total + b.total)
+
+    def conclude(self, params: Params, plan: Plan, total: FloatPartial) -> FloatPartial:
+        return total
+
+
+@pytest.mark.usefixtures("_no_interpreter")
+def test_floats_are_compared_to_the_last_bit() -> None:
+    """The result of a job would depend, in its last digit, on how many workers share it."""
+    with pytest.raises(AssertionError, match=rf"^7 pieces, cut at .*: {SUM}.*, {EXACT}"):
+        assert_divisible(Harmonic(), STEPS, **LESS)
+
+
+class Counts(Model):
+    """How often each remainder was there."""
+
+    counts: Array
+
+
+class CountState(Counts):
+    """The same, and how far it is."""
+
+    at: int
+
+
+class Tallying(Divisible[Params, CountState, Counts, Plan, CountState, Counts]):
+    """Counts the remainders modulo 5 of the squares up to a limit."""
+
+    name = "tallying"
+    Params, State, Result = Params, CountState, Counts
+    Plan, PartState, Partial = Plan, CountState, Counts
+    plan, pieces, share = Dividing.plan, Dividing.pieces, Dividing.share
+    run, progress, conclude = Harmonic.run, Harmonic.progress, Harmonic.conclude
+
+    def part(
+        self, plan: Plan, first: int, last: int, state: CountState | None, resources: Resources
+    ) -> Generator[CountState, None, Counts]:
+        counts = state.counts if state else np.zeros(5, "i4")
+        for at in range(state.at if state else 3 * first, min(3 * last, plan.steps)):
+            counts[at * at % 5] += 1
+            yield CountState(at=at + 1, counts=counts)
+        return Counts(counts=counts)
+
+    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
+        return Counts(counts=a.counts + b.counts)
+
+
+class InPlace(Tallying):
+    """Adds to the array of the first partial."""
+
+    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
+        np.add(a.counts, b.counts, out=a.counts)
+        return a
+
+
+class Widening(Tallying):
+    """Combines to an array of another type."""
+
+    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
+        return Counts(counts=a.counts.astype("i8") + b.counts)
+
+
+class Swapping(Tallying):
+    """Mixes up two counts where two parts are combined."""
+
+    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
+        return Counts(counts=a.counts + b.counts[::-1])
+
+
+def test_partials_may_have_arrays() -> None:
+    """A histogram over a million items could not be shared, or an author find no fault in it."""
+    result = assert_divisible(Tallying(), STEPS, **LESS)
+    assert result.counts.tolist() == [4, 8, 0, 0, 8]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        (InPlace(), r"combine changes its first partial, the bytes of counts in .*int32\[5\]"),
+        (Widening(), r"cut at \d: its result is .*int64\[5\].* instead of .*int32\[5\]"),
+        (Swapping(), r"cut at \d: its result has other bytes in counts"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Divisible) else "",
+)
+@pytest.mark.usefixtures("_no_interpreter")
+def test_arrays_are_compared_by_type_and_bytes(kernel: Tallying, message: str) -> None:
+    """Its jobs would end in other arrays when they are shared."""
+    with pytest.raises(AssertionError, match=message):
+        assert_divisible(kernel, STEPS, **LESS)
+
+
+def ranges_seen(steps: int, **options: Any) -> list[tuple[int, int]]:
+    """Return which parts are computed, in order, without repetitions."""
+    seen: list[tuple[int, int]] = []
+
+    class Noting(Dividing):
+        """Notes them."""
+
+        def part(self, plan: Plan, first: int, last: int, *rest: Any) -> Any:
+            seen.append((first, last))
+            return super().part(plan, first, last, *rest)
+
+    assert_divisible(Noting(), Params(steps=steps), **LESS, **options)
+    return list(dict.fromkeys(seen))
+
+
+@pytest.mark.usefixtures("_no_interpreter")
+def test_it_tries_the_same_cuts_each_time() -> None:
+    """A test would fail one day and pass the next, and nobody could look into it."""
+    seen = ranges_seen(60)
+    assert seen == ranges_seen(60)
+    single = {(piece, piece + 1) for piece in range(20)}
+    assert single | {(0, 20), (1, 19), (0, 15), (15, 20), (18, 20)} <= set(seen)
+
+
+@pytest.mark.usefixtures("_no_interpreter")
+def test_the_number_of_ways_to_cut_is_the_authors() -> None:
+    """A kernel with costly parts could not be tested in a bearable time."""
+    assert ranges_seen(60, divisions=1) == [(0, 15), (15, 20), (0, 20)]
+    assert len(ranges_seen(900, divisions=3)) < 20
+
+
+@pytest.mark.usefixtures("_no_interpreter")
+def test_many_pieces_are_not_tried_each() -> None:
+    """A kernel of a million small pieces could not be tested at all."""
+    assert len(ranges_seen(900)) < 150
+
+
+@pytest.mark.usefixtures("_no_interpreter")
+def test_an_error_of_a_part_is_shown_as_it_is() -> None:
+    """An author would read of plans where their own code has a plain mistake."""
+
+    class Failing(Dividing):
+        def step(self, number: int) -> None:
+            raise ZeroDivisionError("oops")
+
+    with pytest.raises(ZeroDivisionError):
+        assert_divisible(Failing(), STEPS, **LESS)
