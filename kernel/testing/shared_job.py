@@ -15,7 +15,7 @@ from outlast.kernel.parts import PartKernel
 from outlast.kernel.testing.division import Division
 from outlast.kernel.testing.resumable import THREADS, Wrong, difference
 from outlast.kernel.testing.stored import Stored, excerpt, stored
-from outlast.kernel.testing.trial import Trial, change, granted, run_to_end
+from outlast.kernel.testing.trial import Trial, change, granted, run_to_end, short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,14 +139,16 @@ class SharedJob:
             at = split(len(row))
             ours, theirs = total(row[:at]), total(row[at:])
             a, b = ours.load(kernel.Partial), theirs.load(kernel.Partial)
-            both = stored(kernel.Partial, kernel.combine(plan, a, b), "what combine returns")
+            with short(self.longest_step_seconds, "combine"):
+                both = kernel.combine(plan, a, b)
+            after = stored(kernel.Partial, both, "what combine returns")
             _require_unchanged(a, ours, "combine changes its first partial")
             _require_unchanged(b, theirs, "combine changes its second partial")
-            return both
+            return after
 
-        both = total(partials)
+        last = total(partials)
         _require_unchanged(plan, self.plan, "combine changes the plan")
-        return both
+        return last
 
     def wrong(self, total: Stored) -> Wrong | None:
         """Return what is wrong with the result that a total leads to; None: nothing."""

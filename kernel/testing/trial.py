@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import islice
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -14,7 +15,7 @@ from outlast.kernel.errors import NonRetryable
 from outlast.kernel.testing.stored import Stored, shown, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from outlast.kernel.contract import Kernel
@@ -27,6 +28,19 @@ MAX_STEPS_RATIO, MAX_STEPS_MORE = 10, 1000
 # How long a run is suspended to see whether an array changes meanwhile: twice as long as a step has
 # taken so far, so that a thread that works ahead is seen where it writes at its end only.
 MIN_WATCH_SECONDS, MAX_WATCH_SECONDS = 0.01, 0.1
+
+
+@contextmanager
+def short(longest_seconds: float | None, what: str) -> Iterator[None]:
+    """Fail if the block takes longer; None: it may take any time."""
+    begun_at = perf_counter()
+    yield
+    seconds = perf_counter() - begun_at
+    if longest_seconds is not None and seconds > longest_seconds:
+        raise AssertionError(
+            f"{what} takes {seconds:.2f} s, longer than the {longest_seconds:g} s allowed, and "
+            "nothing can stop it: do less there, or set longest_step_seconds"
+        )
 
 
 def granted(threads: int, scratch: Path) -> Resources:

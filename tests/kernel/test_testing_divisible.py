@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002, D102 - a kernel's methods have the parameters of the contract
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -356,6 +357,19 @@ class Harmonic(Divisible[Params, FloatState, FloatPartial, Plan, FloatState, Flo
 
     def conclude(self, params: Params, plan: Plan, total: FloatPartial) -> FloatPartial:
         return total
+
+
+@pytest.mark.usefixtures("_no_interpreter")
+def test_combining_takes_no_longer_than_a_step() -> None:
+    """Nothing stops a worker that combines: its platform would kill it, again and again."""
+
+    class Slow(Dividing):
+        def combine(self, plan: Plan, a: Partial, b: Partial) -> Partial:
+            time.sleep(0.3)
+            return super().combine(plan, a, b)
+
+    with pytest.raises(AssertionError, match=r"combine takes 0\.\d+ s, longer than the 0.25 s"):
+        assert_divisible(Slow(), STEPS, **LESS, longest_step_seconds=0.25)
 
 
 @pytest.mark.usefixtures("_no_interpreter")
