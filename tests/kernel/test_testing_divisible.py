@@ -164,15 +164,19 @@ class LoosePlan(BaseModel):
     changes: int = 0
 
 
+class LooseParams(LoosePlan):
+    """The same of parameters."""
+
+
 class Replanning(Dividing):
-    """Changes its plan in one of its methods."""
+    """Changes its plan, or the parameters, in one of its methods."""
 
-    Plan = LoosePlan
+    Plan, Params = LoosePlan, LooseParams
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, model: type[LoosePlan] = LoosePlan) -> None:
         def change(*arguments: Any) -> Any:
             result = getattr(Dividing, method)(self, *arguments)
-            next(a for a in arguments if isinstance(a, LoosePlan)).changes += 1
+            next(a for a in arguments if type(a) is model).changes += 1
             return result
 
         setattr(self, method, change)
@@ -203,6 +207,12 @@ def _no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 SUM = "its result is .* instead of "
 EXACT = "to the last bit, which sums of floats do not: add whole numbers, or keep the summands"
+
+
+def as_asked(kernel: Any, params: Params) -> BaseModel:
+    """Return the parameters as the kernel's own model."""
+    model: type[BaseModel] = kernel.Params
+    return model.model_validate(params.model_dump())
 
 
 @pytest.mark.parametrize("steps", [0, 3, 4, 20, 300])
@@ -257,6 +267,8 @@ def test_a_sound_kernel_passes(kernel: Dividing, steps: int) -> None:
         (Replanning("part"), "^pieces 0 to 4: it changes its parameters"),
         (Replanning("combine"), "combine changes the plan"),
         (Replanning("conclude"), "conclude changes the plan"),
+        (Replanning("plan", LooseParams), "plan changes the parameters, from "),
+        (Replanning("conclude", LooseParams), "conclude changes the parameters"),
         (Odd(plan=lambda params: params), "the plan is Params, not Plan: Params"),
         (Odd(pieces=lambda _: 0), "it has 0 pieces: there must be at least 1"),
         (Odd(pieces=lambda _: 7.0), "it has 7.0 pieces"),
@@ -288,7 +300,7 @@ def test_a_sound_kernel_passes(kernel: Dividing, steps: int) -> None:
 def test_an_unsound_kernel_fails_with_the_reason(kernel: Any, message: str) -> None:
     """Its jobs would have other results when they are shared, depending on how many workers."""
     with pytest.raises(AssertionError, match=message) as failure:
-        assert_divisible(kernel, STEPS, **LESS)
+        assert_divisible(kernel, as_asked(kernel, STEPS), **LESS)
     assert "\n" not in str(failure.value)
 
 
@@ -370,6 +382,19 @@ def test_combining_takes_no_longer_than_a_step() -> None:
 
     with pytest.raises(AssertionError, match=r"combine takes 0\.\d+ s, longer than the 0.25 s"):
         assert_divisible(Slow(), STEPS, **LESS, longest_step_seconds=0.25)
+
+
+@pytest.mark.usefixtures("_no_interpreter")
+def test_the_run_alone_is_asked_the_same_as_a_part() -> None:
+    """An author could not say how long a step may take, or that nothing may be forked."""
+
+    class Slow(Dividing):
+        def run(self, *arguments: Any) -> Any:
+            time.sleep(0.05)
+            return (yield from super().run(*arguments))
+
+    with pytest.raises(AssertionError, match=r"^0.\d+ s after its start there was no other state"):
+        assert_divisible(Slow(), STEPS, **LESS, longest_step_seconds=0.02)
 
 
 @pytest.mark.usefixtures("_no_interpreter")
