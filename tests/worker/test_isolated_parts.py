@@ -13,6 +13,7 @@ from outlast.kernel.parts import PartKernel, class_of
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import described
 from tests.dividing import Dividing, Plan, Telling
+from tests.kernel.test_testing_divisible import Tallying
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -51,6 +52,12 @@ def test_a_part_goes_on_there_from_a_state() -> None:
     states, partial = run(Dividing(), last=4)
     rest, same = run(Dividing(), states[4], last=4)
     assert (rest, same) == (states[5:], partial)
+
+
+def test_its_partial_may_have_arrays() -> None:
+    """The arrays of a partial would stay in a process that ends."""
+    _, partial = run(Tallying(), last=4)
+    assert partial.counts.tolist() == [3, 5, 0, 0, 4]
 
 
 def test_an_error_there_names_the_line_of_the_authors_code() -> None:
