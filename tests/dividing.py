@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 STEPS_A_PIECE = 3
 
+# For `assert_divisible`: seven pieces, less than it does by default, and what its messages say.
+STEPS = Params(steps=20)
+LESS: dict[str, Any] = {"interruptions": 4, "forks": False}
+SUM = "its result is .* instead of "
+EXACT = "to the last bit, which sums of floats do not: add whole numbers, or keep the summands"
+
 
 class Plan(Model):
     """How many steps there are, and how many a piece has."""

@@ -4,24 +4,18 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from outlast import Array, Divisible, Model, Resources
-from outlast.kernel.testing import resumable
+from outlast import Divisible, Resources
 from outlast.testing import assert_divisible
-from tests.dividing import Dividing, Partial, PartState, Plan, Rest
+from tests.dividing import EXACT, LESS, STEPS, SUM, Dividing, Partial, PartState, Plan, Rest
 from tests.kernels import Counting, Params, Result, State, advance, expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-
-STEPS = Params(steps=20)
-LESS = {"interruptions": 4, "forks": False}
 
 
 class Narrow(Dividing):
@@ -228,16 +222,6 @@ def untyped(*_: Any) -> Generator[Any, None, None]:
     yield {"at": 1}
 
 
-@pytest.fixture
-def _no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the interpreters out, of which each takes half a second."""
-    monkeypatch.setattr(resumable, "interpreted", lambda _: nullcontext())
-
-
-SUM = "its result is .* instead of "
-EXACT = "to the last bit, which sums of floats do not: add whole numbers, or keep the summands"
-
-
 def as_asked(kernel: Any, params: Params) -> BaseModel:
     """Return the parameters as the kernel's own model."""
     model: type[BaseModel] = kernel.Params
@@ -359,49 +343,6 @@ def test_a_part_that_depends_on_hashes_is_found() -> None:
         assert_divisible(Unordered(), STEPS, **LESS)
 
 
-class FloatPartial(Model):
-    """A sum that depends on the order in which it was added."""
-
-    total: float = 0.0
-
-
-class FloatState(FloatPartial):
-    """The same, and how far it is."""
-
-    at: int
-
-
-class Harmonic(Divisible[Params, FloatState, FloatPartial, Plan, FloatState, FloatPartial]):
-    """Adds 1, 1/2, 1/3 and so on."""
-
-    name = "harmonic"
-    Params, State, Result = Params, FloatState, FloatPartial
-    Plan, PartState, Partial = Plan, FloatState, FloatPartial
-    plan, pieces, share = Dividing.plan, Dividing.pieces, Dividing.share
-
-    def run(self, params: Params, state: FloatState | None, resources: Resources) -> Any:
-        plan = self.plan(params)
-        return self.part(plan, 0, self.pieces(plan), state, resources)
-
-    def part(
-        self, plan: Plan, first: int, last: int, state: FloatState | None, resources: Resources
-    ) -> Generator[FloatState, None, FloatPartial]:
-        state = state or FloatState(at=3 * first)
-        while state.at < min(3 * last, plan.steps):
-            state = FloatState(at=state.at + 1, total=state.total + 1 / (state.at + 1))
-            yield state
-        return FloatPartial(total=state.total)
-
-    def progress(self, params: Params, state: FloatState) -> float:
-        return state.at / params.steps
-
-    def combine(self, plan: Plan, a: FloatPartial, b: FloatPartial) -> FloatPartial:
-        return FloatPartial(total=a.total + b.total)
-
-    def conclude(self, params: Params, plan: Plan, total: FloatPartial) -> FloatPartial:
-        return total
-
-
 @pytest.mark.usefixtures("_no_interpreter")
 def test_combining_takes_no_longer_than_a_step() -> None:
     """Nothing stops a worker that combines: its platform would kill it, again and again."""
@@ -426,142 +367,6 @@ def test_the_run_alone_is_asked_the_same_as_a_part() -> None:
 
     with pytest.raises(AssertionError, match=r"^0.\d+ s after its start there was no other state"):
         assert_divisible(Slow(), STEPS, **LESS, longest_step_seconds=0.02)
-
-
-@pytest.mark.usefixtures("_no_interpreter")
-def test_floats_are_compared_to_the_last_bit() -> None:
-    """The result of a job would depend, in its last digit, on how many workers share it."""
-    with pytest.raises(AssertionError, match=rf"^7 pieces, cut at .*: {SUM}.*, {EXACT}"):
-        assert_divisible(Harmonic(), STEPS, **LESS)
-
-
-class Counts(Model):
-    """How often each remainder was there."""
-
-    counts: Array
-
-
-class CountState(Counts):
-    """The same, and how far it is."""
-
-    at: int
-
-
-class Tallying(Divisible[Params, CountState, Counts, Plan, CountState, Counts]):
-    """Counts the remainders modulo 5 of the squares up to a limit."""
-
-    name = "tallying"
-    Params, State, Result = Params, CountState, Counts
-    Plan, PartState, Partial = Plan, CountState, Counts
-    plan, pieces, share = Dividing.plan, Dividing.pieces, Dividing.share
-    run, progress, conclude = Harmonic.run, Harmonic.progress, Harmonic.conclude
-
-    def part(
-        self, plan: Plan, first: int, last: int, state: CountState | None, resources: Resources
-    ) -> Generator[CountState, None, Counts]:
-        counts = state.counts if state else np.zeros(5, "i4")
-        for at in range(state.at if state else 3 * first, min(3 * last, plan.steps)):
-            counts[at * at % 5] += 1
-            yield CountState(at=at + 1, counts=counts)
-        return Counts(counts=counts)
-
-    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
-        return Counts(counts=a.counts + b.counts)
-
-
-class InPlace(Tallying):
-    """Adds to the array of the first partial."""
-
-    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
-        np.add(a.counts, b.counts, out=a.counts)
-        return a
-
-
-class Widening(Tallying):
-    """Combines to an array of another type."""
-
-    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
-        return Counts(counts=a.counts.astype("i8") + b.counts)
-
-
-class Swapping(Tallying):
-    """Mixes up two counts where two parts are combined."""
-
-    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
-        return Counts(counts=a.counts + b.counts[::-1])
-
-
-def test_partials_may_have_arrays() -> None:
-    """A histogram over a million items could not be shared, or an author find no fault in it."""
-    result = assert_divisible(Tallying(), STEPS, **LESS)
-    assert result.counts.tolist() == [4, 8, 0, 0, 8]
-
-
-@pytest.mark.parametrize(
-    ("kernel", "message"),
-    [
-        (InPlace(), r"combine changes its first partial, the bytes of counts in .*int32\[5\]"),
-        (Widening(), r"cut at \d: its result is .*int64\[5\].* instead of .*int32\[5\]"),
-        (Swapping(), r"cut at \d: its result has other bytes in counts"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Divisible) else "",
-)
-@pytest.mark.usefixtures("_no_interpreter")
-def test_arrays_are_compared_by_type_and_bytes(kernel: Tallying, message: str) -> None:
-    """Its jobs would end in other arrays when they are shared."""
-    with pytest.raises(AssertionError, match=message):
-        assert_divisible(kernel, STEPS, **LESS)
-
-
-def ranges_seen(steps: int, **options: Any) -> list[tuple[int, int]]:
-    """Return which parts are computed, in order, without repetitions."""
-    seen: list[tuple[int, int]] = []
-
-    class Noting(Dividing):
-        """Notes them."""
-
-        def part(self, plan: Plan, first: int, last: int, *rest: Any) -> Any:
-            seen.append((first, last))
-            return super().part(plan, first, last, *rest)
-
-    assert_divisible(Noting(), Params(steps=steps), **LESS, **options)
-    return list(dict.fromkeys(seen))
-
-
-@pytest.mark.usefixtures("_no_interpreter")
-def test_it_tries_the_same_cuts_each_time() -> None:
-    """A test would fail one day and pass the next, and nobody could look into it."""
-    seen = ranges_seen(60)
-    assert seen == ranges_seen(60)
-    single = {(piece, piece + 1) for piece in range(20)}
-    assert single | {(0, 20), (1, 19), (0, 15), (15, 20), (18, 20)} <= set(seen)
-
-
-@pytest.mark.usefixtures("_no_interpreter")
-def test_the_number_of_ways_to_cut_is_the_authors() -> None:
-    """A kernel with costly parts could not be tested in a bearable time."""
-    assert ranges_seen(60, divisions=1) == [(0, 15), (15, 20), (0, 20)]
-    assert len(ranges_seen(900, divisions=3)) < 20
-
-
-@pytest.mark.usefixtures("_no_interpreter")
-def test_many_pieces_are_not_tried_each() -> None:
-    """A kernel of a million small pieces could not be tested at all."""
-    assert 30 < len(ranges_seen(900)) < 150
-
-
-@pytest.mark.usefixtures("_no_interpreter")
-def test_what_comes_to_the_same_is_concluded_once() -> None:
-    """A kernel with much to do in the end could not be tested in a bearable time."""
-    concluded: list[Partial] = []
-
-    class Noting(Dividing):
-        def conclude(self, params: Params, plan: Plan, total: Partial) -> State | Result:
-            concluded.append(total)
-            return super().conclude(params, plan, total)
-
-    assert_divisible(Noting(), STEPS, **LESS)
-    assert len(concluded) == 1
 
 
 @pytest.mark.usefixtures("_no_interpreter")

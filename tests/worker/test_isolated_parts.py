@@ -13,7 +13,7 @@ from outlast.kernel.parts import PartKernel, class_of
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import described
 from tests.dividing import Dividing, Plan, Telling
-from tests.kernel.test_testing_divisible import Tallying
+from tests.kernel.test_testing_partials import Tallying
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
