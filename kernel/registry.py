@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from outlast.kernel.contract import Kernel
+from outlast.kernel.divisible import Divisible
 from outlast.kernel.errors import UnknownKernel, UnloadableKernel, message_of
 
 GROUP = "outlast.kernels"
@@ -52,14 +53,16 @@ def load(name: str) -> Kernel[Any, Any, Any]:
     return kernel
 
 
-def _fault_of(kernel: object, name: str) -> str | None:
+def _fault_of(kernel: object, wanted: str) -> str | None:
     """Return why a worker cannot run `kernel`; None: it can."""
-    if not isinstance(kernel, Kernel) or kernel.name != name:
-        return f"is not a kernel named {name!r}"
-    for part in ("Params", "State", "Result"):
-        model = getattr(kernel, part, None)
+    if not isinstance(kernel, Kernel) or kernel.name != wanted:
+        return f"is not a kernel named {wanted!r}"
+    models = ["Params", "State", "Result"]
+    models += ["Plan", "PartState", "Partial"] if isinstance(kernel, Divisible) else []
+    for name in models:
+        model = getattr(kernel, name, None)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return f"is a kernel whose {part} is not a pydantic model"
+            return f"is a kernel whose {name} is not a pydantic model"
     if not isinstance(kernel.version, int):
         return f"is a kernel whose version is {kernel.version!r}, not a whole number"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NoReturn
 
+from tests.dividing import Dividing
 from tests.kernels import Counting
 
 
@@ -35,6 +36,13 @@ class Nameless(Counting):
 
 def _failing(error: type[Exception]) -> NoReturn:
     raise error
+
+
+class Partless(Dividing):
+    """What its parts come to has no model."""
+
+    name = "mine"
+    Partial = None  # type: ignore[assignment]
 
 
 Mute, Silent = partial(_failing, Unasked), partial(_failing, Unshowable)

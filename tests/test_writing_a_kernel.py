@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.worker.cli.scaffolding import FILES, TEMPLATE
+from outlast.worker.cli.scaffolding import DIVISIBLE, FILES, TEMPLATE
 from tests.new_user import environment_in, shell
 
 ROOT = Path(__file__).parent.parent
@@ -55,10 +55,16 @@ def test_the_page_leads_from_nothing_to_a_running_kernel(
     assert any(re.search(r"\b\d+ passed", line) for line in output)
     # The page's own tests run, too.
     tests = blocks("python", PAGE)
-    assert len(tests) == 6
+    assert len(tests) == 7
     for test in tests:
         (home / "longest-walk/test_of_the_page.py").write_text(test)
         assert "1 passed" in shell("pytest test_of_the_page.py", home / "longest-walk", environment)
+
+
+def answers_of_readme(folder: Path, environment: dict[str, str]) -> list[str]:
+    """Return what the second block of a new package's README prints, of a shorter job."""
+    _, as_a_job = blocks("sh", (folder / "README.md").read_text())
+    return shell(as_a_job.replace("1_000_000", "100_000"), folder, environment).splitlines()
 
 
 @pytest.mark.usefixtures("output")
@@ -67,10 +73,25 @@ def test_the_readme_of_a_new_package_says_what_works(
 ) -> None:
     """An author would meet a wrong command in their new folder."""
     folder = home / "longest-walk"
-    first, as_a_job = blocks("sh", (folder / "README.md").read_text())
+    first, _ = blocks("sh", (folder / "README.md").read_text())
     assert first.splitlines() == [words.replace(" --quiet", "") for words in COMMANDS[2:]]
-    answers = shell(as_a_job.replace("1_000_000", "100_000"), folder, environment)
-    assert answers.splitlines() == ["longest", "start=77031 steps=350"]
+    assert answers_of_readme(folder, environment) == ["longest", "start=77031 steps=350"]
+
+
+def test_a_divisible_kernel_to_begin_with_works(home: Path, environment: dict[str, str]) -> None:
+    """An author whose work can be shared would begin with a package that is broken."""
+    shell("outlast new-kernel shared-walk --divisible", home, environment)
+    folder = home / "shared-walk"
+    text = (folder / "README.md").read_text()
+    first, _ = blocks("sh", text)
+    printed = shell(first, folder, environment)
+    assert re.search(r"\b8 passed", printed)
+    assert printed.splitlines()[-1] == "start=837799 steps=524"
+    assert answers_of_readme(folder, environment) == ["shared", "start=77031 steps=350"]
+    kernel = (folder / "shared_walk.py").read_text()
+    named = re.findall(r"`([A-Za-z]+)`", text.partition("To make it yours")[2])
+    assert len(named) > 9
+    assert [name for name in named if not re.search(rf"\b{name}\b", kernel)] == ["pytest"]
 
 
 def test_the_wheel_holds_the_package_to_begin_with(tmp_path: Path) -> None:
@@ -84,4 +105,11 @@ def test_the_wheel_holds_the_package_to_begin_with(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         files = {n: archive.read(n) for n in archive.namelist() if n.startswith(FOLDER)}
-    assert files == {f"{FOLDER}{n}": (TEMPLATE / n).read_bytes() for n in FILES}
+    folders = {FOLDER: TEMPLATE, f"{FOLDER}divisible/": DIVISIBLE}
+    assert files == {
+        f"{inside}{name}": (folder / name).read_bytes()
+        for inside, folder in folders.items()
+        for name in FILES
+        if (folder / name).exists()
+    }
+    assert f"{FOLDER}divisible/my_name.py" in files

@@ -19,13 +19,25 @@ The first and the last two are tried in the process at hand. The others are trie
 kernel there, from many states, and from one state in a process that has not run it, and in an
 interpreter that hashes strings otherwise.
 
-resumable.py        the whole of it
+A kernel that can be divided is asked more: does it come to the same in parts, however they are cut,
+computed and combined?
+
+    from outlast.testing import assert_divisible
+
+    def test_my_kernel_can_be_shared():
+        assert assert_divisible(MyKernel(), MyKernel.Params(size=10)).answer == 42
+
+resumable.py        the whole of `assert_resumable`
 trial.py            runs of the kernel, each step checked
 stored.py           states as they are stored, and compared
 sample.py           which safe points are tried
 another_process.py  the kernel in another process
+divisible.py        the whole of `assert_divisible`
+shared_job.py       a job in parts, each step checked
+division.py         which cuts and which groupings are tried
 """
 
+from outlast.kernel.testing.divisible import assert_divisible
 from outlast.kernel.testing.resumable import assert_resumable
 
-__all__ = ["assert_resumable"]
+__all__ = ["assert_divisible", "assert_resumable"]

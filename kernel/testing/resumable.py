@@ -153,10 +153,11 @@ def _wrong_from(
         wrong = Wrong(f"it raises {error!r}")
         wrong.__cause__ = error
         return wrong
-    return _difference(result, expected)
+    return difference(result, expected)
 
 
-def _difference(result: R, expected: R) -> Wrong | None:
+def difference(result: BaseModel, expected: BaseModel) -> Wrong | None:
+    """Return how a result differs from the expected one; None: it does not."""
     if same(result, expected):
         return None
     ours, theirs = Stored.of(result), Stored.of(expected)
@@ -197,7 +198,7 @@ def _check_elsewhere(
         answer = other.process.ask(task)
     except Unfinished as error:
         raise AssertionError(f"{where} it {error}: {other.hint}{other.hint_unfinished}") from error
-    if answer and (wrong := _difference(answer.load(type(expected)), expected)):
+    if answer and (wrong := difference(answer.load(type(expected)), expected)):
         raise AssertionError(f"{where} {wrong}: {other.hint}")
 
 
@@ -207,7 +208,7 @@ def _check_interrupted(
     """Fail unless the kernel that has run before has the expected result when it stops often."""
     for stopped, twice in (("stopped", False), ("stopped, with each stretch run twice,", True)):
         result = trial.run_interrupted(kernel, sample, twice=twice)
-        if wrong := _difference(result, expected):
+        if wrong := difference(result, expected):
             raise AssertionError(
                 f"{stopped} at {sample.description}, {wrong}, and from any one of them alone it is "
                 "right: keep nothing in the kernel object"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import islice
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -14,7 +15,7 @@ from outlast.kernel.errors import NonRetryable
 from outlast.kernel.testing.stored import Stored, shown, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from outlast.kernel.contract import Kernel
@@ -27,6 +28,19 @@ MAX_STEPS_RATIO, MAX_STEPS_MORE = 10, 1000
 # How long a run is suspended to see whether an array changes meanwhile: twice as long as a step has
 # taken so far, so that a thread that works ahead is seen where it writes at its end only.
 MIN_WATCH_SECONDS, MAX_WATCH_SECONDS = 0.01, 0.1
+
+
+@contextmanager
+def short(longest_seconds: float | None, what: str) -> Iterator[None]:
+    """Fail if the block takes longer; None: it may take any time."""
+    begun_at = perf_counter()
+    yield
+    seconds = perf_counter() - begun_at
+    if longest_seconds is not None and seconds > longest_seconds:
+        raise AssertionError(
+            f"{what} takes {seconds:.2f} s, longer than the {longest_seconds:g} s allowed, and "
+            "nothing can stop it: do less there, or set longest_step_seconds"
+        )
 
 
 def granted(threads: int, scratch: Path) -> Resources:
@@ -150,7 +164,7 @@ class Trial(Generic[R]):
     def _check_params(self) -> None:
         if self._given != (found := Stored.of(self._params)):
             raise AssertionError(
-                f"it changes its parameters, {_change(self._given, found)}: "
+                f"it changes its parameters, {change(self._given, found)}: "
                 "work on a copy, as the next slice gets them as they were"
             )
 
@@ -186,13 +200,14 @@ def _check_suspended(state: BaseModel, yielded: Stored) -> None:
     """Fail if a state with arrays has changed since it was `yielded`, and no step since."""
     if yielded.row and yielded != (found := Stored.of(state)):
         raise AssertionError(
-            f"its state changes while it is suspended, {_change(yielded, found)}: no thread of its "
+            f"its state changes while it is suspended, {change(yielded, found)}: no thread of its "
             "own may work on an array that it has yielded until it is resumed, as a worker copies "
             "the bytes at that time"
         )
 
 
-def _change(before: Stored, after: Stored) -> str:
+def change(before: Stored, after: Stored) -> str:
+    """Say what of a model has changed."""
     if before.text == after.text:
         return f"the bytes of {before.changed(after)} in {before}"
     return f"from {before} to {after}"

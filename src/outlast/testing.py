@@ -1,5 +1,5 @@
-"""For authors of kernels: `assert_resumable`, which stops a kernel everywhere and compares."""
+"""For authors of kernels: is the result the same wherever a kernel is stopped, or divided?"""
 
-from outlast.kernel.testing import assert_resumable
+from outlast.kernel.testing import assert_divisible, assert_resumable
 
-__all__ = ["assert_resumable"]
+__all__ = ["assert_divisible", "assert_resumable"]

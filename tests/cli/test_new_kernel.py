@@ -40,6 +40,22 @@ def test_it_tells_what_it_wrote_and_what_to_do(outlast: Outlast, here: Path) -> 
     assert not [text for text in written.values() if re.search("my.?name", text, re.IGNORECASE)]
 
 
+@pytest.mark.parametrize("divisible", [True, False])
+def test_a_kernel_that_many_can_share_is_written_where_it_is_wanted(
+    outlast: Outlast, here: Path, *, divisible: bool
+) -> None:
+    """An author would begin with a kernel of the other kind."""
+    ended = outlast("new-kernel", "longest-walk", *(["--divisible"] if divisible else []))
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"longest-walk: {', '.join(FILES)}\n")
+    written = {path.name: path.read_text() for path in (here / "longest-walk").iterdir()}
+    assert sorted(written) == FILES
+    assert not [text for text in written.values() if re.search("my.?name", text, re.IGNORECASE)]
+    for file, word in (("longest_walk.py", "Divisible"), ("test_longest_walk.py", "assert_divis")):
+        assert (word in written[file]) is divisible
+    assert ("share one job" in written["README.md"]) is divisible
+
+
 def test_it_tells_programs_the_same(outlast_json: OutlastJson, tmp_path: Path) -> None:
     """A script could not tell where the package is."""
     answer = outlast_json("new-kernel", "longest-walk", "--into", str(tmp_path))

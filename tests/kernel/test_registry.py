@@ -59,6 +59,7 @@ def test_an_unknown_name_lists_what_there_is(install) -> None:
         ("tests.misfits:Nameless", "cannot be loaded: ValueError"),
         ("tests.misfits:Modelless", "is a kernel whose Params is not a pydantic model"),
         ("tests.misfits:Untyped", "is a kernel whose State is not a pydantic model"),
+        ("tests.misfits:Partless", "is a kernel whose Partial is not a pydantic model"),
         ("tests.misfits:Unversioned", "is a kernel whose version is None, not a whole number"),
     ],
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from outlast.kernel.registry import names
 
 TEMPLATE = Path(__file__).with_name("scaffold")
+DIVISIBLE = TEMPLATE / "divisible"  # what is different for a kernel that many workers can share
 FILES = ("README.md", "my_name.py", "pyproject.toml", "test_my_name.py")
 KEBAB_CASE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_NAME = 30
@@ -26,10 +27,10 @@ class CannotWrite(Exception):
     """The folder cannot be written. Nothing is left in it."""
 
 
-def scaffold(name: str, into: Path) -> Path:
+def scaffold(name: str, into: Path, *, divisible: bool = False) -> Path:
     """Write the package for a kernel called `name` as a new folder in `into`; return the folder.
 
-    It is there whole or not at all.
+    It is there whole or not at all. `divisible`: many workers can share a job of the kernel.
 
     Raises:
         CannotScaffold: the name cannot be used, or the folder exists, or `into` does not.
@@ -44,7 +45,7 @@ def scaffold(name: str, into: Path) -> Path:
             )
         if folder.exists() or folder.is_symlink():
             raise CannotScaffold(f"{str(folder)!r} is there already: choose another name or --into")
-        _write(name, folder)
+        _write(name, folder, divisible=divisible)
     except OSError as error:
         raise CannotWrite(
             f"cannot write in the folder {str(into)!r}: {error.strerror or error}; "
@@ -53,19 +54,25 @@ def scaffold(name: str, into: Path) -> Path:
     return folder
 
 
-def _write(name: str, folder: Path) -> None:
+def _write(name: str, folder: Path, *, divisible: bool) -> None:
     into = folder.parent
     # Not in the system's temporary folder, from which a rename may not be possible.
     draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=into))
     try:
         for file in FILES:
-            text = (TEMPLATE / file).read_text(encoding="utf-8")
+            text = source_of(file, divisible=divisible).read_text(encoding="utf-8")
             (draft / _rename(file, name)).write_text(_rename(text, name), encoding="utf-8")
         draft.chmod(into.stat().st_mode & 0o777)  # mkdtemp's are closed to all others
         draft.rename(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
+
+
+def source_of(file: str, *, divisible: bool) -> Path:
+    """Return where the text of a file of the package is."""
+    own = DIVISIBLE / file
+    return own if divisible and own.exists() else TEMPLATE / file
 
 
 def _check_name(name: str) -> None:

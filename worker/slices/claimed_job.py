@@ -76,6 +76,14 @@ class ClaimedJob(LeasedJob):
         params: BaseModel = loaded(self.kernel.Params, *self.stored_params)
         return params
 
+    def require_packages(self, params: BaseModel) -> None:
+        """Do nothing if the packages are installed that the kernel needs for these parameters.
+
+        Raises:
+            UnknownKernel: one is missing.
+        """
+        self.kernel.require(params)
+
     @cached_property
     def stored_params(self) -> Stored:
         """The parameters as they are stored, read with their arrays at the first time.

@@ -87,7 +87,7 @@ def _load_and_prepare(job: ClaimedJob) -> None:
     try:
         # Not `job.params`: what a kernel changes in them here must not reach its run.
         params = loaded(kernel.Params, *stored)
-        kernel.require(params)
+        job.require_packages(params)
         # The child of an isolated kernel prepares it, which may take that process down, too.
         if not process.isolates(kernel):
             kernel.prepare(params)

@@ -11,6 +11,7 @@ from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
 from outlast.kernel import NonRetryable
 from outlast.kernel.bulk import has_bulk
 from outlast.kernel.contract import start
+from outlast.kernel.parts import class_of
 from outlast.worker.slices.arrays import NoPlace
 from outlast.worker.slices.health import is_decided, kind_of
 from outlast.worker.slices.held import Held
@@ -80,7 +81,7 @@ class Slice:
             job.begin()
             steps = self._start(self._restored())
         except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-            reason = described(error, type(job.kernel))
+            reason = described(error, class_of(job.kernel))
             if job.record.checkpoints:
                 reason = f"cannot go on from its checkpoint: {reason}"
             return job.end(Failed(reason))
@@ -267,7 +268,7 @@ class Slice:
         if self.job.has_arrays or not is_frozen:
             self.job.drop_state()
         if self._is_signalled_soon():
-            reason = described(error, type(self.job.kernel))
+            reason = described(error, class_of(self.job.kernel))
             return Interrupted(f"{self._deadline.reason}: the step was cut off by {reason}")
         return self._failure(error)
 
@@ -285,7 +286,7 @@ class Slice:
         Raises:
             BrokenWorker: it is not the job's.
         """
-        reason = described(error, type(self.job.kernel))
+        reason = described(error, class_of(self.job.kernel))
         record = self.job.record
         if self._may_be_machines(error):
             self.job.doubt = kind_of(error), line(error)

@@ -27,6 +27,9 @@ Into = Annotated[
     Path | None,
     typer.Option("--into", metavar="FOLDER", help="Put the package in here. Default: this folder."),
 ]
+Shared = Annotated[
+    bool, typer.Option("--divisible", help="Begin with a kernel that many workers can share.")
+]
 Names = Annotated[
     list[str] | None,
     typer.Argument(metavar="KERNEL", help="Only these. Default: all installed kernels."),
@@ -63,6 +66,7 @@ def new_kernel(
     name: Name,
     *,
     into: Into = None,
+    divisible: Shared = False,
     as_json: Json = False,
     _debug: Debug = False,
 ) -> None:
@@ -70,10 +74,12 @@ def new_kernel(
 
     It is a folder called NAME with a kernel that runs, its test, a pyproject.toml that registers
     it, and a README with the commands. The kernel finds the longest Collatz walk below a limit: put
-    your computation in its place. "Writing a kernel" in the documentation goes on from there.
+    your computation in its place. "Writing a kernel" in the documentation goes on from there. With
+    --divisible the kernel can do its work in parts, and its test shows that it comes to the same.
 
     Examples:
         outlast new-kernel longest-walk
+        outlast new-kernel longest-walk --divisible
         outlast new-kernel longest-walk --into ~/kernels
 
     Exit codes:
@@ -83,7 +89,7 @@ def new_kernel(
     """
     from outlast.worker.cli.scaffolding import scaffold
 
-    folder = scaffold(name, into or Path())
+    folder = scaffold(name, into or Path(), divisible=divisible)
     files = sorted(path.name for path in folder.iterdir())
     if as_json:
         print_json({"name": name, "folder": str(folder), "files": files})

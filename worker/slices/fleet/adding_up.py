@@ -176,7 +176,7 @@ class AddingUp:
         params = loaded(kernel.Params, *self._process.last_params.of(record, self._read))
         outcome = kernel.conclude(params, self._plan, self._combined(children))
         after = record.concluded(_sum_of(record.usage, children))
-        if isinstance(outcome, kernel.State):
+        if isinstance(outcome, kernel.State) and not isinstance(outcome, kernel.Result):
             return after.saved(self._checkpoint(record, params, outcome)).released()
         value, bulk = stored_result(kernel, outcome)
         return after.succeeded(value, put_arrays(self._process, record.job_id, bulk))

@@ -10,9 +10,13 @@ from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import Bulk, Stored
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.leased_job import JobMoved
+from outlast.worker.slices.loading import require_packages
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from outlast.checkpoint.fleet import Node
+    from outlast.worker.slices.fleet.last_cut import Cut
     from outlast.worker.slices.unsaved import Unsaved
 
 
@@ -29,6 +33,11 @@ class ClaimedPart(ClaimedJob):
         """Whether the job goes on later, if at all."""
         return self._job_status in {Status.PAUSED, Status.FAILED}
 
+    def require_packages(self, params: BaseModel) -> None:  # noqa: ARG002 - they are the part's
+        """Ask the whole kernel, with the parameters of the job."""
+        whole = self.process.kernels(self.record.kernel)
+        require_packages(whole, Stored(self._cut.params, Bulk()))
+
     @cached_property
     def stored_params(self) -> Stored:
         """The plan, and which pieces the part has.
@@ -36,9 +45,13 @@ class ClaimedPart(ClaimedJob):
         Raises:
             JobMoved: the job is not cut like that any more.
         """
-        cut = self.process.last_cut.of(self.process.jobs, self.record.job_id, self._node.birth)
-        first, last = cut.ranges[self._node.number]
-        return Stored(b'{"plan":%b,"first":%d,"last":%d}' % (cut.plan, first, last), Bulk())
+        cut, number = self._cut, self._node.number
+        return Stored(b'{"plan":%b,"first":%d,"last":%d}' % (cut.plan, *cut.ranges[number]), Bulk())
+
+    @property
+    def _cut(self) -> Cut:
+        process, job_id = self.process, self.record.job_id
+        return process.last_cut.of(process.jobs, job_id, self._node.birth)
 
     @property
     def _node(self) -> Node:

@@ -18,11 +18,13 @@ class Cut(NamedTuple):
 
     Attributes:
         birth: which division this is.
+        params: the job's parameters, as JSON text.
         plan: the kernel's plan, as JSON text.
         ranges: the first piece of each part, and the one after its last.
     """
 
     birth: str
+    params: bytes
     plan: bytes
     ranges: tuple[tuple[int, int], ...]
 
@@ -31,7 +33,8 @@ class Cut(NamedTuple):
         """Return how the job is cut; without parts where it is not."""
         birth = record.fleet.birth if record.fleet else None
         edges = accumulate(record.lengths, initial=0)
-        return cls(birth or "", json.dumps(record.plan).encode(), tuple(pairwise(edges)))
+        params, plan = record.params_json.encode(), json.dumps(record.plan).encode()
+        return cls(birth or "", params, plan, tuple(pairwise(edges)))
 
 
 class LastCut:

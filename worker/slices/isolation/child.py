@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from outlast.kernel.bulk import Stored, dumped, has_bulk, loaded
 from outlast.kernel.contract import start
+from outlast.kernel.parts import made_anew
 from outlast.worker.slices.isolation.lines import send_lines
 from outlast.worker.slices.isolation.rows import receive_arrays, send_stored
 from outlast.worker.slices.isolation.watcher import fork_watched
@@ -38,9 +39,9 @@ def serve(
 ) -> None:
     """Run the kernel, one step for each request, until it ends or the parent closes the pipe.
 
-    `task` is the pickled class of the kernel and its resources. So many models come through the
-    pipe: its parameters, and its state if there is one. What the kernel prints and logs goes to
-    `said`, from these `levels` up.
+    `task` is pickled: the class of the kernel, whether a part of it is to be run, and its
+    resources. So many models come through the pipe: its parameters, and its state if there is one.
+    What the kernel prints and logs goes to `said`, from these `levels` up.
     """
     fork_watched(pipe)
     send_lines(said, levels)
@@ -50,8 +51,8 @@ def serve(
     faulthandler.enable()
     try:
         begin = [_received(pipe) for _ in range(models)]
-        kernel_class, resources = pickle.loads(task)  # noqa: S301 - from our own parent
-        _Run(pipe, kernel_class, resources).serve(begin)
+        kernel_class, is_part, resources = pickle.loads(task)  # noqa: S301 - from our own parent
+        _Run(pipe, kernel_class, resources, is_part=is_part).serve(begin)
     except (EOFError, BrokenPipeError):
         pass  # The parent has asked us to leave, or is gone.
 
@@ -64,10 +65,16 @@ class _Run:
     """The run of a kernel, and its newest state."""
 
     def __init__(
-        self, pipe: Connection, kernel_class: type[AnyKernel], resources: Resources
+        self,
+        pipe: Connection,
+        kernel_class: type[AnyKernel],
+        resources: Resources,
+        *,
+        is_part: bool,
     ) -> None:
         self._pipe = pipe
         self._class = kernel_class
+        self._is_part = is_part
         self._countdown = _Countdown()
         self._resources = replace(resources, seconds_left=self._countdown)
         self._kernel: AnyKernel
@@ -96,7 +103,7 @@ class _Run:
 
     def _steps(self, begin: list[Stored]) -> Steps:
         """Make the kernel and run it; a generator, so that all this is a part of the first step."""
-        self._kernel = kernel = self._class()
+        self._kernel = kernel = made_anew(self._class, is_part=self._is_part)
         params, *states = begin
         params = params._replace(bulk=params.bulk.read_only())  # as in the worker's own process
         begin.clear()  # Else the arrays would be in memory for as long as the kernel runs.

@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from outlast.kernel.bulk import Stored, loaded, new_row
 from outlast.kernel.contract import no_limit
+from outlast.kernel.parts import PartKernel, class_of
 from outlast.worker.slices.deadline import STOP_SIGNALS
 from outlast.worker.slices.held import Held
 from outlast.worker.slices.isolation.lines import ChildLines, levels
@@ -79,8 +80,8 @@ def isolated(
     Yields what the kernel yields, or a `Held` for a state with arrays, and `BUSY` whenever a step
     takes longer than a turn; raises what it raises and returns what it returns. Closing this
     generator ends the child and all processes that it started: asked first, killed 0.2 s later at
-    most. The class of the kernel must be one that a new process can import and make without
-    arguments, as the registry does.
+    most. The class of the kernel, of a part that of the whole, must be one that a new process can
+    import and make without arguments, as the registry does.
 
     Raises:
         Crashed: the child died of a signal, or exited.
@@ -93,9 +94,10 @@ def isolated(
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     heard, said = context.Pipe(duplex=False)
-    # As bytes, so that nothing of the kernel is loaded before the watcher is there.
     granted = replace(resources, seconds_left=no_limit)  # A function of this process stays here.
-    arguments = (theirs, pickle.dumps((type(kernel), granted)), len(begin), said, levels())
+    # As bytes, so that nothing of the kernel is loaded before the watcher is there.
+    task = pickle.dumps((class_of(kernel), isinstance(kernel, PartKernel), granted))
+    arguments = (theirs, task, len(begin), said, levels())
     with ours, ChildLines(heard) as lines:
         child = _Child(ours, context.Process(target=serve, args=arguments), lines)
         with theirs, said, _stop_signals_held_back():
