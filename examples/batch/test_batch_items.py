@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from outlast import NonRetryable, Resources, UnknownKernel
-from outlast.testing import assert_resumable
+from outlast.testing import assert_divisible, assert_resumable
 
 from batch_items import kernel
 from batch_items.models import BatchParams, BatchPart, BatchPartial, BatchPlan, BatchResult
@@ -111,9 +111,7 @@ def test_any_cuts_give_the_same_result(folder: Path) -> None:
     """The result would depend on how many workers there were."""
     many = [str(number) if number % 7 else number for number in range(60)]
     for params in (batch(items=many), batch(folder=str(folder))):
-        alone = result_of(params)
-        assert alone.failed
-        assert [divided(params, seed) for seed in range(20)] == [alone] * 20
+        assert assert_divisible(KERNEL, params, divisions=8, interruptions=10).failed
 
 
 def test_files_are_the_same_however_it_is_cut(tmp_path: Path) -> None:
