@@ -61,7 +61,7 @@ class Nodes:
         return found
 
     def job_ids(self) -> Iterator[str]:
-        """Yield the ids of all jobs that have parts or groups stored, in ascending order."""
+        """Yield the ids of all jobs that have parts or groups stored, each once."""
         ids = (key.removeprefix(PARTS).partition("/")[0] for key in self._register.keys(PARTS))
         yield from (job_id for job_id, _ in groupby(ids) if re.fullmatch(JOB_ID, job_id))
 

@@ -58,7 +58,10 @@ class Survey:
         window = self._fleet.window
         for number, place in enumerate(self.tree.groups):
             if number >= window and not complete[number - window]:
-                return
+                complete.append(False)
+                if not any(complete[-window:]):
+                    return  # No group from here on is open.
+                continue
             if self._is_recorded(place):
                 complete.append(True)
                 continue

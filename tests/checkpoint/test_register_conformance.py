@@ -257,3 +257,15 @@ def test_a_foreign_value_is_named(backend: Backend, foreign: str) -> None:
     errors: list[CorruptRecord] = []
     assert list(jobs.heads(on_corrupt=errors.append)) == []
     assert str(errors[0]).startswith("job one: ")
+
+
+def test_values_are_removed_together_whatever_their_versions(register: Register) -> None:
+    """The parts of a job that is over would stay, or another job's go with them."""
+    keys = [f"parts/a/{number}" for number in range(30)]
+    for key in [*keys, "parts/b/0"]:
+        register.write(key, key.encode(), expected=None)
+    register.remove([*keys, "parts/a/none"])
+    register.remove([])
+    assert list(register.keys("parts/")) == ["parts/b/0"]
+    assert register.read(keys[0]) is None
+    register.write(keys[0], b"again", expected=None)
