@@ -38,7 +38,7 @@ def tell_claim(before: Record, claimed: Record, platform: str) -> None:
         tell(log, SLICE_LOST, **_slice(before, before.lease), redone_seconds=redone)
     tell_quarantine(before, claimed)
     if claimed.lease is None:
-        _tell_over(claimed, platform)
+        tell_over(claimed, platform)
     elif is_wanted(log, SLICE_STARTED):
         tell(log, SLICE_STARTED, **_slice(claimed, claimed.lease), progress=claimed.progress)
 
@@ -75,7 +75,7 @@ def tell_ending(claimed: Record, ended: Record) -> None:
             created_at=ended.created_at,
             metrics=ended.metrics,
         )
-    _tell_over(ended, lease.platform)
+    tell_over(ended, lease.platform)
 
 
 def tell_save(record: Record, seconds: float) -> None:
@@ -85,6 +85,7 @@ def tell_save(record: Record, seconds: float) -> None:
             log,
             CHECKPOINT_SAVED,
             job_id=record.job_id,
+            part=_part(record),
             kernel=record.kernel,
             slice=record.slice_number,
             progress=record.progress,
@@ -101,8 +102,9 @@ def tell_lost_lease(claimed: Record, seconds: float) -> None:
         tell(log, LEASE_LOST, **slice_, seconds=seconds, created_at=claimed.created_at)
 
 
-def _tell_over(record: Record, platform: str) -> None:
-    if (event := OVER.get(record.status)) is None:
+def tell_over(record: Record, platform: str) -> None:
+    """Tell that the job has succeeded or failed, if it has; the end of a part is not the job's."""
+    if record.node is not None or (event := OVER.get(record.status)) is None:
         return
     error: dict[str, Any] = {"error": record.error} if event is JOB_FAILED else {}
     tell(
@@ -122,11 +124,16 @@ def _tell_over(record: Record, platform: str) -> None:
 def _slice(record: Record, lease: Lease) -> dict[str, Any]:
     return {
         "job_id": record.job_id,
+        "part": _part(record),
         "kernel": record.kernel,
         "slice": record.slice_number,
         "worker": lease.worker,
         "platform": lease.platform,
     }
+
+
+def _part(record: Record) -> int | None:
+    return record.node.number if record.node else None
 
 
 def _outcome(ended: Record, ending: str) -> str:

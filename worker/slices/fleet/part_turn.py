@@ -33,7 +33,7 @@ from outlast.worker.slices.protocol import (
 )
 from outlast.worker.slices.tidying import tidy
 from outlast.worker.slices.turn import Handled, Turn, send_continuation
-from outlast.worker.telemetry.job_events import tell_ending
+from outlast.worker.telemetry.job_events import tell_ending, tell_over
 
 if TYPE_CHECKING:
     from outlast.checkpoint.fleet import Node
@@ -159,7 +159,10 @@ class PartTurn(Turn):
     def _add_up(self, job: Head) -> Handled:
         """Add up what the part completes; where that is the job, see to its end."""
         stored = AddingUp(self.process, job).from_part(self._node)
-        return Handled(ack=True) if stored is None else self._see_to(stored.record)
+        if stored is None:
+            return Handled(ack=True)
+        tell_over(stored.record, self.process.platform)
+        return self._see_to(stored.record)
 
     def _fail(self, error: str, era: int) -> Handled:
         """Fail the job, unless it was retried since the part failed."""
@@ -170,7 +173,12 @@ class PartTurn(Turn):
                 return job
             return job.failed(f"part {self._node.number}: {error}")
 
-        return self._see_to(self.process.jobs.change(self.message.job_id, move).record)
+        jobs = self.process.jobs
+        before = jobs.head_of(self.message.job_id)
+        after = jobs.change(self.message.job_id, move).record
+        if not before.status.is_final:
+            tell_over(after, self.process.platform)
+        return self._see_to(after)
 
     def _see_to(self, job: Head) -> Handled:
         """Do what is left to do for a job that may have come to its end, or goes on undivided."""
