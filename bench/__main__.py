@@ -21,6 +21,7 @@ NAMES = (
     "peers",
     "listing",
     "idle_cost",
+    "part_cost",
     "training",
     "large_states",
 )
