@@ -82,7 +82,7 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
 
     def conclude(
         self,
-        params: NthPrimeParams,  # noqa: ARG002 - `run` checks that they are of the same job
+        params: NthPrimeParams,  # noqa: ARG002 - the plan says all of it
         plan: PrimesPlan,
         total: CountingSum,
     ) -> PrimesState:

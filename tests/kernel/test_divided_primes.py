@@ -223,14 +223,14 @@ def test_a_state_that_no_part_reaches(wrong: dict[str, object]) -> None:
         next(COUNT.part(plan, first, last, forged(state, **wrong), Resources()))
 
 
-@pytest.mark.parametrize(
-    "changes", [{"cursor": 0}, {"cursor": 10**9}, {"sums": ()}], ids=["before", "after", "none"]
-)
-def test_a_cursor_that_lies_outside_of_the_part(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize("cursor", [0, 10**9])
+def test_a_cursor_that_lies_outside_of_the_part(cursor: int) -> None:
     """Otherwise pieces are counted twice, or never."""
     plan, first, last, state = stored_state()
     with pytest.raises(WrongState, match="of another part"):
-        finish(COUNT.part(plan, first, last, state.model_copy(update=changes), Resources()))
+        finish(
+            COUNT.part(plan, first, last, state.model_copy(update={"cursor": cursor}), Resources())
+        )
 
 
 def test_a_state_of_another_part() -> None:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 # Nanoseconds, …
 _SIGMA = 1e6
 _PHI0_LEAF = 25.0
-_AC_ROW, _AC_PRIME, _AC_COMPOSITE = 40.0, 0.6, 0.7
+_AC_ROW, _AC_PRIME, _AC_COMPOSITE = 40.0, 0.62, 0.8
 _B_NUMBER, _B_PRIME, _B_QUERY = 0.09, 40.0, 8.0
-_D_ROW, _D_MULTIPLE, _D_LEAF = 220.0, 1.1, 8.9
+_D_ROW, _D_MULTIPLE, _D_LEAF = 280.0, 1.0, 6.9
 # Many leaves of a row in a segment: all words are counted, and each leaf takes less.
-_D_WORDS, _D_LEAF_BY_WORD = 3200.0, 1.4
+_D_WORDS, _D_LEAF_BY_WORD = 3400.0, 1.45
 # … and by how much more a large quotient takes.
 _AC_LARGE = 2.0
 
