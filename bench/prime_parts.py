@@ -9,13 +9,16 @@ import statistics
 import time
 from functools import reduce
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from bench.table import print_table
 from outlast.kernel import Resources
 from outlast.kernel.nth_prime import PrimeCount
-from outlast.kernel.nth_prime.divided import PrimesPlan
 from outlast.kernel.nth_prime.gourdon import kept
 from outlast.kernel.nth_prime.sieve.steps import finish
+
+if TYPE_CHECKING:
+    from outlast.kernel.nth_prime.divided import PrimesPlan
 
 ROUNDS = 3
 KERNEL = PrimeCount()
@@ -39,7 +42,7 @@ def main() -> None:
         row = (*values, values[1] / values[0], least, most)
         rows.append([str(k), str(parts), *(f"{v:.2f}" for v in row)])
     print_table(
-        "CPU seconds of one thread: alone, and all parts; the shortest and longest part by the mean",
+        "CPU seconds of one thread, alone and all parts; the extreme parts over the mean one",
         ["k of 10^k", "parts", "alone", "parts", "ratio", "shortest", "longest"],
         rows,
     )

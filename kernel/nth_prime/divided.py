@@ -71,7 +71,7 @@ class Divided(Divisible[P, PrimesState, R, PrimesPlan, CountingPart, CountingSum
     def combine(self, plan: PrimesPlan, a: CountingSum, b: CountingSum) -> CountingSum:
         """Return what two neighbouring ranges come to together."""
         if plan.division is None:
-            raise WrongState("two parts of a job that has one")
+            raise WrongState("two parts of a job that has 1 piece")
         return parts.combine(plan.division, a, b)
 
 

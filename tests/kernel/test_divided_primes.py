@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
+from bisect import bisect_left
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ def test_any_cuts_and_any_grouping_give_the_count(seed: int, x: int) -> None:
     random = Random(seed)
     params, plan = COUNT.Params(x=x), fine_plan(x, random)
     cuts = some_cuts(plan, random)
-    ranges = list(itertools.pairwise(cuts))
+    ranges = list(pairwise(cuts))
     random.shuffle(ranges)
     stop = (lambda: random.random() < 0.1) if random.random() < 0.5 else (lambda: False)
     partials = [
@@ -121,7 +122,7 @@ def test_any_cuts_give_the_prime(seed: int, n: int) -> None:
     plan = FIND.Plan.model_validate_json(FIND.plan(params).model_dump_json())
     pieces = FIND.pieces(plan)
     cuts = [0, *sorted(random.sample(range(1, pieces), min(5, pieces - 1))), pieces]
-    partials = [do(FIND, plan, *ends) for ends in itertools.pairwise(cuts)]
+    partials = [do(FIND, plan, *ends) for ends in pairwise(cuts)]
     state = FIND.conclude(params, plan, together(FIND, plan, partials, random))
     assert finish(FIND.run(params, state, Resources())).prime == primecountpy.nth_prime(n)
 
@@ -181,6 +182,42 @@ def test_the_share_rises_from_0_to_1(x: int) -> None:
     shares = [COUNT.share(plan, first) for first in firsts]
     assert (shares[0], shares[-1]) == (0, 1)
     assert shares == sorted(shares)
+    assert shares[1] > 0
+    assert COUNT.share(plan, last - 1) < 1
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("ac", 0.2), ("d", 0.5)])
+@pytest.mark.parametrize("x", [10**15, 10**16])
+def test_equal_shares_are_equal_work(
+    monkeypatch: pytest.MonkeyPatch, name: str, tolerance: float, x: int
+) -> None:
+    """Otherwise one part takes as long as all others together.
+
+    Work is what ends a shard: leaves, and in D multiples; it is not quite in proportion to time.
+    """
+    plan = COUNT.plan(COUNT.Params(x=x))
+    term, bounds = engine.TERMS[name], parts.bounds_of(plan.division)
+    first, last = 0, 0
+    for other, pieces in parts.by_term(plan.division).items():
+        first, last = last, last + pieces
+        if other == name:
+            break
+    with kept.tables_of(bounds) as tables:
+        t = finish(tables.up_to(bounds.root))
+    monkeypatch.setattr(term, "BUDGET", 500_000)
+    end = term.pieces(bounds, t)
+    width = end // (last - first)
+    shards = [0]
+    while shards[-1] < end:
+        shards.append(term.cut(bounds, t, shards[-1], end))
+    low, high = COUNT.share(plan, first), COUNT.share(plan, last)
+    cuts = [
+        bisect_left(range(last), low + (high - low) * i / 4, key=lambda p: COUNT.share(plan, p))
+        for i in (1, 2, 3)
+    ]
+    works = [bisect_left(shards, width * (cut - first)) for cut in (first, *cuts, last)]
+    sizes = [(b - a) * 4 / len(shards) for a, b in pairwise(works)]
+    assert all(abs(size - 1) < tolerance for size in sizes)
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 1), (1, 1), (2, 1), (0, 10**9)])
@@ -260,6 +297,9 @@ def test_only_neighbours_are_combined() -> None:
             COUNT.combine(plan, *pair)
     with pytest.raises(WrongState):
         COUNT.conclude(COUNT.Params(x=X), plan, left)
+    small = do(COUNT, COUNT.Plan(), 0, 1)
+    with pytest.raises(WrongState, match="1 piece"):
+        COUNT.combine(COUNT.Plan(), small, small)
 
 
 def test_a_wrong_total_is_an_error() -> None:
@@ -274,6 +314,15 @@ def test_a_wrong_total_is_an_error() -> None:
         COUNT.conclude(COUNT.Params(x=X + 1), plan, total)
     with pytest.raises(WrongState, match="another number"):
         FIND.conclude(FIND.Params(position=PI_X), plan, total)
+
+
+@pytest.mark.parametrize("wrong", [{"ac_rows": 1}, {"d_rows": 7}, {"y": 10}, {"b_words": 2**32}])
+def test_a_plan_that_is_none(wrong: dict[str, int]) -> None:
+    """Otherwise compiled code reads beyond its tables, or pieces are never counted."""
+    plan = COUNT.plan(COUNT.Params(x=X))
+    plan = plan.model_copy(update={"division": plan.division.model_copy(update=wrong)})
+    with pytest.raises(WrongState, match=r"π\(10000000000\) with"):
+        finish(COUNT.part(plan, 0, 3, None, Resources()))
 
 
 def test_sums_wrap_around() -> None:
