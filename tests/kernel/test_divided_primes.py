@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from bisect import bisect_left
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
@@ -173,53 +170,6 @@ def test_the_pieces_are_those_of_the_tables() -> None:
         assert by_term["d"] * division.d_rows == d.pieces(bounds, t)
 
 
-@pytest.mark.parametrize("x", [2 * 10**8 + 1, 10**11, 10**15, 10**18, 2**66 - 1])
-def test_the_share_rises_from_0_to_1(x: int) -> None:
-    """Otherwise parts are cut that have no pieces, or the last one has nearly all."""
-    plan = COUNT.plan(COUNT.Params(x=x))
-    last = COUNT.pieces(plan)
-    firsts = sorted({*range(0, last, max(last // 5000, 1)), *range(min(last, 5000)), last})
-    shares = [COUNT.share(plan, first) for first in firsts]
-    assert (shares[0], shares[-1]) == (0, 1)
-    assert shares == sorted(shares)
-    assert shares[1] > 0
-    assert COUNT.share(plan, last - 1) < 1
-
-
-@pytest.mark.parametrize(("name", "tolerance"), [("ac", 0.2), ("d", 0.5)])
-@pytest.mark.parametrize("x", [10**15, 10**16])
-def test_equal_shares_are_equal_work(
-    monkeypatch: pytest.MonkeyPatch, name: str, tolerance: float, x: int
-) -> None:
-    """Otherwise one part takes as long as all others together.
-
-    Work is what ends a shard: leaves, and in D multiples; it is not quite in proportion to time.
-    """
-    plan = COUNT.plan(COUNT.Params(x=x))
-    term, bounds = engine.TERMS[name], parts.bounds_of(plan.division)
-    first, last = 0, 0
-    for other, pieces in parts.by_term(plan.division).items():
-        first, last = last, last + pieces
-        if other == name:
-            break
-    with kept.tables_of(bounds) as tables:
-        t = finish(tables.up_to(bounds.root))
-    monkeypatch.setattr(term, "BUDGET", 500_000)
-    end = term.pieces(bounds, t)
-    width = end // (last - first)
-    shards = [0]
-    while shards[-1] < end:
-        shards.append(term.cut(bounds, t, shards[-1], end))
-    low, high = COUNT.share(plan, first), COUNT.share(plan, last)
-    cuts = [
-        bisect_left(range(last), low + (high - low) * i / 4, key=lambda p: COUNT.share(plan, p))
-        for i in (1, 2, 3)
-    ]
-    works = [bisect_left(shards, width * (cut - first)) for cut in (first, *cuts, last)]
-    sizes = [(b - a) * 4 / len(shards) for a, b in pairwise(works)]
-    assert all(abs(size - 1) < tolerance for size in sizes)
-
-
 @pytest.mark.parametrize(("first", "last"), [(-1, 1), (1, 1), (2, 1), (0, 10**9)])
 def test_pieces_that_there_are_not(first: int, last: int) -> None:
     """Otherwise compiled code reads beyond its tables, and the worker dies without a word."""
@@ -295,8 +245,6 @@ def test_only_neighbours_are_combined() -> None:
     for pair in ((left, right), (right, left), (left, left)):
         with pytest.raises(WrongState, match=r"parts of π\(10000000000\) that end at \d+ and"):
             COUNT.combine(plan, *pair)
-    with pytest.raises(WrongState):
-        COUNT.conclude(COUNT.Params(x=X), plan, left)
     small = do(COUNT, COUNT.Plan(), 0, 1)
     with pytest.raises(WrongState, match="1 piece"):
         COUNT.combine(COUNT.Plan(), small, small)
@@ -310,6 +258,11 @@ def test_a_wrong_total_is_an_error() -> None:
     wrong = forged(total, total=total.sums[-1].total ^ 1 << 40)
     with pytest.raises(NonRetryable, match="more than √x"):
         COUNT.conclude(COUNT.Params(x=X), plan, wrong)
+    with pytest.raises(WrongState, match="a part of"):
+        COUNT.conclude(COUNT.Params(x=X), plan, forged(total, counts=()))
+    for first, last in ((0, total.last - 1), (1, total.last)):
+        with pytest.raises(WrongState, match=f"not of all {total.last} pieces"):
+            COUNT.conclude(COUNT.Params(x=X), plan, do(COUNT, plan, first, last))
     with pytest.raises(WrongState, match="another job"):
         COUNT.conclude(COUNT.Params(x=X + 1), plan, total)
     with pytest.raises(WrongState, match="another number"):
@@ -374,24 +327,6 @@ def test_what_does_not_fit_in_the_memory_is_refused() -> None:
     plan = COUNT.plan(COUNT.Params(x=10**19))
     with pytest.raises(MemoryError, match="grants 100 MiB"):
         next(COUNT.part(plan, 0, 1, None, Resources(memory_bytes=100 << 20)))
-
-
-LARGE = """
-import sys
-from outlast.kernel.nth_prime import NthPrime, PrimeCount
-for kernel, params in (
-    (NthPrime(), NthPrime.Params(position=10**18)), (PrimeCount(), PrimeCount.Params(x=2**66 - 1))
-):
-    plan = kernel.plan(params)
-    assert 0 < kernel.share(plan, kernel.pieces(plan) // 2) < 1
-print([name for name in ("numba", "numpy") if name in sys.modules])
-"""
-
-
-def test_a_plan_and_its_shares_need_no_compiler() -> None:
-    """Otherwise who submits a job, or looks at it, needs what only workers have."""
-    done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
 
 
 def test_preparing_leaves_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:

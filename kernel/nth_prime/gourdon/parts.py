@@ -171,6 +171,8 @@ def counted(division: Division, total: CountingSum) -> int:
         WrongState: it is damaged, or not of all pieces.
         WrongSum: the count fails its check.
     """
-    everything = stretches(division, 0, sum(by_term(division).values()))
-    check(division, total.sums, everything)
+    pieces = sum(by_term(division).values())
+    if (total.first, total.last) != (0, pieces):
+        raise WrongState(f"a total of π({division.x}) that is not of all {pieces} pieces")
+    check(division, total.sums, stretches(division, 0, pieces))
     return riemann.lift(sum(one.total for one in total.sums), division.x)

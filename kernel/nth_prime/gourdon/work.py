@@ -22,22 +22,23 @@ if TYPE_CHECKING:
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
     from outlast.kernel.nth_prime.gourdon.parts import Division
 
-# Nanoseconds, …
+# Nanoseconds of one thread.
 _SIGMA = 1e6
 _PHI0_LEAF = 25.0
 _AC_ROW, _AC_PRIME, _AC_COMPOSITE = 40.0, 0.62, 0.8
 _B_NUMBER, _B_PRIME, _B_QUERY = 0.09, 40.0, 8.0
 _D_ROW, _D_MULTIPLE, _D_LEAF = 280.0, 1.0, 6.9
-# Many leaves of a row in a segment: all words are counted, and each leaf takes less.
 _D_WORDS, _D_LEAF_BY_WORD = 3400.0, 1.45
-# … and by how much more a large quotient takes.
-_AC_LARGE = 2.0
+
+# By how much more a leaf of A + C takes whose quotient needs a correction.
+_AC_LARGE = 1.7
 
 # Of all numbers, so many are listed as m: without a prime factor up to 19, and squarefree.
 _LISTED = 0.1694
 
-_LARGEST_PATTERN = 97
-_MANY = 300
+# Rows of D up to this prime, and those with more leaves than this in a segment, have all words
+# counted, after which a leaf takes less.
+_LARGEST_PATTERN, _MANY = 97, 300
 
 # Rows and segments are looked at in groups, each of which ends this much further than it begins.
 _STEP = 1.05
@@ -115,7 +116,6 @@ def _ac_work(b: Bounds, rows: Rows, low: int, high: int) -> float:
         leaf = _AC_PRIME * (_primes_to(most) - _primes_to(least))
         if is_c and p * p < most:
             leaf += _AC_COMPOSITE * (_composites_to(most) - _composites_to(least))
-        # Large quotients need a correction.
         work += leaf if n < 2**50 else _AC_LARGE * leaf
     return (rows.last - rows.first) * work
 
