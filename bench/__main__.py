@@ -16,6 +16,7 @@ NAMES = (
     "lambda_cold",
     "prime_speed",
     "prime_stops",
+    "prime_parts",
     "cost_model",
     "lucas_lehmer",
     "peers",
