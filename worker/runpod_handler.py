@@ -130,13 +130,14 @@ class Progress:
         self._due = time.monotonic()
 
     def __call__(self, job: RunningJob) -> None:
-        """Report the progress of `job` if it is time."""
-        job_id = job.record.job_id
+        """Report the progress of `job`, or of the part of it that runs, if it is time."""
+        job_id, node = job.record.job_id, job.record.node
         self.jobs.add(job_id)
         now = time.monotonic()
         if now >= self._due:
             self._due = now + PROGRESS_SECONDS
-            self._report(self._job, {"job_id": job_id, "progress": job.progress})
+            part = {"part": node.number} if node else {}
+            self._report(self._job, {"job_id": job_id, **part, "progress": job.progress})
 
 
 def main() -> None:
