@@ -16,11 +16,13 @@ NAMES = (
     "lambda_cold",
     "prime_speed",
     "prime_stops",
+    "prime_parts",
     "cost_model",
     "lucas_lehmer",
     "peers",
     "listing",
     "idle_cost",
+    "part_cost",
     "training",
     "large_states",
 )
