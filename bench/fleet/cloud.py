@@ -34,11 +34,11 @@ class Service(NamedTuple):
 
     name: str
     seconds: dict[str, float]
-    reads_at_once: float
+    forgets_seconds: float
 
 
-S3 = Service("s3", {"GET": 0.015, "PUT": 0.030, "LIST": 0.040, "DELETE": 0.030}, 10)
-REDIS = Service("redis", dict.fromkeys(("GET", "PUT", "LIST", "DELETE"), 0.001), math.inf)
+S3 = Service("s3", {"GET": 0.015, "PUT": 0.030, "LIST": 0.040, "DELETE": 0.030}, 0.0)
+REDIS = Service("redis", dict.fromkeys(("GET", "PUT", "LIST", "DELETE"), 0.001), 30.0)
 SQS_SECONDS = 0.010
 
 
@@ -166,6 +166,7 @@ class CloudRegister(Register):
     def __init__(self, cloud: Cloud, worker: Worker) -> None:
         self._cloud = cloud
         self._worker = worker
+        self.forgets_seconds = cloud.service.forgets_seconds
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version."""

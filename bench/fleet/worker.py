@@ -49,7 +49,7 @@ class Worker:
         self._name = f"w{number}"
         self._speed = cloud.rng.uniform(SLOWEST, FASTEST)
         self._beat: Callable[[], object] | None = None
-        self._killed_at = math.inf
+        self._beats_at = self._killed_at = math.inf
         self._actor: Actor
 
     def live(self, actor: Actor) -> None:
@@ -61,7 +61,6 @@ class Worker:
             with suppress(Killed):
                 self._work(self._process())
                 return
-            self._beat = None
             actor.now = max(actor.now, self._killed_at) + self._restart_seconds
 
     _restart_seconds = RESTART_SECONDS
@@ -86,25 +85,37 @@ class Worker:
 
     @contextmanager
     def _repeat(self, act: Callable[[], object]) -> Iterator[None]:
-        self._beat = act
+        self._beat, self._beats_at = act, self._actor.now + BEAT_SECONDS
         try:
             yield
         finally:
-            self._beat = None
+            self._beats_at = math.inf
 
     def compute(self, seconds: float) -> None:
         """Be busy with what takes a worker of ordinary speed so long, while the heart beats."""
         end = self._actor.now + seconds / self._speed
-        while self._beat is not None and self._actor.now + BEAT_SECONDS < end:
-            self._actor.now += BEAT_SECONDS
+        while self._beats_at < end:
+            self._actor.now = max(self._actor.now, self._beats_at)
             with suppress(Killed):  # A kernel's step would be blamed; the next request raises it.
-                self._beat()
+                self._do_beat()
         self._actor.now = max(self._actor.now, end)
+
+    def _do_beat(self) -> None:
+        """Let the heart beat once; another thread would do that."""
+        act, self._beats_at = self._beat, math.inf
+        assert act is not None
+        try:
+            act()
+        except Exception:  # noqa: BLE001 - it ends the real heartbeat, too
+            return
+        self._beats_at = self._actor.now + BEAT_SECONDS
 
     @contextmanager
     def request(self, kind: str, times: int = 1) -> Iterator[None]:
         """Make a request, which takes effect at half of its time."""
         cloud = self._cloud
+        if self._actor.now >= self._beats_at:
+            self._do_beat()
         seconds = max(cloud.seconds(kind) for _ in range(times))
         self._actor.now += seconds / 2
         self._meet()
@@ -180,5 +191,6 @@ class SharedCut(LastCut):
             self._has_read = True
         if SharedCut._copy is None or SharedCut._copy.birth != birth:
             from outlast.checkpoint.codec import decode
+
             SharedCut._copy = Cut.of(decode(stored.value))
         return SharedCut._copy
