@@ -111,22 +111,18 @@ class AddingUp:
             found = succeeded + found
         return found
 
-    def _send_next(self, group: int, parts: list[Record]) -> str | None:
+    def _send_next(self, group: int, children: list[Record]) -> str | None:
         """Open the group of parts that follows; return why the job is to end instead, or None."""
         following = group + self._fleet.window
         if following >= len(self._tree.groups):
             return None
-        if reason := self._at_ceiling(following, parts):
+        if reason := self._at_ceiling(following, children):
             return reason
-        for part in self._tree.below(Place(1, following)):
-            self._process.queue.send(
-                Message(
-                    job_id=self._job.job_id,
-                    slice=1,
-                    birth=self._fleet.birth,
-                    part=part.number,
-                )
-            )
+        job_id, birth = self._job.job_id, self._fleet.birth
+        parts = self._tree.below(Place(1, following))
+        self._process.queue.send_all(
+            [Message(job_id=job_id, slice=1, birth=birth, part=part.number) for part in parts]
+        )
         return None
 
     def _at_ceiling(self, groups: int, parts: list[Record]) -> str | None:
