@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from outlast.checkpoint.status import Status
-from outlast.worker.cli.together import share_of
+from outlast.worker.cli.helpers import share_of
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.parts import parts_of
 from outlast.worker.settings import Settings, cores

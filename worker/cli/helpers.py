@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.deadline import STOP_SIGNALS
+from outlast.worker.slices.isolation.parent import ending_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from outlast.worker.settings import Settings
 
 # One that dies again and again, as on a machine without memory, must not take all the time.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 POLL_SECONDS = 0.05
+
+
+def share_of(settings: Settings, processes: int) -> int:
+    """Return how many threads each of so many processes may use: its share, unless that is set."""
+    if "threads" in settings.model_fields_set:
+        return settings.threads
+    return max(1, settings.threads // processes)
 
 
 def start_helper(*words: str, environment: Mapping[str, str], **options: Any) -> _Process:
@@ -71,14 +81,19 @@ class Helpers:
     """
 
     def __init__(
-        self, count: int, start: Callable[[], _Process], *, may_return: Callable[[int], bool]
+        self,
+        count: int,
+        start: Callable[[], _Process],
+        *,
+        may_return: Callable[[int], bool],
+        say: Callable[[str], object],
     ) -> None:
         """Start them. `may_return` tells by its exit code whether one that ended is started again.
 
-        A code below 0 is that of a signal.
+        A code below 0 is that of a signal. `say` gets a line on each one that is started again.
         """
         self.codes: list[int] = []
-        self._start = start
+        self._start, self._say = start, say
         self._may_return = may_return
         self._places = [_Place(start()) for _ in range(count)]
 
@@ -99,8 +114,12 @@ class Helpers:
             elif (code := place.process.poll()) is None:
                 continue
             elif self._may_return(code):
-                place.due_at = now + _pause(place.deaths)
+                pause = backoff(
+                    place.deaths, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS
+                )
+                place.due_at = now + pause
                 place.deaths += 1
+                self._say(f"a worker process {ending_of(code)}: another one is started")
             else:
                 place.process = None
                 self.codes.append(code)
@@ -113,27 +132,23 @@ class Helpers:
         """End all at once."""
         self._send(signal.SIGKILL)
 
-    def await_end(self) -> None:
-        """Return when all have ended that were asked to; none is started again."""
+    def await_end(self, *, is_urgent: Callable[[], bool] = lambda: False) -> None:
+        """Return when all have ended that were asked to; none is started again.
+
+        They are killed once it `is_urgent`.
+        """
         for place in self._places:
-            if place.process is not None:
-                if place.due_at is None:
-                    self.codes.append(_await(place.process))
-                place.process = None
+            if place.process is not None and place.due_at is None:
+                # In small pieces: a signal handler may have to set its flag.
+                while (code := place.process.poll()) is None:
+                    if is_urgent():
+                        self.kill()
+                    time.sleep(POLL_SECONDS)
+                self.codes.append(code)
+            place.process = None
 
     def _send(self, number: signal.Signals) -> None:
         for place in self._places:
             if place.process is not None and place.due_at is None:
                 with suppress(ProcessLookupError):
                     place.process.send_signal(number)
-
-
-def _await(process: _Process) -> int:
-    # In small pieces: a signal handler may have to set its flag.
-    while (code := process.poll()) is None:
-        time.sleep(POLL_SECONDS)
-    return code
-
-
-def _pause(deaths: int) -> float:
-    return backoff(deaths, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)

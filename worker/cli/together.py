@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import CheckpointError
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
-from outlast.worker.cli.helpers import Helpers, start_helper
+from outlast.worker.cli.helpers import Helpers, share_of, start_helper
 from outlast.worker.cli.logs import level_of, log_to
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.parts import with_parts
@@ -52,13 +52,6 @@ WAIT_SECONDS = 0.2
 LINES_SECONDS = 0.5
 
 
-def share_of(settings: Settings, processes: int) -> int:
-    """Return how many threads each of so many processes may use: its share, unless that is set."""
-    if "threads" in settings.model_fields_set:
-        return settings.threads
-    return max(1, settings.threads // processes)
-
-
 def work_together(
     client: Client,
     record: Record,
@@ -84,7 +77,7 @@ def work_together(
         process = make_process(settings, client.jobs, queue)
         hard_stop.more_seconds = process.timing.last_save_seconds
         start = stack.enter_context(_starting(settings, path, progress, debug=debug))
-        helpers = Helpers(processes - 1, start, may_return=lambda _: True)
+        helpers = Helpers(processes - 1, start, may_return=lambda _: True, say=progress.say)
         stack.callback(helpers.await_end)
         stack.callback(helpers.stop)
         watch = Watch(settings, record.job_id, path, helpers, progress)
