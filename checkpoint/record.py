@@ -296,8 +296,8 @@ class Record(Head, Body):
         )
 
     def called(self) -> Self:
-        """Call for the messages of all open parts, if the job has parts."""
-        return self._with(fleet=self.fleet.called()) if self.fleet else self
+        """Call for the messages of all open parts, if the job is divided."""
+        return self._with(fleet=self.fleet.called()) if self.fleet and self.is_divided else self
 
     def concluded(self, usage: Usage) -> Self:
         """Note that the parts are added up, and what the job has taken with them."""
@@ -336,9 +336,9 @@ class Record(Head, Body):
         return self._with(status=Status.PAUSED)
 
     def resumed(self) -> Self:
-        """Let a paused job go on."""
+        """Let a paused job go on; one that was not paused only calls for its parts again."""
         if self.status in {Status.QUEUED, Status.RUNNING}:
-            return self
+            return self.called()
         self._require(self.status is Status.PAUSED, "resumed")
         status = Status.RUNNING if self.lease else Status.QUEUED
         return self._with(status=status, announced=False).called()
@@ -364,7 +364,7 @@ class Record(Head, Body):
         changes = {name: value for name, value in asked.items() if value is not None}
         limits = Limits(**self.limits.model_dump() | changes)
         if self.status in {Status.QUEUED, Status.RUNNING}:
-            return self._with(limits=limits) if changes else self
+            return (self._with(limits=limits) if changes else self).called()
         self._require(self.status is Status.FAILED, "retried")
         free = self._with(
             status=Status.QUEUED,

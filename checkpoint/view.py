@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 from outlast.checkpoint.safe_text import redacted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from outlast.checkpoint.record import Record
 
 
-def view(record: Record) -> dict[str, Any]:
+def view(
+    record: Record, *, parts: Mapping[str, int] | None = None, progress: float | None = None
+) -> dict[str, Any]:
     """Return a job as a JSON object.
+
+    `parallel` is for how many workers it is divided; None: it is not. `parts` are how many it has
+    and how they stand, and `progress` what follows from them; None: what the record says.
 
     `progress` is the share that is done and stored, 0 to 1, `metrics` the kernel's own
     figures by name. Times are ISO 8601 in UTC. `stalls`
@@ -29,8 +36,10 @@ def view(record: Record) -> dict[str, Any]:
         "params": short(record.params),
         "tags": list(record.tags),
         "status": str(record.status),
-        "progress": record.progress,
+        "progress": record.progress if progress is None else progress,
         "metrics": record.metrics,
+        "parallel": record.fleet.parallel if record.fleet else None,
+        "parts": dict(parts) if parts is not None else None,
         "slices": record.usage.slices_begun,
         "steps": record.usage.steps,
         "saves": record.usage.saves,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import pytest
 
-from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.worker.jobs.prune import clear_parts
@@ -15,73 +12,29 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from tests.kernels import Dividing, Params, Pieces, State, Stretch, expected
 from tests.worker.floor import JOB, Floor
+from tests.worker.parts import (
+    STEPS,
+    divided,
+    fleet,
+    part,
+    parts_stored,
+    receive,
+    submit,
+    wake,
+    work,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from outlast.checkpoint.record import Record
-
-STEPS = 100
 SWEEP_SECONDS = 60.0
 
 
 @pytest.fixture
 def floor() -> Floor:
     """A floor whose workers run the dividing kernel."""
-    floor = Floor()
-    floor.kernel = Dividing(floor.step)
-    return floor
+    return divided()
 
 
 class Killed(BaseException):
     """The end of a worker that nobody has told."""
-
-
-def submit(floor: Floor, *, parallel: int = 2, steps: int = STEPS, **fields: Any) -> Record:
-    """Submit a job for so many workers."""
-    floor.submit(kernel="dividing", steps=steps, send=False, **fields)
-    record = floor.change(lambda job: job.model_copy(update={"fleet": Fleet.of(parallel)}))
-    wake(floor)
-    return record
-
-
-def wake(floor: Floor) -> None:
-    """Send a message for the job, as a person's command does."""
-    floor.queue.send(Message(job_id=JOB, slice=floor.record.slice_number))
-
-
-def work(floor: Floor, until: Callable[[], bool] = lambda: False, **options: Any) -> int:
-    """Work one delivery after another until none is left; return how many it took."""
-    for deliveries in range(10_000):
-        delivery = None if until() else receive(floor)
-        if delivery is None:
-            return deliveries
-        if deliver(floor.process(), delivery, **options).ack:
-            floor.queue.ack(delivery)
-    raise AssertionError("it goes on for ever")
-
-
-def receive(floor: Floor) -> Any:
-    """The next delivery, or None."""
-    return floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.0)
-
-
-def fleet(floor: Floor) -> Fleet:
-    """How the job is shared."""
-    assert floor.record.fleet
-    return floor.record.fleet
-
-
-def part(floor: Floor, number: int) -> Record | None:
-    """What is stored of a part."""
-    birth = fleet(floor).birth
-    stored = birth and floor.jobs.load_node(JOB, Node(birth=birth, number=number))
-    return stored.record if stored else None
-
-
-def parts_stored(floor: Floor) -> list[str]:
-    """The keys of all parts and groups."""
-    return list(floor.register.keys("parts/"))
 
 
 def test_a_divided_job_has_the_result_of_one_worker(floor: Floor) -> None:

@@ -126,12 +126,12 @@ def test_a_slice_without_an_event_of_its_end_does_not_seem_to_run(
     log: logging.Logger, event: Event, fields: dict[str, str]
 ) -> None:
     """The alarm for a kernel that hangs would ring for a worker that waits for messages."""
-    started = {"job_id": "a", "kernel": "k", "slice": 1, "worker": "w", "platform": "local"}
+    started = {"job_id": "a", "part": None, "kernel": "k", "slice": 1, "worker": "w"}
     handler = PrometheusHandler("127.0.0.1", 0)
     log.addHandler(handler)
     log.setLevel(handler.level)
     try:
-        tell(log, SLICE_STARTED, **started, progress=0.5)
+        tell(log, SLICE_STARTED, **started, platform="local", progress=0.5)
         assert "outlast_slices_running 1.0" in metrics_of(handler)
         tell(log, event, **fields)
         assert "outlast_slices_running 0.0" in metrics_of(handler)

@@ -109,6 +109,12 @@ SliceSeconds = Annotated[
     float | None,
     seconds_option("--slice-seconds", "Length of a slice. Default: OUTLAST_SLICE_SECONDS, or 60."),
 ]
+PartSeconds = Annotated[
+    float | None,
+    seconds_option(
+        "--part-seconds", "How long a part of a divided job is to take. Default: a minute, or less."
+    ),
+]
 Isolate = Annotated[
     bool | None,
     typer.Option(

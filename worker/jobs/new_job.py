@@ -93,15 +93,15 @@ def fleet_for(kernel: str, parallel: int | None, part_seconds: float | None) -> 
     """
     if parallel is None:
         if part_seconds is not None:
-            raise InvalidParams("a length of parts needs to be told for how many workers: parallel")
+            raise InvalidParams("a length of parts is of no use without a number of workers")
         return None
     if not 1 <= parallel <= MAX_PARALLEL:
-        raise InvalidParams(f"parallel={parallel}: give 1 to {MAX_PARALLEL:,} workers")
+        raise InvalidParams(f"{parallel:,} workers for a job: give 1 to {MAX_PARALLEL:,}")
     if part_seconds is not None and not 0 < part_seconds < math.inf:
         raise InvalidParams(f"part_seconds={part_seconds}: give seconds, more than 0")
     if not isinstance(load(kernel), Divisible):
         raise InvalidParams(
-            f"kernel {kernel!r} cannot be divided among workers: submit the job without parallel"
+            f"kernel {kernel!r} cannot be divided: leave out for how many workers the job is"
         )
     return Fleet.of(parallel, part_seconds)
 

@@ -24,11 +24,12 @@ class Event:
     Attributes:
         name: its name for machines.
         level: a level of `logging`.
-        text: the line for people, in which `%(percent)` is the field `progress` times 100.
+        text: the line for people, in which `%(percent)` is the field `progress` times 100, and
+            `%(of_part)` the words for the field `part`.
         fields: the names of the fields that `tell` needs. The unit is at the end of a name:
             "seconds", "bytes"; "progress" is a share, 0 to 1; "metrics" are a kernel's figures by
-            name; "created_at" is in seconds since the epoch; "part" is the number of a part, None
-            for a whole job.
+            name; "created_at" is in seconds since the epoch; "part" is the number of the part,
+            None where the job is not divided.
     """
 
     name: str
@@ -42,9 +43,11 @@ def tell(
 ) -> None:
     """Log `event` with its fields, and the traceback of `cause` for formatters that show it."""
     if is_wanted(log, event):
-        values = fields | {"percent": 100 * fields["progress"]} if "progress" in fields else fields
-        if fields.get("part") is not None:
-            values = values | {"job_id": f"{fields['job_id']} part {fields['part']}"}
+        values = dict(fields)
+        if "progress" in fields:
+            values["percent"] = 100 * fields["progress"]
+        if "part" in fields:
+            values["of_part"] = "" if fields["part"] is None else f" part {fields['part']}"
         extra = {"event": event.name, **fields}
         log.log(event.level, event.text, values, extra=extra, exc_info=cause, stacklevel=2)
 
@@ -102,33 +105,34 @@ NOTICE_GIVEN_UP = _event(
 SLICE_STARTED = _event(
     DEBUG,
     "slice_started",
-    "job %(job_id)s slice %(slice)d starts at %(percent).2f%% on %(worker)s",
+    "job %(job_id)s%(of_part)s slice %(slice)d starts at %(percent).2f%% on %(worker)s",
     f"{SLICE} progress",
 )
 CHECKPOINT_SAVED = _event(
     DEBUG,
     "checkpoint_saved",
-    "job %(job_id)s slice %(slice)d saved at %(percent).2f%% in %(seconds).3f s",
+    "job %(job_id)s%(of_part)s slice %(slice)d saved at %(percent).2f%% in %(seconds).3f s",
     "job_id part kernel slice progress seconds bytes metrics",
 )
 SLICE_ENDED = _event(
     INFO,
     "slice_ended",
-    "job %(job_id)s slice %(slice)d ended at %(percent).2f%% after %(seconds).2f s: %(ending)s",
+    "job %(job_id)s%(of_part)s slice %(slice)d ended at %(percent).2f%% after %(seconds).2f s: "
+    "%(ending)s",
     f"{SLICE} progress seconds compute_seconds checkpoints outcome ending created_at metrics",
 )
 SLICE_LOST = _event(
     WARNING,
     "slice_lost",
-    "job %(job_id)s slice %(slice)d was lost with worker %(worker)s: at most "
+    "job %(job_id)s%(of_part)s slice %(slice)d was lost with worker %(worker)s: at most "
     "%(redone_seconds).1f s of its work are done again",
     f"{SLICE} redone_seconds",
 )
 LEASE_LOST = _event(
     WARNING,
     "lease_lost",
-    "job %(job_id)s was cancelled or claimed by another worker: slice %(slice)d stopped, nothing "
-    "written",
+    "job %(job_id)s%(of_part)s was cancelled or claimed by another worker: slice %(slice)d "
+    "stopped, nothing written",
     f"{SLICE} seconds created_at",
 )
 CHECKPOINT_QUARANTINED = _event(

@@ -85,7 +85,7 @@ def tell_save(record: Record, seconds: float) -> None:
             log,
             CHECKPOINT_SAVED,
             job_id=record.job_id,
-            part=record.node.number if record.node else None,
+            part=_part(record),
             kernel=record.kernel,
             slice=record.slice_number,
             progress=record.progress,
@@ -103,7 +103,7 @@ def tell_lost_lease(claimed: Record, seconds: float) -> None:
 
 
 def tell_over(record: Record, platform: str) -> None:
-    """Tell that the job is over, if it is, by a worker on `platform`; a part is no job."""
+    """Tell that the job has succeeded or failed, if it has; the end of a part is not the job's."""
     if record.node is not None or (event := OVER.get(record.status)) is None:
         return
     error: dict[str, Any] = {"error": record.error} if event is JOB_FAILED else {}
@@ -124,12 +124,16 @@ def tell_over(record: Record, platform: str) -> None:
 def _slice(record: Record, lease: Lease) -> dict[str, Any]:
     return {
         "job_id": record.job_id,
-        "part": record.node.number if record.node else None,
+        "part": _part(record),
         "kernel": record.kernel,
         "slice": record.slice_number,
         "worker": lease.worker,
         "platform": lease.platform,
     }
+
+
+def _part(record: Record) -> int | None:
+    return record.node.number if record.node else None
 
 
 def _outcome(ended: Record, ending: str) -> str:

@@ -169,17 +169,21 @@ def _prepare(kernel: AnyKernel, failures: Failures, *, debug: bool) -> bool:
 
 
 def _view(kernel: AnyKernel) -> dict[str, Any]:
+    from outlast.kernel.divisible import Divisible
+
     lines = (type(kernel).__doc__ or "").strip().splitlines()
     return {
         "name": kernel.name,
         "version": kernel.version,
         "summary": lines[0] if lines else "",
+        "divisible": isinstance(kernel, Divisible),
         "params": kernel.Params.model_json_schema(),
     }
 
 
 def _print(view: dict[str, Any]) -> None:
-    print(f"{view['name']}  {view['summary']}")
+    divisible = "  (can be divided: --parallel)" if view["divisible"] else ""
+    print(f"{view['name']}  {view['summary']}{divisible}")
     for name, schema in view["params"].get("properties", {}).items():
         is_required = name in view["params"].get("required", ())
         value = example_of(schema)

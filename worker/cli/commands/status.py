@@ -43,10 +43,11 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
         1  there is no such job, or the store is at fault
         2  the id or a setting is wrong
     """
-    from outlast.checkpoint.view import view
     from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.parts import view_of
 
-    fields = view(Client(read_only=True).status(job_id))
+    client = Client(read_only=True)
+    fields = view_of(client.jobs, client.status(job_id))
     print_json(fields) if as_json else print_fields(fields | _as_words(fields))
 
 

@@ -15,6 +15,7 @@ from outlast.worker.cli.options import (
     NewJobId,
     Notify,
     Params,
+    PartSeconds,
     Tags,
 )
 from outlast.worker.cli.output import print_json, say, warn_if_apart
@@ -32,11 +33,23 @@ Store = Annotated[
     ),
 ]
 
+Parallel = Annotated[
+    int | None,
+    typer.Option(
+        "--parallel",
+        min=1,
+        metavar="N",
+        help="Cut the job into parts, for so many workers at a time. Default: one has all of it.",
+    ),
+]
+
 
 def submit(
     kernel: KernelName,
     params: Params = None,
     *,
+    parallel: Parallel = None,
+    part_seconds: PartSeconds = None,
     job_id: NewJobId = None,
     tags: Tags = None,
     notify: Notify = None,
@@ -52,6 +65,11 @@ def submit(
     For a parameter that is an array, weights=@file.npy names a file of numpy's; for one that is a
     blob, any file. `outlast kernels` tells which are.
 
+    With --parallel the job is cut into parts, which any workers compute at the same time: up to
+    four parts a worker are open, so that none of N waits. How many there are is up to you and your
+    platform: more than N have less to do, and fewer take longer. `outlast kernels` tells which
+    kernels can be divided.
+
     Each --notify is a target, at most four, that a worker tells once the job has succeeded, failed
     or been cancelled: sqs://queue-name, an SQS queue's https URL, or a webhook, https://host/path,
     signed with OUTLAST_NOTIFY_SECRET (set it for the workers, too). Each is told at least once,
@@ -62,21 +80,34 @@ def submit(
         outlast submit nth-prime position=1_000_000
         outlast submit nth-prime position=1_000_000 --job-id million --tag primes
         outlast submit nth-prime position=1_000_000 --notify https://example.com/done
+        outlast submit nth-prime position=1e20 --parallel 200
         outlast submit smooth image=@photo.npy
 
     Exit codes:
         0  the job is stored and its message sent
         1  the id belongs to another job, or the store or the queue is at fault
-        2  the kernel, a parameter, the id, a tag, target or setting is wrong; nothing was stored
+        2  the kernel, a parameter, the id, a tag, target or setting is wrong, or the kernel cannot
+           be divided; nothing was stored
     """
-    from outlast.checkpoint.view import view
     from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.parts import view_of
 
     client = Client()
     values = params_for(kernel, params or ())
-    new_id = client.submit(kernel, job_id=job_id, tags=tags or (), notify=notify or (), **values)
+    new_id = client.submit(
+        kernel,
+        job_id=job_id,
+        tags=tags or (),
+        notify=notify or (),
+        parallel=parallel,
+        part_seconds=part_seconds,
+        **values,
+    )
     warn_if_apart(client.settings)
-    print_json(view(client.status(new_id))) if as_json else print(new_id)
+    if as_json:
+        print_json(view_of(client.jobs, client.status(new_id)))
+    else:
+        print(new_id)
 
 
 def fork(

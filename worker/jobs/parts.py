@@ -1,0 +1,125 @@
+"""How far a divided job is: the records of its parts and groups, summed up for who looks at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from outlast.checkpoint.fleet import GROUP_BITS, Place
+from outlast.checkpoint.record_parts import Usage
+from outlast.checkpoint.status import Status
+from outlast.checkpoint.survey import Survey
+from outlast.checkpoint.view import view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from outlast.checkpoint.head import Head
+    from outlast.checkpoint.job_store import JobStore
+    from outlast.checkpoint.record import Record
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a divided job, as they stand.
+
+    Attributes:
+        all: how many there are; 0: the job is not cut yet.
+        succeeded: how many are done.
+        running: how many a worker has at the moment.
+        failed: how many were given up; the first one fails the job.
+        progress: the share of the pieces that belong to parts which are done, 0 to 1. What is done
+            of a part that runs does not count.
+        usage: what the job has taken, with all its parts; what it has taken since the last save of
+            a part is not in it.
+        heads: what is stored of each part that is open, by number: those that were begun, and are
+            not part of a group that is added up.
+    """
+
+    all: int
+    succeeded: int = 0
+    running: int = 0
+    failed: int = 0
+    progress: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    heads: Mapping[int, Head] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a worker, or for their turn."""
+        return self.all - self.succeeded - self.running - self.failed
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers as a JSON object."""
+        names = ("all", "succeeded", "running", "waiting", "failed")
+        return {name: getattr(self, name) for name in names}
+
+
+def with_parts(jobs: JobStore, record: Record) -> tuple[Record, Parts | None]:
+    """Return the job as it stands with its parts, whose usage is its own, too; and these.
+
+    Raises as `parts_of`.
+    """
+    parts = parts_of(jobs, record)
+    if parts is not None and parts.all and not parts.usage.slices_begun > record.usage.slices_begun:
+        # Nothing is found of it: either nobody has begun, or it was added up since it was read.
+        record = next(jobs.records_of([record.job_id]), record)
+        parts = parts_of(jobs, record)
+    return (record.model_copy(update={"usage": parts.usage}), parts) if parts else (record, None)
+
+
+def view_of(jobs: JobStore, record: Record) -> dict[str, Any]:
+    """Return a job as a JSON object, with what its parts tell; see `view`. Raises as `parts_of`."""
+    record, parts = with_parts(jobs, record)
+    if parts is None:
+        return view(record)
+    return view(record, parts=parts.counts, progress=parts.progress)
+
+
+def parts_of(jobs: JobStore, record: Record) -> Parts | None:
+    """Return how the parts of a job stand; None: it has none, or its own record says all there is.
+
+    That is so from when they are added up, and for a job that was cancelled. `record` may be
+    without its states.
+
+    Raises:
+        StoreUnavailable, CorruptRecord: a part cannot be read.
+    """
+    fleet = record.fleet
+    if fleet is None or not record.is_divided:
+        return None
+    if record.status in {Status.SUCCEEDED, Status.CANCELLED}:
+        return None
+    if not fleet.is_cut:
+        return Parts(0, usage=record.usage)
+    survey = Survey(jobs.nodes, record.job_id, fleet)
+    tops = survey.tops
+    done = {place for place, head in tops.items() if head.status is Status.SUCCEEDED}
+    heads = {place.number: head for place, head in tops.items() if not place.level}
+    now = jobs.clock()
+    return Parts(
+        all=fleet.parts,
+        succeeded=sum(last - first for first, last in _ranges(done, fleet.parts)),
+        running=sum(head.is_held(now) for head in heads.values()),
+        failed=sum(head.status is Status.FAILED for head in heads.values()),
+        progress=_share_of(done, record.lengths),
+        usage=reduce(Usage.plus, (head.usage for head in tops.values()), record.usage),
+        heads=heads,
+    )
+
+
+def _ranges(places: set[Place], parts: int) -> Iterator[tuple[int, int]]:
+    """Yield of each node its first part, and the one after its last."""
+    for level, number in places:
+        size = 1 << GROUP_BITS * level
+        yield number * size, min((number + 1) * size, parts)
+
+
+def _share_of(done: set[Place], lengths: Sequence[int]) -> float:
+    """Return the share of the pieces that these nodes have."""
+    edges = list(accumulate(lengths, initial=0))
+    pieces = sum(edges[last] - edges[first] for first, last in _ranges(done, len(lengths)))
+    return pieces / edges[-1] if edges[-1] else 0.0
