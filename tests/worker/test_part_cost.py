@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.kernels import Dividing, Pieces, expected
 from tests.worker.floor import JOB, Floor
 
 if TYPE_CHECKING:
+    from outlast.worker.queues.contract import Delivery
     from tests.servers import Server
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs/cost.md").read_text().split())
@@ -29,14 +31,14 @@ PRICES = read_prices(None)
 SIZE = "lambda/arm64/1769"
 WORK_SECONDS = 200 * 3600.0
 STEPS = 200
-# A part's message is sent, received, deleted, and hidden once on Lambda, which is an invocation.
-PUTS, MOST_GETS, QUEUE_REQUESTS = 2, 20, 4
+# A part's message is received, deleted, and on Lambda hidden once; ten are sent in one request.
+PUTS, GETS, QUEUE_REQUESTS = 2, 12, 3
 
 
 def part_dollars() -> float:
     """What the requests of a part cost."""
     each = PRICES.million
-    gets = MOST_GETS * each["s3.read"]
+    gets = GETS * each["s3.read"]
     queue = QUEUE_REQUESTS * each["sqs"] + each["lambda"]
     return (PUTS * each["s3.write"] + gets + queue) / 1e6
 
@@ -58,19 +60,29 @@ def test_a_part_takes_the_requests_that_the_page_says(
     register._client.meta.events.register(
         "before-call.s3", lambda model, **_: made.update([model.name])
     )
-    process = floor.process(jobs=floor.jobs)
-    while delivery := floor.queue.receive(visibility_seconds=4.0, wait_seconds=0.0):
-        if deliver(process, delivery).ack:
-            floor.queue.ack(delivery)
+    work(floor)
     assert floor.record.result == expected(STEPS)
     assert floor.record.fleet is not None
     parts = floor.record.fleet.parts
-    assert PUTS <= made["PutObject"] / parts < 1.15 * PUTS, "groups and the job are the rest"
-    assert 12 < 1 + made["GetObject"] / parts <= MOST_GETS
-    assert (
-        f"{PUTS} PUTs, 12 to {MOST_GETS} GETs, and {QUEUE_REQUESTS} requests to the queue" in PAGE
-    )
-    assert f"${part_dollars():.5f} on S3 and SQS" in PAGE
+    assert round(made["PutObject"] / parts) == PUTS
+    # Of so few parts: one more for each level of groups.
+    assert GETS - 4 < made["GetObject"] / parts <= GETS
+    assert f"{PUTS} PUTs, some {GETS} GETs and {QUEUE_REQUESTS} requests to the queue" in PAGE
+    assert f"${part_dollars():.6f} on S3 and SQS" in PAGE
+
+
+def work(floor: Floor) -> None:
+    """Work on the messages in any order, as many workers would."""
+    process, chance = floor.process(jobs=floor.jobs), Random(1)
+    received: list[Delivery] = []
+    while True:
+        while delivery := floor.queue.receive(visibility_seconds=1e6, wait_seconds=0.0):
+            received.append(delivery)
+        if not received:
+            return
+        delivery = received.pop(chance.randrange(len(received)))
+        if deliver(process, delivery).ack:
+            floor.queue.ack(delivery)
 
 
 @pytest.mark.parametrize(
