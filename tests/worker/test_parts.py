@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from outlast.checkpoint.fleet import Fleet
 from outlast.checkpoint.status import Status
+from outlast.worker.slices.fleet.last_cut import LastCut
+from outlast.worker.slices.leased_job import JobMoved
 from tests.kernels import Dividing, expected
 from tests.worker.floor import JOB, Floor
 
@@ -65,3 +69,13 @@ def test_many_parts_of_many_groups() -> None:
     assert floor.record.result == expected(2000)
     assert floor.record.fleet.parts > 300
     assert count < 1.3 * floor.record.fleet.parts
+
+
+def test_a_job_that_has_just_ended_has_no_parts() -> None:
+    """A late message of a part would take down the worker that has claimed it a moment before."""
+    floor = Floor()
+    divided(floor)
+    work_all(floor)
+    assert floor.record.fleet is not None
+    with pytest.raises(JobMoved):
+        LastCut().of(floor.jobs, JOB, floor.record.fleet.birth or "")

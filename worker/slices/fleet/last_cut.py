@@ -29,7 +29,7 @@ class Cut(NamedTuple):
     @classmethod
     def of(cls, record: Record) -> Cut:
         """Return how the job is cut; without parts where it is not."""
-        birth = record.fleet.birth if record.fleet else None
+        birth = record.fleet.birth if record.fleet and record.fleet.is_cut else None
         edges = accumulate(record.lengths, initial=0)
         return cls(birth or "", json.dumps(record.plan).encode(), tuple(pairwise(edges)))
 
