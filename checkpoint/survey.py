@@ -58,7 +58,8 @@ class Survey:
         window = self._fleet.window
         for number, place in enumerate(self.tree.groups):
             if number >= window and not complete[number - window]:
-                return
+                complete.append(False)  # One behind it may be open, though.
+                continue
             if self._is_recorded(place):
                 complete.append(True)
                 continue

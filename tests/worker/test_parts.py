@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast.checkpoint.fleet import Fleet
+from outlast.checkpoint.fleet import Fleet, Place
 from outlast.checkpoint.status import Status
+from outlast.checkpoint.survey import Survey
 from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.leased_job import JobMoved
 from tests.kernels import Dividing, expected
+from tests.records import job
 from tests.worker.floor import JOB, Floor
 
 if TYPE_CHECKING:
@@ -79,3 +81,13 @@ def test_a_job_that_has_just_ended_has_no_parts() -> None:
     assert floor.record.fleet is not None
     with pytest.raises(JobMoved):
         LastCut().of(floor.jobs, JOB, floor.record.fleet.birth or "")
+
+
+def test_a_group_may_be_open_behind_one_that_is_not() -> None:
+    """After a pause its parts would never be called again, and the job would not end."""
+    floor = Floor()
+    fleet = Fleet(parallel=1, birth="0" * 16, parts=16 * 5, window=2)
+    added_up = fleet.node(Place(1, 1))
+    floor.jobs.create(job(job_id=JOB, status=Status.SUCCEEDED, node=added_up))
+    groups = [group.place.number for group in Survey(floor.jobs.nodes, JOB, fleet).open]
+    assert groups == [0, 3]
