@@ -8,18 +8,27 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.codec import decode
-from outlast.checkpoint.fleet import GROUP_BITS, Place, Tree
+from outlast.checkpoint.fleet import Place
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
-from tests.fleet.scene import JOB, TAIL
+from tests.fleet.scene import JOB
 from tests.fleet.stage import HERE
 from tests.kernels import MODULUS, expected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.record import Record
     from tests.fleet.stage import Actor
     from tests.fleet.world import World
+
+
+OVER = {Status.SUCCEEDED, Status.CANCELLED}
+# So many steps a worker takes at most before it learns that its job was stopped.
+MOST_UNWANTED = 2
+# Whoever adds up the same group at the same time sends the next one's messages twice.
+SPARE_SENDS = 2
 
 
 @dataclass
@@ -74,6 +83,8 @@ class Ledger:
         self.holders: dict[str, Actor] = {}
         self.excused: set[str] = set()
         self.divisions: dict[str, Division] = {}
+        self.unwanted: Counter[Actor] = Counter()
+        self._claims: dict[str, int] = {}
         self._world = world
         self._fails = list(world.scene.fails)
         self._stumbles = list(world.scene.stumbles)
@@ -105,15 +116,51 @@ class Ledger:
             self.divisions[fleet.birth] = Division(after.lengths, fleet.window)
         self._took_lease(after)
         old = before.status if before else None
+        if before is not None and after.slice_number > before.slice_number and fleet.concluded:
+            self.figures["continuations"] += 1
+        if before is not None and after.guards.sweeps > before.guards.sweeps:
+            self._judge_sweep()
         if after.status is old:
             return
+        is_at_tail = before is not None and before.fleet is not None and before.fleet.concluded
+        if not is_at_tail:
+            self._judge_status(old, after.status)
         self.figures[f"job {after.status}"] += 1
         if after.status is Status.SUCCEEDED:
             self.require(
                 after.result == expected(after.params["steps"]), f"a wrong result: {after.result}"
             )
+            self._judge_ceiling()
         if after.status is Status.FAILED:
             self._failed(after)
+
+    def _judge_status(self, before: Status | None, after: Status) -> None:
+        """Judge whether what a person or the end has stopped stays so."""
+        is_person = HERE.actor is not None and HERE.actor.name == "person"
+        self.require(before not in OVER, f"the job was {before} and is {after}")
+        if before is Status.PAUSED:
+            self.require(
+                is_person or after is Status.FAILED, f"a paused job became {after} by itself"
+            )
+
+    def _judge_sweep(self) -> None:
+        """Judge whether nobody was at work on the job that is swept."""
+        at_work = [
+            part.node
+            for part in self._parts()
+            if part.lease is not None
+            and part.lease.is_live(self._world.now)
+            and self._claims.get(part.lease.token, 0) < self._world.sweep_began
+        ]
+        self.require(not at_work, f"the job was swept while {at_work} were at work")
+
+    def _parts(self) -> Iterator[Record]:
+        """Yield the parts that the job has now."""
+        birth = self.job and self.job.fleet and self.job.fleet.birth
+        prefix = f"parts/{JOB}/{birth}/0/"
+        for key, stored in self._world.shelf.values.items():
+            if key.startswith(prefix):
+                yield decode(stored.value)
 
     def _failed(self, job: Record) -> None:
         """Judge the failure of the job: each is for an error of its own."""
@@ -135,6 +182,8 @@ class Ledger:
         division = self._current
         if ceiling is None or division is None or self._world.retries or self._hindrances:
             return
+        if self.figures["forgot"]:
+            return
         open_parts = sorted(division.lengths)[-2 * division.window :]
         spent = sum(division.steps.values())
         self.require(
@@ -152,6 +201,8 @@ class Ledger:
             self._took_lease(after)
         if before is None:
             self._judge_window(division, node.number)
+        if before is not None and after.slice_number > before.slice_number:
+            self.figures["continuations"] += 1
         if after.status is Status.SUCCEEDED:
             self._judge_value(division, node.place, after)
             division.succeeded.add(node.number)
@@ -190,6 +241,7 @@ class Ledger:
     def _took_lease(self, record: Head) -> None:
         if record.lease and record.lease.token not in self.holders and HERE.actor:
             self.holders[record.lease.token] = HERE.actor
+            self._claims[record.lease.token] = len(self._world.trace)
             self._world.tokens[HERE.actor] = record.lease.token
 
     @property
@@ -211,6 +263,7 @@ class Ledger:
             self._stumbles.remove(piece)
             self.figures["stumbles"] += 1
             raise ValueError("injected")
+        self._judge_wanted(actor)
         token = self._world.tokens.get(actor, "")
         for key, stored in self._world.shelf.values.items():
             if not (key.startswith(f"parts/{JOB}/") and "/0/" in key):
@@ -228,6 +281,15 @@ class Ledger:
         self.require(is_excused, f"{actor} computes piece {piece}, which it does not hold")
         self._count_elsewhere(piece)
 
+    def _judge_wanted(self, actor: Actor) -> None:
+        """Judge whether a worker finds out that a person, or a failure, has stopped the job."""
+        is_wanted = self.job is not None and self.job.status in {Status.RUNNING, Status.QUEUED}
+        self.unwanted[actor] = 0 if is_wanted else self.unwanted[actor] + 1
+        most = MOST_UNWANTED + self._hindrances
+        self.require(
+            self.unwanted[actor] <= most, f"{actor} works on, although the job was stopped"
+        )
+
     def _count_elsewhere(self, piece: int) -> None:
         if self._current is not None:
             self._current.steps[piece] += 1
@@ -243,9 +305,7 @@ class Ledger:
         self.judge_redone()
         self.judge_sends()
         job = self.job
-        if job is None:
-            return
-        if job.status is Status.SUCCEEDED and not (self._hindrances or self.figures["forgot"]):
+        if job is not None and job.status is Status.SUCCEEDED and not (self._hindrances or self.figures["forgot"]):
             self.require(
                 job.usage.steps == job.params["steps"], f"{job.usage.steps} steps are counted"
             )
@@ -262,7 +322,21 @@ class Ledger:
             )
 
     def judge_sends(self) -> None:
-        """Judge how many messages were sent."""
+        """Judge how many messages were sent: each walk may send all, and nothing multiplies."""
+        world = self._world
+        parts = sum(len(division.lengths) for division in self.divisions.values())
+        acts = sum(self.figures[act] for act in ("resume", "free", "retry", "submit"))
+        disturbances = sum(world.faults.values()) + acts + world.swept + self.figures["stumbles"]
+        most = 2 * self.figures["continuations"] + (SPARE_SENDS + disturbances) * (parts + 1)
+        self.require(
+            world.mailbox.sent <= most, f"{world.mailbox.sent} messages were sent, {most} at most"
+        )
+
+    def judge_rubbish(self, keys: list[str]) -> None:
+        """Judge whether whoever has ended the job has cleaned up."""
+        is_over = self.job is not None and self.job.status is Status.SUCCEEDED
+        if is_over and not (self._hindrances or self.figures["forgot"] or self.figures["delete"]):
+            self.require(not [key for key in keys if "/0/" in key], f"these are left: {keys}")
 
 
 def stretch(first: int, last: int) -> dict[str, int]:

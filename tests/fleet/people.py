@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from outlast.worker.queues.contract import Queue
     from tests.fleet.world import World
 
-SWEEP_SECONDS = 60.0
+SWEEP_SECONDS = 5.0
 # So long that a job which was swept in vain is swept again.
 PATIENCE_SECONDS = 100_000.0
 

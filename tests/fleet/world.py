@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cached_property, partial
@@ -40,13 +41,12 @@ if TYPE_CHECKING:
 START = 1_800_000_000.0
 BITS = 1
 STEP_SECONDS = 1.0
-SWEEP_SECONDS = 60.0
 # A sleeper wakes up when its lease has just ended, or when the others have long been done.
 FREEZES_SECONDS = (9.0, 5000.0)
 SLOW_SECONDS = 12.0
 # What is shorter is no occasion for others.
 LEAST_WAIT_SECONDS = 0.05
-MOST_MOVES = 20_000
+MOST_MOVES = 5_000
 MOST_SWEEPS = 8
 MOST_RETRIES = 12
 # A person does not ask before, and so may send this again after it was stored.
@@ -95,6 +95,7 @@ class World:
     Attributes:
         now: the time. trace: what has happened.
         faults: how often each has. retries: how often a failed job was let go on.
+        swept: how often a sweep was needed. sweep_began: how long the trace was at the last one.
         received: the letter of each receipt. tokens: of each actor's newest lease.
     """
 
@@ -105,7 +106,7 @@ class World:
         self.now = START
         self.trace: list[str] = []
         self.faults: Counter[str] = Counter()
-        self.retries = self.swept = 0
+        self.retries = self.swept = self.sweep_began = 0
         self.received: dict[str, Letter] = {}
         self.tokens: dict[Actor, str] = {}
         self.ledger = Ledger(self)
@@ -208,6 +209,9 @@ class World:
             pass
         except BrokenWorker:
             del self._processes[actor]  # Another one is started.
+        except Exception as error:  # noqa: BLE001 - it would end a real worker
+            self.trace.append(traceback.format_exc())
+            self.ledger.require(condition=False, complaint=f"out of a delivery came {error!r}")
 
     def _crashed(self, actor: Actor) -> None:
         self._processes.pop(actor, None)
@@ -320,6 +324,7 @@ class World:
             actor.begin(self._people.act)
         else:
             self._sweeps_left -= 1
+            self.sweep_began = len(self.trace)
             actor.begin(self._people.sweep)
 
     @property
@@ -387,6 +392,7 @@ class World:
     def _end(self) -> None:
         self.ledger.judge_end()
         left = [key for key in self.shelf.values if key.startswith("parts/")]
+        self.ledger.judge_rubbish(left)
         self.ledger.figures["rubbish"] += bool(left)
         clear_parts(self.jobs())
         left = [key for key in self.shelf.values if key.startswith("parts/")]
