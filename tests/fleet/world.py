@@ -27,7 +27,7 @@ from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fleet.ledger import Ledger
 from tests.fleet.people import PATIENCE_SECONDS, Person
-from tests.fleet.scene import JOB, TAIL, Tailed
+from tests.fleet.scene import FAULTS, JOB, TAIL, Tailed
 from tests.fleet.shelf import Letter, Mailbox, Shelf
 from tests.fleet.stage import HERE, Actor, Crash, Stage
 from tests.kernels import Dividing
@@ -49,7 +49,7 @@ LEAST_WAIT_SECONDS = 0.05
 MOST_MOVES = 5_000
 MOST_SWEEPS = 8
 MOST_RETRIES = 12
-# A person does not ask before, and so may send this again after it was stored.
+# What may be done although no answer comes.
 WRITES = ("put", "delete", "remove", "send", "hide", "ack")
 
 
@@ -279,27 +279,30 @@ class World:
         return moves
 
     def _possible_faults(self) -> list[Move]:
-        left = {kind for kind, number in self._budget.items() if number > 0}
-        if not left:
-            return []
-        workers = [actor for actor in self.busy if actor in self._workers]
-        moves = [Move(kind, a) for kind in left & {"crash"} for a in workers]
-        if "freeze" in left:
-            moves += [Move("freeze", a, number=s) for a in workers for s in FREEZES_SECONDS]
-        for kind in left & {"refused", "unanswered"}:
-            moves += [Move(kind, a) for a in self.busy if self._can_fail(a, kind)]
-        for kind in left & {"duplicate", "lost message"}:
-            moves += [Move(kind, letter=letter) for letter in self.mailbox.letters]
-        if "slow" in left and workers:
-            moves.append(Move("slow"))
-        if left & {"lost job", "lost all"} and not self._people.has_deleted:
-            moments = [m for m in range(self._people.submitted_at, len(self.shelf.log))]
-            moves += [Move(k, number=m) for k in left & {"lost job", "lost all"} for m in moments]
-        return moves
+        found = []
+        for kind in FAULTS:
+            if self._budget[kind] > 0:
+                found += self._ways_of(kind)
+        return found
 
-    def _can_fail(self, actor: Actor, kind: str) -> bool:
-        operation = actor.at.partition(" ")[0]
-        return operation in WRITES or (kind == "refused" and operation in {"read", "list"})
+    def _ways_of(self, kind: str) -> list[Move]:
+        """Return where and when a fault of this kind may happen."""
+        workers = [actor for actor in self.busy if actor in self._workers]
+        match kind:
+            case "crash":
+                return [Move(kind, actor) for actor in workers]
+            case "freeze":
+                return [Move(kind, a, number=s) for a in workers for s in FREEZES_SECONDS]
+            case "slow":
+                return [Move(kind)] if workers else []
+            case "refused" | "unanswered":
+                return [Move(kind, actor) for actor in self.busy if _can_fail(actor, kind)]
+            case "duplicate" | "lost message":
+                return [Move(kind, letter=letter) for letter in self.mailbox.letters]
+        if self._people.has_deleted:
+            return []
+        moments = range(self._people.submitted_at, len(self.shelf.log))
+        return [Move(kind, number=moment) for moment in moments]
 
     def _do(self, move: Move) -> None:
         actor, kind = move.actor, move.kind
@@ -398,3 +401,8 @@ class World:
         left = [key for key in self.shelf.values if key.startswith("parts/")]
         self.ledger.require(not left, f"this is never removed: {left}")
         self.ledger.require(not self.mailbox.letters, f"left: {self.mailbox.letters}")
+
+
+def _can_fail(actor: Actor, kind: str) -> bool:
+    operation = actor.at.partition(" ")[0]
+    return operation in WRITES or (kind == "refused" and operation in {"read", "list"})
