@@ -9,6 +9,8 @@ import pytest
 from outlast.checkpoint.fleet import Fleet, Place
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
+from outlast.kernel import NonRetryable
+from outlast.worker.queues.message import Message
 from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.leased_job import JobMoved
 from tests.kernels import Dividing, expected
@@ -91,3 +93,37 @@ def test_a_group_may_be_open_behind_one_that_is_not() -> None:
     floor.jobs.create(job(job_id=JOB, status=Status.SUCCEEDED, node=added_up))
     groups = [group.place.number for group in Survey(floor.jobs.nodes, JOB, fleet).open]
     assert groups == [0, 3]
+
+
+class Killed(BaseException):
+    """The worker is gone."""
+
+
+def test_a_part_that_is_begun_again_survives_its_worker() -> None:
+    """A retried job would sleep until a sweep, if the worker died that has begun its part again."""
+    floor = Floor()
+    errors: list[Exception] = [NonRetryable("no")]
+    divided(floor)
+    floor.watched = lambda step: _raise_once(errors, at=STEPS // 2, step=step)
+    work_all(floor)
+    assert floor.record.status is Status.FAILED
+    record = floor.change(lambda job: job.retried())
+    floor.queue.send(Message.of(record))
+    puts: list[str] = []
+
+    def kill(name: str) -> None:
+        puts.extend([name] * (name == "put"))
+        # Of the walk, then of the part: to claim it, and to save.
+        if len(puts) == 4:
+            raise Killed
+
+    with floor.hooked("before", kill), pytest.raises(Killed):
+        work_all(floor)
+    floor.clock.sleep(60.0)
+    work_all(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+def _raise_once(errors: list[Exception], *, at: int, step: int) -> None:
+    if errors and step == at:
+        raise errors.pop()
