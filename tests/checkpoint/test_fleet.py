@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.checkpoint.errors import CorruptRecord
@@ -20,7 +20,8 @@ from tests.records import job
 BIRTH = "0123456789abcdef"
 
 
-@given(st.integers(1, 70_000))
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 20_000))
 def test_every_part_is_below_the_job_once(parts: int) -> None:
     """A part would be missing in the total, or be in it twice."""
     tree = Tree(parts)
@@ -32,6 +33,7 @@ def test_every_part_is_below_the_job_once(parts: int) -> None:
     assert row == [Place(0, number) for number in range(parts)]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 70_000), st.data())
 def test_what_is_above_a_part_has_it_below(parts: int, data: st.DataObject) -> None:
     """Whoever ends a part would add up another group."""
