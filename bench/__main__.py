@@ -25,6 +25,7 @@ NAMES = (
     "part_cost",
     "training",
     "large_states",
+    "fleet_scale",
 )
 
 

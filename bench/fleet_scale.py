@@ -1,83 +1,80 @@
-"""How well one job is shared by many workers: the real protocol on simulated time."""
+"""How well one job is shared by ten to thousands of workers: the real protocol, simulated time.
+
+Nothing of Outlast is imitated: consumers and Lambda's handler deliver messages, claim parts, add
+them up. Simulated are the time, the store, the queue, the platform and the computation; see
+`bench/fleet`. Each scene is one process; as many run at once as there are processors.
+"""
 
 from __future__ import annotations
 
-import sys
-import threading
-import time
-from contextlib import ExitStack, nullcontext
-from functools import cached_property
-from unittest.mock import patch
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
 
-from bench.fleet.cloud import JOB, REDIS, S3, Cloud, Service, CloudQueue, CloudRegister
-from bench.fleet.work import PIECE_SECONDS
-from bench.fleet.worker import EPOCH, LambdaWorker, Worker, begins_after
-from outlast.checkpoint.codec import encode, decode
-from outlast.checkpoint.fleet import Fleet
-from outlast.checkpoint.record import Record
-from outlast.checkpoint.survey import Survey
-from outlast.worker.queues.message import Message
-from outlast.worker.slices.fleet.adding_up import AddingUp
-from outlast.worker.slices.fleet.claimed_part import ClaimedPart
-from outlast.worker.slices.claimed_job import ClaimedJob
+from bench.fleet.simulation import QUEUE, Outcome, Scene, simulate
+from bench.table import print_table
+
+# Workers, and CPU-hours of work. What has more than two hours for each worker is left out, as it
+# is like the scenes before, and what has seven seconds.
+JOBS = ((10, 2), (10, 20), (100, 2), (100, 20), (100, 200), (1000, 20), (1000, 200))
+GOAL_JOB, GOAL = (1000, 200), 0.9
+PLACES = (("S3", False), ("Redis", False), ("S3", True), ("Redis", True))
+STORE = ("GET", "PUT", "LIST", "DELETE")
 
 
-def simulate(service, workers, hours, lamb, seed=1):
-    cloud = Cloud(service, seed)
-    record = Record(
-        job_id=JOB,
-        kernel="work",
-        params={"pieces": round(hours * 3600 / PIECE_SECONDS)},
-        created_at=EPOCH,
-        updated_at=EPOCH,
-        fleet=Fleet.of(workers),
-    )
-    cloud.store.put(f"jobs/{JOB}", encode(record), expected=None)
-    cloud.put_message(Message(job_id=JOB, slice=1).body())
-    for n in range(workers):
-        w = (LambdaWorker if lamb else Worker)(cloud, n)
-        cloud.clockwork.start(f"w{n}", w.live, after=begins_after(n) if lamb else 0.0)
-    while not cloud.is_over:
-        cloud.clockwork.run(60.0)
-    cloud.clockwork.close()
-    return cloud
+def main() -> None:
+    """Print efficiencies, then what a part costs."""
+    scenes = [Scene(*job, *place) for job in JOBS for place in PLACES]
+    # The longest first.
+    order = sorted(scenes, key=lambda scene: scene.workers * scene.hours, reverse=True)
+    with ProcessPoolExecutor(
+        os.cpu_count(),
+        mp_context=multiprocessing.get_context("spawn"),
+        max_tasks_per_child=1,
+    ) as pool:
+        outcomes = dict(zip(order, pool.map(simulate, order), strict=True))
+    print(f"goal: an efficiency of at least {GOAL} with {GOAL_JOB[0]:,} workers that are there")
+    _print_efficiencies(outcomes)
+    _print_costs(outcomes)
+
+
+def _print_efficiencies(outcomes: dict[Scene, Outcome]) -> None:
+    head = ("workers, CPU-hours", *map(_name, PLACES), "parts", "messages sent in", "sent twice")
+    rows = []
+    for job in JOBS:
+        found = [outcomes[Scene(*job, *place)] for place in PLACES]
+        first = found[0]
+        rows.append(
+            (
+                f"{job[0]:,}, {job[1]}",
+                *(f"{outcome.efficiency:.2f}" for outcome in found),
+                f"{first.parts:,}",
+                f"{first.calling_seconds:.1f} s",
+                f"{first.twice:.1%}",
+            )
+        )
+    print_table("Work over workers times the time to the end; the last three on S3", head, rows)
+
+
+def _print_costs(outcomes: dict[Scene, Outcome]) -> None:
+    found = [outcomes[Scene(*GOAL_JOB, *place)] for place in PLACES]
+    rows = [
+        (kind, *(f"{outcome.requests.get(kind, 0):.2f}" for outcome in found))
+        for kind in (*STORE, *QUEUE, "invocation")
+    ]
+    rows += [
+        ("sent twice", *(f"{outcome.twice:.1%}" for outcome in found)),
+        ("delivered again", *(f"{outcome.again:.1%}" for outcome in found)),
+        ("dollars", *(f"{outcome.dollars:.7f}" for outcome in found)),
+    ]
+    title = f"Requests a part, {GOAL_JOB[0]:,} workers and {GOAL_JOB[1]} CPU-hours"
+    print_table(title, ("", *map(_name, PLACES)), rows)
+
+
+def _name(place: tuple[str, bool]) -> str:
+    store, on_lambda = place
+    return f"Lambda, {store}" if on_lambda else store
 
 
 if __name__ == "__main__":
-    store, workers, hours, lamb = (
-        sys.argv[1],
-        int(sys.argv[2]),
-        float(sys.argv[3]),
-        int(sys.argv[4]),
-    )
-    threading.stack_size(512 * 1024)
-    with ExitStack() as stack:
-        for prop in (
-            vars(ClaimedPart)["stored_params"],
-            vars(ClaimedJob)["stored_params"],
-            vars(ClaimedJob)["params"],
-            vars(AddingUp)["_plan"],
-            vars(AddingUp)["_kernel"],
-            vars(Survey)["open"],
-        ):
-            stack.enter_context(patch.object(prop, "lock", nullcontext(), create=True))
-        b = time.process_time()
-        c = simulate({"s3": S3, "redis": REDIS}[store], workers, hours, lamb)
-        cpu = time.process_time() - b
-    parts = [x for x in c.sent if "part" in x]
-    sends = sum(c.sent[x] for x in parts)
-    recs = sum(c.received[x] for x in parts)
-    print(
-        store,
-        workers,
-        hours,
-        lamb,
-        "parts",
-        c.parts,
-        "eff %.3f" % (hours * 3600 / (workers * c.over_at)),
-        "over %.1f" % c.over_at,
-        "cut %.2f called %.1f" % (c.cut_at, c.called_at),
-        "sent %.3f rec %.3f" % (sends / c.parts, recs / c.parts),
-        {k: round(v / c.parts, 2) for k, v in c.requests.items()},
-        "cpu %.1f" % cpu,
-    )
+    main()
