@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         parts: how many the job had.
-        efficiency: the work over the number of workers times the time to the end.
+        efficiency: the work over what all workers could have done in the time to the end.
         calling_seconds: how long it took to send the first messages of parts.
         twice: how many messages were sent again, as a share of the parts.
         again: how many were delivered again, as a share of the parts.
@@ -84,8 +84,9 @@ def simulate(scene: Scene) -> Outcome:
     pieces = round(scene.hours * 3600 / PIECE_SECONDS)
     with _unlocked():
         _submit(cloud, pieces, scene.workers)
-        for number in range(scene.workers):
-            worker = (LambdaWorker if scene.on_lambda else Worker)(cloud, number)
+        kind = LambdaWorker if scene.on_lambda else Worker
+        workers = [kind(cloud) for _ in range(scene.workers)]
+        for number, worker in enumerate(workers):
             after = polls_after(number) if scene.on_lambda else 0.0
             cloud.clockwork.start(f"w{number}", worker.live, after=after)
         while not cloud.is_over:
@@ -93,7 +94,7 @@ def simulate(scene: Scene) -> Outcome:
         cloud.clockwork.close()
     result = cloud.record.result
     assert result == {"first": 0, "last": pieces}, result
-    return _outcome(cloud, scene)
+    return _outcome(cloud, scene, sum(worker.speed for worker in workers))
 
 
 def _submit(cloud: Cloud, pieces: int, workers: int) -> None:
@@ -109,7 +110,7 @@ def _submit(cloud: Cloud, pieces: int, workers: int) -> None:
     cloud.put_message(Message(job_id=JOB, slice=1).body())
 
 
-def _outcome(cloud: Cloud, scene: Scene) -> Outcome:
+def _outcome(cloud: Cloud, scene: Scene, speed: float) -> Outcome:
     sent = {body: times for body, times in cloud.sent.items() if Message.parse(body).node}
     parts, received = cloud.parts, sum(cloud.received[body] for body in sent)
     requests = {kind: times / parts for kind, times in cloud.requests.items()}
@@ -117,7 +118,7 @@ def _outcome(cloud: Cloud, scene: Scene) -> Outcome:
         requests["invocation"] = received / parts
     return Outcome(
         parts=parts,
-        efficiency=scene.hours * 3600 / (scene.workers * cloud.over_at),
+        efficiency=scene.hours * 3600 / (speed * cloud.over_at),
         calling_seconds=cloud.called_at - cloud.cut_at,
         twice=sum(sent.values()) / parts - 1,
         again=(received - sum(sent.values())) / parts,

@@ -46,15 +46,17 @@ class Worker:
 
     It consumes as `outlast worker` does, on a machine of its own that is somewhat faster or slower
     than others.
+
+    Attributes:
+        speed: 1 is that of an ordinary one.
     """
 
     restart_seconds = RESTART_SECONDS
     platform = LOCAL
 
-    def __init__(self, cloud: Cloud, number: int) -> None:
+    def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._name = f"w{number}"
-        self._speed = cloud.rng.uniform(SLOWEST, FASTEST)
+        self.speed = cloud.rng.uniform(SLOWEST, FASTEST)
         self._beat: Callable[[], object] | None = None
         self._beats_at = self._killed_at = math.inf
         self._actor: Actor
@@ -76,7 +78,7 @@ class Worker:
         return WorkerProcess(
             jobs=JobStore(CloudRegister(self._cloud, self), clock=lambda: EPOCH + self._actor.now),
             queue=CloudQueue(self._cloud, self),
-            worker=self._name,
+            worker="simulated",
             platform=self.platform,
             last_cut=SharedCut(),
             kernels=lambda _: KERNEL,
@@ -98,7 +100,7 @@ class Worker:
 
     def compute(self, seconds: float) -> None:
         """Be busy with what takes a worker of ordinary speed so long, while the heart beats."""
-        end = self._actor.now + seconds / self._speed
+        end = self._actor.now + seconds / self.speed
         while self._beats_at < end:
             self._actor.now = max(self._actor.now, self._beats_at)
             with suppress(Killed):  # A kernel's step would be blamed; the next request raises it.
@@ -152,8 +154,8 @@ class LambdaWorker(Worker):
     platform = "lambda/arm64/1769"
     aws_request_id = ""
 
-    def __init__(self, cloud: Cloud, number: int) -> None:
-        super().__init__(cloud, number)
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
         self._ends_at = 0.0
 
     def _work(self, process: WorkerProcess) -> None:
