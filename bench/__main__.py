@@ -23,6 +23,7 @@ NAMES = (
     "listing",
     "idle_cost",
     "part_cost",
+    "shared_job",
     "training",
     "large_states",
     "fleet_scale",

@@ -76,6 +76,19 @@ class Process:
         """Return the match of the next line on standard output that has `pattern`."""
         return self._out.await_line(pattern)
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    def children(self) -> list[int]:
+        """Return the ids of the processes that it has started and that have not ended."""
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
+        )
+        rows = (line.split() for line in listed.stdout.splitlines())
+        return [int(pid) for pid, ppid, stat in rows if int(ppid) == self.pid and stat[0] != "Z"]
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)

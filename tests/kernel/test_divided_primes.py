@@ -18,6 +18,7 @@ from outlast.kernel.nth_prime.gourdon import ac, b, d, engine, kept, parts, phi0
 from outlast.kernel.nth_prime.gourdon.bounds import begin
 from outlast.kernel.nth_prime.gourdon.state import WrongState
 from outlast.kernel.nth_prime.sieve.steps import finish
+from outlast.testing import assert_divisible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -343,3 +344,10 @@ def test_preparing_leaves_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_run_and_parts_have_the_same_formula() -> None:
     """Otherwise the one is faster, or right, where the other is not."""
     assert list(engine.TERMS) == list(parts.by_term(parts.divide(begin(X))))
+
+
+def test_it_keeps_the_whole_contract() -> None:
+    """What an author's own test would find, a user would find in a fleet."""
+    params = PrimeCount.Params(x=10**11)
+    result = assert_divisible(PrimeCount(), params, divisions=3, interruptions=6)
+    assert result.count == 4_118_054_813

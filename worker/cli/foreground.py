@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
@@ -12,6 +13,7 @@ from outlast.kernel.registry import load
 from outlast.worker.cli.hard_stop import HardStop
 from outlast.worker.cli.logs import level_of, log_to
 from outlast.worker.cli.progress import open_progress
+from outlast.worker.jobs.parts import with_parts
 from outlast.worker.jobs.rate import Rate
 from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
@@ -32,10 +34,13 @@ LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 2.0
 
 
-def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[Record, str | None]:
+def work(
+    client: Client, record: Record, command: str, *, processes: int = 1, debug: bool
+) -> tuple[Record, str | None]:
     """Work the job until it is over, paused, or a stop signal comes; return it and the signal.
 
-    `command` is what a person may type to go on here.
+    `command` is what a person may type to go on here. A job that is divided is shared by so many
+    `processes` of this machine.
     """
     if record.status.is_final:
         return record, None
@@ -56,21 +61,34 @@ def work(client: Client, record: Record, command: str, *, debug: bool) -> tuple[
             debug=debug,
             kernels=level_of(client.settings, otherwise="INFO"),
         )
-        goes_on = f"goes on from {record.progress:.1%}" if record.usage.slices_begun else "starts"
+        record, share = _with_share(client, record)
+        goes_on = f"goes on from {share:.1%}" if record.usage.slices_begun else "starts"
         progress.say(f"job {record.job_id} {goes_on}")
         try:
             record = _await_turn(client, record, progress, stop)
             with switched_on(client.settings, flush_seconds=hard_stop.seconds_left):
-                record = _advance(client, record, progress, stop, hard_stop)
+                advance = _advance
+                if record.is_divided:
+                    advance = partial(_advance_parts, processes=processes, debug=debug)
+                elif processes > 1:
+                    progress.say(f"job {record.job_id} is not divided: one process works on it")
+                record = advance(client, record, progress, stop, hard_stop)
         except Exception:
             _say_how_to_continue(progress, record, command)
             raise
         if stop.reason and not record.status.is_final:
-            progress.say(f"stopped by {stop.reason}, saved at {record.progress:.1%}")
+            _, share = _with_share(client, record)
+            progress.say(f"stopped by {stop.reason}, saved at {share:.1%}")
             _say_how_to_continue(progress, record, command)
         elif record.status is Status.SUCCEEDED:
             progress.show(1.0, _summary(record))
     return record, stop.reason
+
+
+def _with_share(client: Client, record: Record) -> tuple[Record, float]:
+    """Return the job with what its parts have taken, and the share of it that is done."""
+    record, parts = with_parts(client.jobs, record)
+    return record, record.progress if parts is None else parts.progress
 
 
 def _say_how_to_continue(progress: Progress, record: Record, command: str) -> None:
@@ -113,6 +131,27 @@ def _advance(
     process = make_process(settings, client.jobs, queue, watch=_watch(progress))
     hard_stop.more_seconds = process.timing.last_save_seconds
     return run_to_end(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
+
+
+def _advance_parts(
+    client: Client,
+    record: Record,
+    progress: Progress,
+    stop: Deadline,
+    hard_stop: HardStop,
+    *,
+    processes: int,
+    debug: bool,
+) -> Record:
+    """Work on the parts of the job, in several processes; return the job as it is left."""
+    if record.status.is_final or record.status is Status.PAUSED:
+        return record
+    from outlast.worker.cli.together import work_together  # here, as most runs do without
+
+    _prepare(client, record, progress)
+    return work_together(
+        client, record, progress, stop, hard_stop, processes=processes, debug=debug
+    )
 
 
 def _prepare(client: Client, record: Record, progress: Progress) -> None:

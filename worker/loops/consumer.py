@@ -57,12 +57,15 @@ class Consumer:
         *,
         slice_seconds: float | None,
         sweep_seconds: float | None = None,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         """Run slices of about `slice_seconds` (None: no limit; see `deliver`).
 
-        A consumer sweeps every `sweep_seconds`, if no other one does; None: never.
+        A consumer sweeps every `sweep_seconds`, if no other one does; None: never. A look at the
+        queue takes `wait_seconds` at most.
         """
         self._process = process
+        self._wait_seconds = wait_seconds
         self._slice_seconds = slice_seconds
         self._sweeper = sweep_seconds and Sweeper(process, every_seconds=sweep_seconds)
         self._failures_in_a_row = 0
@@ -113,7 +116,8 @@ class Consumer:
             if self._sweeper and self._has_connected:
                 self._sweeper.sweep(is_idle=self._is_idle)
             delivery = self._process.queue.receive(
-                visibility_seconds=self._process.timing.lease_seconds(), wait_seconds=WAIT_SECONDS
+                visibility_seconds=self._process.timing.lease_seconds(),
+                wait_seconds=self._wait_seconds,
             )
             self._has_connected = True
             self._tell_idle(delivery is None)
@@ -157,7 +161,7 @@ class Consumer:
         return int(handled.record is not None)
 
     def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag
-        if is_idle and not self._is_idle:
+        if is_idle and not self._is_idle and not self._process.is_alone:
             tell(log, WORKER_IDLE, worker=self._process.worker)
         self._is_idle = is_idle
 

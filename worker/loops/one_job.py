@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.status import Status
-from outlast.worker.loops.consumer import Consumer
+from outlast.worker.loops.consumer import WAIT_SECONDS, Consumer
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.loading import require_runnable
 
@@ -22,14 +22,16 @@ def run_to_end(
     job_id: str,
     *,
     slice_seconds: float | None,
+    wait_seconds: float = WAIT_SECONDS,
     stop: Deadline | None = None,
 ) -> Record:
     """Run slice after slice of the job until it is over, paused, or a signal stops this process.
 
     A reason to stop that `stop` has counts like a signal.
 
-    `process.queue` is to be a queue of this process alone: a message that dies with it is no
-    loss, for the progress is in the store. While another worker holds the job this one waits.
+    `process.queue` is to be a queue of this run alone: a message that dies with it is no loss, for
+    the progress is in the store. It is looked at for `wait_seconds` at most before the job is
+    looked at again. While another worker holds the job this one waits.
     Returns the job as it is left.
 
     Raises:
@@ -48,5 +50,6 @@ def run_to_end(
 
     process = replace(process, is_alone=True)
     process.queue.send(Message(job_id=job_id))
-    Consumer(process, slice_seconds=slice_seconds).run(done=is_over, outer=stop)
+    consumer = Consumer(process, slice_seconds=slice_seconds, wait_seconds=wait_seconds)
+    consumer.run(done=is_over, outer=stop)
     return process.jobs.load(job_id).record

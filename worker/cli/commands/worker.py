@@ -42,6 +42,13 @@ MetricsHost = Annotated[
     typer.Option("--metrics-host", metavar="HOST", help="The address to serve metrics at."),
 ]
 
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--processes", min=1, metavar="N", help="Be so many workers, each a process. Default: 1."
+    ),
+]
+
 AfterSeconds = Annotated[
     float | None,
     seconds_option(
@@ -57,6 +64,7 @@ EveryJob = Annotated[
 
 def worker(
     *,
+    processes: Processes = 1,
     slice_seconds: SliceSeconds = None,
     max_idle_seconds: MaxIdleSeconds = None,
     max_slices: MaxSlices = None,
@@ -77,8 +85,14 @@ def worker(
     one line on standard error, unless OUTLAST_LOG_LEVEL is above INFO; one of the workers sweeps
     every OUTLAST_SWEEP_SECONDS.
 
+    With --processes this process only looks after N others. Each is such a worker, with the other
+    options for itself, and with its share of the cores unless OUTLAST_THREADS is set. One that is
+    killed is started again; where one ends with an exit code above 0, the others are stopped, and
+    this is the code of all. They end when this process does, whatever ends it.
+
     Examples:
         outlast worker
+        outlast worker --processes 4
         outlast worker --slice-seconds 30 --max-idle-seconds 60
         outlast worker --metrics-port 9464
 
@@ -92,6 +106,14 @@ def worker(
     """
     from outlast.worker.slices.deadline import Deadline
 
+    if processes > 1:
+        words = _words(slice_seconds, max_idle_seconds, max_slices, isolate=isolate, debug=debug)
+        if metrics_port is not None:
+            raise typer.BadParameter(
+                "--metrics-port is for one process: start the workers one by one, each with a port"
+            )
+        _be_several(processes, words, as_json=as_json, debug=debug)
+        return
     with stdout_to_stderr(), Deadline() as stop:
         # Imported here: a signal that comes during the slow imports is heard.
         from outlast.worker.cli.logs import level_of, log_to_stderr
@@ -129,6 +151,37 @@ def worker(
             tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
     if as_json:
         print_json({"worker": process.worker, "stopped_by": stopped_by})
+
+
+def _words(
+    slice_seconds: float | None,
+    max_idle_seconds: float | None,
+    max_slices: int | None,
+    *,
+    isolate: bool | None,
+    debug: bool,
+) -> list[str]:
+    """Return the options of each of several workers."""
+    numbers = {
+        "--slice-seconds": slice_seconds,
+        "--max-idle-seconds": max_idle_seconds,
+        "--max-slices": max_slices,
+    }
+    words = [f"{name}={number!r}" for name, number in numbers.items() if number is not None]
+    return [*words, *(["--isolate"] if isolate else []), *(["--debug"] if debug else [])]
+
+
+def _be_several(processes: int, words: list[str], *, as_json: bool, debug: bool) -> None:
+    from outlast.worker.slices.deadline import Deadline
+
+    with stdout_to_stderr(), Deadline() as stop:
+        from outlast.worker.cli.crew import look_after
+
+        shift = look_after(processes, words, stop, debug=debug)
+    if as_json:
+        print_json({"processes": processes, "stopped_by": shift.stopped_by})
+    if shift.code:
+        raise typer.Exit(shift.code)
 
 
 def _hard_stop(stop: Deadline, seconds: float, name: str) -> HardStop:

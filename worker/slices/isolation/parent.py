@@ -203,11 +203,11 @@ class _Child(Held):
             yield
         except (EOFError, OSError):  # The latter where it ended in the middle of an answer.
             self.process.join(GRACE_SECONDS)
-            raise Crashed(f"the kernel's process {_ending_of(self.process)}") from None
+            raise Crashed(f"the kernel's process {ending_of(self.process.exitcode)}") from None
 
 
-def _ending_of(child: SpawnProcess) -> str:
-    code = child.exitcode
+def ending_of(code: int | None) -> str:
+    """Return in words how a process has ended; None: it has not, but does not answer any more."""
     if code is None:
         return "closed its pipe"
     if code >= 0:

@@ -1,0 +1,80 @@
+"""Several workers on one machine, started, started again and stopped by one process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from outlast.worker.cli.hard_stop import OUT_OF_TIME, PATIENCE_SECONDS
+from outlast.worker.cli.helpers import POLL_SECONDS, Helpers, share_of, start_helper
+from outlast.worker.cli.logs import level_of, log_to_stderr
+from outlast.worker.settings import overridden, read_settings
+from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.isolation.parent import ending_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger("outlast.worker")
+
+
+class Shift(NamedTuple):
+    """How the work of several workers ended.
+
+    Attributes:
+        code: their exit code, as that of one of them would be.
+        stopped_by: the signal that stopped them; None: their limits, or one of them, did.
+    """
+
+    code: int
+    stopped_by: str | None
+
+
+def look_after(processes: int, words: Sequence[str], stop: Deadline, *, debug: bool) -> Shift:
+    """Have so many workers, with these options each, until they end or `stop` has a reason.
+
+    Raises:
+        InvalidSettings: they would all refuse to start.
+    """
+    settings = read_settings()
+    settings = overridden(settings, threads=share_of(settings, processes))
+    level = level_of(settings, otherwise="INFO")
+    log_to_stderr(level, log_format=settings.log_format, debug=debug)
+    environment = {"OUTLAST_THREADS": str(settings.threads)}
+    helpers = Helpers(
+        processes,
+        lambda: start_helper("worker", *words, environment=environment),
+        may_return=lambda code: code < 0,
+        say=log.warning,
+    )
+    while not (stop.reason or helpers.are_over or any(helpers.codes)):
+        helpers.look()
+        time.sleep(POLL_SECONDS)
+    broken = next(filter(None, helpers.codes), None)
+    if broken is not None:
+        log.error("a worker process %s: the others are stopped", ending_of(broken))
+    stopped_by = stop.reason
+    code = _stop(helpers)
+    return Shift(code if broken is None else broken, stopped_by)
+
+
+def _stop(helpers: Helpers) -> int:
+    """Let all save and end, each of which bounds its own end; return the exit code of this.
+
+    A second Ctrl-C ends them at once.
+    """
+    begun = time.monotonic()
+
+    def is_urgent() -> bool:
+        # Two Ctrl-C within this time are one: see `HardStop`.
+        return again.reason == "SIGINT" and time.monotonic() - begun > PATIENCE_SECONDS
+
+    helpers.stop()
+    with Deadline() as again:
+        helpers.await_end(is_urgent=is_urgent)
+    at_once = 128 + signal.SIGINT
+    if is_urgent() and {at_once, -signal.SIGKILL}.intersection(helpers.codes):
+        return at_once
+    return OUT_OF_TIME if OUT_OF_TIME in helpers.codes else 0
