@@ -26,6 +26,7 @@ NAMES = (
     "shared_job",
     "training",
     "large_states",
+    "fleet_scale",
 )
 
 

@@ -1,83 +1,86 @@
-"""How well one job is shared by many workers: the real protocol on simulated time."""
+"""How well one job is shared by ten to thousands of workers: the real protocol, simulated time.
+
+Nothing of Outlast is imitated: consumers and Lambda's handler deliver messages, claim parts, add
+them up. Simulated are the time, the store, the queue, the platform and the computation; see
+`bench/fleet`. Each scene is one process; as many run at once as there are processors.
+"""
 
 from __future__ import annotations
 
-import sys
-import threading
-import time
-from contextlib import ExitStack, nullcontext
-from functools import cached_property
-from unittest.mock import patch
+import argparse
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
 
-from bench.fleet.cloud import JOB, REDIS, S3, Cloud, Service, CloudQueue, CloudRegister
-from bench.fleet.work import PIECE_SECONDS
-from bench.fleet.worker import EPOCH, LambdaWorker, Worker, begins_after
-from outlast.checkpoint.codec import encode, decode
-from outlast.checkpoint.fleet import Fleet
-from outlast.checkpoint.record import Record
-from outlast.checkpoint.survey import Survey
-from outlast.worker.queues.message import Message
-from outlast.worker.slices.fleet.adding_up import AddingUp
-from outlast.worker.slices.fleet.claimed_part import ClaimedPart
-from outlast.worker.slices.claimed_job import ClaimedJob
+from bench.fleet.simulation import QUEUE, Outcome, Scene, simulate
+from bench.table import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Job = tuple[int, int]
+
+# Workers, and CPU-hours of work.
+JOBS = ((10, 2), (10, 20), (100, 2), (100, 20), (1000, 200))
+GOAL = "goal: 0.90 at least for 1,000 workers that are there and 200 CPU-hours"
+PLACES = (("S3", False), ("Redis", False), ("S3", True), ("Redis", True))
+STORE = ("GET", "PUT", "LIST", "DELETE")
 
 
-def simulate(service, workers, hours, lamb, seed=1):
-    cloud = Cloud(service, seed)
-    record = Record(
-        job_id=JOB,
-        kernel="work",
-        params={"pieces": round(hours * 3600 / PIECE_SECONDS)},
-        created_at=EPOCH,
-        updated_at=EPOCH,
-        fleet=Fleet.of(workers),
-    )
-    cloud.store.put(f"jobs/{JOB}", encode(record), expected=None)
-    cloud.put_message(Message(job_id=JOB, slice=1).body())
-    for n in range(workers):
-        w = (LambdaWorker if lamb else Worker)(cloud, n)
-        cloud.clockwork.start(f"w{n}", w.live, after=begins_after(n) if lamb else 0.0)
-    while not cloud.is_over:
-        cloud.clockwork.run(60.0)
-    cloud.clockwork.close()
-    return cloud
+def main(jobs: Sequence[Job] = JOBS) -> None:
+    """Print efficiencies, then what a part of the last job costs."""
+    scenes = [Scene(*job, *place) for job in jobs for place in PLACES]
+    # Those that take longest first.
+    order = sorted(scenes, key=lambda scene: scene.workers, reverse=True)
+    with ProcessPoolExecutor(
+        os.cpu_count(),
+        mp_context=multiprocessing.get_context("spawn"),
+        max_tasks_per_child=1,
+    ) as pool:
+        outcomes = dict(zip(order, pool.map(simulate, order), strict=True))
+    print(GOAL)
+    _print_efficiencies(jobs, outcomes)
+    _print_costs(jobs[-1], outcomes)
+
+
+def _print_efficiencies(jobs: Sequence[Job], outcomes: dict[Scene, Outcome]) -> None:
+    rows = []
+    for job in jobs:
+        found = [outcomes[Scene(*job, *place)] for place in PLACES]
+        shares = (f"{outcome.efficiency:.3f}" for outcome in found)
+        seconds = f"{found[0].calling_seconds:.1f}"
+        rows.append((f"{job[0]:,}, {job[1]:,}", f"{found[0].parts:,}", seconds, *shares))
+    head = ("workers, CPU-hours", "parts", "s to send the first", *map(_name, PLACES))
+    print_table("Work, of what all workers could have done until its end", head, rows)
+
+
+def _print_costs(job: Job, outcomes: dict[Scene, Outcome]) -> None:
+    found = [outcomes[Scene(*job, *place)] for place in PLACES]
+    rows = [
+        (kind, *(f"{outcome.requests.get(kind, 0):.2f}" for outcome in found))
+        for kind in (*STORE, *QUEUE, "invocation")
+    ]
+    rows += [
+        ("messages sent twice", *(f"{outcome.twice:.1%}" for outcome in found)),
+        ("messages delivered again", *(f"{outcome.again:.1%}" for outcome in found)),
+        ("dollars for a thousand parts", *(f"{1000 * outcome.dollars:.4f}" for outcome in found)),
+    ]
+    title = f"Requests for a part: {job[0]:,} workers, {job[1]:,} CPU-hours"
+    print_table(title, ("", *map(_name, PLACES)), rows)
+
+
+def _name(place: tuple[str, bool]) -> str:
+    store, on_lambda = place
+    return f"Lambda, {store}" if on_lambda else store
+
+
+def _job(text: str) -> Job:
+    workers, hours = text.split(":")
+    return int(workers), int(hours)
 
 
 if __name__ == "__main__":
-    store, workers, hours, lamb = (
-        sys.argv[1],
-        int(sys.argv[2]),
-        float(sys.argv[3]),
-        int(sys.argv[4]),
-    )
-    threading.stack_size(512 * 1024)
-    with ExitStack() as stack:
-        for prop in (
-            vars(ClaimedPart)["stored_params"],
-            vars(ClaimedJob)["stored_params"],
-            vars(ClaimedJob)["params"],
-            vars(AddingUp)["_plan"],
-            vars(AddingUp)["_kernel"],
-            vars(Survey)["open"],
-        ):
-            stack.enter_context(patch.object(prop, "lock", nullcontext(), create=True))
-        b = time.process_time()
-        c = simulate({"s3": S3, "redis": REDIS}[store], workers, hours, lamb)
-        cpu = time.process_time() - b
-    parts = [x for x in c.sent if "part" in x]
-    sends = sum(c.sent[x] for x in parts)
-    recs = sum(c.received[x] for x in parts)
-    print(
-        store,
-        workers,
-        hours,
-        lamb,
-        "parts",
-        c.parts,
-        "eff %.3f" % (hours * 3600 / (workers * c.over_at)),
-        "over %.1f" % c.over_at,
-        "cut %.2f called %.1f" % (c.cut_at, c.called_at),
-        "sent %.3f rec %.3f" % (sends / c.parts, recs / c.parts),
-        {k: round(v / c.parts, 2) for k, v in c.requests.items()},
-        "cpu %.1f" % cpu,
-    )
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--jobs", nargs="+", type=_job, default=JOBS, metavar="WORKERS:HOURS")
+    main(**vars(arguments.parse_args()))

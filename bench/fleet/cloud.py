@@ -9,18 +9,20 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.codec import decode_head
+from outlast.checkpoint.codec import decode, decode_head
 from outlast.checkpoint.register import Register, Stored
 from outlast.checkpoint.status import Status
 from outlast.worker.queues.contract import Delivery, Queue
+from outlast.worker.queues.sqs import MESSAGES_A_BATCH
 from tests.fakes import MemoryRegister
 from tests.simulation.clockwork import Clockwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from outlast.worker.queues.message import Message
     from bench.fleet.worker import Worker
+    from outlast.checkpoint.record import Record
+    from outlast.worker.queues.message import Message
     from tests.simulation.clockwork import Actor
 
 JOB = "job"
@@ -30,7 +32,13 @@ SPREAD = 0.4
 
 
 class Service(NamedTuple):
-    """A store: how long a request of each kind takes, in seconds, and how many go at a time."""
+    """A store.
+
+    Attributes:
+        name: as the price table has it.
+        seconds: the median time of a request of each kind.
+        forgets_seconds: as in `Register`.
+    """
 
     name: str
     seconds: dict[str, float]
@@ -83,7 +91,7 @@ class Cloud:
         self.idle: dict[Actor, None] = {}
         self.parts = 0
         self.cut_at = self.called_at = self.over_at = math.inf
-        self._order = count()
+        self._receipts = count()
 
     def seconds(self, kind: str) -> float:
         """Draw how long a request takes."""
@@ -102,6 +110,11 @@ class Cloud:
             self.over_at = now
         elif job.status is not Status.RUNNING and job.status is not Status.QUEUED:
             raise AssertionError(f"the job is {job.status}: {job.error}")
+
+    @property
+    def record(self) -> Record:
+        """The job as it is stored."""
+        return decode(self.store.values[f"jobs/{JOB}"].value)
 
     @property
     def is_over(self) -> bool:
@@ -124,7 +137,7 @@ class Cloud:
         self.visible.pop()
         entry.receives += 1
         self.received[entry.body] += 1
-        receipt = str(next(self._order))
+        receipt = str(next(self._receipts))
         self.in_flight[receipt] = entry
         self.hide(receipt, seconds)
         return receipt, entry
@@ -166,7 +179,7 @@ class CloudRegister(Register):
     def __init__(self, cloud: Cloud, worker: Worker) -> None:
         self._cloud = cloud
         self._worker = worker
-        self.forgets_seconds = cloud.service.forgets_seconds
+        vars(self).update(forgets_seconds=cloud.service.forgets_seconds)
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version."""
@@ -228,6 +241,13 @@ class CloudQueue(Queue):
         """Put the message on the queue."""
         with self._worker.request("send"):
             self._cloud.put_message(message.body())
+
+    def send_all(self, messages: Sequence[Message]) -> None:
+        """Put the messages on the queue, ten in a request."""
+        for begin in range(0, len(messages), MESSAGES_A_BATCH):
+            with self._worker.request("send"):
+                for message in messages[begin : begin + MESSAGES_A_BATCH]:
+                    self._cloud.put_message(message.body())
 
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
         """Return a message, if there is one within the wait."""

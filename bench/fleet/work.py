@@ -20,13 +20,13 @@ STEP_PIECES = 500
 here = threading.local()
 
 
-class Params(Model):
+class Size(Model):
     """How many pieces there are, of a hundredth of a second each."""
 
     pieces: int
 
 
-class State(Model):
+class Reached(Model):
     """Up to which piece all is done."""
 
     at: int
@@ -39,27 +39,27 @@ class Range(Model):
     last: int
 
 
-class Work(Divisible[Params, State, Range, Params, State, Range]):
+class Work(Divisible[Size, Reached, Range, Size, Reached, Range]):
     """Works through its pieces, five seconds a step; a partial tells which ones it has."""
 
     name = "work"
-    Params, State, Result = Params, State, Range
-    Plan, PartState, Partial = Params, State, Range
+    Params, State, Result = Size, Reached, Range
+    Plan, PartState, Partial = Size, Reached, Range
 
     def run(
         self,
-        params: Params,
-        state: State | None,
+        params: Size,
+        state: Reached | None,
         resources: Resources,
-    ) -> Generator[State, None, Range]:
+    ) -> Generator[Reached, None, Range]:
         """Work through all pieces."""
         return (yield from self.part(params, 0, params.pieces, state, resources))
 
-    def progress(self, params: Params, state: State) -> float:
+    def progress(self, params: Size, state: Reached) -> float:
         """Return the share of the pieces."""
         return state.at / params.pieces
 
-    def estimate(self, params: Params) -> Estimate:
+    def estimate(self, params: Size) -> Estimate:
         """Return what a worker of ordinary speed takes."""
         return Estimate(
             seconds=params.pieces * PIECE_SECONDS,
@@ -69,26 +69,26 @@ class Work(Divisible[Params, State, Range, Params, State, Range]):
             state_bytes=0,
         )
 
-    def plan(self, params: Params) -> Params:
+    def plan(self, params: Size) -> Size:
         """Return the same."""
         return params
 
-    def pieces(self, plan: Params) -> int:
+    def pieces(self, plan: Size) -> int:
         """Return how many there are."""
         return plan.pieces
 
-    def share(self, plan: Params, first: int) -> float:
+    def share(self, plan: Size, first: int) -> float:
         """All pieces take equally long."""
         return first / plan.pieces
 
     def part(
         self,
-        plan: Params,  # noqa: ARG002 - the contract's
+        plan: Size,  # noqa: ARG002 - the contract's
         first: int,
         last: int,
-        state: State | None,
+        state: Reached | None,
         resources: Resources,  # noqa: ARG002 - the contract's
-    ) -> Generator[State, None, Range]:
+    ) -> Generator[Reached, None, Range]:
         """Let the worker of this thread be busy."""
         worker: Worker = here.worker
         at = state.at if state else first
@@ -96,10 +96,10 @@ class Work(Divisible[Params, State, Range, Params, State, Range]):
             pieces = min(STEP_PIECES, last - at)
             worker.compute(pieces * PIECE_SECONDS)
             at += pieces
-            yield State(at=at)
+            yield Reached(at=at)
         return Range(first=first, last=last)
 
-    def combine(self, plan: Params, a: Range, b: Range) -> Range:  # noqa: ARG002 - the contract's
+    def combine(self, plan: Size, a: Range, b: Range) -> Range:  # noqa: ARG002 - the contract's
         """Join two ranges.
 
         Raises:
@@ -109,6 +109,6 @@ class Work(Divisible[Params, State, Range, Params, State, Range]):
             raise ValueError(f"{a} and {b} are no neighbours")
         return Range(first=a.first, last=b.last)
 
-    def conclude(self, params: Params, plan: Params, total: Range) -> Range:  # noqa: ARG002
+    def conclude(self, params: Size, plan: Size, total: Range) -> Range:  # noqa: ARG002
         """Return the range of all pieces."""
         return total

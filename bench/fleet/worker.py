@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.fleet.cloud import CloudQueue, CloudRegister
 from bench.fleet.work import Work, here
@@ -13,6 +13,7 @@ from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.invocations import Handler
 from outlast.worker.slices.fleet.last_cut import Cut, LastCut
 from outlast.worker.slices.heartbeat import BEAT_SECONDS
+from outlast.worker.slices.platforms import LOCAL
 from outlast.worker.slices.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
@@ -41,29 +42,34 @@ class Killed(BaseException):
 
 
 class Worker:
-    """One worker after another, each in the place of the one before, which was killed."""
+    """A place for worker processes, each of which follows one that was killed.
 
-    def __init__(self, cloud: Cloud, number: int) -> None:
-        """Begin at this moment, or when the platform has come to this number of workers."""
+    It consumes as `outlast worker` does, on a machine of its own that is somewhat faster or slower
+    than others.
+
+    Attributes:
+        speed: 1 is that of an ordinary one.
+    """
+
+    restart_seconds = RESTART_SECONDS
+    platform = LOCAL
+
+    def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._name = f"w{number}"
-        self._speed = cloud.rng.uniform(SLOWEST, FASTEST)
+        self.speed = cloud.rng.uniform(SLOWEST, FASTEST)
         self._beat: Callable[[], object] | None = None
         self._beats_at = self._killed_at = math.inf
         self._actor: Actor
 
     def live(self, actor: Actor) -> None:
-        """Work until the job is over."""
+        """Work until the job is over; `actor` is the thread."""
         self._actor, here.worker = actor, self
         while not self._cloud.is_over:
-            per_second = -math.log(1 - KILLED_A_MINUTE) / 60
-            self._killed_at = actor.now + self._cloud.rng.expovariate(per_second)
+            a_second = -math.log(1 - KILLED_A_MINUTE) / 60
+            self._killed_at = actor.now + self._cloud.rng.expovariate(a_second)
             with suppress(Killed):
                 self._work(self._process())
-                return
-            actor.now = max(actor.now, self._killed_at) + self._restart_seconds
-
-    _restart_seconds = RESTART_SECONDS
+            actor.now = min(actor.now, self._killed_at) + self.restart_seconds
 
     def _work(self, process: WorkerProcess) -> None:
         Consumer(process, slice_seconds=None).run(done=lambda: self._cloud.is_over)
@@ -72,7 +78,8 @@ class Worker:
         return WorkerProcess(
             jobs=JobStore(CloudRegister(self._cloud, self), clock=lambda: EPOCH + self._actor.now),
             queue=CloudQueue(self._cloud, self),
-            worker=self._name,
+            worker="simulated",
+            platform=self.platform,
             last_cut=SharedCut(),
             kernels=lambda _: KERNEL,
             clock=lambda: self._actor.now,
@@ -93,7 +100,7 @@ class Worker:
 
     def compute(self, seconds: float) -> None:
         """Be busy with what takes a worker of ordinary speed so long, while the heart beats."""
-        end = self._actor.now + seconds / self._speed
+        end = self._actor.now + seconds / self.speed
         while self._beats_at < end:
             self._actor.now = max(self._actor.now, self._beats_at)
             with suppress(Killed):  # A kernel's step would be blamed; the next request raises it.
@@ -103,7 +110,8 @@ class Worker:
     def _do_beat(self) -> None:
         """Let the heart beat once; another thread would do that."""
         act, self._beats_at = self._beat, math.inf
-        assert act is not None
+        if act is None:
+            return
         try:
             act()
         except Exception:  # noqa: BLE001 - it ends the real heartbeat, too
@@ -142,10 +150,16 @@ class Worker:
 class LambdaWorker(Worker):
     """A poller of Lambda's event source mapping, and the sandbox that it invokes."""
 
-    _restart_seconds = COLD_START_SECONDS
+    restart_seconds = COLD_START_SECONDS
+    platform = "lambda/arm64/1769"
+    aws_request_id = ""
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
+        self._ends_at = 0.0
 
     def _work(self, process: WorkerProcess) -> None:
-        handler = Handler(None, process)
+        handler = Handler(cast("Any", None), process)  # no direct call comes
         self._actor.now += COLD_START_SECONDS
         while not self._cloud.is_over:
             delivery = process.queue.receive(
@@ -163,34 +177,27 @@ class LambdaWorker(Worker):
             if not handler.handle({"Records": [record]}, self)["batchItemFailures"]:
                 process.queue.ack(delivery)
 
-    aws_request_id = ""
-
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the time-out."""
         return int((self._ends_at - self._actor.now) * 1000)
 
 
-def begins_after(number: int) -> float:
-    """Return after how many seconds Lambda has so many pollers, counted from 0."""
+def polls_after(number: int) -> float:
+    """Return after how many seconds Lambda has the poller of this number, counted from 0."""
     return max(0, number - FIRST_POLLERS + 1) / POLLERS_A_SECOND
 
 
 class SharedCut(LastCut):
-    """Reads the job once in each process, as that does, but all have one copy of how it is cut."""
+    """Reads how the job is cut in each process, as that does, but keeps one copy for all of them.
 
-    _copy: Cut | None = None
+    A thousand copies would fill the memory.
+    """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._has_read = False
+    def of(self, jobs: JobStore, job_id: str, birth: str) -> Cut:
+        """Return how the job is cut; see `LastCut`."""
+        cut = _cuts.setdefault(birth, super().of(jobs, job_id, birth))
+        self._cut = job_id, cut
+        return cut
 
-    def of(self, jobs: Any, job_id: str, birth: str) -> Cut:
-        """Return how the job is cut."""
-        if not self._has_read:
-            stored = jobs._stored(job_id)
-            self._has_read = True
-        if SharedCut._copy is None or SharedCut._copy.birth != birth:
-            from outlast.checkpoint.codec import decode
 
-            SharedCut._copy = Cut.of(decode(stored.value))
-        return SharedCut._copy
+_cuts: dict[str, Cut] = {}

@@ -247,7 +247,7 @@ def write_the_group_first(patch: MonkeyPatch) -> None:
     def write_and_send(self: AddingUp, place: Place, children: list[Record]) -> None:
         write(self, place, children)
         if place.level == 1:
-            send_next(self, place.number)
+            send_next(self, place.number, children)
 
     patch.setattr(AddingUp, "_send_next", lambda *_: None)
     patch.setattr(AddingUp, "_write", write_and_send)
@@ -261,9 +261,9 @@ def open_no_group(patch: MonkeyPatch) -> None:
 def open_the_wrong_group(patch: MonkeyPatch) -> None:
     """A complete group opens the one behind it, whatever the window."""
 
-    def send_next(self: AddingUp, group: int) -> str | None:
+    def send_next(self: AddingUp, group: int, children: list[Record]) -> str | None:
         self._fleet = self._fleet.model_copy(update={"window": 1})
-        return original(self, group)
+        return original(self, group, children)
 
     original = AddingUp._send_next
     patch.setattr(AddingUp, "_send_next", send_next)
