@@ -195,8 +195,8 @@ class Ledger:
         if node.level:
             self._wrote_group(division, node.place, before, after)
             return
-        if before is None or before.lease != after.lease:
-            self._took_lease(after)
+        self._judge_claim(before, after)
+        self._took_lease(after)
         if before is None:
             self._judge_window(division, node.number)
         if before is not None and after.slice_number > before.slice_number:
@@ -204,6 +204,15 @@ class Ledger:
         if after.status is Status.SUCCEEDED:
             self._judge_value(division, node.place, after)
             division.succeeded.add(node.number)
+
+    def _judge_claim(self, before: Record | None, after: Record) -> None:
+        """Judge whether a part is taken only from one whose lease has ended."""
+        old, new = before and before.lease, after.lease
+        if not (old and new) or old.token == new.token:
+            return
+        self.figures["overtaken"] += 1
+        self.require(not old.is_live(self._world.now), "a part was taken from who holds it")
+        self.excused.add(old.token)
 
     def _wrote_group(
         self, division: Division, place: Place, before: Record | None, after: Record
@@ -293,8 +302,9 @@ class Ledger:
     @property
     def _hindrances(self) -> int:
         """How often something went wrong for which work may be done again."""
-        kinds = ("crash", "freeze", "slow", "refused", "unanswered", "thawed")
-        return sum(self._world.faults[kind] for kind in kinds) + self.figures["stumbles"]
+        kinds = ("crash", "freeze", "slow", "refused", "unanswered")
+        faults = sum(self._world.faults[kind] for kind in kinds)
+        return faults + self.figures["stumbles"] + self.figures["overtaken"]
 
     def judge_end(self) -> None:
         """Judge what is left when all is quiet."""
