@@ -6,34 +6,25 @@ them all. The servers are those of the tests.
 
 from __future__ import annotations
 
-import os
 import time
-from collections import Counter
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
-import redis
-
+from bench.counted import measured, s3, valkey
 from bench.table import print_table
 from outlast.checkpoint.codec import encode
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.registers import open_register
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.slices.worker_process import WorkerProcess
-from tests import servers
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from bench.counted import Connect, Count
     from outlast.checkpoint.register import Register
-
-    Connect = Callable[[], Register]
-    Count = Callable[[], Counter[str]]
 
 FINISHED, OPEN = 10_000, 100
 FOREIGN_KEYS = 1_000_000
@@ -44,10 +35,10 @@ EVERY_SECONDS = 60.0
 def main() -> None:
     """Print the requests of a first sweep, of a later one, and of a fleet for ten sweeps."""
     rows = []
-    for name, server in (("S3", _s3), ("Redis", _redis)):
+    for name, server in (("S3", s3), ("Redis", valkey)):
         with server() as (connect, count):
             rows += [(f"{name}: {what}", *cells) for what, cells in _sweeps(connect, count)]
-    with _redis(FOREIGN_KEYS) as (connect, count):
+    with valkey(FOREIGN_KEYS) as (connect, count):
         cells = list(_sweeps(connect, count))[1][1]
         rows.append((f"Redis with {FOREIGN_KEYS:,} keys of others: a later one", *cells))
     title = f"Sweeps of a store with {FINISHED:,} finished and {OPEN} open jobs"
@@ -60,10 +51,10 @@ def _sweeps(connect: Connect, count: Count) -> Iterator[tuple[str, tuple[str, st
     jobs, queue = JobStore(connect(), clock=clock), MemoryQueue()
     for what in ("the first sweep", "a later one"):
         clock.sleep(EVERY_SECONDS)
-        with _measured(count) as cells:
+        with measured(count) as cells:
             sweep(jobs, queue, after_seconds=EVERY_SECONDS)
         yield what, tuple(cells)
-    with _measured(count) as cells:
+    with measured(count) as cells:
         _be_idle([connect() for _ in range(WORKERS)], clock.now)
     yield f"{WORKERS} idle workers, {SWEEPS} sweeps", tuple(cells)
 
@@ -95,56 +86,6 @@ def _be_idle(registers: list[Register], now: float) -> None:
     for second in range(int((SWEEPS + 1) * EVERY_SECONDS)):
         for clock, consumer in fleet:
             consumer.run(done=lambda clock=clock, second=second: clock.now >= now + second)
-
-
-@contextmanager
-def _measured(count: Count) -> Iterator[list[str]]:
-    """Yield a list that holds, after the block, the requests and the seconds that it took."""
-    cells: list[str] = []
-    before, begun = count(), time.perf_counter()
-    yield cells
-    seconds = time.perf_counter() - begun
-    made = count() - before
-    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(made.items()))
-    cells += [kinds or "none", f"{seconds:.2f}"]
-
-
-@contextmanager
-def _s3() -> Iterator[tuple[Connect, Count]]:
-    made = Counter[str]()
-
-    def connect() -> Register:
-        register: Any = open_register("s3://bench/prefix")
-        events = register._client.meta.events  # noqa: SLF001 - what boto3 offers to count by
-        events.register("before-call.s3", lambda model, **_: made.update([model.name]))
-        return register
-
-    with servers.ministack() as server:
-        os.environ |= {
-            "AWS_ENDPOINT_URL": server.url,
-            "AWS_ACCESS_KEY_ID": servers.ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": servers.SECRET_KEY,
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        with closing(boto3.client("s3")) as client:
-            client.create_bucket(Bucket="bench")
-        yield connect, made.copy
-
-
-@contextmanager
-def _redis(foreign_keys: int = 0) -> Iterator[tuple[Connect, Count]]:
-    with (
-        servers.valkey("--enable-debug-command", "yes") as server,
-        closing(redis.Redis.from_url(server.url)) as client,
-    ):
-        if foreign_keys:
-            client.execute_command("DEBUG", "POPULATE", foreign_keys, "theirs")
-
-        def count() -> Counter[str]:
-            processed = client.info("stats")["total_commands_processed"]
-            return Counter({"commands": processed})
-
-        yield lambda: open_register(f"{server.url}/0"), count
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from bench.table import print_table
-from outlast.kernel.nth_prime.gourdon import engine
+from outlast.kernel.nth_prime.gourdon import engine, kept
 from outlast.kernel.nth_prime.gourdon.bounds import begin, bounds_of
 from outlast.kernel.nth_prime.gourdon.state import Counting
 from outlast.kernel.nth_prime.gourdon.tables import build
@@ -98,7 +98,7 @@ def _in_slices(x: int, seconds: float, *, warm: bool) -> float:
     start = time.process_time()
     while True:
         if not warm:
-            engine.forget()
+            kept.forget()
         end = time.process_time() + seconds
         steps = engine.count(state)
         for reached in steps:

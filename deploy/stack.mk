@@ -16,7 +16,7 @@ up:  ## start the local stack: store, queue, workers, Lambda, RunPod
 down:  ## stop the local stack; its jobs stay in a volume
 	$(STACK) --profile demo down
 
-demo-stack: up  ## submit jobs to the stack and watch them move between its workers
+demo-stack: up  ## run one job on all workers of the stack at once
 	@$(STACK) run --rm demo
 
 test-stack:  ## start a new stack, test it, remove it; needs Docker

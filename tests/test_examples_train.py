@@ -44,6 +44,7 @@ def whole(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
     return trained
 
 
+@pytest.mark.chaos
 def test_a_loss_curve_on_several_threads_is_the_same_cut_and_uncut(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_when_a_worker_is_stopped(
     assert site.trained() == whole
 
 
+@pytest.mark.chaos
 def test_on_lambda(
     tmp_path: Path,
     environment: dict[str, str],
@@ -106,6 +108,7 @@ def test_on_lambda(
     assert site.trained() == whole
 
 
+@pytest.mark.chaos
 def test_on_runpod(
     tmp_path: Path,
     environment: dict[str, str],

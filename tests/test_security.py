@@ -7,7 +7,7 @@ import json
 import re
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -28,6 +28,7 @@ from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 from outlast.worker.slices.worker_process import make_process
 from tests.deploy.files import actions, properties
+from tests.kernels import Dividing, expected, install
 from tests.servers import HOST
 from tests.tls import tls_before
 from tests.worker.queues import backends
@@ -120,10 +121,9 @@ def rights(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Rights:
     used = Rights()
     call = BaseClient._make_api_call
 
-    def record(client: BaseClient, operation: str, arguments: dict[str, object]) -> object:
+    def record(client: BaseClient, operation: str, arguments: dict[str, Any]) -> object:
         right = RIGHTS.get(operation, operation)
-        if operation == "DeleteObject":
-            used.deleted.append(str(arguments["Key"]))
+        used.deleted += _keys(operation, arguments)
         used.add(f"{client.meta.service_model.service_name}:{right}")
         if operation == "GetFunctionConfiguration":
             return {"Timeout": 900, "MemorySize": 1769}
@@ -133,6 +133,23 @@ def rights(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Rights:
 
     monkeypatch.setattr(BaseClient, "_make_api_call", record)
     return used
+
+
+def _keys(operation: str, arguments: dict[str, Any]) -> list[str]:
+    """Return the keys that a request to S3 deletes."""
+    if operation == "DeleteObject":
+        return [arguments["Key"]]
+    if operation == "DeleteObjects":
+        return [entry["Key"] for entry in arguments["Delete"]["Objects"]]
+    return []
+
+
+@pytest.fixture
+def dividing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a kernel that can be divided, installed."""
+    install(tmp_path, Dividing)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return Dividing.name
 
 
 @pytest.fixture
@@ -184,7 +201,7 @@ def test_a_viewer_has_exactly_the_rights_it_uses_on_aws(
 
 
 def test_a_worker_has_exactly_the_rights_it_uses_on_aws(
-    rights: Rights, deployment: tuple[str, str]
+    rights: Rights, deployment: tuple[str, str], dividing: str
 ) -> None:
     """A right too few stops every job; one too many is what a stolen key would use."""
     client = Client(*deployment)
@@ -193,6 +210,9 @@ def test_a_worker_has_exactly_the_rights_it_uses_on_aws(
     process = make_process(client.settings, client.jobs, client.queue)
     Consumer(process, slice_seconds=5.0).run(max_slices=1)
     assert client.result("a") == {"position": 5, "prime": 11}
+    client.submit(dividing, job_id="d", parallel=1, steps=30)
+    Consumer(process, slice_seconds=5.0).run(max_idle_seconds=1.0)
+    assert client.result("d") == expected(30)
     client.fork("a", new_id="b")
     delivery = client.queue.receive(visibility_seconds=60, wait_seconds=1)
     client.queue.hide(delivery, 0)
@@ -201,7 +221,8 @@ def test_a_worker_has_exactly_the_rights_it_uses_on_aws(
     client.sweep(after_seconds=0.001)
     assert rights == actions(properties("WorkerPolicy"))
     assert rights == documented("all on S3", "worker, sweep on S3", "worker on SQS")
-    assert all(key.startswith("jobs/open/") for key in rights.deleted)
+    # Where the policy lets it delete, beside arrays: see `tests/deploy/test_template.py`.
+    assert {key.split("/")[1] for key in rights.deleted} == {"open", "parts"}
 
 
 def test_an_operator_has_exactly_the_rights_it_uses_on_aws(
@@ -270,6 +291,7 @@ def use(url: str) -> None:
         assert register.read("jobs/a") == (b"1", version)
         assert [*jobs.ids()] == ["a"]
         register.delete("jobs/a", expected=version)
+        register.remove(["parts/a/0/1"])
 
 
 def test_the_rights_listed_for_redis_are_enough_and_each_is_needed(
@@ -287,6 +309,19 @@ def test_the_rights_listed_for_redis_are_enough_and_each_is_needed(
         left = [right for right in rights if right != missing]
         with pytest.raises(StoreUnavailable, match="permission"):
             use(as_user([*left, *deleting]))
+
+
+def test_the_rights_listed_for_a_worker_on_redis_are_enough_for_a_job_of_parts(
+    as_user: Callable[[list[str]], str], dividing: str, tmp_path: Path
+) -> None:
+    """Its parts would be computed, and their records stay: each message a dead letter."""
+    rights = [*listed("all on Redis")[0].split(), *listed("worker, sweep, delete, prune on Redis")]
+    client = Client(as_user(rights), f"sqlite:///{tmp_path}/queue.db")
+    client.submit(dividing, job_id="d", parallel=1, steps=30)
+    process = make_process(client.settings, client.jobs, client.queue)
+    Consumer(process, slice_seconds=5.0).run(max_idle_seconds=0.1)
+    assert client.result("d") == expected(30)
+    assert [*client.jobs.nodes.job_ids()] == []
 
 
 def test_the_rights_listed_for_doctor_on_redis_are_enough_and_each_is_needed(

@@ -2,7 +2,8 @@
 
 The input is a request as in `outlast.worker.loops.direct_calls`, or
 
-    {"drain": true[, "max_seconds": s]}   work through the queue until it is empty
+    {"drain": true[, "max_seconds": s]    work through the queue until it is empty
+     [, "max_idle_seconds": s]}           for so long
 
 A call works for "max_seconds" at most; set it below the request's executionTimeout. RunPod ends a
 call by SIGTERM or not at all; the call then saves the work of its slice.
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 
 # RunPod's executionTimeout is 600 s unless the endpoint or the request sets another.
 DEFAULT_SECONDS = 540.0
-# An empty receive from SQS takes a second; two of them mean an empty queue.
+# An empty receive from SQS takes a second; two of them mean an empty queue. Where many workers are
+# to share a job, they wait until it is cut.
 IDLE_SECONDS = 2.0
 # Between two updates; each is a request, from a thread of its own.
 PROGRESS_SECONDS = 5.0
@@ -69,6 +71,7 @@ class Drain(Request):
 
     drain: Literal[True]
     max_seconds: Seconds = DEFAULT_SECONDS
+    max_idle_seconds: Seconds = IDLE_SECONDS
 
 
 ALL_FORMS: dict[str, type[AnyRequest | Drain]] = {**FORMS, "drain": Drain}
@@ -116,7 +119,7 @@ class Handler:
         seconds = request.max_seconds
         left = seconds - process.timing.budget(seconds).reserve
         with Deadline(left, clock=process.clock) as stop:
-            consumer.run(max_idle_seconds=IDLE_SECONDS, outer=stop)
+            consumer.run(max_idle_seconds=request.max_idle_seconds, outer=stop)
         return stop.reason is None
 
 
@@ -130,13 +133,14 @@ class Progress:
         self._due = time.monotonic()
 
     def __call__(self, job: RunningJob) -> None:
-        """Report the progress of `job` if it is time."""
-        job_id = job.record.job_id
+        """Report the progress of `job`, or of the part of it that runs, if it is time."""
+        job_id, node = job.record.job_id, job.record.node
         self.jobs.add(job_id)
         now = time.monotonic()
         if now >= self._due:
             self._due = now + PROGRESS_SECONDS
-            self._report(self._job, {"job_id": job_id, "progress": job.progress})
+            part = {"part": node.number} if node else {}
+            self._report(self._job, {"job_id": job_id, **part, "progress": job.progress})
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Submits jobs to the stack, watches them move between its workers, and checks the results."""
+"""Runs one job on all workers of the stack at once, shows who is at which part, and checks it."""
 
 from __future__ import annotations
 
@@ -10,89 +10,97 @@ import time
 import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from outlast import Client
+from outlast.checkpoint.survey import Survey
 
-# Position and prime, by primecount. More jobs than workers, so that none finds the queue empty.
-JOBS = {
-    1_000_000_000_000_000: 37_124_508_045_065_437,
-    1_200_000_000_000_000: 44_774_424_266_565_143,
-    1_400_000_000_000_000: 52_458_753_029_241_283,
-    1_600_000_000_000_000: 60_172_538_090_123_567,
-    1_800_000_000_000_000: 67_912_074_089_826_233,
-}
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outlast.checkpoint.head import Head
+
+KERNEL = "nth-prime"
+PARAMS: dict[str, Any] = {"position": 10_000_000_000_000_000}
+RESULT = {"position": 10_000_000_000_000_000, "prime": 394_906_913_903_735_329}  # by primecount
+WORKERS = 4  # two plain ones, Lambda, RunPod
+KINDS = {"worker", "lambda", "runpod"}
 LOOK_SECONDS = 0.1
 LONGEST_SECONDS = 300.0
 RUNPOD_SECONDS = 10
 
 
 @dataclass
-class Watched:
-    """One job and where its slices were seen."""
+class Seen:
+    """What was seen of the job.
 
-    position: int
-    job_id: str
-    slice: int = 0
+    Attributes:
+        slices: the slices of parts that were printed, by part and number.
+        places: how many of them each kind of worker ran.
+        most: how many were at work at the same time.
+    """
+
+    slices: set[tuple[int, int]] = field(default_factory=set)
     places: Counter[str] = field(default_factory=Counter)
-    is_over: bool = False
+    most: int = 0
 
 
 def main() -> None:
-    """Exit 0 if all results are right and every kind of worker had a part in them."""
-    client = Client()
-    run = f"demo-{time.time():.0f}"
-    jobs = [
-        Watched(position, client.submit("nth-prime", job_id=f"{run}-{position}", position=position))
-        for position in JOBS
-    ]
-    for job in jobs:
-        print(f"submitted  {job.job_id}")
+    """Exit 0 if the result is right and every kind of worker had a part in it."""
+    client, seen = Client(), Seen()
+    job_id = client.submit(KERNEL, job_id=f"demo-{time.time():.0f}", parallel=WORKERS, **PARAMS)
+    print(f"submitted  {job_id}, for {WORKERS} workers", flush=True)
     threading.Thread(target=keep_runpod_awake, daemon=True).start()
 
     begun = time.monotonic()
-    while not all(job.is_over for job in jobs):
+    while not (job := client.jobs.head_of(job_id)).status.is_final:
         if time.monotonic() - begun > LONGEST_SECONDS:
             sys.exit(f"not done after {LONGEST_SECONDS:.0f} s")
-        for job in jobs:
-            look(client, job, time.monotonic() - begun)
+        look(client, job, seen, time.monotonic() - begun)
         time.sleep(LOOK_SECONDS)
 
-    places = sum((job.places for job in jobs), Counter[str]())
-    print("slices seen:", ", ".join(f"{place} {count}" for place, count in places.most_common()))
-    wrong = [job for job in jobs if client.result(job.job_id)["prime"] != JOBS[job.position]]
-    missing = {"worker", "lambda", "runpod"} - set(places)
-    if wrong or missing:
-        sys.exit(f"wrong: {[job.job_id for job in wrong]}, no part taken by: {sorted(missing)}")
-    print("all results are right, and every kind of worker had a part in them")
+    record = client.status(job_id)
+    print(f"{record.status} after {time.monotonic() - begun:.1f} s: {record.result}")
+    print(f"{record.usage.compute_seconds:.1f} s of work, {seen.most} workers at the same time")
+    print("slices seen:", ", ".join(f"{place} {n}" for place, n in seen.places.most_common()))
+    if record.result != RESULT:
+        sys.exit("the result is wrong")
+    if missing := KINDS - set(seen.places):
+        sys.exit(f"no part taken by: {', '.join(sorted(missing))}")
+    print("the result is right, and every kind of worker had a part in it")
 
 
-def look(client: Client, job: Watched, seconds: float) -> None:
-    """Print what is new about the job."""
-    if job.is_over:
+def look(client: Client, job: Head, seen: Seen, seconds: float) -> None:
+    """Print which parts are at work that were not at the last look, and where."""
+    at_work = 0
+    for number, part in parts_of(client, job):
+        if part.lease is None:
+            continue
+        at_work += 1
+        if (number, part.slice_number) not in seen.slices:
+            seen.slices.add((number, part.slice_number))
+            place = place_of(part.lease.worker)
+            seen.places[place] += 1
+            print(f"{seconds:5.1f} s  part {number:>3}  slice {part.slice_number}  {place}")
+    seen.most = max(seen.most, at_work)
+    sys.stdout.flush()
+
+
+def parts_of(client: Client, job: Head) -> Iterator[tuple[int, Head]]:
+    """Yield the open parts of which something is stored, each with its number."""
+    if job.fleet is None or not job.fleet.is_cut:
         return
-    record = client.status(job.job_id)
-    if record.lease and record.slice_number != job.slice:
-        job.slice = record.slice_number
-        place = place_of(record.lease.worker)
-        job.places[place] += 1
-        print(
-            f"{seconds:5.1f} s  position {job.position:>13,}  slice {job.slice:>3}"
-            f"  {record.progress:6.1%}  {place}",
-            flush=True,
-        )
-    if record.status.is_final:
-        job.is_over = True
-        print(
-            f"{seconds:5.1f} s  position {job.position:>13,}  {record.status}: {record.result}"
-            f"  ({record.usage.slices_begun} slices, {record.usage.compute_seconds:.1f} s of work)",
-            flush=True,
-        )
+    survey = Survey(client.jobs.nodes, job.job_id, job.fleet)
+    for group in survey.open_groups():
+        for place, part in zip(survey.tree.below(group.place), group.parts, strict=True):
+            if part is not None:
+                yield place.number, part
 
 
 def place_of(worker: str) -> str:
     """Return the kind of worker; docker-compose.yml gives host names to all but the plain ones."""
     host = worker.partition(":")[0]
-    return host if host in {"lambda", "runpod"} else "worker"
+    return host if host in KINDS else "worker"
 
 
 def keep_runpod_awake() -> None:

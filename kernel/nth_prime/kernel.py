@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from outlast.kernel.contract import Estimate, Kernel, Model, Resources
+from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.gourdon import riemann
+from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan
+from outlast.kernel.nth_prime.gourdon import parts, riemann
 from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
 from outlast.kernel.nth_prime.gourdon.state import WrongState
 from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
@@ -18,7 +19,8 @@ from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from outlast.kernel.nth_prime.gourdon.state import Counting
+    from outlast.kernel.nth_prime.gourdon.parts import CountingSum
+    from outlast.kernel.nth_prime.gourdon.state import Counting, Problem
 
 LARGEST_POSITION = 10**18
 """Its prime is 4.4·10^19, well below the 2^66 up to which primes can be counted."""
@@ -43,13 +45,12 @@ class NthPrimeResult(Model):
     prime: int
 
 
-class NthPrime(Kernel[NthPrimeParams, PrimesState, NthPrimeResult]):
+class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
     """The n-th prime, p_1 = 2."""
 
     name = "nth-prime"
     version = 1
     Params = NthPrimeParams
-    State = PrimesState
     Result = NthPrimeResult
 
     def run(
@@ -71,6 +72,25 @@ class NthPrime(Kernel[NthPrimeParams, PrimesState, NthPrimeResult]):
         if params.position <= plain.LARGEST_POSITION:
             return min(state.count / params.position, 1.0)
         return _COUNTING_SHARE * (state.counting.progress() if state.counting else 1.0)
+
+    def plan(self, params: NthPrimeParams) -> PrimesPlan:
+        """Return how the count is divided: not at all up to plain.LARGEST_POSITION."""
+        if params.position <= plain.LARGEST_POSITION:
+            return PrimesPlan()
+        word, counting = _estimate(params.position)
+        return PrimesPlan(division=parts.divide(counting), word=word)
+
+    def conclude(
+        self,
+        params: NthPrimeParams,  # noqa: ARG002 - the plan says all of it
+        plan: PrimesPlan,
+        total: CountingSum,
+    ) -> PrimesState:
+        """Return the state in which it is known how many primes lie below, to search from there."""
+        if plan.division is None:
+            return BEGINNING
+        _check_word(plan.word, plan.division)
+        return PrimesState(word=plan.word, count=parts.counted(plan.division, total))
 
     def require(self, params: NthPrimeParams) -> None:
         """Ask for the compiler where the position needs it."""
@@ -118,11 +138,11 @@ def _count_and_search(
 ) -> Generator[PrimesState, None, int]:
     """Return the n-th prime: count the primes below where it is expected, and sieve on to it."""
     if state is None:
-        state = _estimate(n)
+        word, counting = _estimate(n)
+        state = PrimesState(counting=counting, word=word, count=0)
         yield state
     if state.counting is not None:
-        if state.counting.x != NUMBERS_PER_WORD * state.word - 1:
-            raise WrongState("a state that counts up to another number than it searches from")
+        _check_word(state.word, state.counting)
         threads = fitting_threads(state.counting, resources)
         state = yield from _count(state, state.counting, threads)
         yield state
@@ -131,10 +151,15 @@ def _count_and_search(
     return (yield from stored(sieve.find(n, cursor_of(state))))
 
 
-def _estimate(n: int) -> PrimesState:
-    """Return the state in which the counting begins: below where the prime is expected."""
+def _estimate(n: int) -> tuple[int, Counting]:
+    """Return (word, the beginning of the count of what lies below): there the prime is expected."""
     word = riemann.nth_prime(n) // NUMBERS_PER_WORD
-    return PrimesState(counting=begin(NUMBERS_PER_WORD * word - 1), word=word, count=0)
+    return word, begin(NUMBERS_PER_WORD * word - 1)
+
+
+def _check_word(word: int, problem: Problem) -> None:
+    if problem.x != NUMBERS_PER_WORD * word - 1:
+        raise WrongState("a state that counts up to another number than it searches from")
 
 
 def _count(

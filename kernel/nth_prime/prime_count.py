@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from outlast.kernel.contract import Estimate, Kernel, Model, Resources
+from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
+from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan
+from outlast.kernel.nth_prime.gourdon import parts
 from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT, begin, fitting_threads
 from outlast.kernel.nth_prime.gourdon.state import WrongState
 from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
@@ -16,6 +18,7 @@ from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from outlast.kernel.nth_prime.gourdon.parts import CountingSum
     from outlast.kernel.nth_prime.gourdon.state import Counting
 
 
@@ -34,13 +37,12 @@ class PrimeCountResult(Model):
     count: int
 
 
-class PrimeCount(Kernel[PrimeCountParams, PrimesState, PrimeCountResult]):
+class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
     """π(x), the number of primes up to x."""
 
     name = "prime-count"
     version = 1
     Params = PrimeCountParams
-    State = PrimesState
     Result = PrimeCountResult
 
     def run(
@@ -65,6 +67,22 @@ class PrimeCount(Kernel[PrimeCountParams, PrimesState, PrimeCountResult]):
         if state.counting is not None:
             return state.counting.progress()
         return min(NUMBERS_PER_WORD * state.word / max(params.x, 1), 1.0)
+
+    def plan(self, params: PrimeCountParams) -> PrimesPlan:
+        """Return how the count is divided: not at all up to plain.LARGEST_NUMBER."""
+        if params.x <= plain.LARGEST_NUMBER:
+            return PrimesPlan()
+        return PrimesPlan(division=parts.divide(begin(params.x)))
+
+    def conclude(
+        self, params: PrimeCountParams, plan: PrimesPlan, total: CountingSum
+    ) -> PrimesState | PrimeCountResult:
+        """Return the count; or where the plain sieve begins, if it is for it."""
+        if plan.division is None:
+            return BEGINNING
+        if plan.division.x != params.x:
+            raise WrongState(f"a plan of another job than to count up to {params.x}")
+        return PrimeCountResult(x=params.x, count=parts.counted(plan.division, total))
 
     def require(self, params: PrimeCountParams) -> None:
         """Ask for the compiler where x needs it."""

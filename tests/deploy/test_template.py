@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from outlast.checkpoint.names import JOBS
+from outlast.checkpoint.names import JOBS, PARTS
+from outlast.worker.costs.prices import read_prices
 from outlast.worker.queues.polled import MAX_RECEIVES
 from tests.deploy.files import RESOURCES, TEMPLATE, actions, properties, statements
 
@@ -42,7 +43,8 @@ def test_only_an_operator_can_delete_jobs(name: str):
     deleting = [
         each for each in statements(properties(name)) if "s3:DeleteObject" in each["Action"]
     ]
-    no_jobs = [{"Fn::Sub": f"${{Bucket.Arn}}/jobs/{part}/*"} for part in ("open", "blobs")]
+    below = ("open", "parts", "blobs")
+    no_jobs = [{"Fn::Sub": f"${{Bucket.Arn}}/jobs/{folder}/*"} for folder in below]
     assert [each["Resource"] for each in deleting] == ([no_jobs] if name == "WorkerPolicy" else [])
 
 
@@ -54,6 +56,21 @@ def test_one_message_is_one_invocation_and_fails_alone():
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaxConcurrency"}}
     limits = TEMPLATE["Parameters"]["MaxConcurrency"]
     assert (limits["MinValue"], limits["MaxValue"]) == (2, 1000), "AWS takes nothing else"
+
+
+def test_the_default_bound_on_workers_does_not_surprise_a_bill():
+    """A job for a thousand workers would cost its price in minutes, before anyone has looked."""
+    parameters = TEMPLATE["Parameters"]
+    size = (parameters[name]["Default"] for name in ("Architecture", "MemoryMegabytes"))
+    second = read_prices(None).worker_second("/".join(["lambda", *map(str, size)]))
+    assert second is not None
+    limit = parameters["MaxConcurrency"]
+    assert limit["Default"] * second * 3600 < 1
+    told = re.findall(r"([\d,]+) cost \$(\d+(?:\.\d+)?)", limit["Description"])
+    hours = {int(workers.replace(",", "")): float(dollars) for workers, dollars in told}
+    assert hours.keys() == {limit["Default"], limit["MaxValue"]}
+    for workers, dollars in hours.items():
+        assert workers * second * 3600 == pytest.approx(dollars, rel=0.01)
 
 
 def test_aws_lets_a_slice_wake_the_next():
@@ -123,7 +140,9 @@ def test_the_bucket_forgets_jobs_and_nothing_else():
     """Elsewhere the rule would do nothing; with a shorter prefix it deletes arrays in use."""
     rules = properties("Bucket")["LifecycleConfiguration"]["Rules"]
     expiring = [rule for rule in rules if "ExpirationInDays" in rule]
-    assert [rule["Prefix"] for rule in expiring] == [f"jobs/{JOBS}"]
+    assert [rule["Prefix"] for rule in expiring] == [f"jobs/{JOBS}", f"jobs/{PARTS}"]
+    # Sooner, a job would lose parts that are done while others of it are still to be.
+    assert {str(rule["ExpirationInDays"]) for rule in expiring} == {"{'Ref': 'JobDays'}"}
     store = FUNCTION["Environment"]["Variables"]["OUTLAST_STORE"]["Fn::If"][1]
     assert store == {"Fn::Sub": "s3://${Bucket}/jobs"}
 

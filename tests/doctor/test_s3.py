@@ -56,6 +56,14 @@ RULES = {
     "cheaper": ({"Transitions": [{"Days": 90, "StorageClass": "STANDARD_IA"}]}, "ok"),
     "elsewhere": ({"Expiration": {"Days": 1}, "Filter": {"Prefix": "logs/"}}, "ok"),
     "a part of it": ({"Expiration": {"Days": 1}, "Filter": {"Prefix": "jobs/jobs/a"}}, "warning"),
+    "parts for a year": (
+        {"Expiration": {"Days": 365}, "Filter": {"Prefix": "jobs/parts/"}},
+        "ok",
+    ),
+    "parts for a week": (
+        {"Expiration": {"Days": 7}, "Filter": {"Prefix": "jobs/parts/"}},
+        "warning",
+    ),
     "switched off": ({"Expiration": {"Days": 1}, "Status": "Disabled"}, "ok"),
     "tagged": (
         {"Expiration": {"Days": 1}, "Filter": {"Tag": {"Key": "a", "Value": "b"}}},

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from outlast.kernel import Resources
 from outlast.kernel.nth_prime import NthPrime
-from outlast.kernel.nth_prime.gourdon import ac, b, d, engine, phi0, riemann
+from outlast.kernel.nth_prime.gourdon import ac, b, d, engine, kept, phi0, riemann
 from outlast.kernel.nth_prime.gourdon.bounds import begin
 from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 from outlast.kernel.nth_prime.sieve.steps import finish
@@ -76,7 +76,7 @@ def test_any_interruptions_give_the_same_count(seed: int, x: int) -> None:
 def stretch(state: Counting, random: Random) -> tuple[Counting, int | None]:
     """The state after some steps, as one worker does them; with the count if that was all."""
     if random.random() < 0.1:
-        engine.forget()  # as in another process
+        kept.forget()  # as in another process
     steps = engine.count(state, random.choice([1, 1, 2]))
     for _ in range(random.randrange(6, 12)):
         try:
@@ -90,10 +90,10 @@ def stretch(state: Counting, random: Random) -> tuple[Counting, int | None]:
 def test_a_wrong_sum_is_an_error() -> None:
     """Otherwise a flipped bit ends in a wrong number that looks like any other."""
     *_, state = engine.count(begin(10**10))
-    assert engine.lift(state.total, state.x) == PI[10]
+    assert riemann.lift(state.total, state.x) == PI[10]
     for bit in range(20, 64):
         with pytest.raises(riemann.WrongSum, match="more than √x"):
-            engine.lift(state.total ^ (1 << bit), state.x)
+            riemann.lift(state.total ^ (1 << bit), state.x)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_state_that_no_computation_reaches(wrong: dict[str, object]) -> None:
 
 def test_the_total_may_wrap_around() -> None:
     """Otherwise the count fails where the terms pass 2^63."""
-    assert engine.lift(2**64 - 1 + PI[17] - 2**64, 10**17) == PI[17] - 1
+    assert riemann.lift(2**64 - 1 + PI[17] - 2**64, 10**17) == PI[17] - 1
 
 
 @pytest.mark.usefixtures("fine_shards")
@@ -203,6 +203,6 @@ def test_preparing_again_leaves_the_tables(monkeypatch: pytest.MonkeyPatch) -> N
     steps = kernel.run(params, None, Resources())
     state = next(state for state in steps if state.counting and state.counting.shards)
     steps.close()
-    monkeypatch.setattr(engine, "build", None)  # cannot be called
+    monkeypatch.setattr(kept, "build", None)  # cannot be called
     kernel.prepare(params)
     assert next(kernel.run(params, state, Resources())) != state

@@ -16,7 +16,7 @@ from slow_gourdon import Slow
 
 from outlast.kernel.nth_prime.gourdon.bounds import begin, bounds_of, cube_root
 from outlast.kernel.nth_prime.gourdon.engine import TERMS
-from outlast.kernel.nth_prime.gourdon.phase import Partial, fold
+from outlast.kernel.nth_prime.gourdon.phase import Partial, fuse, origin
 from outlast.kernel.nth_prime.gourdon.tables import build
 from outlast.kernel.nth_prime.sieve.steps import finish
 
@@ -35,14 +35,14 @@ def parts(x: int, y: int | None = None, **sizes: int) -> tuple[Bounds, Tables]:
 def whole(name: str, bounds: Bounds, t: Tables) -> int:
     """The value of a term, as a signed number."""
     term = TERMS[name]
-    total, cursor, end = 0, 0, term.pieces(bounds, t)
-    carry = term.carry(bounds, t)
+    cursor, end = 0, term.pieces(bounds, t)
+    done = origin(term.carry(bounds, t))
     while cursor < end:
         last = term.cut(bounds, t, cursor, end)
         assert cursor < last <= end
-        total, carry = fold(total, carry, term.shard(bounds, t, cursor, last))
+        done = fuse(done, term.shard(bounds, t, cursor, last))
         cursor = last
-    return (total + 2**63) % 2**64 - 2**63
+    return (done.total + 2**63) % 2**64 - 2**63
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_every_term_is_what_its_definition_says(x: int, y: int | None) -> None:
 @pytest.mark.parametrize("name", ["phi0", "ac", "b", "d"])
 @settings(deadline=None, max_examples=150)
 @given(seed=st.integers(0, 2**32))
-def test_shards_may_be_cut_anywhere_and_computed_in_any_order(name: str, seed: int) -> None:
+def test_shards_may_be_cut_anywhere_and_fused_in_any_grouping(name: str, seed: int) -> None:
     """Otherwise a result depends on how a computation was shared out among workers."""
     bounds, t = parts(3 * 10**10, ac_span=2**16, b_words=4096, d_words=512)
     random = Random(seed)
@@ -72,10 +72,11 @@ def test_shards_may_be_cut_anywhere_and_computed_in_any_order(name: str, seed: i
     cuts = sorted({0, end, *(random.randrange(end + 1) for _ in range(random.randrange(12)))})
     ranges = list(pairwise(cuts))
     shards = {r: term.shard(bounds, t, *r) for r in random.sample(ranges, len(ranges))}
-    total, carry = 0, term.carry(bounds, t)
-    for r in ranges:
-        total, carry = fold(total, carry, shards[r])
-    assert (total + 2**63) % 2**64 - 2**63 == expected(name)
+    row = [origin(term.carry(bounds, t)), *(shards[r] for r in ranges)]
+    while len(row) > 1:
+        i = random.randrange(len(row) - 1)
+        row[i : i + 2] = [fuse(*row[i : i + 2])]
+    assert (row[0].total + 2**63) % 2**64 - 2**63 == expected(name)
 
 
 @cache
@@ -108,10 +109,12 @@ def test_the_sum_does_not_depend_on_how_it_is_split(
     assert sum(whole(name, bounds, t) for name in TERMS) == primecountpy.prime_pi(x)
 
 
-def test_the_reducer_wraps_modulo_2_to_the_64() -> None:
+def test_fusing_wraps_modulo_2_to_the_64() -> None:
     """Otherwise a sum that passes 2^63 on its way is wrong, or stops the job."""
     carry = np.array([2**40, -(2**62)], np.int64)
     weights = np.array([2**30, 5], np.int64)
-    total, after = fold(2**64 - 1, carry, Partial(-7, weights, np.array([1, 2], np.int64)))
-    assert total == (2**64 - 8 + 2**70 - 5 * 2**62) % 2**64
-    assert after.tolist() == [2**40 + 1, 2 - 2**62]
+    shard = Partial(-7, weights, np.array([1, 2], np.int64))
+    done = fuse(origin(carry)._replace(total=2**64 - 1), shard)
+    assert done.total == (2**64 - 8 + 2**70 - 5 * 2**62) % 2**64
+    assert done.counts.tolist() == [2**40 + 1, 2 - 2**62]
+    assert done.weights.tolist() == [2**30, 5]

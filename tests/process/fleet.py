@@ -28,14 +28,24 @@ MIXED = {"SIGKILL": 5, "SIGTERM": 2, "SIGSTOP": 2}
 
 
 def make_queue(endpoint: str, name: str) -> list[str]:
-    """Create a queue and its dead-letter queue; return the URLs of both."""
+    """Create a queue, FIFO by its name, and its dead-letter queue; return the URLs of both."""
+    stem, dot, ending = name.partition(".")
+    kind = {"FifoQueue": "true"} if ending == "fifo" else {}
     with closing(boto3.client("sqs", endpoint_url=endpoint)) as sqs:
-        dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+        dead = sqs.create_queue(QueueName=f"{stem}-dead{dot}{ending}", Attributes=kind)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
         target = arn["Attributes"]["QueueArn"]
         policy = {"deadLetterTargetArn": target, "maxReceiveCount": MAX_RECEIVES}
-        attributes = {"RedrivePolicy": json.dumps(policy)}
+        attributes = {"RedrivePolicy": json.dumps(policy)} | kind
         return [sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], dead]
+
+
+def messages_in(url: str) -> int:
+    """Return how many messages a queue has, those that are hidden too."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    with closing(boto3.client("sqs", endpoint_url=os.environ["AWS_ENDPOINT_URL"])) as sqs:
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
 
 
 class Steps:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
 from outlast.worker.jobs.client import Client
-from tests.process.fleet import Fleet, make_queue
+from tests.process.fleet import Fleet, make_queue, messages_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +71,7 @@ def test_every_job_ends_right_though_workers_die(
             assert time.monotonic() < end, _report(client, jobs.values(), tmp_path)
             time.sleep(seconds_between_kills)  # The subject of the test, not a wait for an event.
             fleet.disturb({"SIGKILL": 1})
-        while _messages(queues[0]):
+        while messages_in(queues[0]):
             assert time.monotonic() < end, "the queue does not run empty"
             time.sleep(0.1)  # SQS has no event for that.
     finally:
@@ -84,18 +81,11 @@ def test_every_job_ends_right_though_workers_die(
     for position, job_id in jobs.items():
         assert client.status(job_id).usage.slices_begun > 1, "it did not outlast a worker"
         assert client.result(job_id) == {"position": position, "prime": PRIMES[position]}
-    assert _messages(queues[1]) == 0, "nothing is a dead letter"
+    assert messages_in(queues[1]) == 0, "nothing is a dead letter"
 
 
 def _all_over(client: Client, jobs: Iterator[str]) -> bool:
     return all(client.status(job_id).status.is_final for job_id in jobs)
-
-
-def _messages(url: str) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    with closing(boto3.client("sqs", endpoint_url=os.environ["AWS_ENDPOINT_URL"])) as sqs:
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(attributes[name]) for name in names)
 
 
 def _report(client: Client, jobs: Iterator[str], logs: Path) -> str:

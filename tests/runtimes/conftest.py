@@ -12,7 +12,7 @@ import redis
 from outlast.worker.jobs.client import Client
 from tests.kernels import install
 from tests.runtimes.event_source import EventSource, make_queue
-from tests.runtimes.kernels import Adder
+from tests.runtimes.kernels import Adder, Sharer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,8 +61,9 @@ def store(request: pytest.FixtureRequest, ministack: Server, valkey_server: Serv
 def system(
     tmp_path: Path, store: str, ministack: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[System]:
-    """A store, an SQS queue and the kernel `adder`, in `env` for programs and set for the test."""
+    """A store, an SQS queue and two kernels, in `env` for programs and set for the test."""
     queue_url = make_queue(ministack.url)
+    install(tmp_path, Sharer)
     env = {
         "OUTLAST_STORE": store,
         "OUTLAST_QUEUE": queue_url,

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING
 
 from tests import servers
@@ -67,3 +69,21 @@ def running(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Ite
 def clean(env: Mapping[str, str]) -> dict[str, str]:
     """Return `env` with what a program cannot do without, and nothing of the person's."""
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONWARNINGS": "error"} | env
+
+
+@contextmanager
+def repeating(act: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again, beside the block, until that has ended and it is done."""
+    stopped = Event()
+
+    def repeat() -> None:
+        while not stopped.is_set():
+            act()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(repeat)
+        try:
+            yield
+        finally:
+            stopped.set()
+    done.result()

@@ -54,7 +54,7 @@ echo "ready after $seconds s; $(files /opt/outlast/compiled) compiled in the ima
 [ "$(files /opt/outlast/compiled)" -gt 0 ] || fail "none in the image"
 [ "$(files /opt/outlast/compiled)" = "$(files /tmp)" ] || fail "some were compiled again"
 
-say "Jobs move between a worker, Lambda and RunPod"
+say "Two workers, Lambda and RunPod share one job"
 compose run --rm --no-TTY demo 2>&1 | grep -vE '^ ?(Container|Network) '
 
 # Submit a job that takes a minute, and wait until it is on its second slice.

@@ -40,7 +40,8 @@ class Context:
 
 def client(floor: Floor) -> Client:
     """A client that knows the job."""
-    return cast("Client", SimpleNamespace(status=lambda _: floor.record))
+    settings = SimpleNamespace(slice_seconds=60.0)
+    return cast("Client", SimpleNamespace(status=lambda _: floor.record, settings=settings))
 
 
 def invoked(floor: Floor, process: WorkerProcess, event: Any, *, seconds: float = 60.0) -> Any:
@@ -96,6 +97,18 @@ def test_a_worker_of_runpod_asks_to_be_replaced_once_it_is_broken(floor: Floor) 
     answers = [handler.handle(asked) for _ in range(MOST_FAULTS)]
     assert all("BrokenWorker" in answer["error"] for answer in answers)
     assert ["refresh_worker" in answer for answer in answers] == [False, False, True]
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [({}, 2.0), ({"max_idle_seconds": 30.0}, 30.0)])
+def test_a_worker_of_runpod_waits_for_messages_as_long_as_it_is_asked_to(
+    floor: Floor, asked: dict[str, float], seconds: float
+) -> None:
+    """Workers for a job that is not cut yet would be gone when its parts are there."""
+    handler = runpod_handler.Handler(client(floor), floor.process(), lambda _job, _progress: None)
+    begun = floor.clock()
+    answer = handler.handle({"id": "1", "input": {"drain": True} | asked})
+    assert answer == {"drained": True, "jobs": []}
+    assert seconds <= floor.clock() - begun < seconds + 2.0
 
 
 def test_a_call_that_asks_for_more_time_than_there_is_ends_in_time(floor: Floor) -> None:

@@ -11,6 +11,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from outlast.checkpoint.blobs.s3 import CHUNKS
+from outlast.checkpoint.names import PARTS
 from outlast.checkpoint.s3_bucket import CONFIG, error_code
 from outlast.worker.doctor.clock import clock_findings, date_of
 from outlast.worker.doctor.finding import error, ok, warning
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from outlast.worker.doctor.finding import Check, Finding
 
-# Nobody writes to a job that waits, is paused or has failed.
+# Nobody writes to a job that waits, is paused or has failed, nor to one whose parts are worked on.
 SHORT_DAYS = 30
 # A GET reads these without a restore.
 AT_HAND = {"STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
@@ -71,7 +72,10 @@ def _lifecycle(client: S3Client, bucket: str, prefix: str) -> Iterator[Finding]:
         for rule in _rules(client, bucket, prefix)
         if not _beginning(rule).startswith(prefix + CHUNKS)
     ]
-    findings = [finding for rule in rules for finding in _rule(rule)]
+    findings: list[Finding] = []
+    for rule in rules:
+        is_for_parts = _beginning(rule).startswith(prefix + PARTS)
+        findings += _rule(rule, "parts of jobs" if is_for_parts else "jobs")
     yield from findings
     if not findings:
         yield ok("store.lifecycle", "no rule deletes jobs or moves them out of reach")
@@ -109,27 +113,28 @@ def _beginning(rule: LifecycleRuleOutputTypeDef) -> str:
     return limits.get("Prefix") or limits.get("And", {}).get("Prefix") or rule.get("Prefix") or ""
 
 
-def _rule(rule: LifecycleRuleOutputTypeDef) -> Iterator[Finding]:
+def _rule(rule: LifecycleRuleOutputTypeDef, what: str) -> Iterator[Finding]:
     name, rule_name = "store.lifecycle", f"rule {rule.get('ID', '')!r}"
     days, date = rule.get("Expiration", {}).get("Days"), rule.get("Expiration", {}).get("Date")
     if date is not None:
         yield error(
             name,
-            f"{rule_name} deletes jobs on {date:%Y-%m-%d}",
+            f"{rule_name} deletes {what} on {date:%Y-%m-%d}",
             breaks="every job is deleted then, even those that run",
             mend="give the rule Days, counted from the last write, instead of a date",
         )
     elif days is not None and days < SHORT_DAYS:
         yield warning(
             name,
-            f"{rule_name} deletes jobs that nobody wrote to for {days} days",
-            breaks="a paused or failed job and a result are gone after that",
+            f"{rule_name} deletes {what} that nobody wrote to for {days} days",
+            breaks="a paused or failed job, a result, and a job whose parts take longer are gone "
+            "after that",
             mend="raise its days: JobDays in deploy/template.yaml",
         )
     elif days is not None:
-        yield ok(name, f"{rule_name} deletes jobs that nobody wrote to for {days} days")
+        yield ok(name, f"{rule_name} deletes {what} that nobody wrote to for {days} days")
     breaks = "a job that is there cannot be read: it does not go on, and lists fail"
-    yield from _transitions(rule, name, f"{rule_name} moves jobs to", breaks=breaks)
+    yield from _transitions(rule, name, f"{rule_name} moves {what} to", breaks=breaks)
 
 
 def _rule_of_chunks(rule: LifecycleRuleOutputTypeDef) -> Iterator[Finding]:

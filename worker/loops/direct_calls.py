@@ -1,8 +1,9 @@
 """Requests to a serverless function without a queue's message: one JSON object each.
 
     {"job_id": id}                                    run the job's next slice now
-    {"kernel": name, "params": {…}[, "job_id": id]    store a job and run its first slice now
-     [, "notify": [target, …]]}
+    {"kernel": name, "params": {…}[, "job_id": id]    store a job and run its first slice now;
+     [, "notify": [target, …]]                        with "parallel": send the messages of its
+     [, "parallel": n[, "part_seconds": s]]}          first parts, for n workers
     {"position": n}                                   the same for the n-th prime
     {"sweep": true}                                   wake the jobs that lost their message
 
@@ -74,6 +75,8 @@ class Submit(JobRequest):
     params: dict[str, Any] = {}
     job_id: JobId | None = None
     notify: Annotated[list[Target], Field(max_length=MAX_TARGETS)] = []
+    parallel: int | None = None
+    part_seconds: float | None = None
 
 
 class Position(JobRequest):
@@ -162,7 +165,14 @@ def _create(client: Client, request: Submit, job_id: str) -> None:
     """Store the job; where it is refused, say of arrays that no request has them."""
     kernel = request.kernel
     try:
-        client.create(kernel, request.params, job_id=job_id, notify=request.notify)
+        client.create(
+            kernel,
+            request.params,
+            job_id=job_id,
+            notify=request.notify,
+            parallel=request.parallel,
+            part_seconds=request.part_seconds,
+        )
     except InvalidParams as error:
         if not has_bulk(load(kernel).Params):
             raise

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outlast.worker.queues.message import Message
 
 
@@ -60,6 +62,15 @@ class Queue(ABC):
         A queue that drops duplicates delivers one message of those that have the same
         `deduplication_id`, also after that one was acknowledged. None: it delivers this one.
         """
+
+    def send_all(self, messages: Sequence[Message]) -> None:
+        """Put `messages` on the queue, each of which it delivers; they are durable at the return.
+
+        Raises:
+            QueueUnavailable: some of them may have been sent.
+        """
+        for message in messages:
+            self.send(message)
 
     @abstractmethod
     def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import count_to
 from outlast.kernel.nth_prime.gourdon.division import quotient, square_root
 from outlast.kernel.nth_prime.gourdon.phase import NOTHING, Partial
-from outlast.kernel.nth_prime.gourdon.tables import RANK, composites_to
+from outlast.kernel.nth_prime.gourdon.tables import composites_to
 from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _ROW = 60
 
 def pieces(bounds: Bounds, t: Tables) -> int:
     """Return the number of rows in all segments."""
-    return (bounds.root // bounds.ac_span + 1) * t.ac_rows
+    return bounds.ac_segments * t.ac_rows
 
 
 def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - nothing is missing

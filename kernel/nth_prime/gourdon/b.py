@@ -29,7 +29,7 @@ BUDGET = 40_000_000
 
 def pieces(bounds: Bounds, t: Tables) -> int:  # noqa: ARG001
     """Return the number of segments."""
-    return (bounds.end - bounds.origin) // (240 * bounds.b_words) + 1
+    return bounds.b_segments
 
 
 def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 
 if TYPE_CHECKING:
     from outlast.kernel.contract import Resources
+    from outlast.kernel.nth_prime.gourdon.state import Problem
 
 X_LIMIT = 2**66
 """x must be below: there the table of π up to √x reaches 1 GiB."""
@@ -19,6 +20,8 @@ AC_SPAN_LIMIT, B_WORDS_LIMIT = 2**26, 2**20
 X_LEAST = 10**8
 """From here on the formula holds with room to spare; below, a plain sieve is as fast."""
 
+RANK = 8
+"""The rank, from 0, of the least prime of C and D: all of them work on φ(·, 8) and beyond."""
 
 THREAD_BYTES = 12 << 20
 """What a thread takes: its stack, and its sieve and counters."""
@@ -60,6 +63,21 @@ class Bounds(NamedTuple):
         """Return x itself, which may not fit in an int64."""
         return (self.x_high << 32) + self.x_low
 
+    @property
+    def ac_segments(self) -> int:
+        """Return how many segments A + C has."""
+        return self.root // self.ac_span + 1
+
+    @property
+    def b_segments(self) -> int:
+        """Return how many segments B has."""
+        return (self.end - self.origin) // (240 * self.b_words) + 1
+
+    @property
+    def d_segments(self) -> int:
+        """Return how many segments D has."""
+        return self.end // (240 * self.d_words) + 1
+
 
 def begin(
     x: int,
@@ -83,15 +101,15 @@ def begin(
     return Counting(x=x, y=y, ac_span=ac_span, b_words=b_words, d_words=d_words)
 
 
-def bounds_of(state: Counting) -> Bounds:
+def bounds_of(problem: Problem) -> Bounds:
     """Return the bounds of a computation.
 
     Raises:
         WrongState: the state is damaged. Compiled code does not check what it is given.
     """
-    x, y = state.x, state.y
+    x, y = problem.x, problem.y
     fits = X_LEAST <= x < X_LIMIT and cube_root(x) < y < math.isqrt(x)
-    if not fits or state.ac_span > AC_SPAN_LIMIT or state.b_words > B_WORDS_LIMIT:
+    if not fits or problem.ac_span > AC_SPAN_LIMIT or problem.b_words > B_WORDS_LIMIT:
         raise WrongState(f"a state of π({x}) with bounds that it cannot have")
     middle = math.isqrt(x // y)
     # Rounded up: every p <= x* must have its leaves in C or D, and none beyond may.
@@ -106,20 +124,20 @@ def bounds_of(state: Counting) -> Bounds:
         root=math.isqrt(x),
         end=x // y,
         origin=math.isqrt(x) // 240 * 240,
-        ac_span=state.ac_span,
-        b_words=state.b_words,
-        d_words=state.d_words,
+        ac_span=problem.ac_span,
+        b_words=problem.b_words,
+        d_words=problem.d_words,
     )
 
 
-def bytes_needed(state: Counting, threads: int) -> int:
+def bytes_needed(problem: Problem, threads: int) -> int:
     """Return how much memory a computation takes at most, beyond what importing it has taken."""
     # docs/nth-prime.md has the sum; while they are built the tables take up to a sixth more.
-    tables = math.isqrt(state.x) // 8 + 2 * state.y
+    tables = math.isqrt(problem.x) // 8 + 2 * problem.y
     return 5 * tables // 4 + threads * THREAD_BYTES
 
 
-def fitting_threads(state: Counting, resources: Resources) -> int:
+def fitting_threads(problem: Problem, resources: Resources) -> int:
     """Return how many of the threads that are granted the memory suffices for, at least 1.
 
     Raises:
@@ -128,9 +146,9 @@ def fitting_threads(state: Counting, resources: Resources) -> int:
     memory = resources.memory_bytes
     if memory is None:
         return resources.threads
-    if (needed := bytes_needed(state, 1)) > memory:
+    if (needed := bytes_needed(problem, 1)) > memory:
         raise MemoryError(
-            f"counting the primes up to {state.x} takes {needed >> 20} MiB of memory, and this "
+            f"counting the primes up to {problem.x} takes {needed >> 20} MiB of memory, and this "
             f"worker grants {memory >> 20} MiB: give it more, or use another one"
         )
     fitting = 1 + (memory - needed) // THREAD_BYTES

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import count_to
 from outlast.kernel.nth_prime.gourdon.crossing import (
     PATTERN_END,
@@ -24,7 +25,7 @@ from outlast.kernel.nth_prime.gourdon.crossing import (
 )
 from outlast.kernel.nth_prime.gourdon.division import quotient
 from outlast.kernel.nth_prime.gourdon.phase import Partial
-from outlast.kernel.nth_prime.gourdon.tables import RANK, composites_to
+from outlast.kernel.nth_prime.gourdon.tables import composites_to
 from outlast.kernel.nth_prime.gourdon.unsieved import (
     Unsieved,
     count_blocks,
@@ -55,7 +56,7 @@ _MANY = 300
 
 def pieces(bounds: Bounds, t: Tables) -> int:
     """Return the number of rows in all segments."""
-    return (bounds.end // (240 * bounds.d_words) + 1) * t.d_rows
+    return bounds.d_segments * t.d_rows
 
 
 def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - x does not matter

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from outlast.kernel.nth_prime.gourdon import ac, b, d, phi0, riemann, sigma
+from outlast.kernel.nth_prime.gourdon import ac, b, d, kept, phi0, riemann, sigma
 from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, begin, bounds_of
-from outlast.kernel.nth_prime.gourdon.phase import fold
+from outlast.kernel.nth_prime.gourdon.parts import CountingPart, CountingSum, check, stretches
+from outlast.kernel.nth_prime.gourdon.phase import Partial, fuse, loaded, origin, stored
 from outlast.kernel.nth_prime.gourdon.state import WrongState
-from outlast.kernel.nth_prime.gourdon.tables import build
 from outlast.kernel.nth_prime.sieve.steps import at_each, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from concurrent.futures import Future
 
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
-    from outlast.kernel.nth_prime.gourdon.phase import Partial, Term
-    from outlast.kernel.nth_prime.gourdon.state import Counting
+    from outlast.kernel.nth_prime.gourdon.parts import Division, Stretch
+    from outlast.kernel.nth_prime.gourdon.phase import Term
+    from outlast.kernel.nth_prime.gourdon.state import Counting, TermName
     from outlast.kernel.nth_prime.gourdon.tables import Tables
 
-TERMS: dict[str, Term] = {"sigma": sigma, "phi0": phi0, "ac": ac, "b": b, "d": d}
+TERMS: dict[TermName, Term] = {"sigma": sigma, "phi0": phi0, "ac": ac, "b": b, "d": d}
 """π(x) is the sum of these."""
 
 
@@ -36,33 +38,50 @@ def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
         WrongState: the state is none of a computation of π(x).
         WrongSum: the result fails its check.
     """
-    tables = _take(bounds_of(state), state.term)
-    try:
-        total = yield from _sum(state, tables, threads)
-    except GeneratorExit:
-        _KEPT[:] = [tables]
-        raise
-    return lift(total, state.x)
-
-
-def _sum(state: Counting, tables: _Tables, threads: int) -> Generator[Counting, None, int]:
-    """Return the sum of all terms modulo 2^64, from the state on."""
-    t = yield from at_each(tables.built(), state)
+    bounds = bounds_of(state)
     names = list(TERMS)
-    pool = ThreadPoolExecutor(threads) if threads > 1 else None
-    site = _Site(tables.bounds, t, pool, threads)
-    try:
-        for name in names[names.index(state.term) :]:
-            if name != state.term:
-                state = state.model_copy(
-                    update={"term": name, "cursor": 0, "pieces": 0, "shards": 0, "carry": ()}
-                )
-            state = yield from _add(state, site)
-    finally:
-        if pool is not None:
-            # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
-            pool.shutdown(cancel_futures=True)
-    return state.total
+    with kept.tables_of(bounds) as tables:
+        t = yield from at_each(tables.up_to(_limit(bounds, state.term)), state)
+        with _site(bounds, t, threads) as site:
+            for name in names[names.index(state.term) :]:
+                if name != state.term:
+                    state = state.model_copy(
+                        update={"term": name, "cursor": 0, "pieces": 0, "shards": 0, "carry": ()}
+                    )
+                state = yield from _add(state, site)
+    kept.forget()
+    return riemann.lift(state.total, state.x)
+
+
+def part(
+    division: Division, first: int, last: int, state: CountingPart | None, threads: int = 1
+) -> Generator[CountingPart, None, CountingSum]:
+    """Return what the pieces first to last - 1 of the division come to. Yields as `count` does.
+
+    The tables are kept for the next part in this process.
+
+    Raises:
+        WrongState: there are no such pieces, or the state is none of them.
+    """
+    bounds = bounds_of(division)
+    todo = stretches(division, first, last)
+    state = state or CountingPart()
+    check(division, state.sums, todo[: len(state.sums)])
+    todo = todo[max(len(state.sums) - 1, 0) :]
+    with kept.tables_of(bounds) as tables:
+        t = yield from at_each(tables.up_to(_limit(bounds, todo[0].term)), state)
+        if (t.ac_rows, t.d_rows) != (division.ac_rows, division.d_rows):
+            raise WrongState(f"a division of π({division.x}) with other pieces than it has")
+        with _site(bounds, t, threads) as site:
+            for stretch in todo:
+                state = yield from _go_through(stretch, state, site)
+    return CountingSum(first=first, last=last, sums=state.sums)
+
+
+def _limit(bounds: Bounds, term: TermName) -> int:
+    """Return up to where π is needed for the term and those that follow it."""
+    # D is the last and takes longest, and most of the table of π is not for it.
+    return bounds.y if term == "d" else bounds.root
 
 
 class _Site(NamedTuple):
@@ -72,6 +91,18 @@ class _Site(NamedTuple):
     t: Tables
     pool: ThreadPoolExecutor | None
     threads: int
+
+
+@contextmanager
+def _site(bounds: Bounds, t: Tables, threads: int) -> Iterator[_Site]:
+    """Have a site; at its end no thread is left."""
+    pool = ThreadPoolExecutor(threads) if threads > 1 else None
+    try:
+        yield _Site(bounds, t, pool, threads)
+    finally:
+        if pool is not None:
+            # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
+            pool.shutdown(cancel_futures=True)
 
 
 def _add(state: Counting, site: _Site) -> Generator[Counting, None, Counting]:
@@ -84,20 +115,50 @@ def _add(state: Counting, site: _Site) -> Generator[Counting, None, Counting]:
         if (state.pieces, len(state.carry)) != (pieces, len(carry)) or state.cursor > pieces:
             raise WrongState(f"a state of π({state.x}) that is at another place than it says")
         carry = np.array(state.carry, np.int64)
-    total = state.total
-    for end, part in _shards(term, site, state.cursor, pieces):
-        total, carry = fold(total, carry, part)
+    before = origin(carry)._replace(total=state.total)
+    for end, done in _folded(term, site, state.cursor, pieces, before):
         state = state.model_copy(
             update={
                 "cursor": end,
                 "pieces": pieces,
                 "shards": state.shards + 1,
-                "total": total,
-                "carry": tuple(carry.tolist()),
+                "total": done.total,
+                "carry": tuple(done.counts.tolist()),
             }
         )
         yield state
     return state
+
+
+def _go_through(
+    stretch: Stretch, state: CountingPart, site: _Site
+) -> Generator[CountingPart, None, CountingPart]:
+    """Return the state in which all of the stretch is done."""
+    term = TERMS[stretch.term]
+    width = term.pieces(site.bounds, site.t) // stretch.pieces
+    cursor, end = width * stretch.first, width * stretch.last
+    sums = state.sums
+    if sums and sums[-1].term == stretch.term:
+        if not cursor < state.cursor <= end:
+            raise WrongState(f"a state of a part of π({site.bounds.x}) that is of another part")
+        cursor, sums, before = state.cursor, sums[:-1], loaded(sums[-1])
+    else:
+        # Whoever begins the term knows what lies before.
+        carry = term.carry(site.bounds, site.t)
+        before = origin(np.zeros_like(carry) if cursor else carry)
+    for cut, done in _folded(term, site, cursor, end, before):
+        state = CountingPart.model_construct(sums=(*sums, stored(stretch.term, done)), cursor=cut)
+        yield state
+    return state
+
+
+def _folded(
+    term: Term, site: _Site, cursor: int, end: int, done: Partial
+) -> Generator[tuple[int, Partial], None, None]:
+    """Yield (cursor, what is done up to there) after each shard from `cursor` to `end`."""
+    for cut, shard in _shards(term, site, cursor, end):
+        done = fuse(done, shard)
+        yield cut, done
 
 
 def _shards(
@@ -122,67 +183,8 @@ def _shards(
         yield end, future.result()
 
 
-def lift(total: int, x: int) -> int:
-    """Return the integer that is `total` modulo 2^64 and nearest to R(x), where π(x) must be.
-
-    Raises:
-        WrongSum: it is not within √x of R(x).
-    """
-    near = round(riemann.prime_count(x))
-    found = near + (total - near + 2**63) % 2**64 - 2**63
-    riemann.check(found, x)
-    return found
-
-
 _LARGE = 10**12
 """Before here no term is cut into shards."""
-
-
-class _Tables:
-    """The tables of one computation, whole or half built.
-
-    Attributes:
-        bounds: whose they are.
-        limit: up to where they hold π.
-    """
-
-    def __init__(self, bounds: Bounds, limit: int) -> None:
-        self.bounds = bounds
-        self.limit = limit
-        self._steps = build(bounds, limit)
-        self._whole: Tables | None = None
-
-    def built(self) -> Generator[None, None, Tables]:
-        """Go on to build them; return them when they are whole."""
-        while self._whole is None:
-            try:
-                next(self._steps)
-            except StopIteration as end:
-                self._whole = end.value
-            else:
-                yield
-        return self._whole
-
-
-_KEPT: list[_Tables] = []
-"""The tables that the last computation which was stopped has left, or none, for its next slice in
-this process. Who uses them takes them out: two computations never share what is half built."""
-
-
-def _take(bounds: Bounds, term: str) -> _Tables:
-    """Return tables for the term and those that follow it: those that were kept, if they do."""
-    # D is the last and takes longest, and most of the table of π is not for it.
-    limit = bounds.y if term == "d" else bounds.root
-    try:
-        kept = _KEPT.pop()
-    except IndexError:
-        return _Tables(bounds, limit)
-    return kept if kept.bounds == bounds and kept.limit >= limit else _Tables(bounds, limit)
-
-
-def forget() -> None:
-    """Drop the tables that are kept for the next slice in this process."""
-    _KEPT.clear()
 
 
 def prepare(x: int | None) -> None:

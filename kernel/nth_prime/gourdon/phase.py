@@ -4,7 +4,7 @@ A term is a sum over *pieces*, numbered from 0. A shard is a range of pieces; it
 depends on nothing but the range, so shards may be computed anywhere and in any order. Where a
 piece would need to know what lies before the shard (a count of primes in B, of unsieved numbers
 in D), the shard counts from its own beginning instead, and reports how often each missing number
-counts. The reducer, which folds the partial results in order, carries these numbers along.
+counts. Neighbouring partial results are fused, in any grouping; the one on the left knows more.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from outlast.kernel.nth_prime.gourdon.parts import TermSum
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.state import TermName
     from outlast.kernel.nth_prime.gourdon.tables import Tables
 
 NOTHING = np.empty(0, np.int64)
@@ -56,7 +59,38 @@ class Term(Protocol):
         """Return the partial result of the pieces first to last - 1."""
 
 
-def fold(total: int, carry: NDArray[np.int64], part: Partial) -> tuple[int, NDArray[np.int64]]:
-    """Return the total, modulo 2^64, and the carry after one more shard, the next in order."""
-    missing = int(np.dot(part.weights, carry))
-    return (total + part.total + missing) % 2**64, carry + part.counts
+def fuse(a: Partial, b: Partial) -> Partial:
+    """Return the partial result of two neighbouring ranges, where that of `b` follows that of `a`.
+
+    It is the same in any grouping, and so is what is computed modulo 2^64.
+    """
+    missing = int(np.dot(b.weights, a.counts))
+    return Partial(
+        (a.total + b.total + missing) % 2**64, a.weights + b.weights, a.counts + b.counts
+    )
+
+
+def origin(carry: NDArray[np.int64]) -> Partial:
+    """Return the partial result of no piece, which `carry` belongs to: what shards are fused to.
+
+    With a term's own carry it begins the term, and the sum lacks nothing. With zeros it begins
+    anywhere.
+    """
+    return Partial(0, np.zeros_like(carry), carry)
+
+
+def loaded(stored: TermSum) -> Partial:
+    """Return a partial result that was stored."""
+    weights, counts = (np.array(row, np.int64) for row in (stored.weights, stored.counts))
+    return Partial(stored.total, weights, counts)
+
+
+def stored(term: TermName, partial: Partial) -> TermSum:
+    """Return a partial result of the term as it is stored."""
+    # Not checked: thousands of numbers would take a part of each shard's time.
+    return TermSum.model_construct(
+        term=term,
+        total=partial.total,
+        weights=tuple(partial.weights.tolist()),
+        counts=tuple(partial.counts.tolist()),
+    )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import count_to
 from outlast.kernel.nth_prime.gourdon.division import divide
 from outlast.kernel.nth_prime.gourdon.phase import NOTHING, Partial
-from outlast.kernel.nth_prime.gourdon.tables import PER_PERIOD, PERIOD, RANK
+from outlast.kernel.nth_prime.gourdon.tables import PER_PERIOD, PERIOD
 from outlast.kernel.nth_prime.jit import inner, int64, jit
 
 if TYPE_CHECKING:

@@ -35,6 +35,18 @@ def check(count: int, x: int) -> None:
         )
 
 
+def lift(total: int, x: int) -> int:
+    """Return the integer that is `total` modulo 2^64 and nearest to R(x), where π(x) must be.
+
+    Raises:
+        WrongSum: it is not within √x of R(x).
+    """
+    near = round(prime_count(x))
+    found = near + (total - near + 2**63) % 2**64 - 2**63
+    check(found, x)
+    return found
+
+
 def prime_count(x: float) -> float:
     """Return R(x) for 2 <= x <= 2^66, with a relative error of 1e-14.
 

@@ -11,18 +11,24 @@ from outlast.kernel.errors import NonRetryable
 
 Natural = Annotated[int, Field(ge=0)]
 
-
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+Residue = Annotated[int, Field(ge=0, lt=2**64)]
+"""A sum modulo 2^64."""
 
 
 class WrongState(NonRetryable):
     """No computation of these parameters comes to such a state: it is damaged, or of another."""
 
 
-class Counting(Model):
-    """A computation of π(x): what fixes it, and how far it is.
+TermName = Literal["sigma", "phi0", "ac", "b", "d"]
+"""The terms of the formula, in the order in which they are computed."""
 
-    x, y and the sizes are stored, as another machine's floating point might choose other ones.
+
+class Problem(Model):
+    """What fixes a computation of π(x).
+
+    y and the sizes are stored, as another machine's floating point might choose other ones.
 
     Attributes:
         x: the number whose π is wanted.
@@ -30,6 +36,19 @@ class Counting(Model):
         ac_span: numbers in one segment of A + C.
         b_words: words in one segment of B.
         d_words: words in one segment of D.
+    """
+
+    x: Natural
+    y: Annotated[int, Field(ge=1)]
+    ac_span: Annotated[int, Field(ge=64, multiple_of=64)]
+    b_words: Annotated[int, Field(ge=4096, multiple_of=4096)]
+    d_words: Annotated[int, Field(ge=512, le=8192, multiple_of=512)]
+
+
+class Counting(Problem):
+    """How far a computation of π(x) is.
+
+    Attributes:
         term: which term of the formula is under way; those before are part of `total`.
         cursor: the first of the term's pieces that is not part of `total`.
         pieces: how many the term has; 0 until it has begun.
@@ -38,16 +57,11 @@ class Counting(Model):
         carry: what the term's reducer carries from shard to shard; empty while `cursor` is 0.
     """
 
-    x: Natural
-    y: Annotated[int, Field(ge=1)]
-    ac_span: Annotated[int, Field(ge=64, multiple_of=64)]
-    b_words: Annotated[int, Field(ge=4096, multiple_of=4096)]
-    d_words: Annotated[int, Field(ge=512, le=8192, multiple_of=512)]
-    term: Literal["sigma", "phi0", "ac", "b", "d"] = "sigma"
+    term: TermName = "sigma"
     cursor: Natural = 0
     pieces: Natural = 0
     shards: Natural = 0
-    total: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    total: Residue = 0
     carry: tuple[Int64, ...] = ()
 
     def progress(self) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.composites import list_composites
 from outlast.kernel.nth_prime.gourdon.counted import count_to, pack, spread
 from outlast.kernel.nth_prime.gourdon.crossing import lay, masks, patterns, set_all
@@ -24,9 +25,6 @@ PERIOD = 2 * 3 * 5 * 7 * 11 * 13 * 17
 
 PER_PERIOD = 1 * 2 * 4 * 6 * 10 * 12 * 16
 """… in which so many of them lie."""
-
-RANK = 8
-"""The rank, from 0, of the least prime of C and D: all of them work on φ(·, 8) and beyond."""
 
 
 class Tables(NamedTuple):
@@ -63,9 +61,16 @@ class Tables(NamedTuple):
     d_rows: int
 
 
-def build(bounds: Bounds, pi_limit: int) -> Generator[None, None, Tables]:
-    """Return the tables, that of π up to `pi_limit`. Yields every few milliseconds of work."""
+def build(
+    bounds: Bounds, pi_limit: int, smaller: Tables | None = None
+) -> Generator[None, None, Tables]:
+    """Return the tables, that of π up to `pi_limit`. Yields every few milliseconds of work.
+
+    Those that do not depend on the limit are taken from `smaller` ones.
+    """
     pi = yield from pi_table(pi_limit)
+    if smaller is not None:
+        return smaller._replace(pi=pi)
     y = bounds.y
     n_primes = int(count_to(pi, y))
     primes, reciprocals = yield from list_primes(pi, y, n_primes)

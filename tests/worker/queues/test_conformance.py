@@ -39,6 +39,16 @@ def test_a_sent_message_arrives_once_and_is_gone_after_its_ack(backend: Backend)
     assert look(backend.queue) is None
 
 
+def test_messages_that_are_sent_together_arrive_each_once(backend: Backend) -> None:
+    """A part of a job would never be computed, or all of them twice."""
+    messages = [Message(job_id="a", slice=1, birth="0" * 16, part=part) for part in range(23)]
+    backend.queue.send_all(messages)
+    deliveries = [take(backend.queue) for _ in messages]
+    bodies = sorted(delivery.body for delivery in deliveries)
+    assert bodies == sorted(message.body() for message in messages)
+    assert look(backend.queue) is None
+
+
 def test_nothing_to_receive_is_none(backend: Backend) -> None:
     """A worker on an empty queue would crash."""
     assert look(backend.queue) is None

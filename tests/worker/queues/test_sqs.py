@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import boto3
@@ -43,6 +43,25 @@ def test_fifo_delivers_a_message_sent_again_on_purpose(fifo: Backend, number: in
     for _ in range(2):
         fifo.queue.send(message)
         fifo.queue.ack(take(fifo.queue))
+
+
+def test_fifo_delivers_messages_that_are_sent_together_again(fifo: Backend) -> None:
+    """A resume within five minutes of the start would find no worker for any part."""
+    for _ in range(2):
+        fifo.queue.send_all([MESSAGE])
+        fifo.queue.ack(take(fifo.queue))
+
+
+def test_messages_go_ten_in_a_request(stubbed: tuple[SqsQueue, Stubber]) -> None:
+    """The 4,000 messages of a job for 1,000 workers would cost, and take, ten times as much."""
+    queue, stub = stubbed
+    messages = [Message(job_id="a", slice=number) for number in range(1, 13)]
+    for batch in (messages[:10], messages[10:]):
+        entries = [{"Id": str(i), "MessageBody": x.body()} for i, x in enumerate(batch)]
+        answer: dict[str, Any] = {"Successful": [], "Failed": []}
+        stub.add_response("send_message_batch", answer, {"QueueUrl": URL, "Entries": entries})
+    queue.send_all(messages)
+    stub.assert_no_pending_responses()
 
 
 def test_an_id_that_is_used_again_runs_at_once(fifo: Backend) -> None:

@@ -51,8 +51,20 @@ def test_a_late_call_is_no_error(stubbed: tuple[SqsQueue, Stubber], code: str) -
     queue.ack(DELIVERY)
 
 
+def test_one_message_of_many_that_is_refused_is_an_error(
+    stubbed: tuple[SqsQueue, Stubber],
+) -> None:
+    """A part would be taken for sent, and its job would fall silent."""
+    queue, stub = stubbed
+    refused = {"Id": "1", "SenderFault": False, "Code": "InternalError", "Message": "no room"}
+    stub.add_response("send_message_batch", {"Successful": [], "Failed": [refused]})
+    with pytest.raises(QueueUnavailable, match="no room"):
+        queue.send_all([MESSAGE, MESSAGE])
+
+
 CALLS: dict[str, Callable[[Queue], Any]] = {
     "send_message": lambda queue: queue.send(MESSAGE),
+    "send_message_batch": lambda queue: queue.send_all([MESSAGE]),
     "receive_message": look,
     HIDE: lambda queue: queue.hide(DELIVERY, 5),
     ACK: lambda queue: queue.ack(DELIVERY),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import CheckpointError, VersionConflict
 from outlast.checkpoint.fleet import Place, Tree
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Checkpoint, Usage
+from outlast.checkpoint.record_parts import Checkpoint, Limits, Usage
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
 from outlast.kernel import UnknownKernel
@@ -62,21 +62,24 @@ class AddingUp:
         self._fleet: Fleet = job.fleet
         self._tree = Tree(job.fleet.parts)
 
-    def from_part(self, part: Node) -> StoredJob | None:
+    def from_part(self, part: Node, *, is_lost: bool = False) -> StoredJob | None:
         """Add up what the part completes; return the job if that was all of it, or it is given up.
+
+        `is_lost`: the store has lost the part's record, and a group above it may have one all the
+        same.
 
         Raises:
             StoreUnavailable, QueueUnavailable: some of it may be done; do it again.
             BrokenWorker: this worker cannot.
         """
         above = self._tree.above(part.place)
-        recorded = [head is not None for head in self._heads(above)]
-        done = max((at + 1 for at, is_there in enumerate(recorded) if is_there), default=0)
-        for place in above[done:]:
+        for place in above[self._recorded(above) :] if is_lost else above:
             children = self._children(place)
             if children is None:
                 return None
-            if place.level == 1 and (reason := self._send_next(place.number)):
+            if self._heads([place])[0] is not None:
+                continue  # Someone else has added it up.
+            if place.level == 1 and (reason := self._send_next(place.number, children)):
                 return self._fail(reason)
             try:
                 self._write(place, children)
@@ -84,6 +87,11 @@ class AddingUp:
                 return self._fail_for(error)
         children = self._children(self._tree.top)
         return None if children is None else self._conclude(children)
+
+    def _recorded(self, above: list[Place]) -> int:
+        """Return how many of these groups, the lowest first, are done with by a record."""
+        heads = enumerate(self._heads(above), 1)
+        return max((level for level, head in heads if head is not None), default=0)
 
     def _heads(self, places: list[Place]) -> list[Head | None]:
         nodes = [self._fleet.node(place) for place in places]
@@ -103,31 +111,27 @@ class AddingUp:
             found = succeeded + found
         return found
 
-    def _send_next(self, group: int) -> str | None:
+    def _send_next(self, group: int, children: list[Record]) -> str | None:
         """Open the group of parts that follows; return why the job is to end instead, or None."""
         following = group + self._fleet.window
         if following >= len(self._tree.groups):
             return None
-        if reason := self._at_ceiling():
+        if reason := self._at_ceiling(following, children):
             return reason
-        for part in self._tree.below(Place(1, following)):
-            self._process.queue.send(
-                Message(
-                    job_id=self._job.job_id,
-                    slice=1,
-                    birth=self._fleet.birth,
-                    part=part.number,
-                )
-            )
+        job_id, birth = self._job.job_id, self._fleet.birth
+        parts = self._tree.below(Place(1, following))
+        self._process.queue.send_all(
+            [Message(job_id=job_id, slice=1, birth=birth, part=part.number) for part in parts]
+        )
         return None
 
-    def _at_ceiling(self) -> str | None:
-        """Return which ceiling on cost all parts together have reached, or None."""
+    def _at_ceiling(self, groups: int, parts: list[Record]) -> str | None:
+        """Return which ceiling on cost these parts and all groups so far have reached, or None."""
         limits = self._job.limits
-        if limits.max_compute_seconds is None and limits.max_slices is None:
-            return None
+        if limits.max_compute_seconds is None and limits.max_slices == Limits().max_slices:
+            return None  # That many slices are the ceiling of each part, too.
         survey = Survey(self._process.jobs.nodes, self._job.job_id, self._fleet)
-        usage = _sum_of(self._job.usage, list(survey.tops.values()))
+        usage = _sum_of(self._job.usage, [*survey.added_up(groups), *parts])
         return self._job.model_copy(update={"usage": usage}).at_ceiling()
 
     def _write(self, place: Place, children: list[Record]) -> None:

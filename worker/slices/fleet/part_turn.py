@@ -81,7 +81,7 @@ class PartTurn(Turn):
             case FailJob(error):
                 return self._fail(error, part.record.era if part else 0)
             case AddUp():
-                return self._add_up(job)
+                return self._add_up(job, is_lost=part is None)
 
     def _advance(
         self, action: Drop | Resend | Wait | RunSlice, job: Head, part: StoredJob | None
@@ -145,9 +145,9 @@ class PartTurn(Turn):
         return StoredJob(record, None)
 
     def _is_added_up(self, job: Head) -> bool:
-        """Whether a group above the part has a record."""
+        """Whether a group above the part has a record, although the part has none."""
         fleet = job.fleet
-        if fleet is None:
+        if fleet is None or not self.process.jobs.forgets_seconds:
             return False
         above = [fleet.node(place) for place in Tree(fleet.parts).above(self._node.place)]
         return any(self.process.jobs.nodes.heads(job.job_id, above))
@@ -164,9 +164,9 @@ class PartTurn(Turn):
         self.process.jobs.discard_node(part)
         return self._see_to(job)
 
-    def _add_up(self, job: Head) -> Handled:
+    def _add_up(self, job: Head, *, is_lost: bool = False) -> Handled:
         """Add up what the part completes; where that is the job, see to its end."""
-        stored = AddingUp(self.process, job).from_part(self._node)
+        stored = AddingUp(self.process, job).from_part(self._node, is_lost=is_lost)
         return Handled(ack=True) if stored is None else self._job_ended(stored)
 
     def _fail(self, error: str, era: int) -> Handled:

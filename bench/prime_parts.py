@@ -1,0 +1,86 @@
+"""What dividing a count of primes costs, and how equal the parts are that are cut to be equal.
+
+All parts run one after the other in this process, which keeps their tables, as a worker does. The
+ratio is near 1, so each figure is the least of its ROUNDS: what else a machine does only adds.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from functools import reduce
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from bench.table import print_table
+from outlast.kernel import Resources
+from outlast.kernel.nth_prime import PrimeCount
+from outlast.kernel.nth_prime.gourdon import kept
+from outlast.kernel.nth_prime.sieve.steps import finish
+
+if TYPE_CHECKING:
+    from outlast.kernel.nth_prime.divided import PrimesPlan
+
+ROUNDS = 3
+KERNEL = PrimeCount()
+
+
+def main() -> None:
+    """Print the table."""
+    KERNEL.prepare(None)
+    rows = []
+    for k, parts in ((15, 8), (16, 8), (17, 2), (17, 20), (18, 8)):
+        alone, together, spread = [], [], []
+        for _ in range(ROUNDS):
+            count, seconds = _alone(10**k)
+            alone.append(seconds)
+            found, seconds, each = _parts(10**k, parts)
+            together.append(seconds)
+            spread.append([min(each) / statistics.mean(each), max(each) / statistics.mean(each)])
+            assert found == count
+        least, most = spread[together.index(min(together))]
+        values = (min(alone), min(together))
+        row = (*values, values[1] / values[0], least, most)
+        rows.append([str(k), str(parts), *(f"{v:.2f}" for v in row)])
+    print_table(
+        "CPU seconds of one thread, alone and all parts; the extreme parts over the mean one",
+        ["k of 10^k", "parts", "alone", "parts", "ratio", "shortest", "longest"],
+        rows,
+    )
+
+
+def _alone(x: int) -> tuple[int, float]:
+    """Return π(x) and the CPU seconds of `run`."""
+    kept.forget()
+    began = time.process_time()
+    count = finish(KERNEL.run(KERNEL.Params(x=x), None, Resources())).count
+    return count, time.process_time() - began
+
+
+def _parts(x: int, parts: int) -> tuple[int, float, list[float]]:
+    """Return π(x), the CPU seconds of all that divides the job, and of each part."""
+    kept.forget()
+    began = time.process_time()
+    params = KERNEL.Params(x=x)
+    plan = KERNEL.plan(params)
+    cuts = [_first(plan, i / parts) for i in range(parts)]
+    partials, each = [], []
+    for first, last in pairwise([*cuts, KERNEL.pieces(plan)]):
+        started = time.process_time()
+        partials.append(finish(KERNEL.part(plan, first, last, None, Resources())))
+        each.append(time.process_time() - started)
+    total = reduce(lambda a, b: KERNEL.combine(plan, a, b), partials)
+    count = KERNEL.conclude(params, plan, total).count
+    return count, time.process_time() - began, each
+
+
+def _first(plan: PrimesPlan, share: float) -> int:
+    """Return the first piece before which at least this share of the work lies."""
+    low, high = 0, KERNEL.pieces(plan)
+    while low < high:
+        middle = (low + high) // 2
+        if KERNEL.share(plan, middle) < share:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -1,0 +1,64 @@
+"""The demonstration of the local stack, with a kernel that is quick and workers of each kind."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.kernels import ROOT, expected
+from tests.runtimes import emulator
+from tests.runtimes.programs import running
+
+if TYPE_CHECKING:
+    from tests.runtimes.conftest import System
+
+WORKER = [sys.executable, "-m", "outlast.worker.cli", "worker"]
+STEPS = 60
+
+
+@pytest.fixture
+def demo(system: System, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names of the program, which is to run a job of `sharer` in its place."""
+    meeting = system.folder / "meeting"
+    meeting.mkdir()
+    program = runpy.run_path(str(ROOT / "deploy/local/demo.py"))
+    names: dict[str, Any] = program["main"].__globals__
+    params = {"steps": STEPS, "step_seconds": 0.02, "workers": 3, "meeting": str(meeting)}
+    ours = {"KERNEL": "sharer", "PARAMS": params, "RESULT": expected(STEPS), "LOOK_SECONDS": 0.01}
+    for name, value in ours.items():
+        monkeypatch.setitem(names, name, value)
+    monkeypatch.setitem(names, "keep_runpod_awake", lambda: None)
+    return names
+
+
+def run(demo: dict[str, Any], system: System, hosts: list[str]) -> None:
+    """Run the program, with a worker on each of these hosts."""
+    with ExitStack() as stack:
+        for number, host in enumerate(hosts):
+            # What a worker calls itself where there is such a variable, as on Lambda.
+            name = {"AWS_LAMBDA_LOG_STREAM_NAME": f"{host}:{number}"}
+            env = emulator.function_env(system.env) | name
+            stack.enter_context(running(WORKER, log=system.folder / f"{number}.log", env=env))
+        demo["main"]()
+
+
+def test_it_shows_who_is_at_which_part(
+    demo: dict[str, Any], system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person who tries the stack would see nothing of what it is for."""
+    run(demo, system, ["a1b2c3", "lambda", "runpod"])
+    told = capsys.readouterr().out
+    assert "the result is right, and every kind of worker had a part in it" in told
+    assert ", 3 workers at the same time" in told
+    for place in ("worker", "lambda", "runpod"):
+        assert f"  slice 1  {place}\n" in told
+
+
+def test_a_kind_of_worker_that_does_nothing_is_told(demo: dict[str, Any], system: System) -> None:
+    """The stack's test would pass with a function that takes no message."""
+    with pytest.raises(SystemExit, match="no part taken by: runpod"):
+        run(demo, system, ["a1b2c3", "lambda", "lambda"])
