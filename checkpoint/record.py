@@ -305,8 +305,11 @@ class Record(Head, Body):
         return self._with(fleet=fleet, plan=None, lengths=(), usage=usage)
 
     def begun_again(self, era: int) -> Self:
-        """Let a part that has failed go on in another era of its job."""
-        return self.retried().in_era(era)
+        """Let a part that has failed go on in another era of its job.
+
+        With the same slice: whoever begins it again has a message for that, and may die with it.
+        """
+        return self.retried().in_era(era)._with(slice_number=self.slice_number)
 
     def in_era(self, era: int) -> Self:
         """Note in which era of its job a part is claimed."""

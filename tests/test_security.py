@@ -46,6 +46,7 @@ RIGHTS = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "ListObjectsV2": "ListBucket",
     "DeleteObjects": "DeleteObject",
+    "SendMessageBatch": "SendMessage",
     "HeadBucket": "ListBucket",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
 }

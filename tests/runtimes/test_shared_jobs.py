@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.runtimes.conftest import System
     from tests.runtimes.programs import Program
 
-STEPS = 120
+STEPS = 60
 WORKER = [sys.executable, "-m", "outlast.worker.cli", "worker"]
 
 
@@ -41,8 +41,8 @@ def check(system: System) -> dict[str, int]:
 @pytest.mark.parametrize("store", ["redis", "s3"], indirect=True)
 def test_lambda_works_on_the_parts_of_a_job(system: System) -> None:
     """Its function would refuse their messages, or a stack with Redis take no such job."""
-    with emulator.function(system.folder, system.env, timeout_seconds=3) as function:
-        asked = {"kernel": "sharer", "params": params(system), "job_id": "j", "parallel": 2}
+    with emulator.function(system.folder, system.env, timeout_seconds=30) as function:
+        asked = {"kernel": "sharer", "params": params(system), "job_id": "j", "parallel": 1}
         assert function.invoke(asked)["progress"] == 0
         source = system.source(function.invoke)
         while not system.record("j").status.is_final:
@@ -50,13 +50,13 @@ def test_lambda_works_on_the_parts_of_a_job(system: System) -> None:
         assert function.kills == 0
         assert source.turn(wait_seconds=0) is None, "no message is left"
     (slices,) = check(system).values()
-    assert slices > 20
+    assert slices > 10
 
 
 def test_runpod_works_on_the_parts_of_a_job(system: System) -> None:
     """A drain would refuse their messages, and end with the job where it was."""
     with runpod_jobs.worker(system.folder, system.env) as (server, program):
-        asked = {"kernel": "sharer", "params": params(system), "job_id": "j", "parallel": 2}
+        asked = {"kernel": "sharer", "params": params(system), "job_id": "j", "parallel": 1}
         assert server.call(asked)["output"]["progress"] == 0
         assert server.call({"drain": True})["output"] == {"drained": True, "jobs": ["j"]}
         program.wait_until(lambda: bool(server.progress))

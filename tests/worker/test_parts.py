@@ -10,6 +10,8 @@ from outlast.worker.jobs.prune import clear_parts
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.fleet.last_cut import LastCut
+from outlast.worker.slices.leased_job import JobMoved
 from tests.kernels import Dividing, Params, Pieces, State, Stretch, expected
 from tests.worker.floor import JOB, Floor
 from tests.worker.parts import (
@@ -293,3 +295,40 @@ def test_a_plan_that_fails_is_an_error_of_the_job(floor: Floor) -> None:
     work(floor)
     assert floor.record.status is Status.FAILED
     assert "no such folder" in (floor.record.error or "")
+
+
+def test_a_job_that_has_just_ended_has_no_parts(floor: Floor) -> None:
+    """A late message of a part would take down the worker that has claimed it a moment before."""
+    submit(floor)
+    work(floor)
+    with pytest.raises(JobMoved):
+        LastCut().of(floor.jobs, JOB, fleet(floor).birth or "")
+
+
+def test_a_part_that_is_begun_again_survives_its_worker(floor: Floor) -> None:
+    """A retried job would sleep until a sweep, if the worker died that has begun its part again."""
+    errors: list[Exception] = [NonRetryable("no")]
+    submit(floor)
+    floor.watched = lambda step: _raise_once(errors, at=STEPS // 2, step=step)
+    work(floor)
+    assert floor.record.status is Status.FAILED
+    floor.change(lambda job: job.retried())
+    wake(floor)
+    puts: list[str] = []
+
+    def kill(name: str) -> None:
+        puts.extend([name] * (name == "put"))
+        # Of the walk, then of the part: to claim it, and to save.
+        if len(puts) == 4:
+            raise Killed
+
+    with floor.hooked("before", kill), pytest.raises(Killed):
+        work(floor)
+    floor.clock.sleep(60.0)
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+def _raise_once(errors: list[Exception], *, at: int, step: int) -> None:
+    if errors and step == at:
+        raise errors.pop()

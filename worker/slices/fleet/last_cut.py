@@ -31,7 +31,7 @@ class Cut(NamedTuple):
     @classmethod
     def of(cls, record: Record) -> Cut:
         """Return how the job is cut; without parts where it is not."""
-        birth = record.fleet.birth if record.fleet else None
+        birth = record.fleet.birth if record.fleet and record.fleet.is_cut else None
         edges = accumulate(record.lengths, initial=0)
         params, plan = record.params_json.encode(), json.dumps(record.plan).encode()
         return cls(birth or "", params, plan, tuple(pairwise(edges)))

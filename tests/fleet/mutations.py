@@ -1,0 +1,501 @@
+"""What many workers do, broken on purpose in one way each: the small worlds have to catch it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial, reduce
+from inspect import isfunction
+from typing import TYPE_CHECKING, Any
+
+from outlast.checkpoint import survey
+from outlast.checkpoint.errors import VersionConflict
+from outlast.checkpoint.fleet import Fleet, Place
+from outlast.checkpoint.head import Head
+from outlast.checkpoint.job_store import JobStore
+from outlast.checkpoint.record import Record
+from outlast.checkpoint.record_parts import Usage
+from outlast.checkpoint.status import Status
+from outlast.checkpoint.survey import OpenGroup, Survey
+from outlast.worker.jobs.sweep import Sweep
+from outlast.worker.slices.fleet import adding_up, call, last_cut, part_turn
+from outlast.worker.slices.fleet.adding_up import AddingUp
+from outlast.worker.slices.fleet.claimed_part import ClaimedPart
+from outlast.worker.slices.fleet.part_turn import PartTurn
+from outlast.worker.slices.protocol import AddUp, Drop, FailJob, RunSlice, Wait
+from outlast.worker.slices.turn import Handled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest import MonkeyPatch  # noqa: PT013 - for its name alone
+
+    Mutation = Callable[[MonkeyPatch], None]
+
+
+# ---- The walk
+
+
+def take_a_group_for_open_by_its_record_only(patch: MonkeyPatch) -> None:
+    """A group counts as complete once it is added up, and not when its parts have succeeded."""
+    _patch_open_groups(patch, counts=lambda _: False)
+
+
+def stop_at_the_first_closed_group(patch: MonkeyPatch) -> None:
+    """The walk takes all groups for closed that are behind one that is."""
+
+    def open_groups(self: Survey) -> Iterator[OpenGroup]:
+        open_ = list(original(self))
+        numbers = [group.place.number for group in open_]
+        closed = [n for n in range(len(self.tree.groups)) if not _is_open(self, n)]
+        first = min(closed, default=len(self.tree.groups))
+        return iter([group for group, n in zip(open_, numbers, strict=True) if n < first])
+
+    original = Survey.open_groups
+    patch.setattr(Survey, "open_groups", open_groups)
+
+
+def leave_out_the_leased(patch: MonkeyPatch) -> None:
+    """The walk does not call a part that another worker has."""
+    _patch_due(patch, lambda _place, head, _slice: head is None or head.lease is None)
+
+
+def leave_out_those_that_have_begun(patch: MonkeyPatch) -> None:
+    """The walk calls the parts only that nobody has begun."""
+    _patch_due(patch, lambda _place, head, _slice: head is None)
+
+
+def call_for_the_first_slice(patch: MonkeyPatch) -> None:
+    """The walk calls each part for its first slice."""
+    due = call._due
+    patch.setattr(call, "_due", lambda job: ((place, 1) for place, _ in due(job)))
+
+
+def open_all_at_once(patch: MonkeyPatch) -> None:
+    """The first walk sends the messages of all groups."""
+    first = call._first
+    patch.setattr(call, "_first", lambda fleet: first(fleet.model_copy(update={"window": 10**6})))
+
+
+def cut_again(patch: MonkeyPatch) -> None:
+    """Each walk cuts the job anew."""
+    call_parts = call.call_parts
+
+    def uncut(job: Any) -> Record | None:
+        with patch.context() as inner:
+            inner.setattr(Fleet, "is_cut", False)
+            return call_parts(job)
+
+    patch.setattr("outlast.worker.slices.job_turn.call_parts", uncut)
+
+
+def answer_all_calls(patch: MonkeyPatch) -> None:
+    """The walk takes a call for answered that came while it was under way."""
+    answered = Record.answered
+    patch.setattr(
+        Record, "answered", lambda self, _: answered(self, self.fleet.calls if self.fleet else 0)
+    )
+
+
+def answer_before_sending(patch: MonkeyPatch) -> None:
+    """The walk notes first that the messages were sent."""
+
+    def sent_late(job: Any, calls: int, parts: Iterator[tuple[Place, int]]) -> Record | None:
+        all_ = list(parts)
+        record = original(job, calls, iter(()))
+        birth = record.fleet.birth if record.fleet else None
+        for place, number in all_:
+            message = call.Message(
+                job_id=record.job_id, slice=number, birth=birth, part=place.number
+            )
+            job.process.queue.send(message)
+        return record
+
+    original = call._call
+    patch.setattr(call, "_call", sent_late)
+
+
+def let_a_walk_end_a_pause(patch: MonkeyPatch) -> None:
+    """The end of a walk sets the job running that a person has paused meanwhile."""
+    _patch_move(patch, "answered", lambda _before, _after: {"status": Status.RUNNING})
+
+
+def resume_without_a_call(patch: MonkeyPatch) -> None:
+    """A resume does not call for the messages."""
+    _patch_move(patch, "resumed", lambda before, _: {"fleet": before.fleet})
+
+
+def retry_without_a_call(patch: MonkeyPatch) -> None:
+    """A retry does not call for the messages."""
+    _patch_move(patch, "retried", lambda _, after: {"fleet": _uncalled(after.fleet)})
+
+
+def retry_in_the_same_era(patch: MonkeyPatch) -> None:
+    """A retry leaves the era as it is, so that the old failure counts again."""
+    _patch_move(
+        patch,
+        "retried",
+        lambda before, after: {
+            "fleet": after.fleet
+            and after.fleet.model_copy(update={"era": before.fleet.era if before.fleet else 0})
+        },
+    )
+
+
+# ---- A part
+
+
+def compare_no_eras(patch: MonkeyPatch) -> None:
+    """A failure from before a retry fails the job again."""
+    fail = PartTurn._fail
+    patch.setattr(PartTurn, "_fail", lambda self, error, _era: fail(self, error, 10**6))
+
+    def seen(action: Any, part: Head | None, _job: Head) -> Any:
+        has_failed = part is not None and part.status is Status.FAILED
+        return FailJob("injected") if isinstance(action, RunSlice) and has_failed else action
+
+    _patch_action(patch, seen)
+
+
+def drop_a_failure(patch: MonkeyPatch) -> None:
+    """A part's failure is not the job's."""
+    patch.setattr(PartTurn, "_fail", lambda *_: Handled(ack=True))
+
+
+def drop_what_is_leased(patch: MonkeyPatch) -> None:
+    """A message is acknowledged because another worker has the part."""
+    _patch_action(patch, lambda action, *_: Drop() if isinstance(action, Wait) else action)
+
+
+def run_what_is_leased(patch: MonkeyPatch) -> None:
+    """A part is claimed although another worker has it."""
+    _patch_action(patch, lambda action, *_: RunSlice() if isinstance(action, Wait) else action)
+
+
+def drop_a_success_that_comes_again(patch: MonkeyPatch) -> None:
+    """A message of a part that has succeeded is acknowledged, and nobody adds it up."""
+    _patch_action(patch, lambda action, *_: Drop() if isinstance(action, AddUp) else action)
+
+
+def run_in_a_pause(patch: MonkeyPatch) -> None:
+    """A part of a paused job is begun all the same."""
+
+    def seen(action: Any, part: Head | None, job: Head) -> Any:
+        is_paused = job.status is Status.PAUSED and isinstance(action, Drop)
+        return RunSlice() if is_paused and part is None else action
+
+    _patch_action(patch, seen)
+
+
+def compare_no_births(patch: MonkeyPatch) -> None:
+    """A part of a job that is gone counts for the one that has its id."""
+
+    def needs(self: Head, _birth: str | None) -> bool:
+        is_cut = self.fleet is not None and self.fleet.is_cut
+        return is_cut and self.status not in {Status.SUCCEEDED, Status.CANCELLED}
+
+    patch.setattr(Head, "needs_parts_of", needs)
+
+
+def give_all_jobs_one_birth(patch: MonkeyPatch) -> None:
+    """What is left of a job is taken for that of the one that has its id."""
+    patch.setattr(call.secrets, "token_hex", lambda number: "0" * 2 * number)
+
+
+def give_up_the_parts_of_a_failed_job(patch: MonkeyPatch) -> None:
+    """A failed job needs no parts, although it may be retried."""
+    needs = Head.needs_parts_of
+    patch.setattr(
+        Head,
+        "needs_parts_of",
+        lambda self, birth: self.status is not Status.FAILED and needs(self, birth),
+    )
+
+
+def never_look_at_the_job(patch: MonkeyPatch) -> None:
+    """A part's worker does not find out that its job was stopped."""
+    patch.setattr(ClaimedPart, "_look_at_job", lambda _: None)
+
+
+def look_at_the_job_for_its_end_only(patch: MonkeyPatch) -> None:
+    """A part's worker goes on while the job is paused."""
+    patch.setattr(ClaimedPart, "is_paused", False)
+
+
+def send_no_continuation(patch: MonkeyPatch) -> None:
+    """A part that was interrupted is left without a message."""
+    patch.setattr(part_turn, "send_continuation", lambda *_: None)
+
+
+def look_for_pieces_after_the_end(patch: MonkeyPatch) -> None:
+    """A job that has just ended is taken for one that is cut into no parts."""
+    of = last_cut.Cut.of
+
+    def without_parts(record: Record) -> last_cut.Cut:
+        birth = record.fleet.birth if record.fleet else None
+        return of(record)._replace(birth=birth or "")
+
+    patch.setattr(last_cut.Cut, "of", without_parts)
+
+
+# ---- The climb
+
+
+def write_the_group_first(patch: MonkeyPatch) -> None:
+    """A group's record is written before the messages of the group that it opens are sent."""
+    send_next, write = AddingUp._send_next, AddingUp._write
+
+    def write_and_send(self: AddingUp, place: Place, children: list[Record]) -> None:
+        write(self, place, children)
+        if place.level == 1:
+            send_next(self, place.number)
+
+    patch.setattr(AddingUp, "_send_next", lambda *_: None)
+    patch.setattr(AddingUp, "_write", write_and_send)
+
+
+def open_no_group(patch: MonkeyPatch) -> None:
+    """The parts that a complete group opens are not called."""
+    patch.setattr(AddingUp, "_send_next", lambda *_: None)
+
+
+def open_the_wrong_group(patch: MonkeyPatch) -> None:
+    """A complete group opens the one behind it, whatever the window."""
+
+    def send_next(self: AddingUp, group: int) -> str | None:
+        self._fleet = self._fleet.model_copy(update={"window": 1})
+        return original(self, group)
+
+    original = AddingUp._send_next
+    patch.setattr(AddingUp, "_send_next", send_next)
+
+
+def read_the_siblings_first(patch: MonkeyPatch) -> None:
+    """A part's siblings are read before its own success is stored."""
+    end, children_of = ClaimedPart.end, AddingUp._children
+
+    def read_and_end(self: ClaimedPart, ending: Any) -> Record:
+        job = self.process.jobs.head_of(self.record.job_id)
+        assert job.fleet is not None
+        adding = AddingUp(self.process, job)
+        places = adding._tree.below(self._node.place.group)
+        seen[id(self.process)] = dict(zip(places, adding._heads(places), strict=True))
+        return end(self, ending)
+
+    def children(self: AddingUp, place: Place) -> list[Record] | None:
+        found = children_of(self, place)
+        before = seen.pop(id(self._process), {})
+        heads = [before[child] for child in self._tree.below(place) if child in before]
+        missing = [head for head in heads if head is None or head.status is not Status.SUCCEEDED]
+        return None if len(missing) > 1 else found
+
+    seen: dict[int, dict[Place, Head | None]] = {}
+    patch.setattr(ClaimedPart, "end", read_and_end)
+    patch.setattr(AddingUp, "_children", children)
+
+
+def count_what_has_begun(patch: MonkeyPatch) -> None:
+    """A child counts as soon as there is a record of it."""
+
+    def children(self: AddingUp, place: Place) -> list[Record] | None:
+        nodes = [self._fleet.node(child) for child in self._tree.below(place)]
+        records = self._process.jobs.nodes.records(self._job.job_id, nodes)
+        return None if None in records else [record for record in records if record is not None]
+
+    patch.setattr(AddingUp, "_children", children)
+
+
+def look_at_the_last_child_only(patch: MonkeyPatch) -> None:
+    """A group is added up when its last child has succeeded, of those that have."""
+
+    def children(self: AddingUp, place: Place) -> list[Record] | None:
+        nodes = [self._fleet.node(child) for child in self._tree.below(place)]
+        records = self._process.jobs.nodes.records(self._job.job_id, nodes)
+        done = [r for r in records if r is not None and r.status is Status.SUCCEEDED]
+        return done if done and done[-1] is records[-1] else None
+
+    patch.setattr(AddingUp, "_children", children)
+
+
+def add_up_backwards(patch: MonkeyPatch) -> None:
+    """Two partials change places."""
+    combined = AddingUp._combined
+    patch.setattr(AddingUp, "_combined", lambda self, children: combined(self, children[::-1]))
+
+
+def stop_at_a_group_that_is_there(patch: MonkeyPatch) -> None:
+    """Whoever finds a group's record does not look at the groups above it."""
+    from_part = AddingUp.from_part
+
+    def stopping(self: AddingUp, part: Any) -> Any:
+        groups = self._tree.above(part.place)
+        return None if any(self._heads(groups[:1])) else from_part(self, part)
+
+    patch.setattr(AddingUp, "from_part", stopping)
+
+
+def write_a_group_twice(patch: MonkeyPatch) -> None:
+    """A group's record is written whether or not there is one."""
+
+    def create(self: JobStore, record: Record) -> Any:
+        assert record.node is not None
+        stored = self.load_node(record.job_id, record.node)
+        return self._write(record, expected=stored.version if stored else None)
+
+    patch.setattr(JobStore, "create", create)
+
+
+def clear_before_the_end(patch: MonkeyPatch) -> None:
+    """The records of the parts are removed before the job's end is stored."""
+    concluded = AddingUp._concluded
+
+    def cleared(self: AddingUp, record: Record, children: list[Record]) -> Record:
+        after = concluded(self, record, children)
+        self._process.jobs.nodes.clear(record.job_id, self._fleet.birth)
+        return after
+
+    patch.setattr(AddingUp, "_concluded", cleared)
+
+
+def leave_the_records(patch: MonkeyPatch) -> None:
+    """The records of the parts stay when the job is over."""
+    patch.setattr("outlast.checkpoint.nodes.Nodes.clear", lambda *_: 0)
+
+
+def conclude_what_was_stopped(patch: MonkeyPatch) -> None:
+    """A job succeeds although a person has paused or cancelled it."""
+
+    def conclude(self: AddingUp, children: list[Record]) -> Any:
+        jobs, job_id = self._process.jobs, self._job.job_id
+        while True:
+            stored = jobs.load(job_id)
+            if stored.record.status is Status.SUCCEEDED:
+                return None
+            with suppress(VersionConflict):
+                return jobs.replace(stored, self._concluded(stored.record, children))
+
+    patch.setattr(AddingUp, "_conclude", conclude)
+
+
+def forget_what_parts_took(patch: MonkeyPatch) -> None:
+    """What the parts have taken is not added up."""
+    patch.setattr(adding_up, "_sum_of", lambda usage, _: usage)
+
+
+def count_the_last_child_only(patch: MonkeyPatch) -> None:
+    """Of what the parts have taken only the last one's counts."""
+
+    def last_of(usage: Usage, children: Any) -> Usage:
+        return reduce(Usage.plus, [child.usage for child in children][-1:], usage)
+
+    patch.setattr(adding_up, "_sum_of", last_of)
+
+
+def let_it_cost_anything(patch: MonkeyPatch) -> None:
+    """Groups are opened beyond the ceiling on the time of all parts together."""
+    patch.setattr(AddingUp, "_at_ceiling", lambda _: None)
+
+
+def leave_the_rest_to_nobody(patch: MonkeyPatch) -> None:
+    """Where `run` is to go on after the parts, its message is not sent."""
+    patch.setattr(PartTurn, "_see_to", lambda *_: Handled(ack=True))
+
+
+# ---- The sweep
+
+
+def sweep_while_parts_are_at_work(patch: MonkeyPatch) -> None:
+    """A job is swept as it was not written for long, although its parts were."""
+    patch.setattr(Sweep, "_has_part_at_work", lambda *_: False)
+
+
+def sweep_without_a_call(patch: MonkeyPatch) -> None:
+    """A sweep sends the job's message, and calls for none of its parts'."""
+    patch.setattr(Record, "called", lambda self: self)
+
+
+def call_no_one_to_add_up(patch: MonkeyPatch) -> None:
+    """What could be added up, and was not, is nobody's."""
+    patch.setattr(Survey, "unsummed", ())
+
+
+def take_all_that_is_there_for_done(patch: MonkeyPatch) -> None:
+    """The walk takes a part for done that has begun."""
+    patch.setattr(survey, "_has_succeeded", lambda head: head is not None)
+
+
+def _is_open(self: Survey, number: int) -> bool:
+    """Whether a group is open, by what has succeeded in it or above."""
+    before = number - self._fleet.window
+    if before < 0:
+        return True
+    place = self.tree.groups[before]
+    return self._is_recorded(place) or all(
+        survey._has_succeeded(self.head(part)) for part in self.tree.below(place)
+    )
+
+
+def _patch_open_groups(patch: MonkeyPatch, counts: Callable[[Any], bool]) -> None:
+    """Let it be another question whether a group without a record is complete."""
+
+    def open_groups(self: Survey) -> Iterator[OpenGroup]:
+        complete: list[bool] = []
+        window = self._fleet.window
+        for number, place in enumerate(self.tree.groups):
+            if number >= window and not complete[number - window]:
+                complete.append(False)
+                continue
+            if self._is_recorded(place):
+                complete.append(True)
+                continue
+            parts = tuple(self.head(part) for part in self.tree.below(place))
+            complete.append(counts(parts))
+            yield OpenGroup(place, parts)
+
+    patch.setattr(Survey, "open_groups", open_groups)
+
+
+def _patch_due(patch: MonkeyPatch, is_due: Callable[[Place, Head | None, int], bool]) -> None:
+    """Let the walk call only those for which that holds."""
+    due = call._due
+
+    def fewer(job: Any) -> Iterator[tuple[Place, int]]:
+        seen = Survey(job.process.jobs.nodes, job.record.job_id, job.record.fleet)
+        for place, number in due(job):
+            if is_due(place, seen.head(place), number):
+                yield place, number
+
+    patch.setattr(call, "_due", fewer)
+
+
+def _patch_action(patch: MonkeyPatch, change: Callable[[Any, Head | None, Head], Any]) -> None:
+    """Let what a part's message calls for be changed."""
+    part_action = part_turn.part_action
+    patch.setattr(
+        part_turn,
+        "part_action",
+        lambda job, part, *what: change(part_action(job, part, *what), part, job),
+    )
+
+
+def _patch_move(
+    patch: MonkeyPatch, name: str, change: Callable[[Record, Record], dict[str, Any]]
+) -> None:
+    """Let a move of the record lead to one that has the fields that `change` returns."""
+    move = getattr(Record, name)
+
+    def moved(self: Record, *arguments: Any, **options: Any) -> Record:
+        after: Record = move(self, *arguments, **options)
+        return after if after is self else after.model_copy(update=change(self, after))
+
+    patch.setattr(Record, name, moved)
+
+
+def _uncalled(fleet: Fleet | None) -> Fleet | None:
+    return fleet and fleet.model_copy(update={"calls": fleet.calls - 1})
+
+
+MUTATIONS: dict[str, Mutation] = {
+    name: function
+    for name, function in list(globals().items())
+    if isfunction(function) and function.__module__ == __name__ and not name.startswith("_")
+}
