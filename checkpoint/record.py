@@ -323,13 +323,18 @@ class Record(Head, Body):
 
     # What a person does. Each is idempotent: a job that is already there stays as it is.
 
-    def cancelled(self) -> Self:
-        """Stop the job for good; a running slice finds out at its next write."""
+    def cancelled(self, usage: Usage | None = None) -> Self:
+        """Stop the job for good; a running slice finds out at its next write.
+
+        `usage` is what a divided job has taken with its parts; None: it is not divided.
+        """
         if self.status is Status.CANCELLED:
             return self
         self._require(not self.status.is_final, "cancelled")
+        changes = {"usage": usage} if usage and self.is_divided else {}
         # The holder has yet to find out; what it did since its last write is not known here.
-        return self._over(Status.CANCELLED).after_slice(self, "cancelled", self.updated_at)
+        over = self._over(Status.CANCELLED, **changes)
+        return over.after_slice(self, "cancelled", self.updated_at)
 
     def paused(self) -> Self:
         """Stop the job until it is resumed; a running slice saves, releases and stops."""

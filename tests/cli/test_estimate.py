@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from outlast.checkpoint.fleet import Fleet
 from outlast.kernel import Estimate
 from outlast.kernel.registry import load
+from outlast.worker.costs.forecast import lambda_sizes
+from outlast.worker.costs.shared_forecast import shared_forecast
 from tests.cli.process import assert_one_line
 
 if TYPE_CHECKING:
@@ -85,3 +90,51 @@ def test_a_kernel_without_a_model_or_a_calibration_job_is_refused(
     monkeypatch.setattr(load("tally"), "estimate", lambda _: Estimate(1.0, 0.0, 0.0, 0, 0))
     message = "has no calibration job: leave out --calibrate"
     assert_one_line(outlast("estimate", "tally", "steps=3", "--calibrate"), 1, message)
+
+
+def test_numbers_of_workers_stand_side_by_side(outlast: Outlast, outlast_json: OutlastJson) -> None:
+    """A person would learn from the bill what a hundred workers cost, and what they bring."""
+    words = ("estimate", "flock", "steps=36000", "step_seconds=1.0", "--parallel", "1,10,100,1000")
+    answer = outlast_json(*words)
+    rows = {row["platform"]: row["shared"] for row in answer["workers"]}
+    assert list(rows) == ["local", "lambda/arm64/1769", "lambda/x86_64/1769"]
+    one, ten, hundred, thousand = rows["lambda/arm64/1769"]
+    assert [each["parallel"] for each in rows["local"]] == [1, 10, 100, 1000]
+    assert one["seconds"] > 36_000
+    # A tenth of it is one worker's, however many there are.
+    assert 3600 + 3240 < ten["seconds"] < 1.1 * (3600 + 3240)
+    assert 3600 < thousand["seconds"] < hundred["seconds"] < ten["seconds"]
+    assert one["dollars"] < ten["dollars"] < hundred["dollars"] < thousand["dollars"]
+    table = outlast(*words).out
+    assert re.search(r"WORKER +THREADS +1 +10 +100 +1,000\n", table)
+    assert re.search(r"lambda/arm64/1769 +1 +10:\S+ +1:5\S+ .*\n( +\$\d\.\d+){4}\n", table)
+
+
+def test_the_ramp_of_lambda_is_in_the_time() -> None:
+    """A job of a minute would seem to end a thousand times sooner on a thousand functions."""
+    need = Estimate(1000.0, 0.0, 0.0, 0, 0)
+    size = lambda_sizes([1769], timeout_seconds=900, core_factor=1.0)[0]
+    size = replace(size, slice_overhead_seconds=0.01)
+    there = replace(size, platform="container")
+    times = [
+        shared_forecast(need, each, Fleet.of(100, 10.0), store="s3")[1] for each in (size, there)
+    ]
+    # 5 at first and 5 more a second: it is 19 s until a hundred are there.
+    assert 19 < times[0] < 20
+    assert 10 < times[1] < 11
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("flock", "steps=9", "--parallel", "1,x"), "write numbers of workers, like 1,10,100,1000"),
+        (("flock", "steps=9", "--parallel", "0"), "0 workers for a job"),
+        (("lucas-lehmer", "exponent=127", "--parallel", "2"), "'lucas-lehmer' cannot be divided"),
+        (("flock", "steps=9", "--part-seconds", "2"), "without a number of workers"),
+    ],
+)
+def test_workers_that_cannot_share_the_job(
+    words: tuple[str, ...], message: str, outlast: Outlast
+) -> None:
+    """The figures would be made up, or a traceback hide the slip."""
+    assert_one_line(outlast("estimate", *words), 2, message)

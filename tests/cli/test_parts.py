@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from tests.cli.process import assert_one_line
 
 if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
-    from tests.cli.process import Outlast, OutlastJson
+    from tests.cli.process import AtTerminal, Outlast, OutlastJson, Start
 
 FLOCK = ("submit", "flock", "steps=400", "--job-id", "a")
 TOTAL = {"total": 400 * 399 // 2}
@@ -40,6 +41,114 @@ def test_part_seconds_decide_how_many_parts_there_are(
     outlast("worker", "--max-slices", "2")
     few, many = (outlast_json("status", job_id)["parts"]["all"] for job_id in ("few", "many"))
     assert 4 <= few < many
+
+
+@pytest.fixture
+def half_done(outlast: Outlast) -> None:
+    """A job of which 20 parts are done, and no worker is at work."""
+    outlast(*FLOCK, "step_seconds=0.001", "--parallel", "2")
+    assert outlast("worker", "--max-slices", "21").code == 0
+
+
+@pytest.mark.usefixtures("half_done")
+def test_a_person_sees_how_the_parts_stand(outlast: Outlast, outlast_json: OutlastJson) -> None:
+    """A job of hours would stand at 0 % until its end."""
+    job = outlast_json("status", "a")
+    parts = job["parts"]
+    assert (parts["succeeded"], parts["running"], parts["failed"]) == (20, 0, 0)
+    assert parts["all"] == 20 + parts["waiting"] > 40
+    assert job["steps"] == 400 * job["progress"] > 100
+    assert (job["slices"], job["compute_seconds"] > 0.1) == (21, True)
+    assert (
+        f"parts            all={parts['all']} succeeded=20 running=0" in outlast("status", "a").out
+    )
+    (listed,) = outlast_json("list")
+    assert listed == job
+    assert f"{job['progress']:.1%}" in outlast("list").out
+    assert outlast("result", "a").err == "outlast: job a is running, in parts\n"
+
+
+@pytest.mark.usefixtures("half_done")
+def test_the_history_has_each_part(outlast: Outlast, outlast_json: OutlastJson) -> None:
+    """A person could not find out where a part ran, or why it does not end."""
+    slices = outlast_json("history", "a")
+    assert (slices[0]["part"], slices[0]["ending"]) == (None, "sent the messages of 16 parts")
+    # The first sixteen are added up.
+    assert {each["part"] for each in slices[1:]} == {16, 17, 18, 19}
+    assert {each["ending"] for each in slices[1:]} == {"succeeded"}
+    (one,) = outlast_json("history", "a", "--part", "3")
+    assert (one["part"], one["slice"], one["progress"]) == (3, 1, 1.0)
+    assert "\n       17:1  20" in outlast("history", "a").out
+    untouched = outlast("history", "a", "--part", "30")
+    assert (untouched.code, untouched.err) == (
+        0,
+        "outlast: no slice of part 30 of job a has ended yet\n",
+    )
+    assert_one_line(outlast("history", "a", "--part", "900"), 2, "job a has parts 0 to ")
+
+
+def test_a_job_without_parts_has_no_part(outlast: Outlast) -> None:
+    """A slip would look like a part that has not begun."""
+    outlast("submit", "tally", "steps=1", "--job-id", "a")
+    assert_one_line(outlast("history", "a", "--part", "0"), 2, "job a is not in parts")
+
+
+@pytest.mark.usefixtures("half_done")
+def test_the_bill_has_all_parts(outlast: Outlast, outlast_json: OutlastJson) -> None:
+    """A person would see what a job has cost when it is too late."""
+    (job,) = outlast_json("cost", "a")["jobs"]
+    assert (job["slices"], job["compute_seconds"] > 0.1) == (21, True)
+    assert job["occupied_seconds"] > job["compute_seconds"]
+    assert job["writes"] > 2 * 20
+    assert outlast_json("cost", "--all")["jobs"] == [job]
+    assert outlast(*IDLE).code == 0
+    (over,) = outlast_json("cost", "a")["jobs"]
+    assert over["compute_seconds"] > 0.4
+    assert over["writes"] > job["writes"] + 2 * 20
+
+
+def test_a_person_can_watch_the_parts(
+    start: Start, outlast: Outlast, outlast_json: OutlastJson
+) -> None:
+    """The table would stand still until the job is over."""
+    outlast(*FLOCK[:3], "step_seconds=0.01", *FLOCK[3:], "--parallel", "2")
+    watch = start("watch", "a", "--interval", "0.1")
+    watch.await_out("job a queued 0.0%, to be cut into parts")
+    worker = start(*IDLE)
+    watch.await_out(r"job a running \d.*%, \d+ of \d+ parts, 1 at work, .* left")
+    (running,) = [each for each in outlast_json("history", "a") if each["ending"] == "runs"]
+    assert running["part"] is not None
+    assert outlast_json("status", "a")["parts"]["running"] == 1
+    watch.await_out("job a succeeded")
+    assert watch.end().code == 0
+    worker.end()
+
+
+def test_a_terminal_shows_the_parts(terminal: AtTerminal, start: Start, outlast: Outlast) -> None:
+    """A person could not see how many workers a job has, and when it will end."""
+    outlast(*FLOCK[:3], "step_seconds=0.01", *FLOCK[3:], "--parallel", "2")
+    at = terminal("watch", "a", "--interval", "0.1", whole=True, columns=160)
+    worker = start(*IDLE)
+    code, _ = at.end()
+    assert code == 0
+    assert re.search(r"a +running .*\d%.* \d:\d\d +\d+/\d+ .* 1 at work", at.seen)
+    worker.end()
+
+
+@pytest.mark.usefixtures("half_done")
+def test_a_part_that_cannot_be_read_hides_no_job(outlast: Outlast, client: Client) -> None:
+    """One damaged record would keep a person from seeing any job."""
+    register = client.jobs._register
+    key = next(key for key in register.keys("parts/") if key.endswith("/0/17"))
+    register.put(key, b"x", expected=register.read(key).version)
+    outlast("submit", "tally", "steps=1", "--job-id", "b")
+    for line in (("list",), ("cost", "--all")):
+        ended = outlast(*line)
+        assert ended.code == 1
+        assert "foreign" in ended.err
+        assert "\na " in ended.out
+        assert "\nb " in ended.out
+    assert_one_line(outlast("status", "a"), 1, "foreign")
 
 
 WRONG = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from outlast.worker.jobs.client import Client
 from tests.cli.process import until
 from tests.doctor.between import DENIED, Answer, between
 from tests.doctor.conftest import problems
@@ -182,6 +183,21 @@ def test_reserved_concurrency(
     """Messages would be throttled into the dead-letter queue, or nothing run at all."""
     aws.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=reserved)
     assert run_doctor(function="f")["function.concurrency"].level == expected
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(("parallel", "expected"), [(None, "ok"), (10, "ok"), (40, "warning")])
+def test_a_job_for_more_workers_than_there_may_be(
+    parallel: int | None, expected: str, run_doctor: Any
+) -> None:
+    """A person would wait four times as long, and look for the fault in the job."""
+    Client(STORE).create("nth-prime", {"position": 10**9}, job_id="a", parallel=parallel)
+    finding = run_doctor(function="f")["function.parallel"]
+    assert finding.level == expected
+    if expected == "warning":
+        assert finding.found == "job a is meant for 40 workers, and 10 may run at once"
+        assert "4 times as long" in finding.breaks
+        assert "MaximumConcurrency=N" in finding.mend
 
 
 @pytest.mark.usefixtures("aws")

@@ -9,16 +9,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from outlast.checkpoint.safe_text import one_line
-from outlast.checkpoint.view import figures_line, view
+from outlast.checkpoint.view import figures_line
 from outlast.worker.cli.output import GONE, LINE_CHARACTERS, say
 from outlast.worker.cli.streams import is_terminal
-from outlast.worker.jobs.rate import clock_time, rate_of, speed
+from outlast.worker.jobs.parts import viewed
+from outlast.worker.jobs.rate import clock_time, pace_of, rate_of, speed
 from outlast.worker.slices.platforms import title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.parts import Parts
 
 BAR_CELLS = 20
 GAP_CELLS = 2  # between columns
@@ -58,8 +60,17 @@ class Table(ABC):
         return None
 
     @abstractmethod
-    def show(self, jobs: Iterable[Record], changed: Sequence[Record], now: float) -> None:
-        """Show the jobs that are watched, and those that have changed since the last time."""
+    def show(
+        self,
+        jobs: Iterable[Record],
+        changed: Sequence[Record],
+        parts: Mapping[str, Parts],
+        now: float,
+    ) -> None:
+        """Show the jobs that are watched, and those that have changed since the last time.
+
+        `parts` has those of the jobs that are divided, by job id.
+        """
 
     @abstractmethod
     def say(self, line: str) -> None:
@@ -74,10 +85,18 @@ class ChangeLines(Table):
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def show(self, jobs: Iterable[Record], changed: Sequence[Record], now: float) -> None:  # noqa: ARG002 - only what has changed is shown
+    def show(
+        self,
+        jobs: Iterable[Record],  # noqa: ARG002 - only what has changed is shown
+        changed: Sequence[Record],
+        parts: Mapping[str, Parts],
+        now: float,
+    ) -> None:
         """Print the jobs that have changed."""
         for record in changed:
-            print(json.dumps(view(record)) if self._as_json else line_of(record, now), flush=True)
+            of_it = parts.get(record.job_id)
+            line = json.dumps(viewed(record, of_it)) if self._as_json else ""
+            print(line or line_of(record, now, of_it), flush=True)
 
     def say(self, line: str) -> None:
         """Print it."""
@@ -105,18 +124,24 @@ class LiveTable(Table):
         with suppress(OSError):
             self._live.stop()
 
-    def show(self, jobs: Iterable[Record], changed: Sequence[Record], now: float) -> None:
+    def show(
+        self,
+        jobs: Iterable[Record],
+        changed: Sequence[Record],
+        parts: Mapping[str, Parts],
+        now: float,
+    ) -> None:
         """Draw the table."""
         for record in changed:
             if record.status.is_final:
                 self.say(line_of(record, now))
-        self._live.update(self._table(list(jobs), now), refresh=True)
+        self._live.update(self._table(list(jobs), parts, now), refresh=True)
 
     def say(self, line: str) -> None:
         """Print it above the table."""
         self._console.print(one_line(line, LINE_CHARACTERS), soft_wrap=True)
 
-    def _table(self, jobs: list[Record], now: float) -> Any:
+    def _table(self, jobs: list[Record], parts: Mapping[str, Parts], now: float) -> Any:
         from rich.progress_bar import ProgressBar
         from rich.table import Table as Grid
 
@@ -130,8 +155,10 @@ class LiveTable(Table):
             caption_justify="left",
         )
         # Those that a worker has come first.
-        shown = sorted(jobs, key=lambda job: (job.lease is None, job.job_id))[:room]
-        rows = [(record, cells_of(record, now)) for record in shown]
+        at_work = {job_id for job_id, each in parts.items() if each.running}
+        at_work |= {job.job_id for job in jobs if job.lease}
+        shown = sorted(jobs, key=lambda job: (job.job_id not in at_work, job.job_id))[:room]
+        rows = [(record, cells_of(record, now, parts.get(record.job_id))) for record in shown]
         if not any(record.metrics for record in shown):
             names = [name for name in names if name != "METRICS"]
         widths = {n: max(len(n), *(len(c.get(n, "")) for _, c in rows), 0) for n in names}
@@ -142,13 +169,17 @@ class LiveTable(Table):
             most = max(self._console.width - others, len(name)) if name == "JOB" else widths[name]
             grid.add_column(name, no_wrap=True, overflow="ellipsis", max_width=most)
         for record, cells in rows:
-            bar = ProgressBar(total=1.0, completed=record.progress, width=BAR_CELLS)
+            of_it = parts.get(record.job_id)
+            share = record.progress if of_it is None else of_it.progress
+            bar = ProgressBar(total=1.0, completed=share, width=BAR_CELLS)
             grid.add_row(*(cells.get(name, bar) for name in names))
         return grid
 
 
-def cells_of(record: Record, now: float) -> dict[str, str]:
+def cells_of(record: Record, now: float, parts: Parts | None = None) -> dict[str, str]:
     """Return what the table shows of a job, by column; times are relative to `now`."""
+    if parts is not None:
+        return _cells_of_parts(record, parts)
     rate = rate_of(record)
     moves = record.lease is not None or now - record.updated_at < WAITING_SECONDS
     per_second = rate.per_second if moves else None
@@ -169,12 +200,36 @@ def cells_of(record: Record, now: float) -> dict[str, str]:
     }
 
 
+def _cells_of_parts(record: Record, parts: Parts) -> dict[str, str]:
+    """Return what the table shows of a divided job; WORKER is how many have a part of it."""
+    leases = [head.lease for head in parts.heads.values() if head.lease]
+    where = sorted({title_of(lease.platform) for lease in leases})
+    left, per_second = parts.seconds_left, parts.per_second
+    return {
+        "JOB": record.job_id,
+        "STATUS": str(record.status),
+        "DONE": f"{parts.progress:.1%}",
+        "RATE": speed(per_second) if per_second else UNKNOWN,
+        "LEFT": clock_time(left) if left is not None else UNKNOWN,
+        "SLICE": f"{parts.succeeded}/{parts.all}",
+        "SAVED": UNKNOWN,
+        "METRICS": UNKNOWN,
+        "WHERE": where[0] if len(where) == 1 else f"{len(where)} platforms" if where else UNKNOWN,
+        "WORKER": f"{parts.running:,} at work" if parts.running else UNKNOWN,
+    }
+
+
 def _cut(figures: str) -> str:
     return figures if len(figures) <= METRICS_CELLS else f"{figures[: METRICS_CELLS - 1]}…"
 
 
-def line_of(record: Record, now: float) -> str:
+def line_of(record: Record, now: float, parts: Parts | None = None) -> str:
     """Return how a job stands in one line."""
+    if parts is not None:
+        line = f"job {record.job_id} {record.status} {parts.progress:.1%}, {parts.words}"
+        if parts.running:
+            line += f", {pace_of(parts.per_second, parts.seconds_left)}"
+        return one_line(f"{line}: {record.error}" if record.error else line, LINE_CHARACTERS)
     line = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice_number}"
     if record.status.is_final:
         slices = "slice" if record.usage.slices_begun == 1 else "slices"

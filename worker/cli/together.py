@@ -24,7 +24,7 @@ from outlast.worker.cli.helpers import Helpers, share_of, start_helper
 from outlast.worker.cli.logs import level_of, log_to
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.parts import with_parts
-from outlast.worker.jobs.rate import Rate
+from outlast.worker.jobs.rate import Rate, pace_of
 from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
@@ -206,10 +206,12 @@ class Watch:
         record, parts = with_parts(self._jobs, self._jobs.load(self._job_id).record)
         if record.status.is_final:
             return
-        share = record.progress if parts is None else parts.progress
-        self._rate.saw(share, time.monotonic())
-        counts = f", {parts.succeeded:,} of {parts.all:,} parts" if parts and parts.all else ""
-        self._progress.show(share, f"{self._rate}{counts}")
+        if parts is None:  # They are added up, and it goes on as any other job.
+            self._rate.saw(record.progress, time.monotonic())
+            self._progress.show(record.progress, str(self._rate))
+        else:
+            pace = pace_of(parts.per_second, parts.seconds_left)
+            self._progress.show(parts.progress, f"{pace}, {parts.words}")
         is_called = record.status is Status.RUNNING and record.lease is None
         if parts and parts.all and is_called and not parts.running and self._queue.is_empty():
             self._call_again()

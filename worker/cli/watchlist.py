@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import UnknownJob
+from outlast.checkpoint.errors import CorruptRecord, UnknownJob
+from outlast.worker.jobs.parts import with_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from outlast.checkpoint.errors import CorruptRecord
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.record import Record
     from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.parts import Parts
     from outlast.worker.jobs.selection import Selection
 
 # The looks in between read only the jobs that are watched: the others may be thousands.
 LOOKS_TO_A_SEARCH = 10
+# What the looks at the parts of divided jobs may take of the time.
+SHARE_OF_LOOKS = 0.1
 
 
 class Watchlist:
@@ -26,6 +30,8 @@ class Watchlist:
 
     Attributes:
         jobs: those that are watched, as they were at the last look.
+        parts: of each that is divided how its parts stand. They may be many, and the looks at them
+            take a tenth of the time at most.
         has_failed: whether a job has ended without a result.
     """
 
@@ -38,6 +44,8 @@ class Watchlist:
     ) -> None:
         """Watch jobs; `say` gets a line on each one that cannot be watched."""
         self.jobs: dict[str, Record] = {}
+        self.parts: dict[str, Parts] = {}
+        self._parts_due_at = 0.0
         self.has_failed = False
         self._client = client
         self._is_named = bool(job_ids)
@@ -60,8 +68,8 @@ class Watchlist:
             CorruptRecord: a job that was named cannot be read.
             StoreUnavailable: the store did not answer; the next look makes up for it.
         """
-        before = self.jobs
-        records = {record.job_id: record for record in self._read()}
+        before, parts_before = self.jobs, self.parts
+        records = self._with_parts({record.job_id: record for record in self._read()})
         if not self._looks:
             self._require(records)
         self._looks += 1
@@ -74,7 +82,32 @@ class Watchlist:
                 self._job_ids.pop(record.job_id, None)
                 self.has_failed = self.has_failed or record.status != "succeeded"
         self.jobs = {r.job_id: r for r in records.values() if not r.status.is_final}
-        return [r for r in records.values() if _look_of(r) != _look_of(before.get(r.job_id))]
+        return [
+            record
+            for job_id, record in records.items()
+            if _look_of(record, self.parts.get(job_id))
+            != _look_of(before.get(job_id), parts_before.get(job_id))
+        ]
+
+    def _with_parts(self, records: dict[str, Record]) -> dict[str, Record]:
+        """Look at the parts of those that are divided, if it is time; return all as they stand."""
+        divided = {job_id: record for job_id, record in records.items() if record.is_divided}
+        begun = time.monotonic()
+        if not divided or begun < self._parts_due_at:
+            self.parts = {job_id: self.parts[job_id] for job_id in divided if job_id in self.parts}
+            return records
+        self.parts, now_known = {}, dict(records)
+        for job_id, record in divided.items():
+            try:
+                now_known[job_id], parts = with_parts(self._client.jobs, record)
+            except CorruptRecord as error:
+                self._on_corrupt(error)
+                continue
+            if parts is not None:
+                self.parts[job_id] = parts
+        took = time.monotonic() - begun
+        self._parts_due_at = begun + took / SHARE_OF_LOOKS
+        return now_known
 
     def _read(self) -> Iterator[Record]:
         jobs = self._client.jobs
@@ -105,9 +138,11 @@ class Watchlist:
             self._say(line)
 
 
-def _look_of(record: Record | None) -> object:
-    """Return the part of a job whose change is worth a new line."""
+def _look_of(record: Record | None, parts: Parts | None) -> object:
+    """Return what of a job is worth a new line when it changes."""
     if record is None:
         return None
+    if parts is not None:
+        return record.status, f"{parts.progress:.1%}", parts.counts, record.error
     worker = record.lease.worker if record.lease else None
     return record.status, record.slice_number, worker, f"{record.progress:.1%}", record.error

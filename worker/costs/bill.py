@@ -16,6 +16,7 @@ from outlast.worker.costs.prices import MB_PER_GB, lambda_size
 if TYPE_CHECKING:
     from outlast.checkpoint.fields import Platform
     from outlast.checkpoint.head import Head
+    from outlast.checkpoint.record_parts import Usage
     from outlast.worker.costs.prices import Prices
     from outlast.worker.settings import Settings
 
@@ -27,6 +28,7 @@ class Consumption:
     Attributes:
         platforms: by platform, the slices that ended and the seconds that they occupied workers.
         jobs: how many jobs they are.
+        parts: how many parts were begun of those that are divided.
         slices: how many slices began.
         writes: how often records were written.
         saved_bytes: the size of all stored states, before compression.
@@ -35,6 +37,7 @@ class Consumption:
 
     platforms: dict[Platform, PlatformUsage] = field(default_factory=dict)
     jobs: int = 0
+    parts: int = 0
     slices: int = 0
     writes: int = 0
     saved_bytes: int = 0
@@ -53,6 +56,7 @@ class Consumption:
         return Consumption(
             platforms=platforms,
             jobs=self.jobs + other.jobs,
+            parts=self.parts + other.parts,
             slices=self.slices + other.slices,
             writes=self.writes + other.writes,
             saved_bytes=self.saved_bytes + other.saved_bytes,
@@ -77,17 +81,40 @@ class Consumption:
         return max(occupied - self.compute_seconds, 0.0) / occupied if occupied else None
 
 
-def consumption_of(record: Head) -> Consumption:
-    """Return what a job has taken; a slice that runs counts when it ends."""
+def consumption_of(record: Head, usage: Usage | None = None) -> Consumption:
+    """Return what a job has taken; a slice that runs counts when it ends.
+
+    `usage` is that of the job with all its parts; None: it is in the record. Nothing counts the
+    writes of parts: their number follows from the protocol.
+    """
+    usage = usage or record.usage
+    parts = min(record.fleet.parts, usage.slices_begun) if record.fleet else 0
+    writes = record.revision.writes
+    if parts:
+        writes += writes_of_parts(parts, usage.slices_begun, usage.saves)
     return Consumption(
-        platforms=dict(record.usage.platforms),
+        platforms=dict(usage.platforms),
         jobs=1,
-        slices=record.usage.slices_begun,
-        writes=record.revision.writes,
-        saved_bytes=record.usage.saved_bytes,
-        compute_seconds=record.usage.compute_seconds,
-        redone_seconds=record.usage.redone_seconds,
+        parts=parts,
+        slices=usage.slices_begun,
+        writes=writes,
+        saved_bytes=usage.saved_bytes,
+        compute_seconds=usage.compute_seconds,
+        redone_seconds=usage.redone_seconds,
     )
+
+
+def writes_of_parts(parts: int, slices: int, saves: int) -> int:
+    """Return how often the records of so many parts, and of their groups, are written.
+
+    Each slice is claimed and released, each but the last of a part is announced, and one group in
+    all stands for 15 parts: 16, and 16 groups, and so on.
+    """
+    return 3 * slices - parts + saves + parts // 15
+
+
+# Beside the read of each slice, and of the job after each save.
+READS_A_PART = 10
 
 
 class Requests(NamedTuple):
@@ -99,6 +126,9 @@ class Requests(NamedTuple):
     are checkpoints, and each extends the visibility timeout. A slice's message is received, sent
     and deleted. On Lambda each slice is an invocation, and its message is hidden once more, as its
     visibility timeout is not known.
+
+    A part is read with its job, looks at its job after each save, and at its neighbours at its end:
+    6 of them on average, and the groups above it.
 
     Not counted: receives without a message, sweeps, duplicates, and people who look at a job.
     """
@@ -114,8 +144,9 @@ def requests_of(consumption: Consumption) -> Requests:
     platforms, slices = consumption.platforms, consumption.slices
     invocations = sum(usage.slices for name, usage in platforms.items() if lambda_size(name))
     checkpoints = max(consumption.writes - 3 * slices, 0)
+    of_parts = READS_A_PART * consumption.parts + (checkpoints if consumption.parts else 0)
     return Requests(
-        reads=slices,
+        reads=slices + of_parts,
         writes=consumption.writes + consumption.jobs,
         queue=3 * slices + checkpoints + invocations,
         invocations=invocations,

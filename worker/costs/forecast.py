@@ -142,7 +142,7 @@ def forecast(
     compute += more * resume
     slices = 1 + more
     occupied = compute + slices * size.slice_overhead_seconds
-    saves = int(compute / _interval_seconds(store, checkpoint_seconds))
+    saves = int(compute / interval_seconds(store, checkpoint_seconds))
     return Forecast(
         size,
         None,
@@ -157,7 +157,8 @@ def forecast(
     )
 
 
-def _interval_seconds(store: str, checkpoint_seconds: float | None) -> float:
+def interval_seconds(store: str, checkpoint_seconds: float | None) -> float:
+    """Return the time between two checkpoints in this kind of store, unless it is fixed."""
     timing = Timing(checkpoint_seconds=checkpoint_seconds)
     timing.saw_write(SAVE_SECONDS[store], 0)
     return timing.interval_seconds()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from outlast.worker.doctor.finding import Finding
 
+SCALING = "--scaling-config MaximumConcurrency="
+
 
 def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> Iterator[Finding]:
     """Check the mapping from the queue to the function `name`."""
@@ -28,7 +30,7 @@ def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> It
             "MaximumConcurrency=10; or Events in deploy/template.yaml",
         )
         return
-    change = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']}"
+    change = _change(mapping)
     yield _state(mapping, change)
     yield _batch(mapping, change)
     yield _responses(mapping, change)
@@ -46,11 +48,32 @@ def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> It
             breaks=f"each slice may begin {window} s late",
             mend=f"{change} --maximum-batching-window-in-seconds 0",
         )
-    reserved = client.get_function_concurrency(FunctionName=name).get(
-        "ReservedConcurrentExecutions"
-    )
-    maximum = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
-    yield _concurrency(name, reserved, maximum, f"{change} --scaling-config MaximumConcurrency=")
+    yield _concurrency(name, _reserved(client, name), _maximum(mapping), f"{change} {SCALING}")
+
+
+def most_at_once(client: LambdaClient, name: str, queue_arn: str) -> tuple[int | None, str]:
+    """Return how many slices of this queue the function runs at once, and what changes that.
+
+    None: as many as the account allows.
+    """
+    mapping = _mapping(client, name, queue_arn) or {}
+    bounds = (_reserved(client, name), _maximum(mapping))
+    most = min((bound for bound in bounds if bound is not None), default=None)
+    return most, f"{_change(mapping)} {SCALING}"
+
+
+def _change(mapping: dict[str, Any]) -> str:
+    return f"aws lambda update-event-source-mapping --uuid {mapping.get('UUID', 'UUID')}"
+
+
+def _maximum(mapping: dict[str, Any]) -> int | None:
+    maximum: int | None = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+    return maximum
+
+
+def _reserved(client: LambdaClient, name: str) -> int | None:
+    answer = client.get_function_concurrency(FunctionName=name)
+    return answer.get("ReservedConcurrentExecutions")
 
 
 def _mapping(client: LambdaClient, name: str, queue_arn: str) -> dict[str, Any] | None:

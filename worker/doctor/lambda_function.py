@@ -9,8 +9,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from outlast.worker.doctor.divided_jobs import parallel_finding
 from outlast.worker.doctor.environment import environment_findings
-from outlast.worker.doctor.event_source import event_source_findings
+from outlast.worker.doctor.event_source import event_source_findings, most_at_once
 from outlast.worker.doctor.finding import Denied, Unreachable, error, ok, warning
 from outlast.worker.doctor.sqs_queue import SqsExamination, is_denied
 from outlast.worker.slices.platforms import MB_PER_CORE, lambda_threads
@@ -42,6 +43,7 @@ def function_checks(name: str, settings: Settings, queue: QueueExamination) -> l
         examination.recursion,
         examination.visibility,
         examination.event_source,
+        examination.parallel,
     ]
 
 
@@ -172,3 +174,10 @@ class FunctionExamination:
         """Check the mapping that feeds the queue's messages to the function."""
         arn = self._sqs.attributes["QueueArn"]
         yield from event_source_findings(self._client, self._name, arn)
+
+    def parallel(self) -> Iterator[Finding]:
+        """Check that the jobs for many workers have as many."""
+        arn = self._sqs.attributes["QueueArn"]
+        most, change = most_at_once(self._client, self._name, arn)
+        mend = f"{change}N; or MaxConcurrency in deploy/template.yaml"
+        yield parallel_finding("function.parallel", self._settings.store, most, mend=mend)

@@ -19,6 +19,7 @@ from outlast.worker.jobs.arrays import (
     result_with_arrays,
 )
 from outlast.worker.jobs.new_job import NewJob, fleet_for, forked, new_job
+from outlast.worker.jobs.parts import usage_of
 from outlast.worker.jobs.prune import delete_finished
 from outlast.worker.jobs.submission import store_job, submit_job, submit_jobs, wake_job
 from outlast.worker.jobs.sweep import sweep
@@ -291,7 +292,9 @@ class Client:
             WrongStatus: the job is over.
             QueueUnavailable: it is cancelled, but nobody is told before a sweep; cancel it again.
         """
-        record = self.jobs.change(job_id, Record.cancelled).record
+        # What its parts have taken is in their records, which nobody keeps from here on.
+        usage = usage_of(self.jobs, self.jobs.head_of(job_id))
+        record = self.jobs.change(job_id, lambda record: record.cancelled(usage)).record
         if record.notices.owed:
             wake_job(self.queue, record, "cancel it again, or sweep")
         return record

@@ -43,4 +43,5 @@ def _advice(record: Record) -> str:
 
 def progress_of(record: Head) -> str:
     """Return how far the job is, in words."""
-    return f"job {record.job_id} {record.status.phrase}, {record.progress:.1%} done"
+    done = "in parts" if record.is_divided else f"{record.progress:.1%} done"
+    return f"job {record.job_id} {record.status.phrase}, {done}"

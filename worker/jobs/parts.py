@@ -14,7 +14,7 @@ from outlast.checkpoint.survey import Survey
 from outlast.checkpoint.view import view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
@@ -34,6 +34,8 @@ class Parts:
             of a part that runs does not count.
         usage: what the job has taken, with all its parts; what it has taken since the last save of
             a part is not in it.
+        per_second: the share that is done in a second, as fast as those that run now have been so
+            far; None: it is not known.
         heads: what is stored of each part that is open, by number: those that were begun, and are
             not part of a group that is added up.
     """
@@ -44,12 +46,25 @@ class Parts:
     failed: int = 0
     progress: float = 0.0
     usage: Usage = field(default_factory=Usage)
+    per_second: float | None = None
     heads: Mapping[int, Head] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
         """How many wait for a worker, or for their turn."""
         return self.all - self.succeeded - self.running - self.failed
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time until the end at this speed; None: it is not known."""
+        return None if self.per_second is None else (1 - self.progress) / self.per_second
+
+    @property
+    def words(self) -> str:
+        """How many are done, and are at work, for people."""
+        if not self.all:
+            return "to be cut into parts"
+        return f"{self.succeeded:,} of {self.all:,} parts, {self.running:,} at work"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -73,7 +88,11 @@ def with_parts(jobs: JobStore, record: Record) -> tuple[Record, Parts | None]:
 
 def view_of(jobs: JobStore, record: Record) -> dict[str, Any]:
     """Return a job as a JSON object, with what its parts tell; see `view`. Raises as `parts_of`."""
-    record, parts = with_parts(jobs, record)
+    return viewed(*with_parts(jobs, record))
+
+
+def viewed(record: Record, parts: Parts | None) -> dict[str, Any]:
+    """Return a job as a JSON object, with what is known of its parts."""
     if parts is None:
         return view(record)
     return view(record, parts=parts.counts, progress=parts.progress)
@@ -88,27 +107,42 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
     Raises:
         StoreUnavailable, CorruptRecord: a part cannot be read.
     """
-    fleet = record.fleet
-    if fleet is None or not record.is_divided:
+    tops, fleet = _tops_of(jobs, record), record.fleet
+    if tops is None or fleet is None:
         return None
-    if record.status in {Status.SUCCEEDED, Status.CANCELLED}:
-        return None
-    if not fleet.is_cut:
-        return Parts(0, usage=record.usage)
-    survey = Survey(jobs.nodes, record.job_id, fleet)
-    tops = survey.tops
     done = {place for place, head in tops.items() if head.status is Status.SUCCEEDED}
     heads = {place.number: head for place, head in tops.items() if not place.level}
     now = jobs.clock()
+    running = sum(head.is_held(now) for head in heads.values())
+    share, occupied = _share_of(done, record.lengths), _seconds_of(tops[place] for place in done)
     return Parts(
         all=fleet.parts,
         succeeded=sum(last - first for first, last in _ranges(done, fleet.parts)),
-        running=sum(head.is_held(now) for head in heads.values()),
+        running=running,
         failed=sum(head.status is Status.FAILED for head in heads.values()),
-        progress=_share_of(done, record.lengths),
-        usage=reduce(Usage.plus, (head.usage for head in tops.values()), record.usage),
+        progress=share,
+        usage=_sum_of(record.usage, tops.values()),
+        per_second=running * share / occupied if running and share and occupied else None,
         heads=heads,
     )
+
+
+def usage_of(jobs: JobStore, job: Head) -> Usage:
+    """Return what a job has taken, with all its parts. Raises as `parts_of`."""
+    return _sum_of(job.usage, (_tops_of(jobs, job) or {}).values())
+
+
+def _tops_of(jobs: JobStore, job: Head) -> dict[Place, Head] | None:
+    """Return what is stored of the job's parts, see `Survey.tops`; None: nothing that counts."""
+    fleet = job.fleet
+    is_counted = job.status not in {Status.SUCCEEDED, Status.CANCELLED}
+    if fleet is None or not job.is_divided or not is_counted:
+        return None
+    return Survey(jobs.nodes, job.job_id, fleet).tops if fleet.is_cut else {}
+
+
+def _sum_of(usage: Usage, heads: Iterable[Head]) -> Usage:
+    return reduce(Usage.plus, (head.usage for head in heads), usage)
 
 
 def _ranges(places: set[Place], parts: int) -> Iterator[tuple[int, int]]:
@@ -123,3 +157,8 @@ def _share_of(done: set[Place], lengths: Sequence[int]) -> float:
     edges = list(accumulate(lengths, initial=0))
     pieces = sum(edges[last] - edges[first] for first, last in _ranges(done, len(lengths)))
     return pieces / edges[-1] if edges[-1] else 0.0
+
+
+def _seconds_of(heads: Iterable[Head]) -> float:
+    """Return how long workers were occupied with these."""
+    return sum(usage.seconds for head in heads for usage in head.usage.platforms.values())

@@ -44,10 +44,14 @@ class Rate:
         return None if rate is None else (1 - self._points[-1][1]) / rate
 
     def __str__(self) -> str:
-        rate, left = self.per_second, self.seconds_left
-        if rate is None or left is None:
-            return "speed not known yet"
-        return f"{speed(rate)}, {clock_time(left)} left"
+        return pace_of(self.per_second, self.seconds_left)
+
+
+def pace_of(per_second: float | None, seconds_left: float | None) -> str:
+    """Return a speed and the time until the end as people read them; None: it is not known."""
+    if per_second is None or seconds_left is None:
+        return "speed not known yet"
+    return f"{speed(per_second)}, {clock_time(seconds_left)} left"
 
 
 def rate_of(record: Record) -> Rate:

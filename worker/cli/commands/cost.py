@@ -57,6 +57,9 @@ def cost(
     by platform, and the writes to the store. Reads and requests to the queue are derived from the
     protocol, about as many as there were. OUTLAST_STORE and OUTLAST_QUEUE decide their price.
 
+    What the parts of a divided job have taken is in its row, also while they run. The number of
+    their writes is derived from the protocol, too.
+
     WASTED is the share of the kernel's time that was lost to crashes and done again, at most.
     OVERHEAD is the share of the workers' time that was not the kernel's.
 
@@ -82,9 +85,11 @@ def cost(
     selection = selection_of(statuses, kernel, tags, older_than, newer_than)
     if job_ids and options_of(selection):
         raise typer.BadParameter("filters choose from --all: leave out the job ids")
+    from outlast.checkpoint.errors import CorruptRecord
     from outlast.worker.costs.bill import Consumption, consumption_of, services_of
     from outlast.worker.costs.prices import read_prices
     from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.parts import usage_of
     from outlast.worker.settings import read_settings
 
     settings = read_settings()
@@ -98,7 +103,12 @@ def cost(
     )
     for record in records:
         if not every or selection.takes(record, client.jobs.clock()):
-            consumption = consumption_of(record)
+            try:
+                usage = usage_of(client.jobs, record)
+            except CorruptRecord as error:  # one of its parts
+                failures(error)
+                usage = record.usage
+            consumption = consumption_of(record, usage)
             total += consumption
             names = {"job_id": record.job_id, "status": str(record.status)}
             views.append({**names, **_view(consumption, prices, services)})

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outlast.worker.cli.bills import bill_of, footer, source_of, total_dollars
-from outlast.worker.cli.options import Debug, Json, KernelName, Params
+from outlast.worker.cli.options import Debug, Json, KernelName, Params, PartSeconds
 from outlast.worker.cli.output import print_json
 from outlast.worker.cli.params import format_params, params_for
 from outlast.worker.cli.streams import stdout_to_stderr
 from outlast.worker.jobs.rate import clock_time
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.fleet import Fleet
     from outlast.kernel import Estimate
     from outlast.worker.costs.forecast import Size
     from outlast.worker.costs.prices import Prices
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = "{:<22} {:>7} {:>10} {:>7} {:>10} {:>14}"
 MOST_CORES = 1024
+CELL = 14
 HEADING = ("WORKER", "THREADS", "TIME", "SLICES", "WRITES", "DOLLARS")
 
 MemoryMb = Annotated[
@@ -67,10 +69,22 @@ Calibrate = Annotated[
 ]
 
 
+Parallel = Annotated[
+    str | None,
+    typer.Option(
+        "--parallel",
+        metavar="N,N,...",
+        help="Side by side for so many workers each that share the job, like 1,10,100,1000.",
+    ),
+]
+
+
 def estimate(
     kernel: KernelName,
     params: Params = None,
     *,
+    parallel: Parallel = None,
+    part_seconds: PartSeconds = None,
     timeout_seconds: LambdaTimeout = 900,
     memory_mb: MemoryMb = None,
     also: Also = None,
@@ -94,25 +108,36 @@ def estimate(
     of a job that ran there with its estimate. An estimate leaves out what a bill leaves out: see
     outlast cost --help.
 
+    With --parallel the columns are numbers of workers that share the job, as by submit --parallel,
+    each with the time to its end and below it the dollars of all of them. What the kernel does on
+    one thread only, one worker does. Lambda starts 5 workers for a queue, then 5 more a second, and
+    1,000 at most; others are taken to be there from the start.
+
     Examples:
         outlast estimate nth-prime position=1e17
+        outlast estimate prime-count x=1e21 --parallel 1,10,100,1000
         outlast estimate prime-count x=1e19 --calibrate --also runpod/4090=8
         outlast estimate nth-prime position=1e17 --memory-mb 1769 --timeout-seconds 60 --json
 
     Exit codes:
         0  the estimate is printed
         1  the kernel has no cost model
-        2  the kernel, a parameter, an option, a setting or the price table is wrong
+        2  the kernel, a parameter, an option, a setting or the price table is wrong, or the kernel
+           cannot be divided
     """
     from outlast.worker.costs.calibration import estimate_of, factor_of
     from outlast.worker.costs.forecast import lambda_sizes, own_size
     from outlast.worker.costs.prices import read_prices
     from outlast.worker.settings import read_settings
+    from outlast.worker.slices.platforms import MB_PER_CORE
 
     settings = read_settings()
     prices = read_prices(settings.prices)
     values = params_for(kernel, params or ())
     need = estimate_of(kernel, values)
+    fleets = _fleets(kernel, parallel, part_seconds)
+    if fleets and not memory_mb:
+        memory_mb = [MB_PER_CORE]
     with stdout_to_stderr():
         factor = factor_of(kernel) if calibrate else core_factor
     sizes = [
@@ -120,7 +145,12 @@ def estimate(
         *lambda_sizes(memory_mb or (), timeout_seconds=timeout_seconds, core_factor=core_factor),
         *(_other(word, settings, core_factor) for word in also or ()),
     ]
-    rows = [_row(need, size, settings, prices) for size in sizes]
+    rows = [
+        _row_of_many(need, size, fleets, settings, prices)
+        if fleets
+        else _row(need, size, settings, prices)
+        for size in sizes
+    ]
     job = {"kernel": kernel, "params": values, "estimate": asdict(need), "factor": factor}
     if as_json:
         print_json({**job, "workers": rows, "prices": source_of(prices, settings)})
@@ -129,11 +159,15 @@ def estimate(
     if calibrate:
         print(f"a core of this machine takes {factor:.2f} times as long")
     print()
-    print(COLUMNS.format(*HEADING))
-    for row in rows:
-        _print_row(row)
+    if fleets:
+        _print_many(fleets, rows)
+    else:
+        print(COLUMNS.format(*HEADING))
+        for row in rows:
+            _print_row(row)
     print()
-    items = [item for row in rows for item in row.get("items", ())]
+    bills = [bill for row in rows for bill in row.get("shared", [row])]
+    items = [item for bill in bills for item in bill.get("items", ())]
     for item in sorted({item["what"] for item in items if item["dollars"] is None}):
         print(f"not in the price table: {item}")
     print(footer(prices, settings))
@@ -155,6 +189,66 @@ def _other(word: str, settings: Settings, core_factor: float) -> Size:
         slice_seconds=settings.slice_seconds,
         core_factor=core_factor,
     )
+
+
+def _fleets(kernel: str, parallel: str | None, part_seconds: float | None) -> list[Fleet]:
+    """Return how the job would be shared, for each number of workers; []: it is not asked."""
+    from outlast.worker.jobs.new_job import fleet_for
+
+    words = [] if parallel is None else parallel.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise typer.BadParameter(f"{parallel!r:.80}: write numbers of workers, like 1,10,100,1000")
+    numbers = dict.fromkeys(map(int, words)) or [None]
+    return [fleet for n in numbers if (fleet := fleet_for(kernel, n, part_seconds))]
+
+
+def _row_of_many(
+    need: Estimate, size: Size, fleets: list[Fleet], settings: Settings, prices: Prices
+) -> dict[str, Any]:
+    """Return what a job takes on each number of workers of one size, as a JSON object."""
+    from outlast.worker.costs.bill import items_of
+    from outlast.worker.costs.forecast import services_for
+    from outlast.worker.costs.shared_forecast import shared_forecast
+
+    services, shared = services_for(size, settings), []
+    for fleet in fleets:
+        prospect, seconds = shared_forecast(
+            need,
+            size,
+            fleet,
+            store=services.store,
+            checkpoint_seconds=settings.checkpoint_seconds,
+        )
+        row = {"platform": size.platform, "threads": size.threads, "obstacle": prospect.obstacle}
+        if prospect.obstacle:
+            return row
+        consumption = prospect.consumption
+        shared.append(
+            {
+                "parallel": fleet.parallel,
+                "parts": consumption.parts,
+                "seconds": seconds,
+                "occupied_seconds": consumption.occupied_seconds,
+                "slices": consumption.slices,
+                "writes": consumption.writes,
+                **bill_of(items_of(consumption, prices, services)),
+            }
+        )
+    return {**row, "shared": shared}
+
+
+def _print_many(fleets: list[Fleet], rows: list[dict[str, Any]]) -> None:
+    """Print two lines for each size of workers: the times, and the dollars below them."""
+    heading = "".join(f"{fleet.parallel:>{CELL},}" for fleet in fleets)
+    print(f"{'WORKER':<22} {'THREADS':>7}{heading}")
+    for row in rows:
+        beginning = f"{row['platform']:<22} {row['threads']:>7}"
+        if row["obstacle"]:
+            print(f"{beginning}{row['obstacle']:>{CELL}}")
+            continue
+        print(beginning + "".join(f"{_time(each['seconds']):>{CELL}}" for each in row["shared"]))
+        amounts = (f"{total_dollars(each):>{CELL}}" for each in row["shared"])
+        print(" " * len(beginning) + "".join(amounts))
 
 
 def _row(need: Estimate, size: Size, settings: Settings, prices: Prices) -> dict[str, Any]:

@@ -13,43 +13,67 @@ from outlast.worker.cli.output import LINE_CHARACTERS, print_json, print_lines, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
-    from outlast.checkpoint.record_parts import Checkpoint
+    from outlast.checkpoint.record_parts import Checkpoint, Lease
 
 SLICE_COLUMNS = "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}"
 CHECKPOINT_COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11} {:>14}  {}"
+
+# The others ended before these.
+PARTS_SHOWN = 100
 
 ShowState = Annotated[
     bool, typer.Option("--state", help="Print the state itself, as it is stored; JSON if intact.")
 ]
 
 
-def history(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:
+OfPart = Annotated[
+    int | None,
+    typer.Option("--part", min=0, metavar="K", help="Show the slices of this part, from 0."),
+]
+
+
+def history(
+    job_id: JobId, *, part: OfPart = None, as_json: Json = False, _debug: Debug = False
+) -> None:
     """Show what became of a job's slices, one line each.
 
     In a job with many slices an older line stands for some slices in a row: it shows where the
     last of them ran, and the time of all. A slice that runs has no line yet. "lost" is a slice
     whose worker died. Seconds are those for which a worker was occupied; times are in UTC.
 
+    Of a job that is divided each part has slices of its own. Beside those of the job there is a
+    line for each part that runs, and for those that ended last, up to a hundred: what became of its
+    last slice, where 17:2 is slice 2 of part 17. --part shows all slices of one part. Once all
+    parts are added up this is gone.
+
     Examples:
         outlast history million
+        outlast history big --part 17
         outlast history million --json | jq '.[] | select(.ending == "lost")'
 
     Exit codes:
         0  they are shown, even if there are none
         1  there is no such job, or the store is at fault
-        2  the id or a setting is wrong
+        2  the id or a setting is wrong, or the job has no such part
     """
     from outlast.worker.jobs.client import Client
 
-    slices = list(_slices(Client(read_only=True).status(job_id)))
+    client = Client(read_only=True)
+    record = client.status(job_id)
+    if part is not None:
+        slices = list(_slices_of_part(client.jobs, record, part))
+    else:
+        slices = [*_slices(record), *_latest_of_parts(client.jobs, record)]
     if as_json:
         print_json(slices)
     elif not print_lines(
         map(_slice_line, slices),
         SLICE_COLUMNS.format("SLICE", "BEGAN", "SECONDS", "PROGRESS", "WHERE", "WORKER", "ENDING"),
     ):
-        say(f"no slice of job {job_id} has ended yet")
+        whose = f"job {job_id}" if part is None else f"part {part} of job {job_id}"
+        say(f"no slice of {whose} has ended yet")
 
 
 def checkpoints(
@@ -97,6 +121,56 @@ def checkpoints(
         say(f"job {job_id} has no checkpoint yet")
 
 
+def _slices_of_part(jobs: JobStore, record: Record, number: int) -> Iterator[dict[str, Any]]:
+    """Yield each line of the history of one part."""
+    from outlast.checkpoint.fleet import Place
+
+    fleet = record.fleet
+    if fleet is None or not fleet.is_cut:
+        raise typer.BadParameter(f"job {record.job_id} is not in parts")
+    if number >= fleet.parts:
+        raise typer.BadParameter(f"job {record.job_id} has parts 0 to {fleet.parts - 1}")
+    if stored := jobs.load_node(record.job_id, fleet.node(Place(0, number))):
+        yield from _slices(stored.record)
+
+
+def _latest_of_parts(jobs: JobStore, record: Record) -> Iterator[dict[str, Any]]:
+    """Yield the last slice of each part that runs, then of those that ended last."""
+    from outlast.worker.jobs.parts import parts_of
+
+    parts = parts_of(jobs, record)
+    if parts is None or record.fleet is None:
+        return
+    last = sorted(parts.heads.values(), key=lambda head: (head.lease is None, -head.updated_at))
+    nodes = [head.node for head in last[:PARTS_SHOWN] if head.node]
+    for each in jobs.nodes.records(record.job_id, nodes):
+        if each is None:
+            continue
+        if each.lease is not None:
+            yield _running(each, each.lease)
+        else:
+            yield from list(_slices(each))[-1:]
+
+
+def _running(part: Record, lease: Lease) -> dict[str, Any]:
+    """Return the slice of a part that runs, as a JSON object."""
+    from outlast.checkpoint.view import moment
+
+    return {
+        "part": part.node.number if part.node else None,
+        "slice": part.slice_number,
+        "slices": 1,
+        "began_at": moment(lease.claimed_at),
+        "ended_at": None,
+        "seconds": round(max(part.updated_at - lease.claimed_at, 0.0), 3),
+        "platform": lease.platform,
+        "worker": lease.worker,
+        "progress_before": part.progress,
+        "progress": part.progress,
+        "ending": "runs",
+    }
+
+
 def _slices(record: Record) -> Iterator[dict[str, Any]]:
     """Yield each line of the history, oldest first, as a JSON object."""
     from outlast.checkpoint.view import moment
@@ -104,6 +178,7 @@ def _slices(record: Record) -> Iterator[dict[str, Any]]:
     before = 0.0
     for stretch in record.history.stretches:
         yield {
+            "part": record.node.number if record.node else None,
             "slice": stretch.first,
             "slices": stretch.slices,
             "began_at": moment(stretch.began_at),
@@ -122,8 +197,9 @@ def _slice_line(view: dict[str, Any]) -> str:
     from outlast.worker.slices.platforms import title_of
 
     first, last = view["slice"], view["slice"] + view["slices"] - 1
+    number = f"{first}-{last}" if last > first else f"{first}"
     return SLICE_COLUMNS.format(
-        f"{first}-{last}" if last > first else first,
+        number if view["part"] is None else f"{view['part']}:{number}",
         view["began_at"],
         f"{view['seconds']:,.2f}",
         f"{view['progress_before']:.2%} to {view['progress']:.2%}",

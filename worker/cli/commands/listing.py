@@ -26,6 +26,7 @@ from outlast.worker.cli.params import format_params
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
 
 COLUMNS = "{:<32} {:<10} {:>8} {:>6}  {:<24} {}"
@@ -77,7 +78,7 @@ def list_jobs(
     records = client.jobs.records(
         after=after, where=lambda head: selection.takes(head, now), on_corrupt=failures
     )
-    page = _views(islice(records, limit or None), job_ids)
+    page = _views(client.jobs, islice(records, limit or None), job_ids, failures)
     if as_json:
         print_json_array(page)
     else:
@@ -94,13 +95,20 @@ def list_jobs(
     failures.exit_if_any()
 
 
-def _views(records: Iterable[Record], job_ids: list[str]) -> Iterator[dict[str, Any]]:
+def _views(
+    jobs: JobStore, records: Iterable[Record], job_ids: list[str], failures: Failures
+) -> Iterator[dict[str, Any]]:
     """Yield each job as a JSON object, and put its id into `job_ids`."""
-    from outlast.checkpoint.view import view
+    from outlast.checkpoint.errors import CorruptRecord
+    from outlast.worker.jobs.parts import view_of, viewed
 
     for record in records:
         job_ids.append(record.job_id)
-        yield view(record)
+        try:
+            yield view_of(jobs, record)
+        except CorruptRecord as error:  # one of its parts
+            failures(error)
+            yield viewed(record, None)
 
 
 def _line(view: dict[str, Any]) -> str:

@@ -34,6 +34,10 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     failures in a row it has had, and after how many it is given up; with --json stalls include the
     slice that runs, until it advances.
 
+    Of a job that is divided parts tells how many parts it has, and how many are done, are with a
+    worker, wait and have failed. Progress is then the share of its pieces in parts that are done;
+    slices and seconds are those of all parts.
+
     Examples:
         outlast status million
         outlast status million --json
@@ -128,9 +132,11 @@ class Changes:
 
     def __call__(self, record: Head) -> None:
         """Look at the job as it is now."""
+        from outlast.worker.jobs.outcome import progress_of
+
         if not record.status.is_final and record.status != self._status:
             self._status = record.status
-            say(f"job {record.job_id} is {record.status}, {record.progress:.1%} done")
+            say(progress_of(record))
 
 
 def _as_words(fields: dict[str, Any]) -> dict[str, Any]:

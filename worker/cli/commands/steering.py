@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.checkpoint.record import Record
+    from outlast.worker.jobs.client import Client
 
 
 def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
@@ -21,6 +22,7 @@ def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
 
     A slice that runs sees it at its next save, within the interval between two checkpoints
     (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default). Cancelling a cancelled job does nothing.
+    The parts of a divided job stop so, too; so they do by pause.
 
     A job that cannot be cancelled is reported and does not stop the others. With --json, one id
     prints an object; several, or -, print an array of the jobs that were cancelled.
@@ -36,7 +38,8 @@ def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
     """
     from outlast.worker.jobs.client import Client
 
-    _steer(job_ids, Client().cancel, "is cancelled", as_json=as_json)
+    client = Client()
+    _steer(client, job_ids, client.cancel, "is cancelled", as_json=as_json)
 
 
 def pause(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
@@ -60,7 +63,8 @@ def pause(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> N
     """
     from outlast.worker.jobs.client import Client
 
-    _steer(job_ids, Client().pause, "is paused", as_json=as_json)
+    client = Client()
+    _steer(client, job_ids, client.pause, "is paused", as_json=as_json)
 
 
 Free = Annotated[
@@ -92,8 +96,8 @@ def resume(
     """
     from outlast.worker.jobs.client import Client
 
-    resume_one = partial(Client().resume, free=free)
-    _steer(job_ids, resume_one, "goes on", as_json=as_json)
+    client = Client()
+    _steer(client, job_ids, partial(client.resume, free=free), "goes on", as_json=as_json)
 
 
 MaxSlices = Annotated[
@@ -141,12 +145,21 @@ def retry(
     def retry_one(job_id: str) -> Record:
         return client.retry(job_id, max_slices=max_slices, max_compute_seconds=max_compute_seconds)
 
-    _steer(job_ids, retry_one, "goes on", as_json=as_json)
+    _steer(client, job_ids, retry_one, "goes on", as_json=as_json)
 
 
 def _steer(
-    job_ids: list[str], move: Callable[[str], Record], outcome: str, *, as_json: bool
+    client: Client,
+    job_ids: list[str],
+    move: Callable[[str], Record],
+    outcome: str,
+    *,
+    as_json: bool,
 ) -> None:
-    from outlast.checkpoint.view import view
+    from outlast.worker.jobs.parts import view_of, viewed
 
-    for_each(job_ids, lambda job_id: view(move(job_id)), outcome, as_json=as_json)
+    def act(job_id: str) -> dict[str, Any]:
+        record = move(job_id)
+        return view_of(client.jobs, record) if as_json else viewed(record, None)
+
+    for_each(job_ids, act, outcome, as_json=as_json)

@@ -64,8 +64,9 @@ def watch(
     until Ctrl-C. It only looks: stopping it does nothing to a job.
 
     DONE is the share that is stored, SAVED how long ago it was stored. RATE and LEFT, the time
-    until the end, are measured between the last checkpoints. If the store stops answering, it waits
-    and goes on.
+    until the end, are measured between the last checkpoints. Of a job that is divided SLICE shows
+    how many of its parts are done, and WORKER how many are at work. If the store stops answering,
+    it waits and goes on.
 
     Examples:
         outlast watch
@@ -114,7 +115,7 @@ def _follow(
             if not is_away:
                 table.say(f"{error}; trying again until it answers")
             is_away = True
-        table.show(watchlist.jobs.values(), changed, client.jobs.clock())
+        table.show(watchlist.jobs.values(), changed, watchlist.parts, client.jobs.clock())
         if watchlist.is_over:
             return
         due = time.monotonic() + interval_seconds

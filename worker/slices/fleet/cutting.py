@@ -36,7 +36,7 @@ def lengths_of(
     if pieces < 1:
         raise ValueError(f"its plan has {pieces} pieces: there must be one at least")
     edges = [0]
-    for share in _shares(fleet, seconds):
+    for share in shares_of(fleet, seconds):
         if edges[-1] + 1 >= pieces:
             break
         found = bisect_left(range(pieces), share, key=lambda piece: kernel.share(plan, piece))
@@ -46,8 +46,11 @@ def lengths_of(
     return tuple(last - first for first, last in pairwise(edges))
 
 
-def _shares(fleet: Fleet, seconds: float | None) -> Iterator[float]:
-    """Yield up to which share of the work each part but the last one goes."""
+def shares_of(fleet: Fleet, seconds: float | None) -> Iterator[float]:
+    """Yield up to which share of the work each part but the last one goes.
+
+    `seconds` is as in `lengths_of`. There are fewer parts where there are fewer pieces.
+    """
     longest = _longest_share(fleet, seconds)
     twice_open = 2 * OPEN_PER_WORKER * fleet.parallel
     done = 0.0
