@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outlast.checkpoint.head import Head
+    from outlast.checkpoint.record_parts import Lease
 
 KERNEL = "nth-prime"
 PARAMS: dict[str, Any] = {"position": 10_000_000_000_000_000}
@@ -79,7 +80,7 @@ def look(client: Client, job: Head, seen: Seen, seconds: float) -> None:
         at_work += 1
         if (number, part.slice_number) not in seen.slices:
             seen.slices.add((number, part.slice_number))
-            place = place_of(part.lease.worker)
+            place = place_of(part.lease)
             seen.places[place] += 1
             print(f"{seconds:5.1f} s  part {number:>3}  slice {part.slice_number}  {place}")
     seen.most = max(seen.most, at_work)
@@ -97,10 +98,11 @@ def parts_of(client: Client, job: Head) -> Iterator[tuple[int, Head]]:
                 yield place.number, part
 
 
-def place_of(worker: str) -> str:
-    """Return the kind of worker; docker-compose.yml gives host names to all but the plain ones."""
-    host = worker.partition(":")[0]
-    return host if host in KINDS else "worker"
+def place_of(lease: Lease) -> str:
+    """Return the kind of worker; the host of RunPod's has its name by docker-compose.yml."""
+    if lease.platform.startswith("lambda/"):
+        return "lambda"
+    return "runpod" if lease.worker.startswith("runpod:") else "worker"
 
 
 def keep_runpod_awake() -> None:

@@ -35,13 +35,17 @@ def demo(system: System, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return names
 
 
-def run(demo: dict[str, Any], system: System, hosts: list[str]) -> None:
-    """Run the program, with a worker on each of these hosts."""
+# What a worker of each kind calls itself in the stack, and where it says that it is.
+PLAIN, ON_LAMBDA = ("a1b2c3:1", "container"), ("$LATEST", "lambda/x86_64/1769")
+ON_RUNPOD = ("runpod:1", "container")
+
+
+def run(demo: dict[str, Any], system: System, *workers: tuple[str, str]) -> None:
+    """Run the program, with these workers."""
     with ExitStack() as stack:
-        for number, host in enumerate(hosts):
-            # What a worker calls itself where there is such a variable, as on Lambda.
-            name = {"AWS_LAMBDA_LOG_STREAM_NAME": f"{host}:{number}"}
-            env = emulator.function_env(system.env) | name
+        for number, (name, platform) in enumerate(workers):
+            says = {"AWS_LAMBDA_LOG_STREAM_NAME": name, "OUTLAST_PLATFORM": platform}
+            env = emulator.function_env(system.env) | says
             stack.enter_context(running(WORKER, log=system.folder / f"{number}.log", env=env))
         demo["main"]()
 
@@ -50,7 +54,7 @@ def test_it_shows_who_is_at_which_part(
     demo: dict[str, Any], system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A person who tries the stack would see nothing of what it is for."""
-    run(demo, system, ["a1b2c3", "lambda", "runpod"])
+    run(demo, system, PLAIN, ON_LAMBDA, ON_RUNPOD)
     told = capsys.readouterr().out
     assert "the result is right, and every kind of worker had a part in it" in told
     assert ", 3 workers at the same time" in told
@@ -61,4 +65,4 @@ def test_it_shows_who_is_at_which_part(
 def test_a_kind_of_worker_that_does_nothing_is_told(demo: dict[str, Any], system: System) -> None:
     """The stack's test would pass with a function that takes no message."""
     with pytest.raises(SystemExit, match="no part taken by: runpod"):
-        run(demo, system, ["a1b2c3", "lambda", "lambda"])
+        run(demo, system, PLAIN, ON_LAMBDA, ON_LAMBDA)
