@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).with_name("static")
 
 # The page of an error: its status, its heading, and whether it reloads itself.
+# The longest number of a part that there may be.
+PART_DIGITS = 7
+
 PROBLEMS: dict[type[Exception], tuple[int, str, bool]] = {
     UnknownJob: (404, "There is no such job", False),
     InvalidJobId: (404, "There is no such job", False),
@@ -61,6 +64,7 @@ def make_app(client: Client, keys: Keys, live: Live, *, is_local: bool) -> Starl
     routes = [
         Route("/", dashboard.jobs),
         Route("/jobs/{job_id}", dashboard.job),
+        Route("/jobs/{job_id}/parts", dashboard.part, methods=["GET"]),
         Route("/jobs/{job_id}/{verb}", dashboard.ask, methods=["GET"]),
         Route("/jobs/{job_id}/{verb}", dashboard.steer, methods=["POST"]),
         Route("/events/jobs", dashboard.jobs_events),
@@ -95,6 +99,13 @@ class _Dashboard:
         job_id, did = request.path_params["job_id"], request.query_params.get("did", "")
         csrf = self._keys.steering_seal(request)
         return HTMLResponse(self._pages.job(job_id, csrf=csrf, did=did))
+
+    def part(self, request: Request) -> Response:
+        number = request.query_params.get("part", "")
+        if not (number.isascii() and number.isdecimal() and len(number) <= PART_DIGITS):
+            raise HTTPException(404)
+        job_id, csrf = request.path_params["job_id"], self._keys.steering_seal(request)
+        return HTMLResponse(self._pages.part(job_id, int(number), csrf=csrf))
 
     def ask(self, request: Request) -> Response:
         job_id, verb = request.path_params["job_id"], request.path_params["verb"]

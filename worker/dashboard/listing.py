@@ -7,13 +7,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
+from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.status import Status
+from outlast.worker.dashboard.strip import Seen
 from outlast.worker.jobs.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from outlast.checkpoint.errors import CorruptRecord
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
@@ -70,13 +71,13 @@ class Listing(NamedTuple):
     """A page of jobs.
 
     Attributes:
-        records: the jobs, without their states.
+        jobs: the jobs, without their states.
         faults: an error for each record that cannot be read.
         following: the id after which the next page begins; None: this is the last page.
         is_cut: whether the search stopped early, before the page was full.
     """
 
-    records: list[Record]
+    jobs: list[Seen]
     faults: list[str]
     following: str | None
     is_cut: bool = False
@@ -85,7 +86,7 @@ class Listing(NamedTuple):
 def listing_of(jobs: JobStore, query: Query) -> Listing:
     """Return the page of jobs that match `query`."""
     selection, text, now = query.selection, query.text.casefold(), jobs.clock()
-    records: list[Record] = []
+    found: list[Seen] = []
     faults: list[str] = []
     last, limit = query.after, time.monotonic() + SEARCH_SECONDS
 
@@ -100,14 +101,22 @@ def listing_of(jobs: JobStore, query: Query) -> Listing:
         return False
 
     for record in jobs.records(after=query.after, where=is_worth_reading, on_corrupt=add_fault):
-        if len(records) == JOBS_A_PAGE:
-            return Listing(records, faults, last)
+        if len(found) == JOBS_A_PAGE:
+            return Listing(found, faults, last)
         if last != query.after and time.monotonic() > limit:
-            return Listing(records, faults, last, is_cut=True)
+            return Listing(found, faults, last, is_cut=True)
         if selection.takes(record, now) and (not text or text in _searchable_text(record)):
-            records.append(record)
+            found.append(_seen(jobs, record, add_fault))
         last = record.job_id
-    return Listing(records, faults, None)
+    return Listing(found, faults, None)
+
+
+def _seen(jobs: JobStore, record: Record, on_corrupt: Callable[[CorruptRecord], None]) -> Seen:
+    try:
+        return Seen.of(jobs, record)
+    except CorruptRecord as error:  # one of its parts
+        on_corrupt(error)
+        return Seen(record)
 
 
 def _searchable_text(record: Record) -> str:

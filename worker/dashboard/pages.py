@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, UnknownJob
+from outlast.checkpoint.fleet import Place
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.view import moment
 from outlast.worker.dashboard import figures, words
@@ -16,16 +17,20 @@ from outlast.worker.dashboard.listing import Listing, Query, listing_of
 from outlast.worker.dashboard.live import Part, Parts
 from outlast.worker.dashboard.plot import HEIGHT, LEFT, WIDTH, plot_of
 from outlast.worker.dashboard.steering import ASKING, DONE, buttons_for
+from outlast.worker.dashboard.strip import HEIGHT as STRIP_HEIGHT
+from outlast.worker.dashboard.strip import WIDTH as STRIP_WIDTH
+from outlast.worker.dashboard.strip import Cell, Row, Seen, cells_of, rows_of
 from outlast.worker.jobs.rate import Rate, rate_of, speed
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.dashboard.guard import Keys
+    from outlast.worker.jobs.parts import Parts as Parts_
 
 # The parts of a row and of a job's page; each is a macro of that name in cells.html.
 CELLS = ("status", "progress", "slices", "where", "saved")
-PIECES = ("status", "actions", "now", "error", "result", "course", "figures", "accounts")
+PIECES = ("status", "actions", "now", "strip", "error", "result", "course", "figures", "accounts")
 
 # Pages for everyone must not contain the seal of the forms that steer jobs.
 OUTSIDE = {"csrf": "", "has_login": False}
@@ -72,8 +77,8 @@ class Pages:
             return self._outage(error)
         rows = self._render("rows.html", listing=listing)
         parts = {"rows": Part(rows, _mark_of(listing)), "outage": Part("", "")}
-        for record in listing.records:
-            parts |= self._parts(record, CELLS, f"/{record.job_id}")
+        for job in listing.jobs:
+            parts |= self._parts(job, CELLS, f"/{job.job_id}")
         return parts
 
     def job(self, job_id: str, *, csrf: str, did: str = "", problem: str = "") -> str:
@@ -81,11 +86,11 @@ class Pages:
 
         Raises what `JobStore.load` raises.
         """
-        record = self._jobs.load(job_id).record
+        job = Seen.of(self._jobs, self._jobs.load(job_id).record)
         return self._render(
             "job.html",
-            job=record,
-            mark=_checkpoints_mark(record),
+            job=job,
+            mark=_checkpoints_mark(job),
             done=DONE.get(did, ""),
             problem=problem,
             csrf=csrf,
@@ -95,15 +100,33 @@ class Pages:
     def job_parts(self, job_id: str) -> Parts:
         """Return the parts of that page that may change."""
         try:
-            record = self._stateless(job_id)
+            job = Seen.of(self._jobs, self._stateless(job_id))
         except CheckpointError as error:  # also for a job that was deleted or damaged since
             return self._outage(error)
-        checkpoints = self._cell("checkpoints", record, whole=False)
+        checkpoints = self._cell("checkpoints", job, whole=False)
         return {
-            **self._parts(record, PIECES, ""),
-            "checkpoints": Part(checkpoints, _checkpoints_mark(record)),
+            **self._parts(job, PIECES, ""),
+            "checkpoints": Part(checkpoints, _checkpoints_mark(job)),
             "outage": Part("", ""),
         }
+
+    def part(self, job_id: str, number: int, *, csrf: str) -> str:
+        """Return the page of one part of a job.
+
+        Raises what `JobStore.load` raises.
+
+        Raises:
+            UnknownJob: the job has no such part, or it is added up with all others.
+        """
+        record = self._jobs.load(job_id).record
+        fleet, part = record.fleet, None
+        if fleet is not None and fleet.is_cut and number < fleet.parts:
+            part = self._jobs.load_node(job_id, fleet.node(Place(0, number)))
+        elif fleet is None or fleet.concluded or number >= fleet.parts:
+            raise UnknownJob(f"job {job_id} has no part {number}, or all its parts are added up")
+        return self._render(
+            "part.html", job=record, number=number, part=part and part.record, csrf=csrf
+        )
 
     def ask(self, verb: str, job_id: str, *, csrf: str) -> str:
         """Return the page that asks before `verb` is done.
@@ -129,8 +152,8 @@ class Pages:
     def _render(self, name: str, **values: Any) -> str:
         return self._env.get_template(name).render(self._common | values)
 
-    def _parts(self, record: Record, names: tuple[str, ...], suffix: str) -> Parts:
-        cells = {name: self._cell(name, record) for name in names}
+    def _parts(self, job: Seen, names: tuple[str, ...], suffix: str) -> Parts:
+        cells = {name: self._cell(name, job) for name in names}
         return {f"{name}{suffix}": Part(html, _mark(html)) for name, html in cells.items()}
 
     def _cell(self, name: str, value: Any, **options: Any) -> str:
@@ -159,6 +182,8 @@ def _environment() -> Environment:
     env.globals |= {
         "statuses": list(Status),
         "rate_of": _rate_of,
+        "strip_of": _strip_of,
+        "strip_size": (STRIP_WIDTH, STRIP_HEIGHT),
         "plot_of": plot_of,
         "figures_of": figures.figures_of,
         "buttons_for": buttons_for,
@@ -169,9 +194,17 @@ def _environment() -> Environment:
     return env
 
 
-def _rate_of(record: Record) -> Rate | None:
+def _strip_of(job: Seen) -> tuple[list[Cell], list[Row]] | None:
+    """Return the cells and the rows of a divided job; None: it has none."""
+    parts = job.parts
+    return (cells_of(parts), rows_of(parts)) if parts and parts.all else None
+
+
+def _rate_of(job: Any) -> Rate | Parts_ | None:
     """Return a running job's rate; None: it does not run, or its rate is not known."""
-    rate = rate_of(record) if record.status is Status.RUNNING else None
+    rate: Rate | Parts_ | None = None
+    if job.status is Status.RUNNING:
+        rate = getattr(job, "parts", None) or rate_of(job)
     return rate if rate and rate.per_second else None
 
 
@@ -184,11 +217,11 @@ def _mark(text: str) -> str:
 
 
 def _mark_of(listing: Listing) -> str:
-    ids = (record.job_id for record in listing.records)
+    ids = (job.job_id for job in listing.jobs)
     return _mark("\n".join((*ids, *listing.faults, listing.following or "")))
 
 
-def _checkpoints_mark(record: Record) -> str:
+def _checkpoints_mark(job: Seen) -> str:
     """Return a mark of the set of checkpoints, whether their states were read or not."""
-    kept = (*record.checkpoints, *record.quarantine)
-    return _mark(" ".join(f"{c.sequence}{c.digest}" for c in kept) + str(len(record.quarantine)))
+    kept = (*job.checkpoints, *job.quarantine)
+    return _mark(" ".join(f"{c.sequence}{c.digest}" for c in kept) + str(len(job.quarantine)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.worker.dashboard.words import duration, percent
+from outlast.worker.slices.fleet.call import PARTS_CALLED
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
@@ -36,6 +37,7 @@ ENDINGS = {
 }
 MEANINGS = {
     "deadline": "ended at its deadline",
+    "parts": "sent the messages of parts",
     "signal": "stopped by a signal",
     "paused": "paused or cancelled",
     "lost": "worker lost",
@@ -139,9 +141,13 @@ def _courses(record: Record) -> list[_Course]:
     return courses
 
 
+def _mark_of(ending: str) -> str:
+    return "parts" if ending.startswith(PARTS_CALLED) else ENDINGS.get(ending, "error")
+
+
 def _segment(course: _Course, started_at: float, span: float, looks: dict[str, int]) -> Segment:
     look = looks.setdefault(course.platform, len(looks) % LOOKS)
-    mark = None if course.ending is None else ENDINGS.get(course.ending, "error")
+    mark = None if course.ending is None else _mark_of(course.ending)
     return Segment(
         x_of((course.began_at - started_at) / span),
         _y(course.before),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.fleet import GROUP_BITS, Place
+from outlast.checkpoint.errors import UnknownJob
+from outlast.checkpoint.fleet import GROUP_BITS, MAX_PARTS, Place
 from outlast.checkpoint.record_parts import Usage
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
@@ -38,6 +41,8 @@ class Parts:
             far; None: it is not known.
         heads: what is stored of each part that is open, by number: those that were begun, and are
             not part of a group that is added up.
+        ranges: the parts that are done, each range with its first and the one after its last.
+        at: when they stood so, by the clock of `JobStore`.
     """
 
     all: int
@@ -48,6 +53,13 @@ class Parts:
     usage: Usage = field(default_factory=Usage)
     per_second: float | None = None
     heads: Mapping[int, Head] = field(default_factory=dict)
+    ranges: Sequence[tuple[int, int]] = ()
+    at: float = 0.0
+
+    def is_done(self, part: int) -> bool:
+        """Whether the part of this number is done."""
+        at = bisect_right(self.ranges, (part, MAX_PARTS)) - 1
+        return at >= 0 and part < self.ranges[at][1]
 
     @property
     def waiting(self) -> int:
@@ -81,7 +93,8 @@ def with_parts(jobs: JobStore, record: Record) -> tuple[Record, Parts | None]:
     parts = parts_of(jobs, record)
     if parts is not None and parts.all and not parts.usage.slices_begun > record.usage.slices_begun:
         # Nothing is found of it: either nobody has begun, or it was added up since it was read.
-        record = next(jobs.records_of([record.job_id]), record)
+        with suppress(UnknownJob):
+            record = jobs.load(record.job_id).record
         parts = parts_of(jobs, record)
     return (record.model_copy(update={"usage": parts.usage}), parts) if parts else (record, None)
 
@@ -124,6 +137,8 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
         usage=_sum_of(record.usage, tops.values()),
         per_second=running * share / occupied if running and share and occupied else None,
         heads=heads,
+        ranges=sorted(_ranges(done, fleet.parts)),
+        at=now,
     )
 
 

@@ -91,7 +91,7 @@ def test_a_long_search_stops_and_says_so(client: Client, monkeypatch: pytest.Mon
     for number in range(5):
         client.create("nth-prime", {"position": 1}, job_id=f"job-{number}")
     cut = listing_of(client.jobs, Query(text="nowhere"))
-    assert (cut.records, cut.following, cut.is_cut) == ([], "job-0", True)
+    assert (cut.jobs, cut.following, cut.is_cut) == ([], "job-0", True)
     rest = listing_of(client.jobs, Query(text="nowhere", after="job-3"))
     assert (rest.following, rest.is_cut) == (None, False)
 
@@ -107,7 +107,7 @@ def test_a_long_search_goes_on_where_it_stopped(
     clock = SimpleNamespace(monotonic=lambda: 0.3 * next(ticks))
     monkeypatch.setattr("outlast.worker.dashboard.listing.time", clock)
     cut = listing_of(client.jobs, Query(status="failed"))
-    assert [record.job_id for record in cut.records] == ["job-0"]
+    assert [record.job_id for record in cut.jobs] == ["job-0"]
     assert (cut.following, cut.is_cut) == ("job-3", True)
 
 

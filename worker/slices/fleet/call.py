@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 # So many are sent between two looks at the time.
 MESSAGES_AT_ONCE = 50
 
+# How the history tells of the slice that did this.
+PARTS_CALLED = "sent the messages of"
+
 
 def call_parts(job: ClaimedJob) -> Record | None:
     """Send the messages of all open parts; return the job after that.
@@ -125,7 +128,7 @@ def _call(job: ClaimedJob, calls: int, parts: Iterator[tuple[Place, int]]) -> Re
         job.note_life()
         count += len(some)
     now = process.jobs.clock()
-    what = f"sent the messages of {count} parts"
+    what = f"{PARTS_CALLED} {count} parts"
     return job.write(lambda record: record.answered(calls).after_slice(record, what, now))
 
 
