@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.fleet.outcome import Outcome, play
 from tests.fleet.scene import Scene
-from tests.fleet.world import FREEZES_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.fleet.world import Move, World
 
 
@@ -70,8 +67,7 @@ class Script:
     def choose(self, world: World, moves: list[Move], faults: list[Move]) -> Move:
         """Return what happens next."""
         at = next(self._at)
-        shortest = [move for move in faults if move.number in {0.0, FREEZES_SECONDS[0]}]
-        others = [*moves, *(shortest if any(world.scene.budget) else faults)]
+        others = [*moves, *faults]
         chosen = self._choices.get(at, 0)
         can_stay = moves[0].actor is world.last and moves[0].kind == "go"
         if at > self._last:
@@ -92,11 +88,7 @@ def explore(small: Small, *, turns: int | None = None) -> Outcome:
         script = Script(todo.pop(), small.turns if turns is None else turns)
         outcome = play(small.scene, script)
         worlds += 1
-        todo += _fewer(script.branches)
+        todo += script.branches
         if outcome.complaint or not todo:
             outcome.figures["worlds"] = worlds
             return outcome
-
-
-def _fewer(branches: list[dict[int, int]]) -> Iterator[dict[int, int]]:
-    yield from branches

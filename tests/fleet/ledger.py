@@ -186,9 +186,7 @@ class Ledger:
             return
         open_parts = sorted(division.lengths)[-2 * division.window :]
         spent = sum(division.steps.values())
-        self.require(
-            spent <= ceiling + sum(open_parts), f"{spent} s were spent of {ceiling:.1f} s"
-        )
+        self.require(spent <= ceiling + sum(open_parts), f"{spent} s were spent of {ceiling:.1f} s")
 
     def _wrote_node(self, before: Record | None, after: Record) -> None:
         node = after.node
@@ -239,9 +237,7 @@ class Ledger:
         if group < division.window:
             return
         earlier = set(division.parts_of(Place(1, group - division.window), self._bits))
-        self.require(
-            earlier <= division.succeeded, f"part {part} began before its group was open"
-        )
+        self.require(earlier <= division.succeeded, f"part {part} began before its group was open")
 
     @property
     def _bits(self) -> int:
@@ -281,14 +277,15 @@ class Ledger:
             if record.lease is None or record.lease.token != token:
                 continue
             assert record.node is not None
-            self.divisions[record.node.birth].steps[piece] += 1
+            # What has begun late, after the end, stops at its first save: see `_judge_wanted`.
+            if self.job is not None and self.job.needs_parts_of(record.node.birth):
+                self.divisions[record.node.birth].steps[piece] += 1
             return
         if self.job and self.job.lease and self.job.lease.token == token:
             return  # After the parts.
         self.figures["steps without a lease"] += 1
         is_excused = token in self.excused or self.figures["stopped"]
         self.require(is_excused, f"{actor} computes piece {piece}, which it does not hold")
-        self._count_elsewhere(piece)
 
     def _judge_wanted(self, actor: Actor) -> None:
         """Judge whether a worker finds out that a person, or a failure, has stopped the job."""
@@ -298,10 +295,6 @@ class Ledger:
         self.require(
             self.unwanted[actor] <= most, f"{actor} works on, although the job was stopped"
         )
-
-    def _count_elsewhere(self, piece: int) -> None:
-        if self._current is not None:
-            self._current.steps[piece] += 1
 
     @property
     def _hindrances(self) -> int:
@@ -315,7 +308,11 @@ class Ledger:
         self.judge_redone()
         self.judge_sends()
         job = self.job
-        if job is not None and job.status is Status.SUCCEEDED and not (self._hindrances or self.figures["forgot"]):
+        if (
+            job is not None
+            and job.status is Status.SUCCEEDED
+            and not (self._hindrances or self.figures["forgot"])
+        ):
             self.require(
                 job.usage.steps == job.params["steps"], f"{job.usage.steps} steps are counted"
             )

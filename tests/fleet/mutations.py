@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial, reduce
+from functools import reduce
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +73,7 @@ def call_for_the_first_slice(patch: MonkeyPatch) -> None:
 def open_all_at_once(patch: MonkeyPatch) -> None:
     """The first walk sends the messages of all groups."""
     first = call._first
-    patch.setattr(
-        call, "_first", lambda fleet: first(fleet.model_copy(update={"window": 10**6}))
-    )
+    patch.setattr(call, "_first", lambda fleet: first(fleet.model_copy(update={"window": 10**6})))
 
 
 def cut_again(patch: MonkeyPatch) -> None:
