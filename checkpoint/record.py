@@ -309,7 +309,7 @@ class Record(Head, Body):
 
         With the same slice: whoever begins it again has a message for that, and may die with it.
         """
-        return self.retried().in_era(era)._with(slice_number=self.slice_number)
+        return _changed(self.retried().in_era(era), slice_number=self.slice_number)
 
     def in_era(self, era: int) -> Self:
         """Note in which era of its job a part is claimed."""

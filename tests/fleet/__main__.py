@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 
 import tests.fleet
+from tests.fleet.explore import LARGER, SMALL, explore
 from tests.fleet.outcome import report, run
 
 
@@ -17,10 +18,21 @@ def main(arguments: list[str]) -> int:
     if len(numbers) == 1:
         print(report(numbers[0]))
         return int(bool(run(numbers[0]).complaint))
+    if arguments == ["every"]:
+        return _explore()
     if len(numbers) == 2:
         return _search(range(numbers[0], numbers[1] + 1))
     print(tests.fleet.__doc__, file=sys.stderr)
     return 2
+
+
+def _explore() -> int:
+    failed = 0
+    for name, small in (SMALL | LARGER).items():
+        outcome = explore(small)
+        failed += bool(outcome.complaint)
+        print(f"{outcome.figures['worlds']:>10,}  {name}  {outcome.complaint}", flush=True)
+    return int(bool(failed))
 
 
 def _search(seeds: range) -> int:

@@ -277,14 +277,15 @@ class Ledger:
             if record.lease is None or record.lease.token != token:
                 continue
             assert record.node is not None
-            self.divisions[record.node.birth].steps[piece] += 1
+            # What has begun late, after the end, stops at its first save: see `_judge_wanted`.
+            if self.job is not None and self.job.needs_parts_of(record.node.birth):
+                self.divisions[record.node.birth].steps[piece] += 1
             return
         if self.job and self.job.lease and self.job.lease.token == token:
             return  # After the parts.
         self.figures["steps without a lease"] += 1
         is_excused = token in self.excused or self.figures["stopped"]
         self.require(is_excused, f"{actor} computes piece {piece}, which it does not hold")
-        self._count_elsewhere(piece)
 
     def _judge_wanted(self, actor: Actor) -> None:
         """Judge whether a worker finds out that a person, or a failure, has stopped the job."""
@@ -294,10 +295,6 @@ class Ledger:
         self.require(
             self.unwanted[actor] <= most, f"{actor} works on, although the job was stopped"
         )
-
-    def _count_elsewhere(self, piece: int) -> None:
-        if self._current is not None:
-            self._current.steps[piece] += 1
 
     @property
     def _hindrances(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial, reduce
+from functools import reduce
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 

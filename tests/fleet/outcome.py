@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +9,8 @@ from tests.fleet.scene import Scene
 from tests.fleet.world import Move, World
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from tests.fleet.world import Policy
 
 

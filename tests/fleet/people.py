@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable, UnknownJob, WrongStatus
@@ -87,10 +88,8 @@ class Person:
         """Do what is next."""
         what = self._script.pop(0)
         self._world.ledger.figures[what] += 1
-        try:
+        with suppress(WrongStatus, UnknownJob):  # So be it.
             self._patiently(lambda: self._do(what))
-        except (WrongStatus, UnknownJob):
-            pass  # So be it.
 
     def _do(self, what: str) -> None:
         client, figures = self._client, self._world.ledger.figures
@@ -116,10 +115,8 @@ class Person:
 
     def sweep(self) -> None:
         """Wake the job if it has lost its message."""
-        try:
+        with suppress(StoreUnavailable, QueueUnavailable):  # Another sweep follows.
             sweep(self._client.jobs, self._client.queue, after_seconds=SWEEP_SECONDS)
-        except (StoreUnavailable, QueueUnavailable):
-            pass  # Another sweep follows.
 
     def _patiently(self, act: Callable[[], object]) -> None:
         """Do it until the store and the queue answer."""

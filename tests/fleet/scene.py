@@ -1,5 +1,7 @@
 """What is in a world, and how much may go wrong there."""
 
+# ruff: noqa: ARG002 - a kernel's methods have the parameters of the contract
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -85,9 +85,7 @@ class Shelf(Register):
 
     def go_back(self, moment: int, prefix: str) -> None:
         """Let what begins with `prefix` be as it was after so many writes."""
-        past: dict[str, Stored | None] = {}
-        for key, stored in self.log[:moment]:
-            past[key] = stored
+        past = dict(self.log[:moment])
         for key in {key for key, _ in self.log if key.startswith(prefix)}:
             if past.get(key) is not self.values.get(key):
                 self._set(key, past.get(key))

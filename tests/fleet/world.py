@@ -17,7 +17,6 @@ from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
 from outlast.worker.jobs.prune import clear_parts
 from outlast.worker.queues.contract import QueueUnavailable
-from outlast.worker.settings import Settings
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.fleet import adding_up, call
@@ -29,7 +28,7 @@ from tests.fleet.ledger import Ledger
 from tests.fleet.people import PATIENCE_SECONDS, Person
 from tests.fleet.scene import FAULTS, JOB, TAIL, Tailed
 from tests.fleet.shelf import Letter, Mailbox, Shelf
-from tests.fleet.stage import HERE, Actor, Crash, Stage
+from tests.fleet.stage import HERE, Actor, Stage
 from tests.kernels import Dividing
 
 if TYPE_CHECKING:
@@ -294,14 +293,14 @@ class World:
             case "freeze":
                 return [Move(kind, a, number=s) for a in workers for s in FREEZES_SECONDS]
             case "slow":
-                return [Move(kind)] if workers else []
+                return [Move(kind)] * bool(workers)
             case "refused" | "unanswered":
                 return [Move(kind, actor) for actor in self.busy if _can_fail(actor, kind)]
             case "duplicate" | "lost message":
                 return [Move(kind, letter=letter) for letter in self.mailbox.letters]
-        if self._people.has_deleted:
-            return []
         moments = range(self._people.submitted_at, len(self.shelf.log))
+        if self._people.has_deleted:
+            moments = range(0)
         return [Move(kind, number=moment) for moment in moments]
 
     def _do(self, move: Move) -> None:
