@@ -421,7 +421,7 @@ def test_a_warmup_passes_over_what_is_broken(
 def test_an_unknown_kernel_is_answered_by_those_that_there_are(outlast: Outlast) -> None:
     """A person who mistypes a name would have to look for the right one."""
     ours = distribution("outlast").entry_points.select(group=registry.GROUP).names
-    known = ", ".join(sorted([*ours, "tally"]))
+    known = ", ".join(sorted([*ours, "flock", "tally"]))
     message = f"outlast: unknown kernel 'no-such'; installed kernels: {known}\n"
     assert outlast("submit", "no-such", "a=1") == (2, "", message)
 
