@@ -14,8 +14,9 @@ from tests.fleet.scene import Scene
 from tests.fleet.world import FREEZES_SECONDS, SLOW_SECONDS
 
 if TYPE_CHECKING:
+    from tests.fleet.moves import Move
     from tests.fleet.stage import Actor
-    from tests.fleet.world import Move, World
+    from tests.fleet.world import World
 
 
 class Small(NamedTuple):

@@ -6,12 +6,12 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.fleet.scene import Scene
-from tests.fleet.world import Move, World
+from tests.fleet.world import World
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from tests.fleet.world import Policy
+    from tests.fleet.moves import Move, Policy
 
 
 class Chance:

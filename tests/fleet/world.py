@@ -7,7 +7,7 @@ import traceback
 from collections import Counter
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from outlast.checkpoint import fleet
@@ -25,6 +25,7 @@ from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fleet.ledger import Ledger
+from tests.fleet.moves import Move
 from tests.fleet.people import PATIENCE_SECONDS, Person
 from tests.fleet.scene import FAULTS, JOB, TAIL, Tailed
 from tests.fleet.shelf import Letter, Mailbox, Shelf
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from outlast.worker.queues.contract import Delivery
+    from tests.fleet.moves import Policy
     from tests.fleet.scene import Scene
 
 START = 1_800_000_000.0
@@ -64,28 +66,6 @@ def unlocked_properties() -> Iterator[None]:
                 if isinstance(each, cached_property):
                     stack.enter_context(patch.object(each, "lock", nullcontext(), create=True))
         yield
-
-
-class Move(NamedTuple):
-    """One thing that may happen next.
-
-    Attributes:
-        kind: "go", "take", "person", "sweep", or one of `FAULTS`.
-        actor: to whom.
-        letter: which message. number: for how long, or up to which write.
-    """
-
-    kind: str
-    actor: Actor | None = None
-    letter: Letter | None = None
-    number: float = 0.0
-
-
-class Policy(Protocol):
-    """Who decides."""
-
-    def choose(self, world: World, moves: list[Move], faults: list[Move]) -> Move:
-        """Return what happens next, of what may go on and what may go wrong."""
 
 
 class World:
