@@ -19,12 +19,12 @@ from outlast.checkpoint.status import Status
 from outlast.worker.jobs import client, submission, sweep
 from outlast.worker.loops import consumer, direct_calls, invocations
 from outlast.worker.queues.message import Message
-from outlast.worker.slices import deliver, owed_notices
+from outlast.worker.slices import deliver, job_turn, owed_notices, turn
 from outlast.worker.slices.claimed_job import ClaimedJob
-from outlast.worker.slices.deliver import Handled
 from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
 from outlast.worker.slices.slice import Slice
 from outlast.worker.slices.timing import Budget, Timing
+from outlast.worker.slices.turn import Handled
 from outlast.worker.slices.work import Work
 from tests.records import changed
 
@@ -49,15 +49,15 @@ _handle_batch = invocations.Handler._handle_batch
 
 def _patch_action(patch: MonkeyPatch, change: Callable[[Action], Action]) -> None:
     """Let what a message calls for be changed."""
-    next_action = deliver.next_action
-    patch.setattr(deliver, "next_action", lambda *what: change(next_action(*what)))
+    next_action = job_turn.next_action
+    patch.setattr(job_turn, "next_action", lambda *what: change(next_action(*what)))
 
 
 def _patch_record_seen(patch: MonkeyPatch, fields: dict[str, Any]) -> None:
     """Let what a message calls for be decided as if the job had these fields."""
-    next_action = deliver.next_action
+    next_action = job_turn.next_action
     patch.setattr(
-        deliver,
+        job_turn,
         "next_action",
         lambda record, *what: next_action(changed(record, **fields), *what),
     )
@@ -128,7 +128,7 @@ def swap_save_and_enqueue(patch: MonkeyPatch) -> None:
         process.jobs.replace(held, held.record.marked_announced())
 
     patch.setattr(ClaimedJob, "end", send_and_end)
-    patch.setattr(deliver, "send_continuation", only_note)
+    patch.setattr(job_turn, "send_continuation", only_note)
 
 
 def skip_announced(patch: MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def skip_announced(patch: MonkeyPatch) -> None:
     def only_send(process: WorkerProcess, held: StoredJob, **_: object) -> None:
         _send(process.queue, held.record, held.record.slice_number)
 
-    patch.setattr(deliver, "send_continuation", only_send)
+    patch.setattr(job_turn, "send_continuation", only_send)
 
 
 def write_blindly(patch: MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
 
 def note_before_telling(patch: MonkeyPatch) -> None:
     """A target is stored as notified before it is."""
-    notify_targets = deliver.notify_targets
+    notify_targets = job_turn.notify_targets
 
     def note_and_notify(
         process: WorkerProcess, message: Delivery, record: Record, deadline: Deadline
@@ -225,7 +225,7 @@ def note_before_telling(patch: MonkeyPatch) -> None:
         )
         return notify_targets(process, message, record, deadline)
 
-    patch.setattr(deliver, "notify_targets", note_and_notify)
+    patch.setattr(job_turn, "notify_targets", note_and_notify)
 
 
 def work_on_when_stopped(patch: MonkeyPatch) -> None:
@@ -279,7 +279,7 @@ def ack_without_the_lease(patch: MonkeyPatch) -> None:
         assert record.lease is not None
         losers.add(record.lease.worker)
 
-    patch.setattr(deliver, "tell_lost_lease", note)
+    patch.setattr(turn, "tell_lost_lease", note)
     _patch_delivery(patch, deliver_and_ack)
 
 
@@ -287,12 +287,11 @@ def leave_out_the_number(patch: MonkeyPatch) -> None:
     """A continuation does not say which slice it starts, so that a duplicate starts the next."""
 
     class Unnumbered:
-        parse = Message.parse
+        @staticmethod
+        def of(record: Record) -> Message:
+            return Message(job_id=record.job_id)
 
-        def __new__(cls, job_id: str, **_: object) -> Any:
-            return Message(job_id=job_id)
-
-    patch.setattr(deliver, "Message", Unnumbered)
+    patch.setattr(turn, "Message", Unnumbered)
 
 
 def ack_while_the_store_is_away(patch: MonkeyPatch) -> None:
@@ -317,7 +316,7 @@ def take_a_slice_for_its_only_life(patch: MonkeyPatch) -> None:
         with suppress(VersionConflict):
             process.jobs.replace(held, record.marked_announced())
 
-    patch.setattr(deliver, "send_continuation", send_and_note)
+    patch.setattr(job_turn, "send_continuation", send_and_note)
 
 
 def wake_as_a_repetition(patch: MonkeyPatch) -> None:
