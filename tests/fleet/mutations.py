@@ -392,12 +392,12 @@ def count_the_last_child_only(patch: MonkeyPatch) -> None:
 
 def let_it_cost_anything(patch: MonkeyPatch) -> None:
     """Groups are opened beyond the ceiling on the time of all parts together."""
-    patch.setattr(AddingUp, "_at_ceiling", lambda _: None)
+    patch.setattr(AddingUp, "_at_ceiling", lambda *_: None)
 
 
 def leave_the_rest_to_nobody(patch: MonkeyPatch) -> None:
     """Where `run` is to go on after the parts, its message is not sent."""
-    patch.setattr(PartTurn, "_see_to", lambda *_: Handled(ack=True))
+    patch.setattr(part_turn, "_is_asleep", lambda _: False)
 
 
 # ---- The sweep
