@@ -18,8 +18,8 @@ test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real 
 
 # The kernels, the protocol, what is stored and what is killed; the rest is what people and platforms
 # meet. Each half takes as long as the other.
-INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/process tests/simulation tests/worker \
-  tests/test_examples_train.py
+INSIDE := tests/checkpoint tests/fleet tests/fuzz tests/kernel tests/process tests/simulation \
+  tests/worker tests/test_examples_batch.py tests/test_examples_train.py
 
 test-inside: $(BIN)/.installed-test $(BIN)/.installed-torch
 	$(BIN)/python -m pytest -q $(INSIDE)
