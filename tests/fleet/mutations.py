@@ -85,7 +85,7 @@ def cut_again(patch: MonkeyPatch) -> None:
             inner.setattr(Fleet, "is_cut", False)
             return call_parts(job)
 
-    patch.setattr("outlast.worker.slices.job_turn.call_parts", uncut)
+    patch.setattr(call, "call_parts", uncut)
 
 
 def answer_all_calls(patch: MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from outlast.checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deadline import Deadline
-from outlast.worker.slices.fleet.part_turn import PartTurn
 from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.slices.job_turn import JobTurn
 from outlast.worker.slices.leased_job import JobMoved
@@ -50,8 +49,7 @@ def deliver(
     """
     message = Message.parse(delivery.body)
     with Deadline(seconds, outer=stop, clock=process.clock) as deadline:
-        kind = JobTurn if message.node is None else PartTurn
-        turn: Turn = kind(process, delivery, message, deadline, slice_seconds)
+        turn = _kind_of(message)(process, delivery, message, deadline, slice_seconds)
         while True:
             try:
                 return turn.handle()
@@ -67,3 +65,11 @@ def deliver(
             except DeletedJob:  # perhaps while its slice ran
                 tell(log, MESSAGE_DROPPED, job_id=message.job_id)
                 return Handled(ack=True)
+
+
+def _kind_of(message: Message) -> type[Turn]:
+    if message.node is None:
+        return JobTurn
+    from outlast.worker.slices.fleet.part_turn import PartTurn  # most workers see no parts
+
+    return PartTurn

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
 from outlast.worker.slices.claimed_job import ClaimedJob
-from outlast.worker.slices.fleet.call import call_parts
 from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (
     Drop,
@@ -68,6 +67,8 @@ class JobTurn(Turn):
         """Run the slice; where the job is divided, this sends the messages of its parts."""
         if not job.record.is_divided:
             return super().advance(job)
+        from outlast.worker.slices.fleet.call import call_parts  # most jobs have no parts
+
         claimed = job.record
         record = call_parts(job)
         return None if record is None else self.ended(job, claimed, record)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from outlast.kernel import UnknownKernel
 from outlast.kernel.bulk import Bulk, Stored, loaded
 from outlast.kernel.errors import UnloadableKernel
-from outlast.worker.slices.fleet.part_kernel import part_kernel
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.reading import read_state
 from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
@@ -71,6 +70,8 @@ def require_packages(kernel: AnyKernel, params: Stored) -> None:
 def _kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
     kernel = process.kernels(record.kernel)
     if record.node is not None:
+        from outlast.worker.slices.fleet.part_kernel import part_kernel  # most jobs have no parts
+
         kernel = part_kernel(kernel)
     if record.checkpoints and record.checkpoints[0].version > kernel.version:
         raise NewerState(
