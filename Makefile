@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-inside test-outside check format docs bench chaos audit screenshots clean
+.PHONY: help demo test test-inside test-cli test-outside check format docs bench chaos audit screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -12,20 +12,24 @@ help:  ## list the targets
 demo: $(BIN)/.installed  ## run a real job in slices, in this folder, and show its record
 	@OUTLAST="$(BIN)/outlast" sh docs/demo.sh
 
-test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real servers, in two halves at a time
-	@$(MAKE) --no-print-directory --jobs 2 \
-	  $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-inside test-outside
+test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real servers, in three parts at a time
+	@$(MAKE) --no-print-directory --jobs 3 \
+	  $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-inside test-cli test-outside
 
-# The kernels, the protocol, what is stored and what is killed; the rest is what people and platforms
-# meet. Each half takes as long as the other.
+# The kernels, the protocol, what is stored and what is killed; the commands; the rest is what platforms
+# and newcomers meet. The first one computes, the others wait for processes most of the time.
 INSIDE := tests/checkpoint tests/fleet tests/fuzz tests/kernel tests/process tests/simulation \
   tests/worker tests/test_examples_batch.py tests/test_examples_train.py
+CLI := tests/cli
 
 test-inside: $(BIN)/.installed-test $(BIN)/.installed-torch
 	$(BIN)/python -m pytest -q $(INSIDE)
 
+test-cli: $(BIN)/.installed-test
+	$(BIN)/python -m pytest -q $(CLI)
+
 test-outside: $(BIN)/.installed-test
-	$(BIN)/python -m pytest -q $(INSIDE:%=--ignore=%)
+	$(BIN)/python -m pytest -q $(INSIDE:%=--ignore=%) $(CLI:%=--ignore=%)
 
 check: $(BIN)/.installed-lint  ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

@@ -216,7 +216,7 @@ def test_on_servers(
     storage: Any = boto3.session.Session().client("s3")
     storage.create_bucket(Bucket="progress")
     storage.close()
-    url = f"{valkey_server.url}/8" if store == "redis" else "s3://progress/outlast"
+    url = f"{valkey_server.url}/13" if store == "redis" else "s3://progress/outlast"
     monkeypatch.setenv("OUTLAST_STORE", url)
     ended = start(*RUN).end()
     assert (ended.code, ended.out) == (0, TOTAL), ended.err
