@@ -16,19 +16,18 @@ test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real 
 	@$(MAKE) --no-print-directory --jobs 3 \
 	  $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-inside test-cli test-outside
 
-# The kernels, the protocol, what is stored and what is killed; the commands; the rest is what platforms
-# and newcomers meet. The first one computes, the others wait for processes most of the time.
-INSIDE := tests/checkpoint tests/fleet tests/fuzz tests/kernel tests/process tests/simulation \
-  tests/worker tests/test_examples_batch.py tests/test_examples_train.py
-CLI := tests/cli
+# What is stored, the kernels and the protocol; the commands and what is killed; the rest is what
+# platforms and newcomers meet. The first one computes, the others wait for processes most of the time.
+INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/simulation tests/worker
+CLI := tests/cli tests/fleet tests/process
 
-test-inside: $(BIN)/.installed-test $(BIN)/.installed-torch
+test-inside: $(BIN)/.installed-test
 	$(BIN)/python -m pytest -q $(INSIDE)
 
 test-cli: $(BIN)/.installed-test
 	$(BIN)/python -m pytest -q $(CLI)
 
-test-outside: $(BIN)/.installed-test
+test-outside: $(BIN)/.installed-test $(BIN)/.installed-torch
 	$(BIN)/python -m pytest -q $(INSIDE:%=--ignore=%) $(CLI:%=--ignore=%)
 
 check: $(BIN)/.installed-lint  ## check format, lint, types and the direction of imports
