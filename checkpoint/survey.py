@@ -75,9 +75,10 @@ class Survey:
 
         Whoever was to add them up died, or the store has lost what it wrote.
         """
+        self._read_open()
         return sorted(
             place
-            for place in {below.group for below in self._seen()}
+            for place in {below.group for below in self._known}
             if not self._is_recorded(place)
             and all(_has_succeeded(self.head(below)) for below in self.tree.below(place))
         )
@@ -85,29 +86,28 @@ class Survey:
     @property
     def tops(self) -> dict[Place, Head]:
         """What counts for the job: the highest groups with a record, and parts below none."""
-        return {
-            place: head
-            for place in self._seen()
-            if (head := self.head(place)) is not None and not self._is_recorded(place.group)
-        }
+        self._read_open()
+        return self._highest()
 
     def added_up(self, groups: int) -> list[Head]:
         """Return the highest records of groups among the first `groups` groups of parts.
 
         It reads no parts, and costs a read for each of the last groups.
         """
-        places = self.tree.groups[:groups]
-        for place in places:
+        for place in self.tree.groups[:groups]:
             self._is_recorded(place)
-        return [
-            head
+        return list(self._highest().values())
+
+    def _highest(self) -> dict[Place, Head]:
+        """Return what was read and has nothing above it that was."""
+        return {
+            place: head
             for place, head in self._known.items()
             if head is not None and not self._is_recorded(place.group)
-        ]
+        }
 
-    def _seen(self) -> list[Place]:
-        """The places whose records were read."""
-        return list(self._known) if self.open or self._known else []
+    def _read_open(self) -> None:
+        len(self.open)
 
     def head(self, place: Place) -> Head | None:
         """Return what is stored of a part or group; None: nothing."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
+from outlast.checkpoint.errors import VersionConflict
 from outlast.checkpoint.status import Status
 from outlast.kernel import NonRetryable
 from outlast.worker.jobs.prune import clear_parts
@@ -11,7 +14,7 @@ from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.fleet.last_cut import LastCut
-from outlast.worker.slices.leased_job import JobMoved
+from outlast.worker.slices.health import BrokenWorker
 from tests.kernels import Dividing, Params, Pieces, State, Stretch, expected
 from tests.worker.floor import JOB, Floor
 from tests.worker.parts import (
@@ -283,6 +286,23 @@ def test_a_worker_that_dies_before_it_wakes_the_rest_is_made_good(floor: Floor) 
     assert floor.record.result == expected(STEPS)
 
 
+def test_a_machine_that_cannot_plan_is_not_the_jobs_fault(floor: Floor) -> None:
+    """One worker with a full disk would fail the jobs that hundreds of others could divide."""
+
+    class Full(Dividing):
+        def plan(self, params: Params) -> Pieces:  # noqa: ARG002 - the contract's
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    submit(floor)
+    before = floor.record
+    with pytest.raises(BrokenWorker, match=JOB):
+        floor.work(floor.process(kernel=Full()))
+    after = floor.record
+    assert (after.usage, after.lease, after.guards.failures) == (before.usage, None, 0)
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
 def test_a_plan_that_fails_is_an_error_of_the_job(floor: Floor) -> None:
     """A listing that finds nothing would be tried for ever."""
 
@@ -301,7 +321,7 @@ def test_a_job_that_has_just_ended_has_no_parts(floor: Floor) -> None:
     """A late message of a part would take down the worker that has claimed it a moment before."""
     submit(floor)
     work(floor)
-    with pytest.raises(JobMoved):
+    with pytest.raises(VersionConflict):
         LastCut().of(floor.jobs, JOB, fleet(floor).birth or "")
 
 

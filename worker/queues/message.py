@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from outlast.checkpoint.fields import JobId
 from outlast.checkpoint.fleet import MAX_PARTS, Birth, Node
@@ -34,6 +34,12 @@ class Message(BaseModel):
     slice: Annotated[int, Field(ge=1)] | None = None
     birth: Birth | None = None
     part: Annotated[int, Field(ge=0, lt=MAX_PARTS)] | None = None
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if (self.birth is None) != (self.part is None):
+            raise ValueError("a part is told by its birth and its number")
+        return self
 
     @classmethod
     def of(cls, record: Head) -> Message:

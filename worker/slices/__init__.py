@@ -12,6 +12,7 @@ arrays.py         the arrays of states, sent while the kernel goes on
 loading.py        the kernel, loaded and prepared
 reading.py, last_params.py   what it begins with, read with its arrays
 slice.py          the steps of the kernel, until the deadline
+failure.py        how a slice ends whose kernel has raised an error
 kernel_output.py  what a kernel yields, returns and raises, as it is stored
 held.py           a state that stays in the process of its kernel
 isolation/        the kernel in a child process

@@ -8,12 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
-from outlast.kernel import NonRetryable
 from outlast.kernel.bulk import has_bulk
 from outlast.kernel.contract import start
 from outlast.kernel.parts import class_of
 from outlast.worker.slices.arrays import NoPlace
-from outlast.worker.slices.health import is_decided, kind_of
+from outlast.worker.slices.failure import failure
 from outlast.worker.slices.held import Held
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import described, line
@@ -23,10 +22,10 @@ from outlast.worker.slices.kernel_output import (
     stored_migration,
     stored_result,
 )
-from outlast.worker.slices.protocol import Ending, Errored, Failed, Interrupted, Succeeded
+from outlast.worker.slices.protocol import Ending, Failed, Interrupted, Succeeded
 from outlast.worker.slices.scratch import Scratch
 from outlast.worker.slices.timing import SAFETY
-from outlast.worker.telemetry.events import KERNEL_FAILED, KERNEL_NOT_CLOSED, tell
+from outlast.worker.telemetry.events import KERNEL_NOT_CLOSED, tell
 from outlast.worker.telemetry.job_events import tell_save
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlast.slice")
 
-# Another attempt would come to the same.
-ONLY_REPEAT = (StateTooLarge, NoPlace, NonRetryable)
 # How long the signals of one stop may be apart that go to several processes.
 SIGNAL_TURNS, SIGNAL_TURN_SECONDS = 5, 0.02
 
@@ -281,36 +278,8 @@ class Slice:
         return self._deadline.is_signalled
 
     def _failure(self, error: BaseException) -> Ending:
-        """Tell of an error; return how it ends the slice: for good if it can only repeat.
-
-        Raises:
-            BrokenWorker: it is not the job's.
-        """
-        reason = described(error, class_of(self.job.kernel))
-        record = self.job.record
-        if self._may_be_machines(error):
-            self.job.doubt = kind_of(error), line(error)
-            if not is_decided(error, record.guards, self._process.worker):
-                self.job.is_used = False
-                raise self._process.health.fault(record.job_id, reason) from error
-        tell(
-            log,
-            KERNEL_FAILED,
-            job_id=record.job_id,
-            kernel=record.kernel,
-            slice=record.slice_number,
-            error=reason,
-            cause=error,
-        )
-        return (Failed if isinstance(error, ONLY_REPEAT) else Errored)(reason)
-
-    def _may_be_machines(self, error: BaseException) -> bool:
-        """Whether this machine may be at fault: the slice has not come to any safe point."""
-        process, job = self._process, self.job
-        has_begun = job.work.steps > self._steps_before
-        return not (process.is_alone or has_begun) and process.health.is_suspect(
-            error, job.record.kernel
-        )
+        has_begun = self.job.work.steps > self._steps_before
+        return failure(self.job, error, has_begun=has_begun)
 
     def _close(self, steps: Steps) -> None:
         try:

@@ -7,6 +7,5 @@ claimed_part.py  a part that this worker has claimed
 part_kernel.py   a part's computation as a kernel of its own
 adding_up.py     the groups that a part completes, up to the job's end
 failing.py       the end of a job one of whose parts cannot go on
-partials.py      what parts come to, with arrays
 last_cut.py      how the last job was cut
 """

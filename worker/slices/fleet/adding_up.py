@@ -11,11 +11,18 @@ The messages come before the record: after a crash in between, what comes back s
 
 from __future__ import annotations
 
+import json
+import secrets
 from contextlib import suppress
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import CheckpointError, VersionConflict
+from outlast.checkpoint.errors import (
+    CorruptRecord,
+    StoreUnavailable,
+    UnknownJob,
+    VersionConflict,
+)
 from outlast.checkpoint.fleet import Place, Tree
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint, Limits, Usage
@@ -23,14 +30,12 @@ from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
 from outlast.kernel import UnknownKernel
 from outlast.kernel.bulk import Bulk, loaded
-from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.arrays import Arrays
 from outlast.worker.slices.fleet.failing import fail_job
 from outlast.worker.slices.fleet.part_kernel import divisible, part_kernel
-from outlast.worker.slices.fleet.partials import put_arrays, read_result
 from outlast.worker.slices.kernel_errors import described
 from outlast.worker.slices.kernel_output import stored_result, stored_state
-from outlast.worker.slices.leased_job import JobMoved
 from outlast.worker.slices.reading import read_chunks
 from outlast.worker.telemetry.job_events import tell_over
 
@@ -48,6 +53,8 @@ if TYPE_CHECKING:
 
 # So many children are read together, the last ones first: one that has not succeeded ends it.
 CHILDREN_AT_ONCE = 4
+# Another attempt may come to something else, here or elsewhere.
+NOT_THE_JOBS = (CorruptRecord, StoreUnavailable, UnknownJob, UnknownKernel, VersionConflict)
 
 
 class AddingUp:
@@ -147,9 +154,9 @@ class AddingUp:
             status=Status.SUCCEEDED,
             usage=_sum_of(Usage(), children),
             result=value,
-            result_chunks=put_arrays(self._process, self._job.job_id, bulk),
             node=self._fleet.node(place),
         )
+        record = record.model_copy(update={"result_chunks": self._sent(bulk, record)})
         with suppress(VersionConflict):  # Someone else has just written it.
             self._process.jobs.create(record)
 
@@ -183,7 +190,7 @@ class AddingUp:
         if isinstance(outcome, kernel.State) and not isinstance(outcome, kernel.Result):
             return after.saved(self._checkpoint(record, params, outcome)).released()
         value, bulk = stored_result(kernel, outcome)
-        return after.succeeded(value, put_arrays(self._process, record.job_id, bulk))
+        return after.succeeded(value, self._sent(bulk, record))
 
     def _checkpoint(self, record: Record, params: BaseModel, state: BaseModel) -> Checkpoint:
         """Return the state from which the job goes on as any other one."""
@@ -191,7 +198,7 @@ class AddingUp:
         text, bulk = stored_state(kernel, state, max_bytes=self._process.max_state_bytes)
         return Checkpoint.of(
             text,
-            chunks=put_arrays(self._process, record.job_id, bulk),
+            chunks=self._sent(bulk, record),
             version=kernel.version,
             slice=record.slice_number,
             progress=min(max(0.0, kernel.progress(params, state)), 1.0),
@@ -212,8 +219,21 @@ class AddingUp:
     def _combined(self, children: list[Record]) -> BaseModel:
         """Return what the parts of all children come to together."""
         kernel, plan = self._kernel, self._plan
-        partials = (read_result(self._process, kernel.Partial, child) for child in children)
+        partials = map(self._partial, children)
         return reduce(lambda a, b: kernel.combine(plan, a, b), partials)
+
+    def _partial(self, child: Record) -> BaseModel:
+        """Return what a part or group comes to, with its arrays."""
+        bulk = Bulk.of(self._read(child.result_chunks))
+        partial: BaseModel = loaded(self._kernel.Partial, json.dumps(child.result).encode(), bulk)
+        return partial
+
+    def _sent(self, bulk: Bulk, record: Record) -> tuple[Chunk, ...]:
+        """Send arrays that `record` is to list."""
+        if not bulk.size:
+            return ()
+        name = f"{record.job_id}/{secrets.token_hex(8)}"
+        return Arrays(self._process, name, lambda: None).send(bulk, record)
 
     def _read(self, chunks: Sequence[Chunk]) -> memoryview:
         return read_chunks(self._process, self._job.job_id, chunks)
@@ -223,12 +243,12 @@ class AddingUp:
 
         Raises:
             BrokenWorker: the error may be this machine's.
-            StoreUnavailable, QueueUnavailable: it is one of these.
+            Exception: it is one of NOT_THE_JOBS.
         """
-        if isinstance(error, (CheckpointError, QueueUnavailable, JobMoved, UnknownKernel)):
+        if isinstance(error, NOT_THE_JOBS):
             raise error
         reason = described(error, type(self._kernel))
-        if self._process.health.is_suspect(error, self._job.kernel):
+        if not self._process.is_alone and self._process.health.is_suspect(error, self._job.kernel):
             raise self._process.health.fault(self._job.job_id, reason) from error
         return self._fail(f"adding up its parts: {reason}")
 

@@ -20,12 +20,12 @@ from outlast.checkpoint.survey import Survey
 from outlast.kernel import NonRetryable
 from outlast.kernel.bulk import dumped, reads_back
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.failure import failure
 from outlast.worker.slices.fleet.cutting import lengths_of
 from outlast.worker.slices.fleet.part_kernel import divisible
-from outlast.worker.slices.kernel_errors import described
 from outlast.worker.slices.leased_job import Stopped
 from outlast.worker.slices.loading import load_kernel
-from outlast.worker.slices.protocol import Errored, Failed, Interrupted
+from outlast.worker.slices.protocol import Failed, Interrupted
 from outlast.worker.slices.reading import Unreadable
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def call_parts(job: ClaimedJob) -> Record | None:
 
     Raises:
         LeaseLost: another worker has the job, or it was cancelled.
+        BrokenWorker: it cannot be cut here, through no fault of its own.
         StoreUnavailable, QueueUnavailable: some messages were sent.
     """
     fleet = _fleet_of(job.record)
@@ -69,8 +70,7 @@ def call_parts(job: ClaimedJob) -> Record | None:
     try:
         plan, lengths = _planned(kernel, job.params, fleet)
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
-        reason = described(error, type(kernel))
-        return job.end((Failed if isinstance(error, NonRetryable) else Errored)(reason))
+        return job.end(failure(job, error, has_begun=False))
     birth = secrets.token_hex(8)
     job.write(lambda record: record.cut(birth, plan, lengths))
     return _call(job, fleet.calls, _first(_fleet_of(job.record)))

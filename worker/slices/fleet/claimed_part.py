@@ -43,7 +43,7 @@ class ClaimedPart(ClaimedJob):
         """The plan, and which pieces the part has.
 
         Raises:
-            JobMoved: the job is not cut like that any more.
+            VersionConflict: the job is not cut like that any more.
         """
         cut, number = self._cut, self._node.number
         return Stored(b'{"plan":%b,"first":%d,"last":%d}' % (cut.plan, *cut.ranges[number]), Bulk())

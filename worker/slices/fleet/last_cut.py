@@ -6,7 +6,7 @@ import json
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.worker.slices.leased_job import JobMoved
+from outlast.checkpoint.errors import VersionConflict
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
@@ -47,7 +47,7 @@ class LastCut:
         """Return how the job is cut in its division `birth`.
 
         Raises:
-            JobMoved: it is cut in another way by now, or not any more.
+            VersionConflict: it is cut in another way by now, or not any more.
             UnknownJob, CorruptRecord, StoreUnavailable: as `JobStore.load`.
         """
         if self._cut is None or self._cut[0] != job_id or self._cut[1].birth != birth:
@@ -55,5 +55,5 @@ class LastCut:
         cut = self._cut[1]
         if cut.birth != birth:
             self._cut = None
-            raise JobMoved
+            raise VersionConflict(f"job {job_id} is not cut any more as it was")
         return cut
