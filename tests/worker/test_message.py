@@ -14,6 +14,10 @@ from outlast.worker.queues.message import ForeignMessage, Message
     [
         (Message(job_id="a", slice=3), '{"job_id":"a","slice":3}'),
         (Message(job_id="a"), '{"job_id":"a"}'),
+        (
+            Message(job_id="a", slice=3, birth="0123456789abcdef", part=7),
+            '{"job_id":"a","slice":3,"birth":"0123456789abcdef","part":7}',
+        ),
     ],
 )
 def test_the_text_is_the_contract(message: Message, body: str) -> None:
@@ -37,6 +41,10 @@ def test_the_text_is_the_contract(message: Message, body: str) -> None:
         '{"job_id":"a","slice":-1}',
         '{"job_id":"a","state":{}}',
         '{"job_id":"a/b"}',
+        '{"job_id":"a","part":7}',
+        '{"job_id":"a","birth":"0123456789abcdef"}',
+        '{"job_id":"a","birth":"0123456789ABCDEF","part":7}',
+        '{"job_id":"a","birth":"0123456789abcdef","part":-1}',
         '{"job_id":"a\\n"}',
         '{"job_id":7}',
         '{"job_id":"' + "a" * 129 + '"}',
