@@ -24,8 +24,8 @@ class NewerState(Exception):
     """The job's state is of a newer version of the kernel. Leave it to workers that have it."""
 
 
-def load_kernel(job: ClaimedJob) -> None:
-    """Load and prepare `job.kernel`, and read what it begins with.
+def load_kernel(job: ClaimedJob, *, prepare: bool = True) -> None:
+    """Load `job.kernel`, prepare it unless it is not to run, and read what it begins with.
 
     Raises:
         UnknownKernel, NewerState: this worker cannot run the job.
@@ -34,7 +34,7 @@ def load_kernel(job: ClaimedJob) -> None:
         StoreUnavailable: its arrays cannot be read.
     """
     try:
-        _load_and_prepare(job)
+        _load(job, prepare=prepare)
     except UnloadableKernel as error:
         raise job.process.health.fault(job.record.job_id, str(error)) from error
     except UnknownKernel as error:
@@ -81,7 +81,7 @@ def _kernel_for(process: WorkerProcess, record: Record) -> AnyKernel:
     return kernel
 
 
-def _load_and_prepare(job: ClaimedJob) -> None:
+def _load(job: ClaimedJob, *, prepare: bool) -> None:
     process, kernel = job.process, _kernel_for(job.process, job.record)
     job.kernel = kernel
     stored = job.stored_params
@@ -90,7 +90,7 @@ def _load_and_prepare(job: ClaimedJob) -> None:
         params = loaded(kernel.Params, *stored)
         job.require_packages(params)
         # The child of an isolated kernel prepares it, which may take that process down, too.
-        if not process.isolates(kernel):
+        if prepare and not process.isolates(kernel):
             kernel.prepare(params)
     except UnknownKernel:
         raise

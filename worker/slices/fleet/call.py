@@ -60,7 +60,8 @@ def call_parts(job: ClaimedJob) -> Record | None:
         job.begin()
         return _call(job, fleet.calls, _due(job))
     try:
-        load_kernel(job)
+        # What it takes to compute, others need at the same time: to plan comes first.
+        load_kernel(job, prepare=False)
         kernel = divisible(job.kernel)
     except Stopped:
         return None
