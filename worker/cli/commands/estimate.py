@@ -67,8 +67,6 @@ Calibrate = Annotated[
         "--calibrate", help="Measure this machine's factor for its own row; takes some seconds."
     ),
 ]
-
-
 Parallel = Annotated[
     str | None,
     typer.Option(

@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 SLICE_COLUMNS = "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}"
 CHECKPOINT_COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11} {:>14}  {}"
 
-# The others ended before these.
+# Of a divided job; the other parts ended before these.
 PARTS_SHOWN = 100
 
 ShowState = Annotated[
     bool, typer.Option("--state", help="Print the state itself, as it is stored; JSON if intact.")
 ]
-
-
 OfPart = Annotated[
     int | None,
     typer.Option("--part", min=0, metavar="K", help="Show the slices of this part, from 0."),
@@ -139,7 +137,7 @@ def _latest_of_parts(jobs: JobStore, record: Record) -> Iterator[dict[str, Any]]
     from outlast.worker.jobs.parts import parts_of
 
     parts = parts_of(jobs, record)
-    if parts is None or record.fleet is None:
+    if parts is None:
         return
     last = sorted(parts.heads.values(), key=lambda head: (head.lease is None, -head.updated_at))
     nodes = [head.node for head in last[:PARTS_SHOWN] if head.node]
