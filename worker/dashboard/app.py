@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).with_name("static")
 
-# The most that the number of a part has.
+# How many digits the number of a part has at most.
 PART_DIGITS = len(str(MAX_PARTS))
 # The page of an error: its status, its heading, and whether it reloads itself.
 PROBLEMS: dict[type[Exception], tuple[int, str, bool]] = {
