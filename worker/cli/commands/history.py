@@ -41,10 +41,10 @@ def history(
     last of them ran, and the time of all. A slice that runs has no line yet. "lost" is a slice
     whose worker died. Seconds are those for which a worker was occupied; times are in UTC.
 
-    Of a job that is divided each part has slices of its own. Beside those of the job there is a
-    line for each part that runs, and for those that ended last, up to a hundred: what became of its
-    last slice, where 17:2 is slice 2 of part 17. --part shows all slices of one part. Once all
-    parts are added up this is gone.
+    Each part of a divided job has slices of its own. Below those of the job is a line for each part
+    that runs, then for those that ended last, a hundred lines at most. It tells what became of the
+    part's last slice; 17:2 is slice 2 of part 17. --part shows all slices of one part. Once all
+    parts are added up, their slices are gone.
 
     Examples:
         outlast history million
