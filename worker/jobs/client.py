@@ -292,12 +292,10 @@ class Client:
             WrongStatus: the job is over.
             QueueUnavailable: it is cancelled, but nobody is told before a sweep; cancel it again.
         """
-
-        def move(record: Record) -> Record:
-            # What its parts have taken is in their records, which nobody keeps from here on.
-            return record.cancelled(usage_of(self.jobs, record))
-
-        record = self.jobs.change(job_id, move).record
+        # What its parts have taken is in their records, which nobody keeps from here on.
+        record = self.jobs.change(
+            job_id, lambda record: record.cancelled(usage_of(self.jobs, record))
+        ).record
         if record.notices.owed:
             wake_job(self.queue, record, "cancel it again, or sweep")
         return record
