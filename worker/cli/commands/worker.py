@@ -107,11 +107,11 @@ def worker(
     from outlast.worker.slices.deadline import Deadline
 
     if processes > 1:
-        words = _words(slice_seconds, max_idle_seconds, max_slices, isolate=isolate, debug=debug)
         if metrics_port is not None:
             raise typer.BadParameter(
                 "--metrics-port is for one process: start the workers one by one, each with a port"
             )
+        words = _words(slice_seconds, max_idle_seconds, max_slices, isolate=isolate, debug=debug)
         _be_several(processes, words, as_json=as_json, debug=debug)
         return
     with stdout_to_stderr(), Deadline() as stop:
