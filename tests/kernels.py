@@ -92,15 +92,14 @@ class Pieces(Model):
 class Stretch(Model):
     """What some neighbouring steps make of any total: `factor` times it, and `more`."""
 
-    factor: int
-    more: int
+    factor: int = 1
+    more: int = 0
 
 
-class PartState(Model):
-    """The steps of a part that are done, and what they make of a total."""
+class PartState(Stretch):
+    """The next step of a part, and what those before it make of a total."""
 
     at: int
-    stretch: Stretch
 
 
 class Dividing(Counting, Divisible[Params, State, Result, Pieces, PartState, Stretch]):
@@ -111,7 +110,7 @@ class Dividing(Counting, Divisible[Params, State, Result, Pieces, PartState, Str
 
     def plan(self, params: Params) -> Pieces:
         """Let each step be a piece."""
-        return Pieces(steps=params.steps)
+        return self.Plan(steps=params.steps)
 
     def pieces(self, plan: Pieces) -> int:
         """Return the number of steps."""
@@ -125,17 +124,20 @@ class Dividing(Counting, Divisible[Params, State, Result, Pieces, PartState, Str
         self, plan: Pieces, first: int, last: int, state: PartState | None, resources: Resources
     ) -> Generator[PartState, None, Stretch]:
         """Take one step after another."""
-        state = state or PartState(at=first, stretch=Stretch(factor=1, more=0))
+        state = state or self.PartState(at=first)
         while state.at < last:
             self.step(state.at)
-            one = Stretch(factor=31, more=state.at + 1)
-            state = PartState(at=state.at + 1, stretch=self.combine(plan, state.stretch, one))
+            state = self.PartState(
+                at=state.at + 1,
+                factor=31 * state.factor % MODULUS,
+                more=advance(state.at, state.more),
+            )
             yield state
-        return state.stretch
+        return self.Partial(factor=state.factor, more=state.more)
 
     def combine(self, plan: Pieces, a: Stretch, b: Stretch) -> Stretch:
         """Return what both make of a total, one after the other."""
-        return Stretch(
+        return self.Partial(
             factor=a.factor * b.factor % MODULUS, more=(a.more * b.factor + b.more) % MODULUS
         )
 

@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from outlast import Client
-from outlast.checkpoint.survey import Survey
+from outlast.worker.jobs.parts import parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from outlast.checkpoint.head import Head
     from outlast.checkpoint.record_parts import Lease
+    from outlast.worker.jobs.parts import Parts
 
 KERNEL = "nth-prime"
 PARAMS: dict[str, Any] = {"position": 10_000_000_000_000_000}
@@ -54,48 +52,33 @@ def main() -> None:
     threading.Thread(target=keep_runpod_awake, daemon=True).start()
 
     begun = time.monotonic()
-    while not (job := client.jobs.head_of(job_id)).status.is_final:
+    while not (job := client.status(job_id)).status.is_final:
         if time.monotonic() - begun > LONGEST_SECONDS:
             sys.exit(f"not done after {LONGEST_SECONDS:.0f} s")
-        look(client, job, seen, time.monotonic() - begun)
+        if parts := parts_of(client.jobs, job):
+            look(parts, seen, time.monotonic() - begun)
         time.sleep(LOOK_SECONDS)
 
-    record = client.status(job_id)
-    print(f"{record.status} after {time.monotonic() - begun:.1f} s: {record.result}")
-    print(f"{record.usage.compute_seconds:.1f} s of work, {seen.most} workers at the same time")
+    print(f"{job.status} after {time.monotonic() - begun:.1f} s: {job.result}")
+    print(f"{job.usage.compute_seconds:.1f} s of work, {seen.most} workers at the same time")
     print("slices seen:", ", ".join(f"{place} {n}" for place, n in seen.places.most_common()))
-    if record.result != RESULT:
+    if job.result != RESULT:
         sys.exit("the result is wrong")
     if missing := KINDS - set(seen.places):
         sys.exit(f"no part taken by: {', '.join(sorted(missing))}")
     print("the result is right, and every kind of worker had a part in it")
 
 
-def look(client: Client, job: Head, seen: Seen, seconds: float) -> None:
+def look(parts: Parts, seen: Seen, seconds: float) -> None:
     """Print which parts are at work that were not at the last look, and where."""
-    at_work = 0
-    for number, part in parts_of(client, job):
-        if part.lease is None:
-            continue
-        at_work += 1
-        if (number, part.slice_number) not in seen.slices:
+    for number, part in sorted(parts.heads.items()):
+        if part.lease and (number, part.slice_number) not in seen.slices:
             seen.slices.add((number, part.slice_number))
             place = place_of(part.lease)
             seen.places[place] += 1
             print(f"{seconds:5.1f} s  part {number:>3}  slice {part.slice_number}  {place}")
-    seen.most = max(seen.most, at_work)
+    seen.most = max(seen.most, parts.running)
     sys.stdout.flush()
-
-
-def parts_of(client: Client, job: Head) -> Iterator[tuple[int, Head]]:
-    """Yield the open parts of which something is stored, each with its number."""
-    if job.fleet is None or not job.fleet.is_cut:
-        return
-    survey = Survey(client.jobs.nodes, job.job_id, job.fleet)
-    for group in survey.open_groups():
-        for place, part in zip(survey.tree.below(group.place), group.parts, strict=True):
-            if part is not None:
-                yield place.number, part
 
 
 def place_of(lease: Lease) -> str:

@@ -1,4 +1,4 @@
-"""Batches for the tests, and what has become of them."""
+"""Batches for the tests, and what became of them."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.worker.settings import cores
-from tests.cli.process import assert_one_line, until
-from tests.cli.test_run_together import is_alive
+from tests.cli.process import assert_one_line, is_alive, until
 
 if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client

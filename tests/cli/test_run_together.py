@@ -6,8 +6,8 @@ import os
 import re
 import shlex
 import signal
+import sqlite3
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from outlast.worker.cli.helpers import share_of
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.parts import parts_of
 from outlast.worker.settings import Settings, cores
-from tests.cli.process import assert_one_line, until
+from tests.cli.process import assert_one_line, is_alive, until
 
 if TYPE_CHECKING:
     from tests.cli.process import Outlast, OutlastJson, Process, Start
@@ -37,13 +37,6 @@ def places(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "tmp"))
     monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", "0.1")
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def succeeded(client: Client) -> int:
@@ -171,8 +164,6 @@ def test_a_run_calls_for_parts_that_workers_elsewhere_have_dropped(
     """It would wait for ever for messages that are in no queue."""
     process, _ = at_work(start, client, *RUN)
     queue = next(Path(tempfile.gettempdir()).glob("outlast-run-*/queue.db"))
-    import sqlite3
-
     with sqlite3.connect(queue) as connection:
         connection.execute("DELETE FROM outlast_messages")
     connection.close()

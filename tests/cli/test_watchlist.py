@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.worker.cli.watchlist import LOOKS_TO_A_SEARCH, Watchlist
+from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from outlast.checkpoint.record import Record
-    from outlast.worker.jobs.client import Client
+    from tests.cli.process import Outlast
 
 
 def statuses(records: Sequence[Record]) -> dict[str, str]:
@@ -59,3 +60,23 @@ def test_a_record_that_cannot_be_read_is_reported_once(client: Client) -> None:
         watchlist.look()
     assert list(watchlist.jobs) == ["b"]
     assert lines == ["job a: not a record of Outlast: its first bytes are foreign"]
+
+
+@pytest.mark.parametrize("steer", [Client.pause, Client.cancel], ids=["pause", "cancel"])
+def test_a_change_between_two_looks_at_the_parts_has_their_figures(
+    steer: Callable[[Client, str], Record],
+    client: Client,
+    outlast: Outlast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job of thousands of parts would lose its work for a line, or end with workers at work."""
+    monkeypatch.setattr("outlast.worker.cli.watchlist.SHARE_OF_LOOKS", 1e-9)
+    client.submit("flock", steps=400, parallel=2, job_id="a")
+    assert outlast("worker", "--max-slices", "21").code == 0
+    watchlist = Watchlist(client, ["a"], Selection(), pytest.fail)
+    (job,) = watchlist.look()
+    assert (job.usage.slices_begun, watchlist.parts["a"].succeeded) == (21, 20)
+    steer(client, "a")
+    (job,) = watchlist.look()
+    assert job.usage.slices_begun == 21
+    assert ("a" in watchlist.parts) is not job.status.is_final

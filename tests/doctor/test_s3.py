@@ -90,6 +90,20 @@ def test_a_rule_that_deletes_jobs(
     )
 
 
+def test_a_rule_for_parts_breaks_no_job(s3: S3Client, run_doctor: Any) -> None:
+    """A person would fear for results, which such a rule does not reach."""
+    rule: Any = {
+        "ID": "r",
+        "Status": "Enabled",
+        "Expiration": {"Days": 7},
+        "Filter": {"Prefix": "jobs/parts/"},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration={"Rules": [rule]})
+    finding = run_doctor(OUTLAST_STORE=STORE)["store.lifecycle"]
+    assert finding.found == "rule 'r' deletes parts of jobs that nobody wrote to for 7 days"
+    assert finding.breaks.startswith("parts that are done are computed again")
+
+
 def test_a_store_that_ignores_conditions(ministack: Server, s3: S3Client, run_doctor: Any) -> None:
     """Two workers would overwrite each other, and each believe that all is well."""
     dropped = ("if-match", "if-none-match")

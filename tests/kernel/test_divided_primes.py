@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -46,11 +46,14 @@ def fine_plan(x: int, random: Random) -> PrimesPlan:
     return PrimesPlan(division=parts.divide(counting))
 
 
+def edges_of(plan: PrimesPlan) -> list[int]:
+    """The first piece of each term, in order, and where the last one ends."""
+    return [*accumulate(parts.by_term(plan.division).values(), initial=0)]
+
+
 def some_cuts(plan: PrimesPlan, random: Random) -> list[int]:
     """Where parts begin and end; many near the ends of terms, whose own lie at any height."""
-    edges = [0]
-    for pieces in parts.by_term(plan.division).values():
-        edges.append(edges[-1] + pieces)
+    edges = edges_of(plan)
     inner = [random.randrange(1, edges[-1]) for _ in range(random.randrange(4))]
     near = [edge + random.randint(-3, 3) for edge in edges]
     cuts = random.sample(near, random.randrange(len(near) + 1)) + inner
@@ -293,9 +296,7 @@ def test_sums_wrap_around() -> None:
 def test_parts_in_any_order_build_their_tables_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a worker of many short parts does little but build tables."""
     plan = fine_plan(X, Random(4))
-    ends = [0]
-    for pieces in parts.by_term(plan.division).values():
-        ends.append(ends[-1] + pieces)
+    ends = edges_of(plan)
     kept.forget()
     built = []
 

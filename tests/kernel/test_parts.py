@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from outlast.kernel import NonRetryable, Resources
 from outlast.kernel.contract import start
 from outlast.kernel.parts import PartKernel, class_of, made_anew
-from tests.dividing import Dividing, Partial, PartState, Plan, Telling
-from tests.kernels import Counting
+from tests.dividing import Dividing, Telling
+from tests.kernels import Counting, PartState, Pieces, Stretch
 
-PLAN = Plan(steps=12)
+PLAN = Pieces(steps=12)
 
 
 class Preparing(Dividing):
@@ -37,16 +37,16 @@ class Preparing(Dividing):
 class Plain(Dividing):
     """Its part has no yield."""
 
-    def part(self, *_: object) -> Partial:  # type: ignore[override]
+    def part(self, *_: object) -> Stretch:  # type: ignore[override]
         """Return at once."""
-        return Partial()
+        return Stretch()
 
 
 def test_it_stands_for_the_whole() -> None:
     """A worker would run it as another kernel, or not apart from its own process."""
     part = PartKernel(Telling())
     assert (part.name, part.version, part.may_not_return) == ("dividing", 1, True)
-    assert (part.State, part.Result) == (PartState, Partial)
+    assert (part.State, part.Result) == (PartState, Stretch)
     assert PartKernel(Preparing()).version == 3
     assert not PartKernel(Dividing()).may_not_return
 

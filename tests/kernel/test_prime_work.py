@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from outlast.kernel.nth_prime import PrimeCount
-from outlast.kernel.nth_prime.gourdon import engine, kept, parts
+from outlast.kernel.nth_prime.gourdon import crossing, d, engine, kept, parts, work
 from outlast.kernel.nth_prime.sieve.steps import finish
 
 COUNT = PrimeCount()
@@ -79,3 +79,8 @@ def test_a_plan_and_its_shares_need_no_compiler() -> None:
     """Otherwise who submits a job, or looks at it, needs what only workers have."""
     done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_model_knows_which_rows_have_all_words_counted() -> None:
+    """Otherwise parts of D are cut as if their rows were counted in another way."""
+    assert (crossing.PATTERN_PRIMES[-1], d._MANY) == (work._LARGEST_PATTERN, work._MANY)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from outlast.testing import assert_divisible
-from tests.dividing import LESS, STEPS, Dividing, Partial, Plan
-from tests.kernels import Params, Result, State
+from tests.dividing import LESS, STEPS, Dividing
+from tests.kernels import Params, Pieces, Result, State, Stretch
 
 
 def ranges_seen(steps: int, **options: Any) -> list[tuple[int, int]]:
@@ -18,7 +18,7 @@ def ranges_seen(steps: int, **options: Any) -> list[tuple[int, int]]:
     class Noting(Dividing):
         """Notes them."""
 
-        def part(self, plan: Plan, first: int, last: int, *rest: Any) -> Any:
+        def part(self, plan: Pieces, first: int, last: int, *rest: Any) -> Any:
             seen.append((first, last))
             return super().part(plan, first, last, *rest)
 
@@ -51,10 +51,10 @@ def test_many_pieces_are_not_tried_each() -> None:
 @pytest.mark.usefixtures("_no_interpreter")
 def test_what_comes_to_the_same_is_concluded_once() -> None:
     """A kernel with much to do in the end could not be tested in a bearable time."""
-    concluded: list[Partial] = []
+    concluded: list[Stretch] = []
 
     class Noting(Dividing):
-        def conclude(self, params: Params, plan: Plan, total: Partial) -> State | Result:
+        def conclude(self, params: Params, plan: Pieces, total: Stretch) -> State | Result:
             concluded.append(total)
             return super().conclude(params, plan, total)
 

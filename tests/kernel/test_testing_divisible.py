@@ -11,8 +11,18 @@ from pydantic import BaseModel
 
 from outlast import Divisible, Resources
 from outlast.testing import assert_divisible
-from tests.dividing import EXACT, LESS, STEPS, SUM, Dividing, Partial, PartState, Plan, Rest
-from tests.kernels import Counting, Params, Result, State, advance, expected
+from tests.dividing import EXACT, LESS, STEPS, SUM, Dividing, Rest
+from tests.kernels import (
+    Counting,
+    Params,
+    PartState,
+    Pieces,
+    Result,
+    State,
+    Stretch,
+    advance,
+    expected,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -21,10 +31,10 @@ if TYPE_CHECKING:
 class Narrow(Dividing):
     """Gets wrong what is one piece, and only that, as `fault` says."""
 
-    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
+    def part(self, plan: Pieces, first: int, last: int, state: Any, resources: Resources) -> Any:
         partial = yield from super().part(plan, first, last, state, resources)
         wrong = last - first == 1 and self.fault(first, state, resources)
-        return partial.model_copy(update={"offset": partial.offset + bool(wrong)})
+        return partial.model_copy(update={"more": partial.more + bool(wrong)})
 
     def fault(self, first: int, state: PartState | None, resources: Resources) -> bool:
         raise NotImplementedError
@@ -59,7 +69,7 @@ class Keeping(Narrow):
 
     begun = -1
 
-    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
+    def part(self, plan: Pieces, first: int, last: int, state: Any, resources: Resources) -> Any:
         self.begun = first if state is None else self.begun
         return super().part(plan, first, last, state, resources)
 
@@ -70,23 +80,23 @@ class Keeping(Narrow):
 class Forgetful(Dividing):
     """Keeps a part of its progress in a local variable."""
 
-    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
+    def part(self, plan: Pieces, first: int, last: int, state: Any, resources: Resources) -> Any:
         if state is not None:
-            state = state.model_copy(update={"offset": 0})
+            state = state.model_copy(update={"more": 0})
         return (yield from super().part(plan, first, last, state, resources))
 
 
 class Deaf(Dividing):
     """Computes the pieces of each part as if it were the first one."""
 
-    def part(self, plan: Plan, first: int, last: int, *rest: Any) -> Any:
+    def part(self, plan: Pieces, first: int, last: int, *rest: Any) -> Any:
         return super().part(plan, 0, last - first, *rest)
 
 
 class Lopsided(Dividing):
     """Combines only from left to right."""
 
-    def combine(self, plan: Plan, a: Partial, b: Partial) -> Partial:
+    def combine(self, plan: Pieces, a: Stretch, b: Stretch) -> Stretch:
         return super().combine(plan, a, b).model_copy(update={"factor": b.factor})
 
 
@@ -100,12 +110,12 @@ class Off(Dividing):
 class Planner(Dividing):
     """Keeps what it has planned in the object."""
 
-    def plan(self, params: Params) -> Plan:
+    def plan(self, params: Params) -> Pieces:
         self.steps = params.steps
         return super().plan(params)
 
-    def part(self, plan: Plan, *rest: Any) -> Any:
-        return super().part(Plan(steps=self.steps), *rest)
+    def part(self, plan: Pieces, *rest: Any) -> Any:
+        return super().part(Pieces(steps=self.steps), *rest)
 
 
 class Silent(Planner):
@@ -114,18 +124,17 @@ class Silent(Planner):
     steps = 0
 
 
-DONE: set[int] = set()
+BEGUN: set[int] = set()
 
 
 class Trusting(Dividing):
-    """Keeps in its module which steps are done."""
+    """Keeps in its module which parts it has begun."""
 
-    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
-        assert state is None or state.at - 1 in DONE
+    def part(self, plan: Pieces, first: int, last: int, state: Any, resources: Resources) -> Any:
+        if state is None:
+            BEGUN.add(first)
+        assert first in BEGUN
         return super().part(plan, first, last, state, resources)
-
-    def step(self, number: int) -> None:
-        DONE.add(number)
 
 
 class Unrun(Dividing):
@@ -162,7 +171,7 @@ class Loose(BaseModel):
     """A model that may be changed, or have anything in it."""
 
     factor: Any = 1
-    offset: Any = 0
+    more: Any = 0
 
 
 class Spoiling(Dividing):
@@ -173,9 +182,9 @@ class Spoiling(Dividing):
     def __init__(self, which: int) -> None:
         self.which = which
 
-    def combine(self, plan: Plan, *partials: Any) -> Any:
+    def combine(self, plan: Pieces, *partials: Any) -> Any:
         both = super().combine(plan, *partials)
-        partials[self.which].offset = 0
+        partials[self.which].more = 0
         return both
 
 
@@ -183,7 +192,6 @@ class LoosePlan(BaseModel):
     """A plan that may be changed."""
 
     steps: int
-    steps_a_piece: int = 3
     changes: int = 0
 
 
@@ -284,7 +292,7 @@ def test_a_sound_kernel_passes(kernel: Dividing, steps: int) -> None:
         (Replanning("conclude"), "conclude changes the plan"),
         (Replanning("plan", LooseParams), "plan changes the parameters, from "),
         (Replanning("conclude", LooseParams), "conclude changes the parameters"),
-        (Odd(plan=lambda params: params), "the plan is Params, not Plan: Params"),
+        (Odd(plan=lambda params: params), "the plan is Params, not Pieces: Params"),
         (Odd(pieces=lambda _: 0), "it has 0 pieces: there must be at least 1"),
         (Odd(pieces=lambda _: 7.0), "it has 7.0 pieces"),
         (sloped(lambda first: 0.1 + first), "its share before piece 0 of 7 is 0.1 after 0.0"),
@@ -298,13 +306,13 @@ def test_a_sound_kernel_passes(kernel: Dividing, steps: int) -> None:
         ),
         (sloped(lambda first: float("nan") if first else 0), "before piece 1 of 7 is nan"),
         (sloped(lambda first: 2 * first / 7), "before piece 4 of 7 is 1.1"),
-        (Odd(combine=lambda *_: 3), "what combine returns is int, not Partial: 3"),
+        (Odd(combine=lambda *_: 3), "what combine returns is int, not Stretch: 3"),
         (
-            Odd(Partial=Loose, combine=lambda *_: Loose(offset={1})),
+            Odd(Partial=Loose, combine=lambda *_: Loose(more={1})),
             "what combine returns does not survive being stored",
         ),
         (Odd(conclude=lambda *_: 3), "conclude returns int, neither Result nor State: 3"),
-        (Odd(part=lambda *_: Partial()), "^pieces 0 to 4: part must be a generator: it has no y"),
+        (Odd(part=lambda *_: Stretch()), "^pieces 0 to 4: part must be a generator: it has no y"),
         (Odd(part=untyped), "^pieces 0 to 4: the state is dict, not PartState: {'at': 1}"),
         (Counting(), "^Counting is not divisible: derive it from outlast.Divisible"),
         (Dividing, r"give an instance, Dividing\(\)"),
@@ -329,11 +337,11 @@ def test_a_part_that_relies_on_its_process_is_found() -> None:
 class Unordered(Dividing):
     """The partial of a part is the order of a set."""
 
-    def part(self, plan: Plan, first: int, last: int, state: Any, resources: Resources) -> Any:
+    def part(self, plan: Pieces, first: int, last: int, state: Any, resources: Resources) -> Any:
         partial = yield from super().part(plan, first, last, state, resources)
         order = {f"word{number}" for number in range(50)}
         places = sum(at * int(word[4:]) for at, word in enumerate(order))
-        return partial.model_copy(update={"offset": places})
+        return partial.model_copy(update={"more": places})
 
 
 def test_a_part_that_depends_on_hashes_is_found() -> None:
@@ -348,7 +356,7 @@ def test_combining_takes_no_longer_than_a_step() -> None:
     """Nothing stops a worker that combines: its platform would kill it, again and again."""
 
     class Slow(Dividing):
-        def combine(self, plan: Plan, a: Partial, b: Partial) -> Partial:
+        def combine(self, plan: Pieces, a: Stretch, b: Stretch) -> Stretch:
             time.sleep(0.3)
             return super().combine(plan, a, b)
 
@@ -374,7 +382,8 @@ def test_an_error_of_a_part_is_shown_as_it_is() -> None:
     """An author would read of plans where their own code has a plain mistake."""
 
     class Failing(Dividing):
-        def step(self, number: int) -> None:
+        def part(self, *arguments: Any) -> Any:
+            yield next(super().part(*arguments))
             raise ZeroDivisionError("oops")
 
     with pytest.raises(ZeroDivisionError):

@@ -10,8 +10,8 @@ import pytest
 
 from outlast import Array, Divisible, Model, Resources
 from outlast.testing import assert_divisible
-from tests.dividing import EXACT, LESS, STEPS, SUM, Dividing, Plan
-from tests.kernels import Params
+from tests.dividing import EXACT, LESS, STEPS, STEPS_A_PIECE, SUM, Dividing
+from tests.kernels import Params, Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,12 +29,12 @@ class FloatState(FloatPartial):
     at: int
 
 
-class Harmonic(Divisible[Params, FloatState, FloatPartial, Plan, FloatState, FloatPartial]):
+class Harmonic(Divisible[Params, FloatState, FloatPartial, Pieces, FloatState, FloatPartial]):
     """Adds 1, 1/2, 1/3 and so on."""
 
     name = "harmonic"
     Params, State, Result = Params, FloatState, FloatPartial
-    Plan, PartState, Partial = Plan, FloatState, FloatPartial
+    Plan, PartState, Partial = Pieces, FloatState, FloatPartial
     plan, pieces, share = Dividing.plan, Dividing.pieces, Dividing.share
 
     def run(self, params: Params, state: FloatState | None, resources: Resources) -> Any:
@@ -42,10 +42,10 @@ class Harmonic(Divisible[Params, FloatState, FloatPartial, Plan, FloatState, Flo
         return self.part(plan, 0, self.pieces(plan), state, resources)
 
     def part(
-        self, plan: Plan, first: int, last: int, state: FloatState | None, resources: Resources
+        self, plan: Pieces, first: int, last: int, state: FloatState | None, resources: Resources
     ) -> Generator[FloatState, None, FloatPartial]:
-        state = state or FloatState(at=3 * first)
-        while state.at < min(3 * last, plan.steps):
+        state = state or FloatState(at=STEPS_A_PIECE * first)
+        while state.at < min(STEPS_A_PIECE * last, plan.steps):
             state = FloatState(at=state.at + 1, total=state.total + 1 / (state.at + 1))
             yield state
         return FloatPartial(total=state.total)
@@ -53,10 +53,10 @@ class Harmonic(Divisible[Params, FloatState, FloatPartial, Plan, FloatState, Flo
     def progress(self, params: Params, state: FloatState) -> float:
         return state.at / params.steps
 
-    def combine(self, plan: Plan, a: FloatPartial, b: FloatPartial) -> FloatPartial:
+    def combine(self, plan: Pieces, a: FloatPartial, b: FloatPartial) -> FloatPartial:
         return FloatPartial(total=a.total + b.total)
 
-    def conclude(self, params: Params, plan: Plan, total: FloatPartial) -> FloatPartial:
+    def conclude(self, params: Params, plan: Pieces, total: FloatPartial) -> FloatPartial:
         return total
 
 
@@ -79,32 +79,34 @@ class CountState(Counts):
     at: int
 
 
-class Tallying(Divisible[Params, CountState, Counts, Plan, CountState, Counts]):
+class Tallying(Divisible[Params, CountState, Counts, Pieces, CountState, Counts]):
     """Counts the remainders modulo 5 of the squares up to a limit."""
 
     name = "tallying"
     Params, State, Result = Params, CountState, Counts
-    Plan, PartState, Partial = Plan, CountState, Counts
+    Plan, PartState, Partial = Pieces, CountState, Counts
     plan, pieces, share = Dividing.plan, Dividing.pieces, Dividing.share
     run, progress, conclude = Harmonic.run, Harmonic.progress, Harmonic.conclude
 
     def part(
-        self, plan: Plan, first: int, last: int, state: CountState | None, resources: Resources
+        self, plan: Pieces, first: int, last: int, state: CountState | None, resources: Resources
     ) -> Generator[CountState, None, Counts]:
         counts = state.counts if state else np.zeros(5, "i4")
-        for at in range(state.at if state else 3 * first, min(3 * last, plan.steps)):
+        for at in range(
+            state.at if state else STEPS_A_PIECE * first, min(STEPS_A_PIECE * last, plan.steps)
+        ):
             counts[at * at % 5] += 1
             yield CountState(at=at + 1, counts=counts)
         return Counts(counts=counts)
 
-    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
+    def combine(self, plan: Pieces, a: Counts, b: Counts) -> Counts:
         return Counts(counts=a.counts + b.counts)
 
 
 class InPlace(Tallying):
     """Adds to the array of the first partial."""
 
-    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
+    def combine(self, plan: Pieces, a: Counts, b: Counts) -> Counts:
         np.add(a.counts, b.counts, out=a.counts)
         return a
 
@@ -112,14 +114,14 @@ class InPlace(Tallying):
 class Widening(Tallying):
     """Combines to an array of another type."""
 
-    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
+    def combine(self, plan: Pieces, a: Counts, b: Counts) -> Counts:
         return Counts(counts=a.counts.astype("i8") + b.counts)
 
 
 class Swapping(Tallying):
     """Mixes up two counts where two parts are combined."""
 
-    def combine(self, plan: Plan, a: Counts, b: Counts) -> Counts:
+    def combine(self, plan: Pieces, a: Counts, b: Counts) -> Counts:
         return Counts(counts=a.counts + b.counts[::-1])
 
 

@@ -12,8 +12,9 @@ from outlast.kernel.bulk import dumped
 from outlast.kernel.parts import PartKernel, class_of
 from outlast.worker.slices.isolation.parent import Busy, isolated
 from outlast.worker.slices.kernel_errors import described
-from tests.dividing import Dividing, Plan, Telling
+from tests.dividing import Dividing, Telling
 from tests.kernel.test_testing_partials import Tallying
+from tests.kernels import Pieces
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,7 +27,7 @@ def run(
 ) -> tuple[list[Any], Any]:
     """Return the states that pieces 0 to last - 1 yield in a child process, and the partial."""
     kernel = PartKernel(whole)
-    params = kernel.Params(plan=Plan(steps=12), first=0, last=last)
+    params = kernel.Params(plan=Pieces(steps=12), first=0, last=last)
     begin = [dumped(params)] + ([dumped(state)] if state else [])
     steps = isolated(kernel, begin, Resources())
     states = []
@@ -44,7 +45,7 @@ def test_a_part_runs_in_a_process_of_its_own() -> None:
     states, partial = run(Telling(), last=2)
     assert [state.at for state in states] == [1, 2, 3, 4, 5, 6]
     assert partial.factor not in {1, os.getpid()}
-    assert partial.offset == states[-1].offset
+    assert partial.more == states[-1].more
 
 
 def test_a_part_goes_on_there_from_a_state() -> None:

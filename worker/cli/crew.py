@@ -33,7 +33,7 @@ class Shift(NamedTuple):
 
 
 def look_after(processes: int, words: Sequence[str], stop: Deadline, *, debug: bool) -> Shift:
-    """Have so many workers, with these options each, until they end or `stop` has a reason.
+    """Keep so many workers at work, each with these options, until they end or `stop` says so.
 
     Raises:
         InvalidSettings: they would all refuse to start.
@@ -61,7 +61,7 @@ def look_after(processes: int, words: Sequence[str], stop: Deadline, *, debug: b
 
 
 def _stop(helpers: Helpers) -> int:
-    """Let all save and end, each of which bounds its own end; return the exit code of this.
+    """Let all save and end, for which each has its own bound; return the exit code.
 
     A second Ctrl-C ends them at once.
     """

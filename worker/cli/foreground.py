@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
@@ -67,12 +66,9 @@ def work(
         try:
             record = _await_turn(client, record, progress, stop)
             with switched_on(client.settings, flush_seconds=hard_stop.seconds_left):
-                advance = _advance
-                if record.is_divided:
-                    advance = partial(_advance_parts, processes=processes, debug=debug)
-                elif processes > 1:
-                    progress.say(f"job {record.job_id} is not divided: one process works on it")
-                record = advance(client, record, progress, stop, hard_stop)
+                record = _advance(
+                    client, record, progress, stop, hard_stop, processes=processes, debug=debug
+                )
         except Exception:
             _say_how_to_continue(progress, record, command)
             raise
@@ -119,21 +115,6 @@ def _await_turn(client: Client, record: Record, progress: Progress, stop: Deadli
 
 
 def _advance(
-    client: Client, record: Record, progress: Progress, stop: Deadline, hard_stop: HardStop
-) -> Record:
-    """Run slices of the job; return it as it is left."""
-    if record.status.is_final or record.status is Status.PAUSED:
-        return record
-    _prepare(client, record, progress)
-    # However long the store is away, the one message of the one job is not given up.
-    queue = MemoryQueue(max_receives=None)
-    settings = client.settings
-    process = make_process(settings, client.jobs, queue, watch=_watch(progress))
-    hard_stop.more_seconds = process.timing.last_save_seconds
-    return run_to_end(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
-
-
-def _advance_parts(
     client: Client,
     record: Record,
     progress: Progress,
@@ -143,15 +124,24 @@ def _advance_parts(
     processes: int,
     debug: bool,
 ) -> Record:
-    """Work on the parts of the job, in several processes; return the job as it is left."""
+    """Run slices of the job, or of its parts in several processes; return it as it is left."""
     if record.status.is_final or record.status is Status.PAUSED:
         return record
-    from outlast.worker.cli.together import work_together  # here, as most runs do without
-
+    if processes > 1 and not record.is_divided:
+        progress.say(f"job {record.job_id} is not divided: one process works on it")
     _prepare(client, record, progress)
-    return work_together(
-        client, record, progress, stop, hard_stop, processes=processes, debug=debug
-    )
+    if record.is_divided:
+        from outlast.worker.cli.together import work_together  # here, as most runs do without
+
+        return work_together(
+            client, record, progress, stop, hard_stop, processes=processes, debug=debug
+        )
+    # However long the store is away, the one message of the one job is not given up.
+    queue = MemoryQueue(max_receives=None)
+    settings = client.settings
+    process = make_process(settings, client.jobs, queue, watch=_watch(progress))
+    hard_stop.more_seconds = process.timing.last_save_seconds
+    return run_to_end(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
 
 
 def _prepare(client: Client, record: Record, progress: Progress) -> None:

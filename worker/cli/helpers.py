@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from outlast.worker.slices.backoff import backoff
-from outlast.worker.slices.deadline import STOP_SIGNALS
+from outlast.worker.slices.deadline import stop_signals_held_back
 from outlast.worker.slices.isolation.parent import ending_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from outlast.worker.settings import Settings
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 POLL_SECONDS = 0.05
+
+_Process = subprocess.Popen[bytes]
 
 
 def share_of(settings: Settings, processes: int) -> int:
@@ -36,26 +38,10 @@ def share_of(settings: Settings, processes: int) -> int:
 def start_helper(*words: str, environment: Mapping[str, str], **options: Any) -> _Process:
     """Start `helper.py` with these words, for a process that ends when this one does."""
     command = [sys.executable, "-P", "-m", "outlast.worker.cli.helper", str(os.getpid()), *words]
-    with _stop_signals_held_back():
+    with stop_signals_held_back():
         return subprocess.Popen(  # noqa: S603 - our own program
             command, stdin=subprocess.DEVNULL, env=os.environ | environment, **options
         )
-
-
-@contextmanager
-def _stop_signals_held_back() -> Iterator[None]:
-    """Let no stop signal reach what is started within the block before it can do with one.
-
-    It inherits this, and lets them through itself: a Ctrl-C goes to all processes of a terminal.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_Process = subprocess.Popen[bytes]
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """A divided job worked to its end by several processes of this machine.
 
 They are plain workers that share the store and a queue in a file of their own, in a folder for
-temporary files: nobody else reads it, and when the run ends its messages are of no use. Who goes on
-with the job calls for its parts again.
+temporary files: nobody else reads it, and when the run ends its messages are of no use. Whoever
+goes on with the job calls for its parts again.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 TURN_SECONDS = 0.1
 # The looks at the parts take at most so much of the time.
 SHARE_OF_LOOKS = 0.1
-# For so long nobody must be seen at work before the parts are called for again.
+# How long nobody has been at work before the parts are called for again.
 IDLE_SECONDS = 1.0
 # One look at the queue. At the end of the job each process waits no longer than this.
 WAIT_SECONDS = 0.2
-# A process of a kernel's may have the pipe of the lines, and stay.
+# For the last lines; a process that a kernel has left behind may hold their pipe open.
 LINES_SECONDS = 0.5
 
 
@@ -212,8 +212,8 @@ class Watch:
         else:
             pace = pace_of(parts.per_second, parts.seconds_left)
             self._progress.show(parts.progress, f"{pace}, {parts.words}")
-        is_called = record.status is Status.RUNNING and record.lease is None
-        if parts and parts.all and is_called and not parts.running and self._queue.is_empty():
+        is_free = record.status is Status.RUNNING and record.lease is None
+        if parts and parts.all and is_free and not parts.running and self._queue.is_empty():
             self._call_again()
         else:
             self._idle_since = None
@@ -221,7 +221,7 @@ class Watch:
     def _call_again(self) -> None:
         """Call for the parts again if nobody has had one for a while, and none has a message.
 
-        So it is where workers elsewhere had the others, and were stopped.
+        This happens where workers elsewhere had the others, and were stopped.
         """
         now = time.monotonic()
         if self._idle_since is None:

@@ -30,7 +30,7 @@ class Watchlist:
 
     Attributes:
         jobs: those that are watched, as they were at the last look.
-        parts: of each that is divided how its parts stand. They may be many, and the looks at them
+        parts: how the parts of each divided job stand. They may be many, so the looks at them
             take a tenth of the time at most.
         has_failed: whether a job has ended without a result.
     """
@@ -90,23 +90,30 @@ class Watchlist:
         ]
 
     def _with_parts(self, records: dict[str, Record]) -> dict[str, Record]:
-        """Look at the parts of those that are divided, if it is time; return all as they stand."""
-        divided = {job_id: record for job_id, record in records.items() if record.is_divided}
+        """Look at the parts of those that are divided, if it is time; return all as they stand.
+
+        Those of a job that is over are looked at in any case: its last line is to be true.
+        """
         begun = time.monotonic()
-        if not divided or begun < self._parts_due_at:
-            self.parts = {job_id: self.parts[job_id] for job_id in divided if job_id in self.parts}
-            return records
-        self.parts, now_known = {}, dict(records)
-        for job_id, record in divided.items():
-            try:
-                now_known[job_id], parts = with_parts(self._client.jobs, record)
-            except CorruptRecord as error:
-                self._on_corrupt(error)
+        is_time = begun >= self._parts_due_at
+        now_known = dict(records)
+        found: dict[str, Parts] = {}
+        for job_id, record in records.items():
+            if not record.is_divided:
                 continue
+            if is_time or record.status.is_final:
+                try:
+                    now_known[job_id], parts = with_parts(self._client.jobs, record)
+                except CorruptRecord as error:
+                    self._on_corrupt(error)
+                    continue
+            elif parts := self.parts.get(job_id):
+                now_known[job_id] = record.model_copy(update={"usage": parts.usage})
             if parts is not None:
-                self.parts[job_id] = parts
-        took = time.monotonic() - begun
-        self._parts_due_at = begun + took / SHARE_OF_LOOKS
+                found[job_id] = parts
+        self.parts = found
+        if is_time:
+            self._parts_due_at = begun + (time.monotonic() - begun) / SHARE_OF_LOOKS
         return now_known
 
     def _read(self) -> Iterator[Record]:

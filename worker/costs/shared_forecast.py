@@ -1,6 +1,6 @@
-"""What a job would take that many workers share: its parts side by side, and what stays in a row.
+"""What a job that many workers share would take: its parts side by side, the rest in a row.
 
-The serial part of a kernel's estimate stays serial, also here. The rest is cut into parts as a job
+The serial part of a kernel's estimate stays serial here, too. The rest is cut into parts as a job
 is; each slice of one has an overhead, and each worker rebuilds once what a state does not contain.
 Where the platform starts its workers one after the other, the parts take as long as it needs to
 have given that many worker-seconds.

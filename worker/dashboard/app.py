@@ -26,6 +26,7 @@ from outlast.checkpoint.errors import (
     StoreUnavailable,
     UnknownJob,
 )
+from outlast.checkpoint.fleet import MAX_PARTS
 from outlast.worker.dashboard.guard import Guard, Keys, Refused, form_of
 from outlast.worker.dashboard.listing import Query
 from outlast.worker.dashboard.live import MAX_VIEWERS, Live, Parts
@@ -44,10 +45,9 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).with_name("static")
 
+# How many digits the number of a part has at most.
+PART_DIGITS = len(str(MAX_PARTS))
 # The page of an error: its status, its heading, and whether it reloads itself.
-# The longest number of a part that there may be.
-PART_DIGITS = 7
-
 PROBLEMS: dict[type[Exception], tuple[int, str, bool]] = {
     UnknownJob: (404, "There is no such job", False),
     InvalidJobId: (404, "There is no such job", False),

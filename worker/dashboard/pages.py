@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.dashboard.guard import Keys
-    from outlast.worker.jobs.parts import Parts as Parts_
+    from outlast.worker.jobs.parts import Parts as JobParts
 
 # The parts of a row and of a job's page; each is a macro of that name in cells.html.
 CELLS = ("status", "progress", "slices", "where", "saved")
@@ -200,12 +200,12 @@ def _strip_of(job: Seen) -> tuple[list[Cell], list[Row]] | None:
     return (cells_of(parts), rows_of(parts)) if parts and parts.all else None
 
 
-def _rate_of(job: Any) -> Rate | Parts_ | None:
+def _rate_of(job: Seen) -> Rate | JobParts | None:
     """Return a running job's rate; None: it does not run, or its rate is not known."""
-    rate: Rate | Parts_ | None = None
-    if job.status is Status.RUNNING:
-        rate = getattr(job, "parts", None) or rate_of(job)
-    return rate if rate and rate.per_second else None
+    if job.status is not Status.RUNNING:
+        return None
+    rate = job.parts or rate_of(job.record)
+    return rate if rate.per_second else None
 
 
 def _raise(error: CheckpointError) -> NoReturn:

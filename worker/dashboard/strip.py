@@ -27,25 +27,26 @@ class Seen:
     """A job as a page shows it: its record, with the progress that its parts tell.
 
     Attributes:
+        record: with the usage of its parts.
         parts: how they stand; None: the job is not divided, or they are added up.
     """
 
     def __init__(self, record: Record, parts: Parts | None = None) -> None:
-        self._record = record
+        self.record = record
         self.parts = parts
 
     @classmethod
     def of(cls, jobs: JobStore, record: Record) -> Seen:
         """Look at the parts of a job. Raises as `parts_of`."""
-        return cls(*with_parts(jobs, record)) if record.is_divided else cls(record)
+        return cls(*with_parts(jobs, record))
 
     @property
     def progress(self) -> float:
         """The share of the work that is done and stored, 0 to 1."""
-        return self._record.progress if self.parts is None else self.parts.progress
+        return self.record.progress if self.parts is None else self.parts.progress
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._record, name)
+        return getattr(self.record, name)
 
 
 class Stack(NamedTuple):

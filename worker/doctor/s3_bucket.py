@@ -72,10 +72,11 @@ def _lifecycle(client: S3Client, bucket: str, prefix: str) -> Iterator[Finding]:
         for rule in _rules(client, bucket, prefix)
         if not _beginning(rule).startswith(prefix + CHUNKS)
     ]
-    findings: list[Finding] = []
-    for rule in rules:
-        is_for_parts = _beginning(rule).startswith(prefix + PARTS)
-        findings += _rule(rule, "parts of jobs" if is_for_parts else "jobs")
+    findings = [
+        finding
+        for rule in rules
+        for finding in _rule(rule, is_for_parts=_beginning(rule).startswith(prefix + PARTS))
+    ]
     yield from findings
     if not findings:
         yield ok("store.lifecycle", "no rule deletes jobs or moves them out of reach")
@@ -113,21 +114,25 @@ def _beginning(rule: LifecycleRuleOutputTypeDef) -> str:
     return limits.get("Prefix") or limits.get("And", {}).get("Prefix") or rule.get("Prefix") or ""
 
 
-def _rule(rule: LifecycleRuleOutputTypeDef, what: str) -> Iterator[Finding]:
+def _rule(rule: LifecycleRuleOutputTypeDef, *, is_for_parts: bool) -> Iterator[Finding]:
+    what = "parts of jobs" if is_for_parts else "jobs"
+    again = "parts that are done are computed again, where their job is not over by then"
     name, rule_name = "store.lifecycle", f"rule {rule.get('ID', '')!r}"
     days, date = rule.get("Expiration", {}).get("Days"), rule.get("Expiration", {}).get("Date")
     if date is not None:
         yield error(
             name,
             f"{rule_name} deletes {what} on {date:%Y-%m-%d}",
-            breaks="every job is deleted then, even those that run",
+            breaks=again if is_for_parts else "every job is deleted then, even those that run",
             mend="give the rule Days, counted from the last write, instead of a date",
         )
     elif days is not None and days < SHORT_DAYS:
         yield warning(
             name,
             f"{rule_name} deletes {what} that nobody wrote to for {days} days",
-            breaks="a paused or failed job, a result, and a job whose parts take longer are gone "
+            breaks=again
+            if is_for_parts
+            else "a paused or failed job, a result, and a job whose parts take longer are gone "
             "after that",
             mend="raise its days: JobDays in deploy/template.yaml",
         )

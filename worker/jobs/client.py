@@ -293,8 +293,9 @@ class Client:
             QueueUnavailable: it is cancelled, but nobody is told before a sweep; cancel it again.
         """
         # What its parts have taken is in their records, which nobody keeps from here on.
-        usage = usage_of(self.jobs, self.jobs.head_of(job_id))
-        record = self.jobs.change(job_id, lambda record: record.cancelled(usage)).record
+        record = self.jobs.change(
+            job_id, lambda record: record.cancelled(usage_of(self.jobs, record))
+        ).record
         if record.notices.owed:
             wake_job(self.queue, record, "cancel it again, or sweep")
         return record

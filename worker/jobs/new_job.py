@@ -100,9 +100,7 @@ def fleet_for(kernel: str, parallel: int | None, part_seconds: float | None) -> 
     if part_seconds is not None and not 0 < part_seconds < math.inf:
         raise InvalidParams(f"part_seconds={part_seconds}: give seconds, more than 0")
     if not isinstance(load(kernel), Divisible):
-        raise InvalidParams(
-            f"kernel {kernel!r} cannot be divided: leave out for how many workers the job is"
-        )
+        raise InvalidParams(f"kernel {kernel!r} cannot be divided: leave out the number of workers")
     return Fleet.of(parallel, part_seconds)
 
 

@@ -91,7 +91,7 @@ def with_parts(jobs: JobStore, record: Record) -> tuple[Record, Parts | None]:
     Raises as `parts_of`.
     """
     parts = parts_of(jobs, record)
-    if parts is not None and parts.all and not parts.usage.slices_begun > record.usage.slices_begun:
+    if parts is not None and parts.all and parts.usage.slices_begun == record.usage.slices_begun:
         # Nothing is found of it: either nobody has begun, or it was added up since it was read.
         with suppress(UnknownJob):
             record = jobs.load(record.job_id).record
@@ -127,17 +127,18 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
     heads = {place.number: head for place, head in tops.items() if not place.level}
     now = jobs.clock()
     running = sum(head.is_held(now) for head in heads.values())
-    share, occupied = _share_of(done, record.lengths), _seconds_of(tops[place] for place in done)
+    ranges = sorted(_ranges(done, fleet.parts))
+    share, occupied = _share_of(ranges, record.lengths), _seconds_of(tops[place] for place in done)
     return Parts(
         all=fleet.parts,
-        succeeded=sum(last - first for first, last in _ranges(done, fleet.parts)),
+        succeeded=sum(last - first for first, last in ranges),
         running=running,
         failed=sum(head.status is Status.FAILED for head in heads.values()),
         progress=share,
         usage=_sum_of(record.usage, tops.values()),
         per_second=running * share / occupied if running and share and occupied else None,
         heads=heads,
-        ranges=sorted(_ranges(done, fleet.parts)),
+        ranges=ranges,
         at=now,
     )
 
@@ -167,10 +168,10 @@ def _ranges(places: set[Place], parts: int) -> Iterator[tuple[int, int]]:
         yield number * size, min((number + 1) * size, parts)
 
 
-def _share_of(done: set[Place], lengths: Sequence[int]) -> float:
-    """Return the share of the pieces that these nodes have."""
+def _share_of(ranges: Iterable[tuple[int, int]], lengths: Sequence[int]) -> float:
+    """Return the share of the pieces that these parts have."""
     edges = list(accumulate(lengths, initial=0))
-    pieces = sum(edges[last] - edges[first] for first, last in _ranges(done, len(lengths)))
+    pieces = sum(edges[last] - edges[first] for first, last in ranges)
     return pieces / edges[-1] if edges[-1] else 0.0
 
 

@@ -70,13 +70,11 @@ def prune(jobs: JobStore, blobs: BlobStore | None, job_id: str, selection: Selec
     return False
 
 
-def clear_parts(jobs: JobStore) -> int:
-    """Remove the parts and groups that no job needs any more; return how many there were."""
-    count = 0
+def clear_parts(jobs: JobStore) -> None:
+    """Remove the parts and groups that no job needs any more."""
     for job_id in list(jobs.nodes.job_ids()):
         with suppress(CorruptRecord):  # What it needs is not known.
-            count += jobs.nodes.clear_others(job_id, partial(_birth_needed, jobs, job_id))
-    return count
+            jobs.nodes.clear_others(job_id, partial(_birth_needed, jobs, job_id))
 
 
 def _birth_needed(jobs: JobStore, job_id: str) -> str | None:

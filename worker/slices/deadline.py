@@ -6,10 +6,11 @@ import math
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     Handler = Callable[[int, FrameType | None], Any] | int | None
@@ -20,6 +21,20 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SHORTEST_TIMER_SECONDS = 1e-6
 # The system refuses a timer of some hundred years; the clock is asked at each safe point anyway.
 LONGEST_TIMER_SECONDS = 1e8
+
+
+@contextmanager
+def stop_signals_held_back() -> Iterator[None]:
+    """Let a stop signal reach neither this process nor one that it starts within the block.
+
+    The new one inherits this, and lets them through itself once it is ready for them: a Ctrl-C goes
+    to all processes of a terminal, and would end it while its interpreter starts.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Deadline:

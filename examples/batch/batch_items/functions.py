@@ -25,7 +25,7 @@ def sha256(content: bytes) -> str:
 
 @each_item
 def thumbnail(content: bytes) -> bytes:
-    """Return a grey picture (PGM, 8 bits) in small: 32 pixels at most each way.
+    """Return the thumbnail of a grey picture (PGM, 8 bits): at most 32 pixels each way.
 
     Each pixel is the mean of the square that it stands for.
 

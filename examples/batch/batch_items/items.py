@@ -14,7 +14,7 @@ from batch_items.places import opened
 
 MAX_FILES = 1_000
 ITEM_KIB = 64
-"""An item takes some time whatever its size: that of so many KiB more, by and large."""
+"""Whatever its size, an item takes about as much time as so many KiB more."""
 
 
 def plan_of(params: BatchParams) -> BatchPlan:
@@ -30,7 +30,7 @@ def plan_of(params: BatchParams) -> BatchPlan:
         items: list[Any] = [name for name, _ in found]
         sizes = [size for _, size in found]
     else:
-        items = [*_open(_listed(params.items))]
+        items = [*_not_done(_listed(params.items))]
     if not items:
         raise NonRetryable(f"there is nothing to do: {_nothing(params)}")
     if params.place and not all(isinstance(item, str) and item for item in items):
@@ -72,7 +72,7 @@ def _value(line: str) -> Any:
     return value
 
 
-def _open(items: Iterable[Any]) -> Iterable[Any]:
+def _not_done(items: Iterable[Any]) -> Iterable[Any]:
     """Yield the items that are to be done: of lines of results, those with an error."""
     for item in items:
         if isinstance(item, dict) and item.keys() == {"item", "error"}:

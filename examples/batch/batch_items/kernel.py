@@ -23,7 +23,7 @@ from batch_items.places import Place, opened
 
 MAX_ERRORS_LISTED = 1_000
 CHUNK_BYTES = 256 << 10
-"""Of a list of blobs that are as long, a save sends those that it has not sent yet."""
+"""Lines are kept in blobs of about this size, of which a save sends those not sent yet."""
 
 
 class Batch(Divisible[BatchParams, BatchState, BatchResult, BatchPlan, BatchPart, BatchPartial]):

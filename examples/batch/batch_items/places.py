@@ -129,7 +129,7 @@ class Bucket:
         self._bucket, _, self._prefix = url.removeprefix(BUCKET).partition("/")
 
     def found(self, pattern: str) -> Iterator[Found]:
-        """Yield the objects, but those that stand for a folder."""
+        """Yield the objects, except those that stand for a folder."""
         pages = self._client.get_paginator("list_objects_v2")
         try:
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix):

@@ -9,7 +9,7 @@ with z = y and k = 8. A reader with the formula beside them finds
     bounds   x, y, x*   state    what is stored between two shards
     parts    how a computation is divided       work     where its time goes
     tables   what the shards look things up in: primes, composites, counted
-    kept     the tables, for the next slice
+    kept     the tables, for the next slice or part
     crossing, unsieved  sieving, and counting in between; division  exact quotients
     riemann  R(x) and the estimate of the n-th prime, with zeros
     engine   drives it all

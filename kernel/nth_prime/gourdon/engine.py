@@ -95,7 +95,7 @@ class _Site(NamedTuple):
 
 @contextmanager
 def _site(bounds: Bounds, t: Tables, threads: int) -> Iterator[_Site]:
-    """Have a site; at its end no thread is left."""
+    """Open a site for a block; at its end no thread is left."""
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
     try:
         yield _Site(bounds, t, pool, threads)

@@ -1,9 +1,9 @@
 """How a computation of π(x) is divided, and how its parts come together. It imports no numpy.
 
-The pieces of a division are those of all terms, one term after the other. The whole of Σ is one,
-so is the whole of Φ0, which take a thousandth of the time. Of A + C it is a row of a segment, as
-for its shards; of B a segment; of D a segment, too: a part that began amid one would have to sieve
-all its rows before once more.
+The pieces of a division are those of all terms, one term after the other. The whole of Σ is one
+and the whole of Φ0 another: together they take a hundredth of the time. Of A + C it is a row of a
+segment, as for its shards; of B a segment; of D a segment, too: a part that began in the middle of
+one would have to sieve all its earlier rows again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon import riemann
 from outlast.kernel.nth_prime.gourdon.bounds import RANK, bounds_of
 from outlast.kernel.nth_prime.gourdon.state import (
-    Int64,
     Natural,
     Problem,
-    Residue,
     TermName,
+    TermSum,
     WrongState,
 )
 
@@ -39,22 +38,6 @@ class Division(Problem):
 
     ac_rows: Annotated[int, Field(ge=1)]
     d_rows: Annotated[int, Field(ge=1)]
-
-
-class TermSum(Model):
-    """What a range of one term's pieces comes to: `gourdon.phase.Partial`, as it is stored.
-
-    Attributes:
-        term: which term.
-        total: the sum modulo 2^64.
-        weights: how often each number before the range must be added to it.
-        counts: what the range adds to each of these numbers.
-    """
-
-    term: TermName
-    total: Residue
-    weights: tuple[Int64, ...] = ()
-    counts: tuple[Int64, ...] = ()
 
 
 class CountingPart(Model):

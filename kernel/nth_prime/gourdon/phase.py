@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from outlast.kernel.nth_prime.gourdon.parts import TermSum
+from outlast.kernel.nth_prime.gourdon.state import TermSum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

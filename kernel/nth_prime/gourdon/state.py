@@ -45,6 +45,22 @@ class Problem(Model):
     d_words: Annotated[int, Field(ge=512, le=8192, multiple_of=512)]
 
 
+class TermSum(Model):
+    """What a range of one term's pieces comes to: `gourdon.phase.Partial`, as it is stored.
+
+    Attributes:
+        term: which term.
+        total: the sum modulo 2^64.
+        weights: how often each number before the range must be added to it.
+        counts: what the range adds to each of these numbers.
+    """
+
+    term: TermName
+    total: Residue
+    weights: tuple[Int64, ...] = ()
+    counts: tuple[Int64, ...] = ()
+
+
 class Counting(Problem):
     """How far a computation of π(x) is.
 

@@ -57,8 +57,8 @@ def cost(
     by platform, and the writes to the store. Reads and requests to the queue are derived from the
     protocol, about as many as there were. OUTLAST_STORE and OUTLAST_QUEUE decide their price.
 
-    What the parts of a divided job have taken is in its row, also while they run. The number of
-    their writes is derived from the protocol, too.
+    The row of a divided job has what its parts have taken, also while they run. The number of their
+    writes is derived from the protocol, too.
 
     WASTED is the share of the kernel's time that was lost to crashes and done again, at most.
     OVERHEAD is the share of the workers' time that was not the kernel's.

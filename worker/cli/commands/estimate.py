@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = "{:<22} {:>7} {:>10} {:>7} {:>10} {:>14}"
 MOST_CORES = 1024
-CELL = 14
+CELL = 14  # the width of a column of --parallel
 HEADING = ("WORKER", "THREADS", "TIME", "SLICES", "WRITES", "DOLLARS")
 
 MemoryMb = Annotated[
@@ -67,14 +67,12 @@ Calibrate = Annotated[
         "--calibrate", help="Measure this machine's factor for its own row; takes some seconds."
     ),
 ]
-
-
 Parallel = Annotated[
     str | None,
     typer.Option(
         "--parallel",
         metavar="N,N,...",
-        help="Side by side for so many workers each that share the job, like 1,10,100,1000.",
+        help="For so many workers that share the job, side by side, like 1,10,100,1000.",
     ),
 ]
 
@@ -109,9 +107,9 @@ def estimate(
     outlast cost --help.
 
     With --parallel the columns are numbers of workers that share the job, as by submit --parallel,
-    each with the time to its end and below it the dollars of all of them. What the kernel does on
-    one thread only, one worker does. Lambda starts 5 workers for a queue, then 5 more a second, and
-    1,000 at most; others are taken to be there from the start.
+    each with the time to its end and, below that, the dollars of all of them. What the kernel does
+    on one thread only, one worker does. Lambda starts 5 workers for a queue, then 5 more a second,
+    and 1,000 at most; others are taken to be there from the start.
 
     Examples:
         outlast estimate nth-prime position=1e17
@@ -162,14 +160,10 @@ def estimate(
     if fleets:
         _print_many(fleets, rows)
     else:
-        print(COLUMNS.format(*HEADING))
-        for row in rows:
-            _print_row(row)
+        _print_rows(rows)
     print()
-    bills = [bill for row in rows for bill in row.get("shared", [row])]
-    items = [item for bill in bills for item in bill.get("items", ())]
-    for item in sorted({item["what"] for item in items if item["dollars"] is None}):
-        print(f"not in the price table: {item}")
+    for what in _without_price(rows):
+        print(f"not in the price table: {what}")
     print(footer(prices, settings))
 
 
@@ -282,12 +276,20 @@ def _describe(need: Estimate) -> str:
     )
 
 
-def _print_row(row: dict[str, Any]) -> None:
-    if row["obstacle"]:
-        print(COLUMNS.format(row["platform"], row["threads"], row["obstacle"], "", "", "").rstrip())
-        return
-    cells = (_time(row["seconds"]), row["slices"], row["writes"], total_dollars(row))
-    print(COLUMNS.format(row["platform"], row["threads"], *cells))
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    print(COLUMNS.format(*HEADING))
+    for row in rows:
+        cells = (row["obstacle"], "", "", "")
+        if not row["obstacle"]:
+            cells = (_time(row["seconds"]), row["slices"], row["writes"], total_dollars(row))
+        print(COLUMNS.format(row["platform"], row["threads"], *cells).rstrip())
+
+
+def _without_price(rows: list[dict[str, Any]]) -> list[str]:
+    """Return what is used and not in the price table, for any number of workers."""
+    bills = [bill for row in rows for bill in row.get("shared", [row])]
+    items = [item for bill in bills for item in bill.get("items", ())]
+    return sorted({item["what"] for item in items if item["dollars"] is None})
 
 
 def _time(seconds: float) -> str:

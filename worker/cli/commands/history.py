@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 SLICE_COLUMNS = "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}"
 CHECKPOINT_COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11} {:>14}  {}"
 
-# The others ended before these.
+# Of a divided job; the other parts ended before these.
 PARTS_SHOWN = 100
 
 ShowState = Annotated[
     bool, typer.Option("--state", help="Print the state itself, as it is stored; JSON if intact.")
 ]
-
-
 OfPart = Annotated[
     int | None,
     typer.Option("--part", min=0, metavar="K", help="Show the slices of this part, from 0."),
@@ -43,10 +41,10 @@ def history(
     last of them ran, and the time of all. A slice that runs has no line yet. "lost" is a slice
     whose worker died. Seconds are those for which a worker was occupied; times are in UTC.
 
-    Of a job that is divided each part has slices of its own. Beside those of the job there is a
-    line for each part that runs, and for those that ended last, up to a hundred: what became of its
-    last slice, where 17:2 is slice 2 of part 17. --part shows all slices of one part. Once all
-    parts are added up this is gone.
+    Each part of a divided job has slices of its own. Below those of the job is a line for each part
+    that runs, then for those that ended last, a hundred lines at most. It tells what became of the
+    part's last slice; 17:2 is slice 2 of part 17. --part shows all slices of one part. Once all
+    parts are added up, their slices are gone.
 
     Examples:
         outlast history million
@@ -139,7 +137,7 @@ def _latest_of_parts(jobs: JobStore, record: Record) -> Iterator[dict[str, Any]]
     from outlast.worker.jobs.parts import parts_of
 
     parts = parts_of(jobs, record)
-    if parts is None or record.fleet is None:
+    if parts is None:
         return
     last = sorted(parts.heads.values(), key=lambda head: (head.lease is None, -head.updated_at))
     nodes = [head.node for head in last[:PARTS_SHOWN] if head.node]

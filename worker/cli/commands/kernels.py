@@ -75,7 +75,7 @@ def new_kernel(
     It is a folder called NAME with a kernel that runs, its test, a pyproject.toml that registers
     it, and a README with the commands. The kernel finds the longest Collatz walk below a limit: put
     your computation in its place. "Writing a kernel" in the documentation goes on from there. With
-    --divisible the kernel can do its work in parts, and its test shows that it comes to the same.
+    --divisible the kernel can do its work in parts, and its test shows that the result is the same.
 
     Examples:
         outlast new-kernel longest-walk

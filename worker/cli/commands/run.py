@@ -65,8 +65,8 @@ def run(
 
     With --processes the job is cut into parts, as by `outlast submit --parallel`: this process and
     N-1 others share them, and the others end with it. Each may use its share of the cores, unless
-    OUTLAST_THREADS is set. They find each other by a queue of their own, in a file for the time of
-    the run; workers elsewhere may help from their own queue after `outlast resume`.
+    OUTLAST_THREADS is set. They find each other by a queue of their own, in a file that lasts as
+    long as the run; workers elsewhere may help from their own queue after `outlast resume`.
 
     Each --notify is a target to tell when the job is over, and image=@file a parameter from a file,
     like those of `outlast submit`.

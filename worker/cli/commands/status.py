@@ -34,9 +34,9 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     failures in a row it has had, and after how many it is given up; with --json stalls include the
     slice that runs, until it advances.
 
-    Of a job that is divided parts tells how many parts it has, and how many are done, are with a
-    worker, wait and have failed. Progress is then the share of its pieces in parts that are done;
-    slices and seconds are those of all parts.
+    For a divided job, parts tells how many there are, and how many are done, are with a worker,
+    wait or have failed. Progress is then the share of its pieces in parts that are done; slices and
+    seconds are those of all parts.
 
     Examples:
         outlast status million

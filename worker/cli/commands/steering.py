@@ -22,7 +22,7 @@ def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
 
     A slice that runs sees it at its next save, within the interval between two checkpoints
     (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default). Cancelling a cancelled job does nothing.
-    The parts of a divided job stop so, too; so they do by pause.
+    Each part of a divided job stops in the same way, also by a pause.
 
     A job that cannot be cancelled is reported and does not stop the others. With --json, one id
     prints an object; several, or -, print an array of the jobs that were cancelled.

@@ -66,9 +66,9 @@ def submit(
     blob, any file. `outlast kernels` tells which are.
 
     With --parallel the job is cut into parts, which any workers compute at the same time: up to
-    four parts a worker are open, so that none of N waits. How many there are is up to you and your
-    platform: more than N have less to do, and fewer take longer. `outlast kernels` tells which
-    kernels can be divided.
+    four parts a worker are open, so that none of N waits. How many workers there are is up to you
+    and your platform: each of more than N has less to do, and fewer take longer. `outlast kernels`
+    tells which kernels can be divided.
 
     Each --notify is a target, at most four, that a worker tells once the job has succeeded, failed
     or been cancelled: sqs://queue-name, an SQS queue's https URL, or a webhook, https://host/path,

@@ -64,9 +64,9 @@ def watch(
     until Ctrl-C. It only looks: stopping it does nothing to a job.
 
     DONE is the share that is stored, SAVED how long ago it was stored. RATE and LEFT, the time
-    until the end, are measured between the last checkpoints. Of a job that is divided SLICE shows
-    how many of its parts are done, and WORKER how many are at work. If the store stops answering,
-    it waits and goes on.
+    until the end, are measured between the last checkpoints. For a divided job, SLICE shows how
+    many of its parts are done, and WORKER how many are at work. If the store stops answering, it
+    waits and goes on.
 
     Examples:
         outlast watch

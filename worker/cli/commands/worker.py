@@ -87,8 +87,8 @@ def worker(
 
     With --processes this process only looks after N others. Each is such a worker, with the other
     options for itself, and with its share of the cores unless OUTLAST_THREADS is set. One that is
-    killed is started again; where one ends with an exit code above 0, the others are stopped, and
-    this is the code of all. They end when this process does, whatever ends it.
+    killed is started again; if one ends with an exit code above 0, the others are stopped, and the
+    command ends with that code. They end when this process does, whatever ends it.
 
     Examples:
         outlast worker
@@ -107,11 +107,11 @@ def worker(
     from outlast.worker.slices.deadline import Deadline
 
     if processes > 1:
-        words = _words(slice_seconds, max_idle_seconds, max_slices, isolate=isolate, debug=debug)
         if metrics_port is not None:
             raise typer.BadParameter(
                 "--metrics-port is for one process: start the workers one by one, each with a port"
             )
+        words = _words(slice_seconds, max_idle_seconds, max_slices, isolate=isolate, debug=debug)
         _be_several(processes, words, as_json=as_json, debug=debug)
         return
     with stdout_to_stderr(), Deadline() as stop:

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 from outlast.kernel.bulk import Stored, loaded, new_row
 from outlast.kernel.contract import no_limit
 from outlast.kernel.parts import PartKernel, class_of
-from outlast.worker.slices.deadline import STOP_SIGNALS
+from outlast.worker.slices.deadline import stop_signals_held_back
 from outlast.worker.slices.held import Held
 from outlast.worker.slices.isolation.lines import ChildLines, levels
 from outlast.worker.slices.isolation.rows import receive_arrays, send_stored
@@ -88,9 +88,11 @@ def isolated(
     """
     # Late, because a worker that isolates nothing should not pay for it at its start.
     from multiprocessing import get_context
+    from multiprocessing.resource_tracker import ensure_running
 
     from outlast.worker.slices.isolation.child import serve
 
+    ensure_running()  # It lets stop signals through where it starts its own process.
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     heard, said = context.Pipe(duplex=False)
@@ -100,7 +102,7 @@ def isolated(
     arguments = (theirs, task, len(begin), said, levels())
     with ours, ChildLines(heard) as lines:
         child = _Child(ours, context.Process(target=serve, args=arguments), lines)
-        with theirs, said, _stop_signals_held_back():
+        with theirs, said, stop_signals_held_back():
             child.process.start()
         try:
             child.give(begin)
@@ -228,20 +230,3 @@ def _end(child: SpawnProcess, lines: ChildLines) -> None:
     child.kill()
     child.join()
     child.close()
-
-
-@contextmanager
-def _stop_signals_held_back() -> Iterator[None]:
-    """Let a stop signal reach neither this process nor one that it starts within the block.
-
-    The new one inherits this, and has handlers before it lets them through: one that goes to all
-    processes at once would end it while its interpreter starts.
-    """
-    from multiprocessing.resource_tracker import ensure_running
-
-    ensure_running()  # It lets them through where it starts its own process.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
