@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import statistics
 import time
+from bisect import bisect_left
 from functools import reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from bench.table import print_table
 from outlast.kernel import Resources
 from outlast.kernel.nth_prime import PrimeCount
 from outlast.kernel.nth_prime.gourdon import kept
 from outlast.kernel.nth_prime.sieve.steps import finish
-
-if TYPE_CHECKING:
-    from outlast.kernel.nth_prime.divided import PrimesPlan
 
 ROUNDS = 3
 KERNEL = PrimeCount()
@@ -63,24 +60,16 @@ def _parts(x: int, parts: int) -> tuple[int, float, list[float]]:
     began = time.process_time()
     params = KERNEL.Params(x=x)
     plan = KERNEL.plan(params)
-    cuts = [_first(plan, i / parts) for i in range(parts)]
+    pieces = range(KERNEL.pieces(plan))
+    cuts = [
+        bisect_left(pieces, i / parts, key=lambda piece: KERNEL.share(plan, piece))
+        for i in range(parts)
+    ]
     partials, each = [], []
-    for first, last in pairwise([*cuts, KERNEL.pieces(plan)]):
+    for first, last in pairwise([*cuts, len(pieces)]):
         started = time.process_time()
         partials.append(finish(KERNEL.part(plan, first, last, None, Resources())))
         each.append(time.process_time() - started)
     total = reduce(lambda a, b: KERNEL.combine(plan, a, b), partials)
     count = KERNEL.conclude(params, plan, total).count
     return count, time.process_time() - began, each
-
-
-def _first(plan: PrimesPlan, share: float) -> int:
-    """Return the first piece before which at least this share of the work lies."""
-    low, high = 0, KERNEL.pieces(plan)
-    while low < high:
-        middle = (low + high) // 2
-        if KERNEL.share(plan, middle) < share:
-            low = middle + 1
-        else:
-            high = middle
-    return low
