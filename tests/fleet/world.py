@@ -46,7 +46,7 @@ STEP_SECONDS = 1.0
 # A sleeper wakes up when its lease has just ended, or when the others have long been done.
 FREEZES_SECONDS = (9.0, 5000.0)
 SLOW_SECONDS = 12.0
-# What is shorter is no occasion for others.
+# In a shorter wait nobody else gets a turn.
 LEAST_WAIT_SECONDS = 0.05
 MOST_MOVES = 5_000
 MOST_SWEEPS = 8
