@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import redis
 
+from bench.bucket import STORE, create_bucket
 from outlast.checkpoint.registers import open_register
 from tests import servers
 
@@ -44,20 +43,13 @@ def s3() -> Iterator[tuple[Connect, Count]]:
     made = Counter[str]()
 
     def connect() -> Register:
-        register: Any = open_register("s3://bench/prefix")
+        register: Any = open_register(STORE)
         events = register._client.meta.events  # noqa: SLF001 - what boto3 offers to count by
         events.register("before-call.s3", lambda model, **_: made.update([model.name]))
         return register
 
     with servers.ministack() as server:
-        os.environ |= {
-            "AWS_ENDPOINT_URL": server.url,
-            "AWS_ACCESS_KEY_ID": servers.ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": servers.SECRET_KEY,
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        with closing(boto3.client("s3")) as client:
-            client.create_bucket(Bucket="bench")
+        create_bucket(server)
         yield connect, made.copy
 
 

@@ -51,7 +51,7 @@ def _print_efficiencies(jobs: Sequence[Job], outcomes: dict[Scene, Outcome]) -> 
         shares = (f"{outcome.efficiency:.3f}" for outcome in found)
         seconds = f"{found[0].calling_seconds:.1f}"
         rows.append((f"{job[0]:,}, {job[1]:,}", f"{found[0].parts:,}", seconds, *shares))
-    head = ("workers, CPU-hours", "parts", "s to send the first", *map(_name, PLACES))
+    head = ("workers, CPU-hours", "parts", "s to send the first messages", *map(_name, PLACES))
     print_table("Work, of what all workers could have done until its end", head, rows)
 
 

@@ -16,8 +16,7 @@ import tempfile
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import boto3
-
+from bench.bucket import STORE, create_bucket
 from bench.large_state.kernel import ARRAYS, MIB, Drifting
 from bench.large_state.worker import JOB
 from bench.table import print_table
@@ -141,15 +140,8 @@ def _store(name: str) -> Iterator[str]:
                 yield f"{server.url}/0"
         else:
             with servers.seaweedfs() as server:
-                os.environ |= {
-                    "AWS_ENDPOINT_URL": server.url,
-                    "AWS_ACCESS_KEY_ID": servers.ACCESS_KEY,
-                    "AWS_SECRET_ACCESS_KEY": servers.SECRET_KEY,
-                    "AWS_DEFAULT_REGION": "us-east-1",
-                }
-                with closing(boto3.client("s3")) as client:
-                    client.create_bucket(Bucket="bench")
-                yield "s3://bench/prefix"
+                create_bucket(server)
+                yield STORE
 
 
 def _options() -> dict[str, Any]:

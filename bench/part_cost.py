@@ -15,48 +15,19 @@ from outlast.checkpoint.fleet import Fleet
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
-from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.worker_process import WorkerProcess
+from tests.fakes import HookedQueue
 from tests.kernels import Dividing, expected
 
 if TYPE_CHECKING:
     from bench.counted import Connect, Count
-    from outlast.worker.queues.contract import Delivery
 
 PARTS = 2_000
 PARALLEL = 100
 WORKERS = 4
 JOB = "many"
-
-
-class CountedQueue(MemoryQueue):
-    """A queue that counts what is asked of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made = Counter[str]()
-
-    def send(self, message: Message, *, deduplication_id: str | None = None) -> None:
-        """Count it, and send."""
-        self.made["send"] += 1
-        super().send(message, deduplication_id=deduplication_id)
-
-    def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
-        """Count it, and receive."""
-        self.made["receive"] += 1
-        return super().receive(visibility_seconds=visibility_seconds, wait_seconds=wait_seconds)
-
-    def hide(self, delivery: Delivery, seconds: float) -> None:
-        """Count it, and hide."""
-        self.made["hide"] += 1
-        super().hide(delivery, seconds)
-
-    def ack(self, delivery: Delivery) -> None:
-        """Count it, and delete."""
-        self.made["ack"] += 1
-        super().ack(delivery)
 
 
 def main() -> None:
@@ -70,7 +41,8 @@ def main() -> None:
 
 
 def _run(connect: Connect, count: Count) -> tuple[str, ...]:
-    queue = CountedQueue()
+    queue, asked = HookedQueue(), Counter[str]()
+    queue.before = lambda operation: asked.update([operation])
     fleet = [
         WorkerProcess(
             jobs=JobStore(connect()), queue=queue, worker=f"w{n}", kernels=lambda _: Dividing()
@@ -93,13 +65,13 @@ def _run(connect: Connect, count: Count) -> tuple[str, ...]:
     return (
         f"{parts:,}",
         _each(made, parts),
-        _each(queue.made, parts),
+        _each(asked, parts),
         f"{1000 * seconds / parts:.1f}",
         left,
     )
 
 
-def _work(fleet: list[WorkerProcess], queue: CountedQueue) -> bool:
+def _work(fleet: list[WorkerProcess], queue: HookedQueue) -> bool:
     """Let each worker handle a delivery; return whether there was none."""
     for process in fleet:
         delivery = queue.receive(visibility_seconds=30.0, wait_seconds=0.0)

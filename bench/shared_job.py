@@ -1,8 +1,7 @@
 """How much sooner a job ends that two processes share, and what the sharing costs.
 
 `outlast run` with one thread, then with `--processes 1` and `2`, each in a store of its own.
-What is compiled was compiled before. Compare the ratios: the machine has
-to have two free cores.
+What is compiled was compiled before. Compare the ratios, on a machine with two free cores.
 """
 
 from __future__ import annotations

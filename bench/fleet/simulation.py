@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import ExitStack, contextmanager, nullcontext
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
-from unittest.mock import patch
+from typing import NamedTuple
 
 from bench.fleet.cloud import JOB, REDIS, S3, Cloud
 from bench.fleet.work import PIECE_SECONDS, Work
@@ -20,9 +17,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.fleet.adding_up import AddingUp
 from outlast.worker.slices.fleet.claimed_part import ClaimedPart
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.unlocked import unlocked
 
 SERVICES = {"S3": S3, "Redis": REDIS}
 SEED = 1
@@ -82,7 +77,7 @@ def simulate(scene: Scene) -> Outcome:
     threading.stack_size(STACK_BYTES)
     cloud = Cloud(SERVICES[scene.store], SEED)
     pieces = round(scene.hours * 3600 / PIECE_SECONDS)
-    with _unlocked():
+    with unlocked(ClaimedJob, ClaimedPart, AddingUp):
         _submit(cloud, pieces, scene.workers)
         kind = LambdaWorker if scene.on_lambda else Worker
         workers = [kind(cloud) for _ in range(scene.workers)]
@@ -135,17 +130,3 @@ def _price(kind: str, scene: Scene) -> float:
     if kind == "invocation":
         return million["lambda"] / 1e6
     return million.get(f"{store}.{PRICES.get(kind)}", 0.0) / 1e6
-
-
-@contextmanager
-def _unlocked() -> Iterator[None]:
-    """Let a worker wait within a cached property, while another one is there, too.
-
-    In Python 3.11 each has a lock for all objects; the simulated processes are one.
-    """
-    with ExitStack() as stack:
-        for owner in (ClaimedJob, ClaimedPart, AddingUp):
-            for value in vars(owner).values():
-                if isinstance(value, cached_property):
-                    stack.enter_context(patch.object(value, "lock", nullcontext(), create=True))
-        yield

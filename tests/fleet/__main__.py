@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 
 import tests.fleet
 from tests.fleet.explore import LARGER, SMALL, explore
 from tests.fleet.outcome import report, run
+from tests.simulation.__main__ import search
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["every"]:
         return _explore()
     if len(numbers) == 2:
-        return _search(range(numbers[0], numbers[1] + 1))
+        return search(run, range(numbers[0], numbers[1] + 1))
     print(tests.fleet.__doc__, file=sys.stderr)
     return 2
 
@@ -32,21 +32,6 @@ def _explore() -> int:
         outcome = explore(small)
         failed += bool(outcome.complaint)
         print(f"{outcome.figures['worlds']:>10,}  {name}  {outcome.complaint}", flush=True)
-    return int(bool(failed))
-
-
-def _search(seeds: range) -> int:
-    figures: Counter[str] = Counter()
-    failed = 0
-    for seed in seeds:
-        outcome = run(seed)
-        figures += outcome.figures
-        if outcome.complaint:
-            failed += 1
-            print(f"seed {seed}: {outcome.complaint}", flush=True)
-    for name, number in sorted(figures.items()):
-        print(f"{number:>10,}  {name}")
-    print(f"{len(seeds):>10,}  seeds, {failed} of them failed")
     return int(bool(failed))
 
 

@@ -1,7 +1,7 @@
 """All orders in which the effects of a small job can happen, with some changes of turn and faults.
 
-Whoever goes on goes on, and where there is a choice the first one is taken; each world differs from
-that in a few places only. They are gone through by playing a world again for each further place.
+Whoever went last goes on, and of several choices the first one is taken; each world departs from
+that in a few places only. For each further place it is played again from the beginning.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Small(NamedTuple):
     """A scene, and how far to go with it.
 
     Attributes:
-        turns: how often another one may go on although the last one could.
+        turns: how often another actor may go on although the last one could.
     """
 
     scene: Scene
@@ -86,7 +86,7 @@ class Script:
         return others[chosen]
 
 
-# One that neither chance nor a few changes of turn come upon.
+# A case that neither chance nor a few changes of turn lead to.
 HALT = Scene(lengths=(1, 1, 1), script=("pause", "resume"), budget={"freeze": 1})
 
 

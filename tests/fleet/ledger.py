@@ -329,7 +329,7 @@ class Ledger:
             )
 
     def judge_sends(self) -> None:
-        """Judge how many messages were sent: each walk may send all, and nothing multiplies."""
+        """Judge how many messages were sent: each call may send all, and nothing multiplies."""
         world = self._world
         parts = sum(len(division.lengths) for division in self.divisions.values())
         acts = sum(self.figures[act] for act in ("resume", "free", "retry", "submit"))

@@ -15,7 +15,7 @@ class Move(NamedTuple):
 
     Attributes:
         kind: "go", "take", "person", "sweep", or one of `FAULTS`.
-        actor: to whom.
+        actor: who does it, or to whom it happens.
         letter: which message. number: for how long, or up to which write.
     """
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from functools import reduce
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint import survey
-from outlast.checkpoint.errors import VersionConflict
 from outlast.checkpoint.fleet import Fleet, Place
 from outlast.checkpoint.head import Head
-from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Usage
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import OpenGroup, Survey
 from outlast.worker.jobs.sweep import Sweep
-from outlast.worker.slices.fleet import adding_up, call, last_cut, part_turn
-from outlast.worker.slices.fleet.adding_up import AddingUp
+from outlast.worker.slices.fleet import call, last_cut, part_turn
 from outlast.worker.slices.fleet.claimed_part import ClaimedPart
 from outlast.worker.slices.fleet.part_turn import PartTurn
 from outlast.worker.slices.protocol import AddUp, Drop, FailJob, RunSlice, Wait
@@ -32,52 +26,50 @@ if TYPE_CHECKING:
     Mutation = Callable[[MonkeyPatch], None]
 
 
-# ---- The walk
+# ---- The call
 
 
 def take_a_group_for_open_by_its_record_only(patch: MonkeyPatch) -> None:
     """A group counts as complete once it is added up, and not when its parts have succeeded."""
-    _patch_open_groups(patch, counts=lambda _: False)
+
+    def is_open(survey: Survey, number: int) -> bool:
+        before = number - survey._fleet.window
+        return before < 0 or survey._is_recorded(survey.tree.groups[before])
+
+    _patch_open_groups(patch, is_open)
 
 
 def stop_at_the_first_closed_group(patch: MonkeyPatch) -> None:
-    """The walk takes all groups for closed that are behind one that is."""
-
-    def open_groups(self: Survey) -> Iterator[OpenGroup]:
-        open_ = list(original(self))
-        numbers = [group.place.number for group in open_]
-        closed = [n for n in range(len(self.tree.groups)) if not _is_open(self, n)]
-        first = min(closed, default=len(self.tree.groups))
-        return iter([group for group, n in zip(open_, numbers, strict=True) if n < first])
-
-    original = Survey.open_groups
-    patch.setattr(Survey, "open_groups", open_groups)
+    """All groups count as closed that are behind one that is."""
+    _patch_open_groups(
+        patch, lambda survey, number: all(_is_open(survey, n) for n in range(number))
+    )
 
 
 def leave_out_the_leased(patch: MonkeyPatch) -> None:
-    """The walk does not call a part that another worker has."""
+    """A part that another worker has is not called."""
     _patch_due(patch, lambda _place, head, _slice: head is None or head.lease is None)
 
 
 def leave_out_those_that_have_begun(patch: MonkeyPatch) -> None:
-    """The walk calls the parts only that nobody has begun."""
+    """Only parts that nobody has begun are called."""
     _patch_due(patch, lambda _place, head, _slice: head is None)
 
 
 def call_for_the_first_slice(patch: MonkeyPatch) -> None:
-    """The walk calls each part for its first slice."""
+    """Each part is called for its first slice."""
     due = call._due
     patch.setattr(call, "_due", lambda job: ((place, 1) for place, _ in due(job)))
 
 
 def open_all_at_once(patch: MonkeyPatch) -> None:
-    """The first walk sends the messages of all groups."""
+    """At the start the messages of all groups are sent."""
     first = call._first
     patch.setattr(call, "_first", lambda fleet: first(fleet.model_copy(update={"window": 10**6})))
 
 
 def cut_again(patch: MonkeyPatch) -> None:
-    """Each walk cuts the job anew."""
+    """Each call cuts the job anew."""
     call_parts = call.call_parts
 
     def uncut(job: Any) -> Record | None:
@@ -89,7 +81,7 @@ def cut_again(patch: MonkeyPatch) -> None:
 
 
 def answer_all_calls(patch: MonkeyPatch) -> None:
-    """The walk takes a call for answered that came while it was under way."""
+    """A call counts as answered that came while another one was being answered."""
     answered = Record.answered
     patch.setattr(
         Record, "answered", lambda self, _: answered(self, self.fleet.calls if self.fleet else 0)
@@ -97,7 +89,7 @@ def answer_all_calls(patch: MonkeyPatch) -> None:
 
 
 def answer_before_sending(patch: MonkeyPatch) -> None:
-    """The walk notes first that the messages were sent."""
+    """A call is stored as answered before the messages are sent."""
 
     def sent_late(job: Any, calls: int, parts: Iterator[tuple[Place, int]]) -> Record | None:
         all_ = list(parts)
@@ -114,8 +106,8 @@ def answer_before_sending(patch: MonkeyPatch) -> None:
     patch.setattr(call, "_call", sent_late)
 
 
-def let_a_walk_end_a_pause(patch: MonkeyPatch) -> None:
-    """The end of a walk sets the job running that a person has paused meanwhile."""
+def let_a_call_end_a_pause(patch: MonkeyPatch) -> None:
+    """Whoever has answered a call sets a job running that a person has paused meanwhile."""
     _patch_move(patch, "answered", lambda _before, _after: {"status": Status.RUNNING})
 
 
@@ -237,169 +229,6 @@ def look_for_pieces_after_the_end(patch: MonkeyPatch) -> None:
     patch.setattr(last_cut.Cut, "of", without_parts)
 
 
-# ---- The climb
-
-
-def write_the_group_first(patch: MonkeyPatch) -> None:
-    """A group's record is written before the messages of the group that it opens are sent."""
-    send_next, write = AddingUp._send_next, AddingUp._write
-
-    def write_and_send(self: AddingUp, place: Place, children: list[Record]) -> None:
-        write(self, place, children)
-        if place.level == 1:
-            send_next(self, place.number, children)
-
-    patch.setattr(AddingUp, "_send_next", lambda *_: None)
-    patch.setattr(AddingUp, "_write", write_and_send)
-
-
-def open_no_group(patch: MonkeyPatch) -> None:
-    """The parts that a complete group opens are not called."""
-    patch.setattr(AddingUp, "_send_next", lambda *_: None)
-
-
-def open_the_wrong_group(patch: MonkeyPatch) -> None:
-    """A complete group opens the one behind it, whatever the window."""
-
-    def send_next(self: AddingUp, group: int, children: list[Record]) -> str | None:
-        self._fleet = self._fleet.model_copy(update={"window": 1})
-        return original(self, group, children)
-
-    original = AddingUp._send_next
-    patch.setattr(AddingUp, "_send_next", send_next)
-
-
-def read_the_siblings_first(patch: MonkeyPatch) -> None:
-    """A part's siblings are read before its own success is stored."""
-    end, children_of = ClaimedPart.end, AddingUp._children
-
-    def read_and_end(self: ClaimedPart, ending: Any) -> Record:
-        job = self.process.jobs.head_of(self.record.job_id)
-        assert job.fleet is not None
-        adding = AddingUp(self.process, job)
-        places = adding._tree.below(self._node.place.group)
-        seen[id(self.process)] = dict(zip(places, adding._heads(places), strict=True))
-        return end(self, ending)
-
-    def children(self: AddingUp, place: Place) -> list[Record] | None:
-        found = children_of(self, place)
-        before = seen.pop(id(self._process), {})
-        heads = [before[child] for child in self._tree.below(place) if child in before]
-        missing = [head for head in heads if head is None or head.status is not Status.SUCCEEDED]
-        return None if len(missing) > 1 else found
-
-    seen: dict[int, dict[Place, Head | None]] = {}
-    patch.setattr(ClaimedPart, "end", read_and_end)
-    patch.setattr(AddingUp, "_children", children)
-
-
-def count_what_has_begun(patch: MonkeyPatch) -> None:
-    """A child counts as soon as there is a record of it."""
-
-    def children(self: AddingUp, place: Place) -> list[Record] | None:
-        nodes = [self._fleet.node(child) for child in self._tree.below(place)]
-        records = self._process.jobs.nodes.records(self._job.job_id, nodes)
-        return None if None in records else [record for record in records if record is not None]
-
-    patch.setattr(AddingUp, "_children", children)
-
-
-def look_at_the_last_child_only(patch: MonkeyPatch) -> None:
-    """A group is added up when its last child has succeeded, of those that have."""
-
-    def children(self: AddingUp, place: Place) -> list[Record] | None:
-        nodes = [self._fleet.node(child) for child in self._tree.below(place)]
-        records = self._process.jobs.nodes.records(self._job.job_id, nodes)
-        done = [r for r in records if r is not None and r.status is Status.SUCCEEDED]
-        return done if done and done[-1] is records[-1] else None
-
-    patch.setattr(AddingUp, "_children", children)
-
-
-def add_up_backwards(patch: MonkeyPatch) -> None:
-    """Two partials change places."""
-    combined = AddingUp._combined
-    patch.setattr(AddingUp, "_combined", lambda self, children: combined(self, children[::-1]))
-
-
-def stop_at_a_group_that_is_there(patch: MonkeyPatch) -> None:
-    """Whoever finds a group's record does not look at the groups above it."""
-    from_part = AddingUp.from_part
-
-    def stopping(self: AddingUp, part: Any) -> Any:
-        groups = self._tree.above(part.place)
-        return None if any(self._heads(groups[:1])) else from_part(self, part)
-
-    patch.setattr(AddingUp, "from_part", stopping)
-
-
-def write_a_group_twice(patch: MonkeyPatch) -> None:
-    """A group's record is written whether or not there is one."""
-
-    def create(self: JobStore, record: Record) -> Any:
-        assert record.node is not None
-        stored = self.load_node(record.job_id, record.node)
-        return self._write(record, expected=stored.version if stored else None)
-
-    patch.setattr(JobStore, "create", create)
-
-
-def clear_before_the_end(patch: MonkeyPatch) -> None:
-    """The records of the parts are removed before the job's end is stored."""
-    concluded = AddingUp._concluded
-
-    def cleared(self: AddingUp, record: Record, children: list[Record]) -> Record:
-        after = concluded(self, record, children)
-        self._process.jobs.nodes.clear(record.job_id, self._fleet.birth)
-        return after
-
-    patch.setattr(AddingUp, "_concluded", cleared)
-
-
-def leave_the_records(patch: MonkeyPatch) -> None:
-    """The records of the parts stay when the job is over."""
-    patch.setattr("outlast.checkpoint.nodes.Nodes.clear", lambda *_: 0)
-
-
-def conclude_what_was_stopped(patch: MonkeyPatch) -> None:
-    """A job succeeds although a person has paused or cancelled it."""
-
-    def conclude(self: AddingUp, children: list[Record]) -> Any:
-        jobs, job_id = self._process.jobs, self._job.job_id
-        while True:
-            stored = jobs.load(job_id)
-            if stored.record.status is Status.SUCCEEDED:
-                return None
-            with suppress(VersionConflict):
-                return jobs.replace(stored, self._concluded(stored.record, children))
-
-    patch.setattr(AddingUp, "_conclude", conclude)
-
-
-def forget_what_parts_took(patch: MonkeyPatch) -> None:
-    """What the parts have taken is not added up."""
-    patch.setattr(adding_up, "_sum_of", lambda usage, _: usage)
-
-
-def count_the_last_child_only(patch: MonkeyPatch) -> None:
-    """Of what the parts have taken only the last one's counts."""
-
-    def last_of(usage: Usage, children: Any) -> Usage:
-        return reduce(Usage.plus, [child.usage for child in children][-1:], usage)
-
-    patch.setattr(adding_up, "_sum_of", last_of)
-
-
-def let_it_cost_anything(patch: MonkeyPatch) -> None:
-    """Groups are opened beyond the ceiling on the time of all parts together."""
-    patch.setattr(AddingUp, "_at_ceiling", lambda *_: None)
-
-
-def leave_the_rest_to_nobody(patch: MonkeyPatch) -> None:
-    """Where `run` is to go on after the parts, its message is not sent."""
-    patch.setattr(part_turn, "_is_asleep", lambda _: False)
-
-
 # ---- The sweep
 
 
@@ -419,7 +248,7 @@ def call_no_one_to_add_up(patch: MonkeyPatch) -> None:
 
 
 def take_all_that_is_there_for_done(patch: MonkeyPatch) -> None:
-    """The walk takes a part for done that has begun."""
+    """A part that has begun is taken for done."""
     patch.setattr(survey, "_has_succeeded", lambda head: head is not None)
 
 
@@ -434,28 +263,18 @@ def _is_open(self: Survey, number: int) -> bool:
     )
 
 
-def _patch_open_groups(patch: MonkeyPatch, counts: Callable[[Any], bool]) -> None:
-    """Let it be another question whether a group without a record is complete."""
+def _patch_open_groups(patch: MonkeyPatch, is_open: Callable[[Survey, int], bool]) -> None:
+    """Let only those groups be open for whose number that holds."""
 
-    def open_groups(self: Survey) -> Iterator[OpenGroup]:
-        complete: list[bool] = []
-        window = self._fleet.window
-        for number, place in enumerate(self.tree.groups):
-            if number >= window and not complete[number - window]:
-                complete.append(False)
-                continue
-            if self._is_recorded(place):
-                complete.append(True)
-                continue
-            parts = tuple(self.head(part) for part in self.tree.below(place))
-            complete.append(counts(parts))
-            yield OpenGroup(place, parts)
+    def fewer(self: Survey) -> Iterator[OpenGroup]:
+        return (group for group in open_groups(self) if is_open(self, group.place.number))
 
-    patch.setattr(Survey, "open_groups", open_groups)
+    open_groups = Survey.open_groups
+    patch.setattr(Survey, "open_groups", fewer)
 
 
 def _patch_due(patch: MonkeyPatch, is_due: Callable[[Place, Head | None, int], bool]) -> None:
-    """Let the walk call only those for which that holds."""
+    """Let only those parts be called for which that holds."""
     due = call._due
 
     def fewer(job: Any) -> Iterator[tuple[Place, int]]:

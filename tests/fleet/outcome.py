@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 
 
 def play(scene: Scene, policy: Policy) -> Outcome:
-    """Let a world be."""
+    """Play a world to its end."""
     world = World(scene, policy)
     world.run()
     figures = world.ledger.figures + world.faults
@@ -63,7 +63,7 @@ def play(scene: Scene, policy: Policy) -> Outcome:
 
 
 def run(seed: int) -> Outcome:
-    """Let the world of a seed be."""
+    """Play the world of a seed."""
     rng = Random(seed)
     return play(Scene.drawn(rng), Chance(rng))
 

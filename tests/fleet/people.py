@@ -48,7 +48,7 @@ class Person:
 
     Attributes:
         has_deleted: whether the job was ever deleted.
-        submitted_at: how often the store had been written when the job was there.
+        submitted_at: how many writes there had been once the job was stored.
     """
 
     def __init__(self, world: World) -> None:

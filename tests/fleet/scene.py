@@ -82,11 +82,6 @@ class Scene:
     takes_old_receipts: bool = False
     sweeps: int = 0
 
-    @property
-    def may_lose(self) -> bool:
-        """Whether a sweep may be needed."""
-        return any(self.budget.get(loss) for loss in LOSSES)
-
     @classmethod
     def drawn(cls, rng: Random) -> Scene:
         """Return a scene by chance."""

@@ -7,6 +7,7 @@ from itertools import chain
 
 import pytest
 
+from tests.fleet.adding_up_mutations import ADDING_UP_MUTATIONS
 from tests.fleet.explore import HALT, SMALL, Halt, explore
 from tests.fleet.mutations import MUTATIONS
 from tests.fleet.outcome import play, report, run
@@ -35,7 +36,7 @@ CAUGHT_AT = {
     "leave_out_those_that_have_begun": 2,
     "leave_the_records": 4,
     "leave_the_rest_to_nobody": 11,
-    "let_a_walk_end_a_pause": 134,
+    "let_a_call_end_a_pause": 134,
     "let_it_cost_anything": 226,
     "look_at_the_job_for_its_end_only": 256,
     "look_for_pieces_after_the_end": 18,
@@ -86,10 +87,10 @@ def test_a_pause_while_a_group_is_added_up() -> None:
     assert outcome.figures["freeze"] == outcome.figures["job succeeded"] == 1
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("mutation", MUTATIONS | ADDING_UP_MUTATIONS)
 def test_a_broken_rule_is_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests above would be worth nothing: they could not fail."""
-    MUTATIONS[mutation](monkeypatch)
+    (MUTATIONS | ADDING_UP_MUTATIONS)[mutation](monkeypatch)
     seeds = chain([CAUGHT_AT.get(mutation, 0)], range(MOST_SEEDS))
     assert play(HALT, Halt()).complaint or any(run(seed).complaint for seed in seeds)
 

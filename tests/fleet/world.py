@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import Counter
-from contextlib import ExitStack, contextmanager, nullcontext
-from functools import cached_property, partial
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -27,10 +27,11 @@ from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fleet.ledger import Ledger
 from tests.fleet.moves import Move
 from tests.fleet.people import PATIENCE_SECONDS, Person
-from tests.fleet.scene import FAULTS, JOB, TAIL, Tailed
+from tests.fleet.scene import FAULTS, JOB, LOSSES, TAIL, Tailed
 from tests.fleet.shelf import Letter, Mailbox, Shelf
 from tests.fleet.stage import HERE, Actor, Stage
 from tests.kernels import Dividing
+from tests.unlocked import unlocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,27 +46,13 @@ STEP_SECONDS = 1.0
 # A sleeper wakes up when its lease has just ended, or when the others have long been done.
 FREEZES_SECONDS = (9.0, 5000.0)
 SLOW_SECONDS = 12.0
-# What is shorter is no occasion for others.
+# In a shorter wait nobody else gets a turn.
 LEAST_WAIT_SECONDS = 0.05
 MOST_MOVES = 5_000
 MOST_SWEEPS = 8
 MOST_RETRIES = 12
 # What may be done although no answer comes.
 WRITES = ("put", "delete", "remove", "send", "hide", "ack")
-
-
-@contextmanager
-def unlocked_properties() -> Iterator[None]:
-    """Let cached properties be without the lock that Python 3.11 has for all instances of a class.
-
-    The worker that holds it may stand before an effect.
-    """
-    with ExitStack() as stack:
-        for owner in (ClaimedJob, ClaimedPart, adding_up.AddingUp, Survey):
-            for each in vars(owner).values():
-                if isinstance(each, cached_property):
-                    stack.enter_context(patch.object(each, "lock", nullcontext(), create=True))
-        yield
 
 
 class World:
@@ -202,7 +189,7 @@ class World:
         """Let everything happen that the policy wants, then all that is left to do."""
         logging.disable(logging.CRITICAL)
         with (
-            unlocked_properties(),
+            unlocked(ClaimedJob, ClaimedPart, adding_up.AddingUp, Survey),
             patch.multiple(fleet, GROUP_BITS=BITS, GROUP=1 << BITS),
             patch.object(adding_up, "CHILDREN_AT_ONCE", self.scene.children_at_once),
             patch.object(call, "lengths_of", lambda _, plan, *__: self._lengths_of(plan.steps)),
@@ -361,15 +348,12 @@ class World:
             self.ledger.require(self.retries <= MOST_RETRIES, f"it fails for ever: {job.error}")
             return self._people.will("retry")
         self.swept += 1
-        self.ledger.require(self._may_need_sweep, f"the job sleeps for ever: {job.fleet}")
+        may_need_it = any(self.faults[kind] for kind in LOSSES)
+        self.ledger.require(may_need_it, f"the job sleeps for ever: {job.fleet}")
         self.ledger.require(self.swept <= MOST_SWEEPS, "no sweep wakes the job")
         self.now += PATIENCE_SECONDS
         self._sweeps_left += 1
         return True
-
-    @property
-    def _may_need_sweep(self) -> bool:
-        return any(self.faults[kind] for kind in ("lost message", "lost job", "lost all"))
 
     def _end(self) -> None:
         self.ledger.judge_end()

@@ -37,11 +37,10 @@ def queues(
 
 
 def test_two_workers_share_a_job_on_a_fifo_queue(queues: list[str], tmp_path: Path) -> None:
-    """One part after the other would run, or messages that are sent again be dropped.
+    """Parts would run one after the other, or wait for a message that the queue has dropped.
 
-    They are at the end of a slice, after a kill and after a pause: FIFO drops what is the same.
-
-    No part begins before two processes are at work on one each: see `Sharer`.
+    A FIFO queue drops what it has seen before, and messages are sent again at the end of a slice,
+    after a kill and after a pause. No part begins before two processes have one each: see `Sharer`.
     """
     meeting = tmp_path / "meeting"
     meeting.mkdir()

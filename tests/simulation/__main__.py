@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.outcome import report, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main(arguments: list[str]) -> int:
@@ -16,7 +20,7 @@ def main(arguments: list[str]) -> int:
     if len(numbers) == 1:
         return _show(numbers[0])
     if len(numbers) == 2:
-        return _search(range(numbers[0], numbers[1] + 1))
+        return search(run, range(numbers[0], numbers[1] + 1))
     print(__doc__, file=sys.stderr)
     return 2
 
@@ -31,7 +35,11 @@ def _show(seed: int) -> int:
     return 0
 
 
-def _search(seeds: range) -> int:
+def search(run: Callable[[int], Any], seeds: range) -> int:
+    """Print what fails in the worlds of these seeds, then how often each thing happened.
+
+    `run` returns the outcome of a seed. Returns the exit status.
+    """
     figures: Counter[str] = Counter()
     failed = []
     for seed in seeds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
@@ -16,6 +16,7 @@ from outlast.worker.slices.heartbeat import BEAT_SECONDS
 from tests.simulation.clockwork import Crash
 from tests.simulation.painting import Painting
 from tests.simulation.process import HERE
+from tests.unlocked import unlocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,7 +127,5 @@ def simulated_threads(free_bytes: float) -> Iterator[None]:
         )
         stack.enter_context(patch.object(arrays, "available_bytes", lambda: free_bytes))
         stack.enter_context(patch.object(new_job, "load", lambda _: Painting))
-        # In Python 3.11 it holds a lock for all jobs of a process; the simulated ones are one.
-        params = vars(ClaimedJob)["stored_params"]
-        stack.enter_context(patch.object(params, "lock", nullcontext(), create=True))
+        stack.enter_context(unlocked(ClaimedJob))
         yield

@@ -28,6 +28,10 @@ JOB = "job-1"
 STEPS = 30
 
 
+class Killed(BaseException):
+    """Ends a worker where it stands, as a kill does; nobody catches this but the test."""
+
+
 def failing(operation: str, error: BaseException) -> Callable[[str], None]:
     """Return a hook for the store or the queue that raises at this operation."""
 

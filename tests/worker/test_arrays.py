@@ -24,7 +24,7 @@ from outlast.worker.slices.timing import Timing
 from tests.blobs import MemoryBlobs, settle
 from tests.field import Field, Result, expected
 from tests.kernels import Counting
-from tests.worker.floor import JOB, Floor
+from tests.worker.floor import JOB, Floor, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,10 +93,6 @@ def test_a_job_with_arrays_has_the_result_of_an_uncut_run(hall: Hall) -> None:
     assert hall.finish(seconds=6.0) > 4
     assert hall.result() == expected(steps=60, numbers=LARGE)
     assert hall.record.usage.saves > 2 * hall.record.usage.slices_begun
-
-
-class Killed(BaseException):
-    """Ends a worker where it stands, as a kill does."""
 
 
 def killed_at(steps: int, hall: Hall) -> Callable[[str], None]:

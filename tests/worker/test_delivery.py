@@ -35,7 +35,7 @@ from outlast.worker.slices.protocol import Action, Drop, Resend, RunSlice, Wait,
 from tests import records
 from tests.kernels import Counting, NewerCounting, expected, unprepared
 from tests.records import changed, with_damaged_state
-from tests.worker.floor import JOB, STEPS, Floor, failing
+from tests.worker.floor import JOB, STEPS, Floor, Killed, failing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +46,6 @@ if TYPE_CHECKING:
 NOW = 1000.0
 HELD, LATE = records.lease(990.0, seconds=40.0), records.lease(985.0)
 FIRST = Message(job_id=JOB, slice=1).body()
-
-
-class Killed(BaseException):
-    """The process ends; nobody catches this but the test."""
 
 
 def compiling(floor: Floor, act: Callable[[], object]) -> Counting:

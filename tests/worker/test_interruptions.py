@@ -16,7 +16,7 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import Resources
 from outlast.kernel.nth_prime import NthPrime
 from tests.kernels import Counting, Params, expected
-from tests.worker.floor import STEPS, Floor
+from tests.worker.floor import STEPS, Floor, Killed
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -64,10 +64,6 @@ def test_the_sieve_finds_the_same_prime(
     kernel = NthPrime()
     result = interrupted(kernel, kernel.Params(position=position), schedule)
     assert result.prime == prime
-
-
-class Killed(BaseException):
-    """The process ends, in the middle of a step."""
 
 
 SLICE = st.tuples(

@@ -23,7 +23,7 @@ from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.owed_notices import MAX_ROUNDS
 from tests.kernels import expected, raising
 from tests.records import changed
-from tests.worker.floor import JOB, STEPS, Floor
+from tests.worker.floor import JOB, STEPS, Floor, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,9 +127,6 @@ def test_a_worker_killed_after_a_notice_repeats_it_with_the_same_id(
     """The notice would be lost with the worker, or count as another one."""
     submit(floor, ONE)
     delivery = floor.receive()
-
-    class Killed(BaseException):
-        pass
 
     def accept_and_die(target: str, notice: Notice, seconds: float) -> None:
         recipients(target, notice, seconds)

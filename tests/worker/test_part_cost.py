@@ -14,17 +14,17 @@ from outlast.checkpoint.fleet import Fleet
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.registers import open_register
 from outlast.worker.costs.prices import read_prices
-from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.fleet.cutting import lengths_of
 from tests.checkpoint.conftest import create_bucket
 from tests.fakes import FakeClock
 from tests.kernels import Dividing, Pieces, expected
-from tests.worker.floor import JOB, Floor
+from tests.worker.parts import submit
 
 if TYPE_CHECKING:
     from outlast.worker.queues.contract import Delivery
     from tests.servers import Server
+    from tests.worker.floor import Floor
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs/cost.md").read_text().split())
 PRICES = read_prices(None)
@@ -53,9 +53,7 @@ def test_a_part_takes_the_requests_that_the_page_says(
     floor.clock = FakeClock(time.time())
     floor.jobs, floor.kernel = JobStore(register, clock=floor.clock), Dividing(floor.step)
     floor.step_seconds = 0.0
-    floor.submit(kernel="dividing", steps=STEPS, send=False)
-    floor.change(lambda job: job.model_copy(update={"fleet": Fleet.of(2)}))
-    floor.queue.send(Message(job_id=JOB, slice=1))
+    submit(floor, steps=STEPS)
     made = Counter[str]()
     register._client.meta.events.register(
         "before-call.s3", lambda model, **_: made.update([model.name])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from itertools import count
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -16,7 +18,7 @@ from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import BrokenWorker
 from tests.kernels import Dividing, Params, Pieces, State, Stretch, expected
-from tests.worker.floor import JOB, Floor
+from tests.worker.floor import JOB, Floor, Killed
 from tests.worker.parts import (
     STEPS,
     divided,
@@ -29,7 +31,14 @@ from tests.worker.parts import (
     work,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.checkpoint.record import Record
+
 SWEEP_SECONDS = 60.0
+# As the workers of a floor save.
+SAVE_SECONDS = 1.0
 
 
 @pytest.fixture
@@ -38,12 +47,42 @@ def floor() -> Floor:
     return divided()
 
 
-class Killed(BaseException):
-    """The end of a worker that nobody has told."""
+def bad_row() -> NoReturn:
+    """Fail for good."""
+    raise NonRetryable("bad row")
+
+
+def work_though_killed(floor: Floor, is_time: Callable[[], bool], moment: str = "after") -> None:
+    """Work until a worker is killed "before" or "after" a write, then let another one go on."""
+
+    def die(operation: str) -> None:
+        if operation == "put" and is_time():
+            raise Killed
+
+    with floor.hooked(moment, die), pytest.raises(Killed):
+        work(floor)
+    floor.clock.sleep(120)
+    work(floor)
+
+
+def work_until_stopped(floor: Floor, move: Callable[[Record], Record]) -> None:
+    """Work while a person stops the job, and see that no step is taken after the next save."""
+    after: list[int] = []
+
+    def step(number: int) -> None:
+        after.append(number)
+        if number == 40:
+            after.clear()
+            floor.change(move)
+
+    floor.watched = step
+    work(floor)
+    floor.watched = lambda _: None
+    assert len(after) * floor.step_seconds <= SAVE_SECONDS
 
 
 def test_a_divided_job_has_the_result_of_one_worker(floor: Floor) -> None:
-    """Else more workers would cost the right answer, or leave thousands of records behind."""
+    """More workers would cost the right answer, or leave thousands of records behind."""
     submit(floor)
     work(floor)
     assert floor.record.result == expected(STEPS)
@@ -53,7 +92,7 @@ def test_a_divided_job_has_the_result_of_one_worker(floor: Floor) -> None:
 
 
 def test_parts_of_many_groups_are_opened_one_group_after_the_other(floor: Floor) -> None:
-    """All at once would hold each other's turn, and one by one would leave workers idle."""
+    """Only the first groups would ever run, or their messages come many times over."""
     floor.step_seconds = 0.01
     submit(floor, parallel=30, steps=2000)
     floor.work()
@@ -82,12 +121,7 @@ def test_a_part_goes_on_in_slices(floor: Floor) -> None:
 def test_a_failed_part_fails_the_job_and_a_retry_goes_on_from_what_is_there(floor: Floor) -> None:
     """Hours of the other parts would be computed again, or the job never end."""
     submit(floor)
-
-    def fail(step: int) -> None:
-        if step == 55:
-            raise NonRetryable("bad row")
-
-    floor.watched = fail
+    floor.at(55, bad_row)
     work(floor)
     assert floor.record.status is Status.FAILED
     assert floor.record.error is not None
@@ -106,7 +140,7 @@ def test_a_failed_part_fails_the_job_and_a_retry_goes_on_from_what_is_there(floo
 def test_a_failure_from_before_a_retry_does_not_fail_the_job_again(floor: Floor) -> None:
     """A message that was late would undo what a person has decided."""
     submit(floor)
-    floor.watched = lambda _: (_ for _ in ()).throw(NonRetryable("bad row"))
+    floor.watched = lambda _: bad_row()
     work(floor, until=lambda: floor.record.status is Status.FAILED)
     failed = next(n for n in range(100) if (p := part(floor, n)) and p.status is Status.FAILED)
     floor.watched = lambda _: None
@@ -120,18 +154,16 @@ def test_a_failure_from_before_a_retry_does_not_fail_the_job_again(floor: Floor)
 def test_a_paused_job_stops_its_parts_and_a_resume_calls_them_again(floor: Floor) -> None:
     """A pause would leave some of a thousand workers at it, or a resume forget some of them."""
     submit(floor)
-    floor.watched = lambda step: floor.change(lambda job: job.paused()) if step == 40 else None
-    work(floor)
+    work_until_stopped(floor, lambda job: job.paused())
     assert floor.record.status is Status.PAUSED
     assert floor.messages() == []
-    floor.watched = lambda _: None
     floor.change(lambda job: job.resumed())
     wake(floor)
     work(floor)
     assert floor.record.result == expected(STEPS)
 
 
-def test_a_resume_in_the_middle_of_a_walk_is_not_lost(floor: Floor) -> None:
+def test_a_resume_in_the_middle_of_a_call_is_not_lost(floor: Floor) -> None:
     """The messages that met the pause are gone: the job would stand still for good."""
     submit(floor)
     sends = 0
@@ -157,14 +189,9 @@ def test_a_resume_in_the_middle_of_a_walk_is_not_lost(floor: Floor) -> None:
 def test_a_cancelled_job_stops_its_parts(floor: Floor) -> None:
     """A thousand workers would go on to compute, and cost, what nobody wants."""
     submit(floor)
-    floor.watched = lambda step: floor.change(lambda job: job.cancelled()) if step == 40 else None
-    work(floor)
+    work_until_stopped(floor, lambda job: job.cancelled())
     assert floor.record.status is Status.CANCELLED
-    done: list[int] = []
-    floor.watched = done.append
-    floor.clock.sleep(3600)
-    work(floor)
-    assert done == []
+    assert floor.messages() == []
     clear_parts(floor.jobs)
     assert parts_stored(floor) == []
 
@@ -195,17 +222,9 @@ def test_a_worker_of_an_earlier_job_of_that_id_changes_nothing(floor: Floor) -> 
 
 
 def test_a_part_killed_in_the_middle_is_taken_up_by_another_worker(floor: Floor) -> None:
-    """Else one killed worker of a thousand would end the job."""
+    """One killed worker of a thousand would end the job."""
     submit(floor)
-
-    def die(operation: str) -> None:
-        if operation == "put" and part(floor, 4) is not None:
-            raise Killed
-
-    with floor.hooked("after", die), pytest.raises(Killed):
-        work(floor)
-    floor.clock.sleep(120)
-    work(floor)
+    work_though_killed(floor, lambda: part(floor, 4) is not None)
     assert floor.record.result == expected(STEPS)
 
 
@@ -274,15 +293,7 @@ def test_a_worker_that_dies_before_it_wakes_the_rest_is_made_good(floor: Floor) 
     """The job would sleep for ever between its parts and its last steps."""
     floor.kernel = GoesOn(floor.step)
     submit(floor)
-
-    def die(operation: str) -> None:
-        if operation == "put" and fleet(floor).concluded:
-            raise Killed
-
-    with floor.hooked("after", die), pytest.raises(Killed):
-        work(floor)
-    floor.clock.sleep(120)
-    work(floor)
+    work_though_killed(floor, lambda: fleet(floor).concluded)
     assert floor.record.result == expected(STEPS)
 
 
@@ -327,28 +338,14 @@ def test_a_job_that_has_just_ended_has_no_parts(floor: Floor) -> None:
 
 def test_a_part_that_is_begun_again_survives_its_worker(floor: Floor) -> None:
     """A retried job would sleep until a sweep, if the worker died that has begun its part again."""
-    errors: list[Exception] = [NonRetryable("no")]
     submit(floor)
-    floor.watched = lambda step: _raise_once(errors, at=STEPS // 2, step=step)
+    floor.at(STEPS // 2, bad_row)
     work(floor)
     assert floor.record.status is Status.FAILED
+    floor.watched = lambda _: None
     floor.change(lambda job: job.retried())
     wake(floor)
-    puts: list[str] = []
-
-    def kill(name: str) -> None:
-        puts.extend([name] * (name == "put"))
-        # Of the walk, then of the part: to claim it, and to save.
-        if len(puts) == 4:
-            raise Killed
-
-    with floor.hooked("before", kill), pytest.raises(Killed):
-        work(floor)
-    floor.clock.sleep(60.0)
-    work(floor)
+    puts = count(1)
+    # Two of the call, then the part's: the claim, and the save that does not happen.
+    work_though_killed(floor, lambda: next(puts) == 4, "before")
     assert floor.record.result == expected(STEPS)
-
-
-def _raise_once(errors: list[Exception], *, at: int, step: int) -> None:
-    if errors and step == at:
-        raise errors.pop()
