@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,9 @@ import pytest
 
 from outlast.worker.jobs.client import Client
 from tests.kernels import expected, install
-from tests.process.chain import STEP_SECONDS, Chain
+from tests.process.chain import STEP_SECONDS, Chain, SharedChain
 from tests.process.faults import FaultyProxy, Valkey
-from tests.process.fleet import Fleet, Steps, make_queue
+from tests.process.fleet import MIXED, Fleet, Steps, make_queue, messages_in
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -26,13 +27,32 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.chaos
 
-JOBS = 200
-STEPS = range(50, 150)
-WORKERS = 6
 SLICE_SECONDS, CHECKPOINT_SECONDS = 3.0, 0.5
-DISTURB_EVERY_SECONDS = 1.5
 OUTAGE_EVERY = 10  # disturbances
 LIMIT_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the workers are given to do, and what is done to them.
+
+    Attributes:
+        jobs: how many; each has one of these numbers of `steps`, in turn.
+        parallel: how many workers share a job; None: it is not divided.
+        signals: which one a worker gets, by weight, each `every_seconds`.
+    """
+
+    kernel: str
+    jobs: int
+    steps: range
+    workers: int
+    every_seconds: float
+    signals: dict[str, int]
+    parallel: int | None = None
+
+
+ALONE = Load("chain", 200, range(50, 150), workers=6, every_seconds=1.5, signals=MIXED)
+SHARED = Load("shared-chain", 20, range(500, 1000, 50), 4, 1.0, signals={"SIGKILL": 1}, parallel=4)
 
 # What one hard stop may cost: the interval between two checkpoints and a step, and the time that
 # a loaded machine takes to get from the end of the interval to the save.
@@ -44,7 +64,8 @@ def survive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., None]:
     """`work_through` for the test's own store and queue, with the kernel installed for workers."""
-    monkeypatch.setenv("PYTHONPATH", install(tmp_path, Chain))
+    for kernel in (Chain, SharedChain):
+        monkeypatch.setenv("PYTHONPATH", install(tmp_path, kernel))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("OUTLAST_SLICE_SECONDS", str(SLICE_SECONDS))
     monkeypatch.setenv("OUTLAST_CHECKPOINT_SECONDS", str(CHECKPOINT_SECONDS))
@@ -64,6 +85,7 @@ def work_through(
     steps: Steps,
     logs: Path,
     *,
+    load: Load = ALONE,
     outage: Callable[[Fleet], None] | None = None,
     proxy: FaultyProxy | None = None,
 ) -> str:
@@ -72,24 +94,23 @@ def work_through(
     Only the workers talk to AWS by `proxy`; `outage` happens now and then.
     """
     client, begun = Client(), time.monotonic()
-    jobs = {f"chaos-{n}": {"steps": STEPS[n % len(STEPS)], "seed": n} for n in range(JOBS)}
-    for job_id, params in jobs.items():
-        client.submit("chain", job_id=job_id, **params)
-    fleet = Fleet(logs, WORKERS, {"AWS_ENDPOINT_URL": proxy.url} if proxy else None)
+    jobs = submit(client, load)
+    fleet = Fleet(logs, load.workers, {"AWS_ENDPOINT_URL": proxy.url} if proxy else None)
     try:
-        outages = disturb(fleet, client, [*jobs], outage)
+        outages = disturb(fleet, load, client, [*jobs], outage)
     finally:
         codes = fleet.stop()
     took = time.monotonic() - begun
     # Killed by it are those that had only just been started.
     assert set(codes) <= {0, -signal.SIGTERM}, "SIGTERM is a clean end"
-    for job_id, params in jobs.items():
-        assert client.result(job_id) == expected(params["steps"], params["seed"])
-    needed = sum(params["steps"] for params in jobs.values())
+    for job_id, (params, result) in jobs.items():
+        assert client.result(job_id) == result, params
+    assert [*client.jobs.nodes.job_ids()] == [], "no part is left"
+    needed = sum(params["steps"] for params, _ in jobs.values())
     redone = (steps.stop() - needed) * STEP_SECONDS
     hard_stops = fleet.done["SIGKILL"] + fleet.done["SIGSTOP"]
     # While the store is away nothing can be saved: a slice may lose all that it did.
-    promised = hard_stops * LOST_SECONDS + outages * WORKERS * SLICE_SECONDS
+    promised = hard_stops * LOST_SECONDS + outages * load.workers * SLICE_SECONDS
     recorded = sum(client.status(job_id).usage.redone_seconds for job_id in jobs)
     assert 0 <= redone <= promised
     return (
@@ -100,8 +121,24 @@ def work_through(
     )
 
 
+def submit(client: Client, load: Load) -> dict[str, tuple[dict[str, int], dict[str, int]]]:
+    """Submit the jobs; return the parameters of each, and its result."""
+    jobs = {}
+    for number in range(load.jobs):
+        job_id, steps = f"chaos-{number}", load.steps[number % len(load.steps)]
+        start = 0 if load.parallel else number
+        params = {"steps": steps} if load.parallel else {"steps": steps, "seed": start}
+        client.submit(load.kernel, job_id=job_id, parallel=load.parallel, **params)
+        jobs[job_id] = params, expected(steps, start)
+    return jobs
+
+
 def disturb(
-    fleet: Fleet, client: Client, job_ids: list[str], outage: Callable[[Fleet], None] | None
+    fleet: Fleet,
+    load: Load,
+    client: Client,
+    job_ids: list[str],
+    outage: Callable[[Fleet], None] | None,
 ) -> int:
     """Disturb the workers until all the jobs are over; return the number of outages."""
     end = time.monotonic() + LIMIT_SECONDS
@@ -111,8 +148,8 @@ def disturb(
         if not job_ids:
             break
         assert time.monotonic() < end, client.status(job_ids[0])
-        time.sleep(DISTURB_EVERY_SECONDS)  # The subject of the test.
-        fleet.disturb()
+        time.sleep(load.every_seconds)  # The subject of the test.
+        fleet.disturb(load.signals)
         if outage and number % OUTAGE_EVERY == 0:
             outage(fleet)
     return (number - 1) // OUTAGE_EVERY if outage else 0
@@ -148,6 +185,21 @@ def test_s3_and_sqs(survive: Callable[..., None], aws: Server) -> None:
     """A serverless fleet would lose jobs on a day when AWS answers with errors."""
     with serving(FaultyProxy(aws, 3)) as proxy:
         survive(proxy=proxy)
+
+
+@pytest.mark.parametrize("store", ["redis", "s3"])
+def test_shared_jobs(
+    survive: Callable[..., None],
+    aws: Server,
+    valkey_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    store: str,
+) -> None:
+    """A fleet on spot machines would lose a part with its worker, or add one up twice."""
+    if store == "redis":
+        monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/7")
+    survive(load=SHARED)
+    assert messages_in(make_queue(aws.url, "chaos")[1]) == 0, "nothing is a dead letter"
 
 
 def test_a_full_disk(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
-from outlast.kernel.registry import load
 from outlast.worker.cli.hard_stop import HardStop
 from outlast.worker.cli.logs import level_of, log_to
+from outlast.worker.cli.preparing import prepare
 from outlast.worker.cli.progress import open_progress
 from outlast.worker.jobs.parts import with_parts
 from outlast.worker.jobs.rate import Rate
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from outlast.worker.slices.worker_process import RunningJob
 
 LOOK_SECONDS = 0.2
-# Preparing a kernel takes longer only where it is compiled, on its first run on a machine.
-PATIENCE_SECONDS = 2.0
 
 
 def work(
@@ -129,37 +125,19 @@ def _advance(
         return record
     if processes > 1 and not record.is_divided:
         progress.say(f"job {record.job_id} is not divided: one process works on it")
-    _prepare(client, record, progress)
     if record.is_divided:
         from outlast.worker.cli.together import work_together  # here, as most runs do without
 
         return work_together(
             client, record, progress, stop, hard_stop, processes=processes, debug=debug
         )
+    prepare(client, record, progress)
     # However long the store is away, the one message of the one job is not given up.
     queue = MemoryQueue(max_receives=None)
     settings = client.settings
     process = make_process(settings, client.jobs, queue, watch=_watch(progress))
     hard_stop.more_seconds = process.timing.last_save_seconds
     return run_to_end(process, record.job_id, slice_seconds=settings.slice_seconds, stop=stop)
-
-
-def _prepare(client: Client, record: Record, progress: Progress) -> None:
-    """Prepare the job's kernel, and say so if it takes a while; its first slice says if it fails.
-
-    An isolated kernel is prepared by its child process, and one with arrays by its first slice,
-    which reads them.
-    """
-    kernel = load(record.kernel)
-    if client.settings.isolate or kernel.may_not_return or record.params_chunks:
-        return
-    line = f"preparing kernel {kernel.name}: on its first run on a machine it is compiled"
-    timer = threading.Timer(PATIENCE_SECONDS, progress.say, [line])
-    timer.start()
-    with suppress(BaseException):  # a foreign kernel may raise anything
-        kernel.prepare(kernel.Params.model_validate_json(record.params_json))
-    timer.cancel()
-    timer.join()
 
 
 def _watch(progress: Progress) -> Callable[[RunningJob], None]:

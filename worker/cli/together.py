@@ -22,6 +22,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.worker.cli.helpers import Helpers, share_of, start_helper
 from outlast.worker.cli.logs import level_of, log_to
+from outlast.worker.cli.preparing import prepare
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.parts import with_parts
 from outlast.worker.jobs.rate import Rate, pace_of
@@ -80,6 +81,8 @@ def work_together(
         helpers = Helpers(processes - 1, start, may_return=lambda _: True, say=progress.say)
         stack.callback(helpers.await_end)
         stack.callback(helpers.stop)
+        # The others start meanwhile, and find what is compiled here.
+        prepare(client, record, progress)
         watch = Watch(settings, record.job_id, path, helpers, progress)
         stack.enter_context(watch.running(stop))
         return run_to_end(
