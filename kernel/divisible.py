@@ -25,6 +25,10 @@ class Divisible(Kernel[P, S, R], Generic[P, S, R, L, T, Q]):
     neighbouring partials are combined two by two, in any grouping, until one is left. No method
     knows of other parts, or of how many workers there are.
 
+    `run` and `part` compute: they are called after `prepare`, in the child process where the kernel
+    is isolated. The other methods are short, and called in the worker's own process, without
+    `prepare`.
+
     The class attributes `Plan`, `PartState` and `Partial` are pydantic models, as the others are.
 
     Attributes:

@@ -14,7 +14,7 @@ from tests.runtimes import emulator
 from tests.runtimes.programs import running
 
 if TYPE_CHECKING:
-    from tests.runtimes.conftest import System
+    from tests.runtimes.system import System
 
 WORKER = [sys.executable, "-m", "outlast.worker.cli", "worker"]
 STEPS = 60

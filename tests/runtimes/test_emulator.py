@@ -17,7 +17,7 @@ from tests.runtimes import emulator
 from tests.serving import serving
 
 if TYPE_CHECKING:
-    from tests.runtimes.conftest import System
+    from tests.runtimes.system import System
     from tests.servers import Server
 
 TIMED_OUT = "Task timed out after 3.00 seconds"

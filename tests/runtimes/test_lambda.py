@@ -19,8 +19,8 @@ from tests.runtimes.event_source import record_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.runtimes.conftest import System
     from tests.runtimes.lambda_api import Function
+    from tests.runtimes.system import System
 
 EXTENSION = ROOT / "deploy/lambda/extensions/outlast-stop"
 

@@ -14,7 +14,7 @@ from tests.worker.emf_schema import SCHEMA
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.runtimes.conftest import System
+    from tests.runtimes.system import System
 
 SAID = "at work"
 AS_DEPLOYED = {"OUTLAST_LOG_FORMAT": "json", "OUTLAST_METRICS": "emf"}

@@ -15,7 +15,7 @@ from tests.runtimes import emulator, lambda_api, runpod_jobs
 from tests.runtimes.programs import clean, running
 
 if TYPE_CHECKING:
-    from tests.runtimes.conftest import System
+    from tests.runtimes.system import System
 
 STEPS = 400
 SLICE_SECONDS = 1.0

@@ -22,9 +22,9 @@ from tests.runtimes.programs import running
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.runtimes.conftest import System
     from tests.runtimes.programs import Program
     from tests.runtimes.runpod_jobs import JobServer
+    from tests.runtimes.system import System
 
 DEPLOY = ROOT / "deploy/runpod"
 

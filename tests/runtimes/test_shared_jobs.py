@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.kernels import expected
-from tests.runtimes import emulator, lambda_api, runpod_jobs
-from tests.runtimes.programs import repeating, running
+from tests.runtimes import emulator, runpod_jobs
+from tests.runtimes.everywhere import everywhere
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from tests.runtimes.conftest import System
-    from tests.runtimes.programs import Program
+    from tests.runtimes.system import System
 
 STEPS = 60
-WORKER = [sys.executable, "-m", "outlast.worker.cli", "worker"]
 
 
 def params(system: System, *, workers: int = 1) -> dict[str, Any]:
@@ -70,24 +64,11 @@ def test_one_job_on_all_platforms_at_the_same_time(system: System) -> None:
 
     No part begins before four processes are at work on one each: see `Sharer`.
     """
-    with ExitStack() as stack:
-        function = stack.enter_context(lambda_api.function(system.folder, system.env))
-        server, runpod = stack.enter_context(runpod_jobs.worker(system.folder, system.env))
-        source = system.source(function.invoke)
-        workers = [stack.enter_context(plain_worker(system, name)) for name in ("one", "two")]
-        programs = [function.program, runpod, *workers]
+    with everywhere(system) as programs:
         system.client.submit("sharer", job_id="j", parallel=4, **params(system, workers=4))
-        stack.enter_context(repeating(lambda: source.turn(wait_seconds=1)))
-        stack.enter_context(repeating(lambda: server.call({"drain": True})))
-        workers[0].wait_until(lambda: system.record("j").status.is_final)
+        programs[0].wait_until(lambda: system.record("j").status.is_final)
         tails = [program.tail() for program in programs]
     slices = check(system)
     kinds = {platform.partition("/")[0] for platform in slices}
     assert kinds == {"lambda", "runpod", "plain"}, tails
     assert {"plain/one", "plain/two"} <= slices.keys()
-
-
-def plain_worker(system: System, name: str) -> AbstractContextManager[Program]:
-    """Run `outlast worker`, on a platform of that name."""
-    env = emulator.function_env(system.env) | {"OUTLAST_PLATFORM": f"plain/{name}"}
-    return running(WORKER, log=system.folder / f"{name}.log", env=env)

@@ -5,13 +5,27 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.registers import open_register
+from outlast.worker.jobs.parts import with_parts
+from tests import servers
 from tests.cli.dashboard.browser import chromium
 from tests.cli.dashboard.scene import busy_day
 from tests.cli.process import Process
+from tests.runtimes.emulator import function_env
+from tests.runtimes.everywhere import everywhere
+from tests.runtimes.system import make_system
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Picture = tuple[str, str, int, int, str]
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 JOB = "jobs/prime-1e18"
@@ -22,6 +36,8 @@ PICTURES = (
     ("dashboard-dark", JOB, 1120, 1000, "dark"),
     ("dashboard-phone", "?status=running", 360, 780, "light"),
 )
+SHARED = "primes-below-1e18"
+PARTS = (("dashboard-parts", f"jobs/{SHARED}", 1120, 1000, "light"),)
 
 
 def main() -> None:
@@ -33,29 +49,50 @@ def main() -> None:
         jobs = JobStore(open_register(store))
         for record in busy_day(time.time()):
             jobs.submit(record)
-        process = Process(
-            "dashboard", "--port", "0", env={"OUTLAST_STORE": store, "OUTLAST_QUEUE": store}
-        )
-        try:
-            url = process.await_out(r"http://\S+/")[0]
-            shoot(url, folder)
-        finally:
-            process.kill()
+        shoot(PICTURES, folder, {"OUTLAST_STORE": store, "OUTLAST_QUEUE": store})
+    with tempfile.TemporaryDirectory() as place, sharing(Path(place)) as env:
+        shoot(PARTS, folder, env)
 
 
-def shoot(url: str, folder: Path) -> None:
-    """Take the pictures of the dashboard at `url`."""
-    with chromium() as browser:
-        for name, page_name, width, height, colours in PICTURES:
-            page = browser.new_page(
-                viewport={"width": width, "height": height},
-                color_scheme=colours,
-                device_scale_factor=1 if width > 500 else 2,
-            )
-            page.goto(url + page_name)
-            page.wait_for_selector("#pulse:not([hidden])")
-            page.screenshot(path=folder / f"{name}.png")
-            page.close()
+@contextmanager
+def sharing(place: Path) -> Iterator[dict[str, str]]:
+    """Let workers of every kind share a job; yield while each has a part of it, in the middle."""
+    with (
+        servers.valkey() as valkey,
+        servers.ministack() as ministack,
+        pytest.MonkeyPatch.context() as patch,
+        closing(make_system(place, f"{valkey.url}/7", ministack.url, patch)) as system,
+        everywhere(system) as programs,
+    ):
+        jobs = system.client.jobs
+        system.client.submit("prime-count", job_id=SHARED, x=10**18, parallel=4)
+
+        def is_seen_best() -> bool:
+            _, parts = with_parts(jobs, jobs.load(SHARED).record)
+            return parts is not None and parts.succeeded > parts.all // 2 and parts.running >= 4
+
+        programs[0].wait_until(is_seen_best)
+        yield function_env(system.env)
+
+
+def shoot(pictures: Iterable[Picture], folder: Path, env: dict[str, str]) -> None:
+    """Take the pictures of the dashboard of the store and the queue in `env`."""
+    process = Process("dashboard", "--port", "0", env=env)
+    try:
+        url = process.await_out(r"http://\S+/")[0]
+        with chromium() as browser:
+            for name, page_name, width, height, colours in pictures:
+                page = browser.new_page(
+                    viewport={"width": width, "height": height},
+                    color_scheme=colours,
+                    device_scale_factor=1 if width > 500 else 2,
+                )
+                page.goto(url + page_name)
+                page.wait_for_selector("#pulse:not([hidden])")
+                page.screenshot(path=folder / f"{name}.png")
+                page.close()
+    finally:
+        process.kill()
 
 
 if __name__ == "__main__":
