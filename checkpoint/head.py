@@ -165,12 +165,24 @@ class Head(Part):
             )
         return self.at_ceiling()
 
-    def at_ceiling(self) -> str | None:
-        """Return which ceiling on cost is reached, or None if none is."""
+    def at_ceiling(self, usage: Usage | None = None) -> str | None:
+        """Return which ceiling on cost is reached, or None if none is.
+
+        `usage` is what a divided job has taken with its parts; None: what is stored of it.
+        """
+        usage = usage or self.usage
         ceiling = self.limits.max_slices
-        if ceiling is not None and self.usage.slices_begun >= ceiling:
+        if ceiling is not None and self.counts_slices and usage.slices_begun >= ceiling:
             return f"reached its ceiling of {ceiling} slices (max_slices)"
-        return self.overspent()
+        return self.overspent(usage.compute_seconds)
+
+    @property
+    def counts_slices(self) -> bool:
+        """Whether there is a ceiling on how many slices the job takes, with its parts.
+
+        The default holds for a job without parts, and for each part by itself.
+        """
+        return self.fleet is None or self.limits.max_slices != Limits().max_slices
 
     def overspent(self, seconds: float | None = None) -> str | None:
         """Return that the ceiling on compute time is reached, or None if it is not.
@@ -196,6 +208,8 @@ class Body(Part):
         dropped: chunks that are to be deleted, the oldest first.
         plan: what fixes the pieces of a job that is cut into parts, as a JSON value.
         lengths: how many pieces each part has, in order.
+        weights: the share of the work that each part has, in billionths; none in a record that was
+            written without them.
     """
 
     params: dict[str, Any]
@@ -206,6 +220,7 @@ class Body(Part):
     dropped: tuple[Dropped, ...] = ()
     plan: Any = None
     lengths: tuple[Count, ...] = ()
+    weights: tuple[Count, ...] = ()
 
     @property
     def question(self) -> tuple[Any, ...]:

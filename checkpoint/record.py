@@ -275,10 +275,12 @@ class Record(Head, Body):
 
     # What many workers do.
 
-    def cut(self, birth: str, plan: Any, lengths: tuple[int, ...]) -> Self:
-        """Store how the job is cut into parts of so many pieces."""
+    def cut(
+        self, birth: str, plan: Any, lengths: tuple[int, ...], weights: tuple[int, ...]
+    ) -> Self:
+        """Store how the job is cut into parts of so many pieces and so much work."""
         fleet = self._fleet(birth=birth, parts=len(lengths))
-        return self._with(fleet=fleet, plan=plan, lengths=lengths)
+        return self._with(fleet=fleet, plan=plan, lengths=lengths, weights=weights)
 
     def answered(self, calls: int) -> Self:
         """Note that the messages of the open parts were sent, for so many calls; see `Fleet`.
@@ -302,7 +304,19 @@ class Record(Head, Body):
     def concluded(self, usage: Usage) -> Self:
         """Note that the parts are added up, and what the job has taken with them."""
         fleet = self._fleet(concluded=True)
-        return self._with(fleet=fleet, plan=None, lengths=(), usage=usage)
+        return self._with(fleet=fleet, plan=None, lengths=(), weights=(), usage=usage)
+
+    def erred(self, error: str) -> Self:
+        """Note an error in adding up the parts; the job fails if it had enough."""
+        failures = self.guards.failures + 1
+        counted = self._with(guards=_changed(self.guards, failures=failures), error=error)
+        if failures < self.limits.max_failures:
+            return counted
+        return counted.failed(f"{error} (error {failures} in a row)")
+
+    def recovered(self) -> Self:
+        """Note that parts were added up since the last error."""
+        return self._with(guards=self.guards.cleared(), error=None)
 
     def begun_again(self, era: int) -> Self:
         """Let a part that has failed go on in another era of its job.
@@ -359,11 +373,16 @@ class Record(Head, Body):
         return self.lost(self.updated_at).released()
 
     def retried(
-        self, *, max_slices: int | None = None, max_compute_seconds: float | None = None
+        self,
+        *,
+        max_slices: int | None = None,
+        max_compute_seconds: float | None = None,
+        usage: Usage | None = None,
     ) -> Self:
         """Let a failed job go on from its last checkpoint, with its guards set back.
 
         A ceiling that is given replaces the job's own, also while it has not failed; None keeps it.
+        `usage` is as in `at_ceiling`.
 
         Raises:
             WrongStatus: the job has not failed, or a ceiling would fail it again at once.
@@ -381,7 +400,7 @@ class Record(Head, Body):
             notices=self.notices.withdrawn(),
             error=None,
         ).released()
-        if reason := free.at_ceiling():
+        if reason := free.at_ceiling(usage):
             raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
         if self.fleet is None:
             return free

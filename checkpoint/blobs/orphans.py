@@ -41,7 +41,7 @@ def orphans_of(record: Record, names: Sequence[str], now: float, wait_seconds: f
     The record was read after the names were listed: so it lists a chunk among them, or the claim
     that wrote it holds the lease, or no record will list it. A claim without the lease stores none.
     """
-    if record.is_divided and not record.status.is_final:
+    if record.fleet and record.needs_parts_of(record.fleet.birth):
         return []  # Its parts have chunks, too.
     if not all(kept.is_intact for kept in record.checkpoints + record.quarantine):
         return []  # What a damaged one lists is not known.

@@ -43,10 +43,10 @@ def listed(row: Row) -> tuple[Chunk, ...]:
     )
 
 
-def moved(chunks: Iterable[Chunk], folder: str) -> tuple[Chunk, ...]:
+def moved(chunks: Iterable[Chunk], folder: str, first: int = 1) -> tuple[Chunk, ...]:
     """Return these chunks with names in a folder, which is one that nobody else has."""
     return tuple(
-        chunk._replace(name=f"{folder}/{number}") for number, chunk in enumerate(chunks, 1)
+        chunk._replace(name=f"{folder}/{number}") for number, chunk in enumerate(chunks, first)
     )
 
 

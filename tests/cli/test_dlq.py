@@ -200,7 +200,7 @@ def test_what_a_record_says(
     client.create("tally", {"steps": 1}, job_id="a")
     client.jobs.change("a", move)
     diagnosis = diagnose(client.jobs, ["tally"], Message(job_id="a", slice=1).body())
-    assert diagnosis[:3] == ("a", 1, finding)
+    assert diagnosis[:4] == ("a", 1, None, finding)
     assert advice in diagnosis.advice
 
 

@@ -23,6 +23,8 @@ from outlast.worker.queues.polled import MAX_RECEIVES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from outlast.worker.jobs.client import Client
+
 FROZEN_SECONDS = 8.0  # longer than the shortest lease
 MIXED = {"SIGKILL": 5, "SIGTERM": 2, "SIGSTOP": 2}
 
@@ -46,6 +48,14 @@ def messages_in(url: str) -> int:
     with closing(boto3.client("sqs", endpoint_url=os.environ["AWS_ENDPOINT_URL"])) as sqs:
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
+
+
+def await_no_parts(client: Client, *, limit_seconds: float) -> None:
+    """Wait until no part of a job is left; those of a worker that died are removed by another."""
+    end = time.monotonic() + limit_seconds
+    while left := [*client.jobs.nodes.job_ids()]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)  # A store has no event for that.
 
 
 class Steps:

@@ -10,7 +10,8 @@ from outlast.checkpoint.errors import StoreUnavailable, UnknownJob, WrongStatus
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits, Notices
 from outlast.checkpoint.status import Status
-from outlast.worker.jobs.new_job import NewJob, forked, new_job
+from outlast.worker.jobs.forking import forked
+from outlast.worker.jobs.new_job import NewJob, new_job
 from outlast.worker.jobs.submission import store_job, submit_job
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message

@@ -57,15 +57,16 @@ def store_with_arrays(jobs: JobStore, new: NewJob, blobs: BlobStore) -> tuple[Re
     with suppress(UnknownJob):
         return jobs.same(new.record).record, False
     _put(new, blobs)
-    names = new.record.chunks
+    names = new.chunks
     try:
-        stored, is_new = jobs.submit(new.record)
+        stored, is_new = new.store(jobs)
     except CheckpointError as error:
         # Without an answer it may be stored all the same: then it needs them.
         if isinstance(error, StoreFull) or not isinstance(error, StoreUnavailable):
             _delete(blobs, names)
         raise
-    _delete(blobs, names.keys() - stored.record.chunks.keys())
+    if not is_new:
+        _delete(blobs, names.keys() - stored.record.chunks.keys())
     return stored.record, is_new
 
 
@@ -73,7 +74,7 @@ def _put(new: NewJob, blobs: BlobStore) -> None:
     """Put all chunks of a new job in their place, or none."""
     from concurrent.futures import ThreadPoolExecutor  # here, as most jobs have no arrays
 
-    chunks = new.record.chunks
+    chunks = new.chunks
     try:
         with ThreadPoolExecutor(THREADS_ALONE) as pool:
             for _ in pool.map(lambda chunk: new.put(blobs, chunk), chunks.values()):

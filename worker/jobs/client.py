@@ -18,8 +18,9 @@ from outlast.worker.jobs.arrays import (
     outcome_of,
     result_with_arrays,
 )
-from outlast.worker.jobs.new_job import NewJob, fleet_for, forked, new_job
-from outlast.worker.jobs.parts import usage_of
+from outlast.worker.jobs.forking import forked, with_done_parts
+from outlast.worker.jobs.new_job import NewJob, fleet_for, new_job
+from outlast.worker.jobs.parts import known_usage_of, usage_of
 from outlast.worker.jobs.prune import delete_finished
 from outlast.worker.jobs.submission import store_job, submit_job, submit_jobs, wake_job
 from outlast.worker.jobs.sweep import sweep
@@ -183,7 +184,8 @@ class Client:
         """Store a new job that goes on from a checkpoint of another one; return its id.
 
         The other job does not change, and the new one has copies of its arrays. `generation` is the
-        number of the checkpoint; None: the newest that is intact. With `store`, the URL of another
+        number of the checkpoint; None: the newest that is intact. Of a divided job the new one has
+        all parts that are done, and begins the others anew. With `store`, the URL of another
         store, the new job goes there and is not woken: so a fault can be reproduced out of the
         workers' reach. Its arrays go to the place of that store, or to the one that is set.
 
@@ -197,13 +199,15 @@ class Client:
         if store:
             jobs = JobStore(open_register(store))
             blobs = open_place(overridden(self.settings, store=store), jobs)
+        record, parts = with_done_parts(self.jobs, self.status(job_id))
         new = forked(
-            self.status(job_id),
+            record,
             generation=generation,
             job_id=new_id,
             limits=self.settings.limits,
             now=jobs.clock(),
             blobs=self.blobs,
+            parts=parts,
         )
         fork, is_new = store_job(jobs, new, blobs)
         if not is_new:
@@ -294,7 +298,7 @@ class Client:
         """
         # What its parts have taken is in their records, which nobody keeps from here on.
         record = self.jobs.change(
-            job_id, lambda record: record.cancelled(usage_of(self.jobs, record))
+            job_id, lambda record: record.cancelled(known_usage_of(self.jobs, record))
         ).record
         if record.notices.owed:
             wake_job(self.queue, record, "cancel it again, or sweep")
@@ -340,7 +344,9 @@ class Client:
         return self._change_and_wake(
             job_id,
             lambda record: record.retried(
-                max_slices=max_slices, max_compute_seconds=max_compute_seconds
+                max_slices=max_slices,
+                max_compute_seconds=max_compute_seconds,
+                usage=usage_of(self.jobs, record),
             ),
         )
 

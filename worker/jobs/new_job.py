@@ -1,4 +1,4 @@
-"""A new job: from a kernel's name and parameters, or from a checkpoint of another job."""
+"""A new job, from a kernel's name and parameters."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
 from outlast.checkpoint.blobs.sending import listed, moved, spans_of
-from outlast.checkpoint.errors import CorruptCheckpoint, UnknownCheckpoint
+from outlast.checkpoint.errors import UnknownJob
 from outlast.checkpoint.fleet import Fleet
 from outlast.checkpoint.names import checked_id
 from outlast.checkpoint.record import Record
@@ -19,7 +20,6 @@ from outlast.kernel import InvalidParams
 from outlast.kernel.bulk import dumped, reads_back
 from outlast.kernel.divisible import Divisible
 from outlast.kernel.registry import load
-from outlast.worker.jobs.arrays import require_blobs
 from outlast.worker.slices.kernel_output import require_shallow
 
 if TYPE_CHECKING:
@@ -28,24 +28,48 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from outlast.checkpoint.blobs.contract import BlobStore, Chunk
-    from outlast.checkpoint.record_parts import Checkpoint, Limits
+    from outlast.checkpoint.job_store import JobStore, StoredJob
+    from outlast.checkpoint.record_parts import Limits
 
 # Enough that among a million jobs of one name no two have the same id.
 DIGEST_BYTES = 8
 VALUE_CHARACTERS = 60
-MAX_PARALLEL = 50_000
+# More would be cut into more parts than a job can have.
+MAX_PARALLEL = 30_000
 
 
 class NewJob(NamedTuple):
     """A job that is not stored yet.
 
     Attributes:
-        record: the job as it is to be stored; the chunks that it lists are not there yet.
-        put: puts one of these chunks where arrays are kept.
+        record: the job as it is to be stored.
+        put: puts one of the chunks that it needs where arrays are kept: none is there yet.
+        parts: its parts and groups that are done, to be stored before it.
     """
 
     record: Record
     put: Callable[[BlobStore, Chunk], object] = lambda _place, _chunk: None
+    parts: tuple[Record, ...] = ()
+
+    @property
+    def chunks(self) -> dict[str, Chunk]:
+        """The chunks that the job and its parts need, by name."""
+        return dict(item for record in (self.record, *self.parts) for item in record.chunks.items())
+
+    def store(self, jobs: JobStore) -> tuple[StoredJob, bool]:
+        """Store the job after its parts; return it as it is stored, and whether it is new.
+
+        Where another one is faster, the parts are left to `outlast prune`.
+
+        Raises:
+            JobExists: its id belongs to a job with other parameters.
+        """
+        if self.parts:
+            with suppress(UnknownJob):
+                return jobs.same(self.record), False
+            for part in self.parts:
+                jobs.create(part)
+        return jobs.submit(self.record)
 
 
 def new_job(  # noqa: PLR0913 - each is a field of its own, given by name
@@ -69,7 +93,7 @@ def new_job(  # noqa: PLR0913 - each is a field of its own, given by name
     if name is not None:
         job_id = derived_id(name, kernel, values, *(chunk.digest for chunk in chunks))
     record = Record(
-        job_id=_id_of(kernel, job_id),
+        job_id=id_of(kernel, job_id),
         kernel=kernel,
         params=values,
         limits=limits,
@@ -126,75 +150,6 @@ def valid_params(kernel: str, params: Mapping[str, Any]) -> BaseModel:
     return valid
 
 
-def forked(  # noqa: PLR0913 - each is a field of its own, given by name
-    record: Record,
-    *,
-    generation: int | None,
-    job_id: str | None,
-    limits: Limits,
-    now: float,
-    blobs: BlobStore | None = None,
-) -> NewJob:
-    """Return a new job that goes on from a checkpoint of the job `record`.
-
-    `generation` is the number of the checkpoint; None takes the newest that is intact, and begins
-    anew if there is none at all. `job_id` None makes one up. `blobs` is where the job's arrays are,
-    of which it is to have copies.
-
-    Raises:
-        UnknownCheckpoint: the job does not have a checkpoint of that number, or not any more.
-        CorruptCheckpoint: it does not match its checksum; without a number, none does.
-        InvalidJobId: the id cannot be stored.
-    """
-    fork = Record(
-        job_id=_id_of(record.kernel, job_id),
-        kernel=record.kernel,
-        params=record.params,
-        tags=record.tags,
-        limits=limits,
-        created_at=now,
-        updated_at=now,
-        fleet=_shared_anew(record),
-    )
-    checkpoints = checkpoints_of(record, generation)
-    intact = next((checkpoint for checkpoint in checkpoints if checkpoint.is_intact), None)
-    if checkpoints and intact is None:
-        raise CorruptCheckpoint(
-            f"job {record.job_id}: damaged, as its checksum does not fit: checkpoint "
-            f"{_numbers(checkpoints)}"
-        )
-    token, theirs = secrets.token_hex(8), intact.chunks if intact else ()
-    params = moved(record.params_chunks, f"{fork.job_id}/params-{token}")
-    own = moved(theirs, f"{fork.job_id}/fork-{token}")
-    fork = fork.model_copy(update={"params_chunks": params})
-    if intact:
-        fork = fork.saved(intact.with_chunks(own) if own else intact)
-    originals = dict(zip(params + own, record.params_chunks + theirs, strict=True))
-
-    def put(place: BlobStore, chunk: Chunk) -> None:
-        place.copy(originals[chunk], chunk.name, require_blobs(blobs, record.job_id))
-
-    return NewJob(fork, put)
-
-
-def checkpoints_of(record: Record, generation: int | None = None) -> list[Checkpoint]:
-    """Return the checkpoints of a number, or all: newest first, those in quarantine last.
-
-    Raises:
-        UnknownCheckpoint: the job does not have one of that number, or not any more.
-    """
-    every = [*record.checkpoints, *record.quarantine]
-    if generation is None:
-        return every
-    checkpoints = [checkpoint for checkpoint in every if checkpoint.sequence == generation]
-    if not checkpoints:
-        known = _numbers(every) or "none"
-        raise UnknownCheckpoint(
-            f"job {record.job_id} has no checkpoint {generation}; it has: {known}"
-        )
-    return checkpoints
-
-
 def derived_id(prefix: str, *question: Any) -> str:
     """Return `prefix` with a digest of the question, of JSON values: the same id each time."""
     text = json.dumps(question, sort_keys=True)
@@ -226,17 +181,10 @@ def refusal(
     return InvalidParams(f"{kernel}: {complaint}; its parameters: {known}")
 
 
-def _shared_anew(record: Record) -> Fleet | None:
-    """Return how a fork is shared: as the job was, unless its parts are added up."""
-    fleet = record.fleet
-    if fleet is None or not record.is_divided:
-        return None
-    return Fleet.of(fleet.parallel, fleet.part_seconds)
+def id_of(kernel: str, job_id: str | None) -> str:
+    """Return the id, or one that is made up.
 
-
-def _id_of(kernel: str, job_id: str | None) -> str:
+    Raises:
+        InvalidJobId: it cannot be stored.
+    """
     return checked_id(f"{kernel}-{secrets.token_hex(5)}" if job_id is None else job_id)
-
-
-def _numbers(checkpoints: list[Checkpoint]) -> str:
-    return ", ".join(str(checkpoint.sequence) for checkpoint in checkpoints)

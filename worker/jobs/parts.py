@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from functools import reduce
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoint.errors import UnknownJob
+from outlast.checkpoint.errors import CorruptRecord, UnknownJob
 from outlast.checkpoint.fleet import GROUP_BITS, MAX_PARTS, Place
 from outlast.checkpoint.record_parts import Usage
 from outlast.checkpoint.status import Status
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
 
+log = logging.getLogger("outlast.client")
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -33,8 +36,8 @@ class Parts:
         succeeded: how many are done.
         running: how many a worker has at the moment.
         failed: how many were given up; the first one fails the job.
-        progress: the share of the pieces that belong to parts which are done, 0 to 1. What is done
-            of a part that runs does not count.
+        progress: which share of the work the parts have that are done, 0 to 1. What is done of a
+            part that runs does not count.
         usage: what the job has taken, with all its parts; what it has taken since the last save of
             a part is not in it.
         per_second: the share that is done in a second, as fast as those that run now have been so
@@ -128,7 +131,12 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
     now = jobs.clock()
     running = sum(head.is_held(now) for head in heads.values())
     ranges = sorted(_ranges(done, fleet.parts))
-    share, occupied = _share_of(ranges, record.lengths), _seconds_of(tops[place] for place in done)
+    weights = record.weights or record.lengths
+    share = _share_of(ranges, weights)
+    # What a fork has from another job took no time of its own.
+    timed = {place for place in done if tops[place].usage.platforms}
+    paced = _share_of(_ranges(timed, fleet.parts), weights)
+    occupied = _seconds_of(tops[place] for place in timed)
     return Parts(
         all=fleet.parts,
         succeeded=sum(last - first for first, last in ranges),
@@ -136,7 +144,7 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
         failed=sum(head.status is Status.FAILED for head in heads.values()),
         progress=share,
         usage=_sum_of(record.usage, tops.values()),
-        per_second=running * share / occupied if running and share and occupied else None,
+        per_second=running * paced / occupied if running and paced and occupied else None,
         heads=heads,
         ranges=ranges,
         at=now,
@@ -146,6 +154,15 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
 def usage_of(jobs: JobStore, job: Head) -> Usage:
     """Return what a job has taken, with all its parts. Raises as `parts_of`."""
     return _sum_of(job.usage, (_tops_of(jobs, job) or {}).values())
+
+
+def known_usage_of(jobs: JobStore, job: Head) -> Usage | None:
+    """Return the same; None: a part cannot be read, and the log says why."""
+    try:
+        return usage_of(jobs, job)
+    except CorruptRecord as error:
+        log.warning("job %s: what its parts have taken is not known: %s", job.job_id, error)
+        return None
 
 
 def _tops_of(jobs: JobStore, job: Head) -> dict[Place, Head] | None:
@@ -168,11 +185,11 @@ def _ranges(places: set[Place], parts: int) -> Iterator[tuple[int, int]]:
         yield number * size, min((number + 1) * size, parts)
 
 
-def _share_of(ranges: Iterable[tuple[int, int]], lengths: Sequence[int]) -> float:
-    """Return the share of the pieces that these parts have."""
-    edges = list(accumulate(lengths, initial=0))
-    pieces = sum(edges[last] - edges[first] for first, last in ranges)
-    return pieces / edges[-1] if edges[-1] else 0.0
+def _share_of(ranges: Iterable[tuple[int, int]], weights: Sequence[int]) -> float:
+    """Return the share of the work that these parts have."""
+    edges = list(accumulate(weights, initial=0))
+    done = sum(edges[last] - edges[first] for first, last in ranges)
+    return done / edges[-1] if edges[-1] else 0.0
 
 
 def _seconds_of(heads: Iterable[Head]) -> float:

@@ -37,10 +37,10 @@ def store_job(jobs: JobStore, new: NewJob, blobs: BlobStore | None = None) -> tu
         NoBlobStore: it has arrays, and there is no place for them.
     """
     job_id = new.record.job_id
-    if new.record.chunks:
+    if new.chunks:
         record, is_new = store_with_arrays(jobs, new, require_blobs(blobs, job_id))
     else:
-        (record, _), is_new = jobs.submit(new.record)
+        (record, _), is_new = new.store(jobs)
     if is_new:
         tell(log, JOB_SUBMITTED, job_id=job_id, kernel=record.kernel)
     return record, is_new
@@ -83,7 +83,7 @@ def submit_jobs(
         submit_job(jobs, queue, new, blobs)
     from concurrent.futures import ThreadPoolExecutor  # here, as most commands do without
 
-    has_arrays = any(new.record.chunks for new in missing.values())
+    has_arrays = any(new.chunks for new in missing.values())
     at_once = SUBMISSIONS_AT_ONCE // THREADS_ALONE if has_arrays else SUBMISSIONS_AT_ONCE
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(lambda new: submit_job(jobs, queue, new, blobs), rest))

@@ -82,12 +82,18 @@ class Batch(Divisible[BatchParams, BatchState, BatchResult, BatchPlan, BatchPart
         return BatchPartial(failed=state.failed, errors=state.errors, lines=b"".join(state.lines))
 
     def combine(self, plan: BatchPlan, a: BatchPartial, b: BatchPartial) -> BatchPartial:
-        """Join the lines and the errors."""
-        return BatchPartial(
+        """Join the lines and the errors.
+
+        Raises:
+            NonRetryable: more items have failed than may.
+        """
+        both = BatchPartial(
             failed=a.failed + b.failed,
             errors=(a.errors + b.errors)[:MAX_ERRORS_LISTED],
             lines=a.lines + b.lines,
         )
+        _check(plan, both)
+        return both
 
     def conclude(self, params: BatchParams, plan: BatchPlan, total: BatchPartial) -> BatchResult:
         """Return the result; which files there are follows from the plan.

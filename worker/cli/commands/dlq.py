@@ -209,11 +209,12 @@ def _viewer() -> Callable[[DeadLetter], View]:
     jobs, kernels = Client(read_only=True).jobs, names()
 
     def view(letter: DeadLetter) -> View:
-        job_id, number, condition, advice = diagnose(jobs, kernels, letter.body)
+        job_id, number, part, condition, advice = diagnose(jobs, kernels, letter.body)
         return {
             "id": letter.letter_id,
             "job_id": job_id,
             "slice": number,
+            "part": part,
             "receives": letter.receives,
             "since": moment(letter.since),
             "reason": letter.reason,
@@ -230,6 +231,8 @@ def _lines(view: View) -> str:
     since = datetime.fromisoformat(view["since"]).timestamp()
     age = clock_time(max(time.time() - since, 0.0))
     job, number = view["job_id"] or "-", view["slice"] or "-"
+    if view["part"] is not None:
+        job += f"/{view['part']}"
     lines = [COLUMNS.format(view["id"], job, number, view["receives"], age, view["reason"])]
     if view["job_id"] is None:
         lines.append(f"    body: {json.dumps(view['body'][:BODY_CHARACTERS])}")

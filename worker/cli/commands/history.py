@@ -100,7 +100,7 @@ def checkpoints(
         2  the id or a setting is wrong
     """
     from outlast.worker.jobs.client import Client
-    from outlast.worker.jobs.new_job import checkpoints_of
+    from outlast.worker.jobs.forking import checkpoints_of
 
     record = Client(read_only=True).status(job_id)
     stored = checkpoints_of(record, generation)

@@ -17,25 +17,29 @@ from contextlib import suppress
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
+from outlast.checkpoint.blobs.contract import DamagedChunk
 from outlast.checkpoint.errors import (
     CorruptRecord,
+    StateTooLarge,
     StoreUnavailable,
     UnknownJob,
     VersionConflict,
 )
 from outlast.checkpoint.fleet import Place, Tree
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Checkpoint, Limits, Usage
+from outlast.checkpoint.record_parts import Checkpoint, Usage
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
 from outlast.kernel import UnknownKernel
-from outlast.kernel.bulk import Bulk, loaded
+from outlast.kernel.bulk import Bulk, Stored, loaded
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.arrays import Arrays
-from outlast.worker.slices.fleet.failing import fail_job
+from outlast.worker.slices.failure import ONLY_REPEAT
+from outlast.worker.slices.fleet.failing import count_error, fail_job, forget_errors
 from outlast.worker.slices.fleet.part_kernel import divisible, part_kernel
 from outlast.worker.slices.kernel_errors import described
 from outlast.worker.slices.kernel_output import stored_result, stored_state
+from outlast.worker.slices.loading import require_packages
 from outlast.worker.slices.reading import read_chunks
 from outlast.worker.telemetry.job_events import tell_over
 
@@ -49,12 +53,25 @@ if TYPE_CHECKING:
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import StoredJob
     from outlast.kernel.parts import AnyDivisible
+    from outlast.worker.slices.fleet.last_cut import Cut
     from outlast.worker.slices.worker_process import WorkerProcess
 
 # So many children are read together, the last ones first: one that has not succeeded ends it.
 CHILDREN_AT_ONCE = 4
 # Another attempt may come to something else, here or elsewhere.
 NOT_THE_JOBS = (CorruptRecord, StoreUnavailable, UnknownJob, UnknownKernel, VersionConflict)
+
+
+class AddLater(Exception):
+    """The kernel has raised an error, and may not do so another time.
+
+    Attributes:
+        seconds: when it is to be tried again.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"to be added up in {seconds:g} s")
+        self.seconds = seconds
 
 
 class AddingUp:
@@ -68,6 +85,7 @@ class AddingUp:
         self._job = job
         self._fleet: Fleet = job.fleet
         self._tree = Tree(job.fleet.parts)
+        self._damaged: Node | None = None
 
     def from_part(self, part: Node, *, is_lost: bool = False) -> StoredJob | None:
         """Add up what the part completes; return the job if that was all of it, or it is given up.
@@ -77,7 +95,8 @@ class AddingUp:
 
         Raises:
             StoreUnavailable, QueueUnavailable: some of it may be done; do it again.
-            BrokenWorker: this worker cannot.
+            AddLater: do it again after a while.
+            BrokenWorker, UnknownKernel: this worker cannot.
         """
         above = self._tree.above(part.place)
         for place in above[self._recorded(above) :] if is_lost else above:
@@ -86,14 +105,28 @@ class AddingUp:
                 return None
             if self._heads([place])[0] is not None:
                 continue  # Someone else has added it up.
+            self._require_packages()
             if place.level == 1 and (reason := self._send_next(place.number, children)):
                 return self._fail(reason)
             try:
                 self._write(place, children)
             except Exception as error:  # noqa: BLE001 - a foreign kernel may raise anything
                 return self._fail_for(error)
+            if self._job.guards.failures:
+                forget_errors(self._process, self._job.job_id, self._fleet.birth)
         children = self._children(self._tree.top)
-        return None if children is None else self._conclude(children)
+        if children is None:
+            return None
+        self._require_packages()
+        return self._conclude(children)
+
+    def _require_packages(self) -> None:
+        """Leave it to other workers, if this one has not got what the kernel needs.
+
+        Raises:
+            UnknownKernel: that is so.
+        """
+        require_packages(self._kernel, Stored(self._cut.params, Bulk()))
 
     def _recorded(self, above: list[Place]) -> int:
         """Return how many of these groups, the lowest first, are done with by a record."""
@@ -134,12 +167,11 @@ class AddingUp:
 
     def _at_ceiling(self, groups: int, parts: list[Record]) -> str | None:
         """Return which ceiling on cost these parts and all groups so far have reached, or None."""
-        limits = self._job.limits
-        if limits.max_compute_seconds is None and limits.max_slices == Limits().max_slices:
-            return None  # That many slices are the ceiling of each part, too.
+        if self._job.limits.max_compute_seconds is None and not self._job.counts_slices:
+            return None
         survey = Survey(self._process.jobs.nodes, self._job.job_id, self._fleet)
         usage = _sum_of(self._job.usage, [*survey.added_up(groups), *parts])
-        return self._job.model_copy(update={"usage": usage}).at_ceiling()
+        return self._job.at_ceiling(usage)
 
     def _write(self, place: Place, children: list[Record]) -> None:
         """Write the record of a group."""
@@ -177,6 +209,8 @@ class AddingUp:
                 stored = jobs.replace(stored, after)
             except VersionConflict:
                 continue
+            except StateTooLarge as error:
+                return self._fail_for(error)
             tell_over(stored.record, self._process.platform)
             jobs.nodes.clear(job_id, self._fleet.birth)
             return stored
@@ -211,10 +245,13 @@ class AddingUp:
 
     @cached_property
     def _plan(self) -> BaseModel:
-        birth = self._fleet.birth or ""
-        cut = self._process.last_cut.of(self._process.jobs, self._job.job_id, birth)
-        plan: BaseModel = loaded(self._kernel.Plan, cut.plan, Bulk())
+        plan: BaseModel = loaded(self._kernel.Plan, self._cut.plan, Bulk())
         return plan
+
+    @property
+    def _cut(self) -> Cut:
+        birth = self._fleet.birth or ""
+        return self._process.last_cut.of(self._process.jobs, self._job.job_id, birth)
 
     def _combined(self, children: list[Record]) -> BaseModel:
         """Return what the parts of all children come to together."""
@@ -224,7 +261,11 @@ class AddingUp:
 
     def _partial(self, child: Record) -> BaseModel:
         """Return what a part or group comes to, with its arrays."""
-        bulk = Bulk.of(self._read(child.result_chunks))
+        try:
+            bulk = Bulk.of(self._read(child.result_chunks))
+        except DamagedChunk:
+            self._damaged = child.node
+            raise
         partial: BaseModel = loaded(self._kernel.Partial, json.dumps(child.result).encode(), bulk)
         return partial
 
@@ -239,18 +280,34 @@ class AddingUp:
         return read_chunks(self._process, self._job.job_id, chunks)
 
     def _fail_for(self, error: Exception) -> StoredJob:
-        """Fail the job for an error of its kernel in adding up.
+        """Fail the job for an error of its kernel in adding up, once it has had enough of them.
 
         Raises:
+            AddLater: it has not.
             BrokenWorker: the error may be this machine's.
             Exception: it is one of NOT_THE_JOBS.
         """
         if isinstance(error, NOT_THE_JOBS):
             raise error
+        process, job_id = self._process, self._job.job_id
         reason = described(error, type(self._kernel))
-        if not self._process.is_alone and self._process.health.is_suspect(error, self._job.kernel):
-            raise self._process.health.fault(self._job.job_id, reason) from error
-        return self._fail(f"adding up its parts: {reason}")
+        if not process.is_alone and process.health.is_suspect(error, self._job.kernel):
+            raise process.health.fault(job_id, reason) from error
+        reason = f"adding up its parts: {reason}"
+        if isinstance(error, (*ONLY_REPEAT, DamagedChunk)):
+            stored = self._fail(reason)
+            self._discard_damaged()
+            return stored
+        stored, seconds = count_error(process, job_id, self._fleet.birth, reason, era=self._job.era)
+        if seconds:
+            raise AddLater(seconds)
+        return stored
+
+    def _discard_damaged(self) -> None:
+        """Remove a part or group whose arrays are lost, so that a retry does it again."""
+        jobs, job_id, node = self._process.jobs, self._job.job_id, self._damaged
+        if node and (part := jobs.load_node(job_id, node)):
+            jobs.discard_node(part)
 
     def _fail(self, reason: str) -> StoredJob:
         """Fail the job."""

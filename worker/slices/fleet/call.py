@@ -14,6 +14,7 @@ import secrets
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from outlast.checkpoint.errors import StateTooLarge
 from outlast.checkpoint.fleet import Place, Tree
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
@@ -21,7 +22,7 @@ from outlast.kernel import NonRetryable
 from outlast.kernel.bulk import dumped, reads_back
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.failure import failure
-from outlast.worker.slices.fleet.cutting import lengths_of
+from outlast.worker.slices.fleet.cutting import lengths_of, weights_of
 from outlast.worker.slices.fleet.part_kernel import divisible
 from outlast.worker.slices.leased_job import Stopped
 from outlast.worker.slices.loading import load_kernel
@@ -69,27 +70,31 @@ def call_parts(job: ClaimedJob) -> Record | None:
         return job.end(Failed(str(error)))
     job.begin()
     try:
-        plan, lengths = _planned(kernel, job.params, fleet)
+        plan, lengths, weights = _planned(kernel, job.params, fleet, job.process.max_state_bytes)
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
         return job.end(failure(job, error, has_begun=False))
     birth = secrets.token_hex(8)
-    job.write(lambda record: record.cut(birth, plan, lengths))
+    job.write(lambda record: record.cut(birth, plan, lengths, weights))
     return _call(job, fleet.calls, _first(_fleet_of(job.record)))
 
 
-def _planned(kernel: AnyDivisible, params: BaseModel, fleet: Fleet) -> tuple[Any, tuple[int, ...]]:
-    """Return the kernel's plan as a JSON value, and how many pieces each part has."""
+def _planned(
+    kernel: AnyDivisible, params: BaseModel, fleet: Fleet, max_bytes: int
+) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
+    """Return the kernel's plan as a JSON value, and the lengths and weights of its parts."""
     plan = kernel.plan(params)
     if not isinstance(plan, kernel.Plan):
         raise NonRetryable(f"plan returned {type(plan).__name__} instead of its Plan")
     stored = dumped(plan)
     if stored.bulk.size:
         raise NonRetryable("its plan has arrays: they belong in the parameters or in the parts")
+    if len(stored.text) > max_bytes:
+        raise StateTooLarge(f"its plan has {len(stored.text):,} bytes; {max_bytes:,} are allowed")
     if not reads_back(plan, *stored):
         raise NonRetryable("its plan does not survive being stored as JSON")
     estimate = kernel.estimate(params)
     lengths = lengths_of(kernel, plan, fleet, estimate.seconds if estimate else None)
-    return json.loads(stored.text), lengths
+    return json.loads(stored.text), lengths, weights_of(kernel, plan, lengths)
 
 
 def _first(fleet: Fleet) -> Iterator[tuple[Place, int]]:

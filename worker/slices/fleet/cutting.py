@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.fleet import OPEN_PER_WORKER
@@ -20,6 +20,7 @@ LEAST_PARTS_PER_WORKER = 10
 MOST_PARTS = 10_000
 # The last parts are shorter, so that no worker is left with much when the others are done.
 SHORTEST = 1 / 8
+BILLION = 10**9
 
 
 def lengths_of(
@@ -44,6 +45,13 @@ def lengths_of(
     if edges[-1] < pieces:
         edges.append(pieces)
     return tuple(last - first for first, last in pairwise(edges))
+
+
+def weights_of(kernel: AnyDivisible, plan: Any, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the share of the work that each part has, in billionths."""
+    edges = accumulate(lengths, initial=0)
+    before = [round(kernel.share(plan, first) * BILLION) for first in edges]
+    return tuple(max(last - first, 0) for first, last in pairwise(before))
 
 
 def shares_of(fleet: Fleet, seconds: float | None) -> Iterator[float]:

@@ -18,7 +18,7 @@ from outlast.checkpoint.job_store import StoredJob
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
-from outlast.worker.slices.fleet.adding_up import AddingUp
+from outlast.worker.slices.fleet.adding_up import AddingUp, AddLater
 from outlast.worker.slices.fleet.claimed_part import ClaimedPart
 from outlast.worker.slices.fleet.failing import fail_job
 from outlast.worker.slices.owed_notices import notify_targets
@@ -59,8 +59,7 @@ class PartTurn(Turn):
         try:
             job = jobs.head_of(job_id)
         except DeletedJob:
-            if part:
-                jobs.discard_node(part)
+            self._clear()
             raise
         action = part_action(
             job, part and part.record, self.message, jobs.clock(), lambda: self._is_added_up(job)
@@ -75,8 +74,7 @@ class PartTurn(Turn):
         """Let the job have what became of the part."""
         match action:
             case Discard():
-                if part:
-                    self.process.jobs.discard_node(part)
+                self._clear()
                 return self._see_to(job)
             case FailJob(error):
                 return self._fail(error, part.record.era if part else 0)
@@ -87,16 +85,17 @@ class PartTurn(Turn):
         self, action: Drop | Resend | Wait | RunSlice, job: Head, part: StoredJob | None
     ) -> Handled:
         """Do what the message calls for, as for a job of its own."""
+        part = part or self._new(job)
         match action:
             case Drop():
                 return Handled(ack=True)
             case Resend():
-                send_continuation(self.process, part or self._new(job))
+                send_continuation(self.process, part)
                 return Handled(ack=True)
             case Wait(seconds):
-                return self.wait(part.record if part else job, seconds)
+                return self.wait(part.record, seconds)
             case RunSlice():
-                return self.run_slice(self._prepared(job, part))
+                return self.run_slice(_prepared(part, job.era))
 
     def claim(self, stored: StoredJob) -> ClaimedJob:
         """Claim the part's next slice; the first time this creates its record."""
@@ -114,20 +113,10 @@ class PartTurn(Turn):
                     send_continuation(self.process, job.stored)
                 ack = True
             case Status.SUCCEEDED:
-                ack = self._succeeded(job.stored).ack
+                ack = self._succeeded().ack
             case _:
                 ack = self._fail(record.error or str(record.status), record.era).ack
         return Handled(ack, record)
-
-    def _prepared(self, job: Head, part: StoredJob | None) -> StoredJob:
-        """Return the part as it is before its claim."""
-        if part is None:
-            return self._new(job)
-        record = part.record
-        is_again = record.status is Status.FAILED
-        return part._replace(
-            record=record.begun_again(job.era) if is_again else record.in_era(job.era)
-        )
 
     def _new(self, job: Head) -> StoredJob:
         """Return the part before anything is stored of it."""
@@ -140,9 +129,16 @@ class PartTurn(Turn):
             limits=Limits(max_stalls=limits.max_stalls, max_failures=limits.max_failures),
             created_at=now,
             updated_at=now,
-            node=self._node.model_copy(update={"era": job.era}),
+            node=self._node,
         )
         return StoredJob(record, None)
+
+    def _clear(self) -> None:
+        """Remove all parts of this division, which nobody needs.
+
+        Whoever was to do that as the job ended may have died before.
+        """
+        self.process.jobs.nodes.clear(self.message.job_id, self._node.birth)
 
     def _is_added_up(self, job: Head) -> bool:
         """Whether a group above the part has a record, although the part has none."""
@@ -152,21 +148,24 @@ class PartTurn(Turn):
         above = [fleet.node(place) for place in Tree(fleet.parts).above(self._node.place)]
         return any(self.process.jobs.nodes.heads(job.job_id, above))
 
-    def _succeeded(self, part: StoredJob) -> Handled:
+    def _succeeded(self) -> Handled:
         """Add up what the part completes, if the job still wants it."""
         try:
             job = self.process.jobs.head_of(self.message.job_id)
         except DeletedJob:
-            self.process.jobs.discard_node(part)
+            self._clear()
             raise
         if job.needs_parts_of(self._node.birth):
             return self._add_up(job)
-        self.process.jobs.discard_node(part)
+        self._clear()
         return self._see_to(job)
 
     def _add_up(self, job: Head, *, is_lost: bool = False) -> Handled:
         """Add up what the part completes; where that is the job, see to its end."""
-        stored = AddingUp(self.process, job).from_part(self._node, is_lost=is_lost)
+        try:
+            stored = AddingUp(self.process, job).from_part(self._node, is_lost=is_lost)
+        except AddLater as error:
+            return self.hide(error.seconds)
         return Handled(ack=True) if stored is None else self._job_ended(stored)
 
     def _fail(self, error: str, era: int) -> Handled:
@@ -191,6 +190,13 @@ class PartTurn(Turn):
         ack = notify_targets(self.process, self.delivery, record, self.deadline)
         tidy(self.process, record, self.deadline)
         return Handled(ack)
+
+
+def _prepared(part: StoredJob, era: int) -> StoredJob:
+    """Return the part as it is before its claim."""
+    record = part.record
+    is_again = record.status is Status.FAILED
+    return part._replace(record=record.begun_again(era) if is_again else record.in_era(era))
 
 
 def _is_asleep(job: Head) -> bool:
