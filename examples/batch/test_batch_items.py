@@ -186,6 +186,14 @@ def test_more_errors_than_allowed_end_the_job() -> None:
             divided(params, seed)
 
 
+def test_a_divided_batch_with_too_many_errors_ends_early() -> None:
+    """A batch that is wrong as a whole would cost all of it where no part has that many errors."""
+    plan = KERNEL.plan(batch(items=[1] * 4, max_errors=1))
+    parts = [ended(KERNEL.part(plan, at, at + 1, None, Resources()))[1] for at in range(2)]
+    with pytest.raises(NonRetryable, match="2 of the items failed"):
+        KERNEL.combine(plan, *parts)
+
+
 def test_the_errors_listed_are_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of a job would have a million errors."""
     monkeypatch.setattr(kernel, "MAX_ERRORS_LISTED", 3)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.fleet import GROUP, Fleet, Node, Place, Tree
 from outlast.checkpoint.job_store import JobStore
+from outlast.checkpoint.record_parts import Limits, Usage
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
 from tests.fakes import MemoryRegister
@@ -159,3 +160,13 @@ def test_only_the_parts_of_one_division_are_cleared() -> None:
     assert nodes.clear_others("a", lambda: BIRTH) == 1
     assert nodes.clear("a", BIRTH) == 2
     assert list(nodes.job_ids()) == ["a-b"]
+
+
+def test_the_default_ceiling_on_slices_is_one_of_each_part() -> None:
+    """A job of 2,000 CPU hours would fail at its very end."""
+    many = Usage(slices_begun=10 * (Limits().max_slices or 0))
+    shared = job(fleet=Fleet.of(2).model_copy(update={"concluded": True}), usage=many)
+    assert shared.at_ceiling() is None
+    limited = shared.model_copy(update={"limits": Limits(max_slices=99)})
+    assert limited.at_ceiling() == "reached its ceiling of 99 slices (max_slices)"
+    assert job(usage=many).at_ceiling() is not None

@@ -13,6 +13,7 @@ import boto3
 import pytest
 import redis
 
+from outlast.checkpoint.fleet import Fleet, Place
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
 from outlast.worker.jobs.client import Client
@@ -202,6 +203,55 @@ def test_what_a_record_says(
     diagnosis = diagnose(client.jobs, ["tally"], Message(job_id="a", slice=1).body())
     assert diagnosis[:4] == ("a", 1, None, finding)
     assert advice in diagnosis.advice
+
+
+BIRTH = "0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("move", "birth", "finding", "advice"),
+    [
+        (None, BIRTH, "part 3 waits for a message", "then redrive"),
+        (lambda r: r.claimed(LEASE), BIRTH, "part 3 is running at slice 1", "nothing to do: dr"),
+        (moved, BIRTH, "part 3 is queued at slice 2", "nothing to do: drop it"),
+        (lambda r: r.claimed(LEASE).succeeded({}), BIRTH, "part 3 waits for a me", "then redrive"),
+        (None, BIRTH[::-1], "the job does not need its part 3 any more", "nothing to do: drop it"),
+    ],
+)
+def test_what_the_record_of_a_part_says(
+    move: Callable[[Record], Record] | None,
+    birth: str,
+    finding: str,
+    advice: str,
+    client: Client,
+) -> None:
+    """Who drops the message of a part has a job that stands still until a sweep."""
+    client.create("tally", {"steps": 1}, job_id="a")
+    shared = client.jobs.change("a", divided).record
+    assert shared.fleet is not None
+    if move:
+        node = shared.fleet.node(Place(0, 3))
+        part = Record(job_id="a", kernel="tally", params={}, created_at=1, updated_at=1, node=node)
+        client.jobs.create(move(part))
+    message = Message(job_id="a", slice=1, birth=birth, part=3)
+    diagnosis = diagnose(client.jobs, ["tally"], message.body())
+    assert diagnosis[:3] == ("a", 1, 3)
+    assert diagnosis.condition.startswith(finding)
+    assert advice in diagnosis.advice
+
+
+def test_the_part_of_a_dead_letter_is_shown(outlast: Outlast, client: Client) -> None:
+    """A person would see ten letters of one job, and not that each is another part."""
+    client.create("tally", {"steps": 1}, job_id="a")
+    client.jobs.change("a", divided)
+    kill(client, Message(job_id="a", slice=1, birth=BIRTH, part=3))
+    assert " a/3 " in outlast("dlq", "list").out
+
+
+def divided(record: Record) -> Record:
+    """Return the job as one that is cut into four parts, which have their messages."""
+    shared = record.model_copy(update={"fleet": Fleet.of(2)})
+    return shared.cut(BIRTH, {}, (1, 1, 1, 1), (1, 1, 1, 1)).claimed(LEASE).answered(1)
 
 
 def test_what_a_missing_kernel_or_record_says(client: Client) -> None:

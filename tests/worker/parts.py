@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from outlast.checkpoint.fleet import Fleet, Node
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from tests.kernels import Dividing
-from tests.worker.floor import JOB, Floor
+from tests.worker.floor import JOB, Floor, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +49,19 @@ def work(floor: Floor, until: Callable[[], bool] = lambda: False, **options: Any
         if deliver(floor.process(), delivery, **options).ack:
             floor.queue.ack(delivery)
     raise AssertionError("it goes on for ever")
+
+
+def work_though_killed(floor: Floor, is_time: Callable[[], bool], moment: str = "after") -> None:
+    """Work until a worker is killed "before" or "after" a write, then let another one go on."""
+
+    def die(operation: str) -> None:
+        if operation == "put" and is_time():
+            raise Killed
+
+    with floor.hooked(moment, die), pytest.raises(Killed):
+        work(floor)
+    floor.clock.sleep(120)
+    work(floor)
 
 
 def receive(floor: Floor) -> Any:

@@ -18,7 +18,7 @@ from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import BrokenWorker
 from tests.kernels import Dividing, Params, Pieces, State, Stretch, expected
-from tests.worker.floor import JOB, Floor, Killed
+from tests.worker.floor import JOB, Floor
 from tests.worker.parts import (
     STEPS,
     divided,
@@ -29,6 +29,7 @@ from tests.worker.parts import (
     submit,
     wake,
     work,
+    work_though_killed,
 )
 
 if TYPE_CHECKING:
@@ -50,19 +51,6 @@ def floor() -> Floor:
 def bad_row() -> NoReturn:
     """Fail for good."""
     raise NonRetryable("bad row")
-
-
-def work_though_killed(floor: Floor, is_time: Callable[[], bool], moment: str = "after") -> None:
-    """Work until a worker is killed "before" or "after" a write, then let another one go on."""
-
-    def die(operation: str) -> None:
-        if operation == "put" and is_time():
-            raise Killed
-
-    with floor.hooked(moment, die), pytest.raises(Killed):
-        work(floor)
-    floor.clock.sleep(120)
-    work(floor)
 
 
 def work_until_stopped(floor: Floor, move: Callable[[Record], Record]) -> None:

@@ -96,7 +96,7 @@ class Helpers:
                 continue
             if place.due_at is not None:
                 if now >= place.due_at:
-                    place.process, place.due_at = self._start(), None
+                    self._start_again(place)
             elif (code := place.process.poll()) is None:
                 continue
             elif self._may_return(code):
@@ -109,6 +109,14 @@ class Helpers:
             else:
                 place.process = None
                 self.codes.append(code)
+
+    def _start_again(self, place: _Place) -> None:
+        """Start another helper, or wait for that where the machine has no room for one."""
+        try:
+            place.process, place.due_at = self._start(), None
+        except OSError as error:
+            place.due_at = time.monotonic() + LONGEST_PAUSE_SECONDS
+            self._say(f"a worker process cannot be started, so there is one less: {error}")
 
     def stop(self) -> None:
         """Ask all to save and end; it does not wait."""

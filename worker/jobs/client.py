@@ -95,8 +95,9 @@ class Client:
         which keeps its tags and targets. A list of jobs can be filtered by `tags`. Each target in
         `notify` is told when the job is over: see `outlast.worker.notify.target`.
 
-        With `parallel` the job is cut into parts for so many workers, if its kernel can be divided.
-        A part takes about `part_seconds`; None: a minute, or less where the job is short.
+        With `parallel` the job is cut into parts for so many workers, if its kernel can be divided;
+        a job that is there already stays as it was shared. A part takes about `part_seconds`; None:
+        a minute, or less where the job is short.
 
         Raises:
             UnknownKernel, InvalidParams, InvalidTag, InvalidTarget: nothing was stored.

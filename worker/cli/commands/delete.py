@@ -90,7 +90,7 @@ def prune(
     A job's age is the time since its end; one that is not over is never deleted, whatever the
     options say. Results and checkpoints go with the jobs, and there is no way back: so prune prints
     the jobs and, on a terminal, asks. Elsewhere --yes is needed. Marks of deleted jobs (see
-    `outlast delete --help`) are cleared after 30 days.
+    `outlast delete --help`) are cleared after 30 days, and records of parts that no job needs.
 
     Workers that are killed and submissions that are cut off leave chunks of arrays that no job
     needs: orphans. Prune removes them as well, from this store's part of OUTLAST_BLOBS. A
@@ -131,7 +131,7 @@ def prune(
     deleted = [v for v in old if is_meant and prune_one(jobs, blobs, v["job_id"], selection)]
     if is_meant and blobs and lost:
         blobs.delete(lost)
-    if is_meant or (yes and not is_any):
+    if is_meant or not (is_any or dry_run):
         forget_deletions(jobs)
         clear_parts(jobs)
     if as_json:

@@ -89,7 +89,10 @@ def _planned(
     if stored.bulk.size:
         raise NonRetryable("its plan has arrays: they belong in the parameters or in the parts")
     if len(stored.text) > max_bytes:
-        raise StateTooLarge(f"its plan has {len(stored.text):,} bytes; {max_bytes:,} are allowed")
+        raise StateTooLarge(
+            f"its plan of {len(stored.text):,} bytes is over the limit of {max_bytes:,} "
+            "(OUTLAST_MAX_STATE_BYTES)"
+        )
     if not reads_back(plan, *stored):
         raise NonRetryable("its plan does not survive being stored as JSON")
     estimate = kernel.estimate(params)

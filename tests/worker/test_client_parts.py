@@ -1,4 +1,4 @@
-"""A fork of a divided job has what the parts of that have come to, in copies of its own."""
+"""What a client does to a divided job that has failed: forks, retries and cancels it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast import Client
-from outlast.checkpoint.errors import JobExists
+from outlast.checkpoint.blobs.orphans import orphans
+from outlast.checkpoint.errors import JobExists, WrongStatus
+from outlast.checkpoint.fleet import Place
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs.parts import parts_of
 from outlast.worker.loops.one_job import run_to_end
@@ -107,3 +109,60 @@ def test_a_fork_of_a_cancelled_job_begins_anew(client: Client, failed: Record) -
     assert not fork.fleet.is_cut
     work(client, "copy", Rows())
     assert client.result("copy") == EXPECTED
+
+
+def test_a_retry_keeps_the_parts_that_are_done_with_their_arrays(
+    client: Client, failed: Record
+) -> None:
+    """A job that failed after a day of a thousand workers could never succeed."""
+    assert client.blobs is not None
+    assert [*orphans(client.blobs, client.jobs, grace_seconds=0)] == []
+    client.retry(failed.job_id)
+    done: list[int] = []
+    record = work(client, failed.job_id, Rows(done.append))
+    assert client.result(failed.job_id) == EXPECTED
+    assert min(done) > STEPS * 0.6
+    assert record.usage.steps == STEPS
+    assert chunks(client) == []
+
+
+def test_a_part_whose_arrays_are_lost_is_done_again_by_a_retry(
+    client: Client, failed: Record
+) -> None:
+    """One lost object of a bucket would make all that a thousand workers did worthless."""
+    assert client.blobs is not None
+    assert failed.fleet is not None
+    for place in (Place(1, 0), Place(0, 16)):
+        stored = client.jobs.load_node(failed.job_id, failed.fleet.node(place))
+        assert stored is not None
+        client.blobs.delete([chunk.name for chunk in stored.record.result_chunks])
+    for _ in range(3):  # One is found after the other.
+        client.retry(failed.job_id)
+        if work(client, failed.job_id, Rows()).status is Status.SUCCEEDED:
+            break
+        assert "DamagedChunk" in (client.status(failed.job_id).error or "")
+    assert client.result(failed.job_id) == EXPECTED
+
+
+def test_a_ceiling_over_all_parts_needs_a_higher_one(client: Client, failed: Record) -> None:
+    """Each retry would pay for another group of parts, whatever the job may cost."""
+    with pytest.raises(WrongStatus, match=r"ceiling of 10 slices .*: retry it with a higher one"):
+        client.retry(failed.job_id, max_slices=10)
+    with pytest.raises(WrongStatus, match="compute seconds"):
+        client.retry(failed.job_id, max_compute_seconds=1e-9)
+    assert client.status(failed.job_id).status is Status.FAILED
+    client.retry(failed.job_id, max_slices=10_000)
+    assert work(client, failed.job_id, Rows()).status is Status.SUCCEEDED
+
+
+def test_a_job_with_a_damaged_part_can_be_cancelled(
+    client: Client, failed: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would go on for ever, or have to be deleted by force."""
+    client.jobs.change(failed.job_id, lambda record: record.retried())
+    key = next(key for key in client.jobs._register.keys("parts/") if key.endswith("/0/16"))
+    stored = client.jobs._register.read(key)
+    assert stored is not None
+    client.jobs._register.put(key, b"theirs", expected=stored.version)
+    assert client.cancel(failed.job_id).status is Status.CANCELLED
+    assert "what its parts have taken is not known" in caplog.text

@@ -1,0 +1,110 @@
+"""The parts of a job are added up, whoever dies or fails at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outlast.checkpoint.record_parts import Limits
+from outlast.checkpoint.status import Status
+from outlast.kernel import UnknownKernel
+from tests.kernels import Dividing, Params, Pieces, Stretch, expected
+from tests.worker.floor import Killed
+from tests.worker.parts import STEPS, divided, part, parts_stored, submit, work, work_though_killed
+
+if TYPE_CHECKING:
+    from tests.worker.floor import Floor
+
+
+@pytest.fixture
+def floor() -> Floor:
+    """A floor whose workers run the dividing kernel."""
+    return divided()
+
+
+def test_a_worker_without_the_packages_adds_nothing_up(floor: Floor) -> None:
+    """One small worker among many would fail a job at the last part of a group."""
+
+    class Bare(Dividing):
+        def require(self, params: Params) -> None:  # noqa: ARG002 - the contract's
+            raise UnknownKernel("numpy is missing")
+
+    def is_done() -> bool:
+        last = part(floor, 15)
+        return last is not None and last.status is Status.SUCCEEDED
+
+    def die(operation: str) -> None:
+        if operation == "put" and is_done():
+            raise Killed
+
+    submit(floor)
+    with floor.hooked("after", die), pytest.raises(Killed):
+        work(floor)
+    floor.clock.sleep(120)
+    with pytest.raises(UnknownKernel):
+        floor.work(floor.process(kernel=Bare(floor.step)))
+    assert len(floor.messages()) == 1, "it sends nothing on either"
+    floor.clock.sleep(120)
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+class Flaky(Dividing):
+    """Its `combine` fails as often as it is told to."""
+
+    left = 0
+
+    def combine(self, plan: Pieces, a: Stretch, b: Stretch) -> Stretch:
+        """Fail, or combine."""
+        if self.left:
+            self.left -= 1
+            raise ConnectionError("away")
+        return super().combine(plan, a, b)
+
+
+def test_an_error_in_adding_up_is_tried_again(floor: Floor) -> None:
+    """One time-out would throw away what a thousand workers did in a day.
+
+    The errors count in a row: they are forgotten when a group is added up.
+    """
+    kernel = floor.kernel = Flaky(floor.step)
+    kernel.left = 2
+    submit(floor)
+    while not (groups := [key for key in parts_stored(floor) if "/1/" in key]):
+        floor.work()
+        if kernel.left == 1:
+            assert "ConnectionError: away" in (floor.record.error or "")
+        floor.clock.sleep(1)
+    assert len(groups) == 1
+    assert floor.record.error is None
+    kernel.left = Limits().max_failures - 1
+    while not floor.record.status.is_final:
+        work(floor)
+        floor.clock.sleep(60)
+    assert floor.record.result == expected(STEPS)
+
+
+def test_adding_up_that_always_fails_ends_the_job(floor: Floor) -> None:
+    """It would be tried for ever, and nobody learn why the job does not end."""
+    kernel = floor.kernel = Flaky(floor.step)
+    kernel.left = 10_000
+    submit(floor)
+    rounds = 0
+    while not floor.record.status.is_final:
+        rounds += 1
+        work(floor)
+        floor.clock.sleep(60)
+    assert rounds <= Limits().max_failures
+    assert floor.record.status is Status.FAILED
+    error = floor.record.error or ""
+    assert error.startswith("adding up its parts: ConnectionError: away (test_adding_up.py:")
+    assert error.endswith("(error 5 in a row)")
+
+
+def test_what_a_worker_that_died_at_the_end_left_is_removed(floor: Floor) -> None:
+    """Thousands of records would stay in a bucket, until somebody thinks of a prune."""
+    submit(floor)
+    work_though_killed(floor, lambda: floor.record.status is Status.SUCCEEDED)
+    assert floor.record.result == expected(STEPS)
+    assert parts_stored(floor) == []
