@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.worker.doctor.finding import ok
+from outlast.worker.doctor.runpod_endpoint import EndpointExamination
+from outlast.worker.jobs.client import Client
 from tests.doctor.between import Answer, Request, between
 from tests.doctor.conftest import problems
 from tests.servers import HOST, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from outlast.worker.doctor.finding import Finding
 
 KEY = "rpa-key-of-this-test"
 STORE, QUEUE = "redis://h:6379/0", "sqs://jobs"
@@ -54,6 +60,7 @@ def look(run_doctor: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     # Neither is there; nobody needs to wait for that.
     monkeypatch.setattr("outlast.worker.doctor.examine.store_checks", lambda _: [])
     monkeypatch.setattr("outlast.worker.doctor.sqs_queue.SqsExamination.checks", lambda _: [])
+    monkeypatch.setattr(f"{EndpointExamination.__module__}.parallel_finding", no_job_is_divided)
 
     def run(url: str, endpoint: str = "abc") -> dict[str, Any]:
         findings = run_doctor(endpoint=endpoint, RUNPOD_REST_API_URL=url)
@@ -102,6 +109,28 @@ def test_an_endpoint_with_a_fault(
     """Calls would be ended before they save, never run, or be paid for while they idle."""
     with runpod(**change) as url:
         assert problems(look(url)) == expected
+
+
+def no_job_is_divided(check: str, *_: object, **__: object) -> Finding:
+    """Look at no store."""
+    return ok(check, "no open job is divided")
+
+
+@pytest.mark.parametrize(("parallel", "expected"), [(3, "ok"), (12, "warning")])
+def test_a_job_for_more_workers_than_there_may_be(
+    parallel: int, expected: str, run_doctor: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A person would wait four times as long, and look for the fault in the job."""
+    store = f"sqlite:///{tmp_path}/jobs.db"
+    Client(store).create("nth-prime", {"position": 10**9}, job_id="a", parallel=parallel)
+    monkeypatch.setenv("OUTLAST_STORE", store)
+    monkeypatch.setenv("RUNPOD_API_KEY", KEY)
+    with runpod() as url:
+        finding = run_doctor(endpoint="abc", RUNPOD_REST_API_URL=url)["endpoint.parallel"]
+    assert finding.level == expected
+    if expected == "warning":
+        assert finding.found == "job a is meant for 12 workers, and 3 may run at once"
+        assert '{"workersMax": N}' in finding.mend
 
 
 def test_an_endpoint_that_is_not_there(look: Any) -> None:

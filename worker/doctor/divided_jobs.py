@@ -37,7 +37,7 @@ def parallel_finding(check: str, store: str, most: int | None, *, mend: str) -> 
     return warning(
         check,
         f"{meant}, and {most:,} may run at once",
-        breaks=f"it takes about {widest / most:.2g} times as long as it is meant to",
+        breaks=f"it takes about {widest / max(most, 1):.2g} times as long as it is meant to",
         mend=mend,
     )
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Finding
 
 SCALING = "--scaling-config MaximumConcurrency="
+# Of one mapping, where it sets no bound of its own.
+MOST_OF_A_QUEUE = 1_000
 
 
 def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> Iterator[Finding]:
@@ -51,14 +53,14 @@ def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> It
     yield _concurrency(name, _reserved(client, name), _maximum(mapping), f"{change} {SCALING}")
 
 
-def most_at_once(client: LambdaClient, name: str, queue_arn: str) -> tuple[int | None, str]:
+def most_at_once(client: LambdaClient, name: str, queue_arn: str) -> tuple[int, str]:
     """Return how many slices of this queue the function runs at once, and what changes that.
 
-    None: as many as the account allows.
+    It may be less, where the account allows less.
     """
     mapping = _mapping(client, name, queue_arn) or {}
-    bounds = (_reserved(client, name), _maximum(mapping))
-    most = min((bound for bound in bounds if bound is not None), default=None)
+    bounds = (_reserved(client, name), _maximum(mapping), MOST_OF_A_QUEUE)
+    most = min(bound for bound in bounds if bound is not None)
     return most, f"{_change(mapping)} {SCALING}"
 
 

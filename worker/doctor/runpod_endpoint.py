@@ -9,6 +9,7 @@ import urllib.request
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from outlast.worker.doctor.divided_jobs import parallel_finding
 from outlast.worker.doctor.environment import environment_findings
 from outlast.worker.doctor.finding import Denied, Unreachable, error, ok, warning
 from outlast.worker.runpod_handler import DEFAULT_SECONDS
@@ -39,6 +40,7 @@ def endpoint_checks(endpoint_id: str, settings: Settings) -> list[Check]:
         examination.reach,
         examination.timeout,
         examination.workers,
+        examination.parallel,
         examination.environment,
     ]
 
@@ -133,6 +135,11 @@ class EndpointExamination:
             )
         else:
             yield ok("endpoint.idle", f"a worker ends {idle} s after its last call")
+
+    def parallel(self) -> Iterator[Finding]:
+        """Check that the jobs for many workers have as many."""
+        most, mend = self._endpoint.get("workersMax"), self._patch('{"workersMax": N}')
+        yield parallel_finding("endpoint.parallel", self._settings.store, most, mend=mend)
 
     def environment(self) -> Iterator[Finding]:
         """Check that the workers have the same store and queue as this environment."""
