@@ -321,11 +321,12 @@ class Ledger:
         """Judge how much was computed again."""
         if self.figures["forgot"]:
             return
+        # Who has read a part before it went with its job may begin it once more.
+        causes = self._hindrances + self.figures["delete"]
         for division in self.divisions.values():
-            most = self._hindrances * max(division.lengths)
             self.require(
-                division.redone <= most,
-                f"{division.redone} s were computed again, after {self._hindrances} faults",
+                division.redone <= causes * max(division.lengths),
+                f"{division.redone} s were computed again, after {causes} faults and deletions",
             )
 
     def judge_sends(self) -> None:

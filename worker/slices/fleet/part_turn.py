@@ -59,7 +59,8 @@ class PartTurn(Turn):
         try:
             job = jobs.head_of(job_id)
         except DeletedJob:
-            self._clear()
+            if part:
+                jobs.discard_node(part)
             raise
         action = part_action(
             job, part and part.record, self.message, jobs.clock(), lambda: self._is_added_up(job)
@@ -74,7 +75,7 @@ class PartTurn(Turn):
         """Let the job have what became of the part."""
         match action:
             case Discard():
-                self._clear()
+                self._discard(part, job)
                 return self._see_to(job)
             case FailJob(error):
                 return self._fail(error, part.record.era if part else 0)
@@ -113,7 +114,7 @@ class PartTurn(Turn):
                     send_continuation(self.process, job.stored)
                 ack = True
             case Status.SUCCEEDED:
-                ack = self._succeeded().ack
+                ack = self._succeeded(job.stored).ack
             case _:
                 ack = self._fail(record.error or str(record.status), record.era).ack
         return Handled(ack, record)
@@ -133,12 +134,13 @@ class PartTurn(Turn):
         )
         return StoredJob(record, None)
 
-    def _clear(self) -> None:
-        """Remove all parts of this division, which nobody needs.
-
-        Whoever was to do that as the job ended may have died before.
-        """
-        self.process.jobs.nodes.clear(self.message.job_id, self._node.birth)
+    def _discard(self, part: StoredJob | None, job: Head) -> None:
+        """Remove a part that nobody needs, and all others where the job has ended without them."""
+        if part:
+            self.process.jobs.discard_node(part)
+        if job.status is Status.SUCCEEDED:
+            # Whoever was to do that at the end may have died before.
+            self.process.jobs.nodes.clear(job.job_id, self._node.birth)
 
     def _is_added_up(self, job: Head) -> bool:
         """Whether a group above the part has a record, although the part has none."""
@@ -148,16 +150,16 @@ class PartTurn(Turn):
         above = [fleet.node(place) for place in Tree(fleet.parts).above(self._node.place)]
         return any(self.process.jobs.nodes.heads(job.job_id, above))
 
-    def _succeeded(self) -> Handled:
+    def _succeeded(self, part: StoredJob) -> Handled:
         """Add up what the part completes, if the job still wants it."""
         try:
             job = self.process.jobs.head_of(self.message.job_id)
         except DeletedJob:
-            self._clear()
+            self.process.jobs.discard_node(part)
             raise
         if job.needs_parts_of(self._node.birth):
             return self._add_up(job)
-        self._clear()
+        self._discard(part, job)
         return self._see_to(job)
 
     def _add_up(self, job: Head, *, is_lost: bool = False) -> Handled:
