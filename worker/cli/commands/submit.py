@@ -126,7 +126,8 @@ def fork(
     instead, for example a file on this machine, where `outlast run` with its id and parameters
     goes on with it: to look at a fault closely, again and again, out of the workers' reach. The new
     job has copies of all arrays; with --store they go beside that store, or into its part of
-    OUTLAST_BLOBS where that is set.
+    OUTLAST_BLOBS where that is set. Of a job that is divided it has the parts that are done, and
+    begins the others anew.
 
     Examples:
         outlast fork million --generation 7
