@@ -19,7 +19,7 @@ test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real 
 # What is stored, the kernels and the protocol; the commands, shared jobs and killed processes; the rest
 # is what platforms and newcomers meet. The first part computes, the others mostly wait for processes.
 INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/simulation tests/worker
-CLI := tests/cli tests/fleet tests/process
+CLI := tests/cli tests/process
 
 test-inside: $(BIN)/.installed-test
 	$(BIN)/python -m pytest -q $(INSIDE)
