@@ -16,8 +16,8 @@ test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real 
 	@$(MAKE) --no-print-directory --jobs 3 \
 	  $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-inside test-cli test-outside
 
-# What is stored, the kernels and the protocol; the commands, shared jobs and killed processes; the rest
-# is what platforms and newcomers meet. The first part computes, the others mostly wait for processes.
+# What is stored, the kernels and the protocol; the commands and killed processes; the rest is shared jobs,
+# and what platforms and newcomers meet. The first part computes, the others mostly wait for processes.
 INSIDE := tests/checkpoint tests/fuzz tests/kernel tests/simulation tests/worker
 CLI := tests/cli tests/process
 
