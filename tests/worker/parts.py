@@ -9,7 +9,7 @@ import pytest
 from outlast.checkpoint.fleet import Fleet, Node
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
-from tests.kernels import Dividing
+from tests.kernels import Dividing, Params, Pieces, State, Stretch
 from tests.worker.floor import JOB, Floor, Killed
 
 if TYPE_CHECKING:
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
 
 STEPS = 100
+
+
+class GoesOn(Dividing):
+    """Leaves the last steps to `run`."""
+
+    def plan(self, params: Params) -> Pieces:
+        """All steps but ten."""
+        return Pieces(steps=params.steps - 10)
+
+    def conclude(self, params: Params, plan: Pieces, total: Stretch) -> State:  # noqa: ARG002
+        """Return the state of `run` after these steps."""
+        return State(at=plan.steps, total=total.more)
 
 
 def divided() -> Floor:

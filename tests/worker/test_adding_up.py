@@ -11,7 +11,17 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from tests.kernels import Dividing, Params, Pieces, Stretch, expected
 from tests.worker.floor import Killed
-from tests.worker.parts import STEPS, divided, part, parts_stored, submit, work, work_though_killed
+from tests.worker.parts import (
+    STEPS,
+    GoesOn,
+    divided,
+    fleet,
+    part,
+    parts_stored,
+    submit,
+    work,
+    work_though_killed,
+)
 
 if TYPE_CHECKING:
     from tests.worker.floor import Floor
@@ -102,9 +112,13 @@ def test_adding_up_that_always_fails_ends_the_job(floor: Floor) -> None:
     assert error.endswith("(error 5 in a row)")
 
 
-def test_what_a_worker_that_died_at_the_end_left_is_removed(floor: Floor) -> None:
+@pytest.mark.parametrize("kernel", [Dividing, GoesOn])
+def test_what_a_worker_that_died_at_the_end_left_is_removed(
+    floor: Floor, kernel: type[Dividing]
+) -> None:
     """Thousands of records would stay in a bucket, until somebody thinks of a prune."""
+    floor.kernel = kernel(floor.step)
     submit(floor)
-    work_though_killed(floor, lambda: floor.record.status is Status.SUCCEEDED)
+    work_though_killed(floor, lambda: fleet(floor).concluded)
     assert floor.record.result == expected(STEPS)
     assert parts_stored(floor) == []

@@ -17,10 +17,11 @@ from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import BrokenWorker
-from tests.kernels import Dividing, Params, Pieces, State, Stretch, expected
+from tests.kernels import Dividing, Params, Pieces, expected
 from tests.worker.floor import JOB, Floor
 from tests.worker.parts import (
     STEPS,
+    GoesOn,
     divided,
     fleet,
     part,
@@ -253,18 +254,6 @@ def test_a_ceiling_holds_over_all_parts_together(floor: Floor) -> None:
     assert floor.record.status is Status.FAILED
     assert "100 compute seconds" in (floor.record.error or "")
     assert 1000 <= len(done) < 2000
-
-
-class GoesOn(Dividing):
-    """Leaves the last steps to `run`."""
-
-    def plan(self, params: Params) -> Pieces:
-        """All steps but ten."""
-        return Pieces(steps=params.steps - 10)
-
-    def conclude(self, params: Params, plan: Pieces, total: Stretch) -> State:  # noqa: ARG002
-        """Return the state of `run` after these steps."""
-        return State(at=plan.steps, total=total.more)
 
 
 def test_a_kernel_may_go_on_alone_after_its_parts(floor: Floor) -> None:

@@ -135,11 +135,11 @@ class PartTurn(Turn):
         return StoredJob(record, None)
 
     def _discard(self, part: StoredJob | None, job: Head) -> None:
-        """Remove a part that nobody needs, and all others where the job has ended without them."""
+        """Remove a part that nobody needs, and all others if they are added up."""
         if part:
             self.process.jobs.discard_node(part)
-        if job.status is Status.SUCCEEDED:
-            # Whoever was to do that at the end may have died before.
+        if job.fleet and job.fleet.concluded:
+            # Whoever was to do that as it added them up may have died before.
             self.process.jobs.nodes.clear(job.job_id, self._node.birth)
 
     def _is_added_up(self, job: Head) -> bool:
