@@ -160,6 +160,14 @@ def test_a_kernel_that_cannot_be_loaded_does_not_stop_the_others(floor: Floor) -
     assert floor.record.result == expected(STEPS)
 
 
+def test_jobs_for_other_workers_do_not_keep_one_that_is_idle(floor: Floor) -> None:
+    """A machine that ends itself once there is nothing to do would run, and cost, for ever."""
+    floor.submit(kernel="theirs")
+    began = floor.clock()
+    consumer(floor, kernels=Mock(side_effect=UnknownKernel("theirs"))).run(max_idle_seconds=60.0)
+    assert 60.0 <= floor.clock() - began < 600.0
+
+
 def test_a_store_that_is_away_for_a_night_is_waited_for(floor: Floor) -> None:
     """Every worker would be gone in the morning, and the job that it lost for good."""
     floor.submit()

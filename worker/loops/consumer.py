@@ -83,9 +83,10 @@ class Consumer:
     ) -> str | None:
         """Work until there is a reason to stop; return the signal's name if that was it.
 
-        Stops after `max_idle_seconds` without a message, after `max_slices` slices, or once
-        `done()`; None means no such limit. A stop signal, or a reason to stop that `outer` has,
-        ends the running slice at its next safe point, which saves it and sends its continuation.
+        Stops after `max_idle_seconds` without a message that this worker can work on, after
+        `max_slices` slices, or once `done()`; None means no such limit. A stop signal, or a reason
+        to stop that `outer` has, ends the running slice at its next safe point, which saves it and
+        sends its continuation.
 
         Raises:
             BrokenWorker: one job after another could not begin here, through no fault of theirs;
@@ -136,7 +137,8 @@ class Consumer:
         self._failures_in_a_row = 0
         return slices
 
-    def _handle(self, delivery: Delivery, stop: Deadline) -> int:
+    def _handle(self, delivery: Delivery, stop: Deadline) -> int | None:
+        """Do what the message asks for; return as `_turn`, None also if it is one for others."""
         process = self._process
         try:
             handled = deliver(process, delivery, slice_seconds=self._slice_seconds, stop=stop)
@@ -154,6 +156,7 @@ class Consumer:
                 # Others are to have a chance before the message has been received too often.
                 self._wait(_backoff(self._left_in_a_row), stop)
                 self._left_in_a_row += 1
+                return None
             return 0
         if handled.ack:
             process.queue.ack(delivery)
