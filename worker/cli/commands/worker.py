@@ -19,7 +19,7 @@ log = logging.getLogger("outlast.worker")
 
 MaxIdleSeconds = Annotated[
     float | None,
-    seconds_option("--max-idle-seconds", "End after this time without a message. Default: never."),
+    seconds_option("--max-idle-seconds", "End after this time without work. Default: never."),
 ]
 MaxSlices = Annotated[
     int | None,
