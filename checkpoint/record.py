@@ -306,17 +306,22 @@ class Record(Head, Body):
         fleet = self._fleet(concluded=True)
         return self._with(fleet=fleet, plan=None, lengths=(), weights=(), usage=usage)
 
-    def erred(self, error: str) -> Self:
-        """Note an error in adding up the parts; the job fails if it had enough."""
+    def erred(self, error: str, *, not_before: float) -> Self:
+        """Note an error in adding up the parts, which is not tried again before that moment.
+
+        The job fails if it had enough.
+        """
         failures = self.guards.failures + 1
-        counted = self._with(guards=_changed(self.guards, failures=failures), error=error)
+        counted = self._with(
+            guards=_changed(self.guards, failures=failures), error=error, not_before=not_before
+        )
         if failures < self.limits.max_failures:
             return counted
         return counted.failed(f"{error} (error {failures} in a row)")
 
     def recovered(self) -> Self:
         """Note that parts were added up since the last error."""
-        return self._with(guards=self.guards.cleared(), error=None)
+        return self._with(guards=self.guards.cleared(), error=None, not_before=0.0)
 
     def begun_again(self, era: int) -> Self:
         """Let a part that has failed go on in another era of its job.

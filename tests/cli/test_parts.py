@@ -90,7 +90,28 @@ def test_the_history_has_each_part(outlast: Outlast, outlast_json: OutlastJson) 
 def test_a_job_without_parts_has_no_part(outlast: Outlast) -> None:
     """A slip would look like a part that has not begun."""
     outlast("submit", "tally", "steps=1", "--job-id", "a")
-    assert_one_line(outlast("history", "a", "--part", "0"), 2, "job a is not in parts")
+    assert_one_line(outlast("history", "a", "--part", "0"), 2, "job a is not divided")
+
+
+def test_a_job_before_and_after_its_parts_has_none(outlast: Outlast) -> None:
+    """A person who asks for a part of a job that is over would be told that it had none."""
+    outlast(*FLOCK, "--parallel", "2")
+    part = ("history", "a", "--part", "0")
+    assert_one_line(outlast(*part), 2, "job a is not cut into parts yet")
+    assert outlast(*IDLE).code == 0
+    assert_one_line(outlast(*part), 2, "job a has its parts added up: what each of them did is not")
+
+
+def test_a_job_that_is_there_says_how_it_is_shared(outlast: Outlast) -> None:
+    """A person who asks for more workers would wait, and look for them."""
+    assert outlast(*FLOCK, "--parallel", "2").err == ""
+    told = outlast(*FLOCK, "--parallel", "3")
+    assert (told.code, told.out) == (0, "a\n")
+    assert "job a was there already, and is meant for 2 workers: it stays so" in told.err
+    assert outlast(*FLOCK).err == ""
+    outlast("submit", "flock", "steps=4", "--job-id", "b")
+    told = outlast("submit", "flock", "steps=4", "--job-id", "b", "--parallel", "3")
+    assert "job b was there already, and is not divided: it stays so" in told.err
 
 
 @pytest.mark.usefixtures("half_done")

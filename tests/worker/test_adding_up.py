@@ -122,3 +122,42 @@ def test_what_a_worker_that_died_at_the_end_left_is_removed(
     work_though_killed(floor, lambda: fleet(floor).concluded)
     assert floor.record.result == expected(STEPS)
     assert parts_stored(floor) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "returns", "told"),
+    [
+        ("combine", None, "combine returned NoneType instead of its Stretch"),
+        ("conclude", 7, "conclude returned int instead of its Result or State"),
+    ],
+)
+def test_what_is_no_partial_or_result_is_told_by_its_method(
+    floor: Floor, method: str, returns: object, told: str
+) -> None:
+    """An author would look for the fault in the wrong method, and wait for five attempts."""
+    kernel = floor.kernel = Dividing(floor.step)
+    setattr(kernel, method, lambda *_: returns)
+    submit(floor)
+    work(floor)
+    assert floor.record.status is Status.FAILED
+    assert f"adding up its parts: NonRetryable: {told}" in (floor.record.error or "")
+
+
+def test_errors_of_many_groups_at_a_time_count_once(floor: Floor) -> None:
+    """A wide job would have its last error a moment after its first one."""
+    kernel = floor.kernel = Flaky(floor.step)
+    floor.step_seconds = 0.0
+    kernel.left = 20
+    submit(floor, parallel=40, steps=2000)
+    while kernel.left:
+        work(floor)
+        assert not floor.record.status.is_final
+        assert floor.record.guards.failures < Limits().max_failures
+        if kernel.left:
+            floor.clock.sleep(0.5)
+            if floor.record.guards.failures >= 3:
+                kernel.left = 0
+    for _ in range(100):
+        floor.clock.sleep(10)
+        work(floor)
+    assert floor.record.result == expected(2000)

@@ -168,6 +168,22 @@ def test_jobs_for_other_workers_do_not_keep_one_that_is_idle(floor: Floor) -> No
     assert 60.0 <= floor.clock() - began < 600.0
 
 
+def test_jobs_for_other_workers_do_not_keep_this_one_from_its_own(floor: Floor) -> None:
+    """A few jobs with a package that nobody has would stop all others."""
+
+    def load(name: str) -> Counting:
+        if name != "counting":
+            raise UnknownKernel(name)
+        return Counting()
+
+    for number in range(50):
+        floor.submit(f"job-{number + 100}", kernel="theirs")
+    floor.submit()
+    began = floor.clock()
+    consumer(floor, kernels=load).run(done=is_over(floor))
+    assert floor.clock() - began < 60.0
+
+
 def test_a_store_that_is_away_for_a_night_is_waited_for(floor: Floor) -> None:
     """Every worker would be gone in the morning, and the job that it lost for good."""
     floor.submit()

@@ -66,3 +66,25 @@ def test_progress_is_by_work_and_not_by_pieces(floor: Floor) -> None:
     assert told is not None
     lengths = floor.record.lengths
     assert told.progress == pytest.approx((sum(lengths[:10]) / sum(lengths)) ** 3)
+
+
+@pytest.mark.parametrize(
+    ("method", "returns", "told"),
+    [
+        ("pieces", 20.0, "pieces returned 20.0: a whole number from 1 on is asked for"),
+        ("pieces", 0, "pieces returned 0: a whole number from 1 on is asked for"),
+        ("share", float("nan"), "share returned nan for piece"),
+        ("share", 2.0, "share returned 2.0 for piece"),
+    ],
+)
+def test_a_division_that_cannot_be_is_told_by_its_method(
+    floor: Floor, method: str, returns: float, told: str
+) -> None:
+    """An author would be told of a type somewhere, five times, and not of the method."""
+    kernel = floor.kernel = Dividing(floor.step)
+    setattr(kernel, method, lambda *_: returns)
+    submit(floor)
+    work(floor)
+    assert floor.record.status is Status.FAILED
+    assert floor.record.error is not None
+    assert f"NonRetryable: {told}" in floor.record.error

@@ -117,7 +117,10 @@ def fleet_for(kernel: str, parallel: int | None, part_seconds: float | None) -> 
     """
     if parallel is None:
         if part_seconds is not None:
-            raise InvalidParams("a length of parts is of no use without a number of workers")
+            raise InvalidParams(
+                f"parts of {part_seconds:g} s are of no use without a number of workers: give that "
+                "as well, or leave out the length of parts"
+            )
         return None
     if not 1 <= parallel <= MAX_PARALLEL:
         raise InvalidParams(f"{parallel:,} workers for a job: give 1 to {MAX_PARALLEL:,}")

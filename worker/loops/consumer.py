@@ -36,6 +36,8 @@ log = logging.getLogger("outlast.consumer")
 WAIT_SECONDS = 1.0
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
+# So long the message of a job that this worker cannot run is hidden from all.
+LEFT_SECONDS = 30.0
 
 # Another worker may have what the job needs.
 NOT_HERE = (UnknownKernel, NewerState)
@@ -69,7 +71,6 @@ class Consumer:
         self._slice_seconds = slice_seconds
         self._sweeper = sweep_seconds and Sweeper(process, every_seconds=sweep_seconds)
         self._failures_in_a_row = 0
-        self._left_in_a_row = 0
         self._has_connected = False
         self._is_idle = False
 
@@ -154,13 +155,11 @@ class Consumer:
             tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
             if isinstance(error, NOT_HERE):
                 # Others are to have a chance before the message has been received too often.
-                self._wait(_backoff(self._left_in_a_row), stop)
-                self._left_in_a_row += 1
+                process.hide(delivery, LEFT_SECONDS)
                 return None
             return 0
         if handled.ack:
             process.queue.ack(delivery)
-        self._left_in_a_row = 0
         return int(handled.record is not None)
 
     def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag

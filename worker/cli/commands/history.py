@@ -125,11 +125,19 @@ def _slices_of_part(jobs: JobStore, record: Record, number: int) -> Iterator[dic
 
     fleet = record.fleet
     if fleet is None or not fleet.is_cut:
-        raise typer.BadParameter(f"job {record.job_id} is not in parts")
+        raise typer.BadParameter(f"job {record.job_id} {_why_without_parts(record)}")
     if number >= fleet.parts:
         raise typer.BadParameter(f"job {record.job_id} has parts 0 to {fleet.parts - 1}")
     if stored := jobs.load_node(record.job_id, fleet.node(Place(0, number))):
         yield from _slices(stored.record)
+
+
+def _why_without_parts(record: Record) -> str:
+    if record.fleet is None:
+        return "is not divided"
+    if record.fleet.concluded:
+        return "has its parts added up: what each of them did is not kept"
+    return "is not cut into parts yet"
 
 
 def _latest_of_parts(jobs: JobStore, record: Record) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,8 @@ def cancel(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
 
     A slice that runs sees it at its next save, within the interval between two checkpoints
     (OUTLAST_CHECKPOINT_SECONDS, at most 20 s by default). Cancelling a cancelled job does nothing.
-    Each part of a divided job stops in the same way, also by a pause.
+    Each part of a divided job stops in the same way, also by a pause. What its parts have come to
+    is removed: pause a job of which you may want a fork.
 
     A job that cannot be cancelled is reported and does not stop the others. With --json, one id
     prints an object; several, or -, print an array of the jobs that were cancelled.

@@ -68,7 +68,7 @@ def submit(
     With --parallel the job is cut into parts, which any workers compute at the same time: up to
     four parts a worker are open, so that none of N waits. How many workers there are is up to you
     and your platform: each of more than N has less to do, and fewer take longer. `outlast kernels`
-    tells which kernels can be divided.
+    tells which kernels can be divided. --part-seconds counts if the kernel can estimate its time.
 
     Each --notify is a target, at most four, that a worker tells once the job has succeeded, failed
     or been cancelled: sqs://queue-name, an SQS queue's https URL, or a webhook, https://host/path,
@@ -104,10 +104,21 @@ def submit(
         **values,
     )
     warn_if_apart(client.settings)
+    if parallel is not None:
+        _say_if_shared_otherwise(client.status(new_id), parallel)
     if as_json:
         print_json(view_of(client.jobs, client.status(new_id)))
     else:
         print(new_id)
+
+
+def _say_if_shared_otherwise(record: Record, parallel: int) -> None:
+    """Say that a job that was there before keeps the number of its workers."""
+    if record.fleet is None:
+        say(f"job {record.job_id} was there already, and is not divided: it stays so")
+    elif record.fleet.parallel != parallel:
+        meant = f"for {record.fleet.parallel:,} workers"
+        say(f"job {record.job_id} was there already, and is meant {meant}: it stays so")
 
 
 def fork(

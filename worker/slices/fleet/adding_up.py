@@ -30,7 +30,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint, Usage
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey
-from outlast.kernel import UnknownKernel
+from outlast.kernel import NonRetryable, UnknownKernel
 from outlast.kernel.bulk import Bulk, Stored, loaded
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.arrays import Arrays
@@ -175,7 +175,12 @@ class AddingUp:
 
     def _write(self, place: Place, children: list[Record]) -> None:
         """Write the record of a group."""
-        value, bulk = stored_result(part_kernel(self._kernel), self._combined(children))
+        combined, model = self._combined(children), self._kernel.Partial
+        if not isinstance(combined, model):
+            raise NonRetryable(
+                f"combine returned {_kind(combined)} instead of its {model.__name__}"
+            )
+        value, bulk = stored_result(part_kernel(self._kernel), combined)
         now = self._process.jobs.clock()
         record = Record(
             job_id=self._job.job_id,
@@ -221,6 +226,9 @@ class AddingUp:
         params = loaded(kernel.Params, *self._process.last_params.of(record, self._read))
         outcome = kernel.conclude(params, self._plan, self._combined(children))
         after = record.concluded(_sum_of(record.usage, children))
+        if not isinstance(outcome, (kernel.State, kernel.Result)):
+            names = f"{kernel.Result.__name__} or {kernel.State.__name__}"
+            raise NonRetryable(f"conclude returned {_kind(outcome)} instead of its {names}")
         if isinstance(outcome, kernel.State) and not isinstance(outcome, kernel.Result):
             return after.saved(self._checkpoint(record, params, outcome)).released()
         value, bulk = stored_result(kernel, outcome)
@@ -314,6 +322,10 @@ class AddingUp:
         return fail_job(
             self._process, self._job.job_id, self._fleet.birth, reason, era=self._job.era
         )
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def _sum_of(usage: Usage, children: Iterable[Head]) -> Usage:

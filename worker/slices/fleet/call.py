@@ -137,7 +137,7 @@ def _call(job: ClaimedJob, calls: int, parts: Iterator[tuple[Place, int]]) -> Re
         job.note_life()
         count += len(some)
     now = process.jobs.clock()
-    what = f"{PARTS_CALLED} {count} parts"
+    what = f"{PARTS_CALLED} {count} part{'' if count == 1 else 's'}"
     return job.write(lambda record: record.answered(calls).after_slice(record, what, now))
 
 

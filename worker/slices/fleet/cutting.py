@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.fleet import OPEN_PER_WORKER
+from outlast.kernel import NonRetryable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ MOST_PARTS = 10_000
 # The last parts are shorter, so that no worker is left with much when the others are done.
 SHORTEST = 1 / 8
 BILLION = 10**9
+TOLERANCE = 1e-6  # of a share, as it is a sum of floats
 
 
 def lengths_of(
@@ -31,16 +33,16 @@ def lengths_of(
     `seconds` is what the job takes on one worker; None: that is not known.
 
     Raises:
-        ValueError: the kernel says that there are no pieces.
+        NonRetryable: the kernel does not say how many pieces there are, or how to share them out.
     """
     pieces = kernel.pieces(plan)
-    if pieces < 1:
-        raise ValueError(f"its plan has {pieces} pieces: there must be one at least")
+    if not isinstance(pieces, int) or pieces < 1:
+        raise NonRetryable(f"pieces returned {pieces!r}: a whole number from 1 on is asked for")
     edges = [0]
     for share in shares_of(fleet, seconds):
         if edges[-1] + 1 >= pieces:
             break
-        found = bisect_left(range(pieces), share, key=lambda piece: kernel.share(plan, piece))
+        found = bisect_left(range(pieces), share, key=lambda piece: _share_of(kernel, plan, piece))
         edges.append(min(max(found, edges[-1] + 1), pieces))
     if edges[-1] < pieces:
         edges.append(pieces)
@@ -50,8 +52,15 @@ def lengths_of(
 def weights_of(kernel: AnyDivisible, plan: Any, lengths: tuple[int, ...]) -> tuple[int, ...]:
     """Return the share of the work that each part has, in billionths."""
     edges = accumulate(lengths, initial=0)
-    before = [round(kernel.share(plan, first) * BILLION) for first in edges]
+    before = [round(_share_of(kernel, plan, first) * BILLION) for first in edges]
     return tuple(max(last - first, 0) for first, last in pairwise(before))
+
+
+def _share_of(kernel: AnyDivisible, plan: Any, first: int) -> float:
+    share = kernel.share(plan, first)
+    if not -TOLERANCE <= share <= 1 + TOLERANCE:
+        raise NonRetryable(f"share returned {share} for piece {first}: 0 to 1 is asked for")
+    return share
 
 
 def shares_of(fleet: Fleet, seconds: float | None) -> Iterator[float]:

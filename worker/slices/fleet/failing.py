@@ -48,14 +48,19 @@ def count_error(
 ) -> tuple[StoredJob, float]:
     """Count an error in adding up, as `fail_job` does it where the job has had enough of them.
 
-    Returns the job as it is stored, and after how many seconds to try again; 0: not at all.
+    Several groups may have the same trouble at the same time: until it is tried again, it counts
+    once. Returns the job as it is stored, and after how many seconds to try again; 0: not at all.
     """
-    is_ours = False
+    is_ours, now = False, process.jobs.clock()
 
     def move(job: Record) -> Record:
         nonlocal is_ours
         is_ours = _is_open(job, birth) and era >= job.era
-        return job.erred(reason) if is_ours else job
+        if not is_ours or job.wait_seconds(now) > 0:
+            return job
+        failures = job.guards.failures
+        wait = backoff(failures, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_RETRY_SECONDS)
+        return job.erred(reason, not_before=now + wait)
 
     stored = process.jobs.change(job_id, move)
     record = stored.record
@@ -64,8 +69,7 @@ def count_error(
     if not is_ours or record.status.is_final:
         return stored, 0.0
     log.warning("job %s: %s; to be tried again", job_id, reason)
-    failures = record.guards.failures - 1
-    return stored, backoff(failures, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_RETRY_SECONDS)
+    return stored, max(record.wait_seconds(now), FIRST_BACKOFF_SECONDS)
 
 
 def forget_errors(process: WorkerProcess, job_id: str, birth: str | None) -> None:
