@@ -88,7 +88,9 @@ class SharedJob:
         kernel, plan = self._copy(), self._load_plan()
         pieces = kernel.pieces(plan)
         if type(pieces) is not int or pieces < 1:
-            raise AssertionError(f"it has {pieces!r} pieces: there must be at least 1")
+            raise AssertionError(
+                f"pieces returned {pieces!r}: a whole number from 1 on is asked for"
+            )
         before = 0.0
         for first in sorted({pieces * step // MOST_SHARES for step in range(MOST_SHARES + 1)}):
             share = kernel.share(plan, first)
