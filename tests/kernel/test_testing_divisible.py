@@ -294,7 +294,7 @@ def test_a_sound_kernel_passes(kernel: Dividing, steps: int) -> None:
         (Replanning("conclude", LooseParams), "conclude changes the parameters"),
         (Odd(plan=lambda params: params), "the plan is Params, not Pieces: Params"),
         (Odd(pieces=lambda _: 0), "pieces returned 0: a whole number from 1 on is asked for"),
-        (Odd(pieces=lambda _: 7.0), "it has 7.0 pieces"),
+        (Odd(pieces=lambda _: 7.0), "pieces returned 7.0: a whole number"),
         (sloped(lambda first: 0.1 + first), "its share before piece 0 of 7 is 0.1 after 0.0"),
         (
             sloped(lambda first: first / 8),
