@@ -319,6 +319,6 @@ def test_a_sweep_wakes_by_the_settings_or_by_its_argument(client: Client) -> Non
 
 def test_new_records_need_no_store() -> None:
     """A process that checks a request first would have to open a store for it."""
-    record, _ = new_job("counting", {"steps": 3}, job_id="a", limits=Limits(), now=5.0)
+    record = new_job("counting", {"steps": 3}, job_id="a", limits=Limits(), now=5.0).record
     assert (record.created_at, record.status) == (5.0, Status.QUEUED)
     assert isinstance(kernels.Counting().Params.model_validate(record.params), Model)
