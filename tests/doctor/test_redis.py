@@ -109,7 +109,9 @@ def test_a_replica(admin: redis.Redis, server: Server, run_doctor: Any) -> None:
 
 def test_a_node_of_a_cluster(run_doctor: Any) -> None:
     """Some jobs would work and others not, by the hash of their id."""
-    with servers.valkey("--cluster-enabled", "yes") as server:
+    # By itself it takes a port of the range that the system gives to clients.
+    port = str(servers.free_ports(1)[0])
+    with servers.valkey("--cluster-enabled", "yes", "--cluster-port", port) as server:
         findings = run_doctor(OUTLAST_STORE=server.url)["store.reach"]
         assert (findings.level, findings.mend) == ("error", "use a server with cluster mode off")
         with closing(redis.Redis.from_url(server.url)) as client:
