@@ -140,6 +140,7 @@ class _Reader:
 
     def rest(self) -> str:
         self._thread.join(PATIENCE_SECONDS)
+        assert not self._thread.is_alive(), "a process that it has left holds its output open"
         while not self._lines.empty():
             if line := self._lines.get():
                 self._seen.append(line)

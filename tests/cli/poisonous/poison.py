@@ -66,7 +66,7 @@ def leaves_a_process() -> None:
 
 def runs_a_program() -> None:
     """Start a program that says so and never ends, and wait for it."""
-    subprocess.run(["sh", "-c", "echo at work >&2; sleep 600"], check=True)
+    subprocess.run(["sh", "-c", "echo at work >&2; exec sleep 600"], check=True)
 
 
 def closes_the_errors() -> None:
