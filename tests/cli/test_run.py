@@ -10,7 +10,7 @@ import pytest
 
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
-from outlast.worker.cli import foreground
+from outlast.worker.cli import preparing
 from tests.cli.process import OUTLAST, until
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def test_a_first_run_says_what_it_compiles(
     outlast: Outlast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person would stop a run that seems to do nothing for ten seconds."""
-    monkeypatch.setattr(foreground, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(preparing, "PATIENCE_SECONDS", 0.05)
     ended = outlast("run", "tally", "steps=3", "prepare_seconds=0.2")
     assert "outlast: preparing kernel tally: on its first run on a machine it is comp" in ended.err
     assert "preparing" not in outlast("run", "tally", "steps=3").err

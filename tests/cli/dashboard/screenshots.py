@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,13 +57,15 @@ def main() -> None:
 @contextmanager
 def sharing(place: Path) -> Iterator[dict[str, str]]:
     """Let workers of every kind share a job; yield while each has a part of it, in the middle."""
-    with (
-        servers.valkey() as valkey,
-        servers.ministack() as ministack,
-        pytest.MonkeyPatch.context() as patch,
-        closing(make_system(place, f"{valkey.url}/7", ministack.url, patch)) as system,
-        everywhere(system) as programs,
-    ):
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            patch.setenv(name, function_env({})[name])
+        valkey = stack.enter_context(servers.valkey())
+        ministack = stack.enter_context(servers.ministack())
+        system = make_system(place, f"{valkey.url}/7", ministack.url, patch)
+        stack.callback(system.close)
+        programs = stack.enter_context(everywhere(system))
         jobs = system.client.jobs
         system.client.submit("prime-count", job_id=SHARED, x=10**18, parallel=4)
 
