@@ -119,10 +119,13 @@ class SimulatedRegister(Register):
         """Let it happen after its time-out, and raise StoreUnavailable as if it did not."""
 
         def land() -> None:
+            is_hindered = self._process.is_hindered
             try:
                 act()
             except VersionConflict:
                 return
+            # Whoever sent it does not know: what goes wrong with it meanwhile is not over.
+            self._process.is_hindered = is_hindered
             self._world.note(self._process, f"{what} landed late")
 
         self._world.clockwork.call(land, after=self._process.rng.uniform(*LATE_SECONDS))

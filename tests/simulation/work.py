@@ -52,7 +52,7 @@ def _judge_errors(process: Process, old: Record, new: Record, *, advanced: bool)
     if new.not_before and str(new.error).startswith(("StoreUnavailable", "StoreFull")):
         _judge_postponement(process, new)
         return
-    has_raised = new.job_id in process.raised
+    has_raised = new.job_id in process.raised and not _was_cut_off(process, new)
     if new.status is Status.QUEUED and not has_raised:
         judge_share(process, new)
     failures = has_raised + (0 if advanced else old.guards.failures)
@@ -65,6 +65,15 @@ def _judge_errors(process: Process, old: Record, new: Record, *, advanced: bool)
         bool(new.not_before) == has_raised and wait <= LONGEST_BACKOFF_SECONDS,
         f"{new.job_id} waits for {wait:.1f} s after {failures} failures",
     )
+
+
+def _was_cut_off(process: Process, new: Record) -> bool:
+    """Whether an error was taken for one of a stop signal, which may be only where one came."""
+    entry = new.history.latest
+    if entry is None or "the step was cut off by" not in entry.ending:
+        return False
+    require(process.is_stopping, f"{process} blames a stop for an error of {new.job_id}")
+    return True
 
 
 def _judge_postponement(process: Process, new: Record) -> None:

@@ -74,6 +74,7 @@ class Machine:
             self.stop.name = "SIGTERM"
             if self._process is not None:
                 self._process.slice_seconds = None
+                self._process.is_stopping = True
 
     def _live(self, actor: Actor) -> None:
         world = self._world
