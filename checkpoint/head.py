@@ -170,19 +170,19 @@ class Head(Part):
 
         `usage` is what a divided job has taken with its parts; None: what is stored of it.
         """
-        usage = usage or self.usage
-        ceiling = self.limits.max_slices
-        if ceiling is not None and self.counts_slices and usage.slices_begun >= ceiling:
+        usage, ceiling = usage or self.usage, self.slice_ceiling
+        if ceiling is not None and usage.slices_begun >= ceiling:
             return f"reached its ceiling of {ceiling} slices (max_slices)"
         return self.overspent(usage.compute_seconds)
 
     @property
-    def counts_slices(self) -> bool:
-        """Whether there is a ceiling on how many slices the job takes, with its parts.
+    def slice_ceiling(self) -> int | None:
+        """How many slices the job may take, with all its parts; None: as many as it likes.
 
-        The default holds for a job without parts, and for each part by itself.
+        The default is for a job that is not shared, and for each part by itself.
         """
-        return self.fleet is None or self.limits.max_slices != Limits().max_slices
+        is_default = self.limits.max_slices == Limits().max_slices
+        return None if self.fleet and is_default else self.limits.max_slices
 
     def overspent(self, seconds: float | None = None) -> str | None:
         """Return that the ceiling on compute time is reached, or None if it is not.

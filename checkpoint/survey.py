@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoint.fleet import Place, Tree
+from outlast.checkpoint.record_parts import Usage
 from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from outlast.checkpoint.fleet import Fleet
     from outlast.checkpoint.head import Head
@@ -128,3 +129,8 @@ class Survey:
 
 def _has_succeeded(head: Head | None) -> bool:
     return head is not None and head.status is Status.SUCCEEDED
+
+
+def sum_of(usage: Usage, heads: Iterable[Head]) -> Usage:
+    """Return what a job has taken: `usage` by itself, and its parts and groups with these heads."""
+    return reduce(Usage.plus, (head.usage for head in heads), usage)

@@ -161,7 +161,7 @@ def conclude_what_was_stopped(patch: MonkeyPatch) -> None:
 
 def forget_what_parts_took(patch: MonkeyPatch) -> None:
     """What the parts have taken is not added up."""
-    patch.setattr(adding_up, "_sum_of", lambda usage, _: usage)
+    patch.setattr(adding_up, "sum_of", lambda usage, _: usage)
 
 
 def count_the_last_child_only(patch: MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def count_the_last_child_only(patch: MonkeyPatch) -> None:
     def last_of(usage: Usage, children: Any) -> Usage:
         return reduce(Usage.plus, [child.usage for child in children][-1:], usage)
 
-    patch.setattr(adding_up, "_sum_of", last_of)
+    patch.setattr(adding_up, "sum_of", last_of)
 
 
 def let_it_cost_anything(patch: MonkeyPatch) -> None:

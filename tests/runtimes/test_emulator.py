@@ -97,7 +97,7 @@ def test_arrays_for_a_slow_store_are_there_before_the_timeout(
             monkeypatch.setenv(name, value)
         with closing(boto3.client("s3")) as s3:
             s3.create_bucket(Bucket="slow-arrays")
-        client, params = Client(), {"steps": 2500, "arrays": 4, "numbers": 1_000_000}
+        client, params = Client(), {"steps": 5000, "arrays": 4, "numbers": 1_000_000}
         client.submit("field", job_id="j", **params)
         del system.env["OUTLAST_CHECKPOINT_SECONDS"]
         with emulator.function(system.folder, system.env | place, timeout_seconds=15) as function:

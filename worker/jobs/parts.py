@@ -6,7 +6,6 @@ import logging
 from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from outlast.checkpoint.errors import CorruptRecord, UnknownJob
 from outlast.checkpoint.fleet import GROUP_BITS, MAX_PARTS, Place
 from outlast.checkpoint.record_parts import Usage
 from outlast.checkpoint.status import Status
-from outlast.checkpoint.survey import Survey
+from outlast.checkpoint.survey import Survey, sum_of
 from outlast.checkpoint.view import view
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
         running=running,
         failed=sum(head.status is Status.FAILED for head in heads.values()),
         progress=share,
-        usage=_sum_of(record.usage, tops.values()),
+        usage=sum_of(record.usage, tops.values()),
         per_second=running * paced / occupied if running and paced and occupied else None,
         heads=heads,
         ranges=ranges,
@@ -153,7 +152,7 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
 
 def usage_of(jobs: JobStore, job: Head) -> Usage:
     """Return what a job has taken, with all its parts. Raises as `parts_of`."""
-    return _sum_of(job.usage, (_tops_of(jobs, job) or {}).values())
+    return sum_of(job.usage, (_tops_of(jobs, job) or {}).values())
 
 
 def known_usage_of(jobs: JobStore, job: Head) -> Usage | None:
@@ -172,10 +171,6 @@ def _tops_of(jobs: JobStore, job: Head) -> dict[Place, Head] | None:
     if fleet is None or not job.is_divided or not is_counted:
         return None
     return Survey(jobs.nodes, job.job_id, fleet).tops if fleet.is_cut else {}
-
-
-def _sum_of(usage: Usage, heads: Iterable[Head]) -> Usage:
-    return reduce(Usage.plus, (head.usage for head in heads), usage)
 
 
 def _ranges(places: set[Place], parts: int) -> Iterator[tuple[int, int]]:

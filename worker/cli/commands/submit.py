@@ -104,10 +104,11 @@ def submit(
         **values,
     )
     warn_if_apart(client.settings)
-    if parallel is not None:
-        _say_if_shared_otherwise(client.status(new_id), parallel)
-    if as_json:
-        print_json(view_of(client.jobs, client.status(new_id)))
+    record = client.status(new_id) if as_json or parallel else None
+    if record and parallel:
+        _say_if_shared_otherwise(record, parallel)
+    if record and as_json:
+        print_json(view_of(client.jobs, record))
     else:
         print(new_id)
 

@@ -29,7 +29,7 @@ from outlast.checkpoint.fleet import Place, Tree
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint, Usage
 from outlast.checkpoint.status import Status
-from outlast.checkpoint.survey import Survey
+from outlast.checkpoint.survey import Survey, sum_of
 from outlast.kernel import NonRetryable, UnknownKernel
 from outlast.kernel.bulk import Bulk, Stored, loaded
 from outlast.worker.queues.message import Message
@@ -44,7 +44,7 @@ from outlast.worker.slices.reading import read_chunks
 from outlast.worker.telemetry.job_events import tell_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from pydantic import BaseModel
 
@@ -167,10 +167,10 @@ class AddingUp:
 
     def _at_ceiling(self, groups: int, parts: list[Record]) -> str | None:
         """Return which ceiling on cost these parts and all groups so far have reached, or None."""
-        if self._job.limits.max_compute_seconds is None and not self._job.counts_slices:
+        if self._job.limits.max_compute_seconds is None and self._job.slice_ceiling is None:
             return None
         survey = Survey(self._process.jobs.nodes, self._job.job_id, self._fleet)
-        usage = _sum_of(self._job.usage, [*survey.added_up(groups), *parts])
+        usage = sum_of(self._job.usage, [*survey.added_up(groups), *parts])
         return self._job.at_ceiling(usage)
 
     def _write(self, place: Place, children: list[Record]) -> None:
@@ -189,7 +189,7 @@ class AddingUp:
             created_at=now,
             updated_at=now,
             status=Status.SUCCEEDED,
-            usage=_sum_of(Usage(), children),
+            usage=sum_of(Usage(), children),
             result=value,
             node=self._fleet.node(place),
         )
@@ -225,7 +225,7 @@ class AddingUp:
         kernel = self._kernel
         params = loaded(kernel.Params, *self._process.last_params.of(record, self._read))
         outcome = kernel.conclude(params, self._plan, self._combined(children))
-        after = record.concluded(_sum_of(record.usage, children))
+        after = record.concluded(sum_of(record.usage, children))
         if not isinstance(outcome, (kernel.State, kernel.Result)):
             names = f"{kernel.Result.__name__} or {kernel.State.__name__}"
             raise NonRetryable(f"conclude returned {_kind(outcome)} instead of its {names}")
@@ -326,7 +326,3 @@ class AddingUp:
 
 def _kind(value: object) -> str:
     return type(value).__name__
-
-
-def _sum_of(usage: Usage, children: Iterable[Head]) -> Usage:
-    return reduce(Usage.plus, (child.usage for child in children), usage)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import CheckpointError
 from outlast.checkpoint.head import LONGEST_RETRY_SECONDS
-from outlast.checkpoint.record_parts import Usage
-from outlast.checkpoint.survey import Survey
+from outlast.checkpoint.survey import Survey, sum_of
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.protocol import FIRST_BACKOFF_SECONDS
 from outlast.worker.telemetry.job_events import tell_over
@@ -86,6 +84,5 @@ def _tell(process: WorkerProcess, job: Record) -> None:
     if job.fleet is not None:
         with suppress(CheckpointError):
             survey = Survey(process.jobs.nodes, job.job_id, job.fleet)
-            usage = reduce(Usage.plus, (head.usage for head in survey.tops.values()), job.usage)
-            job = job.model_copy(update={"usage": usage})
+            job = job.model_copy(update={"usage": sum_of(job.usage, survey.tops.values())})
     tell_over(job, process.platform)
