@@ -13,9 +13,12 @@ except ModuleNotFoundError as error:
     ) from error
 
 from outlast.kernel.bulk import Beside, whole
+from outlast.kernel.tensor import FarBytes, is_far, is_tensor, near_array
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from outlast.kernel.bulk import Bytes
 
 
 class _Numbers(Beside):
@@ -29,18 +32,27 @@ class _Numbers(Beside):
     key = "$array"
 
     def check(self, value: object) -> object:
-        if _is_far(value):
+        if is_far(value):
             return value
         array = _array_of(value)
         _description(array.dtype)
         return array
 
-    def dump(self, value: Any) -> tuple[dict[str, Any], memoryview, object]:
-        array = as_array(value)
-        reference = {self.key: _description(array.dtype), "shape": list(array.shape)}
-        if array.flags.fnc:  # In another order its sums would differ in a bit.
-            return reference | {"order": "F"}, _flat(array.T).data, value
-        return reference, _flat(array).data, value
+    def dump(self, value: Any) -> tuple[dict[str, Any], Bytes, object]:
+        if is_far(value):
+            far = FarBytes(value)
+            return self._reference(far.dtype, value.shape, is_turned=far.is_turned), far, value
+        array = _array_of(value)
+        is_turned = array.flags.fnc
+        data = _flat(array.T if is_turned else array).data
+        return self._reference(array.dtype, array.shape, is_turned=is_turned), data, value
+
+    def _reference(
+        self, dtype: np.dtype[Any], shape: Iterable[int], *, is_turned: bool
+    ) -> dict[str, Any]:
+        reference = {self.key: _description(dtype), "shape": list(shape)}
+        # In another order its sums would differ in a bit.
+        return reference | {"order": "F"} if is_turned else reference
 
     def size(self, reference: Mapping[str, Any]) -> int:
         return _dtype(reference[self.key]).itemsize * _count(reference["shape"])
@@ -57,20 +69,15 @@ Array = Annotated[np.ndarray[Any, Any], _Numbers()]
 
 def is_array(value: object) -> bool:
     """Whether the value is what an Array may have."""
-    return isinstance(value, np.ndarray) or _is_far(value)
+    return isinstance(value, np.ndarray) or is_far(value)
 
 
 def same_arrays(one: Any, other: Any) -> bool:
     """Whether two arrays have the same type, shape and bytes; so a NaN is equal to itself."""
-    ours, theirs = as_array(one), as_array(other)
+    ours, theirs = (_array_of(v.cpu() if is_far(v) else v) for v in (one, other))
     if (ours.dtype, ours.shape) != (theirs.dtype, theirs.shape):
         return False
     return bool(np.array_equal(_flat(ours), _flat(theirs)))
-
-
-def as_array(value: Any) -> np.ndarray[Any, Any]:
-    """Return the array, fetched where it is on another device."""
-    return _array_of(value.cpu() if _is_far(value) else value)
 
 
 def _array_of(value: object) -> np.ndarray[Any, Any]:
@@ -80,27 +87,11 @@ def _array_of(value: object) -> np.ndarray[Any, Any]:
         )
     if isinstance(value, (np.ndarray, np.generic)):
         return np.asarray(value)
-    if _is_tensor(value):
-        tensor: Any = value
-        try:
-            array: np.ndarray[Any, Any] = tensor.detach().resolve_conj().resolve_neg().numpy()
-        except (TypeError, RuntimeError) as error:
-            raise ValueError(
-                f"numpy has no such tensor ({error}); of torch.bfloat16 give "
-                "tensor.view(torch.int16)"
-            ) from error
-        return array
+    if is_tensor(value):
+        return near_array(value)
     kind = type(value).__name__
     way = "read a file with weights=@file.npy" if kind == "str" else "give numpy.asarray(…)"
     raise ValueError(f"an Array is an array of numpy or a tensor, not {kind}: {way}")
-
-
-def _is_tensor(value: object) -> bool:
-    return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach")
-
-
-def _is_far(value: object) -> bool:
-    return _is_tensor(value) and value.device.type != "cpu"  # type: ignore[attr-defined]
 
 
 def _description(dtype: np.dtype[Any]) -> Any:

@@ -3,9 +3,9 @@
     text, bulk = dumped(state)          the JSON has {"$array": "<f4", "shape": [2, 3], "at": 64}
     state = loaded(State, text, row)    `row` has the bytes of `bulk`, wherever they have been
 
-Nothing is copied: a bulk refers to the memory of the arrays themselves (to a copy only of one whose
-numbers do not lie in a row), and loaded arrays to the row. An `Array` or a `Blob` finds the bulk,
-or the row, in the context of pydantic.
+Nothing is copied: a bulk refers to the memory of the arrays themselves, that of a GPU, too (to a
+copy only of one whose numbers do not lie in a row), and loaded arrays to the row. An `Array` or a
+`Blob` finds the bulk, or the row, in the context of pydantic.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
@@ -36,11 +36,28 @@ CONTEXT = "outlast_bulk"
 ALIGNMENT = 64
 
 
+class FarBytes(Protocol):
+    """Bytes on another device."""
+
+    @property
+    def nbytes(self) -> int:
+        """How many they are."""
+
+    def __getitem__(self, part: slice) -> memoryview:
+        """Return a copy of some of them."""
+
+    def copy_to(self, row: memoryview) -> None:
+        """Copy all of them to memory that is as long."""
+
+
+Bytes = memoryview | FarBytes
+
+
 class Piece(NamedTuple):
     """The bytes of one array or blob: where they begin in the row, and what has them."""
 
     begin: int
-    data: memoryview
+    data: Bytes
     owner: object
 
     @property
@@ -85,7 +102,7 @@ class Bulk:
         """Where each piece begins and ends in the row."""
         return [(piece.begin, piece.end) for piece in self.pieces]
 
-    def add(self, data: memoryview, owner: object) -> int:
+    def add(self, data: Bytes, owner: object) -> int:
         """Append bytes that `owner` has, and return where they begin."""
         begin = -(-self.size // ALIGNMENT) * ALIGNMENT
         if data.nbytes:
@@ -111,13 +128,17 @@ class Bulk:
     def copied_to(self, row: memoryview) -> Bulk:
         """Copy all bytes to `row`, which is as long, and return the bulk that refers to it."""
         for piece in self.pieces:
-            row[piece.begin : piece.end] = piece.data
+            place = row[piece.begin : piece.end]
+            if isinstance(piece.data, memoryview):
+                place[:] = piece.data
+            else:
+                piece.data.copy_to(place)
         return Bulk.of(row, self.spans)
 
     def read_only(self) -> Bulk:
         """Return this copy with memory that no loaded array can change."""
         bulk = Bulk()
-        bulk.pieces = [piece._replace(data=piece.data.toreadonly()) for piece in self.pieces]
+        bulk.pieces = [piece._replace(data=piece.data[:].toreadonly()) for piece in self.pieces]
         bulk.is_copy = True
         return bulk
 
@@ -210,7 +231,7 @@ class Beside(ABC):
         """
 
     @abstractmethod
-    def dump(self, value: Any) -> tuple[dict[str, Any], memoryview, object]:
+    def dump(self, value: Any) -> tuple[dict[str, Any], Bytes, object]:
         """Return how JSON refers to the value, its bytes, and what has them."""
 
     @abstractmethod

@@ -18,6 +18,7 @@ from bench.large_state.line import Line
 from outlast.checkpoint.blobs import default_blobs, open_blobs
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.registers import open_register
+from outlast.kernel import registry
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
@@ -72,6 +73,7 @@ class Diary(logging.Handler):
         saves = max(len(self.saves), 1)
         return {
             "saves": len(self.saves),
+            "step": statistics.median(b - a for (_, a), (_, b) in pairwise(self.steps)),
             "save": sum(done - begun for begun, done in self.saves) / saves,
             "still": (end - begin - (after - before)) / saves,
             "kept": (after - before) / (end - begin),
@@ -89,8 +91,14 @@ class Diary(logging.Handler):
         return statistics.mean(took[True]) / statistics.mean(took[False]) - 1 if took[True] else 0.0
 
 
-def main(url: str, seconds: float, interval: float, bytes_a_second: float) -> None:
-    """Run the next slice of the job for so many seconds, with a save in each interval."""
+def main(
+    url: str, seconds: float, interval: float, bytes_a_second: float, prepare: float = 0
+) -> None:
+    """Run the next slice of the job for so many seconds, with a save in each interval.
+
+    prepare: not 0: the kernel is prepared before, so that what it loads is neither the slice's time
+    nor its memory.
+    """
     place = os.environ.get("OUTLAST_BLOBS") or default_blobs(url)
     assert place is not None
     line, diary = Line(open_blobs(place), bytes_a_second), Diary(stop_after_seconds=seconds)
@@ -109,13 +117,18 @@ def main(url: str, seconds: float, interval: float, bytes_a_second: float) -> No
     queue.send(Message(job_id=JOB))
     delivery = queue.receive(visibility_seconds=600, wait_seconds=0)
     assert delivery is not None
-    usage, idle = process.jobs.load(JOB).record.usage, _memory("VmRSS")
+    record, started = process.jobs.load(JOB).record, time.monotonic()
+    if prepare:
+        kernel = _kernel(record.kernel)
+        kernel.prepare(kernel.Params.model_validate(record.params))
+    usage, idle = record.usage, _memory("VmRSS")
     begun = time.monotonic()
     deliver(process, delivery)
     ended = process.jobs.load(JOB).record
     computed = ended.usage.compute_seconds - usage.compute_seconds
     first_end, first_seconds = diary.steps[0]
     costs: dict[str, Any] = diary.costs() | {
+        "preparing": begun - started,
         "opening": first_end - (first_seconds - usage.compute_seconds) - begun,
         "lost": 1 - computed / (diary.ended_at - begun),
         "sent_bytes": line.sent_bytes,
@@ -125,7 +138,9 @@ def main(url: str, seconds: float, interval: float, bytes_a_second: float) -> No
     print(json.dumps(costs))
 
 
-def _kernel(_: str) -> AnyKernel:
+def _kernel(name: str) -> AnyKernel:
+    if name != "drifting":
+        return registry.load(name)
     from bench.large_state.kernel import Drifting  # here, as a worker without a job has no numpy
 
     return Drifting()

@@ -16,12 +16,8 @@ from train_text.schedule import learning_rate
 from train_text.text import ALPHABET, make_text
 
 KERNEL = TrainText()
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-    ),
-]
+HAS_GPU = torch.cuda.is_available()
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not HAS_GPU, reason="no GPU"))]
 
 
 def small(**changes: object) -> TrainParams:
@@ -45,7 +41,8 @@ def train(params: TrainParams) -> tuple[list[TrainState], TrainResult]:
 @pytest.mark.parametrize("device", DEVICES)
 def test_it_can_be_stopped_anywhere(device: str) -> None:
     """The weights would depend on when workers died."""
-    result = assert_resumable(KERNEL, small(device=device), forks=device == "cpu")
+    # Where torch has CUDA it asks for the GPU also when the CPU computes, and then no fork can.
+    result = assert_resumable(KERNEL, small(device=device), forks=not HAS_GPU)
     assert all(result.losses > 0)
 
 

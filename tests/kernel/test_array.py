@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from outlast import Array
 from outlast.kernel.array import _description
-from outlast.kernel.bulk import dumped, loaded, new_row, reads_back
+from outlast.kernel.bulk import dumped, loaded, new_row
 from tests.bulk import Many, One, again, assert_same
 
 if TYPE_CHECKING:
@@ -249,17 +249,11 @@ def test_no_reference_gets_memory_outside_the_row(kind: Any, shape: Any, at: Any
 
 
 class Tensor:
-    """What the tensors of torch have that matters here."""
+    """What the tensors of torch have that matters here; real ones are in tests/test_tensors.py."""
 
-    def __init__(self, array: np.ndarray[Any, Any], device: str = "cpu") -> None:
-        self.device = SimpleNamespace(type=device)
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.device = SimpleNamespace(type="cpu")
         self._array = array
-        self.fetched = 0
-
-    def cpu(self) -> Tensor:
-        """Fetch it from its device."""
-        self.fetched += 1
-        return Tensor(self._array)
 
     def detach(self) -> Tensor:
         """Return it without its gradient."""
@@ -269,7 +263,6 @@ class Tensor:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return its memory."""
-        assert self.device.type == "cpu"
         if self._array.dtype == "V2":
             raise TypeError("Got unsupported ScalarType BFloat16")
         return self._array
@@ -289,31 +282,11 @@ def test_a_tensor_on_the_cpu_is_an_array_of_the_same_memory() -> None:
     assert_same(again(unchecked).array, array)
 
 
-def test_a_tensor_elsewhere_is_fetched_only_when_it_is_stored() -> None:
-    """A training on a GPU would wait for a copy at each yield, also where no save is due."""
-    tensor = Tensor(np.arange(3.0), "cuda")
-    model = One(array=tensor)  # type: ignore[arg-type]
-    assert model.array is tensor
-    assert not tensor.fetched
-    text, bulk = dumped(model)
-    assert tensor.fetched == 1
-    assert reads_back(model, text, bulk)
-    assert tensor.fetched == 1
-    row = new_row(bulk.size)
-    bulk.copied_to(row)
-    assert_same(loaded(One, text, row).array, np.arange(3.0))
-    assert One(array=np.arange(3.0)) == model
-
-
 def test_a_tensor_that_numpy_does_not_have_is_refused_with_the_way_out() -> None:
     """An author would read of a scalar type that numpy lacks, and not what to do."""
     bfloat16 = Tensor(np.zeros(2, "V2"))
     with pytest.raises(ValidationError, match=r"BFloat16\); of torch.bfloat16 give tensor.view"):
         One(array=bfloat16)  # type: ignore[arg-type]
-    bfloat16.device.type = "cuda"
-    model = One(array=bfloat16)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"of torch.bfloat16 give tensor.view"):
-        dumped(model)
 
 
 def test_an_array_keeps_the_order_of_its_memory() -> None:
