@@ -9,21 +9,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from outlast.checkpoint.errors import CorruptRecord, StoreFull, StoreUnavailable, VersionConflict
+from outlast.checkpoint.errors import CorruptRecord, VersionConflict
+from outlast.checkpoint.redis_server import RedisServer, connect
 from outlast.checkpoint.register import Register, Stored
-from outlast.checkpoint.registers.redis_connection import Connection, TlsConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Both can be set in the URL: redis://host?socket_timeout=20
-CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 5.0  # and more for a large value: see `redis_connection`
-# A server that refuses a smaller value does not refuse it for its size.
-LARGE_BYTES = 1 << 20
 PAGE_KEYS = 1000
 
 # All keys, in a sorted set, as a scan would meet every key of other programs on the server. The
@@ -71,22 +64,6 @@ end
 return answer
 """
 
-SIGN_IN = "check the user name and the password, percent-encoded as they are in a URL"
-# The first class that matches counts.
-ADVICE: tuple[tuple[type[Exception], str], ...] = (
-    (redis.AuthenticationError, SIGN_IN),
-    (redis.exceptions.AuthorizationError, SIGN_IN),
-    (redis.exceptions.NoPermissionError, "allow this user the commands and keys outlast:*"),
-    (redis.ReadOnlyError, "connect to the primary, not to a replica"),
-    (redis.exceptions.MasterDownError, "wait until this replica has a primary, or connect to that"),
-    (redis.exceptions.AskError, "use a server with cluster mode off"),
-    (redis.exceptions.ClusterError, "use a server with cluster mode off"),
-    (redis.BusyLoadingError, "wait until the server has loaded its data"),
-    (redis.ConnectionError, "check that the server runs and that the address is right"),
-    (redis.TimeoutError, "check that the server runs and that the address is right"),
-    (redis.RedisError, "see the server's log"),
-)
-
 
 class RedisRegister(Register):
     """A register in one Redis or Valkey server, for any number of workers.
@@ -103,11 +80,10 @@ class RedisRegister(Register):
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._server = RedisServer(client)
         self._put = client.register_script(PUT)
         self._delete = client.register_script(DELETE)
         self._page = client.register_script(PAGE)
-        settings = client.connection_pool.connection_kwargs
-        self._server = f"redis at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
 
     @classmethod
     def from_url(cls, url: str) -> RedisRegister:
@@ -118,18 +94,7 @@ class RedisRegister(Register):
         Raises:
             ValueError, TypeError: the URL or an option is wrong.
         """
-        client = redis.Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            connection_class=TlsConnection if url.startswith("rediss:") else Connection,
-            # Once, for a connection that the server has closed. A time-out is not repeated: it has
-            # taken long enough.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
-        pool = client.connection_pool
-        pool.connection_class(**pool.connection_kwargs)  # raises TypeError for an unknown option
-        return cls(client)
+        return cls(connect(url))
 
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""
@@ -153,7 +118,7 @@ class RedisRegister(Register):
                 keys=[_name(key), INDEX], args=[expected or "", version, value, key]
             )
         if not changed:
-            raise VersionConflict(f"{self._server}: {key} was written by someone else")
+            raise VersionConflict(f"{self._server.name}: {key} was written by someone else")
         return version
 
     def delete(self, key: str, *, expected: str) -> None:
@@ -161,7 +126,7 @@ class RedisRegister(Register):
         with self._translate_errors(key):
             changed = self._delete(keys=[_name(key), INDEX], args=[expected, key])
         if not changed:
-            raise VersionConflict(f"{self._server}: {key} was written by someone else")
+            raise VersionConflict(f"{self._server.name}: {key} was written by someone else")
 
     def remove(self, keys: Sequence[str]) -> None:
         """Remove these values in one round trip; see `Register.remove`."""
@@ -223,46 +188,17 @@ class RedisRegister(Register):
         self._client.close()
 
     def _foreign(self, key: str) -> CorruptRecord:
-        return CorruptRecord(f"{self._server}: what {_name(key)} holds is not Outlast's")
+        return CorruptRecord(f"{self._server.name}: what {_name(key)} holds is not Outlast's")
 
     @contextmanager
     def _translate_errors(self, key: str = "", sent_bytes: int = 0) -> Iterator[None]:
-        try:
-            yield
-        except redis.RedisError as error:
-            if "WRONGTYPE" in str(error):
-                raise self._foreign(key) from error
-            # After a failover the connections may lead to what was the primary, where all else
-            # works. The next call opens new ones.
-            self._disconnect()
-            reason = f"{error}".rstrip(".")
-            advice = _advice(error, sent_bytes)
-            kind = StoreFull if _is_full(error) else StoreUnavailable
-            raise kind(f"{self._server}: {reason}; {advice}") from error
-        except BaseException:
-            # An interrupted call leaves its answer on the connection, where the next call would
-            # read it as its own.
-            self._disconnect()
-            raise
-
-    def _disconnect(self) -> None:
-        # Not those that other threads are using.
-        self._client.connection_pool.disconnect(inuse_connections=False)
-
-
-def _is_full(error: redis.RedisError) -> bool:
-    # Before Redis 7, what a command answers in a script is quoted by an error without a class.
-    return isinstance(error, redis.exceptions.OutOfMemoryError) or "-OOM " in str(error)
-
-
-def _advice(error: redis.RedisError, sent_bytes: int) -> str:
-    if _is_full(error):
-        return "give the server more memory, or make room: outlast prune --older-than 30d"
-    advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
-    if sent_bytes > LARGE_BYTES and isinstance(error, redis.ConnectionError):
-        # The server closes the connection, and what it says of the reason is not read.
-        advice += f", and that it takes {sent_bytes:,} bytes at once (proto-max-bulk-len)"
-    return advice
+        with self._server.call(sent_bytes):
+            try:
+                yield
+            except redis.ResponseError as error:
+                if "WRONGTYPE" in str(error):
+                    raise self._foreign(key) from error
+                raise
 
 
 def _name(key: str) -> str:

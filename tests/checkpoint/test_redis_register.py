@@ -20,8 +20,9 @@ from outlast.checkpoint.errors import (
 )
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
+from outlast.checkpoint.redis_server import CONNECT_SECONDS
 from outlast.checkpoint.registers import open_register
-from outlast.checkpoint.registers.redis import CONNECT_SECONDS, RedisRegister
+from outlast.checkpoint.registers.redis import RedisRegister
 from tests import servers
 from tests.checkpoint.conftest import REAL_REDIS
 from tests.checkpoint.lossy_proxy import LossyProxy
