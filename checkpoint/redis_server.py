@@ -110,6 +110,8 @@ def _is_full(error: redis.RedisError) -> bool:
 def _advice(error: redis.RedisError, sent_bytes: int) -> str:
     if _is_full(error):
         return "give the server more memory, or make room: outlast prune --older-than 30d"
+    if "WRONGTYPE" in str(error):
+        return "choose a database of your own: another program has keys of the same names here"
     advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
     if sent_bytes > LARGE_BYTES and isinstance(error, redis.ConnectionError):
         # The server closes the connection, and what it says of the reason is not read.

@@ -8,6 +8,7 @@ and `costs/bill.py`, and its name in `telemetry/spans.py`.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.safe_text import redacted
@@ -15,9 +16,13 @@ from outlast.checkpoint.sqlite_file import sqlite_path
 from outlast.worker.queues.contract import InvalidQueueUrl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from outlast.worker.queues.contract import Queue
     from outlast.worker.queues.dead_letters import DeadLetters
 
+_REDIS = re.compile(r"rediss?://[^/?#]+(/\d*|/\d+/(?P<name>[A-Za-z0-9._-]+))?(\?[^#]*)?")
+REDIS_NAME = "jobs"  # of the queue whose URL names none
 _SQS = re.compile(r"(sqs://|https?://[^/@\s]+/(\S+/)?)[A-Za-z0-9_-]+(\.fifo)?")
 
 
@@ -25,14 +30,19 @@ def open_queue(url: str) -> Queue:
     """Return the queue that `url` names; only the module of its kind is imported.
 
     Raises:
-        InvalidQueueUrl: it has another form than sqlite:///path, sqs://queue-name or the https
-            URL of an SQS queue.
-        QueueUnavailable: the SQLite file cannot be opened. SQS is not asked yet.
+        InvalidQueueUrl: it has another form than sqlite:///path, redis://host:port/0,
+            redis://host:port/0/name, sqs://queue-name or the https URL of an SQS queue.
+        QueueUnavailable: the SQLite file cannot be opened. A service is not asked yet.
     """
     if path := sqlite_path(url):
         from outlast.worker.queues.sqlite import SqliteQueue
 
         return SqliteQueue(path)
+    if place := redis_place(url):
+        from outlast.worker.queues.redis import RedisQueue  # redis takes 0.1 s
+
+        with _checked(url):
+            return RedisQueue.from_url(*place)
     if _SQS.fullmatch(url):
         from outlast.worker.queues.sqs import SqsQueue  # only here: boto3 takes a third of a second
 
@@ -46,6 +56,11 @@ def open_dead_letters(url: str) -> DeadLetters:
         from outlast.worker.queues.sqlite_dead_letters import SqliteDeadLetters
 
         return SqliteDeadLetters(path)
+    if place := redis_place(url):
+        from outlast.worker.queues.redis_dead_letters import RedisDeadLetters
+
+        with _checked(url):
+            return RedisDeadLetters.from_url(*place)
     if _SQS.fullmatch(url):
         from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 
@@ -53,11 +68,31 @@ def open_dead_letters(url: str) -> DeadLetters:
     raise _invalid(url)
 
 
+def redis_place(url: str) -> tuple[str, str] | None:
+    """Return the URL of the server and the name of the queue; None: it is no queue in Redis."""
+    if not (match := _REDIS.fullmatch(url)):
+        return None
+    if not (name := match["name"]):
+        return url, REDIS_NAME
+    begin, end = match.span("name")
+    return url[: begin - 1] + url[end:], name
+
+
+@contextmanager
+def _checked(url: str) -> Iterator[None]:
+    """Refuse what redis-py refuses of a URL."""
+    try:
+        yield
+    except (ValueError, TypeError):
+        # Without the cause: it may quote a part of the password.
+        raise _invalid(url) from None
+
+
 def _invalid(url: str) -> InvalidQueueUrl:
     hint = ""
     if url.startswith("sqlite:///~"):
         hint = ". Its home folder is unknown; set HOME, or OUTLAST_QUEUE=sqlite:////full/path"
     return InvalidQueueUrl(
-        f"queue {redacted(url)!r}: give sqlite:///path, sqs://queue-name or the https URL of an "
-        f"SQS queue{hint}"
+        f"queue {redacted(url)!r}: give sqlite:///path, redis://host:port/0, rediss://host:port/0, "
+        f"sqs://queue-name or the https URL of an SQS queue{hint}"
     )

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import boto3
+from fakeredis import FakeRedis
 
 from outlast.worker.queues.memory import MemoryQueue
+from outlast.worker.queues.redis import RedisQueue
+from outlast.worker.queues.redis_dead_letters import RedisDeadLetters
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.queues.sqs import SqsQueue
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import redis
     from mypy_boto3_sqs import SQSClient
 
     from outlast.worker.queues.contract import Queue
@@ -79,6 +83,23 @@ def sqlite(path: Path, clock: Clock) -> Backend:
             return [body for (body,) in rows]
 
     return Backend(queue, dead, clock=clock, close=queue.close)
+
+
+def redis_like(client: redis.Redis, *, many: int = 3000) -> Backend:
+    """Open the queue `jobs` on the server of `client`, emptied."""
+    client.flushall()
+    queue = RedisQueue(client, "jobs", max_receives=MAX_RECEIVES)
+
+    def dead() -> list[str]:
+        with RedisDeadLetters(client, "jobs").look() as letters:
+            return [letter.body for letter in letters]
+
+    return Backend(queue, dead, many=many, close=queue.close)
+
+
+def fakeredis() -> Backend:
+    """Open a queue on a server in this process, whose scripts are slow."""
+    return redis_like(FakeRedis(), many=500)
 
 
 def sqs(url: str, ending: str) -> Backend:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.stub import Stubber
 
+from outlast.checkpoint.redis_server import connect
 from outlast.worker.queues.sqs import SqsQueue
+from tests.checkpoint.conftest import REAL_REDIS
 from tests.worker.queues import backends
 from tests.worker.queues.backends import URL, Backend, Clock
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EMBEDDED = ["memory", "sqlite"]
-SERVICES = ["sqs", "sqs-fifo"]
+SERVICES = ["sqs", "sqs-fifo", "fakeredis", *REAL_REDIS]
 
 
 @pytest.fixture(params=EMBEDDED + SERVICES)
@@ -58,6 +60,11 @@ def _opened(name: str, request: pytest.FixtureRequest) -> Backend:
     if name == "sqlite":
         tmp_path: Path = request.getfixturevalue("tmp_path")
         return backends.sqlite(tmp_path / "outlast.db", Clock())
+    if name == "fakeredis":
+        return backends.fakeredis()
+    if name in REAL_REDIS:
+        server = request.getfixturevalue(f"{name.partition('-')[0]}_server")
+        return backends.redis_like(connect(server.url))
     url: str = request.getfixturevalue("ministack").url
     request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL", url)
     return backends.sqs(url, ".fifo" if name == "sqs-fifo" else "")

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, cast
 import boto3
 import pytest
 
+from outlast.checkpoint.redis_server import connect
 from outlast.worker.queues import open_dead_letters
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.dead_letters import NoDeadLetterQueue
 from outlast.worker.queues.message import Message
+from outlast.worker.queues.redis_dead_letters import RedisDeadLetters
 from outlast.worker.queues.sqlite_dead_letters import SqliteDeadLetters
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters, dead_letter_queue
+from tests.checkpoint.conftest import REAL_REDIS
 from tests.worker.queues import backends
 from tests.worker.queues.backends import MAX_RECEIVES, Clock
 from tests.worker.queues.test_conformance import look, take
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 Pair = tuple["Queue", "DeadLetters"]
 
 
-@pytest.fixture(params=["sqlite", "sqs", "sqs-fifo"])
+@pytest.fixture(params=["sqlite", "sqs", "sqs-fifo", *REAL_REDIS])
 def pair(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Pair]:
@@ -41,7 +44,12 @@ def pair(
             yield backend.queue, dead
         backend.close()
         return
-    server: Server = request.getfixturevalue("ministack")
+    if request.param in REAL_REDIS:
+        server = request.getfixturevalue(f"{request.param.partition('-')[0]}_server")
+        with closing(connect(server.url)) as client:
+            yield backends.redis_like(client).queue, RedisDeadLetters(client, "jobs")
+        return
+    server = cast("Server", request.getfixturevalue("ministack"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
     ending = ".fifo" if request.param == "sqs-fifo" else ""
     yield backends.sqs(server.url, ending).queue, SqsDeadLetters("sqs://jobs" + ending)
@@ -173,11 +181,10 @@ def test_a_body_of_someone_elses_is_sent_as_it_is(pair: Pair) -> None:
     assert take(queue).body == Foreign().body()
 
 
-def test_a_stale_receipt_does_not_fit_a_redriven_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pair", ["sqlite", *REAL_REDIS], indirect=True)
+def test_a_stale_receipt_does_not_fit_a_redriven_message(pair: Pair) -> None:
     """A worker that froze before its message died would delete the one that a person sent again."""
-    clock = Clock()
-    backend = backends.sqlite(tmp_path / "outlast.db", clock)
-    queue, dead = backend.queue, SqliteDeadLetters(tmp_path / "outlast.db", clock=clock)
+    queue, dead = pair
     queue.send(Message(job_id="a", slice=1))
     stale = take(queue)
     queue.hide(stale, 0)
@@ -194,8 +201,6 @@ def test_a_stale_receipt_does_not_fit_a_redriven_message(tmp_path: Path) -> None
     again = take(queue)
     queue.ack(again)
     assert look(queue) is None, "it was sent twice"
-    backend.close()
-    dead.close()
 
 
 def test_a_queue_without_a_dead_letter_queue_says_so(

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlast.worker.queues import open_queue
-from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues import open_dead_letters, open_queue, redis_place
+from outlast.worker.queues.contract import InvalidQueueUrl, QueueUnavailable
+from outlast.worker.queues.redis import RedisQueue
+from outlast.worker.queues.redis_scripts import keys_of
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.queues.sqs import SqsQueue
 
@@ -28,6 +30,26 @@ ACCOUNT = "https://sqs.eu-west-1.amazonaws.com/123456789012"
 def test_sqs_is_named_by_name_or_url(url: str) -> None:
     """A documented form of OUTLAST_QUEUE would be refused."""
     assert isinstance(open_queue(url), SqsQueue)
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "name"),
+    [
+        ("redis://h", "redis://h", "jobs"),
+        ("redis://h/", "redis://h/", "jobs"),
+        ("rediss://u:p@h:6380/3", "rediss://u:p@h:6380/3", "jobs"),
+        ("redis://h/0/nightly", "redis://h/0", "nightly"),
+        ("redis://nightly:1/0/nightly?db=2", "redis://nightly:1/0?db=2", "nightly"),
+        ("redis://h?db=2&socket_timeout=9", "redis://h?db=2&socket_timeout=9", "jobs"),
+    ],
+)
+def test_redis_is_named_by_its_server_database_and_queue(url: str, server: str, name: str) -> None:
+    """Workers with the same setting would wait at two queues."""
+    assert redis_place(url) == (server, name)
+    queue = open_queue(url)
+    assert isinstance(queue, RedisQueue)
+    assert queue._keys == keys_of(name)
+    queue.close()
 
 
 def test_sqlite_is_named_by_its_path(tmp_path: Path) -> None:
@@ -49,14 +71,26 @@ def test_sqlite_is_named_by_its_path(tmp_path: Path) -> None:
         "sqs://a b",
         "sqs://a/b",
         "ftp://x/jobs",
+        "redis://",
+        "redis://h/jobs",
+        "redis://h/0/{jobs}",
+        "redis://h/0/jobs/more",
+        "redis://h:port",
         ACCOUNT + "/",
     ],
 )
 def test_another_form_is_named_with_the_right_ones(url: str) -> None:
     """A person with a typing mistake would be left to guess."""
-    expected = f"queue {url!r}: give sqlite:///path, sqs://queue-name or the https URL"
-    with pytest.raises(ValueError, match=re.escape(expected)):
-        open_queue(url)
+    expected = f"queue {url!r}: give sqlite:///path, redis://host:port/0, rediss://host:port/0, sqs"
+    for opener in (open_queue, open_dead_letters):
+        with pytest.raises(ValueError, match=re.escape(expected)):
+            opener(url)
+
+
+def test_an_unknown_option_is_refused_without_its_value() -> None:
+    """A worker would start with a connection that it was not told to make, or log a password."""
+    with pytest.raises(InvalidQueueUrl, match=r"queue 'redis://h\?\*\*\*': give"):
+        open_queue("redis://h?pasword=s3cret")
 
 
 def test_a_password_is_not_shown() -> None:
@@ -86,10 +120,11 @@ def test_a_file_with_tables_of_someone_elses_is_named(tmp_path: Path) -> None:
         open_queue(f"sqlite:///{path}")
 
 
-def test_the_embedded_queue_does_without_boto3(tmp_path: Path) -> None:
-    """Every command on the embedded queue would start a third of a second later."""
+@pytest.mark.parametrize("url", ["sqlite:///{}/q.db", "redis://h"])
+def test_another_queue_than_sqs_does_without_boto3(url: str, tmp_path: Path) -> None:
+    """Every command on such a queue would start a third of a second later."""
     program = (
         "import sys; from outlast.worker.queues import open_queue;"
         "open_queue(sys.argv[1]).close(); sys.exit('boto3' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program, f"sqlite:///{tmp_path}/q.db"], check=True)
+    subprocess.run([sys.executable, "-c", program, url.format(tmp_path)], check=True)

@@ -1,0 +1,146 @@
+"""A queue in Redis or Valkey, which may be the store's server and database, too."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.redis_server import ANSWER_SECONDS, RedisServer, connect
+from outlast.worker.queues import redis_scripts as scripts
+from outlast.worker.queues.contract import Delivery, Queue, QueueUnavailable
+from outlast.worker.queues.polled import MAX_RECEIVES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
+    from outlast.worker.queues.message import Message
+
+# A consumer that is woken by nobody looks again after that.
+LONGEST_WAIT_SECONDS = 1.0
+# A server before Redis 7 takes less than a millisecond for "for ever".
+SHORTEST_WAIT_SECONDS = 0.01
+
+
+class RedisQueue(Queue):
+    """The queue `name` of one server, for any number of workers.
+
+    The message that has been visible longest comes first. Visibility is counted by the server's
+    clock. After `max_receives` deliveries a message is a dead letter; of these the server keeps the
+    last 10,000. How durable a message is depends on the server's configuration, as it does for
+    `RedisRegister`; one that is lost is sent anew by a sweep.
+    """
+
+    def __init__(self, client: redis.Redis, name: str, *, max_receives: int = MAX_RECEIVES) -> None:
+        self._server = RedisServer(client)
+        self._keys = scripts.keys_of(name)
+        self._max_receives = max_receives
+        self._send = client.register_script(scripts.SEND)
+        self._receive = client.register_script(scripts.RECEIVE)
+        self._look = client.register_script(scripts.LOOK)
+        self._hide = client.register_script(scripts.HIDE)
+        self._ack = client.register_script(scripts.ACK)
+        # An answer must come before the connection gives up on it.
+        answer_seconds = client.connection_pool.connection_kwargs.get("socket_timeout")
+        self._longest_wait = min(LONGEST_WAIT_SECONDS, (answer_seconds or ANSWER_SECONDS) / 2)
+
+    @classmethod
+    def from_url(cls, url: str, name: str) -> RedisQueue:
+        """Return the queue `name` at `redis://…` or `rediss://…`; nothing is sent yet.
+
+        Raises:
+            ValueError, TypeError: the URL or an option is wrong.
+        """
+        return cls(connect(url), name)
+
+    def reach(self) -> None:
+        """Open a connection, which a refusal does as well."""
+        with suppress(QueueUnavailable):
+            self.is_empty()
+
+    def send(
+        self,
+        message: Message,
+        *,
+        deduplication_id: str | None = None,  # noqa: ARG002 - drops none
+        delay_seconds: float = 0.0,
+    ) -> None:
+        """Put `message` behind those that are visible, or will be in `delay_seconds`."""
+        with translate_errors(self._server):
+            self._send(self._keys, [message.body(), _microseconds(delay_seconds)])
+
+    def receive(self, *, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
+        """Return the message that has been visible longest.
+
+        A signal does not end a wait (PEP 475): a caller that has a flag to check passes a short
+        one.
+        """
+        end = time.monotonic() + wait_seconds
+        with translate_errors(self._server):
+            while True:
+                answer = self._take(visibility_seconds)
+                if isinstance(answer, Delivery):
+                    return answer
+                left = end - time.monotonic()
+                if left <= 0:
+                    return None
+                if not self._is_woken(min(left, answer)) and left <= answer:
+                    return None  # The time is up, and the next call looks.
+
+    def _take(self, visibility_seconds: float) -> Delivery | float:
+        """Return the next message; or, if none is visible, how long to wait for one."""
+        hidden = _microseconds(visibility_seconds)
+        answer: list[bytes] = self._receive(self._keys, [hidden, self._max_receives])
+        if len(answer) == 2:
+            receipt, body = answer
+            return Delivery(body.decode(errors="replace"), receipt.decode(), visibility_seconds)
+        due_seconds = [int(due) / 1e6 for due in answer]
+        return min([*due_seconds, self._longest_wait])
+
+    def _is_woken(self, seconds: float) -> bool:
+        """Wait so long for a token, which says that a message may be visible."""
+        wake = self._keys[scripts.NAMES.index("wake")]
+        seconds = max(seconds, SHORTEST_WAIT_SECONDS)
+        return self._server.client.blpop([wake], timeout=seconds) is not None
+
+    def is_empty(self) -> bool:
+        """Return whether no message is visible."""
+        with translate_errors(self._server):
+            return not self._look(self._keys)
+
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message for `seconds` from now."""
+        with translate_errors(self._server):
+            self._hide(self._keys, [*_parts(delivery), _microseconds(seconds)])
+
+    def ack(self, delivery: Delivery) -> None:
+        """Delete the message, even if it is a dead letter by now."""
+        with translate_errors(self._server):
+            self._ack(self._keys, _parts(delivery))
+
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        self._server.client.close()
+
+
+@contextmanager
+def translate_errors(server: RedisServer) -> Iterator[None]:
+    """Turn an error of the server into one of the queue."""
+    try:
+        with server.call():
+            yield
+    except StoreUnavailable as error:
+        raise QueueUnavailable(f"queue {error}") from error
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)
+
+
+def _parts(delivery: Delivery) -> list[Any]:
+    """Return id and count of a receipt; another queue's fits nothing."""
+    message_id, _, count = delivery.receipt.partition(":")
+    return [message_id, count]

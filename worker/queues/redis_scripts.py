@@ -1,0 +1,135 @@
+"""The steps of a queue in Redis, each a script that the server runs as one.
+
+A message is its body, under an id in `bodies`, and that id in `visible`, whose score is when it can
+be received: microseconds by the server's clock. `receives` counts its deliveries. The id of a dead
+letter is in `dead`, with the score that it had. `wake` has tokens for consumers that wait; `last`
+is the last id given.
+"""
+
+from __future__ import annotations
+
+NAMES = ("visible", "bodies", "receives", "dead", "wake", "last")
+TOKENS = 64  # so many consumers are woken at once; more look by themselves, after a second at most
+DEAD_LETTERS = 10_000  # the oldest leave for newer ones
+# Nothing is hidden for so long: a clock that was wrong did that.
+LONGEST_HIDE_MICROSECONDS = 12 * 3600 * 1_000_000
+# At a time, for a script holds up all other clients.
+BURIALS = 100
+
+
+def keys_of(name: str) -> list[str]:
+    """Return the keys of the queue `name`; by the braces a cluster has them in one slot."""
+    return [f"outlast:{{queue/{name}}}:{key}" for key in NAMES]
+
+
+_BEGIN = """
+local visible, bodies, receives, dead, wake, last = unpack(KEYS)
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local function show(id, at)
+  redis.call('ZADD', visible, string.format('%.0f', at), id)
+end
+local function forget(id)
+  redis.call('HDEL', bodies, id)
+  redis.call('HDEL', receives, id)
+end
+"""
+
+_WAKE = f"""
+local function wake_one()
+  redis.call('LPUSH', wake, '')
+  redis.call('LTRIM', wake, 0, {TOKENS - 1})
+end
+"""
+
+# An id is the time at which it was given: none repeats, even where the server has forgotten those
+# before, or a stale receipt could fit a later message.
+_ADD = (
+    _BEGIN
+    + _WAKE
+    + """
+local function add(body, delay)
+  local id = math.max(now, (tonumber(redis.call('GET', last) or 0)) + 1)
+  id = string.format('%016.0f', id)
+  redis.call('SET', last, id)
+  redis.call('HSET', bodies, id, body)
+  show(id, now + delay)
+  wake_one()
+end
+"""
+)
+
+# ARGV: the body; microseconds until it can be received.
+SEND = _ADD + "add(ARGV[1], ARGV[2])"
+
+# ARGV: microseconds for which the message is hidden; the limit of receives. The answer is receipt
+# and body; or, if there is nothing to receive, in how many microseconds there will be; or is empty.
+RECEIVE = (
+    _BEGIN
+    + f"""
+local function bury(id)
+  redis.call('ZADD', dead, redis.call('ZSCORE', visible, id), id)
+  redis.call('ZREM', visible, id)
+  if redis.call('ZCARD', dead) > {DEAD_LETTERS} then
+    local oldest = redis.call('ZRANGE', dead, 0, 0)[1]
+    redis.call('ZREM', dead, oldest)
+    forget(oldest)
+  end
+end
+for _ = 1, {BURIALS} do
+  local id, at = unpack(redis.call('ZRANGE', visible, 0, 0, 'WITHSCORES'))
+  if not id or tonumber(at) > now then
+    redis.call('DEL', wake)
+    if not id then return {{}} end
+    if at - now <= {LONGEST_HIDE_MICROSECONDS} then return {{string.format('%.0f', at - now)}} end
+    show(id, now)
+  elseif tonumber(redis.call('HGET', receives, id) or 0) < tonumber(ARGV[2]) then
+    local count = redis.call('HINCRBY', receives, id, 1)
+    show(id, now + ARGV[1])
+    return {{id .. ':' .. count, redis.call('HGET', bodies, id) or ''}}
+  else
+    bury(id)
+  end
+end
+return {{'0'}}
+"""
+)
+
+# 1: a message can be received.
+LOOK = _BEGIN + "return #redis.call('ZRANGEBYSCORE', visible, '-inf', now, 'LIMIT', 0, 1)"
+
+# ARGV: id and count of the receipt, which must be the last; microseconds.
+HIDE = (
+    _BEGIN
+    + _WAKE
+    + """
+if redis.call('HGET', receives, ARGV[1]) ~= ARGV[2] then return end
+if not redis.call('ZSCORE', visible, ARGV[1]) then return end
+show(ARGV[1], now + ARGV[3])
+if tonumber(ARGV[3]) <= 0 then wake_one() end
+"""
+)
+
+# ARGV: id and count of the receipt, which must be the last.
+ACK = (
+    _BEGIN
+    + """
+if redis.call('HGET', receives, ARGV[1]) ~= ARGV[2] then return end
+redis.call('ZREM', visible, ARGV[1])
+redis.call('ZREM', dead, ARGV[1])
+forget(ARGV[1])
+"""
+)
+
+# ARGV: the id of a dead letter. It is sent as a new message, with no receives.
+REDRIVE = (
+    _ADD
+    + """
+if redis.call('ZREM', dead, ARGV[1]) == 0 then return end
+add(redis.call('HGET', bodies, ARGV[1]) or '', 0)
+forget(ARGV[1])
+"""
+)
+
+# ARGV: the id of a dead letter.
+DROP = _BEGIN + "if redis.call('ZREM', dead, ARGV[1]) == 1 then forget(ARGV[1]) end"
