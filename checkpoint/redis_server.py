@@ -22,11 +22,12 @@ ANSWER_SECONDS = 5.0  # and more for a large value: see `redis_connection`
 LARGE_BYTES = 1 << 20
 
 SIGN_IN = "check the user name and the password, percent-encoded as they are in a URL"
+ALLOW = "allow this user the commands and keys outlast:*"
 # The first class that matches counts.
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (redis.AuthenticationError, SIGN_IN),
     (redis.exceptions.AuthorizationError, SIGN_IN),
-    (redis.exceptions.NoPermissionError, "allow this user the commands and keys outlast:*"),
+    (redis.exceptions.NoPermissionError, ALLOW),
     (redis.ReadOnlyError, "connect to the primary, not to a replica"),
     (redis.exceptions.MasterDownError, "wait until this replica has a primary, or connect to that"),
     (redis.exceptions.AskError, "use a server with cluster mode off"),
@@ -110,6 +111,8 @@ def _is_full(error: redis.RedisError) -> bool:
 def _advice(error: redis.RedisError, sent_bytes: int) -> str:
     if _is_full(error):
         return "give the server more memory, or make room: outlast prune --older-than 30d"
+    if "ACL failure in script" in str(error):
+        return ALLOW
     if "WRONGTYPE" in str(error):
         return "choose a database of your own: another program has keys of the same names here"
     advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))

@@ -19,12 +19,19 @@ from hypothesis import strategies as st
 from outlast.checkpoint.errors import InvalidJobId, StoreUnavailable
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.names import job_key
+from outlast.checkpoint.redis_server import connect
 from outlast.checkpoint.registers import open_register
 from outlast.worker.doctor.examine import examine
+from outlast.worker.doctor.redis_queue import try_queue
 from outlast.worker.jobs.client import Client
 from outlast.worker.loops.consumer import Consumer
+from outlast.worker.queues import open_dead_letters, open_queue
+from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.dead_letters import DeadLetter
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.redis import RedisQueue
+from outlast.worker.queues.redis_scripts import keys_of
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 from outlast.worker.slices.worker_process import make_process
 from tests.deploy.files import actions, properties
@@ -50,6 +57,7 @@ RIGHTS = {
     "HeadBucket": "ListBucket",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
 }
+LETTER = DeadLetter("17", "{}", 30, 0.0, "")
 EXECUTING = {"eval", "exec", "compile", "__import__"}
 
 
@@ -312,12 +320,49 @@ def test_the_rights_listed_for_redis_are_enough_and_each_is_needed(
             use(as_user([*left, *deleting]))
 
 
+def on_a_queue(part: str) -> list[str]:
+    """Return what the page's table lists for a part on a queue in Redis."""
+    return listed(f"{part} on a queue in Redis")[0].split()
+
+
+def test_the_rights_listed_for_a_queue_in_redis_are_enough_and_each_is_needed(
+    as_user: Callable[[list[str]], str], valkey_server: Server
+) -> None:
+    """An operator would grant too little for messages to pass, or more than they need."""
+
+    def submit(rights: list[str]) -> None:
+        with closing(open_queue(as_user(rights))) as queue:
+            queue.send(Message(job_id="a"))
+
+    def be_anyone(rights: list[str]) -> None:
+        url = as_user(rights)
+        with closing(connect(url)) as client, closing(open_dead_letters(url)) as dead:
+            try_queue(client, "try")
+            assert RedisQueue(client, "jobs").is_empty()
+            with dead.look() as letters:
+                assert list(letters) == []
+            dead.redrive(LETTER)
+            dead.drop(LETTER)
+
+    submitter, more = on_a_queue("submit, steer"), on_a_queue("worker, sweep, dlq, doctor")
+    for act, rights in ((submit, submitter), (be_anyone, [*submitter, *more])):
+        act(rights)
+        for missing in rights:
+            with closing(redis.Redis.from_url(valkey_server.url)) as admin:
+                admin.flushall()
+                admin.script_flush()
+                admin.zadd(keys_of("jobs")[3], {LETTER.letter_id: 1})
+            with pytest.raises(QueueUnavailable, match="permission"):
+                act([right for right in rights if right != missing])
+
+
 def test_the_rights_listed_for_a_worker_on_redis_are_enough_for_a_job_of_parts(
-    as_user: Callable[[list[str]], str], dividing: str, tmp_path: Path
+    as_user: Callable[[list[str]], str], dividing: str
 ) -> None:
     """Its parts would be computed, and their records stay: each message a dead letter."""
     rights = [*listed("all on Redis")[0].split(), *listed("worker, sweep, delete, prune on Redis")]
-    client = Client(as_user(rights), f"sqlite:///{tmp_path}/queue.db")
+    rights += on_a_queue("submit, steer") + on_a_queue("worker, sweep, dlq, doctor")
+    client = Client(as_user(rights))
     client.submit(dividing, job_id="d", parallel=1, steps=30)
     process = make_process(client.settings, client.jobs, client.queue)
     Consumer(process, slice_seconds=5.0).run(max_idle_seconds=0.1)

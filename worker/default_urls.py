@@ -1,4 +1,4 @@
-"""The store and the queue of a person who sets none: files in their data folder."""
+"""Where jobs and messages are if nobody has set a URL for them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ import os
 import re
 from pathlib import Path
 
-REDIS = re.compile(
-    r"(?:[^/?#]*@)?(?P<host>[^/?#@:]+|\[[^/?#@]+\])(?::(?P<port>\d+))?"
-    r"(?:/(?P<database>\d*))?(?:\?(?P<options>.*))?"
-)
-REDIS_PORT = "6379"
 SLUG_CHARACTERS = 60
 
 
@@ -21,12 +16,12 @@ def default_store() -> str:
 
 
 def default_queue(store: str) -> str:
-    """Return the URL of a file in which no other store's messages are.
+    """Return the URL of a queue in which no other store's messages are.
 
-    For a store in a file it is that file. For others it is named after the store: the same for
-    every user, password and option, none of which is in the name.
+    It is the store itself, where that can be a queue, too: a file, or a server of Redis. A bucket
+    cannot: its queue is a file that is named after it.
     """
-    if store.startswith("sqlite:"):
+    if not store.startswith("s3:"):
         return store
     return f"sqlite:///{_data_folder() / 'queues' / _file_name(store)}"
 
@@ -41,27 +36,10 @@ def _data_folder() -> Path:
 
 
 def _file_name(store: str) -> str:
-    scheme, _, rest = store.partition("://")
-    slug, identity = _s3(rest) if scheme == "s3" else _redis(rest)
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{scheme} {slug}".lower())[:SLUG_CHARACTERS].strip("-")
-    return f"{slug}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}.db"
-
-
-def _s3(rest: str) -> tuple[str, str]:
-    """Return what to call this bucket and prefix, and what tells it from all others."""
+    """Return a name that says which bucket and prefix this is, and tells it from all others."""
     # A bucket's name is unique at one endpoint only.
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-    path = rest.rstrip("/")
-    return path, f"{endpoint.rpartition('@')[2].rstrip('/')} {path}"
-
-
-def _redis(rest: str) -> tuple[str, str]:
-    """Return what to call this database, and what tells it from all others."""
-    match = REDIS.fullmatch(rest)
-    if match is None:  # It is refused when it is opened; a part of it may be a password.
-        return "", rest
-    option = re.search(r"(?:^|&)db=(\d+)", match["options"] or "")
-    number = option[1] if option else match["database"] or "0"
-    host = re.sub(r"^(127\.0\.0\.1|\[::1\])$", "localhost", match["host"].lower())
-    database = f"{host} {match['port'] or REDIS_PORT} {number}"
-    return database, database
+    path = store.removeprefix("s3://").rstrip("/")
+    identity = f"{endpoint.rpartition('@')[2].rstrip('/')} {path}"
+    slug = re.sub(r"[^a-z0-9]+", "-", f"s3 {path}".lower())[:SLUG_CHARACTERS].strip("-")
+    return f"{slug}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}.db"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from outlast.worker.jobs.client import Client
 from outlast.worker.loops.invocations import Handler
-from outlast.worker.settings import Settings, read_settings, require_remote
+from outlast.worker.settings import InvalidSettings, Settings, read_settings, require_remote
 from outlast.worker.slices.platforms import lambda_threads
 from outlast.worker.slices.worker_process import make_process
 from outlast.worker.telemetry.switches import log_on_platform
@@ -34,6 +34,8 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
         InvalidSettings: one is wrong, or the store or the queue is not set.
     """
     settings = require_remote(read_settings())
+    if "queue" not in settings.model_fields_set:
+        raise InvalidSettings("set OUTLAST_QUEUE: only SQS brings messages to a function")
     if "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" not in environment:
         return settings
     megabytes = int(environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"])

@@ -65,9 +65,10 @@ class Settings(BaseModel):
     )
     queue: str = Field(
         default_factory=lambda fields: default_queue(fields["store"]),
-        description="what wakes jobs: `sqlite:///path`, `sqs://queue-name` or the queue's https "
-        "URL; by default the store's file, and for a store that is no file one in your data folder "
-        "that is named after it",
+        description="what wakes jobs: `sqlite:///path`, `redis://...`, `rediss://...`, "
+        "`sqs://queue-name` or the queue's https URL; by default the store's file or server, and "
+        "for a bucket a file in your data folder that is named after it. A server of Redis may "
+        "have several queues: `redis://host:6379/0/name`",
     )
     blobs: Annotated[str, Field(min_length=1)] | None = Field(
         default_factory=lambda fields: default_blobs(fields["store"]),
@@ -236,13 +237,14 @@ def overridden(settings: Settings, **options: object) -> Settings:
 
 
 def require_remote(settings: Settings) -> Settings:
-    """Return `settings` if they name a store and a queue: the disk of such a worker does not last.
+    """Return `settings` if no default is a file: the disk of such a worker does not last.
 
     Raises:
-        InvalidSettings: one is not set; its default is a file.
+        InvalidSettings: the store or the queue is not set, and its default is a file.
     """
     for name in ("store", "queue"):
-        if name not in settings.model_fields_set:
+        is_file = getattr(settings, name).startswith("sqlite:")
+        if is_file and name not in settings.model_fields_set:
             raise InvalidSettings(
                 f"set {PREFIX}{name.upper()}: its default is a file, which this worker would take "
                 "with it when it ends"

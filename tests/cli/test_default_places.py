@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.checkpoint.conftest import create_bucket
 from tests.cli.test_bad_input import assert_one_line
 
 if TYPE_CHECKING:
@@ -41,16 +42,18 @@ def test_a_store_of_ones_own_needs_no_home_folder(
 
 @pytest.mark.usefixtures("_nobody")
 def test_what_needs_a_home_folder_says_how_to_do_without(
-    outlast: Outlast, monkeypatch: pytest.MonkeyPatch, valkey_server: Server
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch, ministack: Server
 ) -> None:
     """A person would read of an internal error, and not which variable to set."""
     ended = outlast("list")
     assert_one_line(ended, 2, "no store has the URL 'sqlite:///~/.local/share/outlast/outlast.db'")
     assert "set HOME, or OUTLAST_STORE=sqlite:////full/path" in ended.err
-    monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/9")
+    monkeypatch.setenv("OUTLAST_STORE", "s3://no-home")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    create_bucket("no-home")
     assert outlast("list").code == 0
     ended = outlast("submit", "tally", "steps=1")
-    assert_one_line(ended, 2, "queue 'sqlite:///~/.local/share/outlast/queues/redis-localhost-")
+    assert_one_line(ended, 2, "queue 'sqlite:///~/.local/share/outlast/queues/s3-no-home-")
     assert "set HOME, or OUTLAST_QUEUE=sqlite:////full/path" in ended.err
 
 

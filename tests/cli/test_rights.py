@@ -9,7 +9,7 @@ import redis
 
 from outlast.worker.cli.app import COMMANDS
 from tests.servers import HOST
-from tests.test_security import listed
+from tests.test_security import listed, on_a_queue
 
 if TYPE_CHECKING:
     import pytest
@@ -52,11 +52,13 @@ def test_the_rights_listed_for_redis_are_enough_for_every_command(
     lines = [line.split() for line in LINES.strip().splitlines()]
     assert {line[0] for line in lines} | WITHOUT_STORE == {*COMMANDS, "dlq"}
     rights = [*listed("all on Redis")[0].split(), *listed("worker, sweep, delete, prune on Redis")]
+    rights += on_a_queue("submit, steer") + on_a_queue("worker, sweep, dlq, doctor")
     more = listed("doctor on Redis, more")[0].split()
     with closing(redis.Redis.from_url(valkey_server.url)) as admin:
         admin.flushall()
         admin.execute_command("ACL", "SETUSER", "all", "reset", "on", ">s3cret", *rights)
-        monkeypatch.setenv("OUTLAST_STORE", f"redis://all:s3cret@{HOST}:{valkey_server.port}/0")
+        for name in ("OUTLAST_STORE", "OUTLAST_QUEUE"):
+            monkeypatch.setenv(name, f"redis://all:s3cret@{HOST}:{valkey_server.port}/0")
         try:
             for line in lines:
                 admin.script_flush()

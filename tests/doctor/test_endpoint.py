@@ -100,6 +100,7 @@ SECRET = {"OUTLAST_STORE": "{{ RUNPOD_SECRET_store }}"}
         ({"env": {"OUTLAST_STORE": "redis://u:p@h/1"}}, {"endpoint.store": "error"}),
         ({"env": {"OUTLAST_STORE": "redis://u:p@h"}}, {}),
         ({"env": SECRET}, {"endpoint.store": "unknown"}),
+        ({"template": None, "env": {"OUTLAST_STORE": STORE}}, {"endpoint.queue": "error"}),
         ({"env": {"OUTLAST_SPEED": "11"}}, {"endpoint.settings": "error"}),
     ],
 )
@@ -108,6 +109,26 @@ def test_an_endpoint_with_a_fault(
 ) -> None:
     """Calls would be ended before they save, never run, or be paid for while they idle."""
     with runpod(**change) as url:
+        assert problems(look(url)) == expected
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"OUTLAST_STORE": STORE}, {}),
+        ({"OUTLAST_STORE": STORE, "OUTLAST_QUEUE": f"{STORE}/jobs"}, {}),
+        ({"OUTLAST_STORE": STORE, "OUTLAST_QUEUE": f"{STORE}/more"}, {"endpoint.queue": "error"}),
+        (SECRET, {"endpoint.store": "unknown", "endpoint.queue": "unknown"}),
+        ({"OUTLAST_STORE": "s3://bucket"}, {"endpoint.store": "error", "endpoint.queue": "error"}),
+    ],
+)
+def test_an_endpoint_whose_store_is_its_queue(
+    env: dict[str, str], expected: dict[str, str], look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doctor would say that no worker starts, of a fleet that one variable has made."""
+    monkeypatch.delenv("OUTLAST_QUEUE")
+    monkeypatch.setattr("outlast.worker.doctor.redis_queue.RedisExamination.checks", lambda _: [])
+    with runpod(template=None, env=env) as url:
         assert problems(look(url)) == expected
 
 

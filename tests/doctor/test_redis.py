@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from outlast.worker.queues import open_queue
+from outlast.worker.queues.message import Message
+from outlast.worker.queues.redis import RedisQueue
 from tests import servers
 from tests.cli.process import until
 from tests.doctor.conftest import problems
@@ -155,6 +158,56 @@ def test_a_user_without_a_right(
         "+hmget": ("store.reach", "error"),
     }[missing]
     assert problems(findings, "store.", "clock.") == {check: level}
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_queue_that_is_well(server: Server, run_doctor: Any) -> None:
+    """Doctor would cry wolf, or take a job's message for its trial."""
+    with closing(open_queue(server.url)) as queue:
+        queue.send(Message(job_id="a"))
+        findings = run_doctor(OUTLAST_STORE=server.url, OUTLAST_QUEUE=server.url)
+        assert problems(findings) == {}
+        assert {"queue.reach", "queue.receives", "queue.dead-letters"} <= set(findings)
+        delivery = queue.receive(visibility_seconds=1, wait_seconds=0)
+        assert delivery.receipt.endswith(":1")
+        queue.ack(delivery)
+
+
+def test_doctor_leaves_nothing_behind(admin: redis.Redis, server: Server, run_doctor: Any) -> None:
+    """Each look at a deployment would take a bit of its memory."""
+    run_doctor(OUTLAST_QUEUE=server.url)
+    assert admin.dbsize() == 0
+
+
+def test_messages_that_were_given_up(admin: redis.Redis, server: Server, run_doctor: Any) -> None:
+    """Nobody would look for the jobs that stand still."""
+    with closing(RedisQueue(admin, "jobs", max_receives=0)) as queue:
+        queue.send(Message(job_id="a"))
+        assert queue.receive(visibility_seconds=1, wait_seconds=0) is None
+    findings = run_doctor(OUTLAST_QUEUE=server.url)["queue.dead-letters"]
+    assert (findings.level, findings.found[:2]) == ("warning", "1 ")
+    assert "outlast dlq list" in findings.mend
+
+
+def test_a_user_without_a_right_to_the_queue(
+    admin: redis.Redis, server: Server, run_doctor: Any
+) -> None:
+    """The first job would find out, not who deploys."""
+    rights = ("+@all", "-hincrby", "~*", "&*")
+    admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">x", *rights)
+    findings = run_doctor(OUTLAST_QUEUE=f"redis://few:x@{HOST}:{server.port}/0")
+    assert problems(findings, "queue.") == {"queue.reach": "error"}
+    assert "hincrby" in findings["queue.reach"].found
+    assert findings["queue.reach"].mend == "allow this user the commands and keys outlast:*"
+    assert admin.dbsize() == 0
+
+
+def test_an_unknown_option_of_the_queue(run_doctor: Any) -> None:
+    """A person would be told that the queue cannot be examined, and not why."""
+    findings = run_doctor(OUTLAST_QUEUE=f"redis://{HOST}?pasword=s3cret")
+    assert problems(findings, "queue.") == {"queue.reach": "error"}
+    assert "give sqlite:///path, redis://" in findings["queue.reach"].found
+    assert "s3cret" not in str(findings)
 
 
 def test_a_server_that_is_not_there(run_doctor: Any) -> None:

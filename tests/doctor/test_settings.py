@@ -31,8 +31,10 @@ def level(store: str, queue: str, *, is_remote: bool = False, **environment: str
     [
         (FILE, FILE, "ok"),
         (REDIS, SQS, "ok"),
+        (REDIS, REDIS, "ok"),
         (REDIS, FILE, "warning"),  # findings by a sweep only
         (FILE, SQS, "error"),
+        (FILE, REDIS, "error"),
     ],
 )
 def test_a_store_and_a_queue_that_others_see(store: str, queue: str, expected: str) -> None:

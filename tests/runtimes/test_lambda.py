@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.status import Status
+from outlast.worker.settings import InvalidSettings
 from tests.kernels import ROOT
 from tests.runtimes import lambda_api
 from tests.runtimes.event_source import record_of
@@ -224,6 +225,18 @@ def test_numba_is_not_imported_until_it_is_needed(system: System) -> None:
     code = "import sys, outlast.worker.lambda_handler; sys.exit('numba' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], env=os.environ | system.env, check=False)
     assert ran.returncode == 0
+
+
+def test_a_function_takes_no_queue_by_default(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs would send their continuations to Redis, from where none comes back to the function."""
+    from outlast.worker.lambda_handler import settings_of
+
+    monkeypatch.setenv("OUTLAST_STORE", system.env["OUTLAST_STORE"])
+    monkeypatch.delenv("OUTLAST_QUEUE")
+    with pytest.raises(InvalidSettings, match=r"^set OUTLAST_QUEUE: only SQS brings messages"):
+        settings_of({})
 
 
 @pytest.mark.usefixtures("system")

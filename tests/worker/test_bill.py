@@ -166,6 +166,7 @@ def test_the_requests_derived_are_those_that_are_made(monkeypatch: pytest.Monkey
         ("rediss://h/0", "sqs://jobs.fifo", ("redis", "sqs.fifo")),
         ("s3://b/p", "https://sqs.eu-west-1.amazonaws.com/1/jobs", ("s3", "sqs")),
         ("sqlite:////x.db", "sqlite:////x.db", ("sqlite", "sqlite")),
+        ("rediss://h/0", "rediss://h/0", ("redis", "redis")),
     ],
 )
 def test_the_urls_decide_whose_prices_hold(
@@ -178,6 +179,6 @@ def test_the_urls_decide_whose_prices_hold(
 def test_every_service_has_a_price() -> None:
     """A store that the settings accept would have no place in the table."""
     for store in ("sqlite", "redis", "s3"):
-        for queue in ("sqlite", "sqs", "sqs.fifo"):
+        for queue in ("sqlite", "redis", "sqs", "sqs.fifo"):
             items = items_of(slices_on("local"), read_prices(None), Services(store, queue))
             assert dollars_of(items)[1], items

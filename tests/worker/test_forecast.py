@@ -93,6 +93,9 @@ def test_workers_elsewhere_do_not_use_this_machines_files() -> None:
     assert services_for(away, settings) == ("s3", "sqs")
     redis = settings.model_copy(update={"store": "redis://h"})
     assert services_for(away, redis) == ("redis", "sqs")
+    alone = redis.model_copy(update={"queue": "redis://h"})
+    assert services_for(away, alone) == ("redis", "sqs"), "a function takes messages of SQS only"
+    assert services_for(replace(away, platform="runpod/A40"), alone) == ("redis", "redis")
 
 
 def test_a_forecast_is_what_a_job_then_takes() -> None:

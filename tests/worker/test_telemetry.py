@@ -33,7 +33,7 @@ from outlast.worker.telemetry.events import (
 from outlast.worker.telemetry.json_lines import JsonLines
 from outlast.worker.telemetry.metrics_server import MAX_REQUESTS
 from outlast.worker.telemetry.prometheus import PrometheusHandler
-from outlast.worker.telemetry.spans import SpanHandler, ids_of, make_processor
+from outlast.worker.telemetry.spans import SpanHandler, _messaging, ids_of, make_processor
 from outlast.worker.telemetry.switches import switched_on
 from tests.cli.process import PATIENCE_SECONDS, until
 from tests.kernels import raising
@@ -271,6 +271,23 @@ def test_the_slices_of_a_job_are_one_trace(
     assert slices[0].attributes["messaging.system"] == "aws_sqs"
     assert slices[0].attributes["messaging.destination.name"] == "jobs"
     assert slices[0].end_time - slices[0].start_time == pytest.approx(4e9, abs=1e9)
+
+
+@pytest.mark.parametrize(
+    ("queue", "expected"),
+    [
+        ("sqlite:///a.db", (None, None)),
+        ("redis://me:s3cret@h", ("redis", "jobs")),
+        ("rediss://h/0/nightly?db=1", ("redis", "nightly")),
+        ("sqs://jobs.fifo", ("aws_sqs", "jobs.fifo")),
+        ("https://sqs.eu-west-1.amazonaws.com/1/jobs", ("aws_sqs", "jobs")),
+    ],
+)
+def test_a_span_names_its_queue(queue: str, expected: tuple[str | None, str | None]) -> None:
+    """A person could not tell two fleets apart, or would read a password."""
+    found = _messaging(queue)
+    assert (found.get("messaging.system"), found.get("messaging.destination.name")) == expected
+    assert "s3cret" not in str(found)
 
 
 def test_another_job_of_the_same_name_is_another_trace(floor: Floor) -> None:

@@ -177,11 +177,12 @@ class Services(NamedTuple):
 
 def services_of(settings: Settings) -> Services:
     """Return the store and the queue that the settings name."""
-    scheme = settings.store.partition(":")[0]
-    store = "redis" if scheme == "rediss" else scheme
-    if settings.queue.startswith("sqlite:"):
-        return Services(store, "sqlite")
-    return Services(store, "sqs.fifo" if settings.queue.endswith(".fifo") else "sqs")
+    store, queue = (
+        url.partition(":")[0].replace("rediss", "redis") for url in (settings.store, settings.queue)
+    )
+    if queue not in {"sqlite", "redis"}:  # the name or the https URL of an SQS queue
+        queue = "sqs.fifo" if settings.queue.endswith(".fifo") else "sqs"
+    return Services(store, queue)
 
 
 def items_of(consumption: Consumption, prices: Prices, services: Services) -> list[Item]:

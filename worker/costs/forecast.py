@@ -111,13 +111,17 @@ def lambda_sizes(
 
 
 def services_for(size: Size, settings: Settings) -> Services:
-    """Return where the requests of this worker go: elsewhere S3 and SQS replace local files."""
+    """Return where the requests of this worker go: elsewhere S3 and SQS replace local files.
+
+    Lambda gets its messages from SQS in any case.
+    """
     services = services_of(settings)
     if size.platform == own_size(settings, 1.0).platform:
         return services
+    others = {"sqlite", "redis"} if size.platform.startswith("lambda/") else {"sqlite"}
     return Services(
         store="s3" if services.store == "sqlite" else services.store,
-        queue="sqs" if services.queue == "sqlite" else services.queue,
+        queue="sqs" if services.queue in others else services.queue,
     )
 
 

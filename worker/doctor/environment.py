@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from outlast.checkpoint.blobs import default_blobs
 from outlast.checkpoint.safe_text import redacted
 from outlast.worker.doctor.finding import error, ok, unknown, warning
+from outlast.worker.queues import REDIS_NAME
 from outlast.worker.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _parts(url: str) -> tuple[str, str | None, int | None, str]:
     parts = urlsplit(url)
     path = parts.path.strip("/")
     if parts.scheme.startswith("redis"):
+        path = path.removesuffix(f"/{REDIS_NAME}")  # of a queue whose name goes without saying
         return parts.scheme, parts.hostname, parts.port or 6379, path or "0"
     if parts.scheme.startswith("http"):  # A queue may have another host in each network.
         return "sqs", None, None, path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from outlast.checkpoint.sqlite_file import sqlite_path
 from outlast.worker.doctor.finding import DEAD_LETTERS, ok, warning
+from outlast.worker.queues import redis_place
 from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.polled import MAX_RECEIVES, RECEIVES_A_STALL
 from outlast.worker.queues.sqlite import SqliteQueue
@@ -27,13 +28,17 @@ class QueueExamination(Protocol):
     """Examines one queue."""
 
     def checks(self) -> list[Check]:
-        """Return the checks of the queue; none of them receives or sends a message."""
+        """Return the checks of the queue; none of them touches a job's message."""
 
 
 def examine_queue(settings: Settings) -> QueueExamination:
     """Return the examination of the queue that the settings name."""
     if path := sqlite_path(settings.queue):
         return FileExamination(settings, path)
+    if place := redis_place(settings.queue):
+        from outlast.worker.doctor.redis_queue import RedisExamination
+
+        return RedisExamination(settings, *place)
     from outlast.worker.doctor.sqs_queue import SqsExamination
 
     return SqsExamination(settings)
@@ -48,7 +53,8 @@ class FileExamination:
 
     def checks(self) -> list[Check]:
         """Return the checks; those of the disk only if the store is not in the same file."""
-        checks: list[Check] = [self._rights, self._receives, self._dead]
+        receives = partial(receives_findings, self._settings)
+        checks: list[Check] = [self._rights, receives, self._dead]
         if self._path != sqlite_path(self._settings.store):
             from outlast.worker.doctor.sqlite_disk import disk_findings
 
@@ -63,29 +69,36 @@ class FileExamination:
             queue.ack(NO_MESSAGE)
         yield ok("queue.reach", f"sqlite:///{self._path} can be written to")
 
-    def _receives(self) -> Iterator[Finding]:
-        stalls, limit = self._settings.limits.max_stalls, MAX_RECEIVES // RECEIVES_A_STALL
-        if stalls <= limit:
-            yield ok("queue.receives", f"a message is given up after {MAX_RECEIVES} receives")
-            return
-        yield warning(
-            "queue.receives",
-            f"OUTLAST_MAX_STALLS is {stalls}, and this queue gives a message up after "
-            f"{MAX_RECEIVES} receives",
-            breaks="a job that does not advance may lose its message before it fails",
-            mend=f"set OUTLAST_MAX_STALLS to {limit} at most, or use SQS",
-        )
-
     def _dead(self) -> Iterator[Finding]:
         count = "SELECT count(*) FROM outlast_messages WHERE dead_reason IS NOT NULL"
         with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             ((dead,),) = db.execute(count)
-        if not dead:
-            yield ok("queue.dead-letters", "there are none")
-            return
-        yield warning(
-            "queue.dead-letters",
-            f"{dead} messages were given up, each received {MAX_RECEIVES} times",
-            breaks="if their jobs are not over, only a sweep wakes them",
-            mend=DEAD_LETTERS,
-        )
+        yield from dead_findings(dead)
+
+
+def receives_findings(settings: Settings) -> Iterator[Finding]:
+    """Check that a job fails before a queue with a limit of its own gives up the job's message."""
+    stalls, limit = settings.limits.max_stalls, MAX_RECEIVES // RECEIVES_A_STALL
+    if stalls <= limit:
+        yield ok("queue.receives", f"a message is given up after {MAX_RECEIVES} receives")
+        return
+    yield warning(
+        "queue.receives",
+        f"OUTLAST_MAX_STALLS is {stalls}, and this queue gives a message up after "
+        f"{MAX_RECEIVES} receives",
+        breaks="a job that does not advance may lose its message before it fails",
+        mend=f"set OUTLAST_MAX_STALLS to {limit} at most, or use SQS",
+    )
+
+
+def dead_findings(dead: int) -> Iterator[Finding]:
+    """Say how many dead letters such a queue has."""
+    if not dead:
+        yield ok("queue.dead-letters", "there are none")
+        return
+    yield warning(
+        "queue.dead-letters",
+        f"{dead} messages were given up, each received {MAX_RECEIVES} times",
+        breaks="if their jobs are not over, only a sweep wakes them",
+        mend=DEAD_LETTERS,
+    )

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from outlast.worker.doctor.divided_jobs import parallel_finding
-from outlast.worker.doctor.environment import environment_findings
+from outlast.worker.doctor.environment import PLACEHOLDER, environment_findings
 from outlast.worker.doctor.finding import Denied, Unreachable, error, ok, warning
 from outlast.worker.runpod_handler import DEFAULT_SECONDS
 
@@ -145,5 +145,8 @@ class EndpointExamination:
         """Check that the workers have the same store and queue as this environment."""
         template = self._endpoint.get("template") or {}
         theirs = (template.get("env") or {}) | (self._endpoint.get("env") or {})
+        store = theirs.get("OUTLAST_STORE", "")
+        if store.startswith(("redis", PLACEHOLDER)):
+            theirs = {"OUTLAST_QUEUE": store} | theirs  # as they take it
         where = "the template's env, as docs/deploy-runpod.md does"
         yield from environment_findings("endpoint", theirs, self._settings, where=where)

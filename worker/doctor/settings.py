@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "RUNPOD_WEBHOOK_GET_JOB")
 
 STORES = ("sqlite:", "redis:", "rediss:", "s3:")
-QUEUES = ("sqlite:", "sqs:", "http:", "https:")
+QUEUES = ("sqlite:", "redis:", "rediss:", "sqs:", "http:", "https:")
 
 # How the system names the process that starts first, in a container or on a machine; Linux only.
 FIRST_PROCESS = Path("/proc/1/comm")
@@ -60,14 +60,15 @@ def _locations(
             "settings.places",
             f"a file {where}: {names}",
             breaks="each worker has its own disk, which ends with it: jobs are lost",
-            mend="set OUTLAST_STORE to redis://, rediss:// or s3://, OUTLAST_QUEUE to sqs://",
+            mend="set OUTLAST_STORE to redis://, rediss:// or s3://, OUTLAST_QUEUE to redis://, "
+            "rediss:// or sqs://",
         )
     elif settings.are_apart:
         yield warning(
             "settings.places",
             "the store is shared, but the queue is a file on this machine",
             breaks="workers elsewhere find jobs by their sweep only",
-            mend="set OUTLAST_QUEUE to sqs://queue-name",
+            mend="set OUTLAST_QUEUE to sqs://queue-name, redis:// or rediss://",
         )
     elif files == ["store"]:
         yield error(

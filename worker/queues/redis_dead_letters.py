@@ -37,6 +37,11 @@ class RedisDeadLetters(DeadLetters):
         """Iterate over the dead letters; see `DeadLetters.look`."""
         yield self._read()
 
+    def count(self) -> int:
+        """Return how many there are."""
+        with translate_errors(self._server):
+            return self._server.client.zcard(self._keys[scripts.NAMES.index("dead")])
+
     def redrive(self, letter: DeadLetter) -> None:
         """Send the message again, in one step; see `DeadLetters.redrive`."""
         with translate_errors(self._server):

@@ -96,7 +96,13 @@ return {{'0'}}
 )
 
 # 1: a message can be received.
-LOOK = _BEGIN + "return #redis.call('ZRANGEBYSCORE', visible, '-inf', now, 'LIMIT', 0, 1)"
+LOOK = (
+    _BEGIN
+    + """
+local at = redis.call('ZRANGE', visible, 0, 0, 'WITHSCORES')[2]
+return at and tonumber(at) <= now and 1 or 0
+"""
+)
 
 # ARGV: id and count of the receipt, which must be the last; microseconds.
 HIDE = (

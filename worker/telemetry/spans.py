@@ -199,8 +199,12 @@ def _messaging(queue: str) -> dict[str, Any]:
     attributes = {"messaging.operation.type": "process", "messaging.operation.name": "slice"}
     if queue.startswith("sqlite:"):
         return attributes
-    name = urlsplit(queue).path.rpartition("/")[2] or urlsplit(queue).netloc
-    return attributes | {"messaging.system": "aws_sqs", "messaging.destination.name": name}
+    url = urlsplit(queue)
+    if url.scheme.startswith("redis"):
+        system, name = "redis", url.path.partition("/")[2].partition("/")[2] or "jobs"
+    else:
+        system, name = "aws_sqs", url.path.rpartition("/")[2] or url.netloc
+    return attributes | {"messaging.system": system, "messaging.destination.name": name}
 
 
 def _resource(environment: Mapping[str, str]) -> dict[str, Any]:
