@@ -48,7 +48,7 @@ SYSTEMS = {
     "Dramatiq, Redis": System("dramatiq"),
     "RQ, Redis": System("rq"),
     "DBOS, SQLite": System("dbos"),
-    "Outlast, Redis and SQLite": System("outlast", store="redis", queue="sqlite"),
+    "Outlast, Redis": System("outlast", store="redis", queue="redis"),
     "Outlast, SQLite": System("outlast", store="sqlite", queue="sqlite"),
     "Outlast, Redis and SQS": System("outlast", store="redis", queue="sqs"),
 }

@@ -351,3 +351,27 @@ def test_on_real_servers_jobs_are_deleted_and_their_messages_die_out(remote: Cli
     for url in sqs.list_queues()["QueueUrls"]:
         counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         assert set(counts.values()) == {"0"}
+
+
+def test_on_redis_alone_a_job_comes_back_from_the_dead(
+    valkey_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one server for jobs and messages, what was given up could be neither seen nor mended."""
+    monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/8")
+    monkeypatch.delenv("OUTLAST_QUEUE")
+    with redis.Redis.from_url(f"{valkey_server.url}/8") as connection:
+        connection.flushdb()
+    client = Client()
+    for job_id in "ab":
+        command("submit", "tally", "steps=3", "--job-id", job_id)
+    kill(client)
+    listed = json.loads(command("dlq", "list", "--json"))
+    assert [letter["job_id"] for letter in listed] == ["a", "b"]
+    assert listed[0]["reason"] == f"received {MAX_RECEIVES} times and never acknowledged"
+    assert json.loads(command("dlq", "show", listed[0]["id"], "--json"))["job_id"] == "a"
+    command("dlq", "drop", listed[1]["id"])
+    assert command("dlq", "redrive", "--all").endswith(": sent again\n")
+    assert command("dlq", "list") == ""
+    command("worker", "--max-idle-seconds", "0.1")
+    assert client.result("a") == {"total": 3}
+    assert client.status("b").usage.slices_begun == 0

@@ -13,10 +13,11 @@ import boto3
 import pytest
 
 from outlast.worker.jobs.client import Client
+from outlast.worker.queues import open_dead_letters
 from tests.kernels import expected, install
 from tests.process.chain import STEP_SECONDS, Chain, SharedChain
 from tests.process.faults import FaultyProxy, Valkey
-from tests.process.fleet import MIXED, Fleet, Steps, await_no_parts, make_queue, messages_in
+from tests.process.fleet import MIXED, Fleet, Steps, await_no_parts, make_queue
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -167,13 +168,20 @@ def aws(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return ministack
 
 
-def test_redis_and_sqs(
-    survive: Callable[..., None], aws: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("queue", ["sqs", "redis"])
+def test_redis(
+    survive: Callable[..., None],
+    aws: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    queue: str,
 ) -> None:
     """A fleet on spot machines would lose jobs whenever the store's server is restarted."""
     (tmp_path / "valkey").mkdir()
     valkey = Valkey(tmp_path / "valkey")
     monkeypatch.setenv("OUTLAST_STORE", valkey.url)
+    if queue == "redis":
+        monkeypatch.delenv("OUTLAST_QUEUE")
     try:
         with serving(FaultyProxy(aws, 2)) as proxy:
             survive(outage=lambda _: valkey.restart(down_seconds=1.0), proxy=proxy)
@@ -187,19 +195,23 @@ def test_s3_and_sqs(survive: Callable[..., None], aws: Server) -> None:
         survive(proxy=proxy)
 
 
-@pytest.mark.parametrize("store", ["redis", "s3"])
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("store", ["redis", "s3", "redis alone"])
 def test_shared_jobs(
     survive: Callable[..., None],
-    aws: Server,
     valkey_server: Server,
     monkeypatch: pytest.MonkeyPatch,
     store: str,
 ) -> None:
     """A fleet on spot machines would lose a part with its worker, or add one up twice."""
-    if store == "redis":
-        monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/7")
+    if store != "s3":
+        database = 7 if store == "redis" else 6
+        monkeypatch.setenv("OUTLAST_STORE", f"{valkey_server.url}/{database}")
+    if store == "redis alone":
+        monkeypatch.delenv("OUTLAST_QUEUE")
     survive(load=SHARED)
-    assert messages_in(make_queue(aws.url, "chaos")[1]) == 0, "nothing is a dead letter"
+    with open_dead_letters(Client().settings.queue).look() as dead:
+        assert list(dead) == []
 
 
 def test_a_full_disk(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.status import Status
+from outlast.worker.jobs.client import Client
 from outlast.worker.runpod_handler import Handler
 from outlast.worker.slices.worker_process import make_process
 from tests import servers
@@ -158,6 +159,19 @@ def test_a_call_ends_in_its_time_and_the_job_goes_on(
     drained = server.call({"drain": True})["output"]
     assert drained == {"drained": True, "jobs": ["j"]}
     assert system.client.result("j") == {"total": 820}
+
+
+def test_one_variable_is_enough_where_it_names_redis(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fleet on RunPod would need an account at AWS, although its Redis could wake it."""
+    del system.env["OUTLAST_QUEUE"]
+    monkeypatch.delenv("OUTLAST_QUEUE")
+    client = Client()
+    client.submit("adder", job_id="j", steps=4)
+    with runpod_jobs.worker(system.folder, system.env) as (server, _):
+        assert server.call({"drain": True})["output"] == {"drained": True, "jobs": ["j"]}
+    assert client.result("j") == {"total": 10}
 
 
 def test_draining_ends_when_its_time_is_up(

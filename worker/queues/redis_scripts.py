@@ -83,12 +83,15 @@ for _ = 1, {BURIALS} do
     if not id then return {{}} end
     if at - now <= {LONGEST_HIDE_MICROSECONDS} then return {{string.format('%.0f', at - now)}} end
     show(id, now)
-  elseif tonumber(redis.call('HGET', receives, id) or 0) < tonumber(ARGV[2]) then
+  elseif tonumber(redis.call('HGET', receives, id) or 0) >= tonumber(ARGV[2]) then
+    bury(id)
+  else
     local count = redis.call('HINCRBY', receives, id, 1)
     show(id, now + ARGV[1])
-    return {{id .. ':' .. count, redis.call('HGET', bodies, id) or ''}}
-  else
-    bury(id)
+    local body = redis.call('HGET', bodies, id)
+    if body then return {{id .. ':' .. count, body}} end
+    redis.call('ZREM', visible, id)  -- the server has evicted the body
+    forget(id)
   end
 end
 return {{'0'}}

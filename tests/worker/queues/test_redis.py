@@ -320,6 +320,17 @@ def test_keys_of_someone_elses_are_named(queue: RedisQueue, admin: redis.Redis) 
     assert admin.get(VISIBLE) == b"theirs"
 
 
+def test_messages_whose_bodies_were_evicted_are_forgotten(
+    queue: RedisQueue, admin: redis.Redis
+) -> None:
+    """On a server that evicts, each would be an error in the log thirty times, and a dead letter."""
+    queue.send(ONE)
+    admin.delete(BODIES)
+    queue.send(Message(job_id="b", slice=1))
+    assert Message.parse(take(queue).body).job_id == "b"
+    assert admin.zcard(VISIBLE) == admin.hlen(RECEIVES) == 1
+
+
 def test_queues_on_one_server_are_apart(server: Server, queue: RedisQueue) -> None:
     """A worker would receive the messages of jobs that it does not know."""
     queue.send(ONE)

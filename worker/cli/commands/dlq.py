@@ -59,9 +59,9 @@ def dlq(context: typer.Context, *, _as_json: Json = False, _debug: Debug = False
     A message that was received many times and never acknowledged is a dead letter. It is not
     Outlast's, the store does not know its job, the job's record is of a newer version, the workers
     lack its kernel or a package, or it ended its worker each time. It carries no work, only a job's
-    id. Dead letters stay in OUTLAST_QUEUE where that is a file; those of an SQS
-    queue are in the queue that its redrive policy names. `redrive` sends them back, `drop` deletes
-    them.
+    id. Dead letters stay in OUTLAST_QUEUE where that is a file or a server of Redis, which keeps
+    the last 10,000; those of an SQS queue are in the queue that its redrive policy names.
+    `redrive` sends them back, `drop` deletes them.
 
     Examples:
         outlast dlq list
@@ -80,8 +80,8 @@ def list_messages(*, limit: Limit = 100, as_json: Json = False, _debug: Debug = 
     """List the dead letters, and what their jobs' records say.
 
     RECEIVES counts deliveries; on SQS each look at the dead letters is one. AGE is the time since
-    the message was sent or, on an embedded or FIFO queue, given up. On SQS a look takes a second
-    and hides what it shows from others until it ends (two minutes at most, if it is killed).
+    the message was sent or, in a file, in Redis or on a FIFO queue, given up. On SQS a look takes a
+    second and hides what it shows from others until it ends (two minutes at most, if it is killed).
 
     Examples:
         outlast dlq list
