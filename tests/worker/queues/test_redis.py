@@ -323,7 +323,7 @@ def test_keys_of_someone_elses_are_named(queue: RedisQueue, admin: redis.Redis) 
 def test_messages_whose_bodies_were_evicted_are_forgotten(
     queue: RedisQueue, admin: redis.Redis
 ) -> None:
-    """On a server that evicts, each would be an error in the log thirty times, and a dead letter."""
+    """On a server that evicts, each would be logged as an error thirty times, and a dead letter."""
     queue.send(ONE)
     admin.delete(BODIES)
     queue.send(Message(job_id="b", slice=1))
