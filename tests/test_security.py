@@ -31,7 +31,7 @@ from outlast.worker.queues.dead_letters import DeadLetter
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.queues.redis import RedisQueue
-from outlast.worker.queues.redis_scripts import keys_of
+from outlast.worker.queues.redis_scripts import Keys
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 from outlast.worker.slices.worker_process import make_process
 from tests.deploy.files import actions, properties
@@ -351,7 +351,7 @@ def test_the_rights_listed_for_a_queue_in_redis_are_enough_and_each_is_needed(
             with closing(redis.Redis.from_url(valkey_server.url)) as admin:
                 admin.flushall()
                 admin.script_flush()
-                admin.zadd(keys_of("jobs")[3], {LETTER.letter_id: 1})
+                admin.zadd(Keys.of("jobs").dead, {LETTER.letter_id: 1})
             with pytest.raises(QueueUnavailable, match="permission"):
                 act([right for right in rights if right != missing])
 

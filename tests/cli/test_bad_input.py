@@ -118,7 +118,11 @@ def test_a_wrong_command_line(
     ("name", "value", "message"),
     [
         ("OUTLAST_STORE", "postgres://db", "no store has the URL 'postgres://db'; use sqlite:///"),
-        ("OUTLAST_QUEUE", "kafka://q", "queue 'kafka://q': give sqlite:///path, sqs://queue-name"),
+        (
+            "OUTLAST_QUEUE",
+            "kafka://q",
+            "queue 'kafka://q': give sqlite:///path, redis://host:port/0",
+        ),
         ("OUTLAST_SLICE_SECONDS", "soon", "OUTLAST_SLICE_SECONDS='soon': "),
         ("OUTLAST_SPEED", "11", "unknown setting OUTLAST_SPEED; the settings are: OUTLAST_BLOBS"),
     ],
@@ -180,8 +184,9 @@ ENDPOINT = "http://me:hidden@127.0.0.1:{}"
         {"OUTLAST_QUEUE": f"{ENDPOINT}/000000000000/jobs"},
         {"OUTLAST_QUEUE": "sqs://jobs", "AWS_ENDPOINT_URL": ENDPOINT, "OUTLAST_LOG_FORMAT": "json"},
         {"OUTLAST_STORE": "redis://127.0.0.1:{}/0?password=hidden"},
+        {"OUTLAST_QUEUE": "redis://me:hidden@127.0.0.1:{}/0/jobs"},
     ],
-    ids=["S3", "almost a URL", "proxy", "SQS", "queue", "JSON", "option"],
+    ids=["S3", "almost a URL", "proxy", "SQS", "queue", "JSON", "option", "queue in Redis"],
 )
 def test_no_password_in_a_url_is_shown(
     variables: dict[str, str], outlast: Outlast, monkeypatch: pytest.MonkeyPatch

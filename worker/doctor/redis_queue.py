@@ -16,7 +16,7 @@ from outlast.worker.queues import open_queue
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.redis import RedisQueue
 from outlast.worker.queues.redis_dead_letters import RedisDeadLetters
-from outlast.worker.queues.redis_scripts import keys_of
+from outlast.worker.queues.redis_scripts import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,4 +67,4 @@ def try_queue(client: redis.Redis, name: str) -> None:
             queue.ack(delivery)
     finally:
         with suppress(redis.RedisError):
-            client.delete(*keys_of(name))
+            client.delete(*Keys.of(name))

@@ -2,7 +2,7 @@
 
 A new kind of queue needs, beside its files and its form here: `doctor/queues.py`,
 `doctor/settings.py` and `doctor/environment.py` to examine it, its prices in `costs/prices.toml`
-and `costs/bill.py`, and its name in `telemetry/spans.py`.
+and `costs/bill.py`, its name in `telemetry/spans.py`, and `default_urls.py` if a store brings it.
 """
 
 from __future__ import annotations

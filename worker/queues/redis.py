@@ -36,7 +36,7 @@ class RedisQueue(Queue):
 
     def __init__(self, client: redis.Redis, name: str, *, max_receives: int = MAX_RECEIVES) -> None:
         self._server = RedisServer(client)
-        self._keys = scripts.keys_of(name)
+        self._keys = scripts.Keys.of(name)
         self._max_receives = max_receives
         self._send = client.register_script(scripts.SEND)
         self._receive = client.register_script(scripts.RECEIVE)
@@ -92,8 +92,8 @@ class RedisQueue(Queue):
 
     def _take(self, visibility_seconds: float) -> Delivery | float:
         """Return the next message; or, if none is visible, how long to wait for one."""
-        hidden = _microseconds(visibility_seconds)
-        answer: list[bytes] = self._receive(self._keys, [hidden, self._max_receives])
+        args = [_microseconds(visibility_seconds), self._max_receives]
+        answer: list[bytes] = self._receive(self._keys, args)
         if len(answer) == 2:
             receipt, body = answer
             return Delivery(body.decode(errors="replace"), receipt.decode(), visibility_seconds)
@@ -102,9 +102,8 @@ class RedisQueue(Queue):
 
     def _is_woken(self, seconds: float) -> bool:
         """Wait so long for a token, which says that a message may be visible."""
-        wake = self._keys[scripts.NAMES.index("wake")]
         seconds = max(seconds, SHORTEST_WAIT_SECONDS)
-        return self._server.client.blpop([wake], timeout=seconds) is not None
+        return self._server.client.blpop([self._keys.wake], timeout=seconds) is not None
 
     def is_empty(self) -> bool:
         """Return whether no message is visible."""

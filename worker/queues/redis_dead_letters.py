@@ -23,7 +23,7 @@ class RedisDeadLetters(DeadLetters):
 
     def __init__(self, client: redis.Redis, name: str) -> None:
         self._server = RedisServer(client)
-        self._keys = scripts.keys_of(name)
+        self._keys = scripts.Keys.of(name)
         self._redrive = client.register_script(scripts.REDRIVE)
         self._drop = client.register_script(scripts.DROP)
 
@@ -40,7 +40,7 @@ class RedisDeadLetters(DeadLetters):
     def count(self) -> int:
         """Return how many there are."""
         with translate_errors(self._server):
-            return self._server.client.zcard(self._keys[scripts.NAMES.index("dead")])
+            return self._server.client.zcard(self._keys.dead)
 
     def redrive(self, letter: DeadLetter) -> None:
         """Send the message again, in one step; see `DeadLetters.redrive`."""
@@ -57,16 +57,17 @@ class RedisDeadLetters(DeadLetters):
         self._server.client.close()
 
     def _read(self) -> Iterator[DeadLetter]:
-        _, bodies, receives, dead, *_ = self._keys
         client = self._server.client
         with translate_errors(self._server):
-            every = cast("list[tuple[bytes, float]]", client.zrange(dead, 0, -1, withscores=True))
+            every = cast(
+                "list[tuple[bytes, float]]", client.zrange(self._keys.dead, 0, -1, withscores=True)
+            )
         for start in range(0, len(every), PAGE_LETTERS):
             page = every[start : start + PAGE_LETTERS]
             ids = [letter_id.decode() for letter_id, _ in page]
             with translate_errors(self._server):
-                texts = cast("list[bytes | None]", client.hmget(bodies, ids))
-                counts = cast("list[bytes | None]", client.hmget(receives, ids))
+                texts = cast("list[bytes | None]", client.hmget(self._keys.bodies, ids))
+                counts = cast("list[bytes | None]", client.hmget(self._keys.receives, ids))
             for (letter_id, since), text, count in zip(page, texts, counts, strict=True):
                 if text is not None:  # else it was dropped meanwhile
                     yield _letter(letter_id, since, text, int(count or 0))

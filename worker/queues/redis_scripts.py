@@ -1,14 +1,13 @@
 """The steps of a queue in Redis, each a script that the server runs as one.
 
-A message is its body, under an id in `bodies`, and that id in `visible`, whose score is when it can
-be received: microseconds by the server's clock. `receives` counts its deliveries. The id of a dead
-letter is in `dead`, with the score that it had. `wake` has tokens for consumers that wait; `last`
-is the last id given.
+All take the keys of a queue, in one order. What fails on a full server fails before it changes
+anything.
 """
 
 from __future__ import annotations
 
-NAMES = ("visible", "bodies", "receives", "dead", "wake", "last")
+from typing import NamedTuple
+
 TOKENS = 64  # so many consumers are woken at once; more look by themselves, after a second at most
 DEAD_LETTERS = 10_000  # the oldest leave for newer ones
 # Nothing is hidden for so long: a clock that was wrong did that.
@@ -17,13 +16,34 @@ LONGEST_HIDE_MICROSECONDS = 12 * 3600 * 1_000_000
 BURIALS = 100
 
 
-def keys_of(name: str) -> list[str]:
-    """Return the keys of the queue `name`; by the braces a cluster has them in one slot."""
-    return [f"outlast:{{queue/{name}}}:{key}" for key in NAMES]
+class Keys(NamedTuple):
+    """The keys of one queue.
+
+    Attributes:
+        visible: ids of messages, each with the time from which it can be received: microseconds by
+            the server's clock.
+        bodies: the body of each message, and of each dead letter.
+        receives: how often each of them was delivered.
+        dead: ids of dead letters, each with the time from which it could be received.
+        wake: tokens for consumers that wait.
+        last: the last id given.
+    """
+
+    visible: str
+    bodies: str
+    receives: str
+    dead: str
+    wake: str
+    last: str
+
+    @classmethod
+    def of(cls, name: str) -> Keys:
+        """Return those of the queue `name`; by the braces a cluster has them in one slot."""
+        return cls(*(f"outlast:{{queue/{name}}}:{key}" for key in cls._fields))
 
 
-_BEGIN = """
-local visible, bodies, receives, dead, wake, last = unpack(KEYS)
+_BEGIN = f"""
+local {", ".join(Keys._fields)} = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local function show(id, at)
@@ -134,8 +154,10 @@ forget(ARGV[1])
 REDRIVE = (
     _ADD
     + """
-if redis.call('ZREM', dead, ARGV[1]) == 0 then return end
-add(redis.call('HGET', bodies, ARGV[1]) or '', 0)
+if not redis.call('ZSCORE', dead, ARGV[1]) then return end
+local body = redis.call('HGET', bodies, ARGV[1])
+if body then add(body, 0) end
+redis.call('ZREM', dead, ARGV[1])
 forget(ARGV[1])
 """
 )

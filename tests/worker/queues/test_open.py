@@ -14,7 +14,7 @@ import pytest
 from outlast.worker.queues import open_dead_letters, open_queue, redis_place
 from outlast.worker.queues.contract import InvalidQueueUrl, QueueUnavailable
 from outlast.worker.queues.redis import RedisQueue
-from outlast.worker.queues.redis_scripts import keys_of
+from outlast.worker.queues.redis_scripts import Keys
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.queues.sqs import SqsQueue
 
@@ -48,7 +48,7 @@ def test_redis_is_named_by_its_server_database_and_queue(url: str, server: str, 
     assert redis_place(url) == (server, name)
     queue = open_queue(url)
     assert isinstance(queue, RedisQueue)
-    assert queue._keys == keys_of(name)
+    assert queue._keys == Keys.of(name)
     queue.close()
 
 

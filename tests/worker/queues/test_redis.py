@@ -21,7 +21,7 @@ from outlast.worker.queues import open_queue
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.redis import RedisQueue
-from outlast.worker.queues.redis_scripts import DEAD_LETTERS, TOKENS, keys_of
+from outlast.worker.queues.redis_scripts import DEAD_LETTERS, TOKENS, Keys
 from tests.checkpoint.conftest import REAL_REDIS
 from tests.checkpoint.lossy_proxy import LossyProxy
 from tests.cli.process import until
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
     from tests.worker.floor import Floor
 
-VISIBLE, BODIES, RECEIVES, _DEAD, WAKE, LAST = keys_of("jobs")
+VISIBLE, BODIES, RECEIVES, DEAD, WAKE, LAST = Keys.of("jobs")
 ONE = Message(job_id="a", slice=1)
 TAKE = """
 import sys, time
@@ -293,8 +293,8 @@ def test_the_oldest_dead_letters_leave_for_newer_ones(server: Server, admin: red
             pipeline.execute()
         while admin.exists(VISIBLE):
             assert look(queue) is None
-    assert admin.hlen(BODIES) == admin.zcard(_DEAD) == DEAD_LETTERS
-    oldest = admin.zrange(_DEAD, 0, 0)[0]
+    assert admin.hlen(BODIES) == admin.zcard(DEAD) == DEAD_LETTERS
+    oldest = admin.zrange(DEAD, 0, 0)[0]
     assert admin.hget(BODIES, oldest) == bodies[more].encode()
 
 
