@@ -6,14 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outlast.checkpoint.redis_server import connect
 from outlast.worker.loops.consumer import WAIT_SECONDS, Consumer
@@ -28,14 +32,16 @@ from tests.cli.process import until
 from tests.process.faults import Valkey
 from tests.servers import HOST, free_ports
 from tests.serving import serving
+from tests.worker.queues import backends
+from tests.worker.queues.backends import Clock
 from tests.worker.queues.test_conformance import LONG, look, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.servers import Server
     from tests.worker.floor import Floor
+    from tests.worker.queues.backends import Backend
 
 VISIBLE, BODIES, RECEIVES, DEAD, WAKE, LAST = Keys.of("jobs")
 ONE = Message(job_id="a", slice=1)
@@ -122,6 +128,51 @@ def test_the_longest_visible_message_comes_first(queue: RedisQueue) -> None:
         queue.send(Message(job_id=job_id, slice=1))
     queue.hide(take(queue), 0)
     assert [Message.parse(take(queue).body).job_id for _ in "bca"] == ["b", "c", "a"]
+
+
+class Ticking(Clock):
+    """A clock that no two calls find at one time."""
+
+    def __call__(self) -> float:
+        """Return the time, a millisecond after the last."""
+        self.now += 0.001
+        return self.now
+
+
+MOVES = st.one_of(
+    st.just(("send", 0)),
+    st.just(("receive", 0)),
+    st.tuples(st.sampled_from(["show", "hide", "ack"]), st.integers(0, 4)),
+)
+
+
+@given(moves=st.lists(MOVES, min_size=10, max_size=40))
+@settings(deadline=None, max_examples=100)
+def test_it_delivers_what_the_queue_in_a_file_delivers(moves: list[tuple[str, int]]) -> None:
+    """What is shown of the protocol in a simulation, on a queue like that one, would not hold."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        both = [backends.sqlite(Path(folder) / "q.db", Ticking()), backends.fakeredis()]
+        for backend in both:
+            stack.callback(backend.close)
+        first, second = ([*play(backend, moves), backend.dead()] for backend in both)
+        assert first == second
+
+
+def play(backend: Backend, moves: list[tuple[str, int]]) -> Iterator[str | None]:
+    """Make these moves, and then receive what is left; yield what is delivered."""
+    queue, deliveries = backend.queue, []
+    for number, (move, which) in enumerate([*moves, *[("receive", 0)] * len(moves)]):
+        if move == "send":
+            queue.send(Message(job_id=f"job-{number}", slice=1))
+        elif move == "receive":
+            delivery = look(queue)
+            deliveries += [delivery] if delivery else []
+            yield delivery and f"{delivery.body} {delivery.receipt.partition(':')[2]}"
+        elif which < len(deliveries):
+            if move == "ack":
+                queue.ack(deliveries[which])
+            else:
+                queue.hide(deliveries[which], 0 if move == "show" else LONG)
 
 
 def test_a_message_shows_when_its_time_is_up_and_not_before(queue: RedisQueue) -> None:
