@@ -26,11 +26,7 @@ from tests.worker.parts import (
 if TYPE_CHECKING:
     from tests.worker.floor import Floor
 
-
-@pytest.fixture
-def floor() -> Floor:
-    """A floor whose workers run the dividing kernel."""
-    return divided()
+floor = pytest.fixture(divided)
 
 
 def test_a_worker_without_the_packages_adds_nothing_up(floor: Floor) -> None:
