@@ -59,6 +59,7 @@ class LeasedJob:
         work: what was done on it, stored or not.
         is_used: whether the slice has begun, so that its claim counts.
         doubt: an error that may be this machine's fault, by its kind and as a line; None: none.
+        obstacle: why this worker cannot run the job; one line; None: nothing is in its way.
     """
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
@@ -69,6 +70,7 @@ class LeasedJob:
         self.work = Work(before.record)
         self.is_used = False
         self.doubt: tuple[str, str] | None = None
+        self.obstacle: str | None = None
         self.stored = before
         self._before = before
         self._stepped_at = process.clock()
@@ -225,7 +227,7 @@ class LeasedJob:
             return
         before = self._before.record
         try:
-            self.write(lambda record: self.with_doubt(record.unclaimed(before)))
+            self.write(lambda record: self.with_doubt(record.unclaimed(before, self.obstacle)))
         except LeaseLost:
             return
         except StoreUnavailable as error:
