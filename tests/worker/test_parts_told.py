@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
+from outlast.worker.jobs.parts import with_parts
 from outlast.worker.slices.deliver import deliver
 from tests.kernels import Dividing, expected
 from tests.worker.floor import JOB
@@ -50,6 +52,31 @@ def test_a_job_whose_part_fails_is_told_once(caplog: pytest.LogCaptureFixture) -
     assert floor.record.status is Status.FAILED
     events = [record.event for record in caplog.records if hasattr(record, "event")]
     assert (events.count("job_failed"), events.count("job_succeeded")) == (1, 0)
+
+
+def test_a_person_sees_what_keeps_a_part_from_its_end() -> None:
+    """A job whose part fails again and again would look like one that only takes its time."""
+    floor = divided()
+    submit(floor)
+    errors: list[int] = []
+
+    def fail_once(at: int) -> None:
+        floor.clock.sleep(0.5)
+        if at == 50 and not errors:
+            errors.append(at)
+            raise RuntimeError("no row 50")
+
+    def seen() -> Record:
+        return with_parts(floor.jobs, floor.record)[0]
+
+    floor.kernel = Dividing(fail_once)
+    work(floor, until=lambda: bool(errors))
+    assert re.match(r"part \d+: RuntimeError: no row 50", seen().error or "")
+    assert floor.record.updated_at < seen().updated_at <= floor.clock()
+    work(floor, until=lambda: seen().error is None)
+    assert floor.record.is_divided
+    work(floor)
+    assert floor.record.result == expected(STEPS)
 
 
 @pytest.mark.parametrize("move", [Record.resumed, Record.retried], ids=["resumed", "retried"])
