@@ -87,6 +87,19 @@ def test_the_history_has_each_part(outlast: Outlast, outlast_json: OutlastJson) 
     assert_one_line(outlast("history", "a", "--part", "900"), 2, "job a has parts 0 to ")
 
 
+@pytest.mark.usefixtures("half_done")
+def test_a_divided_job_has_no_checkpoint_to_wait_for(outlast: Outlast) -> None:
+    """A person would believe that hours of work are not saved yet, or cannot be forked."""
+    shown = outlast("checkpoints", "a")
+    assert (shown.code, shown.err) == (
+        0,
+        "outlast: job a has no checkpoint: each of its parts has its own\n",
+    )
+    forked = outlast("fork", "a", "--generation", "1")
+    assert_one_line(forked, 1, "job a has no checkpoint 1; each of its parts has its own, and a fo")
+    assert outlast("fork", "a", "--job-id", "b").code == 0
+
+
 def test_a_job_without_parts_has_no_part(outlast: Outlast) -> None:
     """A slip would look like a part that has not begun."""
     outlast("submit", "tally", "steps=1", "--job-id", "a")
