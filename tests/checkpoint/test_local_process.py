@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest import MonkeyPatch
 
 NAME = "from outlast.checkpoint.local_process import this_process; print(this_process())"
 
@@ -83,7 +82,7 @@ def test_a_child_has_a_name_of_its_own() -> None:
 
 
 def test_there_is_no_name_where_machines_are_copies_or_tell_nothing(
-    monkeypatch: MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Two Lambda sandboxes would take each other for gone, or a Mac could not run a worker."""
     monkeypatch.setattr(local_process, "_name_of", local_process._name_of.__wrapped__)
