@@ -133,6 +133,19 @@ def test_the_job_of_a_killed_worker_goes_on_at_once(start: Start, client: Client
     other.end()
 
 
+def test_a_worker_on_a_machine_that_is_to_be_left_begins_nothing(
+    outlast: Outlast, client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What restarts workers would have them work on until the machine is switched off."""
+    client.submit("tally", job_id="a", steps=10_000, step_seconds=STEP_SECONDS)
+    monkeypatch.setenv("OUTLAST_STOP_FILE", str(folder / "leave"))
+    (folder / "leave").touch()
+    ended = outlast("worker")
+    assert ended.code == 0
+    assert f"the worker stops: there is a file {folder / 'leave'}" in ended.err
+    assert client.status("a").status is Status.QUEUED
+
+
 def test_a_stopped_worker_hands_its_job_on(start: Start, outlast: Outlast, client: Client) -> None:
     """A deployment that replaces workers would leave their jobs asleep."""
     client.submit("tally", job_id="a", steps=150, step_seconds=STEP_SECONDS)
