@@ -24,6 +24,7 @@ from tests.servers import valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.cli.process import Outlast, Start
 
