@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
+from outlast.checkpoint.local_process import this_process
 from outlast.checkpoint.record_parts import Lease
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
@@ -246,7 +247,7 @@ class LeasedJob:
 
     def _hide(self, seconds: float) -> None:
         try:
-            self.process.hide(self.delivery, seconds)
+            self.process.keep(self.delivery, seconds)
         except QueueUnavailable as error:
             effect = "a message may come again too soon"
             tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))
@@ -276,6 +277,7 @@ class LeasedJob:
             expires_at=now + seconds,
             seconds=seconds,
             at_risk_seconds=self._at_risk_seconds,
+            process=this_process(),
         )
 
     @property
