@@ -72,7 +72,7 @@ def test_a_person_sees_how_the_parts_stand(outlast: Outlast, outlast_json: Outla
 def test_the_history_has_each_part(outlast: Outlast, outlast_json: OutlastJson) -> None:
     """A person could not find out where a part ran, or why it does not end."""
     slices = outlast_json("history", "a")
-    assert (slices[0]["part"], slices[0]["ending"]) == (None, "sent the messages of 16 parts")
+    assert (slices[0]["part"], slices[0]["ending"]) == (None, "sent the messages of 32 parts")
     # The first sixteen are added up.
     assert {each["part"] for each in slices[1:]} == {16, 17, 18, 19}
     assert {each["ending"] for each in slices[1:]} == {"succeeded"}

@@ -10,6 +10,7 @@ from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from tests.kernels import Dividing, Params, Pieces, Result, State, Stretch, expected
+from tests.records import changed
 from tests.worker.floor import JOB, Killed
 from tests.worker.parts import (
     STEPS,
@@ -24,6 +25,7 @@ from tests.worker.parts import (
 )
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.record import Record
     from tests.worker.floor import Floor
 
 floor = pytest.fixture(divided)
@@ -44,7 +46,12 @@ def test_a_worker_without_the_packages_adds_nothing_up(floor: Floor) -> None:
         if operation == "put" and is_done():
             raise Killed
 
+    def narrow(job: Record) -> Record:
+        assert job.fleet
+        return changed(job, fleet=job.fleet.model_copy(update={"window": 1}))
+
     submit(floor)
+    floor.change(narrow)  # Else there are messages of the next group already.
     with floor.hooked("after", die), pytest.raises(Killed):
         work(floor)
     floor.clock.sleep(120)
