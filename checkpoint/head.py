@@ -57,7 +57,7 @@ class Head(Part):
         pace: how long its steps take.
         usage: what the job has taken so far.
         notices: who is notified of its end.
-        error: why the job failed, or what last went wrong; one line.
+        error: why the job failed, or what has gone wrong since it last advanced; one line.
         fleet: how many workers share the job; None: one at a time has all of it.
         node: which part or group of the job this is a record of; None: of the job itself.
         revision: makes every stored value different from all others.

@@ -142,8 +142,11 @@ class Record(Head, Body):
             usage=self.usage.with_slice(lease.platform, seconds),
         )
 
-    def unclaimed(self, before: Self) -> Self:
-        """Undo an unused claim of the job `before`, as if it had never happened."""
+    def unclaimed(self, before: Self, obstacle: str | None = None) -> Self:
+        """Undo an unused claim of the job `before`, as if it had never happened.
+
+        `obstacle` is why its worker cannot run the job; None: it did not come to that.
+        """
         return self._with(
             status=Status.PAUSED if self.status is Status.PAUSED else Status.QUEUED,
             lease=None,
@@ -151,6 +154,7 @@ class Record(Head, Body):
             received_since=before.received_since,
             usage=_changed(self.usage, slices_begun=before.usage.slices_begun),
             guards=before.guards,
+            error=obstacle or self.error,
         )
 
     def doubted(self, kind: str, worker: str, error: str) -> Self:
@@ -160,7 +164,8 @@ class Record(Head, Body):
     def saved(self, checkpoint: Checkpoint, now: float = 0.0) -> Self:
         """Store a checkpoint and number it; `now` is when, where it has arrays.
 
-        A state that differs from the one before is progress: it clears failures and stalls.
+        A state that differs from the one before is progress: it clears failures, stalls and the
+        last error.
         """
         previous = self.checkpoints[0] if self.checkpoints else None
         advanced = previous is None or previous.digest != checkpoint.digest
@@ -171,6 +176,7 @@ class Record(Head, Body):
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),
             guards=self.guards.cleared() if advanced else self.guards,
+            error=None if advanced else self.error,
         )
         return _dropping(saved, self, max(now, newest.saved_at))
 

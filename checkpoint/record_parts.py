@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from outlast.checkpoint.blobs.contract import Chunk, Name
 from outlast.checkpoint.fields import Count, Metrics, Moment, Part, Platform, Seconds, Share, Target
+from outlast.checkpoint.local_process import is_gone
 from outlast.checkpoint.packed import Packed
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ class Lease(Part):
         seconds: how long it runs from its last renewal; for records from before it was kept, as
             long as any lease but those of the slowest stores.
         at_risk_seconds: the most work that a crash of the holder can lose.
+        process: the holder, for others on its machine; "": they cannot know whether it is gone.
     """
 
     worker: str
@@ -155,13 +157,15 @@ class Lease(Part):
     expires_at: Seconds
     seconds: Seconds = 120.0
     at_risk_seconds: Seconds
+    process: str = ""
 
     def is_live(self, now: float) -> bool:
-        """Whether it has not ended at `now`.
+        """Whether it has not ended at `now`, and its holder may live.
 
         One that ends later than its length allows was taken by a clock that is wrong: it is none.
         """
-        return now < self.expires_at <= now + self.seconds + CLOCK_TOLERANCE_SECONDS
+        has_time = now < self.expires_at <= now + self.seconds + CLOCK_TOLERANCE_SECONDS
+        return has_time and not is_gone(self.process)
 
 
 class Limits(Part):

@@ -120,6 +120,16 @@ class Settings(BaseModel):
         description="how long `outlast worker` and `outlast run` may take from a stop signal to "
         "their end; set it below the time after which the platform kills",
     )
+    stop_file: Path | None = Field(
+        default=None,
+        description="a file: while it is there `outlast worker` stops, as on SIGTERM: "
+        "[machines that are taken away](preemption.md)",
+    )
+    spot: Literal["ec2"] | None = Field(
+        default=None,
+        description="`ec2`: `outlast worker` asks the metadata of its EC2 instance for the notice "
+        "that it is taken away, and stops on it, as on SIGTERM",
+    )
     max_state_bytes: Annotated[int, Field(ge=1, le=MAX_STATE_BYTES)] = Field(
         default=64 << 20, description="a state whose JSON is larger fails its job"
     )

@@ -128,7 +128,8 @@ def _raise_for(job: SharedJob, division: Division, wrong: Wrong) -> NoReturn:
         for cut in division.cuts[:MOST_SINGLE_CUTS]:
             _check_division(job, Division((0, cut, job.pieces)), PLAIN)
     raise AssertionError(
-        f"{division}: {wrong}: two parts must come to what they come to as one, {EXACT}"
+        f"{division}: {wrong}: what combine makes of their partials must be what part comes to for "
+        f"all pieces at once, {EXACT}"
     )
 
 

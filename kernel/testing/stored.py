@@ -78,7 +78,7 @@ def stored(model: type[BaseModel], value: Any, what: str) -> Stored:
     except ValueError as error:
         raise AssertionError(
             not_finite(value, what)
-            or f"{what} cannot be read back from JSON, {shown(text.decode())}"
+            or f"{what} cannot be read back as {model.__name__} from JSON, {shown(text.decode())}"
         ) from error
     if not survives:
         raise AssertionError(

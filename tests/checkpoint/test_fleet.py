@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.checkpoint.errors import CorruptRecord
-from outlast.checkpoint.fleet import GROUP, Fleet, Node, Place, Tree
+from outlast.checkpoint.fleet import GROUP, OPEN_PER_WORKER, Fleet, Node, Place, Tree
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record_parts import Limits, Usage
 from outlast.checkpoint.status import Status
@@ -80,6 +80,13 @@ class Division:
 def parts_of(*groups: int) -> list[tuple[int, int]]:
     """Return the places of all parts of these groups."""
     return [(0, 16 * group + number) for group in groups for number in range(16)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 16, 17, 1_000])
+def test_there_is_a_part_for_each_worker_while_a_group_has_one_left(workers: int) -> None:
+    """All workers but one would wait at the end of each group."""
+    left = GROUP * Fleet.of(workers).window - (GROUP - 1)
+    assert left >= OPEN_PER_WORKER * workers
 
 
 def test_a_window_of_groups_is_open() -> None:

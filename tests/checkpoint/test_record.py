@@ -114,6 +114,16 @@ def test_errors_back_off_and_then_fail_with_the_reason() -> None:
     assert job.error == "E: x (error 2 in a row without progress)"
 
 
+def test_an_error_is_shown_until_the_job_advances() -> None:
+    """A job that runs well would look as if it needed somebody, or one that is stuck would not."""
+    job = record().claimed(lease()).saved(checkpoint(b"1")).errored("E: x", not_before=9.0)
+    again = job.claimed(lease())
+    assert again.saved(checkpoint(b"1")).error == "E: x"
+    assert again.saved(checkpoint(b"2")).error is None
+    assert again.unclaimed(job).error == "E: x"
+    assert again.unclaimed(job, "no numba here").error == "no numba here"
+
+
 @pytest.mark.parametrize(
     ("fields", "limits", "reason"),
     [

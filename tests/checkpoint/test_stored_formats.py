@@ -115,8 +115,11 @@ WITH_PARTS = WITH_ARRAYS.model_copy(
     }
 )
 WEIGHED = WITH_PARTS.model_copy(update={"weights": (500_000_000, 300_000_000, 200_000_000)})
+LEASED = WEIGHED.model_copy(
+    update={"lease": LEASE.model_copy(update={"process": "0123456789ab#7@900"})}
+)
 # What each format can keep.
-JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS, "6": WEIGHED}
+JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS, "6": WEIGHED, "7": LEASED}
 
 
 @pytest.mark.parametrize("number", READABLE)
@@ -166,4 +169,4 @@ def test_a_newer_format_is_told_from_damage() -> None:
     """In an upgrade an operator would repair or delete jobs that newer workers run."""
     value = FILES[MAGIC[-1:].decode()].read_bytes()
     with pytest.raises(NewerRecord, match="upgrade Outlast"):
-        decode(MAGIC[:-1] + b"7" + value[len(MAGIC) :])
+        decode(MAGIC[:-1] + b"9" + value[len(MAGIC) :])

@@ -72,7 +72,7 @@ def test_a_person_sees_how_the_parts_stand(outlast: Outlast, outlast_json: Outla
 def test_the_history_has_each_part(outlast: Outlast, outlast_json: OutlastJson) -> None:
     """A person could not find out where a part ran, or why it does not end."""
     slices = outlast_json("history", "a")
-    assert (slices[0]["part"], slices[0]["ending"]) == (None, "sent the messages of 16 parts")
+    assert (slices[0]["part"], slices[0]["ending"]) == (None, "sent the messages of 32 parts")
     # The first sixteen are added up.
     assert {each["part"] for each in slices[1:]} == {16, 17, 18, 19}
     assert {each["ending"] for each in slices[1:]} == {"succeeded"}
@@ -85,6 +85,19 @@ def test_the_history_has_each_part(outlast: Outlast, outlast_json: OutlastJson) 
         "outlast: no slice of part 30 of job a has ended yet\n",
     )
     assert_one_line(outlast("history", "a", "--part", "900"), 2, "job a has parts 0 to ")
+
+
+@pytest.mark.usefixtures("half_done")
+def test_a_divided_job_has_no_checkpoint_to_wait_for(outlast: Outlast) -> None:
+    """A person would believe that hours of work are not saved yet, or cannot be forked."""
+    shown = outlast("checkpoints", "a")
+    assert (shown.code, shown.err) == (
+        0,
+        "outlast: job a has no checkpoint: each of its parts has its own\n",
+    )
+    forked = outlast("fork", "a", "--generation", "1")
+    assert_one_line(forked, 1, "job a has no checkpoint 1; each of its parts has its own, and a fo")
+    assert outlast("fork", "a", "--job-id", "b").code == 0
 
 
 def test_a_job_without_parts_has_no_part(outlast: Outlast) -> None:

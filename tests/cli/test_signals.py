@@ -24,6 +24,7 @@ from tests.servers import valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.cli.process import Outlast, Start
 
@@ -107,13 +108,43 @@ def test_a_killed_run_loses_an_interval_and_a_step_at_most(start: Start, client:
     killed = client.status("a")
 
     again = start("run", *LONG, "--job-id", "a")
-    again.await_line("worker .* has the job: waiting")
     again.await_line("not known yet, slice")
     again.send(signal.SIGTERM)
-    assert again.end().code == 143
+    ended = again.end()
+    assert ended.code == 143
+    assert "waiting" not in ended.err
     after = client.status("a")
     assert after.usage.steps > killed.usage.steps
     assert 0 < after.usage.redone_seconds <= INTERVAL_SECONDS + 5 * STEP_SECONDS
+
+
+def test_the_job_of_a_killed_worker_goes_on_at_once(start: Start, client: Client) -> None:
+    """A job would wait for the lease of a worker that this machine knows to be gone."""
+    client.submit("tally", job_id="a", steps=10_000, step_seconds=STEP_SECONDS)
+    process = start("worker")
+    until(lambda: client.status("a").usage.saves >= 1)
+    process.send(signal.SIGKILL)
+    process.end()
+    killed = client.status("a")
+    assert killed.lease
+    other = start("worker")
+    until(lambda: client.status("a").usage.slices_begun == 2)
+    assert client.jobs.clock() < killed.lease.expires_at
+    other.send(signal.SIGTERM)
+    other.end()
+
+
+def test_a_worker_on_a_machine_that_is_to_be_left_begins_nothing(
+    outlast: Outlast, client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What restarts workers would have them work on until the machine is switched off."""
+    client.submit("tally", job_id="a", steps=10_000, step_seconds=STEP_SECONDS)
+    monkeypatch.setenv("OUTLAST_STOP_FILE", str(folder / "leave"))
+    (folder / "leave").touch()
+    ended = outlast("worker")
+    assert ended.code == 0
+    assert f"the worker stops: there is a file {folder / 'leave'}" in ended.err
+    assert client.status("a").status is Status.QUEUED
 
 
 def test_a_stopped_worker_hands_its_job_on(start: Start, outlast: Outlast, client: Client) -> None:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from outlast.worker.cli.live_table import cells_of
+from tests.records import checkpoint, job, lease
+
 if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
     from tests.cli.process import AtTerminal, Start
@@ -62,6 +65,18 @@ def test_the_table_moves_and_ends_with_the_jobs(terminal: AtTerminal, start: Sta
     assert "job good succeeded after " in at.seen
     assert "job bad failed after 1 slice: RuntimeError: told to fail" in at.seen
     assert_clean(at)
+
+
+def test_a_job_whose_worker_is_gone_has_no_end_in_sight() -> None:
+    """A person would wait for an end that is told as near for as long as no worker comes."""
+    running = job().claimed(lease(at=100.0, seconds=10.0))
+    for at in (101.0, 103.0):
+        state = f"{at}".encode()
+        running = running.saved(checkpoint(state, progress=at / 1000, saved_at=at))
+    running = running.model_copy(update={"updated_at": 103.0})
+    assert cells_of(running, 105.0)["RATE"] == "3.4 %/s"
+    gone = cells_of(running, 1_000.0)
+    assert (gone["RATE"], gone["LEFT"]) == ("-", "-")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
+COMBINED = "what combine makes of their partials must be what part comes to for all pieces at once"
+
+
 class Narrow(Dividing):
     """Gets wrong what is one piece, and only that, as `fault` says."""
 
@@ -254,7 +257,11 @@ def test_a_sound_kernel_passes(kernel: Dividing, steps: int) -> None:
             Forgetful(),
             rf"^pieces 0 to 4: resumed from safe point \d, .*{SUM}.*: all that it needs must be in",
         ),
-        (Deaf(), rf"^7 pieces, cut at \d: {SUM}.*: two parts must come to what they .*, {EXACT}"),
+        (Deaf(), rf"^7 pieces, cut at \d: {SUM}.*: {COMBINED}, {EXACT}"),
+        (
+            Odd(combine=lambda *_: Stretch(more=5)),
+            rf"^7 pieces, cut at \d: its result is Result\(total=5\) .*: {COMBINED}, {EXACT}",
+        ),
         (
             Lopsided(),
             (
@@ -307,6 +314,10 @@ def test_a_sound_kernel_passes(kernel: Dividing, steps: int) -> None:
         (sloped(lambda first: float("nan") if first else 0), "before piece 1 of 7 is nan"),
         (sloped(lambda first: 2 * first / 7), "before piece 4 of 7 is 1.1"),
         (Odd(combine=lambda *_: 3), "what combine returns is int, not Stretch: 3"),
+        (
+            Odd(combine=lambda *_: PartState(at=1)),
+            'what combine returns cannot be read back as Stretch from JSON, {"factor":1,.*"at":1}',
+        ),
         (
             Odd(Partial=Loose, combine=lambda *_: Loose(more={1})),
             "what combine returns does not survive being stored",

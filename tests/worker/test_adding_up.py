@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
-from tests.kernels import Dividing, Params, Pieces, Stretch, expected
-from tests.worker.floor import Killed
+from tests.kernels import Dividing, Params, Pieces, Result, State, Stretch, expected
+from tests.records import changed
+from tests.worker.floor import JOB, Killed
 from tests.worker.parts import (
     STEPS,
     GoesOn,
@@ -24,13 +25,10 @@ from tests.worker.parts import (
 )
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.record import Record
     from tests.worker.floor import Floor
 
-
-@pytest.fixture
-def floor() -> Floor:
-    """A floor whose workers run the dividing kernel."""
-    return divided()
+floor = pytest.fixture(divided)
 
 
 def test_a_worker_without_the_packages_adds_nothing_up(floor: Floor) -> None:
@@ -48,7 +46,12 @@ def test_a_worker_without_the_packages_adds_nothing_up(floor: Floor) -> None:
         if operation == "put" and is_done():
             raise Killed
 
+    def narrow(job: Record) -> Record:
+        assert job.fleet
+        return changed(job, fleet=job.fleet.model_copy(update={"window": 1}))
+
     submit(floor)
+    floor.change(narrow)  # Else there are messages of the next group already.
     with floor.hooked("after", die), pytest.raises(Killed):
         work(floor)
     floor.clock.sleep(120)
@@ -141,6 +144,56 @@ def test_what_is_no_partial_or_result_is_told_by_its_method(
     work(floor)
     assert floor.record.status is Status.FAILED
     assert f"adding up its parts: NonRetryable: {told}" in (floor.record.error or "")
+
+
+class LongResult(Result):
+    """A result that no record has room for."""
+
+    listing: str = "x" * 20_000
+
+
+class LongState(State):
+    """A state that is over the limit of a worker."""
+
+    listing: str = "x" * 20_000
+
+
+class LongStretch(Stretch):
+    """A partial that no record has room for, once it is combined."""
+
+    listing: str = ""
+
+
+@pytest.mark.parametrize(
+    ("replaced", "told"),
+    [
+        (
+            {"Result": LongResult, "conclude": lambda *_: LongResult(total=0)},
+            f"StateTooLarge: job {JOB}: its record of ",
+        ),
+        (
+            {"State": LongState, "conclude": lambda *_: LongState(at=0, total=0)},
+            "StateTooLarge: its state of 20,0",
+        ),
+        (
+            {"Partial": LongStretch, "combine": lambda *_: LongStretch(listing="x" * 20_000)},
+            f"StateTooLarge: job {JOB}: its record of ",
+        ),
+    ],
+    ids=["result", "state", "partial"],
+)
+def test_what_is_too_large_to_be_stored_fails_the_job_at_once(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, replaced: dict[str, Any], told: str
+) -> None:
+    """Its parts would be added up again and again, and no line say what is too large."""
+    monkeypatch.setattr("outlast.checkpoint.job_store.MAX_RECORD_BYTES", 8_000)
+    vars(floor.kernel).update(replaced)
+    submit(floor)
+    work(floor)
+    assert floor.record.status is Status.FAILED
+    assert (floor.record.error or "").startswith(f"adding up its parts: {told}")
+    assert " is over the limit of " in (floor.record.error or "")
+    assert floor.messages() == []
 
 
 def test_errors_of_many_groups_at_a_time_count_once(floor: Floor) -> None:

@@ -211,6 +211,7 @@ def test_a_worker_with_another_place_leaves_the_job_to_the_others(hall: Hall) ->
     with pytest.raises(StoreUnavailable, match="set OUTLAST_BLOBS as the other workers have it"):
         hall.work(hall.process(blobs=MemoryBlobs(hall.clock)))
     assert (hall.record.checkpoints, hall.record.guards) == (before.checkpoints, before.guards)
+    assert "worker w cannot run it: job " in str(hall.record.error)  # `outlast status` shows it
     hall.clock.sleep(60.0)
     hall.finish()
     assert hall.result() == expected(steps=30, numbers=LARGE)

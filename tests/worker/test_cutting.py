@@ -17,11 +17,7 @@ from tests.worker.parts import divided, part, submit, work
 if TYPE_CHECKING:
     from tests.worker.floor import Floor
 
-
-@pytest.fixture
-def floor() -> Floor:
-    """A floor whose workers run the dividing kernel."""
-    return divided()
+floor = pytest.fixture(divided)
 
 
 def test_a_plan_that_is_too_large_fails_the_job(floor: Floor) -> None:

@@ -25,11 +25,13 @@ from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from outlast.kernel.contract import Model
+from outlast.kernel.errors import UnloadableKernel
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.queues.message import ForeignMessage, Message
 from outlast.worker.queues.polled import MAX_RECEIVES
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver
+from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.slices.loading import NewerState
 from outlast.worker.slices.protocol import Action, Drop, Resend, RunSlice, Wait, next_action
 from tests import records
@@ -258,9 +260,38 @@ def test_a_job_of_a_kernel_that_is_missing_here_is_soon_there_for_another_worker
     before = floor.record
     with pytest.raises(UnknownKernel, match="it needs numba"):
         floor.work(floor.process(**lacking))
-    assert is_untouched(floor.record, before)
+    noted = before.model_copy(update={"error": "worker w cannot run it: it needs numba"})
+    assert is_untouched(floor.record, noted)
     floor.clock.sleep(5.0)
     assert floor.work()[0].record is not None
+
+
+@pytest.mark.parametrize(
+    ("lacking", "reason"),
+    [
+        ({"kernels": Mock(side_effect=UnknownKernel("no\nnumba"))}, "no numba"),
+        ({"kernels": Mock(side_effect=UnloadableKernel("no libcudart"))}, "no libcudart"),
+        ({"kernel": Counting(version=0)}, f"job {JOB} was advanced by version 1 of kernel"),
+    ],
+    ids=["unknown", "unloadable", "older"],
+)
+def test_a_person_sees_why_a_worker_cannot_run_a_job_until_another_one_does(
+    floor: Floor, lacking: dict[str, Any], reason: str
+) -> None:
+    """They would see a job that is queued for ever, or that runs with an error of the past."""
+    floor.submit()
+    floor.work(seconds=2.0)
+    with pytest.raises((UnknownKernel, BrokenWorker, NewerState)):
+        floor.work(floor.process("old", **lacking))
+    assert str(floor.record.error).startswith(f"worker old cannot run it: {reason}")
+    writes = floor.record.revision.writes
+    floor.clock.sleep(60.0)
+    with pytest.raises((UnknownKernel, BrokenWorker, NewerState)):
+        floor.work(floor.process("old", **lacking))
+    assert floor.record.revision.writes == writes + 2  # its claim, and its end
+    floor.clock.sleep(60.0)
+    floor.work(seconds=2.0)
+    assert (floor.record.status, floor.record.error) == (Status.QUEUED, None)
 
 
 def test_a_kernel_that_cannot_tell_what_it_requires_is_run(floor: Floor) -> None:
@@ -276,7 +307,7 @@ def test_a_job_of_a_newer_kernel_is_left_to_newer_workers(floor: Floor) -> None:
     before = floor.record
     with pytest.raises(NewerState, match="upgrade"):
         floor.work()
-    assert is_untouched(floor.record, before)
+    assert is_untouched(floor.record, before.model_copy(update={"error": floor.record.error}))
 
 
 def test_a_process_that_dies_of_loading_a_kernel_has_been_counted(floor: Floor) -> None:

@@ -25,14 +25,17 @@ from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.invocations import Handler
+from outlast.worker.loops.preemption import heeded
 from outlast.worker.notify.errors import Gone
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
+from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.figures import _refuse
 from outlast.worker.slices.health import BrokenWorker
 from outlast.worker.telemetry.events import EVENTS, SLICE_STARTED, tell
 from outlast.worker.telemetry.spans import SpanHandler
+from tests.cli.process import until
 from tests.kernels import Counting, raising, stubborn, unprepared
 from tests.records import changed
 from tests.worker.floor import JOB, STEPS, Floor, failing
@@ -229,6 +232,14 @@ def _on_lambda(floor: Floor, tmp_path: Path) -> None:
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m"}]}
 
 
+def _taken_away() -> None:
+    def unreachable() -> None:
+        raise OSError("no route")
+
+    with Deadline() as stop, heeded([unreachable, lambda: "there is a file"]):
+        until(lambda: stop.reason is not None)
+
+
 SCENES: dict[str, Callable[..., None]] = {
     "checkpoint_quarantined": _damaged,
     "checkpoint_saved": _one_slice,
@@ -241,9 +252,11 @@ SCENES: dict[str, Callable[..., None]] = {
     "metric_refused": _mismeasured,
     "kernel_not_prepared": _unprepared,
     "lease_lost": _cancelled,
+    "machine_leaves": _taken_away,
     "message_dropped": _deleted,
     "message_failed": _on_lambda,
     "message_left": _foreign,
+    "notices_unknown": _taken_away,
     "notice_failed": _target_gone,
     "notice_given": _notified,
     "notice_given_up": _target_gone,

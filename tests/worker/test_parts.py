@@ -42,11 +42,7 @@ SWEEP_SECONDS = 60.0
 # As the workers of a floor save.
 SAVE_SECONDS = 1.0
 
-
-@pytest.fixture
-def floor() -> Floor:
-    """A floor whose workers run the dividing kernel."""
-    return divided()
+floor = pytest.fixture(divided)
 
 
 def bad_row() -> NoReturn:

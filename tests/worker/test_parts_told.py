@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,13 @@ import pytest
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
+from outlast.worker.cli.live_table import cells_of
+from outlast.worker.jobs.parts import with_parts
 from outlast.worker.slices.deliver import deliver
+from outlast.worker.slices.timing import SHORTEST_LEASE_SECONDS
 from tests.kernels import Dividing, expected
-from tests.worker.floor import JOB
-from tests.worker.parts import STEPS, divided, receive, submit, wake, work
+from tests.worker.floor import JOB, Killed
+from tests.worker.parts import STEPS, divided, part, receive, submit, wake, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +54,53 @@ def test_a_job_whose_part_fails_is_told_once(caplog: pytest.LogCaptureFixture) -
     assert floor.record.status is Status.FAILED
     events = [record.event for record in caplog.records if hasattr(record, "event")]
     assert (events.count("job_failed"), events.count("job_succeeded")) == (1, 0)
+
+
+def test_a_person_sees_what_keeps_a_part_from_its_end() -> None:
+    """A job whose part fails again and again would look like one that only takes its time."""
+    floor = divided()
+    submit(floor)
+    errors: list[int] = []
+
+    def fail_once(at: int) -> None:
+        floor.clock.sleep(0.5)
+        if at == 50 and not errors:
+            errors.append(at)
+            raise RuntimeError("no row 50")
+
+    def seen() -> Record:
+        return with_parts(floor.jobs, floor.record)[0]
+
+    floor.kernel = Dividing(fail_once)
+    work(floor, until=lambda: bool(errors))
+    assert re.match(r"part \d+: RuntimeError: no row 50", seen().error or "")
+    assert floor.record.updated_at < seen().updated_at <= floor.clock()
+    work(floor, until=lambda: seen().error is None)
+    assert floor.record.is_divided
+    work(floor)
+    assert floor.record.result == expected(STEPS)
+
+
+def test_a_worker_that_was_killed_soon_counts_for_nothing() -> None:
+    """A person would plan by the speed of workers that are gone, and look for them."""
+    floor = divided()
+    submit(floor)
+
+    def seen() -> tuple[int, bool, str]:
+        job, parts = with_parts(floor.jobs, floor.record)
+        assert parts is not None
+        where = cells_of(job, floor.clock(), parts)["WHERE"]
+        return parts.running, parts.per_second is not None, where
+
+    def die(operation: str) -> None:
+        if operation == "put" and part(floor, 3) and seen()[0]:
+            raise Killed
+
+    with floor.hooked("after", die), pytest.raises(Killed):
+        work(floor)
+    assert seen() == (1, True, "local")
+    floor.clock.sleep(SHORTEST_LEASE_SECONDS)
+    assert seen() == (0, False, "-")
 
 
 @pytest.mark.parametrize("move", [Record.resumed, Record.retried], ids=["resumed", "retried"])

@@ -181,7 +181,7 @@ def cells_of(record: Record, now: float, parts: Parts | None = None) -> dict[str
     if parts is not None:
         return _cells_of_parts(record, parts)
     rate = rate_of(record)
-    moves = record.lease is not None or now - record.updated_at < WAITING_SECONDS
+    moves = record.is_held(now) or now - record.updated_at < WAITING_SECONDS
     per_second = rate.per_second if moves else None
     left = rate.seconds_left if moves else None
     newest = record.checkpoints[0] if record.checkpoints else None
@@ -202,7 +202,7 @@ def cells_of(record: Record, now: float, parts: Parts | None = None) -> dict[str
 
 def _cells_of_parts(record: Record, parts: Parts) -> dict[str, str]:
     """Return what the table shows of a divided job; WORKER is how many have a part of it."""
-    leases = [head.lease for head in parts.heads.values() if head.lease]
+    leases = [head.lease for head in parts.heads.values() if head.lease and head.is_held(parts.at)]
     where = sorted({title_of(lease.platform) for lease in leases})
     left, per_second = parts.seconds_left, parts.per_second
     return {

@@ -103,7 +103,10 @@ KernelName = Annotated[
 ]
 Params = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="The kernel's parameters."),
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="The kernel's parameters; a whole number may be written as 1_000_000, 1e6 or 10^6.",
+    ),
 ]
 SliceSeconds = Annotated[
     float | None,

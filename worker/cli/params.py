@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 WHOLE = re.compile(r"[+-]?[0-9]+(_[0-9]+)*")
-POWER = re.compile(r"([+-]?[0-9]+)[eE]\+?([0-9]{1,3})")
+SCIENTIFIC = re.compile(r"([+-]?[0-9]+)[eE]\+?([0-9]{1,3})")
+# No sign: people disagree on what -2^2 is.
+POWER = re.compile(r"([0-9]{1,4})(?:\^|\*\*)([0-9]{1,3})")
 
 
 def params_for(kernel: str, words: Iterable[str]) -> dict[str, Any]:
@@ -82,11 +84,14 @@ def format_params(params: Mapping[str, Any]) -> str:
 def value_of(text: str) -> Any:
     """Return the value that `text` looks like.
 
-    That is a whole number, which may have underscores or be written as 1e15, or any JSON literal
-    (true, 1.5, null, "text", [1, 2]); anything else is text. The kernel's model checks it later.
+    That is a whole number, which may have underscores or be written as 1e15, 10^15 or 10**15, or
+    any JSON literal (true, 1.5, null, "text", [1, 2]); anything else is text. The kernel's model
+    checks it later.
     """
+    if number := SCIENTIFIC.fullmatch(text):
+        return int(number[1]) * 10 ** int(number[2])
     if power := POWER.fullmatch(text):
-        return int(power[1]) * 10 ** int(power[2])
+        return int(power[1]) ** int(power[2])
     try:
         return int(text) if WHOLE.fullmatch(text) else json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):

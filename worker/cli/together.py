@@ -48,7 +48,7 @@ SHARE_OF_LOOKS = 0.1
 # How long nobody has been at work before the parts are called for again.
 IDLE_SECONDS = 1.0
 # One look at the queue. At the end of the job each process waits no longer than this.
-WAIT_SECONDS = 0.2
+WAIT_SECONDS = 0.05
 # For the last lines; a process that a kernel has left behind may hold their pipe open.
 LINES_SECONDS = 0.5
 

@@ -108,7 +108,7 @@ class Watchlist:
                     self._on_corrupt(error)
                     continue
             elif parts := self.parts.get(job_id):
-                now_known[job_id] = record.model_copy(update={"usage": parts.usage})
+                now_known[job_id] = parts.added_to(record)
             if parts is not None:
                 found[job_id] = parts
         self.parts = found

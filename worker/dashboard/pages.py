@@ -224,4 +224,5 @@ def _mark_of(listing: Listing) -> str:
 def _checkpoints_mark(job: Seen) -> str:
     """Return a mark of the set of checkpoints, whether their states were read or not."""
     kept = (*job.checkpoints, *job.quarantine)
-    return _mark(" ".join(f"{c.sequence}{c.digest}" for c in kept) + str(len(job.quarantine)))
+    marks = " ".join(f"{c.sequence}{c.digest}" for c in kept)
+    return _mark(f"{marks}{len(job.quarantine)}{job.parts is None}")

@@ -30,7 +30,7 @@ ASKING = frozenset({"cancel", "fork"})
 DONE = {
     "pause": "Paused. A slice that runs saves its progress and stops at its next checkpoint.",
     "resume": "Resumed. It goes on as soon as a worker is free.",
-    "retry": "Retried. It goes on from its last checkpoint as soon as a worker is free.",
+    "retry": "Retried. It goes on from what it has stored as soon as a worker is free.",
     "fork": "This is the new job. It goes on as soon as a worker is free.",
     "cancel": "Cancelled. A slice that runs stops at its next checkpoint.",
 }

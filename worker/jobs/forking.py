@@ -153,10 +153,10 @@ def checkpoints_of(record: Record, generation: int | None = None) -> list[Checkp
         return every
     checkpoints = [checkpoint for checkpoint in every if checkpoint.sequence == generation]
     if not checkpoints:
-        known = _numbers(every) or "none"
-        raise UnknownCheckpoint(
-            f"job {record.job_id} has no checkpoint {generation}; it has: {known}"
-        )
+        known = f"it has: {_numbers(every) or 'none'}"
+        if record.is_divided:
+            known = "each of its parts has its own, and a fork has all parts that are done"
+        raise UnknownCheckpoint(f"job {record.job_id} has no checkpoint {generation}; {known}")
     return checkpoints
 
 

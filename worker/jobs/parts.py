@@ -33,7 +33,7 @@ class Parts:
     Attributes:
         all: how many there are; 0: the job is not cut yet.
         succeeded: how many are done.
-        running: how many a worker has at the moment.
+        running: how many a worker has at the moment; one that was killed until its lease ends.
         failed: how many were given up; the first one fails the job.
         progress: which share of the work the parts have that are done, 0 to 1. What is done of a
             part that runs does not count.
@@ -44,6 +44,7 @@ class Parts:
         heads: what is stored of each part that is open, by number: those that were begun, and are
             not part of a group that is added up.
         ranges: the parts that are done, each range with its first and the one after its last.
+        updated_at: when one of them was last written; 0: none has been.
         at: when they stood so, by the clock of `JobStore`.
     """
 
@@ -56,12 +57,29 @@ class Parts:
     per_second: float | None = None
     heads: Mapping[int, Head] = field(default_factory=dict)
     ranges: Sequence[tuple[int, int]] = ()
+    updated_at: float = 0.0
     at: float = 0.0
 
     def is_done(self, part: int) -> bool:
         """Whether the part of this number is done."""
         at = bisect_right(self.ranges, (part, MAX_PARTS)) - 1
         return at >= 0 and part < self.ranges[at][1]
+
+    @property
+    def error(self) -> str | None:
+        """What last went wrong in a part that goes on, on one line; None: nothing.
+
+        What a part has got over by advancing does not count.
+        """
+        stuck = {n: head for n, head in self.heads.items() if head.error and not head.is_over}
+        last = max(stuck, key=lambda number: stuck[number].updated_at, default=None)
+        return None if last is None else f"part {last}: {stuck[last].error}"
+
+    def added_to(self, job: Record) -> Record:
+        """Return the job as it stands with these: what it has taken, its last error and change."""
+        updated_at = max(job.updated_at, self.updated_at)
+        changes = {"usage": self.usage, "error": job.error or self.error, "updated_at": updated_at}
+        return job.model_copy(update=changes)
 
     @property
     def waiting(self) -> int:
@@ -88,7 +106,7 @@ class Parts:
 
 
 def with_parts(jobs: JobStore, record: Record) -> tuple[Record, Parts | None]:
-    """Return the job as it stands with its parts, whose usage is its own, too; and these.
+    """Return the job as it stands with its parts, see `Parts.added_to`; and these.
 
     Raises as `parts_of`.
     """
@@ -98,7 +116,7 @@ def with_parts(jobs: JobStore, record: Record) -> tuple[Record, Parts | None]:
         with suppress(UnknownJob):
             record = jobs.load(record.job_id).record
         parts = parts_of(jobs, record)
-    return (record.model_copy(update={"usage": parts.usage}), parts) if parts else (record, None)
+    return (parts.added_to(record), parts) if parts else (record, None)
 
 
 def view_of(jobs: JobStore, record: Record) -> dict[str, Any]:
@@ -146,6 +164,7 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
         per_second=running * paced / occupied if running and paced and occupied else None,
         heads=heads,
         ranges=ranges,
+        updated_at=max((head.updated_at for head in tops.values()), default=0.0),
         at=now,
     )
 

@@ -87,6 +87,13 @@ class Queue(ABC):
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now; 0 shows it at once. Too late is no error."""
 
+    def keep(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message as `hide` does, while this process works on it.
+
+        It may come sooner where the queue knows that the process is gone.
+        """
+        self.hide(delivery, seconds)
+
     @abstractmethod
     def ack(self, delivery: Delivery) -> None:
         """Delete the message. Twice or too late is no error: it comes again as a duplicate."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.local_process import is_gone, this_process
 from outlast.checkpoint.sqlite_file import SqliteFile
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.queues.polled import MAX_RECEIVES, PolledQueue
@@ -24,7 +25,8 @@ CREATE TABLE IF NOT EXISTS outlast_messages (
     body TEXT NOT NULL,
     visible_at REAL NOT NULL,  -- seconds since the epoch
     receives INTEGER NOT NULL DEFAULT 0,
-    dead_reason TEXT  -- NULL while the message lives; a dead letter stays here
+    dead_reason TEXT,  -- NULL while the message lives; a dead letter stays here
+    process TEXT  -- who works on it; NULL: nobody
 );
 CREATE INDEX IF NOT EXISTS outlast_living_messages ON outlast_messages (visible_at)
 WHERE dead_reason IS NULL;
@@ -38,10 +40,24 @@ WHERE dead_reason IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT 1
 """
 # The number of receives identifies a delivery, so it fences every later statement.
 TAKE = """
-UPDATE outlast_messages SET visible_at = ?, receives = receives + 1 WHERE id = ? AND receives = ?
+UPDATE outlast_messages SET visible_at = ?, process = ?, receives = receives + 1
+WHERE id = ? AND receives = ?
 """
 BURY = "UPDATE outlast_messages SET dead_reason = ? WHERE id = ? AND receives = ?"
-HIDE = "UPDATE outlast_messages SET visible_at = ? WHERE id = ? AND receives = ?"
+HIDE = "UPDATE outlast_messages SET visible_at = ?, process = NULL WHERE id = ? AND receives = ?"
+KEEP = "UPDATE outlast_messages SET visible_at = ? WHERE id = ? AND receives = ?"
+# A file from before there was this column.
+HAS_PROCESS = "SELECT 1 FROM pragma_table_info('outlast_messages') WHERE name = 'process'"
+ADD_PROCESS = "ALTER TABLE outlast_messages ADD COLUMN process TEXT"
+HOLDERS = """
+SELECT DISTINCT process FROM outlast_messages WHERE dead_reason IS NULL AND visible_at > ?
+"""
+FREE = """
+UPDATE outlast_messages SET visible_at = ?, process = NULL
+WHERE dead_reason IS NULL AND visible_at > ? AND process = ?
+"""
+# How often a worker that waits looks for messages of processes that are gone.
+LOOK_SECONDS = 0.5
 # Nothing is hidden for so long: a clock that was wrong did that.
 LONGEST_HIDE_SECONDS = 12 * 3600.0
 MINUTE_SECONDS = 60.0
@@ -68,13 +84,20 @@ class SqliteQueue(PolledQueue):
         max_receives: int = MAX_RECEIVES,
     ) -> None:
         super().__init__(clock=clock, sleep=sleep, max_receives=max_receives)
-        self._shown_at = 0.0
+        self._shown_at = self._freed_at = 0.0
         # Only a send must survive a power cut: a lost receive, hide or ack leads to a duplicate,
         # which the protocol handles. So a message costs one sync of the disk, not four. Two
         # connections, as each has one setting for how a commit syncs.
         with translate_errors():
             self._durable = SqliteFile(path, schema=SCHEMA)
             self._quick = SqliteFile(path, schema="PRAGMA synchronous=NORMAL")
+            if not self._durable.query(HAS_PROCESS):
+                self._add_process()
+
+    def _add_process(self) -> None:
+        with self._durable.transaction() as connection:
+            if not connection.execute(HAS_PROCESS).fetchall():
+                connection.execute(ADD_PROCESS)
 
     def send(
         self,
@@ -94,17 +117,30 @@ class SqliteQueue(PolledQueue):
                 number, body, receives = rows[0]
                 if receives >= self._max_receives:
                     self._quick.change(BURY, self._dead_reason, number, receives)
-                elif self._quick.change(TAKE, now + visibility_seconds, number, receives):
+                elif self._take(number, receives, now + visibility_seconds):
                     receipt = f"{number}:{receives + 1}"
                     return Delivery(body.decode(errors="replace"), receipt, visibility_seconds)
             self._show_overdue(now)
+            self._free(now)
             return None
+
+    def _take(self, number: int, receives: int, visible_at: float) -> bool:
+        return bool(self._quick.change(TAKE, visible_at, this_process(), number, receives))
 
     def _show_overdue(self, now: float) -> None:
         """Once a minute, show messages that a clock that was ahead has hidden for too long."""
         if abs(now - self._shown_at) > MINUTE_SECONDS:
             self._shown_at = now
             self._quick.change(SHOW, now, now + LONGEST_HIDE_SECONDS)
+
+    def _free(self, now: float) -> None:
+        """Now and then, show the messages that processes had which are gone from this machine."""
+        if abs(now - self._freed_at) < LOOK_SECONDS:
+            return
+        self._freed_at = now
+        for (process,) in self._quick.query(HOLDERS, now):
+            if process and is_gone(process):
+                self._quick.change(FREE, now, now, process)
 
     def is_empty(self) -> bool:
         """Return whether no message is visible."""
@@ -115,6 +151,11 @@ class SqliteQueue(PolledQueue):
         """Hide the message for `seconds` from now."""
         with translate_errors():
             self._quick.change(HIDE, self._clock() + seconds, *delivery.receipt.split(":"))
+
+    def keep(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message for `seconds` from now, as long as this process lives."""
+        with translate_errors():
+            self._quick.change(KEEP, self._clock() + seconds, *delivery.receipt.split(":"))
 
     def ack(self, delivery: Delivery) -> None:
         """Delete the message, even if it is a dead letter by now."""

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
+from outlast.checkpoint.local_process import this_process
 from outlast.checkpoint.record_parts import Lease
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
@@ -59,6 +60,7 @@ class LeasedJob:
         work: what was done on it, stored or not.
         is_used: whether the slice has begun, so that its claim counts.
         doubt: an error that may be this machine's fault, by its kind and as a line; None: none.
+        obstacle: why this worker cannot run the job; one line; None: nothing is in its way.
     """
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
@@ -69,6 +71,7 @@ class LeasedJob:
         self.work = Work(before.record)
         self.is_used = False
         self.doubt: tuple[str, str] | None = None
+        self.obstacle: str | None = None
         self.stored = before
         self._before = before
         self._stepped_at = process.clock()
@@ -225,7 +228,7 @@ class LeasedJob:
             return
         before = self._before.record
         try:
-            self.write(lambda record: self.with_doubt(record.unclaimed(before)))
+            self.write(lambda record: self.with_doubt(record.unclaimed(before, self.obstacle)))
         except LeaseLost:
             return
         except StoreUnavailable as error:
@@ -244,7 +247,7 @@ class LeasedJob:
 
     def _hide(self, seconds: float) -> None:
         try:
-            self.process.hide(self.delivery, seconds)
+            self.process.keep(self.delivery, seconds)
         except QueueUnavailable as error:
             effect = "a message may come again too soon"
             tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))
@@ -274,6 +277,7 @@ class LeasedJob:
             expires_at=now + seconds,
             seconds=seconds,
             at_risk_seconds=self._at_risk_seconds,
+            process=this_process(),
         )
 
     @property

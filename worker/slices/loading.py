@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.safe_text import one_line
 from outlast.kernel import UnknownKernel
 from outlast.kernel.bulk import Bulk, Stored, loaded
 from outlast.kernel.errors import UnloadableKernel
-from outlast.worker.slices.kernel_errors import line
+from outlast.worker.slices.kernel_errors import ERROR_CHARACTERS, line
 from outlast.worker.slices.reading import read_state
 from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
 
@@ -27,6 +29,8 @@ class NewerState(Exception):
 def load_kernel(job: ClaimedJob, *, prepare: bool = True) -> None:
     """Load `job.kernel`, prepare it unless it is not to run, and read what it begins with.
 
+    Where this worker cannot, the record will tell why, for who waits for the job.
+
     Raises:
         UnknownKernel, NewerState: this worker cannot run the job.
         BrokenWorker: nor, perhaps, any other one.
@@ -35,12 +39,16 @@ def load_kernel(job: ClaimedJob, *, prepare: bool = True) -> None:
     """
     try:
         _load(job, prepare=prepare)
-    except UnloadableKernel as error:
-        raise job.process.health.fault(job.record.job_id, str(error)) from error
-    except UnknownKernel as error:
-        raise UnknownKernel(f"job {job.record.job_id}: {error}") from error
-    job.renew()  # It may have been cancelled meanwhile.
-    job.restored = read_state(job)
+        job.renew()  # It may have been cancelled meanwhile.
+        job.restored = read_state(job)
+    except (UnknownKernel, NewerState, StoreUnavailable) as error:
+        text = f"worker {job.process.worker} cannot run it: {error}"
+        job.obstacle = one_line(text, ERROR_CHARACTERS)
+        if isinstance(error, UnloadableKernel):
+            raise job.process.health.fault(job.record.job_id, str(error)) from error
+        if isinstance(error, UnknownKernel):
+            raise UnknownKernel(f"job {job.record.job_id}: {error}") from error
+        raise
 
 
 def require_runnable(process: WorkerProcess, record: Record) -> None:

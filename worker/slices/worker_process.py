@@ -108,6 +108,15 @@ class WorkerProcess:
         if delivery.receipt:
             self.queue.hide(delivery, seconds)
 
+    def keep(self, delivery: Delivery, seconds: float) -> None:
+        """Hide the message for `seconds` from now, if one was received, as this process needs it.
+
+        Raises:
+            QueueUnavailable: it may come again at any time.
+        """
+        if delivery.receipt:
+            self.queue.keep(delivery, seconds)
+
 
 def make_process(
     settings: Settings,

@@ -210,6 +210,15 @@ WORKER_FAULT = _event(
 WORKER_STOPPED = _event(
     INFO, "worker_stopped", "worker %(worker)s stops: %(reason)s", "worker reason"
 )
+MACHINE_LEAVES = _event(
+    WARNING, "machine_leaves", "this machine is to be left, the worker stops: %(reason)s", "reason"
+)
+NOTICES_UNKNOWN = _event(
+    WARNING,
+    "notices_unknown",
+    "whether this machine is to be taken away is not known: %(error)s; the worker goes on asking",
+    "error",
+)
 WORKER_CUT_OFF = _event(
     WARNING,
     "worker_cut_off",

@@ -36,6 +36,7 @@ def record_of(
     begun: float,
     status: Status = Status.QUEUED,
     kernel: str = "nth-prime",
+    error: str | None = None,
     **more: Any,
 ) -> Record:
     """Return a job that has taken `runs`; the last one still runs where `status` is RUNNING."""
@@ -89,7 +90,7 @@ def record_of(
         now = ended + run.idle_seconds
     else:
         changes = {"slices_begun": len(runs), "slice_number": len(runs) + 1}
-    return changed(record, status=status, **changes)
+    return changed(record, status=status, error=error, **changes)
 
 
 def busy_day(now: float) -> list[Record]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.testclient import TestClient
 
+    from outlast.worker.jobs.client import Client
     from tests.cli.process import Outlast
 
 SUBMIT = ("submit", "flock", "steps=400", "--parallel", "2", "--job-id", "big")
@@ -90,13 +91,33 @@ def test_one_part_has_a_page(browser_of: Callable[..., TestClient]) -> None:
     browser = browser_of()
     page = browser.get("/jobs/big/parts?part=3").text
     assert "<h1>Part 3</h1>" in page
-    assert "each has a course of its own" in browser.get("/jobs/big").text
+    assert "Each part has a course of its own" in browser.get("/jobs/big").text
     assert "<bdi>succeeded</bdi>" in page
     assert "No worker has taken it yet." in browser.get("/jobs/big/parts?part=40").text
     assert browser.get("/jobs/big/parts?part=4000").status_code == 404
     assert browser.get("/jobs/nobody/parts?part=4").status_code == 404
     for wrong in ("", "-1", "x", "1" * 99, "\u0664"):
         assert browser.get("/jobs/big/parts", params={"part": wrong}).status_code == 404
+
+
+@pytest.mark.usefixtures("big")
+def test_a_page_says_of_a_divided_job_what_is_true_of_its_parts(
+    browser_of: Callable[..., TestClient], outlast: Outlast, client: Client
+) -> None:
+    """A person would miss its checkpoints, or lose by a cancel what they want to fork."""
+    browser = browser_of()
+    page = browser.get("/jobs/big").text
+    assert "Each part has checkpoints of its own." in page
+    assert "<dt>Last write of a part</dt><dd><time" in page
+    assert "what its parts have come to is removed" in browser.get("/jobs/big/cancel").text
+    fork = browser.get("/jobs/big/fork").text
+    assert "has the parts of this one that are done" in fork
+    assert "generation" not in fork
+    client.jobs.change("big", lambda job: job.failed("part 30: no"))
+    assert "at work" not in browser.get("/jobs/big").text
+    outlast("retry", "big")
+    outlast("worker", "--max-idle-seconds", "0.1")
+    assert "Each part has" not in browser.get("/jobs/big").text
 
 
 def test_a_job_without_parts_has_no_strip(

@@ -21,6 +21,26 @@ if TYPE_CHECKING:
 
 FULL, NORMAL = 2, 1
 PROCESSES = 3
+TAKE = """
+import sys
+from pathlib import Path
+from outlast.worker.queues.sqlite import SqliteQueue
+queue = SqliteQueue(Path(sys.argv[1]))
+delivery = queue.receive(visibility_seconds=3600, wait_seconds=0)
+queue.keep(delivery, 3600)
+if sys.argv[2:]:
+    queue.hide(delivery, 3600)
+"""
+OLD_TABLE = """
+CREATE TABLE outlast_messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    body TEXT NOT NULL,
+    visible_at REAL NOT NULL,
+    receives INTEGER NOT NULL DEFAULT 0,
+    dead_reason TEXT
+);
+INSERT INTO outlast_messages (body, visible_at) VALUES ('{"job_id": "a"}', 0);
+"""
 DRAIN = """
 import sys
 from pathlib import Path
@@ -80,6 +100,38 @@ def test_messages_and_their_time_outs_outlive_the_process(path: Path) -> None:
     with closing(SqliteQueue(path, clock=lambda: 1000.0)) as after:
         assert take(after).body != first.body
         assert look(after) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there processes have names")
+def test_what_a_process_had_that_is_gone_is_free_at_once(path: Path, queue: SqliteQueue) -> None:
+    """A job on a laptop would wait half a minute for a worker that was killed."""
+    queue.send(Message(job_id="a", slice=1))
+    subprocess.run([sys.executable, "-c", TAKE, path], check=True)
+    with closing(SqliteQueue(path)) as other:
+        assert look(other) is None  # by which it is noticed
+        assert take(other)
+        other._freed_at = 0.0
+        assert look(other) is None, "this process lives"
+
+
+def test_what_was_handed_back_waits_though_the_process_is_gone(
+    path: Path, queue: SqliteQueue
+) -> None:
+    """A job that waits after an error would be received by each worker that starts meanwhile."""
+    queue.send(Message(job_id="a", slice=1))
+    subprocess.run([sys.executable, "-c", TAKE, path, "hide"], check=True)
+    with closing(SqliteQueue(path)) as other:
+        assert look(other) is None
+        assert look(other) is None
+
+
+def test_a_file_from_before_there_were_names_is_read(path: Path) -> None:
+    """The messages of a laptop would be lost with an upgrade."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(OLD_TABLE)
+    for _ in range(2):
+        with closing(SqliteQueue(path)) as queue:
+            queue.hide(take(queue), 0)
 
 
 def test_only_a_send_waits_for_the_disk(queue: SqliteQueue) -> None:

@@ -87,7 +87,8 @@ def checkpoints(
     These are the last two, newest first, then those whose checksum did not fit when a worker read
     them: they are kept in quarantine for inspection and never used. A generation is the
     checkpoint's number, 1 for the job's first. ARRAY_BYTES is the size of its arrays, which are
-    beside the state: --state shows their types and shapes.
+    beside the state: --state shows their types and shapes. A divided job has none while it is
+    worked on in parts, each of which has its own.
 
     Examples:
         outlast checkpoints million
@@ -115,6 +116,8 @@ def checkpoints(
         for view in views:
             row = view | {"progress": f"{view['progress']:.2%}"}
             print(CHECKPOINT_COLUMNS.format(*row.values()))
+    elif record.is_divided:
+        say(f"job {job_id} has no checkpoint: each of its parts has its own")
     else:
         say(f"job {job_id} has no checkpoint yet")
 

@@ -36,7 +36,7 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
 
     For a divided job, parts tells how many there are, and how many are done, are with a worker,
     wait or have failed. Progress is then the share of its pieces in parts that are done; slices and
-    seconds are those of all parts.
+    seconds are those of all parts. Where a part is to be tried again, error tells why.
 
     Examples:
         outlast status million

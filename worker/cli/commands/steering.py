@@ -121,9 +121,10 @@ def retry(
 ) -> None:
     """Let failed jobs go on from their last checkpoints.
 
-    Their errors and stalls no longer count. A job that has reached a ceiling needs a higher one,
-    which counts from the job's beginning. Retrying a job that has not failed and is not over sets
-    its ceilings, if there are any on the command line, and wakes it.
+    Their errors and stalls no longer count. Of a divided job the parts that are done stay so. A job
+    that has reached a ceiling needs a higher one, which counts from the job's beginning. Retrying a
+    job that has not failed and is not over sets its ceilings, if there are any on the command line,
+    and wakes it.
 
     A job that cannot be retried is reported and does not stop the others. With --json, one id
     prints an object; several, or -, print an array of the jobs that were retried.

@@ -83,7 +83,7 @@ def worker(
     OUTLAST_STOP_SECONDS in any case; what is not saved by then is done again. Any number of
     workers may share a store and a queue, and any of them may be killed at any time. Each slice is
     one line on standard error, unless OUTLAST_LOG_LEVEL is above INFO; one of the workers sweeps
-    every OUTLAST_SWEEP_SECONDS.
+    every OUTLAST_SWEEP_SECONDS. OUTLAST_STOP_FILE and OUTLAST_SPOT stop it like SIGTERM.
 
     With --processes this process only looks after N others. Each is such a worker, with the other
     options for itself, and with its share of the cores unless OUTLAST_THREADS is set. One that is
@@ -119,6 +119,7 @@ def worker(
         from outlast.worker.cli.logs import level_of, log_to_stderr
         from outlast.worker.jobs.client import Client
         from outlast.worker.loops.consumer import Consumer
+        from outlast.worker.loops.preemption import heeded, notices_of
         from outlast.worker.settings import overridden, read_settings
         from outlast.worker.slices.worker_process import make_process
         from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
@@ -145,9 +146,10 @@ def worker(
             client.jobs.reach()
             warn_if_apart(settings)
             tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
-            stopped_by = consumer.run(
-                max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
-            )
+            with heeded(notices_of(settings)):
+                stopped_by = consumer.run(
+                    max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
+                )
             tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
     if as_json:
         print_json({"worker": process.worker, "stopped_by": stopped_by})

@@ -1,0 +1,138 @@
+"""Notices that a machine is taken away, asked of a server as EC2's metadata service is one."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from outlast.worker.loops.preemption import Ec2Notice, StopFile, heeded, notices_of
+from outlast.worker.settings import Settings
+from outlast.worker.slices.deadline import Deadline
+from tests.cli.process import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOTICE = {"action": "terminate", "time": "2026-11-27T08:22:00Z"}
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """Answers as version 2 of the service does; the server has `tokens`, and `notice`."""
+
+    server: Any
+
+    def do_PUT(self) -> None:
+        """Give out a token."""
+        assert self.path == "/latest/api/token"
+        assert int(self.headers["X-aws-ec2-metadata-token-ttl-seconds"]) <= 21_600
+        self.server.tokens.append(f"token-{len(self.server.tokens)}")
+        self._answer(200, self.server.tokens[-1])
+
+    def do_GET(self) -> None:
+        """Tell of the notice, to who has the newest token."""
+        assert self.path == "/latest/meta-data/spot/instance-action"
+        if self.headers["X-aws-ec2-metadata-token"] != self.server.tokens[-1]:
+            self._answer(401, "")
+        elif self.server.notice is None:
+            self._answer(404, "<html>none</html>")
+        else:
+            self._answer(200, self.server.notice)
+
+    def _answer(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The service, of which AWS's own variable tells; a proxy that is set does not count."""
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+    server.tokens, server.notice = [], None
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    endpoint = f"http://127.0.0.1:{server.server_port}/"
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_ec2_tells_two_minutes_before(metadata: Any) -> None:
+    """A spot instance would be switched off in the middle of a step that nobody has saved."""
+    ask = Ec2Notice()
+    assert ask() is None
+    metadata.notice = json.dumps(NOTICE)
+    assert ask() == "EC2 is to terminate it at 2026-11-27T08:22:00Z"
+    assert len(metadata.tokens) == 1
+
+
+def test_a_token_that_has_expired_is_replaced(metadata: Any) -> None:
+    """A worker that runs for a day would not hear of anything after six hours."""
+    ask = Ec2Notice()
+    assert ask() is None
+    metadata.tokens.append("of another day")
+    with pytest.raises(OSError, match="401"):
+        ask()
+    assert ask() is None
+
+
+@pytest.mark.parametrize("notice", ["", "<html>"])
+def test_an_answer_that_is_no_notice_is_none(metadata: Any, notice: str) -> None:
+    """A worker on another cloud, or behind a login page, would stop at once."""
+    metadata.notice = notice
+    with pytest.raises(OSError, match="no JSON"):
+        Ec2Notice()()
+
+
+def test_a_file_stops_the_worker(tmp_path: Path) -> None:
+    """A script that knows of the end of a machine would need the worker's number."""
+    path = tmp_path / "stop"
+    with Deadline() as stop, heeded([StopFile(path)], every_seconds=0.01):
+        path.touch()
+        until(lambda: stop.reason is not None)
+    assert stop.reason == signal.SIGTERM.name
+
+
+def test_one_who_does_not_know_is_asked_again_and_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A container that cannot reach the metadata would fill its log, or hear of no file either."""
+    asked = threading.Semaphore(0)
+
+    def unreachable() -> None:
+        asked.release()
+        raise OSError("no route")
+
+    path = tmp_path / "stop"
+    with Deadline() as stop, heeded([unreachable, StopFile(path)], every_seconds=0.01):
+        for _ in range(3):
+            asked.acquire()
+        path.touch()
+        until(lambda: stop.reason is not None)
+    assert stop.reason == signal.SIGTERM.name
+    warnings = [record.event for record in caplog.records if hasattr(record, "event")]
+    assert warnings == ["notices_unknown", "machine_leaves"]
+
+
+def test_without_a_setting_nothing_is_asked(tmp_path: Path) -> None:
+    """A laptop would ask its network for the metadata of a cloud every few seconds."""
+    store = "sqlite:///x.db"
+    assert notices_of(Settings(store=store)) == []
+    settings = Settings(store=store, stop_file=tmp_path, spot="ec2")
+    assert [type(ask) for ask in notices_of(settings)] == [StopFile, Ec2Notice]
+    before = threading.active_count()
+    with heeded([]):
+        assert threading.active_count() == before
