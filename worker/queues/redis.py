@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A consumer that is woken by nobody looks again after that.
 LONGEST_WAIT_SECONDS = 1.0
+# A server looks ten times a second whose wait has ended.
+LATE_SECONDS = 0.1
 # A server before Redis 7 takes less than a millisecond for "for ever".
 SHORTEST_WAIT_SECONDS = 0.01
 
@@ -102,7 +104,7 @@ class RedisQueue(Queue):
 
     def _is_woken(self, seconds: float) -> bool:
         """Wait so long for a token, which says that a message may be visible."""
-        seconds = max(seconds, SHORTEST_WAIT_SECONDS)
+        seconds = max(seconds - LATE_SECONDS, SHORTEST_WAIT_SECONDS)
         return self._server.client.blpop([self._keys.wake], timeout=seconds) is not None
 
     def is_empty(self) -> bool:
