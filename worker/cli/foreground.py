@@ -11,11 +11,11 @@ from outlast.worker.cli.logs import level_of, log_to
 from outlast.worker.cli.preparing import prepare
 from outlast.worker.cli.progress import open_progress
 from outlast.worker.jobs.parts import with_parts
-from outlast.worker.jobs.rate import Rate
 from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.worker_process import make_process
+from outlast.worker.telemetry.rate import Rate
 from outlast.worker.telemetry.switches import switched_on
 
 if TYPE_CHECKING:

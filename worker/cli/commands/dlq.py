@@ -21,7 +21,7 @@ from outlast.worker.cli.output import (
     print_lines,
     say,
 )
-from outlast.worker.jobs.rate import clock_time
+from outlast.worker.telemetry.rate import clock_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,7 +13,7 @@ from outlast.worker.cli.options import Debug, Json, KernelName, Params, PartSeco
 from outlast.worker.cli.output import print_json
 from outlast.worker.cli.params import format_params, params_for
 from outlast.worker.cli.streams import stdout_to_stderr
-from outlast.worker.jobs.rate import clock_time
+from outlast.worker.telemetry.rate import clock_time
 
 if TYPE_CHECKING:
     from outlast.checkpoint.fleet import Fleet
