@@ -186,7 +186,7 @@ KERNEL_PREPARING = _event(
 KERNEL_NOT_PREPARED = _event(
     WARNING,
     "kernel_not_prepared",
-    "job %(job_id)s: kernel %(kernel)s did not prepare, and runs all the same: %(error)s",
+    "job %(job_id)s: kernel %(kernel)s did not prepare: %(error)s",
     "job_id kernel error",
 )
 SAFE_POINT_OVERDUE = _event(
