@@ -72,7 +72,7 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     width = max(map(len, fields))
     for name, value in fields.items():
         if value is not None:
-            print(f"{name:<{width}}  {_text(value)}")
+            print(f"{name:<{width}}  {text_of(value)}")
 
 
 def print_result(result: Any, *, as_json: bool) -> None:
@@ -80,10 +80,11 @@ def print_result(result: Any, *, as_json: bool) -> None:
     from outlast.checkpoint.view import short
 
     shown = short(result)
-    print_json(shown) if as_json else print(_text(shown))
+    print_json(shown) if as_json else print(text_of(shown))
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a value as people read it; an object as key=value, the way parameters are typed."""
     if isinstance(value, dict):
         return format_params(value)
     # A text from a kernel could hold what a terminal obeys.
