@@ -329,7 +329,8 @@ class JobStore(JobHeads):
         if len(data) > MAX_RECORD_BYTES:
             raise StateTooLarge(
                 f"job {record.job_id}: its record of {len(data):,} bytes is over the limit of "
-                f"{MAX_RECORD_BYTES:,}"
+                f"{MAX_RECORD_BYTES:,}: keep what is large in an Array or a Blob, which are stored "
+                "beside it"
             )
         try:
             version = self._register.write(record_key(record), data, expected=expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,43 @@ def test_result_and_wait_print_the_result_as_json(
     outlast("run", "nth-prime", "position=1", "--job-id", "a")
     assert outlast_json("result", "a") == {"position": 1, "prime": 2}
     assert outlast_json("wait", "a") == {"position": 1, "prime": 2}
+
+
+def test_wait_takes_several_jobs(outlast: Outlast, client: Client) -> None:
+    """A script would wait for one after the other, and stop at the first that failed."""
+    for job_id, steps in (("a", 1), ("b", 2)):
+        outlast("run", "tally", f"steps={steps}", "--job-id", job_id)
+    client.create("tally", {"steps": 3}, job_id="bad")
+    client.jobs.change("bad", lambda record: record.failed("the disk was full"))
+    assert outlast("wait", "b", "a") == (0, "b  total=2\na  total=1\n", "")
+    why = "outlast: job bad failed: the disk was full; outlast retry bad lets it go on\n"
+    assert outlast("wait", "a", "bad", "b") == (1, "a  total=1\nb  total=2\n", why)
+    ended = outlast("wait", "bad", "a", "--json")
+    assert (ended.code, ended.err) == (1, why)
+    assert json.loads(ended.out) == [
+        {"job_id": "bad", "status": "failed", "result": None, "error": "the disk was full"},
+        {"job_id": "a", "status": "succeeded", "result": {"total": 1}, "error": None},
+    ]
+
+
+def test_wait_prints_what_is_over_before_it_gives_up(outlast: Outlast, client: Client) -> None:
+    """One job that nobody works on would keep the results of all others."""
+    client.create("tally", {"steps": 3}, job_id="a")
+    outlast("run", "tally", "steps=1", "--job-id", "b")
+    ended = outlast("wait", "a", "b", "--timeout-seconds", "0.05")
+    assert (ended.code, ended.out) == (3, "b  total=1\n")
+    ended = outlast("wait", "a", "b", "--timeout-seconds", "0.05", "--json")
+    assert ended.code == 3
+    assert [view["job_id"] for view in json.loads(ended.out)] == ["b"]
+
+
+def test_wait_reads_ids_from_standard_input(
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`outlast list … | outlast wait -` would wait for a job of that name."""
+    outlast("run", "tally", "steps=1", "--job-id", "a")
+    monkeypatch.setattr("sys.stdin", io.StringIO('"a"\n'))
+    assert outlast("wait", "-") == (0, "a  total=1\n", "")
 
 
 def test_a_paused_job_waits_until_it_is_resumed(outlast: Outlast) -> None:

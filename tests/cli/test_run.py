@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,32 @@ def test_a_paused_job_is_unfinished(outlast: Outlast, client: Client) -> None:
     ended = outlast("run", "tally", "steps=3", "--job-id", "a")
     assert ended.code == 3
     assert "outlast: job a is paused" in ended.err
+
+
+def test_a_run_that_has_only_waited_has_saved_nothing(start: Start, client: Client) -> None:
+    """A person would believe that the work of another worker was saved, by a run that did none."""
+    client.create("tally", {"steps": 3}, job_id="a")
+    now = client.jobs.clock()
+    lease = Lease(
+        worker="elsewhere:7",
+        token="t",
+        claimed_at=now,
+        expires_at=now + 60,
+        seconds=60,
+        at_risk_seconds=0.1,
+    )
+    before = client.jobs.change("a", lambda record: record.claimed(lease)).record
+    run = start("run", "tally", "steps=3", "--job-id", "a")
+    run.await_line("elsewhere:7 has the job: waiting")
+    run.send(signal.SIGINT)
+    ended = run.end()
+    assert ended.code == 130
+    assert "saved" not in ended.err
+    assert (
+        "stopped by SIGINT, with nothing done here, while worker elsewhere:7 has the job at 0.0%\n"
+        "outlast: to go on here: outlast run tally steps=3 --job-id a\n"
+    ) in ended.err
+    assert client.status("a").lease == before.lease
 
 
 def test_a_run_says_that_it_waits_for_another_worker(outlast: Outlast, client: Client) -> None:

@@ -97,6 +97,51 @@ def test_a_pipe_gets_few_plain_lines(start: Start) -> None:
     assert len(lines) <= len(slices) + 4
 
 
+def test_a_worker_at_a_terminal_has_a_line_that_moves(terminal: AtTerminal, client: Client) -> None:
+    """A person who tries a worker would see nothing for a minute, or a line for each slice."""
+    client.submit("tally", job_id="good", steps=40, step_seconds=0.02)
+    client.submit("tally", job_id="bad", steps=2, fails_at=0)
+    at = terminal("worker", "--slice-seconds", "0.3", "--max-idle-seconds", "0.2")
+    assert at.end() == (0, "")
+    assert re.search(r"\d\.\d%, job good slice \d, ", at.seen)
+    whole = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", at.seen)
+    assert re.search(r"INFO job good succeeded: .*\n", whole)
+    assert not re.search(r"slice \d (runs|ended)", whole), "a line that the moving one stands for"
+    assert re.search(r"\x1b\[[0-9;]*31m.* ERROR job bad: RuntimeError: told to fail", at.seen)
+    assert at.seen.rfind("\x1b[?25h") > at.seen.rfind("\x1b[?25l"), "the cursor stays hidden"
+
+
+def test_no_color_is_heard(terminal: AtTerminal, client: Client) -> None:
+    """Who cannot read red on blue has said so, once for all programs."""
+    client.submit("tally", job_id="bad", steps=2, fails_at=0)
+    at = terminal("worker", "--max-slices", "1", NO_COLOR="1")
+    assert at.end() == (0, "")
+    assert "ERROR job bad: RuntimeError: told to fail" in at.seen
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", at.seen)
+
+
+def test_several_workers_at_a_terminal_share_it(terminal: AtTerminal, client: Client) -> None:
+    """The moving line of each would tear those of the others."""
+    client.submit("tally", job_id="a", steps=20, step_seconds=0.02)
+    at = terminal("worker", "--processes", "2", "--max-idle-seconds", "0.5")
+    assert at.end() == (0, "")
+    assert "INFO job a slice 1 ended at 100.00%" in at.seen
+    assert "\x1b" not in at.seen
+
+
+def test_a_worker_that_is_cut_off_gives_the_cursor_back(
+    terminal: AtTerminal, client: Client
+) -> None:
+    """A person would type blindly into a terminal that a hanging kernel has left."""
+    client.submit("tally", job_id="a", steps=2, step_seconds=60)
+    at = terminal("worker", TALLY_TELLS="1", OUTLAST_STOP_SECONDS="0.1")
+    at.await_text("at work")
+    at.process.send_signal(signal.SIGTERM)
+    assert at.end() == (124, "")
+    assert "another worker goes on from the last checkpoint" in at.seen
+    assert at.seen.rfind("\x1b[?25h") > at.seen.rfind("\x1b[?25l"), "the cursor stays hidden"
+
+
 def test_a_reader_of_the_bar_that_leaves_does_not_hurt_the_job() -> None:
     """A job would fail because a terminal was closed."""
     gone, theirs = os.pipe()

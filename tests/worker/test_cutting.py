@@ -36,7 +36,7 @@ def test_a_plan_that_is_too_large_fails_the_job(floor: Floor) -> None:
     submit(floor)
     work(floor)
     assert floor.record.status is Status.FAILED
-    assert "its plan of 20,026 bytes is over the limit of 10,000 (OUTLAST_MAX_STATE_BYTES)" in (
+    assert "its plan of 20,026 bytes is over the limit of 10,000: keep what is large" in (
         floor.record.error or ""
     )
 

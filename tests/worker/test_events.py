@@ -98,6 +98,16 @@ def _unprepared(floor: Floor) -> None:
     _to_the_end(floor)
 
 
+def _preparing(floor: Floor) -> None:
+    floor.kernel = Counting(floor.step, prepare=lambda _: floor.busy(3))
+    _to_the_end(floor)
+
+
+def _busy(floor: Floor) -> None:
+    floor.at(2, lambda: floor.busy(90))
+    _to_the_end(floor)
+
+
 def _mismeasured(floor: Floor) -> None:
     _refuse.cache_clear()
     floor.kernel = Counting(floor.step, metrics=lambda *_: {"Loss": 0.5})
@@ -251,6 +261,7 @@ SCENES: dict[str, Callable[..., None]] = {
     "kernel_not_closed": _stubborn,
     "metric_refused": _mismeasured,
     "kernel_not_prepared": _unprepared,
+    "kernel_preparing": _preparing,
     "lease_lost": _cancelled,
     "machine_leaves": _taken_away,
     "message_dropped": _deleted,
@@ -262,8 +273,10 @@ SCENES: dict[str, Callable[..., None]] = {
     "notice_given_up": _target_gone,
     "queue_unavailable": _queue_away,
     "record_unreadable": _unreadable,
+    "safe_point_overdue": _busy,
     "slice_ended": _one_slice,
     "slice_lost": _killed,
+    "slice_running": _busy,
     "slice_started": _one_slice,
     "store_unavailable": _store_away,
     "worker_fault": _broken,

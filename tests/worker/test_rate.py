@@ -6,7 +6,7 @@ import pytest
 
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint, Lease
-from outlast.worker.jobs.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
+from outlast.worker.telemetry.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
 
 
 def test_nothing_is_claimed_before_there_are_two_looks() -> None:

@@ -491,11 +491,12 @@ def test_a_share_outside_of_0_to_1_is_clamped(floor: Floor, share: float, stored
 
 
 def test_a_state_over_the_limit_fails_the_job_at_once(floor: Floor) -> None:
-    """It would be computed again and again, only to be refused."""
+    """It would be computed again and again, only to be refused, and its author not know the way."""
     record = floor.run(careless(state="x" * 20_000))
     assert record.status is Status.FAILED
     assert "its state of 20,0" in str(record.error)
-    assert "OUTLAST_MAX_STATE_BYTES" in str(record.error)
+    assert "keep what is large in an Array or a Blob" in str(record.error)
+    assert "or raise OUTLAST_MAX_STATE_BYTES on all workers, and retry" in str(record.error)
 
 
 def test_a_result_over_the_limit_fails_the_job_at_once(

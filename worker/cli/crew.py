@@ -42,7 +42,8 @@ def look_after(processes: int, words: Sequence[str], stop: Deadline, *, debug: b
     settings = overridden(settings, threads=share_of(settings, processes))
     level = level_of(settings, otherwise="INFO")
     log_to_stderr(level, log_format=settings.log_format, debug=debug)
-    environment = {"OUTLAST_THREADS": str(settings.threads)}
+    # Each would draw its bar over those of the others: none of them has the terminal for itself.
+    environment = {"OUTLAST_THREADS": str(settings.threads), "TERM": "dumb"}
     helpers = Helpers(
         processes,
         lambda: start_helper("worker", *words, environment=environment),

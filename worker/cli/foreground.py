@@ -11,11 +11,11 @@ from outlast.worker.cli.logs import level_of, log_to
 from outlast.worker.cli.preparing import prepare
 from outlast.worker.cli.progress import open_progress
 from outlast.worker.jobs.parts import with_parts
-from outlast.worker.jobs.rate import Rate
 from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.worker_process import make_process
+from outlast.worker.telemetry.rate import Rate
 from outlast.worker.telemetry.switches import switched_on
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def work(
         progress.say(f"job {record.job_id} {goes_on}")
         try:
             record = _await_turn(client, record, progress, stop)
+            left = _how_left(record, stop)
             with switched_on(client.settings, flush_seconds=hard_stop.seconds_left):
                 record = _advance(
                     client, record, progress, stop, hard_stop, processes=processes, debug=debug
@@ -70,7 +71,7 @@ def work(
             raise
         if stop.reason and not record.status.is_final:
             _, share = _with_share(client, record)
-            progress.say(f"stopped by {stop.reason}, saved at {share:.1%}")
+            progress.say(f"stopped by {stop.reason}, {left} at {share:.1%}")
             _say_how_to_continue(progress, record, command)
         elif record.status is Status.SUCCEEDED:
             progress.show(1.0, _summary(record))
@@ -81,6 +82,13 @@ def _with_share(client: Client, record: Record) -> tuple[Record, float]:
     """Return the job with what its parts have taken, and the share of it that is done."""
     record, parts = with_parts(client.jobs, record)
     return record, record.progress if parts is None else parts.progress
+
+
+def _how_left(record: Record, stop: Deadline) -> str:
+    """Return what a stop signal finds: a job that was only waited for, or one that is saved."""
+    if stop.reason and record.lease:
+        return f"with nothing done here, while worker {record.lease.worker} has the job"
+    return "saved"
 
 
 def _say_how_to_continue(progress: Progress, record: Record, command: str) -> None:
@@ -121,7 +129,7 @@ def _advance(
     debug: bool,
 ) -> Record:
     """Run slices of the job, or of its parts in several processes; return it as it is left."""
-    if record.status.is_final or record.status is Status.PAUSED:
+    if stop.reason or record.status.is_final or record.status is Status.PAUSED:
         return record
     if processes > 1 and not record.is_divided:
         progress.say(f"job {record.job_id} is not divided: one process works on it")

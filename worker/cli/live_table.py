@@ -13,8 +13,8 @@ from outlast.checkpoint.view import figures_line
 from outlast.worker.cli.output import GONE, LINE_CHARACTERS, say
 from outlast.worker.cli.streams import is_terminal
 from outlast.worker.jobs.parts import viewed
-from outlast.worker.jobs.rate import clock_time, pace_of, rate_of, speed
 from outlast.worker.slices.platforms import title_of
+from outlast.worker.telemetry.rate import clock_time, pace_of, rate_of, speed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -183,7 +183,7 @@ def cells_of(record: Record, now: float, parts: Parts | None = None) -> dict[str
     rate = rate_of(record)
     moves = record.is_held(now) or now - record.updated_at < WAITING_SECONDS
     per_second = rate.per_second if moves else None
-    left = rate.seconds_left if moves else None
+    left = rate.seconds_left_at(now) if moves else None
     newest = record.checkpoints[0] if record.checkpoints else None
     since = now - newest.saved_at if newest else 0.0
     return {
@@ -191,7 +191,7 @@ def cells_of(record: Record, now: float, parts: Parts | None = None) -> dict[str
         "STATUS": str(record.status),
         "DONE": f"{record.progress:.1%}",
         "RATE": speed(per_second) if per_second else UNKNOWN,
-        "LEFT": clock_time(max(left - since, 0.0)) if left is not None else UNKNOWN,
+        "LEFT": clock_time(left) if left is not None else UNKNOWN,
         "SLICE": str(record.slice_number),
         "SAVED": f"{clock_time(max(since, 0.0))} ago" if newest else UNKNOWN,
         "METRICS": _cut(figures_line(record.metrics)) or UNKNOWN,

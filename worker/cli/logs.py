@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from outlast.worker.settings import Settings
 
 
+# What a command says itself that shows how its job gets on, and ends with the job's error.
+SAID_BY_COMMAND = {"slice_running", "job_failed"}
+
+
 class Lines(logging.Handler):
     """Hands each log record on as one line."""
 
@@ -27,11 +31,15 @@ class Lines(logging.Handler):
         self._debug = debug
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass the line on, with the traceback of a kernel's error only under --debug."""
+        """Pass the line on."""
+        with suppress(*GONE):  # and a disk that is full
+            self._say(self.line_of(record))
+
+    def line_of(self, record: logging.LogRecord) -> str:
+        """Return the line, with the traceback of a kernel's error only under --debug."""
         if not self._debug:
             record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
-        with suppress(*GONE):  # and a disk that is full
-            self._say(without_secrets(self.format(record)))
+        return without_secrets(self.format(record))
 
 
 def level_of(settings: Settings, *, otherwise: str) -> str:
@@ -46,20 +54,15 @@ def log_to_stderr(
 
     `kernels`: also what kernels print and log.
     """
-    formatter: logging.Formatter = logging.Formatter(
-        "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ"
-    )
-    formatter.converter = time.gmtime
+    stream = sys.stderr  # A kernel may put another one in its place, and not put it back.
+    handler = Lines(lambda line: print(line, file=stream, flush=True), debug=debug)
     if log_format == "json":
         from outlast.worker.telemetry.json_lines import JsonLines
 
-        formatter = JsonLines()
+        handler.setFormatter(JsonLines())
     else:
-        formatter = KernelText(formatter)
-    stream = sys.stderr  # A kernel may put another one in its place, and not put it back.
-    handler = _log_to(
-        lambda line: print(line, file=stream, flush=True), level, formatter, debug=debug
-    )
+        handler.setFormatter(with_time())
+    log_by(handler, level)
     if kernels:
         hear_kernels([handler], level)
 
@@ -69,20 +72,26 @@ def log_to(
 ) -> None:
     """Hand the messages of the log from `level` up to `say`, without time and level.
 
-    `kernels` is the level of what kernels print and log; None: they are not heard.
+    It is for a command that shows by itself how its job gets on, and why it failed. `kernels` is
+    the level of what kernels print and log; None: they are not heard.
     """
-    handler = _log_to(say, level, logging.Formatter("%(message)s"), debug=debug)
+    handler = Lines(say, debug=debug)
+    handler.addFilter(lambda record: getattr(record, "event", None) not in SAID_BY_COMMAND)
+    log_by(handler, level)
     if kernels is not None:
         hear_kernels([handler], kernels)
 
 
-def _log_to(
-    say: Callable[[str], None], level: str, formatter: logging.Formatter, *, debug: bool
-) -> Lines:
-    handler = Lines(say, debug=debug)
-    handler.setFormatter(formatter)
+def with_time() -> logging.Formatter:
+    """Return what makes a line with time and level of each record."""
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    return KernelText(formatter)
+
+
+def log_by(handler: logging.Handler, level: str) -> None:
+    """Let this handler alone have the log, from `level` up."""
     log = logging.getLogger("outlast")
     log.handlers = [handler]
     log.setLevel(level)
     log.propagate = False
-    return handler

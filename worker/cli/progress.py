@@ -103,12 +103,20 @@ class ProgressBar(Progress):
         """Move the bar."""
         with suppress(*GONE):
             words = f"{share:6.1%}, {words}"
-            self._bar.update(self._task, completed=share, words=words, refresh=True)
+            changes = {"completed": share, "words": words, "visible": True}
+            self._bar.update(self._task, **changes, refresh=True)
 
-    def say(self, line: str) -> None:
-        """Print it above the bar."""
+    def hide(self) -> None:
+        """Take the bar away, until it is moved again."""
         with suppress(*GONE):
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bar.update(self._task, visible=False, refresh=True)
+
+    def say(self, line: str, style: str | None = None) -> None:
+        """Print it above the bar, in a style of rich's."""
+        with suppress(*GONE):
+            self._bar.console.print(
+                line, style=style, markup=False, highlight=False, soft_wrap=True
+            )
 
 
 def open_progress() -> Progress:

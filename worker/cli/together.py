@@ -25,13 +25,13 @@ from outlast.worker.cli.logs import level_of, log_to
 from outlast.worker.cli.preparing import prepare
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.parts import with_parts
-from outlast.worker.jobs.rate import Rate, pace_of
 from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.settings import overridden, read_settings
 from outlast.worker.slices.worker_process import make_process
+from outlast.worker.telemetry.rate import Rate, pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

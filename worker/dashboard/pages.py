@@ -20,7 +20,7 @@ from outlast.worker.dashboard.steering import ASKING, DONE, buttons_for
 from outlast.worker.dashboard.strip import HEIGHT as STRIP_HEIGHT
 from outlast.worker.dashboard.strip import WIDTH as STRIP_WIDTH
 from outlast.worker.dashboard.strip import Cell, Row, Seen, cells_of, rows_of
-from outlast.worker.jobs.rate import Rate, rate_of, speed
+from outlast.worker.telemetry.rate import Rate, rate_of, speed
 
 if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore

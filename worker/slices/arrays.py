@@ -202,8 +202,8 @@ class Arrays:
         limit = self._process.max_blob_bytes
         if bulk.size > limit:
             raise StateTooLarge(
-                f"its arrays of {bulk.size:,} bytes are over the limit of {limit:,} "
-                "(OUTLAST_MAX_BLOB_BYTES)"
+                f"its arrays of {bulk.size:,} bytes are over the limit of {limit:,}: raise "
+                "OUTLAST_MAX_BLOB_BYTES on all workers, and retry the job"
             )
         if self._process.blobs is None:
             raise NoPlace

@@ -49,10 +49,16 @@ class ClaimedJob(LeasedJob):
         is_stopped: whether a stop signal has come.
         seconds_left: until the platform ends all; infinite: it does not.
         arrays: those of its states, on their way to where they are kept.
+        prepares_since: when the kernel began to prepare, by the process's clock; None: it does not.
+        unprepared: what it raised as it prepared, until that is told; None: nothing.
+        told: the error of the kernel that the log has; None: it has none.
     """
 
     kernel: AnyKernel
     restored: Restored | None = None
+    prepares_since: float | None = None
+    unprepared: BaseException | None = None
+    told: str | None = None
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
         """Prepare to claim the job, as it was read in `before`; see `take`."""

@@ -11,6 +11,7 @@ from outlast.kernel.parts import class_of
 from outlast.worker.slices.arrays import NoPlace
 from outlast.worker.slices.health import is_decided, kind_of
 from outlast.worker.slices.kernel_errors import described, line
+from outlast.worker.slices.loading import tell_unprepared
 from outlast.worker.slices.protocol import Errored, Failed
 from outlast.worker.telemetry.events import KERNEL_FAILED, tell
 
@@ -33,6 +34,7 @@ def failure(job: ClaimedJob, error: BaseException, *, has_begun: bool) -> Failed
     """
     process, record = job.process, job.record
     reason = described(error, class_of(job.kernel))
+    tell_unprepared(job, error)
     may_be_machines = not (process.is_alone or has_begun)
     if may_be_machines and process.health.is_suspect(error, record.kernel):
         job.doubt = kind_of(error), line(error)
@@ -48,4 +50,5 @@ def failure(job: ClaimedJob, error: BaseException, *, has_begun: bool) -> Failed
         error=reason,
         cause=error,
     )
+    job.told = reason
     return (Failed if isinstance(error, ONLY_REPEAT) else Errored)(reason)

@@ -75,7 +75,7 @@ class JobTurn(Turn):
 
     def ended(self, job: ClaimedJob, claimed: Record, record: Record) -> Handled:
         """Tell of the end of the slice that was `claimed`: the log, the queue or the targets."""
-        tell_ending(claimed, record)
+        tell_ending(claimed, record, job.told)
         if record.status is Status.QUEUED:
             send_continuation(self.process, job.stored)
         ack = notify_targets(self.process, self.delivery, record, self.deadline)

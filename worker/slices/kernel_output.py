@@ -54,8 +54,9 @@ def stored_state(
         raise Unusable(f"yielded a state that cannot be stored: {line(error)}") from error
     if len(stored.text) > max_bytes:
         raise StateTooLarge(
-            f"its state of {len(stored.text):,} bytes is over the limit of {max_bytes:,} "
-            "(OUTLAST_MAX_STATE_BYTES)"
+            f"its state of {len(stored.text):,} bytes is over the limit of {max_bytes:,}: keep "
+            "what is large in an Array or a Blob, or raise OUTLAST_MAX_STATE_BYTES on all workers, "
+            "and retry the job"
         )
     # Better to find out now than when another worker has to go on from it.
     try:

@@ -61,6 +61,7 @@ class LeasedJob:
         is_used: whether the slice has begun, so that its claim counts.
         doubt: an error that may be this machine's fault, by its kind and as a line; None: none.
         obstacle: why this worker cannot run the job; one line; None: nothing is in its way.
+        stepped_at: when the last sign of life came, by the process's clock: see `note_life`.
     """
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
@@ -74,7 +75,7 @@ class LeasedJob:
         self.obstacle: str | None = None
         self.stored = before
         self._before = before
-        self._stepped_at = process.clock()
+        self.stepped_at = process.clock()
         self._writing = threading.Lock()
 
     @classmethod
@@ -137,6 +138,11 @@ class LeasedJob:
         return self.stored_bulk_bytes
 
     @property
+    def is_writing(self) -> bool:
+        """Whether a write to the store is under way."""
+        return self._writing.locked()
+
+    @property
     def lease_seconds(self) -> float:
         """How long the lease is to run from its next renewal."""
         return self.lease_seconds_for(self.state_bytes)
@@ -163,11 +169,11 @@ class LeasedJob:
 
     def note_life(self) -> None:
         """Let the heart beat on: a step has ended, or a piece of the arrays was sent."""
-        self._stepped_at = self.process.clock()
+        self.stepped_at = self.process.clock()
 
     def begin(self) -> None:
         """Begin the slice: from here on the claim counts, and what is done can be lost."""
-        self.is_used, self._stepped_at = True, self.process.clock()
+        self.is_used, self.stepped_at = True, self.process.clock()
 
     # Writes. All raise LeaseLost where another worker has the job or a person stopped it.
 
@@ -202,7 +208,7 @@ class LeasedJob:
     def _is_due(self) -> bool:
         """Whether the lease should be renewed; not where a step may never return."""
         lease = self.record.lease
-        lasted = self.process.clock() - self._stepped_at
+        lasted = self.process.clock() - self.stepped_at
         if lease is None or lasted > self.slice_seconds(LONGEST_STEP_SECONDS):
             return False
         return lease.expires_at - self.process.jobs.clock() <= lease.seconds / LEASE_INTERVALS
@@ -286,7 +292,7 @@ class LeasedJob:
 
         Arrays are stored when they were sent: until then the state before them is the last one.
         """
-        lasted = self.process.clock() - self._stepped_at
+        lasted = self.process.clock() - self.stepped_at
         step = max(self.work.next_step_seconds, lasted) if self.is_used else 0.0
         timing, bulk_bytes = self.process.timing, self.bulk_bytes
         sending = timing.sending_seconds(bulk_bytes)

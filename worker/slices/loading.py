@@ -51,6 +51,21 @@ def load_kernel(job: ClaimedJob, *, prepare: bool = True) -> None:
         raise
 
 
+def tell_unprepared(job: ClaimedJob, error: BaseException | None = None) -> None:
+    """Tell what the kernel raised as it prepared, unless its run has raised the same `error`."""
+    unprepared, job.unprepared = job.unprepared, None
+    if unprepared is None or (error is not None and line(error) == line(unprepared)):
+        return
+    tell(
+        log,
+        KERNEL_NOT_PREPARED,
+        job_id=job.record.job_id,
+        kernel=job.record.kernel,
+        error=line(unprepared),
+        cause=unprepared,
+    )
+
+
 def require_runnable(process: WorkerProcess, record: Record) -> None:
     """Do nothing if this worker has what the job needs.
 
@@ -99,15 +114,11 @@ def _load(job: ClaimedJob, *, prepare: bool) -> None:
         job.require_packages(params)
         # The child of an isolated kernel prepares it, which may take that process down, too.
         if prepare and not process.isolates(kernel):
+            job.prepares_since = process.clock()
             kernel.prepare(params)
     except UnknownKernel:
         raise
     except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts
-        tell(
-            log,
-            KERNEL_NOT_PREPARED,
-            job_id=job.record.job_id,
-            kernel=kernel.name,
-            error=line(error),
-            cause=error,
-        )
+        job.unprepared = error
+    finally:
+        job.prepares_since = None

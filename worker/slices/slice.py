@@ -22,6 +22,7 @@ from outlast.worker.slices.kernel_output import (
     stored_migration,
     stored_result,
 )
+from outlast.worker.slices.loading import tell_unprepared
 from outlast.worker.slices.protocol import Ending, Failed, Interrupted, Succeeded
 from outlast.worker.slices.scratch import Scratch
 from outlast.worker.slices.timing import SAFETY
@@ -164,11 +165,16 @@ class Slice:
         if isinstance(state, Busy):
             return
         if job.work.state is None:
-            self._process.health.proved(job.record.kernel)
+            self._has_run()
         job.advanced(state, self._step_seconds)
         self._step_seconds = 0.0
         if self._process.watch is not None:
             self._process.watch(job)
+
+    def _has_run(self) -> None:
+        """Note that the kernel runs here, whatever it raised as it prepared."""
+        self._process.health.proved(self.job.record.kernel)
+        tell_unprepared(self.job)
 
     def _must_stop(self) -> bool:
         """Whether the deadline has come, would pass before the next step ends, or a pause has."""
@@ -249,7 +255,7 @@ class Slice:
             ending = Succeeded(*stored_result(self.job.kernel, result))
         except Unusable as error:
             return self._failure_in_step(error)
-        self._process.health.proved(self.job.record.kernel)
+        self._has_run()
         if self.job.has_arrays:
             self.job.work.state = None  # Its arrays may have changed since.
         return ending

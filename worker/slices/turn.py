@@ -16,11 +16,14 @@ from outlast.worker.slices.loading import load_kernel
 from outlast.worker.slices.protocol import LONGEST_HIDE_SECONDS, Failed
 from outlast.worker.slices.reading import Unreadable
 from outlast.worker.slices.slice import Slice
+from outlast.worker.slices.slice_log import SliceLog
 from outlast.worker.slices.timing import LEASE_INTERVALS
 from outlast.worker.telemetry.job_events import tell_lost_lease
 from outlast.worker.telemetry.kernel_lines import Source, heard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
@@ -91,7 +94,7 @@ class Turn(ABC):
             process.queue.reach()  # No message was hidden: at the end there may be no time.
         with (
             self.claim(stored) as job,
-            process.repeat(job.keep_alive),
+            process.repeat(_beat_of(job)),
             heard(_source_of(job)),
         ):
             process.timing.saw_opening(process.clock() - begun)
@@ -155,6 +158,17 @@ class Turn(ABC):
             return self.hide(seconds)  # The holder should have renewed it by now, and is dead.
         lasted = self.process.jobs.clock() - lease.claimed_at
         return self.hide(max(seconds, min(lasted, LONGEST_HIDE_SECONDS)))
+
+
+def _beat_of(job: ClaimedJob) -> Callable[[], None]:
+    """Return what keeps the job, and tells how it gets on, while this thread is busy with it."""
+    log_of_slice = SliceLog(job)
+
+    def beat() -> None:
+        job.keep_alive()
+        log_of_slice.look()
+
+    return beat
 
 
 def _source_of(job: ClaimedJob) -> Source:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import TYPE_CHECKING, Any
 
+from outlast.worker.telemetry.rate import pace_of
+
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
 
 EVENTS: dict[str, Event] = {}
 
@@ -24,12 +27,13 @@ class Event:
     Attributes:
         name: its name for machines.
         level: a level of `logging`.
-        text: the line for people, in which `%(percent)` is the field `progress` times 100, and
-            `%(of_part)` the words for the field `part`.
+        text: the line for people, in which `%(percent)` is the field `progress` times 100,
+            `%(of_part)` the words for the field `part`, and `%(pace)` those for the fields
+            `per_second` and `seconds_left`.
         fields: the names of the fields that `tell` needs. The unit is at the end of a name:
-            "seconds", "bytes"; "progress" is a share, 0 to 1; "metrics" are a kernel's figures by
-            name; "created_at" is in seconds since the epoch; "part" is the number of the part,
-            None where the job is not divided.
+            "seconds", "bytes"; "progress" is a share, 0 to 1, and "per_second" what it grows by;
+            "metrics" are a kernel's figures by name; "created_at" is in seconds since the epoch;
+            "part" is the number of the part, None where the job is not divided.
     """
 
     name: str
@@ -39,15 +43,25 @@ class Event:
 
 
 def tell(
-    log: logging.Logger, event: Event, *, cause: BaseException | None = None, **fields: Any
+    log: logging.Logger,
+    event: Event,
+    *,
+    cause: BaseException | None = None,
+    words: Mapping[str, str] | None = None,
+    **fields: Any,
 ) -> None:
-    """Log `event` with its fields, and the traceback of `cause` for formatters that show it."""
+    """Log `event` with its fields, and the traceback of `cause` for formatters that show it.
+
+    `words` are what its text has beside the fields.
+    """
     if is_wanted(log, event):
-        values = dict(fields)
+        values = {**fields, **(words or {})}
         if "progress" in fields:
             values["percent"] = 100 * fields["progress"]
         if "part" in fields:
             values["of_part"] = "" if fields["part"] is None else f" part {fields['part']}"
+        if "per_second" in fields:
+            values["pace"] = pace_of(fields["per_second"], fields["seconds_left"])
         extra = {"event": event.name, **fields}
         log.log(event.level, event.text, values, extra=extra, exc_info=cause, stacklevel=2)
 
@@ -79,7 +93,7 @@ JOB_SUCCEEDED = _event(
     "job %(job_id)s succeeded: %(compute_seconds).1f s of computing, slices: %(slices)d",
     JOB,
 )
-JOB_FAILED = _event(ERROR, "job_failed", "job %(job_id)s failed: %(error)s", f"{JOB} error")
+JOB_FAILED = _event(ERROR, "job_failed", "job %(job_id)s failed%(why)s", f"{JOB} error")
 JOB_WOKEN = _event(
     WARNING, "job_woken", "job %(job_id)s had lost its message: woken", "job_id slice"
 )
@@ -108,6 +122,13 @@ SLICE_STARTED = _event(
     "job %(job_id)s%(of_part)s slice %(slice)d starts at %(percent).2f%% on %(worker)s",
     f"{SLICE} progress",
 )
+SLICE_RUNNING = _event(
+    INFO,
+    "slice_running",
+    "job %(job_id)s%(of_part)s slice %(slice)d runs on %(worker)s, at %(percent).2f%% after "
+    "%(seconds).0f s: %(pace)s",
+    f"{SLICE} progress seconds per_second seconds_left",
+)
 CHECKPOINT_SAVED = _event(
     DEBUG,
     "checkpoint_saved",
@@ -118,7 +139,7 @@ SLICE_ENDED = _event(
     INFO,
     "slice_ended",
     "job %(job_id)s%(of_part)s slice %(slice)d ended at %(percent).2f%% after %(seconds).2f s: "
-    "%(ending)s",
+    "%(how)s",
     f"{SLICE} progress seconds compute_seconds checkpoints outcome ending created_at metrics",
 )
 SLICE_LOST = _event(
@@ -155,11 +176,25 @@ WRITES_LOST = _event(
 KERNEL_FAILED = _event(
     ERROR, "kernel_failed", "job %(job_id)s: %(error)s", "job_id kernel slice error"
 )
+KERNEL_PREPARING = _event(
+    INFO,
+    "kernel_preparing",
+    "job %(job_id)s%(of_part)s slice %(slice)d prepares kernel %(kernel)s, for %(seconds).0f s so "
+    "far: on its first run on a machine it may be compiled",
+    f"{SLICE} seconds",
+)
 KERNEL_NOT_PREPARED = _event(
-    ERROR,
+    WARNING,
     "kernel_not_prepared",
     "job %(job_id)s: kernel %(kernel)s did not prepare: %(error)s",
     "job_id kernel error",
+)
+SAFE_POINT_OVERDUE = _event(
+    WARNING,
+    "safe_point_overdue",
+    "job %(job_id)s%(of_part)s slice %(slice)d: kernel %(kernel)s has come to no safe point for "
+    "%(seconds).0f s%(so)s",
+    f"{SLICE} seconds",
 )
 METRIC_REFUSED = _event(
     WARNING,

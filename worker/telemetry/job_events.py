@@ -11,13 +11,17 @@ from outlast.worker.telemetry.events import (
     CHECKPOINT_SAVED,
     JOB_FAILED,
     JOB_SUCCEEDED,
+    KERNEL_PREPARING,
     LEASE_LOST,
+    SAFE_POINT_OVERDUE,
     SLICE_ENDED,
     SLICE_LOST,
+    SLICE_RUNNING,
     SLICE_STARTED,
     is_wanted,
     tell,
 )
+from outlast.worker.telemetry.rate import rate_of
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
@@ -26,6 +30,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("outlast.delivery")
 
 OVER = {Status.SUCCEEDED: JOB_SUCCEEDED, Status.FAILED: JOB_FAILED}
+
+# What follows where a kernel comes to no safe point, and what to do.
+OVERDUE = (
+    ", so it can be neither saved nor stopped: let it yield more often, or run it isolated "
+    "(--isolate, OUTLAST_ISOLATE=true)"
+)
+OVERDUE_ISOLATED = ", so nothing is saved: let it yield more often"
 
 
 def tell_claim(before: Record, claimed: Record, platform: str) -> None:
@@ -56,26 +67,61 @@ def tell_quarantine(before: Record, after: Record) -> None:
             )
 
 
-def tell_ending(claimed: Record, ended: Record) -> None:
-    """Tell what the slice that was `claimed` came to, and why it stopped where it did."""
+def tell_running(record: Record, seconds: float, now: float) -> None:
+    """Tell how far a slice is that has run for so many seconds; `now` is the wall clock's."""
+    # To work out the pace takes time: only if the event is logged.
+    if record.lease is not None and is_wanted(log, SLICE_RUNNING):
+        rate = rate_of(record)
+        tell(
+            log,
+            SLICE_RUNNING,
+            **_slice(record, record.lease),
+            progress=record.progress,
+            seconds=seconds,
+            per_second=rate.per_second,
+            seconds_left=rate.seconds_left_at(now),
+        )
+
+
+def tell_preparing(record: Record, seconds: float) -> None:
+    """Tell that a slice has prepared its kernel for so many seconds, and still does."""
+    if record.lease is not None:
+        tell(log, KERNEL_PREPARING, **_slice(record, record.lease), seconds=seconds)
+
+
+def tell_overdue(record: Record, seconds: float, *, is_isolated: bool) -> None:
+    """Tell that the kernel has come to no safe point for so many seconds, and what to do."""
+    if record.lease is not None:
+        words = {"so": OVERDUE_ISOLATED if is_isolated else OVERDUE}
+        slice_ = _slice(record, record.lease)
+        tell(log, SAFE_POINT_OVERDUE, words=words, **slice_, seconds=seconds)
+
+
+def tell_ending(claimed: Record, ended: Record, told: str | None = None) -> None:
+    """Tell what the slice that was `claimed` came to, and why it stopped where it did.
+
+    Its error is in a line of its own, or in that of the job's end; `told` is one that was told.
+    """
     if (lease := claimed.lease) is None:
         return
     # Reading the history takes time: only if the event is logged.
     if is_wanted(log, SLICE_ENDED) and (entry := ended.history.latest):
+        outcome = _outcome(ended, entry.ending)
         tell(
             log,
             SLICE_ENDED,
+            words={"how": _without_error(outcome, entry.ending)},
             **_slice(claimed, lease),
             progress=entry.progress,
             seconds=entry.seconds,
             compute_seconds=ended.usage.compute_seconds - claimed.usage.compute_seconds,
             checkpoints=ended.usage.saves - claimed.usage.saves,
-            outcome=_outcome(ended, entry.ending),
+            outcome=outcome,
             ending=entry.ending,
             created_at=ended.created_at,
             metrics=ended.metrics,
         )
-    tell_over(ended, lease.platform)
+    tell_over(ended, lease.platform, told)
 
 
 def tell_save(record: Record, seconds: float) -> None:
@@ -102,14 +148,18 @@ def tell_lost_lease(claimed: Record, seconds: float) -> None:
         tell(log, LEASE_LOST, **slice_, seconds=seconds, created_at=claimed.created_at)
 
 
-def tell_over(record: Record, platform: str) -> None:
-    """Tell that the job has succeeded or failed, if it has; the end of a part is not the job's."""
+def tell_over(record: Record, platform: str, told: str | None = None) -> None:
+    """Tell that the job has succeeded or failed, if it has; the end of a part is not the job's.
+
+    An error that was `told` is not in the line again.
+    """
     if record.node is not None or (event := OVER.get(record.status)) is None:
         return
     error: dict[str, Any] = {"error": record.error} if event is JOB_FAILED else {}
     tell(
         log,
         event,
+        words={"why": _without(told, record.error or "")},
         job_id=record.job_id,
         kernel=record.kernel,
         platform=platform,
@@ -134,6 +184,18 @@ def _slice(record: Record, lease: Lease) -> dict[str, Any]:
 
 def _part(record: Record) -> int | None:
     return record.node.number if record.node else None
+
+
+def _without(told: str | None, error: str) -> str:
+    """Return why a job failed, without the beginning that was told."""
+    return error.removeprefix(told) if told and error.startswith(told) else f": {error}"
+
+
+def _without_error(outcome: str, ending: str) -> str:
+    """Return how a slice ended, without what another line tells."""
+    if outcome == Status.FAILED:
+        return outcome
+    return ending.partition(":")[0] if outcome == "error" else ending
 
 
 def _outcome(ended: Record, ending: str) -> str:

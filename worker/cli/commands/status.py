@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from outlast.worker.cli.errors import Failures
+from outlast.worker.cli.job_ids import JobIds, read_ids
 from outlast.worker.cli.options import Debug, JobId, Json, seconds_option
-from outlast.worker.cli.output import print_fields, print_json, print_result, say
+from outlast.worker.cli.output import (
+    print_fields,
+    print_json,
+    print_json_array,
+    print_lines,
+    print_result,
+    say,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from outlast.checkpoint.head import Head
+    from outlast.checkpoint.record import Record
 
 Out = Annotated[
     Path | None,
@@ -92,50 +103,91 @@ def result(job_id: JobId, *, out: Out = None, as_json: Json = False, _debug: Deb
 
 
 def wait(
-    job_id: JobId,
+    job_ids: JobIds,
     *,
     timeout_seconds: TimeoutSeconds = None,
     as_json: Json = False,
     _debug: Debug = False,
 ) -> None:
-    """Wait until a job is over and print its result.
+    """Wait until jobs are over and print their results.
 
-    It only looks: workers elsewhere do the work, and stopping it does nothing to the job. If the
+    It only looks: workers elsewhere do the work, and stopping it does nothing to a job. If the
     store stops answering, it asks again until the store does.
+
+    Several jobs, or -, print a line each as they end: the id and the result. One that fails is
+    reported and does not stop the wait for the others. With --json, one id prints the result;
+    several print an array of objects with job_id, status, result and error, also of those that
+    failed.
 
     Examples:
         outlast wait million
-        outlast wait million --timeout-seconds 600 && echo done
+        outlast wait million billion --timeout-seconds 600 && echo done
+        outlast list --tag nightly --limit 0 --json | jq '.[].job_id' | outlast wait -
 
     Exit codes:
-        0  the result is printed
-        1  the job failed or was cancelled, there is no such job, or the store is at fault
-        2  the id or a setting is wrong
+        0  all results are printed
+        1  a job failed or was cancelled, there is no such job, or the store is at fault
+        2  an id or a setting is wrong
         3  the time-out passed first
     """
+    from outlast.checkpoint.names import checked_id
     from outlast.worker.cli.logs import log_to
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.outcome import result_of
-    from outlast.worker.jobs.waiting import end_of, looks
+    from outlast.worker.jobs.waiting import end_of, ends, looks
 
     log_to(say, "WARNING")
-    jobs = Client(read_only=True).jobs
-    looking = looks(jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=Changes())
-    print_result(result_of(end_of(looking)), as_json=as_json)
+    names = [checked_id(job_id) for job_id in read_ids(job_ids)]
+    looking = looks(
+        Client(read_only=True).jobs,
+        [({}, job_id) for job_id in names],
+        in_order=False,
+        timeout_seconds=timeout_seconds,
+        watch=Changes(),
+    )
+    if len(job_ids) == 1 and job_ids != ["-"]:
+        print_result(result_of(end_of(looking)), as_json=as_json)
+        return
+    failures = Failures()
+    views = (_end(record, failures) for _, record in ends(looking))
+    if as_json:
+        print_json_array(views)
+    else:
+        print_lines(f"{v['job_id']}  {text_of(v['result'])}" for v in views if not v["error"])
+    failures.exit_if_any()
+
+
+def _end(record: Record, failures: Failures) -> dict[str, Any]:
+    """Return the end of a job as a JSON object; say what went wrong if it has no result."""
+    from outlast.checkpoint.view import short
+    from outlast.worker.jobs.outcome import JobFailed, result_of
+
+    result, error = None, None
+    try:
+        result = short(result_of(record))
+    except JobFailed as failed:
+        failures(failed)
+        error = record.error or str(record.status)
+    return {
+        "job_id": record.job_id,
+        "status": str(record.status),
+        "result": result,
+        "error": error,
+    }
 
 
 class Changes:
     """Says each change of a job's status once, until the job is over."""
 
     def __init__(self) -> None:
-        self._status = ""
+        self._statuses: dict[str, str] = {}
 
     def __call__(self, record: Head) -> None:
-        """Look at the job as it is now."""
+        """Look at a job as it is now."""
         from outlast.worker.jobs.outcome import progress_of
 
-        if not record.status.is_final and record.status != self._status:
-            self._status = record.status
+        if not record.status.is_final and record.status != self._statuses.get(record.job_id):
+            self._statuses[record.job_id] = record.status
             say(progress_of(record))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,8 @@ from outlast.worker.cli.streams import stdout_to_stderr
 
 if TYPE_CHECKING:
     from outlast.worker.cli.hard_stop import HardStop
+    from outlast.worker.cli.live_log import LiveLog
+    from outlast.worker.settings import Settings
     from outlast.worker.slices.deadline import Deadline
 
 log = logging.getLogger("outlast.worker")
@@ -81,9 +84,12 @@ def worker(
     SIGTERM, Ctrl-C and, without nohup, the end of the terminal end the slice that runs at its next
     safe point: its progress is saved and its continuation sent, then the worker ends, within
     OUTLAST_STOP_SECONDS in any case; what is not saved by then is done again. Any number of
-    workers may share a store and a queue, and any of them may be killed at any time. Each slice is
-    one line on standard error, unless OUTLAST_LOG_LEVEL is above INFO; one of the workers sweeps
-    every OUTLAST_SWEEP_SECONDS. OUTLAST_STOP_FILE and OUTLAST_SPOT stop it like SIGTERM.
+    workers may share a store and a queue, and any of them may be killed at any time. One of them
+    sweeps every OUTLAST_SWEEP_SECONDS. OUTLAST_STOP_FILE and OUTLAST_SPOT stop it like SIGTERM.
+
+    Standard error has a line for each slice that ends; a slice that lasts for more than a second
+    says so, and then once a minute how far it is. At a terminal a line that moves shows the job at
+    work instead. OUTLAST_LOG_LEVEL=WARNING leaves all this out.
 
     With --processes this process only looks after N others. Each is such a worker, with the other
     options for itself, and with its share of the cores unless OUTLAST_THREADS is set. One that is
@@ -116,43 +122,67 @@ def worker(
         return
     with stdout_to_stderr(), Deadline() as stop:
         # Imported here: a signal that comes during the slow imports is heard.
-        from outlast.worker.cli.logs import level_of, log_to_stderr
-        from outlast.worker.jobs.client import Client
-        from outlast.worker.loops.consumer import Consumer
-        from outlast.worker.loops.preemption import heeded, notices_of
         from outlast.worker.settings import overridden, read_settings
-        from outlast.worker.slices.worker_process import make_process
-        from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
-        from outlast.worker.telemetry.switches import switched_on
 
-        settings = overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate)
-        client = Client(settings=settings)
-        level = level_of(settings, otherwise="INFO")
-        log_to_stderr(level, log_format=settings.log_format, debug=debug, kernels=True)
-        process = make_process(settings, client.jobs, client.queue)
-        consumer = Consumer(
-            process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
+        shift = _be_one(
+            overridden(read_settings(), slice_seconds=slice_seconds, isolate=isolate),
+            stop,
+            max_idle_seconds=max_idle_seconds,
+            max_slices=max_slices,
+            metrics_port=metrics_port,
+            metrics_host=metrics_host,
+            debug=debug,
         )
-        with (
-            _hard_stop(stop, settings.stop_seconds, process.worker) as hard_stop,
-            switched_on(
-                settings,
-                metrics_port=metrics_port,
-                metrics_host=metrics_host,
-                flush_seconds=hard_stop.seconds_left,
-            ),
-        ):
-            hard_stop.more_seconds = process.timing.last_save_seconds
-            client.jobs.reach()
-            warn_if_apart(settings)
-            tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
-            with heeded(notices_of(settings)):
-                stopped_by = consumer.run(
-                    max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
-                )
-            tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
     if as_json:
-        print_json({"worker": process.worker, "stopped_by": stopped_by})
+        print_json(shift)
+
+
+def _be_one(
+    settings: Settings,
+    stop: Deadline,
+    *,
+    max_idle_seconds: float | None,
+    max_slices: int | None,
+    metrics_port: int | None,
+    metrics_host: str,
+    debug: bool,
+) -> dict[str, str | None]:
+    """Work until `stop` or a limit; return what --json prints of that."""
+    from outlast.worker.cli.live_log import log_of_worker
+    from outlast.worker.jobs.client import Client
+    from outlast.worker.loops.consumer import Consumer
+    from outlast.worker.loops.preemption import heeded, notices_of
+    from outlast.worker.slices.worker_process import make_process
+    from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
+    from outlast.worker.telemetry.switches import switched_on
+
+    client = Client(settings=settings)
+    live_log = log_of_worker(settings, debug=debug)
+    watch = None if live_log is None else live_log.watch
+    process = make_process(settings, client.jobs, client.queue, watch=watch)
+    consumer = Consumer(
+        process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
+    )
+    with (
+        live_log or nullcontext(),
+        _hard_stop(stop, settings.stop_seconds, process.worker, live_log) as hard_stop,
+        switched_on(
+            settings,
+            metrics_port=metrics_port,
+            metrics_host=metrics_host,
+            flush_seconds=hard_stop.seconds_left,
+        ),
+    ):
+        hard_stop.more_seconds = process.timing.last_save_seconds
+        client.jobs.reach()
+        warn_if_apart(settings)
+        tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
+        with heeded(notices_of(settings)):
+            stopped_by = consumer.run(
+                max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
+            )
+        tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
+    return {"worker": process.worker, "stopped_by": stopped_by}
 
 
 def _words(
@@ -186,13 +216,15 @@ def _be_several(processes: int, words: list[str], *, as_json: bool, debug: bool)
         raise typer.Exit(shift.code)
 
 
-def _hard_stop(stop: Deadline, seconds: float, name: str) -> HardStop:
+def _hard_stop(stop: Deadline, seconds: float, name: str, live_log: LiveLog | None) -> HardStop:
     """Return what ends the worker of this name so many seconds after a stop signal."""
     from outlast.worker.cli.hard_stop import HardStop
     from outlast.worker.telemetry.events import WORKER_CUT_OFF, tell
 
     def end(how: str) -> None:
         tell(log, WORKER_CUT_OFF, worker=name, how=how)
+        if live_log is not None:
+            live_log.__exit__()  # Else the terminal's cursor stays hidden.
 
     return HardStop(stop, seconds, say=log.warning, end=end)
 

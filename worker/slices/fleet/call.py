@@ -90,8 +90,9 @@ def _planned(
         raise NonRetryable("its plan has arrays: they belong in the parameters or in the parts")
     if len(stored.text) > max_bytes:
         raise StateTooLarge(
-            f"its plan of {len(stored.text):,} bytes is over the limit of {max_bytes:,} "
-            "(OUTLAST_MAX_STATE_BYTES)"
+            f"its plan of {len(stored.text):,} bytes is over the limit of {max_bytes:,}: keep what "
+            "is large in an Array of the parameters, or raise OUTLAST_MAX_STATE_BYTES on all "
+            "workers, and retry the job"
         )
     if not reads_back(plan, *stored):
         raise NonRetryable("its plan does not survive being stored as JSON")

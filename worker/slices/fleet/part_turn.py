@@ -106,7 +106,7 @@ class PartTurn(Turn):
 
     def ended(self, job: ClaimedJob, claimed: Record, record: Record) -> Handled:
         """Tell of the end of the slice that was `claimed`: the queue, or the job."""
-        tell_ending(claimed, record)
+        tell_ending(claimed, record, job.told)
         match record.status:
             case Status.QUEUED:
                 # Whoever lets the job go on sends the messages of all its parts.

@@ -43,6 +43,11 @@ class Rate:
         rate = self.per_second
         return None if rate is None else (1 - self._points[-1][1]) / rate
 
+    def seconds_left_at(self, now: float) -> float | None:
+        """Return the time until the end, counted from `now`, by the same clock as the points."""
+        left = self.seconds_left
+        return None if left is None else max(left - (now - self._points[-1][0]), 0.0)
+
     def __str__(self) -> str:
         return pace_of(self.per_second, self.seconds_left)
 

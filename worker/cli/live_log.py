@@ -1,0 +1,86 @@
+"""The log of a worker at a terminal: lines in colour, and a bar that moves with the job at work."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from outlast.worker.cli.logs import Lines, level_of, log_by, log_to_stderr, with_time
+from outlast.worker.cli.progress import ProgressBar
+from outlast.worker.cli.streams import is_terminal
+from outlast.worker.telemetry.kernel_lines import hear_kernels
+from outlast.worker.telemetry.rate import Rate, pace_of
+
+if TYPE_CHECKING:
+    import logging
+
+    from outlast.worker.settings import Settings
+    from outlast.worker.slices.worker_process import RunningJob
+
+STYLES = {"DEBUG": "dim", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
+# What the bar shows instead of a line.
+SHOWN_BY_BAR = {"slice_running", "slice_ended"}
+# After these no job is at work.
+AT_REST = {"job_succeeded", "job_failed", "worker_idle", "worker_stopped"}
+
+
+class LiveLog(Lines):
+    """Prints each record as a line in its colour, above the bar; a context that removes the bar.
+
+    With NO_COLOR the lines have no colours.
+    """
+
+    def __init__(self, *, debug: bool) -> None:
+        self._bar = ProgressBar()
+        self._bar.hide()
+        super().__init__(self._bar.say, debug=debug)
+        self._seen = ""
+        self._rate = Rate()
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.__exit__()
+
+    def watch(self, job: RunningJob) -> None:
+        """Move the bar now and then, where this is called after each step of a job."""
+        if not self._bar.is_due:
+            return
+        record = job.record
+        whose = _whose(record.job_id, record.node.number if record.node else None)
+        if whose != self._seen:
+            self._seen, self._rate = whose, Rate()
+        self._rate.saw(job.progress, time.monotonic())
+        self._bar.show(job.progress, f"{whose} slice {record.slice_number}, {self._rate}")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the record, or move the bar by it."""
+        event, fields = getattr(record, "event", None), vars(record)
+        if event == "slice_running":
+            pace = pace_of(fields["per_second"], fields["seconds_left"])
+            whose = _whose(fields["job_id"], fields["part"])
+            self._bar.show(fields["progress"], f"{whose} slice {fields['slice']}, {pace}")
+        if event in AT_REST:
+            self._bar.hide()
+        if event not in SHOWN_BY_BAR:
+            self._bar.say(self.line_of(record), STYLES.get(record.levelname))
+
+
+def _whose(job_id: str, part: int | None) -> str:
+    return f"job {job_id}" if part is None else f"job {job_id} part {part}"
+
+
+def log_of_worker(settings: Settings, *, debug: bool) -> LiveLog | None:
+    """Set up a worker's log on standard error; return it if that is a terminal for people."""
+    level = level_of(settings, otherwise="INFO")
+    if settings.log_format != "text" or not is_terminal(sys.stderr):
+        log_to_stderr(level, log_format=settings.log_format, debug=debug, kernels=True)
+        return None
+    live_log = LiveLog(debug=debug)
+    live_log.setFormatter(with_time())
+    log_by(live_log, level)
+    hear_kernels([live_log], level)
+    return live_log
