@@ -11,7 +11,7 @@ from outlast.worker.queues.contract import Delivery, Queue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A message must not become a dead letter before its job fails. Each stall costs the receive of its
+# Of Redis, too: a message must not become a dead letter before its job fails. Each stall costs the receive of its
 # slice, and one or more that come too early, by the clock of a slow worker.
 RECEIVES_A_STALL = 3
 MAX_RECEIVES = RECEIVES_A_STALL * Limits().max_stalls
