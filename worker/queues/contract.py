@@ -41,7 +41,7 @@ class Queue(ABC):
 
     All methods raise QueueUnavailable where the service does not answer. After `max_receives`
     deliveries without an ack a message becomes a dead letter: by the queue's redrive policy on SQS,
-    by the queue itself if it is embedded.
+    by the queue itself elsewhere.
 
     Attributes:
         gives_up: whether there is a limit to the deliveries of a message.
