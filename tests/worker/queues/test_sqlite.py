@@ -48,6 +48,8 @@ from outlast.worker.queues.sqlite import SqliteQueue
 queue = SqliteQueue(Path(sys.argv[1]))
 while delivery := queue.receive(visibility_seconds=3600, wait_seconds=0):
     print(delivery.body)
+print(flush=True)
+sys.stdin.read()  # It lives on: what it has is not to be free.
 queue.close()
 """
 
@@ -83,10 +85,11 @@ def test_processes_never_hold_the_same_message(queue: SqliteQueue, path: Path) -
     for body in expected:
         queue.send(Message.parse(body))
     command = [sys.executable, "-c", DRAIN, str(path)]
-    workers = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)
-    ]
-    received = [body for worker in workers for body in worker.communicate()[0].split()]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    workers = [subprocess.Popen(command, **pipes, text=True) for _ in range(PROCESSES)]
+    received = [line.strip() for worker in workers for line in iter(worker.stdout.readline, "\n")]
+    for worker in workers:
+        worker.communicate()
     assert [worker.returncode for worker in workers] == [0] * PROCESSES
     assert sorted(received) == sorted(expected)
 
