@@ -16,6 +16,7 @@ import redis
 from outlast.checkpoint.fleet import Fleet, Place
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
+from outlast.worker.cli import tables
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.diagnosis import diagnose
 from outlast.worker.queues.message import Message
@@ -62,6 +63,16 @@ def dead(client: Client) -> Client:
     foreign = cast("Message", Foreign())
     kill(client, Message(job_id="done", slice=1), Message(job_id="never"), foreign)
     return client
+
+
+@pytest.mark.usefixtures("dead")
+def test_a_dead_letter_fits_the_terminal(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to do about it would be broken in the middle of a word."""
+    whole = outlast("dlq", "list").out
+    monkeypatch.setattr(tables, "terminal_columns", lambda: 60)
+    shown = outlast("dlq", "list").out
+    assert max(map(len, shown.splitlines())) <= 60 < max(map(len, whole.splitlines()))
+    assert [row.split()[0] for row in shown.splitlines() if row[0] != " "] == ["ID", "1", "2", "3"]
 
 
 @pytest.mark.parametrize("words", [("list",), ("drop", "--all"), ("redrive", "--all")])

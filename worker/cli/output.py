@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.safe_text import one_line, without_secrets
 from outlast.worker.cli.params import format_params
+from outlast.worker.cli.tables import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,7 +73,7 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     width = max(map(len, fields))
     for name, value in fields.items():
         if value is not None:
-            print(f"{name:<{width}}  {text_of(value)}")
+            print(f"{name:<{width}}  {wrapped(text_of(value), indent=width + 2)}")
 
 
 def print_result(result: Any, *, as_json: bool) -> None:

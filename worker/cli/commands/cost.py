@@ -20,14 +20,18 @@ from outlast.worker.cli.filters import (
 from outlast.worker.cli.job_ids import read_ids
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import print_json
+from outlast.worker.cli.tables import Columns
 
 if TYPE_CHECKING:
     from outlast.worker.costs.bill import Consumption, Services
     from outlast.worker.costs.prices import Prices
 
-COLUMNS = "{:<32} {:>6} {:>12} {:>9} {:>13} {:>7} {:>8} {:>14}"
-HEADING = ("JOB", "SLICES", "OCCUPIED", "WRITES", "BYTES SAVED", "WASTED", "OVERHEAD", "DOLLARS")
-ITEM_COLUMNS = "  {:<30} {:>15} {:<8} {:>14}"
+COLUMNS = Columns(
+    "{:<32} {:>6} {:>12} {:>9} {:>13} {:>7} {:>8} {:>14}",
+    *("JOB", "SLICES", "OCCUPIED", "WRITES", "BYTES SAVED", "WASTED", "OVERHEAD", "DOLLARS"),
+    first_out=("BYTES SAVED", "WRITES", "OVERHEAD", "WASTED", "SLICES"),
+)
+ITEM_COLUMNS = Columns("  {:<30} {:>15} {:<8} {:>14}", "ITEM", "AMOUNT", "UNIT", "DOLLARS")
 
 JobIds = Annotated[
     list[str] | None,
@@ -142,14 +146,14 @@ def _print_bill(views: list[dict[str, Any]], total: dict[str, Any]) -> None:
     if not views:
         print("no job fits")
         return
-    print(COLUMNS.format(*HEADING))
+    print(COLUMNS.heading)
     for view in views:
         _print_row(view["job_id"], view)
     _print_row("total", total)
     print()
     for item in total["items"]:
         count = f"{item['amount']:,.0f}" if item["unit"] == "requests" else f"{item['amount']:,.2f}"
-        print(ITEM_COLUMNS.format(item["what"], count, item["unit"], dollars(item["dollars"])))
+        print(ITEM_COLUMNS.row(item["what"], count, item["unit"], dollars(item["dollars"])))
     print()
 
 
@@ -163,7 +167,7 @@ def _print_row(name: str, view: dict[str, Any]) -> None:
         _percent(view["overhead_share"]),
         total_dollars(view),
     )
-    print(COLUMNS.format(name, *row))
+    print(COLUMNS.row(name, *row))
 
 
 def _percent(share: float | None) -> str:

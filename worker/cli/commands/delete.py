@@ -12,11 +12,16 @@ from outlast.worker.cli.filters import OfKernel, OlderThan, Statuses, WithTags, 
 from outlast.worker.cli.job_ids import JobIds, for_each
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import print_json_array, say
+from outlast.worker.cli.tables import Columns
 
 if TYPE_CHECKING:
     from outlast.checkpoint.head import Head
 
-COLUMNS = "{:<32} {:<10} {:<24} {}"
+COLUMNS = Columns(
+    "{:<32} {:<10} {:<24} {}",
+    *("JOB", "STATUS", "UPDATED", "KERNEL"),
+    first_out=("KERNEL", "UPDATED"),
+)
 # Longer than any submission takes to send its arrays.
 GRACE_SECONDS = 86_400.0
 
@@ -122,7 +127,7 @@ def prune(
     old = [_view(head) for head in heads if is_prunable(head, selection, jobs.clock())]
     if not as_json:
         for view in old:
-            print(COLUMNS.format(*view.values()))
+            print(COLUMNS.row(*view.values()))
     blobs, grace = client.blobs, GRACE_SECONDS if orphans_after is None else orphans_after
     lost = [*orphans(blobs, jobs, grace_seconds=grace)] if blobs else []
     what = _jobs(len(old)) + (f" and {_orphans(len(lost))}" if lost else "")

@@ -21,6 +21,7 @@ from outlast.worker.cli.output import (
     print_lines,
     say,
 )
+from outlast.worker.cli.tables import Columns, wrapped
 from outlast.worker.telemetry.rate import clock_time
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 
     View = dict[str, Any]
 
-COLUMNS = "{:<36} {:<24} {:>6} {:>8} {:>8}  {}"
+COLUMNS = Columns(
+    "{:<36} {:<24} {:>6} {:>8} {:>8}  {}",
+    *("ID", "JOB", "SLICE", "RECEIVES", "AGE", "REASON"),
+    first_out=("SLICE", "RECEIVES", "AGE", "REASON"),
+    narrow="JOB",  # A person copies the id.
+)
 BODY_CHARACTERS = 60
 
 MessageId = Annotated[
@@ -98,8 +104,7 @@ def list_messages(*, limit: Limit = 100, as_json: Json = False, _debug: Debug = 
         if as_json:
             print_json_array(views)
         else:
-            heading = COLUMNS.format("ID", "JOB", "SLICE", "RECEIVES", "AGE", "REASON")
-            _print_or_say_none(map(_lines, views), heading)
+            _print_or_say_none(map(_lines, views), COLUMNS.heading)
 
 
 def show(message_id: MessageId, *, as_json: Json = False, _debug: Debug = False) -> None:
@@ -233,10 +238,11 @@ def _lines(view: View) -> str:
     job, number = view["job_id"] or "-", view["slice"] or "-"
     if view["part"] is not None:
         job += f"/{view['part']}"
-    lines = [COLUMNS.format(view["id"], job, number, view["receives"], age, view["reason"])]
+    lines = [COLUMNS.row(view["id"], job, number, view["receives"], age, view["reason"])]
     if view["job_id"] is None:
         lines.append(f"    body: {json.dumps(view['body'][:BODY_CHARACTERS])}")
-    lines.append(f"    {one_line(view['finding'], LINE_CHARACTERS)}: {view['advice']}")
+    finding = f"{one_line(view['finding'], LINE_CHARACTERS)}: {view['advice']}"
+    lines.append(f"    {wrapped(finding, indent=4)}")
     return "\n".join(lines)
 
 

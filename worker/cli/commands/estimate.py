@@ -13,6 +13,7 @@ from outlast.worker.cli.options import Debug, Json, KernelName, Params, PartSeco
 from outlast.worker.cli.output import print_json
 from outlast.worker.cli.params import format_params, params_for
 from outlast.worker.cli.streams import stdout_to_stderr
+from outlast.worker.cli.tables import Columns
 from outlast.worker.telemetry.rate import clock_time
 
 if TYPE_CHECKING:
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from outlast.worker.costs.prices import Prices
     from outlast.worker.settings import Settings
 
-COLUMNS = "{:<22} {:>7} {:>10} {:>7} {:>10} {:>14}"
+COLUMNS = Columns(
+    "{:<22} {:>7} {:>10} {:>7} {:>10} {:>14}",
+    *("WORKER", "THREADS", "TIME", "SLICES", "WRITES", "DOLLARS"),
+    first_out=("WRITES", "SLICES", "THREADS"),
+)
 MOST_CORES = 1024
-CELL = 14  # the width of a column of --parallel
-HEADING = ("WORKER", "THREADS", "TIME", "SLICES", "WRITES", "DOLLARS")
+CELL = "{:>14}"  # of a number of workers
 
 MemoryMb = Annotated[
     list[int] | None,
@@ -233,16 +237,17 @@ def _row_of_many(
 
 def _print_many(fleets: list[Fleet], rows: list[dict[str, Any]]) -> None:
     """Print two lines for each size of workers: the times, and the dollars below them."""
-    heading = "".join(f"{fleet.parallel:>{CELL},}" for fleet in fleets)
-    print(f"{'WORKER':<22} {'THREADS':>7}{heading}")
+    numbers = [f"{fleet.parallel:,}" for fleet in fleets]
+    form = "{:<22} {:>7}" + CELL * len(numbers)
+    columns = Columns(form, "WORKER", "THREADS", *numbers, first_out=["THREADS"])
+    print(columns.heading)
     for row in rows:
-        beginning = f"{row['platform']:<22} {row['threads']:>7}"
+        size = row["platform"], row["threads"]
         if row["obstacle"]:
-            print(f"{beginning}{row['obstacle']:>{CELL}}")
+            print(columns.row(*size, row["obstacle"], *[""] * (len(numbers) - 1)))
             continue
-        print(beginning + "".join(f"{_time(each['seconds']):>{CELL}}" for each in row["shared"]))
-        amounts = (f"{total_dollars(each):>{CELL}}" for each in row["shared"])
-        print(" " * len(beginning) + "".join(amounts))
+        print(columns.row(*size, *(_time(each["seconds"]) for each in row["shared"])))
+        print(columns.row("", "", *map(total_dollars, row["shared"])))
 
 
 def _row(need: Estimate, size: Size, settings: Settings, prices: Prices) -> dict[str, Any]:
@@ -277,12 +282,12 @@ def _describe(need: Estimate) -> str:
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
-    print(COLUMNS.format(*HEADING))
+    print(COLUMNS.heading)
     for row in rows:
         cells = (row["obstacle"], "", "", "")
         if not row["obstacle"]:
             cells = (_time(row["seconds"]), row["slices"], row["writes"], total_dollars(row))
-        print(COLUMNS.format(row["platform"], row["threads"], *cells).rstrip())
+        print(COLUMNS.row(row["platform"], row["threads"], *cells))
 
 
 def _without_price(rows: list[dict[str, Any]]) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 from outlast.checkpoint.safe_text import one_line
 from outlast.worker.cli.options import Debug, Generation, JobId, Json
 from outlast.worker.cli.output import LINE_CHARACTERS, print_json, print_lines, say
+from outlast.worker.cli.tables import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.checkpoint.record_parts import Checkpoint, Lease
 
-SLICE_COLUMNS = "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}"
-CHECKPOINT_COLUMNS = "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11} {:>14}  {}"
+SLICE_COLUMNS = Columns(
+    "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}",
+    *("SLICE", "BEGAN", "SECONDS", "PROGRESS", "WHERE", "WORKER", "ENDING"),
+    first_out=("WHERE", "WORKER", "BEGAN"),
+)
+CHECKPOINT_COLUMNS = Columns(
+    "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11} {:>14}  {:<24}",
+    *("GENERATION", "CONDITION", "PROGRESS", "SLICE"),
+    *("VERSION", "BYTES", "ARRAY_BYTES", "SAVED_AT"),
+    first_out=("VERSION", "SLICE", "ARRAY_BYTES", "SAVED_AT"),
+)
 
 # Of a divided job; the other parts ended before these.
 PARTS_SHOWN = 100
@@ -68,7 +78,7 @@ def history(
         print_json(slices)
     elif not print_lines(
         map(_slice_line, slices),
-        SLICE_COLUMNS.format("SLICE", "BEGAN", "SECONDS", "PROGRESS", "WHERE", "WORKER", "ENDING"),
+        SLICE_COLUMNS.heading,
     ):
         whose = f"job {job_id}" if part is None else f"part {part} of job {job_id}"
         say(f"no slice of {whose} has ended yet")
@@ -111,10 +121,10 @@ def checkpoints(
     if as_json:
         print_json(views)
     elif views:
-        print(CHECKPOINT_COLUMNS.format(*(name.upper() for name in views[0])))
+        print(CHECKPOINT_COLUMNS.heading)
         for view in views:
             row = view | {"progress": f"{view['progress']:.2%}"}
-            print(CHECKPOINT_COLUMNS.format(*row.values()))
+            print(CHECKPOINT_COLUMNS.row(*row.values()))
     else:
         say(f"job {job_id} has no checkpoint yet")
 
@@ -204,7 +214,7 @@ def _slice_line(view: dict[str, Any]) -> str:
 
     first, last = view["slice"], view["slice"] + view["slices"] - 1
     number = f"{first}-{last}" if last > first else f"{first}"
-    return SLICE_COLUMNS.format(
+    return SLICE_COLUMNS.row(
         number if view["part"] is None else f"{view['part']}:{number}",
         view["began_at"],
         f"{view['seconds']:,.2f}",
@@ -212,7 +222,7 @@ def _slice_line(view: dict[str, Any]) -> str:
         title_of(view["platform"]),
         one_line(view["worker"], LINE_CHARACTERS),
         one_line(view["ending"], LINE_CHARACTERS),
-    ).rstrip()
+    )
 
 
 def _checkpoint(record: Record, checkpoint: Checkpoint) -> dict[str, Any]:

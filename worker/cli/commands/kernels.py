@@ -15,6 +15,7 @@ from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import print_json, say
 from outlast.worker.cli.param_files import example_of, types_of
 from outlast.worker.cli.streams import stdout_to_stderr
+from outlast.worker.cli.tables import wrapped
 
 if TYPE_CHECKING:
     from outlast.worker.slices.worker_process import AnyKernel
@@ -183,11 +184,12 @@ def _view(kernel: AnyKernel) -> dict[str, Any]:
 
 def _print(view: dict[str, Any]) -> None:
     divisible = "  (can be divided: --parallel)" if view["divisible"] else ""
-    print(f"{view['name']}  {view['summary']}{divisible}")
+    print(wrapped(f"{view['name']}  {view['summary']}{divisible}", indent=4))
     for name, schema in view["params"].get("properties", {}).items():
         is_required = name in view["params"].get("required", ())
         value = example_of(schema)
-        print(f"    {name}={value}  {_describe(schema, is_required=is_required)}")
+        line = f"{name}={value}  {_describe(schema, is_required=is_required)}"
+        print(f"    {wrapped(line, indent=8)}")
 
 
 def _describe(schema: dict[str, Any], *, is_required: bool) -> str:

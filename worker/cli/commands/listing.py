@@ -22,6 +22,7 @@ from outlast.worker.cli.filters import (
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import print_json_array, print_lines, say
 from outlast.worker.cli.params import format_params
+from outlast.worker.cli.tables import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
 
-COLUMNS = "{:<32} {:<10} {:>8} {:>6}  {:<24} {}"
+COLUMNS = Columns(
+    "{:<32} {:<10} {:>8} {:>6}  {:<24} {}",
+    *("JOB", "STATUS", "PROGRESS", "SLICES", "UPDATED", "WHAT"),
+    first_out=("UPDATED", "WHAT", "SLICES"),
+)
 PAGE_JOBS = 100
 
 Limit = Annotated[
@@ -82,8 +87,7 @@ def list_jobs(
     if as_json:
         print_json_array(page)
     else:
-        heading = COLUMNS.format("JOB", "STATUS", "PROGRESS", "SLICES", "UPDATED", "WHAT")
-        print_lines(map(_line, page), heading)
+        print_lines(map(_line, page), COLUMNS.heading)
     options = options_of(selection)
     if next(records, None):
         options += [] if limit == PAGE_JOBS else ["--limit", str(limit)]
@@ -115,4 +119,4 @@ def _line(view: dict[str, Any]) -> str:
     what = f"{view['kernel']} {format_params(view['params'])}"
     progress = f"{view['progress']:.1%}"
     row = (view["job_id"], view["status"], progress, view["slices"], view["updated_at"], what)
-    return COLUMNS.format(*row).rstrip()
+    return COLUMNS.row(*row)
