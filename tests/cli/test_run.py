@@ -133,6 +133,17 @@ def test_a_run_that_has_only_waited_has_saved_nothing(start: Start, client: Clie
     assert client.status("a").lease == before.lease
 
 
+def test_a_run_says_once_that_its_job_failed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person would look for as many errors as there are lines."""
+    monkeypatch.setenv("OUTLAST_MAX_FAILURES", "1")
+    ended = start("run", "tally", "steps=2", "fails_at=1", "--job-id", "a").end()
+    assert ended.code == 1
+    told = [line for line in ended.err.splitlines() if "told to fail" in line]
+    assert len(told) == 2, "one when it happens, and one as the answer"
+    assert told[-1].startswith("outlast: job a failed: RuntimeError: told to fail")
+    assert ended.err.count("job a failed") == 1
+
+
 def test_a_run_says_that_it_waits_for_another_worker(outlast: Outlast, client: Client) -> None:
     """A run after a kill -9 would look as if it hung."""
     client.create("tally", {"steps": 3}, job_id="a")

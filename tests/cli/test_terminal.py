@@ -103,7 +103,7 @@ def test_a_worker_at_a_terminal_has_a_line_that_moves(terminal: AtTerminal, clie
     client.submit("tally", job_id="bad", steps=2, fails_at=0)
     at = terminal("worker", "--slice-seconds", "0.3", "--max-idle-seconds", "0.2")
     assert at.end() == (0, "")
-    assert re.search(r"\d\.\d%, job good slice \d, ", at.seen)
+    assert re.search(r"\d\.\d%, .*, job good slice \d", at.seen)
     whole = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", at.seen)
     assert re.search(r"INFO job good succeeded: .*\n", whole)
     assert not re.search(r"slice \d (runs|ended)", whole), "a line that the moving one stands for"
@@ -118,6 +118,16 @@ def test_no_color_is_heard(terminal: AtTerminal, client: Client) -> None:
     assert at.end() == (0, "")
     assert "ERROR job bad: RuntimeError: told to fail" in at.seen
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", at.seen)
+
+
+def test_a_log_that_is_turned_down_has_no_line_that_moves(
+    terminal: AtTerminal, client: Client
+) -> None:
+    """A person who wants no news would have a line that stays when its job is long over."""
+    client.submit("tally", job_id="a", steps=20, step_seconds=0.02)
+    at = terminal("worker", "--max-slices", "1", OUTLAST_LOG_LEVEL="WARNING")
+    assert at.end() == (0, "")
+    assert at.seen == ""
 
 
 def test_several_workers_at_a_terminal_share_it(terminal: AtTerminal, client: Client) -> None:

@@ -54,7 +54,7 @@ class LiveLog(Lines):
         if whose != self._seen:
             self._seen, self._rate = whose, Rate()
         self._rate.saw(job.progress, time.monotonic())
-        self._bar.show(job.progress, f"{whose} slice {record.slice_number}, {self._rate}")
+        self._bar.show(job.progress, f"{self._rate}, {whose} slice {record.slice_number}")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record, or move the bar by it."""
@@ -62,7 +62,7 @@ class LiveLog(Lines):
         if event == "slice_running":
             pace = pace_of(fields["per_second"], fields["seconds_left"])
             whose = _whose(fields["job_id"], fields["part"])
-            self._bar.show(fields["progress"], f"{whose} slice {fields['slice']}, {pace}")
+            self._bar.show(fields["progress"], f"{pace}, {whose} slice {fields['slice']}")
         if event in AT_REST:
             self._bar.hide()
         if event not in SHOWN_BY_BAR:
@@ -74,9 +74,13 @@ def _whose(job_id: str, part: int | None) -> str:
 
 
 def log_of_worker(settings: Settings, *, debug: bool) -> LiveLog | None:
-    """Set up a worker's log on standard error; return it if that is a terminal for people."""
+    """Set up a worker's log on standard error; return it if that is a terminal for people.
+
+    A log that is turned down has no bar either.
+    """
     level = level_of(settings, otherwise="INFO")
-    if settings.log_format != "text" or not is_terminal(sys.stderr):
+    is_live = settings.log_format == "text" and level in {"DEBUG", "INFO"}
+    if not (is_live and is_terminal(sys.stderr)):
         log_to_stderr(level, log_format=settings.log_format, debug=debug, kernels=True)
         return None
     live_log = LiveLog(debug=debug)

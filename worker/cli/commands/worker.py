@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,10 +13,13 @@ from outlast.worker.cli.output import print_json, print_lines, warn_if_apart
 from outlast.worker.cli.streams import stdout_to_stderr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from outlast.worker.cli.hard_stop import HardStop
     from outlast.worker.cli.live_log import LiveLog
     from outlast.worker.settings import Settings
     from outlast.worker.slices.deadline import Deadline
+    from outlast.worker.slices.worker_process import WorkerProcess
 
 log = logging.getLogger("outlast.worker")
 
@@ -154,7 +157,6 @@ def _be_one(
     from outlast.worker.loops.preemption import heeded, notices_of
     from outlast.worker.slices.worker_process import make_process
     from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
-    from outlast.worker.telemetry.switches import switched_on
 
     client = Client(settings=settings)
     live_log = log_of_worker(settings, debug=debug)
@@ -163,6 +165,33 @@ def _be_one(
     consumer = Consumer(
         process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
     )
+    with _observed(
+        process, settings, stop, live_log, metrics_port=metrics_port, metrics_host=metrics_host
+    ):
+        client.jobs.reach()
+        warn_if_apart(settings)
+        tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
+        with heeded(notices_of(settings)):
+            stopped_by = consumer.run(
+                max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
+            )
+        tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
+    return {"worker": process.worker, "stopped_by": stopped_by}
+
+
+@contextmanager
+def _observed(
+    process: WorkerProcess,
+    settings: Settings,
+    stop: Deadline,
+    live_log: LiveLog | None,
+    *,
+    metrics_port: int | None,
+    metrics_host: str,
+) -> Iterator[None]:
+    """Show, measure and trace what the worker does in the block, and bound the time of its stop."""
+    from outlast.worker.telemetry.switches import switched_on
+
     with (
         live_log or nullcontext(),
         _hard_stop(stop, settings.stop_seconds, process.worker, live_log) as hard_stop,
@@ -174,15 +203,7 @@ def _be_one(
         ),
     ):
         hard_stop.more_seconds = process.timing.last_save_seconds
-        client.jobs.reach()
-        warn_if_apart(settings)
-        tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
-        with heeded(notices_of(settings)):
-            stopped_by = consumer.run(
-                max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
-            )
-        tell(log, WORKER_STOPPED, worker=process.worker, reason=stopped_by or "limit")
-    return {"worker": process.worker, "stopped_by": stopped_by}
+        yield
 
 
 def _words(
