@@ -44,8 +44,8 @@ class _Numbers(Beside):
             return self._reference(far.dtype, value.shape, is_turned=far.is_turned), far, value
         array = _array_of(value)
         is_turned = array.flags.fnc
-        data = _flat(array.T if is_turned else array).data
-        return self._reference(array.dtype, array.shape, is_turned=is_turned), data, value
+        reference = self._reference(array.dtype, array.shape, is_turned=is_turned)
+        return reference, _flat(array.T if is_turned else array).data, value
 
     def _reference(
         self, dtype: np.dtype[Any], shape: Iterable[int], *, is_turned: bool
