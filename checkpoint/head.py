@@ -14,6 +14,7 @@ from outlast.checkpoint.blobs.contract import Chunk
 from outlast.checkpoint.fields import Count, JobId, Moment, Number, Part, Seconds, Tag
 from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.history import History
+from outlast.checkpoint.local_process import is_gone
 from outlast.checkpoint.record_parts import (
     CLOCK_TOLERANCE_SECONDS,
     Checkpoint,
@@ -131,8 +132,14 @@ class Head(Part):
         return self.status not in {Status.SUCCEEDED, Status.CANCELLED}
 
     def is_held(self, now: float) -> bool:
-        """Whether a worker has the right to advance this job at `now`."""
-        return self.lease is not None and self.lease.is_live(now)
+        """Whether a worker has the right to advance this job at `now`.
+
+        One that is gone from this very machine has it no more, the first time: what kills one
+        worker after another without progress, such as a lack of memory, is given time to pass.
+        """
+        if self.lease is None or not self.lease.is_live(now):
+            return False
+        return self.guards.stalls > 1 or not is_gone(self.lease.process)
 
     def wait_seconds(self, now: float) -> float:
         """Return how long the next slice or notice has to wait from `now` on; 0: not at all.

@@ -49,6 +49,8 @@ def _name_of(number: int) -> str:
         boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
         namespace = (PROC / "self/ns/pid").readlink().name
         _, began = _stat(number)
+        if (PROC / "self").readlink().name != str(number):
+            return ""  # It is the /proc of another namespace, where the number is another's.
     except OSError:
         return ""
     machine = hashlib.blake2b(f"{boot}/{namespace}".encode(), digest_size=6).hexdigest()

@@ -356,9 +356,9 @@ class Record(Head, Body):
         if self.status is Status.CANCELLED:
             return self
         self._require(not self.status.is_final, "cancelled")
-        changes = {"usage": usage} if usage and self.is_divided else {}
+        changes: dict[str, Any] = {"usage": usage} if usage and self.is_divided else {}
         # The holder has yet to find out; what it did since its last write is not known here.
-        over = self._over(Status.CANCELLED, **changes)
+        over = self._over(Status.CANCELLED, error=None, **changes)
         return over.after_slice(self, "cancelled", self.updated_at)
 
     def paused(self) -> Self:

@@ -9,7 +9,6 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from outlast.checkpoint.blobs.contract import Chunk, Name
 from outlast.checkpoint.fields import Count, Metrics, Moment, Part, Platform, Seconds, Share, Target
-from outlast.checkpoint.local_process import is_gone
 from outlast.checkpoint.packed import Packed
 
 if TYPE_CHECKING:
@@ -160,12 +159,11 @@ class Lease(Part):
     process: str = ""
 
     def is_live(self, now: float) -> bool:
-        """Whether it has not ended at `now`, and its holder may live.
+        """Whether it has not ended at `now`.
 
         One that ends later than its length allows was taken by a clock that is wrong: it is none.
         """
-        has_time = now < self.expires_at <= now + self.seconds + CLOCK_TOLERANCE_SECONDS
-        return has_time and not is_gone(self.process)
+        return now < self.expires_at <= now + self.seconds + CLOCK_TOLERANCE_SECONDS
 
 
 class Limits(Part):

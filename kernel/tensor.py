@@ -56,7 +56,9 @@ class FarBytes:
         turned = plain.permute(tuple(reversed(range(plain.dim()))))
         self.dtype = near_array(plain.new_empty(0, device="cpu")).dtype
         self.is_turned = turned.is_contiguous() and not plain.is_contiguous()
-        self._flat = (turned if self.is_turned else plain).reshape(-1).view(torch.uint8)
+        # Else a column would be flat, and not to be viewed: its numbers do not lie side by side.
+        row = (turned if self.is_turned else plain).contiguous().reshape(-1)
+        self._flat = row.view(torch.uint8)
         self.nbytes = self._flat.numel()
 
     def __getitem__(self, part: slice) -> memoryview:

@@ -35,6 +35,15 @@ Seconds = Annotated[float, Field(gt=0, lt=1e9)]
 OR_NONE = BeforeValidator(lambda value: None if value == "none" else value)
 
 
+def _not_empty(value: object) -> object:
+    if value == "":
+        raise ValueError("give the path of a file")  # Else it would be the working folder.
+    return value
+
+
+NOT_EMPTY = BeforeValidator(_not_empty)
+
+
 class InvalidSettings(Exception):
     """A variable is unknown or has a bad value. Correct it; the message names it."""
 
@@ -90,7 +99,7 @@ class Settings(BaseModel):
         description="where this worker runs, as the bill of a job names it: `runpod/A40`; if not "
         "set, the worker detects it",
     )
-    prices: Path | None = Field(
+    prices: Annotated[Path, NOT_EMPTY] | None = Field(
         default=None,
         description="a file of prices that replace those which come with Outlast: "
         "[what a job costs](cost.md)",
@@ -120,7 +129,7 @@ class Settings(BaseModel):
         description="how long `outlast worker` and `outlast run` may take from a stop signal to "
         "their end; set it below the time after which the platform kills",
     )
-    stop_file: Path | None = Field(
+    stop_file: Annotated[Path, NOT_EMPTY] | None = Field(
         default=None,
         description="a file: while it is there `outlast worker` stops, as on SIGTERM: "
         "[machines that are taken away](preemption.md)",

@@ -12,13 +12,14 @@ import pytest
 
 from outlast.checkpoint import local_process
 from outlast.checkpoint.local_process import is_gone, this_process
-from tests.records import lease
+from tests.records import changed, job, lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
+NOW = 101.0  # within the lease of the tests
 NAME = "from outlast.checkpoint.local_process import this_process; print(this_process())"
 
 if sys.platform != "linux":
@@ -40,15 +41,18 @@ def another() -> Iterator[tuple[subprocess.Popen[str], str]]:
 def test_a_killed_process_is_gone_and_with_it_its_lease() -> None:
     """A job on a laptop would wait half a minute for a worker that was killed."""
     with another() as (process, name):
-        held = lease(process=name)
+        held = job(lease=lease(process=name))
         assert not is_gone(name)
-        assert held.is_live(held.claimed_at)
+        assert held.is_held(NOW)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert is_gone(name), "it waits for its parent to ask"
         process.wait()
         assert is_gone(name)
-        assert not held.is_live(held.claimed_at)
+        assert not held.is_held(NOW)
+        assert changed(held, stalls=1).is_held(NOW) is False
+        # What kills one worker after another may pass, and ten of them fail the job.
+        assert changed(held, stalls=2).is_held(NOW)
 
 
 def test_the_number_of_a_process_may_be_used_again() -> None:
@@ -62,8 +66,7 @@ def test_the_number_of_a_process_may_be_used_again() -> None:
 def test_nothing_is_known_of_a_process_elsewhere(name: str) -> None:
     """A worker in a container would take the jobs of all other containers."""
     assert not is_gone(name)
-    held = lease(process=name)
-    assert held.is_live(held.claimed_at)
+    assert job(lease=lease(process=name)).is_held(NOW)
 
 
 def test_a_child_has_a_name_of_its_own() -> None:

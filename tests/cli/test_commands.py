@@ -87,6 +87,10 @@ def test_wait_takes_several_jobs(outlast: Outlast, client: Client) -> None:
     assert outlast("wait", "b", "a") == (0, "b  total=2\na  total=1\n", "")
     why = "outlast: job bad failed: the disk was full; outlast retry bad lets it go on\n"
     assert outlast("wait", "a", "bad", "b") == (1, "a  total=1\nb  total=2\n", why)
+    missing = outlast("wait", "a", "nosuch", "b")
+    assert (missing.code, missing.out) == (1, "a  total=1\nb  total=2\n")
+    assert missing.err.count("\n") == 1
+    assert "nosuch" in missing.err
     ended = outlast("wait", "bad", "a", "--json")
     assert (ended.code, ended.err) == (1, why)
     assert json.loads(ended.out) == [

@@ -144,7 +144,7 @@ def test_a_worker_on_a_machine_that_is_to_be_left_begins_nothing(
     ended = outlast("worker")
     assert ended.code == 0
     assert f"the worker stops: there is a file {folder / 'leave'}" in ended.err
-    assert client.status("a").status is Status.QUEUED
+    assert client.status("a").usage.slices_begun == 0
 
 
 def test_a_stopped_worker_hands_its_job_on(start: Start, outlast: Outlast, client: Client) -> None:

@@ -23,13 +23,20 @@ NOTICE = {"action": "terminate", "time": "2026-11-27T08:22:00Z"}
 
 
 class Metadata(BaseHTTPRequestHandler):
-    """Answers as version 2 of the service does; the server has `tokens`, and `notice`."""
+    """Answers as version 2 of the service does.
+
+    The server has the `tokens` that it has given, if it `gives_tokens`, and the `notice`; each
+    answer lacks as many bytes as are `promised`.
+    """
 
     server: Any
 
     def do_PUT(self) -> None:
         """Give out a token."""
         assert self.path == "/latest/api/token"
+        if not self.server.gives_tokens:
+            self._answer(404, "")
+            return
         assert int(self.headers["X-aws-ec2-metadata-token-ttl-seconds"]) <= 21_600
         self.server.tokens.append(f"token-{len(self.server.tokens)}")
         self._answer(200, self.server.tokens[-1])
@@ -46,7 +53,7 @@ class Metadata(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, text: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
+        self.send_header("Content-Length", str(len(text) + self.server.promised))
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -59,6 +66,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The service, of which AWS's own variable tells; a proxy that is set does not count."""
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
     server.tokens, server.notice = [], None
+    server.gives_tokens, server.promised = True, 0
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_port}/"
@@ -89,12 +97,59 @@ def test_a_token_that_has_expired_is_replaced(metadata: Any) -> None:
     assert ask() is None
 
 
-@pytest.mark.parametrize("notice", ["", "<html>"])
+@pytest.mark.parametrize("notice", ["", "<html>", "7", "[]", '{"action": "terminate"}'])
 def test_an_answer_that_is_no_notice_is_none(metadata: Any, notice: str) -> None:
     """A worker on another cloud, or behind a login page, would stop at once."""
     metadata.notice = notice
-    with pytest.raises(OSError, match="no JSON"):
+    with pytest.raises(OSError, match="no notice of EC2's"):
         Ec2Notice()()
+
+
+def test_a_service_without_tokens_is_not_one_without_a_notice(metadata: Any) -> None:
+    """A worker on another cloud would never say that it hears nothing."""
+    metadata.gives_tokens = False
+    with pytest.raises(OSError, match="404"):
+        Ec2Notice()()
+
+
+def test_an_answer_that_is_cut_off_is_asked_for_again(metadata: Any) -> None:
+    """The thread that asks would end, and nobody hear of the notice."""
+    metadata.notice, metadata.promised = json.dumps(NOTICE), 10_000
+    ask = Ec2Notice()
+    with pytest.raises(OSError, match="IncompleteRead"):
+        ask()
+    metadata.promised = 0
+    assert ask()
+
+
+def test_a_notice_that_is_there_is_heard_before_the_work_begins(tmp_path: Path) -> None:
+    """A worker that is started again would begin steps that the end of its machine cuts off."""
+    path = tmp_path / "stop"
+    path.touch()
+    with Deadline() as stop, heeded([StopFile(path)]):
+        assert stop.reason == signal.SIGTERM.name
+
+
+def test_a_folder_stops_nobody(tmp_path: Path) -> None:
+    """A variable that names the folder, and not the file in it, would stop all workers."""
+    assert StopFile(tmp_path)() is None
+
+
+def test_after_the_work_nobody_is_stopped() -> None:
+    """A worker that has ended well would end with the exit code of a kill."""
+    begun, may_answer = threading.Event(), threading.Event()
+
+    def slow() -> str | None:
+        if not begun.is_set():
+            return begun.set()  # before the block
+        may_answer.wait()
+        return "too late"
+
+    with Deadline() as stop:
+        with heeded([slow], every_seconds=0.0):
+            pass
+        may_answer.set()
+        assert stop.reason is None
 
 
 def test_a_file_stops_the_worker(tmp_path: Path) -> None:
@@ -133,6 +188,3 @@ def test_without_a_setting_nothing_is_asked(tmp_path: Path) -> None:
     assert notices_of(Settings(store=store)) == []
     settings = Settings(store=store, stop_file=tmp_path, spot="ec2")
     assert [type(ask) for ask in notices_of(settings)] == [StopFile, Ec2Notice]
-    before = threading.active_count()
-    with heeded([]):
-        assert threading.active_count() == before

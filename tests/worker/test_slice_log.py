@@ -175,11 +175,14 @@ def test_an_error_that_no_other_line_has_is_told_at_the_end(
 
 
 @pytest.mark.parametrize(
-    ("error", "event"),
-    [(MachineFault("no GPU"), "worker_fault"), (NonRetryable("no GPU"), "kernel_failed")],
+    ("error", "events"),
+    [
+        (MachineFault("no GPU"), ["worker_fault"]),
+        (NonRetryable("no GPU"), ["kernel_not_prepared", "kernel_failed"]),
+    ],
 )
 def test_what_keeps_a_kernel_from_preparing_and_from_running_is_told_once(
-    floor: Floor, lines: Callable[[], list[Line]], error: Exception, event: str
+    floor: Floor, lines: Callable[[], list[Line]], error: Exception, events: list[str]
 ) -> None:
     """Each attempt on a broken machine would be two errors, nearly the same."""
 
@@ -191,7 +194,22 @@ def test_what_keeps_a_kernel_from_preparing_and_from_running_is_told_once(
     floor.submit()
     with suppress(BrokenWorker):
         floor.work()
-    assert [line.event for line in lines() if "no GPU" in line.text] == [event]
+    assert [line.event for line in lines() if "no GPU" in line.text] == events
+
+
+def test_what_a_kernel_prepares_in_vain_is_told_before_it_runs(
+    floor: Floor, lines: Callable[[], list[Line]]
+) -> None:
+    """A driver that is too old would take the process down, and nobody read that it is."""
+
+    def fail(_: object) -> None:
+        raise ValueError("the driver is too old")
+
+    told: list[str | None] = []
+    floor.kernel = Counting(lambda _: told.extend(x.event for x in lines()), prepare=fail)
+    floor.submit()
+    floor.work()
+    assert told[0] == "kernel_not_prepared"
 
 
 def test_what_a_kernel_prepares_in_vain_is_told_beside_another_error(

@@ -44,7 +44,7 @@ class RedisExamination:
         open_queue(self._settings.queue)  # raises InvalidQueueUrl
         with closing(connect(self._server)) as client:
             try_queue(client, f"doctor-{secrets.token_hex(8)}")
-        yield ok("queue.reach", f"a message passed through the queue beside {self._name}")
+        yield ok("queue.reach", "a trial message passed through a queue of its own")
 
     def _dead(self) -> Iterator[Finding]:
         with closing(RedisDeadLetters.from_url(self._server, self._name)) as letters:

@@ -14,6 +14,7 @@ import signal
 import threading
 import urllib.request
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 
@@ -34,20 +35,21 @@ log = logging.getLogger("outlast.worker")
 ASK_SECONDS = 5.0
 METADATA = "http://169.254.169.254"
 METADATA_VARIABLE = "AWS_EC2_METADATA_SERVICE_ENDPOINT"  # of AWS's own libraries
+PATH = "/latest/meta-data/spot/instance-action"
 TOKEN_SECONDS = 6 * 3600
 TIMEOUT_SECONDS = 2.0
 NOT_FOUND, UNAUTHORIZED = 404, 401
 
 
 class StopFile:
-    """A file that somebody creates where this machine is to be left."""
+    """A file that somebody creates when this machine is going away."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def __call__(self) -> str | None:
         """Return that the file is there; None: it is not."""
-        return f"there is a file {self._path}" if self._path.exists() else None
+        return f"there is a file {self._path}" if self._path.is_file() else None
 
 
 class Ec2Notice:
@@ -63,33 +65,36 @@ class Ec2Notice:
         Raises:
             OSError: the metadata do not answer.
         """
-        try:
-            notice = json.loads(self._notice())
-        except HTTPError as error:
-            with error:
-                if error.code == NOT_FOUND:
-                    return None
-                if error.code == UNAUTHORIZED:
-                    self._token = ""  # It has expired; the next time there is a new one.
-                raise
-        except ValueError as error:
-            raise OSError(f"{self._endpoint} answers no JSON") from error
-        return f"EC2 is to {notice.get('action')} it at {notice.get('time')}"
-
-    def _notice(self) -> bytes:
         if not self._token:
             lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}
-            self._token = self._request("PUT", "/latest/api/token", lifetime).decode()
-        token = {"X-aws-ec2-metadata-token": self._token}
-        return self._request("GET", "/latest/meta-data/spot/instance-action", token)
+            self._token = self._request("PUT", "/latest/api/token", lifetime)
+        try:
+            answer = self._request("GET", PATH, {"X-aws-ec2-metadata-token": self._token})
+        except HTTPError as error:
+            if error.code == NOT_FOUND:
+                return None
+            if error.code == UNAUTHORIZED:
+                self._token = ""  # It has expired; the next time there is a new one.
+            raise
+        try:
+            notice = json.loads(answer)
+            return f"EC2 is to {notice['action']} it at {notice['time']}"
+        except (ValueError, TypeError, KeyError) as error:
+            raise OSError(f"{self._endpoint} answers with no notice of EC2's") from error
 
-    def _request(self, method: str, path: str, headers: dict[str, str]) -> bytes:
+    def _request(self, method: str, path: str, headers: dict[str, str]) -> str:
         request = urllib.request.Request(self._endpoint + path, method=method, headers=headers)  # noqa: S310 - as AWS's own libraries
         # The metadata are of this machine: no proxy may answer for them.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            body: bytes = answer.read()
-        return body
+        try:
+            with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+                body: bytes = answer.read()
+        except HTTPError as error:
+            error.close()
+            raise
+        except HTTPException as error:  # The answer was cut off.
+            raise OSError(f"{self._endpoint}: {error!r}") from error
+        return body.decode(errors="replace")
 
 
 def notices_of(settings: Settings) -> list[Ask]:
@@ -100,32 +105,55 @@ def notices_of(settings: Settings) -> list[Ask]:
 
 @contextmanager
 def heeded(asks: Sequence[Ask], *, every_seconds: float = ASK_SECONDS) -> Iterator[None]:
-    """Within the block, send this process SIGTERM once one of `asks` has a reason."""
-    over = threading.Event()
-    thread = threading.Thread(target=_ask, args=[asks, every_seconds, over], daemon=True)
-    if asks:
+    """Within the block, send this process SIGTERM once one of `asks` has a reason.
+
+    Each is asked before the block begins: a worker is not to begin what it cannot end.
+    """
+    notices = _Notices(asks)
+    if asks and not notices.look():
+        thread = threading.Thread(target=notices.look_often, args=[every_seconds], daemon=True)
         thread.start()
     try:
         yield
     finally:
-        over.set()
+        notices.close()
 
 
-def _ask(asks: Sequence[Ask], every_seconds: float, over: threading.Event) -> None:
-    silent: set[Ask] = set()
-    while True:
-        for ask in asks:
-            try:
-                reason = ask()
-            except OSError as error:
-                if ask not in silent:
-                    tell(log, NOTICES_UNKNOWN, error=str(error))
-                silent.add(ask)
-                continue
-            silent.discard(ask)
-            if reason and not over.is_set():
-                tell(log, MACHINE_LEAVES, reason=reason)
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-        if over.wait(every_seconds):
-            return
+class _Notices:
+    """Asks, and sends the signal; after `close` it does not."""
+
+    def __init__(self, asks: Sequence[Ask]) -> None:
+        self._asks = asks
+        self._silent: set[Ask] = set()
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+
+    def look(self) -> bool:
+        """Ask all; return whether the signal was sent."""
+        return any(map(self._is_heeded, self._asks))
+
+    def look_often(self, seconds: float) -> None:
+        """Ask all every so many seconds, until the signal is sent or it is closed."""
+        while not (self._over.wait(seconds) or self.look()):
+            pass
+
+    def close(self) -> None:
+        """Send nothing from now on: a signal would end what has ended well."""
+        with self._lock:
+            self._over.set()
+
+    def _is_heeded(self, ask: Ask) -> bool:
+        try:
+            reason = ask()
+        except OSError as error:
+            if ask not in self._silent:
+                tell(log, NOTICES_UNKNOWN, error=str(error))
+            self._silent.add(ask)
+            return False
+        self._silent.discard(ask)
+        with self._lock:
+            if reason is None or self._over.is_set():
+                return False
+            tell(log, MACHINE_LEAVES, reason=reason)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return True

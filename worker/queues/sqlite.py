@@ -56,7 +56,7 @@ FREE = """
 UPDATE outlast_messages SET visible_at = ?, process = NULL
 WHERE dead_reason IS NULL AND visible_at > ? AND process = ?
 """
-# How often a worker that waits looks for messages of processes that are gone.
+# How often a worker looks for messages of processes that are gone.
 LOOK_SECONDS = 0.5
 # Nothing is hidden for so long: a clock that was wrong did that.
 LONGEST_HIDE_SECONDS = 12 * 3600.0
@@ -113,6 +113,7 @@ class SqliteQueue(PolledQueue):
         """Return the message that has been visible longest, or None."""
         with translate_errors():
             now = self._clock()
+            self._free(now)
             while rows := self._quick.query(NEXT, now):
                 number, body, receives = rows[0]
                 if receives >= self._max_receives:
@@ -121,7 +122,6 @@ class SqliteQueue(PolledQueue):
                     receipt = f"{number}:{receives + 1}"
                     return Delivery(body.decode(errors="replace"), receipt, visibility_seconds)
             self._show_overdue(now)
-            self._free(now)
             return None
 
     def _take(self, number: int, receives: int, visible_at: float) -> bool:

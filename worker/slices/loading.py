@@ -120,5 +120,9 @@ def _load(job: ClaimedJob, *, prepare: bool) -> None:
         raise
     except BaseException as error:  # noqa: BLE001 - the slice is tried all the same, and counts
         job.unprepared = error
+        # Its run may take the process down, and this may be why. What may be the machine's fault
+        # is told as that.
+        if not process.health.is_suspect(error, kernel.name):
+            tell_unprepared(job)
     finally:
         job.prepares_since = None

@@ -22,8 +22,6 @@ from outlast.worker.telemetry.job_events import tell_lost_lease
 from outlast.worker.telemetry.kernel_lines import Source, heard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
@@ -94,7 +92,8 @@ class Turn(ABC):
             process.queue.reach()  # No message was hidden: at the end there may be no time.
         with (
             self.claim(stored) as job,
-            process.repeat(_beat_of(job)),
+            process.repeat(job.keep_alive),
+            (process.observe or process.repeat)(SliceLog(job).look),
             heard(_source_of(job)),
         ):
             process.timing.saw_opening(process.clock() - begun)
@@ -158,17 +157,6 @@ class Turn(ABC):
             return self.hide(seconds)  # The holder should have renewed it by now, and is dead.
         lasted = self.process.jobs.clock() - lease.claimed_at
         return self.hide(max(seconds, min(lasted, LONGEST_HIDE_SECONDS)))
-
-
-def _beat_of(job: ClaimedJob) -> Callable[[], None]:
-    """Return what keeps the job, and tells how it gets on, while this thread is busy with it."""
-    log_of_slice = SliceLog(job)
-
-    def beat() -> None:
-        job.keep_alive()
-        log_of_slice.look()
-
-    return beat
 
 
 def _source_of(job: ClaimedJob) -> Source:

@@ -246,7 +246,7 @@ WORKER_STOPPED = _event(
     INFO, "worker_stopped", "worker %(worker)s stops: %(reason)s", "worker reason"
 )
 MACHINE_LEAVES = _event(
-    WARNING, "machine_leaves", "this machine is to be left, the worker stops: %(reason)s", "reason"
+    WARNING, "machine_leaves", "this machine is going away, the worker stops: %(reason)s", "reason"
 )
 NOTICES_UNKNOWN = _event(
     WARNING,

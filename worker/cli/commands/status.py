@@ -21,7 +21,10 @@ from outlast.worker.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from outlast.checkpoint.head import Head
+    from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
 
 Out = Annotated[
@@ -114,10 +117,10 @@ def wait(
     It only looks: workers elsewhere do the work, and stopping it does nothing to a job. If the
     store stops answering, it asks again until the store does.
 
-    Several jobs, or -, print a line each as they end: the id and the result. One that fails is
-    reported and does not stop the wait for the others. With --json, one id prints the result;
-    several print an array of objects with job_id, status, result and error, also of those that
-    failed.
+    Several jobs, or -, print a line each as they end: the id and the result. One that fails, and
+    an id of no job, is reported and does not stop the wait for the others. With --json, one id
+    prints the result; several print an array of objects with job_id, status, result and error, also
+    of those that failed.
 
     Examples:
         outlast wait million
@@ -138,23 +141,39 @@ def wait(
 
     log_to(say, "WARNING")
     names = [checked_id(job_id) for job_id in read_ids(job_ids)]
+    jobs, failures = Client(read_only=True).jobs, Failures()
+    is_one = len(job_ids) == 1 and job_ids != ["-"]
     looking = looks(
-        Client(read_only=True).jobs,
-        [({}, job_id) for job_id in names],
+        jobs,
+        [({}, job_id) for job_id in (names if is_one else _known(jobs, names, failures))],
         in_order=False,
         timeout_seconds=timeout_seconds,
         watch=Changes(),
     )
-    if len(job_ids) == 1 and job_ids != ["-"]:
+    if is_one:
         print_result(result_of(end_of(looking)), as_json=as_json)
         return
-    failures = Failures()
     views = (_end(record, failures) for _, record in ends(looking))
     if as_json:
         print_json_array(views)
     else:
         print_lines(f"{v['job_id']}  {text_of(v['result'])}" for v in views if not v["error"])
     failures.exit_if_any()
+
+
+def _known(jobs: JobStore, names: list[str], failures: Failures) -> Iterator[str]:
+    """Yield the ids of those jobs that can be read; say of each other one why it cannot."""
+    from outlast.checkpoint.errors import CorruptRecord, UnknownJob
+
+    known = {head.job_id for head in jobs.heads_of(names, on_corrupt=lambda _: None)}
+    for name in names:
+        try:
+            if name not in known:
+                jobs.head_of(name)
+        except (CorruptRecord, UnknownJob) as error:
+            failures(error)
+        else:
+            yield name
 
 
 def _end(record: Record, failures: Failures) -> dict[str, Any]:
