@@ -76,6 +76,7 @@ def _stop(helpers: Helpers) -> int:
     with Deadline() as again:
         helpers.await_end(is_urgent=is_urgent)
     at_once = 128 + signal.SIGINT
-    if is_urgent() and {at_once, -signal.SIGKILL}.intersection(helpers.codes):
+    # A worker may have taken for two what is one here: it began to wait before.
+    if at_once in helpers.codes or (is_urgent() and -signal.SIGKILL in helpers.codes):
         return at_once
     return OUT_OF_TIME if OUT_OF_TIME in helpers.codes else 0
