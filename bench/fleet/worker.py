@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.fleet.cloud import CloudQueue, CloudRegister
@@ -85,6 +85,7 @@ class Worker:
             clock=lambda: self._actor.now,
             sleep=self._sleep,
             repeat=self._repeat,
+            observe=nullcontext,
         )
 
     def _sleep(self, seconds: float) -> None:

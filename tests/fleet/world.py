@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -163,6 +163,7 @@ class World:
                 clock=self.clock,
                 sleep=self.sleep,
                 repeat=self.repeat,
+                observe=nullcontext,
             )
         return self._processes[actor]
 

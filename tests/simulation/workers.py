@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,7 @@ class Machine:
             notify=partial(self._notify, process),
             sleep=process.sleep,
             repeat=process.repeat,
+            observe=nullcontext,
         )
         world.note(process, f"starts, with version {world.version} of the kernel")
         down = 1.0

@@ -59,7 +59,7 @@ class Floor:
         self.step_seconds = step_seconds
         self.watched: Callable[[int], None] = lambda _: None
         self.kernel: AnyKernel = Counting(self.step)
-        self._beat: Callable[[], object] = lambda: None
+        self._beats: list[Callable[[], object]] = []
 
     def step(self, number: int) -> None:
         """Let a step take its time."""
@@ -69,18 +69,19 @@ class Floor:
     @contextmanager
     def repeat(self, act: Callable[[], object]) -> Iterator[None]:
         """Do `act` once a second while the clock of a step or of a compiler is `busy`."""
-        self._beat = act
+        self._beats.append(act)
         try:
             yield
         finally:
-            self._beat = lambda: None
+            self._beats.remove(act)
 
     def busy(self, seconds: float) -> None:
         """Let time pass in which the process's heart beats."""
         while seconds > 0:
             self.clock.sleep(min(seconds, BEAT_SECONDS))
             seconds -= BEAT_SECONDS
-            self._beat()
+            for beat in list(self._beats):
+                beat()
 
     def at(self, step: int, act: Callable[[], object]) -> None:
         """Let `act` happen within this step."""
@@ -99,6 +100,7 @@ class Floor:
             "clock": self.clock,
             "sleep": self.clock.sleep,
             "repeat": self.repeat,
+            "observe": self.repeat,
         }
         return WorkerProcess(worker=worker, **own | changes)
 

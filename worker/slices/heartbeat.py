@@ -78,3 +78,5 @@ class Heartbeat:
 
 
 repeat = Heartbeat().repeat
+# On a thread of its own: a reader of the log who has stopped to read is to cost nobody a lease.
+observe = Heartbeat().repeat

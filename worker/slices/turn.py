@@ -93,7 +93,7 @@ class Turn(ABC):
         with (
             self.claim(stored) as job,
             process.repeat(job.keep_alive),
-            (process.observe or process.repeat)(SliceLog(job).look),
+            process.observe(SliceLog(job).look),
             heard(_source_of(job)),
         ):
             process.timing.saw_opening(process.clock() - begun)

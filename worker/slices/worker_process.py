@@ -13,7 +13,7 @@ from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
 from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import Health
-from outlast.worker.slices.heartbeat import Heartbeat, repeat
+from outlast.worker.slices.heartbeat import observe, repeat
 from outlast.worker.slices.last_params import LastParams
 from outlast.worker.slices.place import open_place
 from outlast.worker.slices.platforms import LOCAL, platform_of
@@ -72,7 +72,7 @@ class WorkerProcess:
         clock: monotonic seconds.
         sleep: waits that many seconds.
         repeat: does something once a second while a block lasts; see `heartbeat.py`.
-        observe: the same, for what may block, such as a line of the log; None: it is `repeat`.
+        observe: the same, for what may block, such as a line of the log.
     """
 
     jobs: JobStore
@@ -95,7 +95,7 @@ class WorkerProcess:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     repeat: Repeat = repeat
-    observe: Repeat | None = None
+    observe: Repeat = observe
 
     def isolates(self, kernel: AnyKernel) -> bool:
         """Whether the kernel runs in a child process, because it or the worker wants that."""
@@ -142,5 +142,4 @@ def make_process(
         isolate=settings.isolate,
         notify=Notifier(settings),
         watch=watch,
-        observe=Heartbeat().repeat,
     )
