@@ -63,4 +63,6 @@ def _invalid(url: str) -> InvalidStoreUrl:
     hint = "; percent-encode user name and password: %2F for /, %40 for @, …" if "@" in url else ""
     if url.startswith("sqlite:///~"):
         hint = ". Its home folder is unknown; set HOME, or OUTLAST_STORE=sqlite:////full/path"
+    if url.startswith("valkey"):
+        hint = "; write redis:// or rediss:// for Valkey"
     return InvalidStoreUrl(f"no store has the URL {redacted(url)!r}; use {FORMS}{hint}")

@@ -142,6 +142,8 @@ def test_a_paused_job_stops_its_parts_and_a_resume_calls_them_again(floor: Floor
     work_until_stopped(floor, lambda job: job.paused())
     assert floor.record.status is Status.PAUSED
     assert floor.messages() == []
+    begun = [each for number in range(32) if (each := part(floor, number))]
+    assert "paused" in {stretch.ending for each in begun for stretch in each.history.stretches}
     floor.change(lambda job: job.resumed())
     wake(floor)
     work(floor)

@@ -59,7 +59,7 @@ class LiveLog(Lines):
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record, or move the bar by it."""
         event, fields = getattr(record, "event", None), vars(record)
-        if event == "slice_running":
+        if event == "slice_running" and self._seen != _whose(fields["job_id"], fields["part"]):
             pace = pace_of(fields["per_second"], fields["seconds_left"])
             whose = _whose(fields["job_id"], fields["part"])
             self._bar.show(fields["progress"], f"{pace}, {whose} slice {fields['slice']}")

@@ -115,7 +115,9 @@ SliceSeconds = Annotated[
 PartSeconds = Annotated[
     float | None,
     seconds_option(
-        "--part-seconds", "How long a part of a divided job is to take. Default: a minute, or less."
+        "--part-seconds",
+        "How long a part of a divided job may take: the last ones are shorter. Default: a minute, "
+        "or less.",
     ),
 ]
 Isolate = Annotated[

@@ -147,7 +147,8 @@ class Consumer:
             raise
         except BrokenWorker as error:
             if process.health.is_broken:
-                reason = f"{error}; {MOST_FAULTS} times in a row: start another worker"
+                mend = "install or repair what this machine lacks, or start another worker"
+                reason = f"{error}; {MOST_FAULTS} times in a row: {mend}"
                 raise BrokenWorker(reason) from error
             self._wait(process.health.wait_seconds, stop)
             return 0

@@ -92,6 +92,8 @@ def _invalid(url: str) -> InvalidQueueUrl:
     hint = ""
     if url.startswith("sqlite:///~"):
         hint = ". Its home folder is unknown; set HOME, or OUTLAST_QUEUE=sqlite:////full/path"
+    if url.startswith("valkey"):
+        hint = "; write redis:// or rediss:// for Valkey"
     return InvalidQueueUrl(
         f"queue {redacted(url)!r}: give sqlite:///path, redis://host:port/0, rediss://host:port/0, "
         f"sqs://queue-name or the https URL of an SQS queue{hint}"

@@ -190,8 +190,10 @@ class Slice:
 
     def _interrupted(self) -> Ending:
         self._cut_off()
-        # Without a reason of the deadline's, the next step would not have fitted.
-        return Interrupted(self._deadline.reason or "deadline")
+        # Without a reason of the deadline's or a person's, the next step would not have fitted.
+        return Interrupted(
+            self._deadline.reason or ("paused" if self.job.is_paused else "deadline")
+        )
 
     def _cut_off(self) -> None:
         """Let go of a step that has not ended, and of a state that is in its process with it."""

@@ -49,7 +49,8 @@ def history(
 
     In a job with many slices an older line stands for some slices in a row: it shows where the
     last of them ran, and the time of all. A slice that runs has no line yet. "lost" is a slice
-    whose worker died. Seconds are those for which a worker was occupied; times are in UTC.
+    whose worker died; it is done again under its number. Seconds are those for which a worker was
+    occupied; times are in UTC.
 
     Each part of a divided job has slices of its own. Below those of the job is a line for each part
     that runs, then for those that ended last, a hundred lines at most. It tells what became of the
@@ -160,19 +161,20 @@ def _latest_of_parts(jobs: JobStore, record: Record) -> Iterator[dict[str, Any]]
     parts = parts_of(jobs, record)
     if parts is None:
         return
+    now = jobs.clock()
     last = sorted(parts.heads.values(), key=lambda head: (head.lease is None, -head.updated_at))
     nodes = [head.node for head in last[:PARTS_SHOWN] if head.node]
     for each in jobs.nodes.records(record.job_id, nodes):
         if each is None:
             continue
         if each.lease is not None:
-            yield _running(each, each.lease)
+            yield _running(each, each.lease, is_held=each.is_held(now))
         else:
             yield from list(_slices(each))[-1:]
 
 
-def _running(part: Record, lease: Lease) -> dict[str, Any]:
-    """Return the slice of a part that runs, as a JSON object."""
+def _running(part: Record, lease: Lease, *, is_held: bool) -> dict[str, Any]:
+    """Return the slice of a part that runs, or whose worker is gone, as a JSON object."""
     from outlast.checkpoint.view import moment
 
     return {
@@ -186,7 +188,7 @@ def _running(part: Record, lease: Lease) -> dict[str, Any]:
         "worker": lease.worker,
         "progress_before": part.progress,
         "progress": part.progress,
-        "ending": "runs",
+        "ending": "runs" if is_held else "its worker is gone",
     }
 
 
