@@ -41,6 +41,7 @@ def main() -> None:
         batch = ["call=batch_items.functions:thumbnail", f"folder={folder / 'pictures'}"]
         rows = [
             _row("π(10^17)", ["prime-count", f"x={10**17}"], environment, folder),
+            _row("π(10^18)", ["prime-count", f"x={10**18}"], environment, folder),
             _row("p(10^17)", ["nth-prime", f"position={10**17}"], environment, folder),
             _row(f"batch of {PICTURES:,} pictures", ["batch", *batch], environment, folder),
         ]
