@@ -282,7 +282,9 @@ def test_what_a_missing_kernel_or_record_says(client: Client) -> None:
     assert diagnose(client.jobs, [], body).advice.startswith("upgrade the workers")
 
 
-@pytest.fixture(params=["", ".fifo"], ids=["standard", "fifo"])
+@pytest.fixture(
+    params=["", pytest.param(".fifo", marks=pytest.mark.chaos)], ids=["standard", "fifo"]
+)
 def remote(
     request: pytest.FixtureRequest,
     ministack: Server,
