@@ -70,6 +70,7 @@ def test_in_short_slices(
     assert site.status()["slices"] > 1
 
 
+@pytest.mark.chaos
 def test_when_a_worker_is_killed(
     tmp_path: Path, environment: dict[str, str], whole: Trained
 ) -> None:
