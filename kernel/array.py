@@ -13,7 +13,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from outlast.kernel.bulk import Beside, whole
-from outlast.kernel.tensor import FarBytes, is_far, is_tensor, near_array
+from outlast.kernel.tensor import TensorBytes, is_far, is_tensor, near_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ class _Numbers(Beside):
 
     def dump(self, value: Any) -> tuple[dict[str, Any], Bytes, object]:
         if is_far(value):
-            far = FarBytes(value)
+            far = TensorBytes(value)
             return self._reference(far.dtype, value.shape, is_turned=far.is_turned), far, value
         array = _array_of(value)
         is_turned = array.flags.fnc

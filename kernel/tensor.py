@@ -33,7 +33,7 @@ def near_array(tensor: Any) -> np.ndarray[Any, Any]:
     return array
 
 
-class FarBytes:
+class TensorBytes:
     """The bytes of a tensor on another device, fetched when they are read.
 
     They are those of the array that the tensor would be on the CPU, in the order of its memory.
@@ -56,7 +56,7 @@ class FarBytes:
         turned = plain.permute(tuple(reversed(range(plain.dim()))))
         self.dtype = near_array(plain.new_empty(0, device="cpu")).dtype
         self.is_turned = turned.is_contiguous() and not plain.is_contiguous()
-        # Else a column would be flat, and not to be viewed: its numbers do not lie side by side.
+        # `view` takes only what lies side by side in memory, as the numbers of a column do not.
         row = (turned if self.is_turned else plain).contiguous().reshape(-1)
         self._flat = row.view(torch.uint8)
         self.nbytes = self._flat.numel()
@@ -66,7 +66,7 @@ class FarBytes:
         return memoryview(self._flat[part].cpu().numpy())
 
     def copy_to(self, row: memoryview) -> None:
-        """Fetch all bytes into memory that is as long, without memory between."""
+        """Fetch all bytes straight into memory that is as long."""
         import torch
 
         torch.frombuffer(row, dtype=torch.uint8).copy_(self._flat)

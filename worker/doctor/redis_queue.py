@@ -11,7 +11,7 @@ import redis
 
 from outlast.checkpoint.redis_server import connect
 from outlast.worker.doctor.finding import ok
-from outlast.worker.doctor.queues import dead_findings, receives_findings
+from outlast.worker.doctor.receives import dead_findings, receives_findings
 from outlast.worker.queues import open_queue
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.redis import RedisQueue
