@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outlast.worker.loops.preemption import Ec2Notice, StopFile, heeded, notices_of
+from outlast.worker.loops import preemption
+from outlast.worker.loops.preemption import Ec2Notice, StopFile, notices_of, stop_on_notice
 from outlast.worker.settings import Settings
 from outlast.worker.slices.deadline import Deadline
 from tests.cli.process import until
@@ -126,7 +127,7 @@ def test_a_notice_that_is_there_is_heard_before_the_work_begins(tmp_path: Path) 
     """A worker that is started again would begin steps that the end of its machine cuts off."""
     path = tmp_path / "stop"
     path.touch()
-    with Deadline() as stop, heeded([StopFile(path)]):
+    with Deadline() as stop, stop_on_notice([StopFile(path)]):
         assert stop.reason == signal.SIGTERM.name
 
 
@@ -137,25 +138,28 @@ def test_a_folder_stops_nobody(tmp_path: Path) -> None:
 
 def test_after_the_work_nobody_is_stopped() -> None:
     """A worker that has ended well would end with the exit code of a kill."""
-    begun, may_answer = threading.Event(), threading.Event()
+    asked, may_answer = threading.Event(), threading.Event()
 
     def slow() -> str | None:
-        if not begun.is_set():
-            return begun.set()  # before the block
+        if threading.current_thread() is threading.main_thread():
+            return None  # before the block
+        asked.set()
         may_answer.wait()
         return "too late"
 
     with Deadline() as stop:
-        with heeded([slow], every_seconds=0.0):
-            pass
+        with stop_on_notice([slow], every_seconds=0.0):
+            assert asked.wait(10)
+            (thread,) = [each for each in threading.enumerate() if each.name == preemption.THREAD]
         may_answer.set()
+        thread.join()
         assert stop.reason is None
 
 
 def test_a_file_stops_the_worker(tmp_path: Path) -> None:
     """A script that knows of the end of a machine would need the worker's number."""
     path = tmp_path / "stop"
-    with Deadline() as stop, heeded([StopFile(path)], every_seconds=0.01):
+    with Deadline() as stop, stop_on_notice([StopFile(path)], every_seconds=0.01):
         path.touch()
         until(lambda: stop.reason is not None)
     assert stop.reason == signal.SIGTERM.name
@@ -172,7 +176,7 @@ def test_one_who_does_not_know_is_asked_again_and_told_of_once(
         raise OSError("no route")
 
     path = tmp_path / "stop"
-    with Deadline() as stop, heeded([unreachable, StopFile(path)], every_seconds=0.01):
+    with Deadline() as stop, stop_on_notice([unreachable, StopFile(path)], every_seconds=0.01):
         for _ in range(3):
             asked.acquire()
         path.touch()

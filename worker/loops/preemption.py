@@ -1,8 +1,8 @@
-"""Notices that this machine is to be taken away: a worker stops on them as on SIGTERM.
+"""Notices that this machine is to be taken away, on which a worker stops as on SIGTERM.
 
-On EC2 the machine's metadata tell of it two minutes before, in
-https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html; what
-else knows of it creates a file.
+EC2 gives its notice two minutes before, in the metadata of the instance:
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
+Whatever else learns of it can create a file.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ log = logging.getLogger("outlast.worker")
 ASK_SECONDS = 5.0
 METADATA = "http://169.254.169.254"
 METADATA_VARIABLE = "AWS_EC2_METADATA_SERVICE_ENDPOINT"  # of AWS's own libraries
-PATH = "/latest/meta-data/spot/instance-action"
+NOTICE_PATH = "/latest/meta-data/spot/instance-action"
 TOKEN_SECONDS = 6 * 3600
 TIMEOUT_SECONDS = 2.0
 NOT_FOUND, UNAUTHORIZED = 404, 401
+THREAD = "outlast-notices"
 
 
 class StopFile:
@@ -69,7 +70,7 @@ class Ec2Notice:
             lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}
             self._token = self._request("PUT", "/latest/api/token", lifetime)
         try:
-            answer = self._request("GET", PATH, {"X-aws-ec2-metadata-token": self._token})
+            answer = self._request("GET", NOTICE_PATH, {"X-aws-ec2-metadata-token": self._token})
         except HTTPError as error:
             if error.code == NOT_FOUND:
                 return None
@@ -104,14 +105,16 @@ def notices_of(settings: Settings) -> list[Ask]:
 
 
 @contextmanager
-def heeded(asks: Sequence[Ask], *, every_seconds: float = ASK_SECONDS) -> Iterator[None]:
+def stop_on_notice(asks: Sequence[Ask], *, every_seconds: float = ASK_SECONDS) -> Iterator[None]:
     """Within the block, send this process SIGTERM once one of `asks` has a reason.
 
     Each is asked before the block begins: a worker is not to begin what it cannot end.
     """
     notices = _Notices(asks)
     if asks and not notices.look():
-        thread = threading.Thread(target=notices.look_often, args=[every_seconds], daemon=True)
+        thread = threading.Thread(
+            target=notices.look_often, args=[every_seconds], name=THREAD, daemon=True
+        )
         thread.start()
     try:
         yield
@@ -130,7 +133,7 @@ class _Notices:
 
     def look(self) -> bool:
         """Ask all; return whether the signal was sent."""
-        return any(map(self._is_heeded, self._asks))
+        return any(map(self._stops_for, self._asks))
 
     def look_often(self, seconds: float) -> None:
         """Ask all every so many seconds, until the signal is sent or it is closed."""
@@ -142,7 +145,7 @@ class _Notices:
         with self._lock:
             self._over.set()
 
-    def _is_heeded(self, ask: Ask) -> bool:
+    def _stops_for(self, ask: Ask) -> bool:
         try:
             reason = ask()
         except OSError as error:

@@ -154,7 +154,7 @@ def _be_one(
     from outlast.worker.cli.live_log import log_of_worker
     from outlast.worker.jobs.client import Client
     from outlast.worker.loops.consumer import Consumer
-    from outlast.worker.loops.preemption import heeded, notices_of
+    from outlast.worker.loops.preemption import notices_of, stop_on_notice
     from outlast.worker.slices.worker_process import make_process
     from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
 
@@ -171,7 +171,7 @@ def _be_one(
         client.jobs.reach()
         warn_if_apart(settings)
         tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
-        with heeded(notices_of(settings)):
+        with stop_on_notice(notices_of(settings)):
             stopped_by = consumer.run(
                 max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
             )
