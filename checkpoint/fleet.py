@@ -101,7 +101,7 @@ class Fleet(Part):
     @classmethod
     def of(cls, parallel: int, part_seconds: float | None = None) -> Self:
         """Return how a new job is shared by so many workers."""
-        # One more than these take: when the last part of a group is left, there is no other of it.
+        # One group more than these fill: while the last part of one runs, others need work, too.
         window = 1 - (-OPEN_PER_WORKER * parallel // GROUP)
         return cls(parallel=parallel, part_seconds=part_seconds, window=window)
 

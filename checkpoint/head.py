@@ -134,8 +134,8 @@ class Head(Part):
     def is_held(self, now: float) -> bool:
         """Whether a worker has the right to advance this job at `now`.
 
-        One that is gone from this very machine has it no more, the first time: what kills one
-        worker after another without progress, such as a lack of memory, is given time to pass.
+        A worker that is gone from this machine has lost it, unless it was the second in a row to
+        end without progress: what kills them, such as a lack of memory, is given time to pass.
         """
         if self.lease is None or not self.lease.is_live(now):
             return False

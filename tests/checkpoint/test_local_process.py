@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -84,6 +85,18 @@ def test_a_child_has_a_name_of_its_own() -> None:
     assert is_gone(name)
 
 
+def copied_proc(folder: Path, *, own_number: str) -> None:
+    """Make of the folder a /proc in which this process has its entry, and `self` is that number."""
+    shutil.rmtree(folder)
+    (folder / "sys/kernel/random").mkdir(parents=True)
+    (folder / "sys/kernel/random/boot_id").write_text("0-1-2")
+    for number in {own_number, str(os.getpid())}:
+        (folder / number / "ns").mkdir(parents=True)
+        (folder / number / "ns/pid").symlink_to("pid:[3]")
+        shutil.copy(f"/proc/{os.getpid()}/stat", folder / number)
+    (folder / "self").symlink_to(own_number)
+
+
 def test_there_is_no_name_where_machines_are_copies_or_tell_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -95,4 +108,8 @@ def test_there_is_no_name_where_machines_are_copies_or_tell_nothing(
         assert this_process() == ""
     monkeypatch.setattr(local_process, "PROC", tmp_path)
     assert this_process() == ""
+    copied_proc(tmp_path, own_number="1")
+    assert this_process() == "", "it is the /proc of another namespace"
+    copied_proc(tmp_path, own_number=str(os.getpid()))
+    assert this_process()
     assert not is_gone("")

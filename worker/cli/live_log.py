@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from outlast.worker.cli.logs import Lines, level_of, log_by, log_to_stderr, with_time
 from outlast.worker.cli.progress import ProgressBar
@@ -58,15 +58,20 @@ class LiveLog(Lines):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record, or move the bar by it."""
-        event, fields = getattr(record, "event", None), vars(record)
-        if event == "slice_running" and self._seen != _whose(fields["job_id"], fields["part"]):
-            pace = pace_of(fields["per_second"], fields["seconds_left"])
-            whose = _whose(fields["job_id"], fields["part"])
-            self._bar.show(fields["progress"], f"{pace}, {whose} slice {fields['slice']}")
+        event = getattr(record, "event", None)
+        if event == "slice_running":
+            self._show_stored(vars(record))
         if event in AT_REST:
             self._bar.hide()
+            self._seen = ""
         if event not in SHOWN_BY_BAR:
             self._bar.say(self.line_of(record), STYLES.get(record.levelname))
+
+    def _show_stored(self, fields: dict[str, Any]) -> None:
+        """Show what is stored of a job at work, unless `watch` knows better."""
+        if (whose := _whose(fields["job_id"], fields["part"])) != self._seen:
+            pace = pace_of(fields["per_second"], fields["seconds_left"])
+            self._bar.show(fields["progress"], f"{pace}, {whose} slice {fields['slice']}")
 
 
 def _whose(job_id: str, part: int | None) -> str:

@@ -33,7 +33,7 @@ class Parts:
     Attributes:
         all: how many there are; 0: the job is not cut yet.
         succeeded: how many are done.
-        running: how many a worker has at the moment; one that was killed until its lease ends.
+        running: how many a worker has at the moment; those of a killed one until its lease ends.
         failed: how many were given up; the first one fails the job.
         progress: which share of the work the parts have that are done, 0 to 1. What is done of a
             part that runs does not count.

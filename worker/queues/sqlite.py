@@ -134,7 +134,7 @@ class SqliteQueue(PolledQueue):
             self._quick.change(SHOW, now, now + LONGEST_HIDE_SECONDS)
 
     def _free(self, now: float) -> None:
-        """Now and then, show the messages that processes had which are gone from this machine."""
+        """Now and then, show the messages of processes that are gone from this machine."""
         if abs(now - self._freed_at) < LOOK_SECONDS:
             return
         self._freed_at = now
