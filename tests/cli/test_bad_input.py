@@ -123,6 +123,8 @@ def test_a_wrong_command_line(
             "kafka://q",
             "queue 'kafka://q': give sqlite:///path, redis://host:port/0",
         ),
+        ("OUTLAST_STORE", "valkey://h", "; write redis:// or rediss:// for Valkey"),
+        ("OUTLAST_QUEUE", "valkeys://h", "; write redis:// or rediss:// for Valkey"),
         ("OUTLAST_SLICE_SECONDS", "soon", "OUTLAST_SLICE_SECONDS='soon': "),
         ("OUTLAST_SPEED", "11", "unknown setting OUTLAST_SPEED; the settings are: OUTLAST_BLOBS"),
     ],

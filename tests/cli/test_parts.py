@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.process import assert_one_line
+from tests.cli.process import assert_one_line, until
 
 if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
@@ -156,6 +157,23 @@ def test_a_person_can_watch_the_parts(
     watch.await_out("job a succeeded")
     assert watch.end().code == 0
     worker.end()
+
+
+def test_the_part_of_a_killed_worker_does_not_run(
+    start: Start, outlast: Outlast, outlast_json: OutlastJson
+) -> None:
+    """A person would wait for what nobody does."""
+
+    def endings() -> list[str]:
+        return [each["ending"] for each in outlast_json("history", "a")]
+
+    outlast(*FLOCK[:3], "step_seconds=5", *FLOCK[3:], "--parallel", "2")
+    worker = start(*IDLE)
+    until(lambda: "runs" in endings())
+    worker.send(signal.SIGKILL)
+    worker.end()
+    until(lambda: "its worker is gone" in endings())
+    assert "runs" not in endings()
 
 
 def test_a_terminal_shows_the_parts(terminal: AtTerminal, start: Start, outlast: Outlast) -> None:

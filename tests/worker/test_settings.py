@@ -99,6 +99,9 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         ("MAX_FAILURES", "0"),
         ("MAX_COMPUTE_SECONDS", "-1"),
         ("LOG_LEVEL", "LOUD"),
+        ("STOP_FILE", ""),
+        ("PRICES", ""),
+        ("SPOT", "azure"),
     ],
 )
 def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

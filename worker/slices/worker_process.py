@@ -111,7 +111,7 @@ class WorkerProcess:
             self.queue.hide(delivery, seconds)
 
     def keep(self, delivery: Delivery, seconds: float) -> None:
-        """Hide the message for `seconds` from now, if one was received, as this process needs it.
+        """Hide the message for `seconds` from now, if one was received: this process works on it.
 
         Raises:
             QueueUnavailable: it may come again at any time.
