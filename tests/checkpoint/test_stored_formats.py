@@ -121,10 +121,8 @@ LEASED = WEIGHED.model_copy(
 )
 TALKING = LEASED.printed([line_of(405.5, 2, "loss 0.5")])
 # What each format can keep.
-JOBS = {
-    **{"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS, "6": WEIGHED, "7": LEASED},
-    "8": TALKING,
-}
+JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS, "6": WEIGHED, "7": LEASED}
+JOBS["8"] = TALKING
 
 
 @pytest.mark.parametrize("number", READABLE)

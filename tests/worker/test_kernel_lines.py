@@ -113,11 +113,11 @@ def test_the_last_lines_are_kept_with_the_job(said: Said, floor: Floor, isolate:
     assert [(number, text) for _, number, text in floor.record.lines] == expected
 
 
-def test_what_an_error_says_is_kept_and_what_is_secret_is_not(floor: Floor) -> None:
+def test_what_an_error_says_is_kept_and_what_is_secret_is_not() -> None:
     """The reason would be lost with the worker; or a password be shown to all who see the job."""
     log_to_stderr("INFO", kernels=True)
     with heard(SOURCE):
-        print("at redis://me:hidden@host/0 \ud800\x1b[31m" + "x" * 200)
+        sys.stdout.write("at redis://me:hidden@host/0 \ud800\x1b[31m" + "x" * 200 + "\n")
         logging.getLogger("my.package").error("no\nway", exc_info=ValueError("bad"))
     texts = [text for _, _, text in last_lines(JOB)]
     assert texts[0].startswith("at redis://***@host/0 \\ud800\\x1b[31mxxx")

@@ -127,8 +127,8 @@ return at and tonumber(at) <= now and 1 or 0
 """
 )
 
-# How many messages can be received, are hidden, are dead; for how many microseconds the oldest of the
-# first has been waiting.
+# How many messages can be received, are hidden, are dead; for how many microseconds the oldest of
+# those that can be received has been waiting.
 COUNT = (
     _BEGIN
     + """

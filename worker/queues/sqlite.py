@@ -64,7 +64,7 @@ MINUTE_SECONDS = 60.0
 SHOW = """
 UPDATE outlast_messages SET visible_at = ? WHERE dead_reason IS NULL AND visible_at > ?
 """
-# What waits, since when the oldest of that does; what is hidden; what is dead. The index has the living.
+# How many messages wait, and since when the oldest does; how many are hidden; how many are dead.
 COUNT = """
 SELECT count(*) FILTER (WHERE visible_at <= ?), min(visible_at),
     count(*) FILTER (WHERE visible_at > ?),

@@ -97,9 +97,7 @@ class SqsQueue(Queue):
     def is_empty(self) -> bool:
         """Return whether SQS counts no visible message; its count may be a minute old."""
         with self._connection.call() as (client, url):
-            answer = client.get_queue_attributes(
-                QueueUrl=url, AttributeNames=[VISIBLE]
-            )
+            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[VISIBLE])
         return answer["Attributes"][VISIBLE] == "0"
 
     def backlog(self) -> Backlog:

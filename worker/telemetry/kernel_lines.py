@@ -41,7 +41,13 @@ class Source(NamedTuple):
 class _Now:
     source: Source | None = None  # of the slice that runs
     job_id = ""  # of the slice that runs, or ran last
-    lines: deque[tuple[float, int, str]] = deque(maxlen=MAX_LINES)  # its last ones, as they came
+
+    def __init__(self) -> None:
+        self.lines = _no_lines()  # its last ones: when, in which slice, and the text as it came
+
+
+def _no_lines() -> deque[tuple[float, int, str]]:
+    return deque(maxlen=MAX_LINES)
 
 
 class _Thread(threading.local):
@@ -79,7 +85,7 @@ def heard(source: Source) -> Iterator[None]:
     Where nobody hears kernels, what they print comes out as it is.
     """
     before = _now.source, sys.stdout, sys.stderr
-    _now.source, _now.job_id, _now.lines = source, source.job_id, deque(maxlen=MAX_LINES)
+    _now.source, _now.job_id, _now.lines = source, source.job_id, _no_lines()
     printed = [_Printed(stream) for stream in before[1:]] if KERNEL_LOG.handlers else []
     if printed:
         sys.stdout, sys.stderr = printed
