@@ -32,6 +32,8 @@ JOBS_AT_ONCE = 128
 # Of more jobs in a store the first ones are looked at, by id.
 MOST_JOBS = 100_000
 MOST_FAULTS = 5
+# Of jobs that were not written, so many are read again in a round: one may have been deleted.
+CHECKED_AT_ONCE = 10
 
 
 class Work(NamedTuple):
@@ -119,8 +121,8 @@ class Workers:
 
     A round reads every open job, by the index of these, and those that have ended since the round
     before. Where the store tells when a value was written, as S3 does, it reads what was written
-    since then, each open job once, and the parts of divided jobs; elsewhere the heads of all open
-    jobs. The first round goes back by an hour. A round may take several looks.
+    since then, each open job once, a few of them again, and the parts of divided jobs; elsewhere the
+    heads of all open jobs. The first round goes back by an hour. A round may take several looks.
 
     One look serves all who look within FRESH_SECONDS. Any thread may.
     """
@@ -134,6 +136,7 @@ class Workers:
         self._since: float | None = None  # None: no round is over
         self._unread: int | None = None
         self._is_cut = False
+        self._checked = ""  # the last job that was read again
         self._round: Iterator[None] | None = None
         self._outage = self._queue_outage = ""
         self._backlog: Backlog | None = None
@@ -179,6 +182,7 @@ class Workers:
         self._forget(open_ids | written, begun)
         fresh = (written & open_ids) | (written - self._over)
         fresh |= open_ids - self._over - self._known.keys()
+        fresh |= self._to_check((open_ids & self._known.keys()) - written)
         yield
         faults: list[str] = []
         yield from self._read(sorted(fresh), faults)
@@ -188,6 +192,13 @@ class Workers:
         self._faults = faults
         self._since = begun - CLOCK_TOLERANCE_SECONDS
         self._unread = 0
+
+    def _to_check(self, job_ids: set[str]) -> set[str]:
+        """Return the next of these; after the last the first follow again."""
+        later = sorted(job_id for job_id in job_ids if job_id > self._checked) or sorted(job_ids)
+        turn = later[:CHECKED_AT_ONCE]
+        self._checked = turn[-1] if turn else ""
+        return set(turn)
 
     def _forget(self, stored: set[str], now: float) -> None:
         """Forget the jobs that were deleted, or have been over for an hour."""
@@ -203,8 +214,16 @@ class Workers:
 
         for begin in range(0, len(job_ids), JOBS_AT_ONCE):
             page = job_ids[begin : begin + JOBS_AT_ONCE]
-            for record in self._jobs.records_of(page, where=self._is_new, on_corrupt=add_fault):
+            heads: list[Head] = []
+
+            def is_new(head: Head, heads: list[Head] = heads) -> bool:
+                heads.append(head)
+                return self._is_new(head)
+
+            for record in self._jobs.records_of(page, where=is_new, on_corrupt=add_fault):
                 self._see(record)
+            for job_id in set(page) - {head.job_id for head in heads}:
+                self._known.pop(job_id, None)  # It was deleted, or cannot be read any more.
             if self._since is None:
                 self._unread = len(job_ids) - begin - len(page)
             yield
@@ -251,6 +270,9 @@ class Workers:
     def _recent(self, spans: Iterable[Span]) -> list[Span]:
         return [span for span in spans if span.ended_at > self._jobs.clock() - HOUR_SECONDS]
 
+    def _works(self, now: float) -> list[Work]:
+        return [_work_of(head, now) for job in self._known.values() for head in job.held]
+
     def _scene(self) -> Scene:
         now, jobs = self._jobs.clock(), self._known.values()
         waits = (
@@ -258,7 +280,7 @@ class Workers:
         )
         ended = (j.status for j in jobs if j.status.is_final and j.changed_at > now - HOUR_SECONDS)
         return Scene(
-            works=[_work_of(head, now) for job in jobs for head in job.held],
+            works=self._works(now),
             statuses=Counter(job.status for job in jobs if not job.status.is_final),
             waits_since=min(waits, default=None),
             hour=hour_of((span for job in jobs for span in job.spans), now),

@@ -69,12 +69,14 @@ class View(NamedTuple):
         rows: what the table has; others are left out.
         matching: how many fit the query.
         bill: what the last hour cost.
+        query: which workers the rows have.
     """
 
     scene: Scene
     rows: list[Work]
     matching: int
     bill: list[Item]
+    query: WorkersQuery
 
     @property
     def alive(self) -> list[Work]:
@@ -146,7 +148,7 @@ class WorkersPage:
         scene = self._workers.look()
         rows = query.rows(scene.works)
         bill = items_of(scene.hour.consumption, self._prices, self._services)
-        return View(scene, rows[:MOST_ROWS], len(rows), bill)
+        return View(scene, rows[:MOST_ROWS], len(rows), bill, query)
 
 
 def _mark_of(view: View) -> str:
