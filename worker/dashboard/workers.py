@@ -121,8 +121,9 @@ class Workers:
 
     A round reads every open job, by the index of these, and those that have ended since the round
     before. Where the store tells when a value was written, as S3 does, it reads what was written
-    since then, each open job once, a few of them again, and the parts of divided jobs; elsewhere the
-    heads of all open jobs. The first round goes back by an hour. A round may take several looks.
+    since then, each open job once, a few of them again, and the parts of divided jobs; elsewhere
+    the heads of all open jobs. The first round goes back by an hour. A round may take several
+    looks.
 
     One look serves all who look within FRESH_SECONDS. Any thread may.
     """
@@ -185,7 +186,8 @@ class Workers:
         fresh |= self._to_check((open_ids & self._known.keys()) - written)
         yield
         faults: list[str] = []
-        yield from self._read(sorted(fresh), faults)
+        # Those that workers have were written lately: they come first.
+        yield from self._read(sorted(fresh & written) + sorted(fresh - written), faults)
         for job in [job for job in self._known.values() if job.divided]:
             self._see_parts(job, faults)
             yield

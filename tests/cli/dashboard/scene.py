@@ -198,12 +198,15 @@ def crew(now: float) -> list[Record]:
         ]
         running = Run(platform, worker, chance.uniform(0.1, 0.7) * seconds, 0.08)
         begun = now - sum(run.seconds + 1 for run in ended) - running.seconds - 3
-        kernel = "prime-count" if number % 3 else "nth-prime"
-        params = {"x" if number % 3 else "position": 10 ** (14 + number % 5)}
+        kernel, job_id = (
+            ("anneal", "anneal-07") if number == 6 else ("prime-count", f"survey-{number:02}")
+        )
+        params = {"spins": 4096} if number == 6 else {"x": 10 ** (14 + number % 5)}
+        runs = [*ended, running]
         record = record_of(
-            f"survey-{number:02}",
+            job_id,
             params,
-            [*ended, running],
+            runs,
             begun=begun,
             status=Status.RUNNING,
             kernel=kernel,
@@ -212,8 +215,14 @@ def crew(now: float) -> list[Record]:
         jobs.append(record)
     lost = jobs[4].lease.model_copy(update={"expires_at": now - 40.0})
     jobs[4] = jobs[4].model_copy(update={"lease": lost})
-    talk = [line_of(now - 60 + 3 * n, 5, f"shard {n}: {n * 41 + 7} primes") for n in range(20)]
-    jobs[0] = jobs[0].printed(talk)
+    jobs[6] = jobs[6].printed(
+        [
+            line_of(
+                now - 61 + 3 * n, 5, f"sweep {n + 8_411}: T={0.412 - n / 900:.4f} E={-1834 - n:.1f}"
+            )
+            for n in range(20)
+        ]
+    )
     waiting = [
         record_of(f"survey-{n}", {"x": 10**15}, [], begun=now - 200 + n, kernel="prime-count")
         for n in range(11, 40)

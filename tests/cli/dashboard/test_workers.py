@@ -160,7 +160,7 @@ def test_the_parts_of_a_job_have_workers_of_their_own(
     ("query", "first"),
     [
         ("", "survey-04"),
-        ("?text=RUNPOD", "survey-06"),
+        ("?text=RUNPOD", "anneal-07"),
         ("?text=survey-1", "survey-10"),
         ("?text=compose&sort=nonsense", "survey-09"),
         ("?text=nobody", None),

@@ -114,7 +114,7 @@ def dashboard(
 
 
 def _token(token: str | None, path: Path | None, settings: Settings) -> str | None:
-    """Return what a viewer must enter: that of an option, or else of the settings; None: nothing."""
+    """Return what a viewer must enter, of an option or else of the settings; None: nothing."""
     if token is not None and path is not None:
         raise typer.BadParameter("give either --token or --token-file")
     if path is not None:
