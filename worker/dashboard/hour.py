@@ -37,14 +37,15 @@ class Span(NamedTuple):
     writes: float = 0.0
 
     def within(self, begin: float, end: float) -> Span:
-        """Return what of it lies between two moments."""
+        """Return what of it lies between two moments; a single slice counts where it ended."""
         first, last = max(self.began_at, begin), min(self.ended_at, end)
         if first > last:
             return Span(self.platform, begin, begin, 0, 0)
         length = self.ended_at - self.began_at
         part = (last - first) / length if length > 0 else 1.0
-        counts = (part * count for count in self[3:])
-        return Span(self.platform, first, last, *counts)
+        slices = self.slices if self.slices <= 1 else part * self.slices
+        counts = (part * count for count in (self.seconds, self.share, self.writes))
+        return Span(self.platform, first, last, slices, *counts)
 
 
 class Hour(NamedTuple):

@@ -14,7 +14,7 @@ from outlast.checkpoint.record_parts import CLOCK_TOLERANCE_SECONDS
 from outlast.checkpoint.status import Status
 from outlast.worker.dashboard.hour import HOUR_SECONDS, Hour, Span, hour_of, spans_of
 from outlast.worker.jobs.parts import with_parts
-from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.contract import InvalidQueueUrl, QueueUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -158,7 +158,7 @@ class Workers:
         self._backlog, self._queue_outage = None, ""
         try:
             self._backlog = self._client.queue.backlog()
-        except QueueUnavailable as error:
+        except (QueueUnavailable, InvalidQueueUrl) as error:
             self._queue_outage = str(error)
 
     def _read_on(self) -> None:
@@ -191,7 +191,7 @@ class Workers:
         for job in [job for job in self._known.values() if job.divided]:
             self._see_parts(job, faults)
             yield
-        self._faults = faults
+        self._faults = faults[:MOST_FAULTS]
         self._since = begun - CLOCK_TOLERANCE_SECONDS
         self._unread = 0
 
@@ -211,8 +211,7 @@ class Workers:
 
     def _read(self, job_ids: list[str], faults: list[str]) -> Iterator[None]:
         def add_fault(error: CorruptRecord) -> None:
-            if len(faults) < MOST_FAULTS:
-                faults.append(str(error))
+            faults.append(str(error))
 
         for begin in range(0, len(job_ids), JOBS_AT_ONCE):
             page = job_ids[begin : begin + JOBS_AT_ONCE]
