@@ -58,7 +58,7 @@ def dashboard(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show the jobs and the workers in a browser, live, with buttons to steer jobs.
+    """Show jobs and workers in a browser, and steer the jobs.
 
     The page is served until Ctrl-C or SIGTERM. It needs the packages of the extra
     `outlast[dashboard]`, and nothing from the network.
