@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from outlast.checkpoint.errors import InvalidJobId, StoreUnavailable
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.names import job_key
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.checkpoint.registers import open_register
 from outlast.worker.doctor.examine import examine
 from outlast.worker.doctor.redis_queue import try_queue

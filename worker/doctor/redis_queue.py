@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.worker.doctor.finding import ok
 from outlast.worker.doctor.receives import dead_findings, receives_findings
 from outlast.worker.queues import open_queue
@@ -21,6 +21,7 @@ from outlast.worker.queues.redis_scripts import Keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from outlast.checkpoint.redis_client import Client
     from outlast.worker.doctor.finding import Check, Finding
     from outlast.worker.settings import Settings
 
@@ -51,7 +52,7 @@ class RedisExamination:
             yield from dead_findings(letters.count())
 
 
-def try_queue(client: redis.Redis, name: str) -> None:
+def try_queue(client: Client, name: str) -> None:
     """Do with a queue of this name, which nobody else uses, all that a worker does with one.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import redis
 
-from outlast.checkpoint.redis_server import ANSWER_SECONDS, CONNECT_SECONDS
+from outlast.checkpoint.redis_client import ANSWER_SECONDS, CONNECT_SECONDS
 from outlast.worker.doctor.clock import clock_findings
 from outlast.worker.doctor.finding import error, ok, unknown, warning
 
