@@ -18,7 +18,7 @@ from outlast.checkpoint.redis_connection import (
     TlsConnection,
     TlsMasterConnection,
 )
-from outlast.checkpoint.redis_url import REDIS_URL
+from outlast.checkpoint.redis_url import REDIS_PORT, REDIS_URL, SENTINEL_PORT
 
 if TYPE_CHECKING:
     import re
@@ -29,8 +29,6 @@ Client = redis.Redis | RedisCluster
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0  # and more for a large value: see `redis_connection`
 
-PORT = 6379
-SENTINEL_PORT = 26379
 SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
@@ -69,7 +67,7 @@ def _options(match: re.Match[str]) -> dict[str, Any]:
 
 
 def _server(match: re.Match[str], options: dict[str, Any]) -> redis.Redis:
-    [(host, port)] = _addresses(match, PORT)  # a ValueError if there are several
+    [(host, port)] = _addresses(match, REDIS_PORT)  # a ValueError if there are several
     options["connection_class"] = TlsConnection if _has_tls(match) else Connection
     return redis.Redis.from_pool(redis.ConnectionPool(host=host, port=port, **options))
 
@@ -78,7 +76,7 @@ def _cluster(match: re.Match[str], options: dict[str, Any]) -> RedisCluster:
     if options.pop("db"):
         raise ValueError("a cluster has database 0 only")
     options["connection_class"] = TlsConnection if _has_tls(match) else Connection
-    return RedisCluster(_addresses(match, PORT), **options)
+    return RedisCluster(_addresses(match, REDIS_PORT), **options)
 
 
 def _master(match: re.Match[str], options: dict[str, Any]) -> redis.Redis:

@@ -25,6 +25,14 @@ MOVE_SECONDS = 2.0
 PAUSE_SECONDS = 0.05
 
 
+class _KeyFinder:
+    """Knows which words of a command are keys; redis-py's own asks the server for all commands."""
+
+    def get_keys(self, _: object, *words: Any) -> list[Any]:
+        """Return the keys of a command: those of a script, or the first word after its name."""
+        return list(words[3 : 3 + words[2]]) if words[0] == "EVALSHA" else [words[1]]
+
+
 class RedisCluster(redis.RedisCluster):
     """A client that connects to the cluster at its first command, and again after a `close`.
 
@@ -37,6 +45,8 @@ class RedisCluster(redis.RedisCluster):
 
     # Without a time-out, which has taken long enough.
     ERRORS_ALLOW_RETRY = (redis.ConnectionError, ClusterDownError, SlotNotCoveredError)  # type: ignore[assignment]
+
+    read_from_replicas = False  # Some methods ask for it before they run a command.
 
     def __init__(self, nodes: Sequence[tuple[str, int]], **options: Any) -> None:
         # redis-py drops an option that it does not know.
@@ -91,9 +101,14 @@ class RedisCluster(redis.RedisCluster):
                     retry=Retry(NoBackoff(), 1),  # once, for a connection that a node has closed
                     **self.options,
                 )
+                self.commands_parser = _KeyFinder()  # type: ignore[assignment]
                 self._is_open = True
             finally:
                 self._is_opening = False
+
+    def command(self, **_: Any) -> dict[str, Any]:
+        """Return no command, which saves redis-py 14 ms at its start: see `_KeyFinder`."""
+        return {}
 
     def close(self) -> None:
         """Close the connections."""

@@ -10,8 +10,9 @@ from redis.exceptions import ClusterError, RedisClusterException
 from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
 from outlast.checkpoint.errors import StoreFull, StoreUnavailable
-from outlast.checkpoint.redis_client import ANSWER_SECONDS, PORT, SENTINEL_PORT
+from outlast.checkpoint.redis_client import ANSWER_SECONDS
 from outlast.checkpoint.redis_cluster import RedisCluster
+from outlast.checkpoint.redis_url import REDIS_PORT, SENTINEL_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,7 +127,7 @@ def _place(client: Client) -> str:
         addresses = _joined([(each["host"], each["port"]) for each in sentinels])
         return f"master {pool.service_name} of the sentinels at {addresses}"
     settings = _settings(client)
-    return f"at {settings.get('host', 'localhost')}:{settings.get('port', PORT)}"
+    return f"at {settings.get('host', 'localhost')}:{settings.get('port', REDIS_PORT)}"
 
 
 def _joined(addresses: Sequence[tuple[str, int]]) -> str:

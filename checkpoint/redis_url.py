@@ -12,6 +12,7 @@ REDIS_URL = re.compile(
     r"(?:/(?P<database>(?(cluster)0|\d+)?)(?:(?<=\d)/(?P<name>[A-Za-z0-9._-]+))?)?"
     r"(?P<options>\?[^#]*)?"
 )
+REDIS_PORT, SENTINEL_PORT = 6379, 26379  # where a URL names none
 REDIS_FORMS = (
     "redis://host:port/0, redis+cluster://host:port, redis+sentinel://host:port,host:port/master "
     "(rediss… with TLS)"
@@ -25,8 +26,10 @@ def redis_hint(url: str) -> str:
     if "@" in url:
         # In a password, each of / ? # ends the part of the URL that it should stand in.
         return "; percent-encode user name and password: %2F for /, %40 for @, …"
-    if re.match(r"rediss?\+cluster://[^/]+/\d", url):
+    if re.match(r"rediss?\+cluster://[^/]+(/\d|.*[?&]db=)", url):
         return "; a cluster has database 0 only"
     if re.match(r"rediss?\+sentinel://[^/]+/?(\?.*)?$", url):
         return "; name the master behind the sentinels"
+    if re.match(r"rediss?://[^/?]*,", url):
+        return "; write redis+cluster:// or redis+sentinel:// for several hosts"
     return ""

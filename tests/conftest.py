@@ -75,8 +75,8 @@ def lone_node() -> Iterator[Group]:
 
 @pytest.fixture(scope="session")
 def three_nodes() -> Iterator[Group]:
-    """A cluster of three Valkey servers, where a key of another slot is refused."""
-    with redis_groups.cluster(3) as group:
+    """A cluster of three Valkey servers, which refuse keys of another's slots, and a replica."""
+    with redis_groups.cluster(3, 1) as group:
         yield group
 
 

@@ -30,10 +30,24 @@ REPLICATION = ("--repl-diskless-sync-delay", "0")
 
 @dataclass(frozen=True)
 class Group:
-    """Servers, and the URL that names them all; the primaries are first at the start."""
+    """Servers, and the URL that names them all; the primaries are first at the start.
+
+    Attributes:
+        sentinel: what watches them, if they are no cluster.
+    """
 
     url: str
     nodes: Sequence[Server]
+    sentinel: Server | None = None
+
+    @property
+    def replica(self) -> Server:
+        """The server that is a replica now."""
+        return next(node for node in self.nodes if self._is_replica(node))
+
+    def _is_replica(self, node: Server) -> bool:
+        with closing(self.client(node)) as client:
+            return client.role()[0] == b"slave"
 
     def client(self, node: Server) -> redis.Redis:
         """Return a client of one server."""
@@ -46,12 +60,29 @@ class Group:
             port = client.get_node_from_key(name).port
         return next(node for node in self.nodes if node.port == port)
 
+    @contextmanager
+    def user(self, rights: Sequence[str]) -> Iterator[None]:
+        """Let there be a user "outlast", password "s3cret", of each node or the sentinel."""
+        with ExitStack() as opened:
+            for node in [self.sentinel] if self.sentinel else self.nodes:
+                admin = opened.enter_context(closing(self.client(node)))
+                words = ("reset", "on", ">s3cret", *rights)
+                admin.execute_command("ACL", "SETUSER", "outlast", *words)
+                opened.callback(admin.execute_command, "ACL", "DELUSER", "outlast")
+            yield
+
     def flush(self) -> None:
         """Empty every primary, and let all forget the scripts."""
         for node in self.nodes:
             with closing(self.client(node)) as client:
-                if client.role()[0] == b"master":
+                if not self._is_replica(node):
                     client.flushall()
+        self.forget_scripts()
+
+    def forget_scripts(self) -> None:
+        """Let all forget the scripts."""
+        for node in self.nodes:
+            with closing(self.client(node)) as client:
                 client.script_flush()
 
 
@@ -107,8 +138,10 @@ def watched(*options: str) -> Iterator[Group]:
         master = running.enter_context(servers.valkey(*REPLICATION, *options))
         follow = ("--replicaof", f"{HOST} {master.port}", *REPLICATION, *options)
         replica = running.enter_context(servers.valkey(*follow))
-        sentinel = running.enter_context(servers.sentinel(_watch(master)))
-        group = Group(f"redis+sentinel://{HOST}:{sentinel.port}/{MASTER}", [master, replica])
+        sentinel = running.enter_context(servers.sentinel(watch(master.port)))
+        group = Group(
+            f"redis+sentinel://{HOST}:{sentinel.port}/{MASTER}", [master, replica], sentinel
+        )
         with closing(group.client(replica)) as client:
             until(lambda: client.info("replication")["master_link_status"] == "up")
         with closing(group.client(sentinel)) as client:
@@ -116,9 +149,10 @@ def watched(*options: str) -> Iterator[Group]:
         yield group
 
 
-def _watch(master: Server) -> str:
+def watch(port: int) -> str:
+    """Return the configuration of a sentinel that watches a master alone."""
     return f"""
-sentinel monitor {MASTER} {HOST} {master.port} 1
+sentinel monitor {MASTER} {HOST} {port} 1
 sentinel down-after-milliseconds {MASTER} {round(DOWN_SECONDS * 1000)}
 sentinel failover-timeout {MASTER} 5000
 """

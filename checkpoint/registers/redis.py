@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import defaultdict
 from contextlib import contextmanager
@@ -45,19 +46,13 @@ return redis.call('DEL', KEYS[1])
 """
 # A value that is not a hash is foreign: the answer for it is empty.
 PEEK = """
-local starts = {}
-for number, name in ipairs(KEYS) do
-  local value = redis.pcall('HGET', name, 'value')
-  if type(value) ~= 'table' then
-    starts[number] = value and string.sub(value, 1, ARGV[1])
-  elseif string.find(tostring(value.err), 'WRONGTYPE') then
-    starts[number] = ''
-  else
-    return value
-  end
+local value = redis.pcall('HGET', KEYS[1], 'value')
+if type(value) == 'table' then
+  return string.find(tostring(value.err), 'WRONGTYPE') and '' or value
 end
-return starts
+return value and string.sub(value, 1, ARGV[1])
 """
+PEEK_SHA = hashlib.sha1(PEEK.encode(), usedforsecurity=False).hexdigest()  # its name on a server
 
 # A page of the index: where it ends, then those of its keys that exist. A value may have ended with
 # its time to live; then its key leaves the index. No answer: the index is not whole.
@@ -96,7 +91,6 @@ class RedisRegister(Register):
         self._put = client.register_script(PUT)
         self._delete = client.register_script(DELETE)
         self._page = client.register_script(PAGE)
-        self._peek = client.register_script(PEEK)
 
     @classmethod
     def from_url(cls, url: str) -> RedisRegister:
@@ -196,25 +190,22 @@ class RedisRegister(Register):
             self._client.zadd(place.index, {"": 0})
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
-        """Return the values' first bytes, in a round trip to each place; see `Register.peek`."""
-        if not self._server.is_cluster:
-            return self._peek_at_once(keys, limit_bytes)
-        starts: dict[str, bytes | None] = {}
+        """Return the values' first bytes, in one round trip to each node; see `Register.peek`."""
         with self._translate_errors():
-            for place, here in self._keys.grouped(keys):
-                answer = self._peek(keys=[place.name(key) for key in here], args=[limit_bytes])
-                starts.update(zip(here, answer, strict=True))
-        return [starts[key] for key in keys]
+            try:
+                return self._peek_at_once(keys, limit_bytes)
+            except redis.exceptions.NoScriptError:
+                self._client.script_load(PEEK)
+                return self._peek_at_once(keys, limit_bytes)
 
     def _peek_at_once(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
-        with self._translate_errors(), self._client.pipeline(transaction=False) as pipeline:
-            # With it the server has the script, whatever it has forgotten. redis-py would ask for
-            # it first, which needs one more right.
-            pipeline.script_load(PEEK)
-            # Each key by itself, as a script holds up all other clients.
+        with self._client.pipeline(transaction=False) as pipeline:
             for key in keys:
-                pipeline.evalsha(self._peek.sha, 1, self._keys.name(key), str(limit_bytes))
-            return [start for [start] in pipeline.execute()[1:]]
+                # Not by `evalsha`: with that redis-py would ask for the script first, which needs
+                # one more right, and a cluster's pipeline refuses it.
+                words = (PEEK_SHA, 1, self._keys.name(key), limit_bytes)
+                pipeline.execute_command("EVALSHA", *words)
+            return cast("list[bytes | None]", pipeline.execute())
 
     def _time(self) -> float | None:
         try:

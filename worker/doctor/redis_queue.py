@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import redis
+from redis.exceptions import RedisClusterException
 
 from outlast.checkpoint.redis_client import connect
 from outlast.worker.doctor.finding import ok
@@ -67,5 +68,5 @@ def try_queue(client: Client, name: str) -> None:
             queue.receive(visibility_seconds=60, wait_seconds=0)  # makes it a dead letter
             queue.ack(delivery)
     finally:
-        with suppress(redis.RedisError):
+        with suppress(redis.RedisError, RedisClusterException):
             client.delete(*Keys.of(name))
