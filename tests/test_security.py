@@ -139,6 +139,8 @@ def rights(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Rights:
         used.add(f"{client.meta.service_model.service_name}:{right}")
         if operation == "GetFunctionConfiguration":
             return {"Timeout": 900, "MemorySize": 1769}
+        if operation == "GetFunctionConcurrency":
+            return {}
         if operation == "ListEventSourceMappings":
             mapping = {"UUID": "u", "EventSourceArn": "arn"}
             return {"EventSourceMappings": [mapping | {"ScalingConfig": {"MaximumConcurrency": 2}}]}

@@ -24,9 +24,9 @@ ALARMS = {
 }
 NAMESPACE = "Outlast/${AWS::StackName}"
 NONE = {"Ref": "AWS::NoValue"}
-DASHBOARD, MORE = properties("Overview")["DashboardBody"]["Fn::Sub"]
+DASHBOARD, OPTIONAL = properties("Overview")["DashboardBody"]["Fn::Sub"]
 OF_AWS = {f"Approximate{name}" for name in ("NumberOfMessagesVisible", "AgeOfOldestMessage")}
-OF_AWS |= {"Errors", "Throttles"}
+OF_AWS |= {"Errors", "Throttles", "DatabaseMemoryUsagePercentage"}
 
 # How each type of resource names the key that encrypts it.
 KEYS = {
@@ -276,6 +276,32 @@ def test_what_redis_costs_a_month_is_right():
         assert f"${dollars}" in page
 
 
+def test_what_a_month_without_work_costs_is_right():
+    """A person would find out by the bill."""
+    page = (ROOT / "docs/deploy-lambda.md").read_text()
+    table = page.partition("## What it costs without work")[2].partition("In an account")[0]
+    rows = re.findall(r"\| (.+?) \|.*\| \W*\$([\d.]+)\W* \|", table)
+    cost = {what: float(dollars) for what, dollars in rows}
+    total = cost.pop("**in all**")
+    assert sum(cost.values()) == pytest.approx(total)
+    of_all = [name for name in ALARMS if RESOURCES[name].get("Condition") != "OnServer"]
+    watched = sum(len(metrics_of(ALARMS[name])) for name in of_all)
+    assert cost[f"{watched} alarms"] == pytest.approx(0.10 * watched)
+    plain = [name for name in of_all if "Condition" not in RESOURCES[name]]
+    assert f"{len(plain)} with `Metrics=none`" in table
+    prices = read_prices(None)
+    polls = 5 * 3 * 60 * HOURS_A_MONTH
+    assert f"{polls:,}" in table
+    assert cost["requests to the queue"] == pytest.approx(polls * 0.4 / 1e6, abs=0.005)
+    minutes = TEMPLATE["Parameters"]["SweepMinutes"]["Default"]
+    sweeps = HOURS_A_MONTH * 60 // minutes
+    second = prices.worker_second("lambda/arm64/1769")
+    assert f"{sweeps:,}" in table
+    assert second is not None
+    # With the requests to Lambda and its schedule, of a dollar and twenty cents a million.
+    assert cost["sweeps"] == pytest.approx(sweeps * (second + 1.2e-6), abs=0.005)
+
+
 # They name what is there already, a metric or a service of AWS, or what is in a group of its own.
 NO_OWN_NAMES = {"MetricName", "ServiceName", "UserName"}
 
@@ -328,6 +354,7 @@ def test_there_is_an_alarm_for_what_nobody_would_notice():
         ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
         ("AWS/Lambda", "Errors"),
         ("AWS/Lambda", "Throttles"),
+        ("AWS/ElastiCache", "DatabaseMemoryUsagePercentage"),
         *((NAMESPACE, name) for name in ("JobsFailed", "JobsWoken", "CheckpointsQuarantined")),
         *(
             (NAMESPACE, name)
@@ -346,7 +373,8 @@ def test_alarms_reach_somebody(name: str):
     ]
     assert alarm["TreatMissingData"] == "notBreaching"
     ours = any(namespace == NAMESPACE for namespace, _ in metrics_of(alarm))
-    assert RESOURCES[name].get("Condition") == ("HasMetrics" if ours else None)
+    condition = {"StoreFullAlarm": "OnServer"}.get(name, "HasMetrics" if ours else None)
+    assert RESOURCES[name].get("Condition") == condition
 
 
 def test_the_metrics_of_alarms_and_dashboard_are_those_of_the_function():
@@ -362,8 +390,11 @@ def test_the_metrics_of_alarms_and_dashboard_are_those_of_the_function():
 
 def test_the_dashboard_is_json_with_all_alarms_and_no_overlap():
     """CloudWatch refuses a body that is not JSON, and with it the whole stack."""
-    alarms = MORE["MoreAlarms"]["Fn::If"][1]["Fn::Sub"]
-    body = json.loads(DASHBOARD.replace("${MoreAlarms}", alarms))
+    text = DASHBOARD
+    for name, (_, alarms, nothing) in ((n, each["Fn::If"]) for n, each in OPTIONAL.items()):
+        text = text.replace(f"${{{name}}}", sub(alarms))
+        assert nothing == ""
+    body = json.loads(text)
     first, *rest = body["widgets"]
     assert set(first["properties"]["alarms"]) == {f"${{{name}.Arn}}" for name in ALARMS}
     assert all(widget["properties"]["region"] == "${AWS::Region}" for widget in rest)
