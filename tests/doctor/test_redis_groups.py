@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.worker.doctor.environment import is_same
 from outlast.worker.doctor.examine import examine
 from tests import redis_groups
 from tests.doctor.conftest import problems
@@ -96,3 +97,20 @@ def test_sentinels_that_do_not_answer_are_one_finding(run_doctor: Any) -> None:
     findings = run_doctor(OUTLAST_STORE=f"redis+sentinel://:hidden@{HOST}:{free_ports(1)[0]}/m")
     assert problems(findings, "store.", "clock.") == {"store.reach": "error"}
     assert "hidden" not in str(findings)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("redis+cluster://u:p@a,b:7000", "redis+cluster://b:7000,A:6379/0", True),
+        ("redis+cluster://a", "redis+cluster://a/0/jobs", True),
+        ("redis+cluster://a", "redis+cluster://b", False),
+        ("redis+cluster://a", "redis://a", False),
+        ("redis+sentinel://a,b/m", "redis+sentinel://b:26379,a/m/0", True),
+        ("redis+sentinel://a/m", "redis+sentinel://a/n", False),
+        ("redis+sentinel://a/m/1", "redis+sentinel://a/m", False),
+    ],
+)
+def test_two_urls_of_the_same_servers_are_the_same(one: str, other: str, *, same: bool) -> None:
+    """Doctor would cry wolf over a spelling, or miss that workers look elsewhere."""
+    assert is_same(one, other) == same
