@@ -23,7 +23,7 @@ from outlast.checkpoint.redis_url import REDIS_PORT, REDIS_URL, SENTINEL_PORT
 if TYPE_CHECKING:
     import re
 
-Client = redis.Redis | RedisCluster
+RedisClient = redis.Redis | RedisCluster
 
 # Both can be set in the URL: redis://host?socket_timeout=20
 CONNECT_SECONDS = 2.0
@@ -32,7 +32,7 @@ ANSWER_SECONDS = 5.0  # and more for a large value: see `redis_connection`
 SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
-def connect(url: str) -> Client:
+def connect(url: str) -> RedisClient:
     """Return a client of what a URL of the form `REDIS_URL` names, with redis-py's URL options.
 
     Nothing is sent yet. Sentinels have two options of their own: `sentinel_username` and
@@ -47,9 +47,7 @@ def connect(url: str) -> Client:
     options = _options(match)
     if match["cluster"]:
         return _cluster(match, options)
-    # Once, for a connection that the server has closed. A time-out is not repeated: it has taken
-    # long enough.
-    options["retry"] = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    options["retry"] = _retry()
     client = _master(match, options) if match["sentinel"] else _server(match, options)
     pool = client.connection_pool
     pool.connection_class(**pool.connection_kwargs)  # raises TypeError for an unknown option
@@ -89,7 +87,7 @@ def _master(match: re.Match[str], options: dict[str, Any]) -> redis.Redis:
     has_tls = _has_tls(match)
     sentinel = Sentinel(  # type: ignore[no-untyped-call] # redis-py's
         _addresses(match, SENTINEL_PORT),
-        sentinel_kwargs={"ssl": has_tls, "retry": Retry(NoBackoff(), 1), **theirs},
+        sentinel_kwargs={"ssl": has_tls, "retry": _retry(), **theirs},
     )
     client: redis.Redis = sentinel.master_for(  # type: ignore[no-untyped-call] # redis-py's
         match["master"],
@@ -97,6 +95,12 @@ def _master(match: re.Match[str], options: dict[str, Any]) -> redis.Redis:
         **options,
     )
     return client
+
+
+def _retry() -> Retry:
+    # Once, for a connection that the server has closed. A time-out is not repeated: it has taken
+    # long enough.
+    return Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
 
 
 def _has_tls(match: re.Match[str]) -> bool:

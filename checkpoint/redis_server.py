@@ -17,7 +17,7 @@ from outlast.checkpoint.redis_url import REDIS_PORT, SENTINEL_PORT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from outlast.checkpoint.redis_client import Client
+    from outlast.checkpoint.redis_client import RedisClient
 
 # A server that refuses a smaller value does not refuse it for its size.
 LARGE_BYTES = 1 << 20
@@ -49,6 +49,7 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (redis.ReadOnlyError, "connect to the primary, not to a replica"),
     (redis.exceptions.MasterDownError, "wait until this replica has a primary, or connect to that"),
     (redis.exceptions.AskError, IS_CLUSTER),
+    (redis.exceptions.ClusterCrossSlotError, IS_CLUSTER),
     (ClusterError, IS_CLUSTER),
     (redis.BusyLoadingError, "wait until the server has loaded its data"),
     (MasterNotFoundError, "check the name, and that the sentinels run and see this master"),
@@ -66,7 +67,7 @@ class RedisServer:
         name: the server or servers for a message.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self.client = client
         self.name = f"redis {_place(client)}"
 
@@ -112,13 +113,13 @@ class RedisServer:
             pool.disconnect(inuse_connections=False)  # not those that other threads are using
 
 
-def _settings(client: Client) -> dict[str, Any]:
+def _settings(client: RedisClient) -> dict[str, Any]:
     if isinstance(client, RedisCluster):
         return client.options
     return client.connection_pool.connection_kwargs
 
 
-def _place(client: Client) -> str:
+def _place(client: RedisClient) -> str:
     if isinstance(client, RedisCluster):
         return f"cluster at {_joined(client.nodes)}"
     pool = client.connection_pool

@@ -18,18 +18,23 @@ REDIS_FORMS = (
     "(rediss… with TLS)"
 )
 
+# The first form that fits counts.
+HINTS = (
+    (r"valkey.*", "write redis:// or rediss:// for Valkey"),
+    (
+        r"rediss?\+cluster://[^/?]+(/\d+.*|.*[?&]db=.*)",
+        "a cluster has database 0 only",
+    ),
+    (r"rediss?\+sentinel://[^/?]+/?(\?.*)?", "name the master behind the sentinels"),
+    (
+        r"rediss?://[^/?]*,.*",
+        "write redis+cluster:// or redis+sentinel:// for several hosts",
+    ),
+    # In a password, each of / ? # ends the part of the URL that it should stand in.
+    (r".*@.*", "percent-encode user name and password: %2F for /, %40 for @, …"),
+)
+
 
 def redis_hint(url: str) -> str:
     """Return what else to say of a URL that is none of these; "" if nothing is known."""
-    if url.startswith("valkey"):
-        return "; write redis:// or rediss:// for Valkey"
-    if "@" in url:
-        # In a password, each of / ? # ends the part of the URL that it should stand in.
-        return "; percent-encode user name and password: %2F for /, %40 for @, …"
-    if re.match(r"rediss?\+cluster://[^/]+(/\d|.*[?&]db=)", url):
-        return "; a cluster has database 0 only"
-    if re.match(r"rediss?\+sentinel://[^/]+/?(\?.*)?$", url):
-        return "; name the master behind the sentinels"
-    if re.match(r"rediss?://[^/?]*,", url):
-        return "; write redis+cluster:// or redis+sentinel:// for several hosts"
-    return ""
+    return next((f"; {hint}" for form, hint in HINTS if re.fullmatch(form, url)), "")

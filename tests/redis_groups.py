@@ -145,7 +145,7 @@ def watched(*options: str) -> Iterator[Group]:
         with closing(group.client(replica)) as client:
             until(lambda: client.info("replication")["master_link_status"] == "up")
         with closing(group.client(sentinel)) as client:
-            until(lambda: client.sentinel_master(MASTER)["num-slaves"] == 1)
+            until(lambda: client.sentinel_masters()[MASTER]["num-slaves"] == 1)
         yield group
 
 

@@ -21,7 +21,7 @@ from outlast.checkpoint.registers.redis_keys import Keys
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from outlast.checkpoint.redis_client import Client
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.checkpoint.registers.redis_keys import Place
 
 PAGE_KEYS = 1000
@@ -84,7 +84,7 @@ class RedisRegister(Register):
     repeats it.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self._client = client
         self._server = RedisServer(client)
         self._keys = Keys(is_cluster=self._server.is_cluster)

@@ -2,8 +2,8 @@
 
 On one server all keys are in one index. A cluster runs a script on keys of one hash tag, and a
 failover of one node may lose its last writes: so each index is beside the values that it lists. All
-keys of a job have one tag, a number that follows from its id. By the id itself an index would list
-one job.
+keys of a job have one tag, a number that follows from its id. With the id itself as the tag each
+job would have an index of its own.
 """
 
 from __future__ import annotations

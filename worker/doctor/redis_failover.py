@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from redis.cluster import ClusterNode
 
-    from outlast.checkpoint.redis_client import Client
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.worker.doctor.finding import Finding
 
 ENOUGH_SENTINELS = 3  # so that a majority is left when one is down
@@ -27,7 +27,7 @@ def primaries(client: RedisCluster) -> list[ClusterNode]:
     return sorted(nodes, key=lambda node: node.name)
 
 
-def failover_check(client: Client) -> Iterator[Finding]:
+def failover_check(client: RedisClient) -> Iterator[Finding]:
     """Check whether there is somebody who takes over from a server that dies."""
     name = "store.failover"
     if isinstance(client, RedisCluster):
@@ -53,7 +53,7 @@ def _replicas(name: str, client: RedisCluster) -> Finding:
 def _sentinels(name: str, pool: SentinelConnectionPool) -> Finding:
     # Puts a sentinel that answers in front.
     pool.get_master_address()  # type: ignore[no-untyped-call] # redis-py's
-    state = pool.sentinel_manager.sentinels[0].sentinel_master(pool.service_name)
+    state = pool.sentinel_manager.sentinels[0].sentinel_masters()[pool.service_name]
     replicas, sentinels = state["num-slaves"], 1 + state["num-other-sentinels"]
     fact = f"replicas: {replicas}; sentinels: {sentinels}, of which {state['quorum']} must agree"
     if not replicas:

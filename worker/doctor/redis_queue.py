@@ -22,7 +22,7 @@ from outlast.worker.queues.redis_scripts import Keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outlast.checkpoint.redis_client import Client
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.worker.doctor.finding import Check, Finding
     from outlast.worker.settings import Settings
 
@@ -53,7 +53,7 @@ class RedisExamination:
             yield from dead_findings(letters.count())
 
 
-def try_queue(client: Client, name: str) -> None:
+def try_queue(client: RedisClient, name: str) -> None:
     """Do with a queue of this name, which nobody else uses, all that a worker does with one.
 
     Raises:

@@ -18,7 +18,7 @@ from outlast.worker.doctor.redis_failover import failover_check, primaries
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from outlast.checkpoint.redis_client import Client
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.worker.doctor.finding import Check, Finding
 
 NEARLY_FULL = 0.9
@@ -27,16 +27,17 @@ NEARLY_FULL = 0.9
 def redis_checks(url: str) -> list[Check]:
     """Return the checks of the server or servers at `url`; none of them reads or writes a job."""
     on_each = [partial(_connect, url, partial(_on_each, check)) for check in (_info, _save)]
-    return [*on_each, partial(_connect, url, failover_check), partial(_connect, url, clock_check)]
+    on_all = [partial(_connect, url, check) for check in (_kind, failover_check, clock_check)]
+    return [*on_each, *on_all]
 
 
-def _connect(url: str, check: Callable[[Client], Iterator[Finding]]) -> Iterator[Finding]:
+def _connect(url: str, check: Callable[[RedisClient], Iterator[Finding]]) -> Iterator[Finding]:
     with closing(connect(url)) as client:
         yield from check(client)
 
 
 def _on_each(
-    check: Callable[[redis.Redis], Iterator[Finding]], client: Client
+    check: Callable[[redis.Redis], Iterator[Finding]], client: RedisClient
 ) -> Iterator[Finding]:
     """Check every primary; name those of which a finding does not hold for all."""
     if not isinstance(client, RedisCluster):
@@ -51,6 +52,16 @@ def _on_each(
         is_everywhere = len(names) == len(nodes) > 1
         where = f"each of {len(nodes)} nodes" if is_everywhere else ", ".join(names)
         yield replace(finding, found=f"{where}: {finding.found}")
+
+
+def _kind(client: RedisClient) -> Iterator[Finding]:
+    if isinstance(client, redis.Redis) and client.info("cluster").get("cluster_enabled"):
+        yield error(
+            "store.cluster",
+            "the server is one node of a cluster",
+            breaks="it refuses the jobs whose slot is on another node, and lists only its own",
+            mend="write redis+cluster:// for redis:// in OUTLAST_STORE",
+        )
 
 
 def _info(client: redis.Redis) -> Iterator[Finding]:
@@ -157,7 +168,7 @@ def _snapshots(save: str, *, replicas: int) -> Finding:
     return error("store.persistence", fact, breaks="a restart loses every job", mend=mend)
 
 
-def clock_check(client: Client) -> Iterator[Finding]:
+def clock_check(client: RedisClient) -> Iterator[Finding]:
     """Compare this machine's clock with the server's."""
 
     def ask() -> float:

@@ -16,7 +16,7 @@ from outlast.worker.queues.polled import MAX_RECEIVES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outlast.checkpoint.redis_client import Client
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.worker.queues.message import Message
 
 # A consumer that is woken by nobody looks again after that.
@@ -36,7 +36,7 @@ class RedisQueue(Queue):
     `RedisRegister`; one that is lost is sent anew by a sweep.
     """
 
-    def __init__(self, client: Client, name: str, *, max_receives: int = MAX_RECEIVES) -> None:
+    def __init__(self, client: RedisClient, name: str, *, max_receives: int = MAX_RECEIVES) -> None:
         self._server = RedisServer(client)
         self._keys = scripts.Keys.of(name)
         self._max_receives = max_receives

@@ -14,7 +14,7 @@ from outlast.worker.queues.redis import translate_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outlast.checkpoint.redis_client import Client
+    from outlast.checkpoint.redis_client import RedisClient
 
 PAGE_LETTERS = 500
 
@@ -22,7 +22,7 @@ PAGE_LETTERS = 500
 class RedisDeadLetters(DeadLetters):
     """The dead letters of the queue `name`; each stays until it is dropped, or 10,000 follow it."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: RedisClient, name: str) -> None:
         self._server = RedisServer(client)
         self._keys = scripts.Keys.of(name)
         self._redrive = client.register_script(scripts.REDRIVE)
