@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ class Group:
 
     @property
     def replica(self) -> Server:
-        """The server that is a replica now."""
-        return next(node for node in self.nodes if self._is_replica(node))
+        """A server that is a replica now."""
+        return random.choice([node for node in self.nodes if self._is_replica(node)])
 
     def _is_replica(self, node: Server) -> bool:
         with closing(self.client(node)) as client:
@@ -59,6 +60,13 @@ class Group:
             client.ping()
             port = client.get_node_from_key(name).port
         return next(node for node in self.nodes if node.port == port)
+
+    def fail_over(self) -> None:
+        """Let a replica of a cluster take over from its primary, whose last writes it may lack."""
+        replica = self.replica
+        with closing(self.client(replica)) as client:
+            client.execute_command("CLUSTER", "FAILOVER", "FORCE")
+        until(lambda: not self._is_replica(replica))
 
     @contextmanager
     def user(self, rights: Sequence[str]) -> Iterator[None]:

@@ -61,7 +61,7 @@ def try_queue(client: RedisClient, name: str) -> None:
     """
     queue = RedisQueue(client, name, max_receives=1)
     try:
-        queue.receive(visibility_seconds=60, wait_seconds=0.01)
+        queue.receive(visibility_seconds=60, wait_seconds=0.1)  # long enough to block
         queue.send(Message(job_id="doctor"))
         if delivery := queue.receive(visibility_seconds=60, wait_seconds=0):
             queue.hide(delivery, 0)
