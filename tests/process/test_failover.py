@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     FailOver = Callable[[Group, str, Server], None]
 
-STEPS = 150
+STEPS = 120
 SLICE_SECONDS, CHECKPOINT_SECONDS = 1.0, 0.1
 # While nothing can be saved, a slice may lose all that it did; and so may the one after it.
 LOST_SECONDS = 2 * SLICE_SECONDS + CHECKPOINT_SECONDS
