@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding as llvm
 import numba
+from llvmlite import ir
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.extending import models, register_model
 
-from outlast.kernel.nth_prime.jit.native import MachineCode
+from outlast.kernel.nth_prime.jit.native import ENTRY, MachineCode
 from outlast.kernel.nth_prime.jit.processor import processor
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # numba sets the attributes of its configuration from the environment, unseen by type checkers.
 _config: Any = numba.config
+_typeof: Any = numba.typeof
 _config.CPU_NAME, _config.CPU_FEATURES = processor()
 
 _OPTIONS: Any = {
@@ -44,25 +46,58 @@ def compile_for(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Mac
     Raises:
         TypeError: it returns anything but numbers, or needs what other processes do not have.
     """
-    dispatcher = _dispatcher(function)
-    signature = tuple(numba.typeof(argument) for argument in arguments)
-    codegen = cpu_target.target_context.codegen()
+    context = cpu_target.target_context
+    codegen = context.codegen()
+    signature = tuple(_typeof(_typical(argument)) for argument in arguments)
     with global_compiler_lock, _without_engine(codegen), _without_collector():
+        dispatcher = _dispatcher(function)
         dispatcher.compile(signature)
         compiled = dispatcher.overloads[signature]
         _, _, bitcode = compiled.library.serialize_using_bitcode()
+    result = _result(compiled.signature.return_type)
     module = llvm.parse_bitcode(bitcode)
-    if compiled.library.has_dynamic_globals or (needed := _needed(module)):
-        raise TypeError(f"{function.__name__} cannot be kept on disk: it needs {needed}")
-    return MachineCode(
-        symbol=compiled.fndesc.llvm_func_name,
-        result=_result(compiled.signature.return_type),
-        object_file=codegen._tm.emit_object(module),  # noqa: SLF001 - what numba optimises for
-    )
+    if needed := _needed(module):
+        raise TypeError(f"{function.__name__} needs what not every process has: {needed}")
+    module.link_in(llvm.parse_assembly(_entry(context, compiled)))
+    # For the processor for which numba has optimised.
+    return MachineCode(result, codegen._tm.emit_object(module))  # noqa: SLF001
 
 
-class _Callee(types.Dispatcher):  # type: ignore[misc]
-    """A function that compiled code calls. It is not compiled anew for each constant it is given."""
+def _typical(argument: Any) -> Any:
+    """Return an argument of the same kind, without integers of which numba would make unsigned."""
+    if type(argument) is int:
+        return 0
+    if isinstance(argument, tuple):
+        items = map(_typical, argument)
+        return getattr(argument, "_make", tuple)(items)
+    return argument
+
+
+def _entry(context: Any, compiled: Any) -> str:
+    """Return a module with the function ENTRY: it calls what is compiled with words from memory.
+
+    So a call from Python, which may have a hundred words, passes three.
+    """
+    signature = compiled.signature
+    called = context.call_conv.get_function_type(signature.return_type, signature.args)
+    module = ir.Module()
+    function = ir.Function(module, called, compiled.fndesc.llvm_func_name)
+    result, error, *kinds = called.args
+    word = ir.IntType(64)
+    interface = ir.FunctionType(called.return_type, [result, error, word.as_pointer()])
+    entry = ir.Function(module, interface, ENTRY)
+    builder = ir.IRBuilder(entry.append_basic_block())
+    places = [builder.gep(entry.args[2], [word(i)]) for i in range(len(kinds))]
+    words = [
+        builder.load(builder.bitcast(place, kind.as_pointer()))
+        for place, kind in zip(places, kinds, strict=True)
+    ]
+    builder.ret(builder.call(function, [*entry.args[:2], *words]))
+    return str(module)
+
+
+class _Callee(types.Dispatcher):
+    """A function that compiled code calls. No constant that it is called with compiles it anew."""
 
     def get_call_type(self, context: Any, args: Any, kws: Any) -> Any:
         """Return the signature for arguments of these types."""
@@ -86,17 +121,19 @@ def _dispatcher(function: Callable[..., Any]) -> Any:
 
 def _result(returned: Any) -> str:
     """Return the types of the numbers that are returned, as MachineCode has them."""
-    numbers = returned.types if isinstance(returned, types.BaseTuple) else (returned,)
+    numbers = getattr(returned, "types", (returned,))
     if not all(number in _RESULTS for number in numbers):
         raise TypeError(f"compiled code cannot return {returned}")
     return "".join(_RESULTS[number] for number in numbers)
 
 
 def _needed(module: llvm.ModuleRef) -> list[str]:
-    """Return the functions that a module calls and that not every process has."""
+    """Return what a module uses of numba's, by name: functions, and addresses in this process."""
     process = ctypes.CDLL(None)
     called = [one.name for one in module.functions if one.is_declaration]
-    return [name for name in called if not (name.startswith("llvm.") or hasattr(process, name))]
+    needed = [name for name in called if not (name.startswith("llvm.") or hasattr(process, name))]
+    read = [one.name for one in module.global_variables]
+    return needed + [name for name in read if name.startswith("numba.dynamic.globals")]
 
 
 class _NoEngine:

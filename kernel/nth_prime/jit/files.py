@@ -84,8 +84,8 @@ def _file_name(name: str, key: str) -> str:
 
 
 def _pack(code: MachineCode) -> bytes:
-    """Return a digest of the rest, the symbol and the result, a line each, and the object file."""
-    content = b"\n".join([code.symbol.encode(), code.result.encode(), code.object_file])
+    """Return a digest of the rest and the types of the result, a line each, and the object file."""
+    content = code.result.encode() + b"\n" + code.object_file
     return sha256(content).hexdigest().encode() + b"\n" + content
 
 
@@ -98,8 +98,8 @@ def _unpack(packed: bytes) -> MachineCode:
     digest, _, content = packed.partition(b"\n")
     if sha256(content).hexdigest().encode() != digest:
         raise ValueError("its digest is wrong")
-    symbol, result, object_file = content.split(b"\n", 2)
-    return MachineCode(symbol.decode(), result.decode(), object_file)
+    result, _, object_file = content.partition(b"\n")
+    return MachineCode(result.decode(), object_file)
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:

@@ -53,4 +53,6 @@ def of_machine() -> str:
     packages = [version(name) for name in ("numba", "llvmlite", "numpy")]
     settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
     settings = [item for item in settings if item[0] != "NUMBA_CACHE_DIR"]
-    return repr((_CONVENTION, sys.version, packages, llvm.get_process_triple(), settings, processor()))
+    return repr(
+        (_CONVENTION, sys.version, packages, llvm.get_process_triple(), settings, processor())
+    )

@@ -50,13 +50,13 @@ class Compiled:
 
         Raises:
             TypeError: it takes no such arguments, or the function cannot be compiled.
-            OverflowError: an integer has more than 64 bits.
+            struct.error: an integer has more than 64 bits.
         """
         kinds, words = flatten(arguments)
         native = self._natives.get(kinds)
         if native is None:
             with self._lock:
-                native = self._natives.get(kinds) or self._make(kinds, arguments)
+                native = self._natives.get(kinds) or self._make(kinds, words, arguments)
                 self._natives[kinds] = native
         return native(words)
 
@@ -67,7 +67,7 @@ class Compiled:
 
         return compiler.callee(self.py_func)
 
-    def _make(self, kinds: str, arguments: tuple[Any, ...]) -> Native:
+    def _make(self, kinds: str, words: list[int | float], arguments: tuple[Any, ...]) -> Native:
         """Return the machine code: that on disk, or else new one, which is then kept there."""
         key = f"{kinds}\n{fingerprint.of_function(self.py_func)}\n{fingerprint.of_machine()}"
         name = f"{self.py_func.__module__}.{self.py_func.__qualname__}"
@@ -78,4 +78,4 @@ class Compiled:
 
             code = compiler.compile_for(self.py_func, arguments)
             files.save(name, key, code)
-        return Native(code)
+        return Native(code, words)

@@ -56,7 +56,7 @@ def sieve_block(
     yield from _sieve_segments(buffer, 8 * first, 8 * size, primes[primes > LARGEST])
     segments = -(-8 * size // SEGMENT)
     room = np.empty((segments + 1, max(_ROOM // segments, 2 * LEAST_ROOM)), np.uint32)
-    rows = Rows(room, np.empty(segments + 1, np.int64))
+    rows = Rows(room, np.empty(segments + 1, np.int64), np.empty(AT_ONCE, np.int64))
     for portion in large:
         yield from _cross_portion(words, 8 * first, portion, rows)
     _restore(words, first, primes)
@@ -83,10 +83,9 @@ def _cross_portion(
 ) -> Generator[None]:
     """Cross off the multiples of some primes beyond SEGMENT, as many at a time as have room."""
     huge = int(np.searchsorted(primes, NUMBERS_PER_WORD * words.size))
-    ahead = np.empty(AT_ONCE, np.int64)
     at = 0
     while at < huge:
-        at += cross_large(words, first, primes[at:huge], rows, ahead, wheel.bits())
+        at += cross_large(words, first, primes[at:huge], rows, wheel.bits())
         yield
     if huge < primes.size:
         hits = np.empty(primes.size - huge, np.int64)

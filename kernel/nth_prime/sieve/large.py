@@ -32,10 +32,12 @@ class Rows(NamedTuple):
         room: a row for the hits in each segment, and one more for those behind, which spares a
             branch that a processor would often guess wrong.
         ends: how many hits are in each row.
+        ahead: what is known of AT_ONCE primes, as in `Group`.
     """
 
     room: NDArray[np.uint32]
     ends: NDArray[np.int64]
+    ahead: NDArray[np.int64]
 
 
 @jit
@@ -44,16 +46,14 @@ def cross_large(
     first: int,
     primes: NDArray[np.int64],
     rows: Rows,
-    ahead: NDArray[np.int64],
     bits: NDArray[np.int64],
 ) -> int:
     """Cross off the multiples of as many `primes` as have room; return how many these are.
 
-    `first` is the first byte of `words`. What is in `rows` does not matter; `ahead` has room for
-    AT_ONCE numbers. If the last segment is not whole, the memory behind `words` is spoiled as far
-    as it would reach.
+    `first` is the first byte of `words`. What is in `rows` does not matter. If the last segment is
+    not whole, the memory behind `words` is spoiled as far as it would reach.
     """
-    room, ends = rows
+    room, ends, ahead = rows
     for segment in range(ends.size):
         ends[segment] = 0
     done = 0
@@ -80,7 +80,7 @@ def _most(ends: NDArray[np.int64]) -> int:
 @jit
 def gather(size: int, group: Group, rows: Rows, bits: NDArray[np.int64]) -> None:
     """Append the hits of the group's primes in `size` bytes to the rows."""
-    room, ends = rows
+    room, ends, _ = rows
     behind = np.uint64(ends.size - 1)
     for j in range(group.primes.size):
         p = group.primes[j]
