@@ -26,13 +26,11 @@ def load(name: str, key: str) -> MachineCode | None:
     for folder in _folders():
         path = folder / _file_name(name, key)
         try:
-            code = _unpack(path.read_bytes())
-        except FileNotFoundError:
+            return _unpack(path.read_bytes())
+        except OSError:
             continue
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             _warn(f"damaged machine code is compiled again: {path}: {error}")
-            continue
-        return code
     return None
 
 
