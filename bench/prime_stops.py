@@ -127,7 +127,7 @@ def _memory() -> None:
         peak, state = map(int, done.stdout.split())
         rows.append([str(k), f"{peak / 1024:.0f}", str(state)])
     print_table(
-        "Peak memory", ["k of 10^k", "MiB, interpreter and numba included", "state bytes"], rows
+        "Peak memory", ["k of 10^k", "MiB, interpreter and LLVM included", "state bytes"], rows
     )
 
 

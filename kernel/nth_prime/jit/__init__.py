@@ -3,6 +3,7 @@
     function     the decorator, and the call of machine code from Python
     arguments    what Python passes, as machine code takes it
     native       machine code in memory
+    processor    which processor it is for
     fingerprint  what the machine code of a function depends on
     files        machine code on disk
     compiler     from a function to machine code, by numba
@@ -26,3 +27,4 @@ uint64 = cast("type[int]", np.uint64)
 """For compiled code. Type checkers take what they make for an int, as they do a literal."""
 
 inner = jit
+"""The same, for functions that only compiled code calls."""
