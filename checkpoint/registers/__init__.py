@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import InvalidStoreUrl
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 
 if TYPE_CHECKING:
     from outlast.checkpoint.register import Register
@@ -27,7 +27,7 @@ def open_register(url: str, *, read_only: bool = False) -> Register:
 
     `sqlite:///path` (three slashes: relative, four: absolute; `~` is the home folder),
     `redis://…` and `rediss://…` (redis-py's URLs with their options), `s3://bucket/prefix`
-    (region, endpoint and credentials come from boto3's own settings). A file is opened immediately,
+    (region, endpoint and credentials are the AWS SDK's own settings). A file is opened immediately,
     and created where it is missing; a server is asked at the first call. With `read_only` a file is
     neither created nor changed, and a missing one is an empty store.
 
@@ -42,7 +42,7 @@ def open_register(url: str, *, read_only: bool = False) -> Register:
     if REDIS.fullmatch(url):
         return _redis(url)
     if match := S3.fullmatch(url):
-        from outlast.checkpoint.registers.s3 import S3Register  # boto3 takes 0.3 s
+        from outlast.checkpoint.registers.s3 import S3Register  # botocore takes 0.2 s
 
         return S3Register(match["bucket"], match["prefix"] or "")
     raise _invalid(url)
