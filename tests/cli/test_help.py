@@ -77,11 +77,12 @@ def test_what_answers_at_once_imports_little(words: tuple[str, ...], more: set[s
 
 
 @pytest.mark.parametrize("words", [("status", "x"), ("dlq", "list", "--help")])
-def test_no_other_command_is_imported(words: tuple[str, ...]) -> None:
+def test_no_other_command_is_imported_nor_what_changes_jobs(words: tuple[str, ...]) -> None:
     """Each command would start as slowly as all of them together."""
     program = (
         "import sys; from outlast.worker.cli import main; main(sys.argv[1:]); "
-        "print(*(name for name in sys.modules if name.startswith('outlast.worker.cli.commands.')))"
+        "rooms = ('outlast.worker.cli.commands.', 'outlast.worker.jobs.client'); "
+        "print(*(name for name in sys.modules if name.startswith(rooms)))"
     )
     command = [sys.executable, "-c", program, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
