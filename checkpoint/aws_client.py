@@ -23,7 +23,7 @@ def make_client(service: str, **options: Any) -> Any:
 
     own = get_session()  # threads may not share one
     own.register_component("data_loader", _loader())
-    return Session(botocore_session=own).client(service, **options)  # type: ignore[call-overload]
+    return Session(botocore_session=own).client(service, **options)
 
 
 @cache
