@@ -81,6 +81,13 @@ def three_nodes() -> Iterator[Group]:
 
 
 @pytest.fixture(scope="session")
+def watched() -> Iterator[Group]:
+    """A Valkey server, its replica, and a sentinel."""
+    with redis_groups.watched() as group:
+        yield group
+
+
+@pytest.fixture(scope="session")
 def ministack_server() -> Iterator[Server]:
     """The server behind `ministack`, for tests of a wider scope than one function."""
     with servers.ministack() as server:

@@ -34,7 +34,6 @@ from outlast.worker.queues.redis import RedisQueue
 from outlast.worker.queues.redis_scripts import Keys
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 from outlast.worker.slices.worker_process import make_process
-from tests import redis_groups
 from tests.deploy.files import actions, properties
 from tests.doctor.test_stack import CLIENTS, deploy
 from tests.kernels import Dividing, expected, install
@@ -411,18 +410,18 @@ def test_the_rights_listed_for_a_cluster_are_enough_and_each_is_needed(three_nod
 
 
 def test_the_rights_listed_for_sentinels_are_enough_and_each_is_needed(
-    monkeypatch: pytest.MonkeyPatch,
+    watched: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operator would grant too little for the workers to find the master, or too much."""
     (right,) = listed("all by sentinels, there")
-    with redis_groups.watched() as group:
-        url = f"{group.url}?sentinel_username=outlast&sentinel_password=s3cret"
-        monkeypatch.setenv("OUTLAST_STORE", url)
-        with group.user([right]):
-            use(url)
-            assert [f for f in examine() if "permission" in f.found] == []
-        with group.user([]), pytest.raises(StoreUnavailable, match=r"permission.*masters"):
-            use(url)
+    url = f"{watched.url}?sentinel_username=outlast&sentinel_password=s3cret"
+    monkeypatch.setenv("OUTLAST_STORE", url)
+    watched.flush()
+    with watched.user([right]):
+        use(url)
+        assert [f for f in examine() if "permission" in f.found] == []
+    with watched.user([]), pytest.raises(StoreUnavailable, match=r"permission.*masters"):
+        use(url)
 
 
 def test_the_rights_listed_for_a_worker_on_redis_are_enough_for_a_job_of_parts(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import InvalidStoreUrl
 from outlast.checkpoint.redis_url import REDIS_FORMS, REDIS_URL, redis_hint
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 
 if TYPE_CHECKING:
     from outlast.checkpoint.register import Register
@@ -43,7 +43,7 @@ def open_register(url: str, *, read_only: bool = False) -> Register:
     if (match := REDIS_URL.fullmatch(url)) and not match["name"]:
         return _redis(url)
     if match := S3.fullmatch(url):
-        from outlast.checkpoint.registers.s3 import S3Register  # boto3 takes 0.3 s
+        from outlast.checkpoint.registers.s3 import S3Register  # botocore takes 0.2 s
 
         return S3Register(match["bucket"], match["prefix"] or "")
     raise _invalid(url)

@@ -14,7 +14,7 @@ from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.checkpoint.registers.s3 import S3Register
 from outlast.checkpoint.safe_text import redacted, without_secrets
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 
 IMPORTS = """
 import sys

@@ -48,13 +48,6 @@ def register(group: Group) -> Iterator[RedisRegister]:
         yield register
 
 
-@pytest.fixture(scope="module")
-def watched() -> Iterator[Group]:
-    """A master, its replica, and a sentinel."""
-    with redis_groups.watched() as group:
-        yield group
-
-
 def stored(group: Group) -> list[bytes]:
     """Return all names that there are on the primaries."""
     with closing(connect(group.url)) as client:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.cli.process import Outlast
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"boto3", "botocore", "numba", "numpy", "redis", "rich"}
+HEAVY = {"boto3", "botocore", "llvmlite", "numba", "numpy", "redis", "rich"}
 
 
 ALL = [*COMMANDS, "dlq", *(f"dlq {command}" for command in dlq.COMMANDS)]
@@ -74,6 +74,19 @@ def test_what_answers_at_once_imports_little(words: tuple[str, ...], more: set[s
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
     )
     assert (HEAVY | more) & set(done.stdout.splitlines()[-1].split()) == set()
+
+
+@pytest.mark.parametrize("words", [("status", "x"), ("dlq", "list", "--help")])
+def test_no_other_command_is_imported_nor_what_changes_jobs(words: tuple[str, ...]) -> None:
+    """Each command would start as slowly as all of them together."""
+    program = (
+        "import sys; from outlast.worker.cli import main; main(sys.argv[1:]); "
+        "rooms = ('outlast.worker.cli.commands.', 'outlast.worker.jobs.client'); "
+        "print(*(name for name in sys.modules if name.startswith(rooms)))"
+    )
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"outlast.worker.cli.commands.{words[0]}"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ doctor
 """
 
 
-@pytest.fixture(params=["a server", "a cluster"])
+@pytest.fixture(params=["a server", pytest.param("a cluster", marks=pytest.mark.chaos)])
 def place(request: pytest.FixtureRequest) -> Group:
     """Servers of either kind, emptied."""
     if request.param == "a cluster":

@@ -10,7 +10,6 @@ import pytest
 
 from outlast.worker.doctor.environment import is_same
 from outlast.worker.doctor.examine import examine
-from tests import redis_groups
 from tests.doctor.conftest import problems
 from tests.doctor.test_redis import WELL
 from tests.servers import HOST, free_ports
@@ -88,13 +87,12 @@ def test_a_node_of_a_cluster_is_no_server(
         assert "write redis+cluster://" in only[check].mend
 
 
-def test_sentinels_are_counted(run_doctor: Any) -> None:
+def test_sentinels_are_counted(watched: Group, run_doctor: Any) -> None:
     """A single sentinel would be the one machine whose failure stops all."""
-    with redis_groups.watched() as group:
-        findings = run_doctor(OUTLAST_STORE=group.url)
-        assert findings["store.failover"].level == "warning"
-        assert findings["store.failover"].found.startswith("replicas: 1; sentinels: 1, of which 1")
-        assert findings["store.failover"].mend.startswith("run 3 sentinels")
+    finding = run_doctor(OUTLAST_STORE=watched.url)["store.failover"]
+    assert finding.level == "warning"
+    assert finding.found.startswith("replicas: 1; sentinels: 1, of which 1")
+    assert finding.mend.startswith("run 3 sentinels")
 
 
 def test_sentinels_that_do_not_answer_are_one_finding(run_doctor: Any) -> None:

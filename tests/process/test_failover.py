@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     FailOver = Callable[[Group, str, Server], None]
 
-STEPS = 150
+STEPS = 120
 SLICE_SECONDS, CHECKPOINT_SECONDS = 1.0, 0.1
 # While nothing can be saved, a slice may lose all that it did; and so may the one after it.
 LOST_SECONDS = 2 * SLICE_SECONDS + CHECKPOINT_SECONDS
@@ -85,13 +85,11 @@ def test_a_master_of_sentinels_dies(fail_over: FailOver) -> None:
         fail_over(group, "a", group.nodes[0])
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("has_job", "has_queue"),
-    [
-        pytest.param(True, True, id="job and queue"),
-        pytest.param(True, False, id="job", marks=pytest.mark.chaos),
-        pytest.param(False, True, id="queue", marks=pytest.mark.chaos),
-    ],
+    [(True, True), (True, False), (False, True)],
+    ids=["job and queue", "job", "queue"],
 )
 def test_a_node_of_a_cluster_dies(fail_over: FailOver, has_job: bool, has_queue: bool) -> None:
     """A job would stand still, or fail, until somebody restarts the workers elsewhere."""

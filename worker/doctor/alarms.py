@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
+from outlast.checkpoint.aws_client import make_client
 from outlast.worker.doctor.aws import CONFIG, asking
 from outlast.worker.doctor.finding import ok, warning
 
@@ -40,7 +39,7 @@ def alarm_findings(names: list[str]) -> Iterator[Finding]:
 
 
 def _alarms(names: list[str]) -> Iterator[Any]:
-    client = boto3.client("cloudwatch", config=CONFIG)
+    client = make_client("cloudwatch", config=CONFIG)
     with asking():
         for start in range(0, len(names), AT_ONCE):
             page = names[start : start + AT_ONCE]
@@ -74,7 +73,7 @@ def _ringing(alarms: list[Any]) -> Iterator[Finding]:
 def _subscribers(topic: str) -> Finding:
     name = f"stack.topic.{topic.rpartition(':')[2]}"
     with asking():
-        client = boto3.client("sns", config=CONFIG, region_name=topic.split(":")[3])
+        client = make_client("sns", config=CONFIG, region_name=topic.split(":")[3])
         attributes = client.get_topic_attributes(TopicArn=topic)["Attributes"]
     confirmed = int(attributes.get("SubscriptionsConfirmed", 0))
     pending = int(attributes.get("SubscriptionsPending", 0))

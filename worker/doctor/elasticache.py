@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
+from outlast.checkpoint.aws_client import make_client
 from outlast.worker.doctor.aws import CONFIG, asking
 from outlast.worker.doctor.finding import error, ok, warning
 
@@ -26,7 +25,7 @@ MODIFY_SERVERLESS = "aws elasticache modify-serverless-cache --serverless-cache-
 def cache_findings(resources: dict[str, list[str]]) -> Iterator[Finding]:
     """Check the cache among a stack's resources, whose physical names are given by type."""
     with asking():
-        client: ElastiCacheClient = boto3.client("elasticache", config=CONFIG)
+        client: ElastiCacheClient = make_client("elasticache", config=CONFIG)
         for name in resources.get(SERVER, []):
             answer = client.describe_replication_groups(ReplicationGroupId=name)
             yield from _server(dict(answer["ReplicationGroups"][0]), f"{MODIFY} {name}")

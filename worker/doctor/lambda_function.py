@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import ClientError
 
+from outlast.checkpoint.aws_client import make_client
 from outlast.worker.doctor.aws import CONFIG, asking
 from outlast.worker.doctor.concurrency import (
     backlog_finding,
@@ -74,7 +74,7 @@ class FunctionExamination:
 
     @cached_property
     def _client(self) -> LambdaClient:
-        client: LambdaClient = boto3.client("lambda", config=CONFIG)
+        client: LambdaClient = make_client("lambda", config=CONFIG)
         return client
 
     @cached_property

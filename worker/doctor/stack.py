@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import boto3
 from botocore.exceptions import ClientError
 
+from outlast.checkpoint.aws_client import make_client
 from outlast.worker.doctor.alarms import alarm_findings
 from outlast.worker.doctor.aws import CONFIG, asking
 from outlast.worker.doctor.finding import Unreachable, error, ok, warning
@@ -54,7 +54,7 @@ def read_stack(name: str) -> Stack:
         Unreachable: there is none, or it is of another template; the failure has the way out.
         Denied: these credentials may not look at it.
     """
-    client = boto3.client("cloudformation", config=CONFIG)
+    client = make_client("cloudformation", config=CONFIG)
     with asking():
         try:
             (stack,) = client.describe_stacks(StackName=name)["Stacks"]
@@ -72,7 +72,7 @@ def read_stack(name: str) -> Stack:
     for each in answer["StackResources"]:
         resources.setdefault(each["ResourceType"], []).append(each.get("PhysicalResourceId", ""))
     with asking():
-        functions = boto3.client("lambda", config=CONFIG)
+        functions = make_client("lambda", config=CONFIG)
         function = functions.get_function_configuration(FunctionName=outputs["FunctionName"])
     return Stack(
         name=name,
@@ -155,7 +155,7 @@ def _failed_invocations(stack: Stack) -> Iterator[Finding]:
         )
         return
     with asking():
-        client = boto3.client("sqs", config=CONFIG)
+        client = make_client("sqs", config=CONFIG)
         name = "ApproximateNumberOfMessages"
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     if not (count := int(answer["Attributes"][name])):

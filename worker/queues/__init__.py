@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.redis_url import REDIS_FORMS, REDIS_URL, redis_hint
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 from outlast.worker.queues.contract import InvalidQueueUrl
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def open_queue(url: str) -> Queue:
         with _checked(url):
             return RedisQueue.from_url(*place)
     if _SQS.fullmatch(url):
-        from outlast.worker.queues.sqs import SqsQueue  # only here: boto3 takes a third of a second
+        from outlast.worker.queues.sqs import SqsQueue  # only here: botocore takes 0.2 s
 
         return SqsQueue(url)
     raise _invalid(url)

@@ -66,7 +66,7 @@ def _opened(name: str, request: pytest.FixtureRequest) -> Backend:
         server = request.getfixturevalue(f"{name.partition('-')[0]}_server")
         return backends.redis_like(connect(server.url))
     if name in CLUSTERS:
-        return backends.redis_like(connect(request.getfixturevalue(name).url), many=500)
+        return backends.redis_like(connect(request.getfixturevalue(name).url), many=200)
     url: str = request.getfixturevalue("ministack").url
     request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL", url)
     return backends.sqs(url, ".fifo" if name == "sqs-fifo" else "")
