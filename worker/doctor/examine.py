@@ -54,8 +54,7 @@ def examine(
         )
         return
     if stack is not None:
-        whole = partial(_stack, stack, settings, endpoint, every=every)
-        yield from run_checks("stack", [whole])
+        yield from _stack(stack, settings, endpoint, every=every)
     else:
         yield from _deployment(settings, function, endpoint, every=every)
 
@@ -65,7 +64,14 @@ def _stack(
 ) -> Iterator[Finding]:
     from outlast.worker.doctor.stack import read_stack, stack_checks, stack_settings
 
-    stack = read_stack(name)
+    try:
+        stack = read_stack(name)
+    except Exception as failure:
+        log.debug("the stack cannot be read", exc_info=True)
+        unread = _unchecked("stack", failure)
+        breaks = "nothing was examined: store, queue and function are named by the stack"
+        yield error("stack.reach", unread.found, breaks=breaks, mend=unread.mend)
+        return
     yield from run_checks("stack", stack_checks(stack))
     settings, function = stack_settings(stack, settings), stack.outputs["FunctionName"]
     findings = _deployment(settings, function, endpoint, every=every)
@@ -147,7 +153,7 @@ def _unreachable(subject: str, fact: str, mend: str) -> Finding:
 
 
 def _unchecked(subject: str, failure: Exception) -> Finding:
-    if isinstance(failure, Denied):
+    if isinstance(failure, (Denied, Unreachable)):
         return unknown(f"{subject}.look", str(failure), mend=failure.mend)
     return unknown(f"{subject}.look", line(failure), mend=_advice(failure))
 
