@@ -50,7 +50,7 @@ def doctor(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check store, jobs, queue and function, and say what will break.
+    """Check store, jobs and queue, and say what will break.
 
     Each finding is ok, a warning (costs time, money or safety), an error (stops or loses jobs) or
     unknown (no right to look). What breaks and how to mend it follow. The store is tried with a
