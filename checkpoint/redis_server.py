@@ -67,11 +67,15 @@ class RedisServer:
     Attributes:
         client: its commands are called within `call`.
         name: the server for a message.
+        address: what tells it, its database and the user from others.
     """
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         settings = client.connection_pool.connection_kwargs
+        self.address = tuple(
+            settings.get(key) for key in ("host", "port", "path", "db", "username")
+        )
         self.name = f"redis at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
 
     @contextmanager
