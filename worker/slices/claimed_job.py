@@ -215,12 +215,13 @@ class ClaimedJob(LeasedJob):
         except StoreUnavailable as error:  # So far only the place of arrays was asked.
             work, ending = self._unsent(ending, error)
         self.cover(work.state_bytes)
-        now = self.process.jobs.clock()
-        return self._insist(
-            lambda: self._hand_over(
-                lambda record: ended(self.with_doubt(work.added_to(record, now)), ending, now)
-            )
-        )
+
+        def move(record: Record) -> Record:
+            # Asked at each attempt: what a save drops is kept for a while from then on.
+            now = self.process.jobs.clock()
+            return ended(self.with_doubt(work.added_to(record, now)), ending, now)
+
+        return self._insist(lambda: self._hand_over(move))
 
     def _hand_over(self, move: Callable[[Record], Record]) -> Record:
         """Store the end of the slice; in the same step, if that can be, pass the job on."""
