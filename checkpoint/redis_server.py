@@ -73,9 +73,8 @@ class RedisServer:
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         settings = client.connection_pool.connection_kwargs
-        self.address = tuple(
-            settings.get(key) for key in ("host", "port", "path", "db", "username")
-        )
+        keys = ("host", "port", "path", "username")
+        self.address = (*map(settings.get, keys), settings.get("db") or 0)
         self.name = f"redis at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
 
     @contextmanager

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import VersionConflict
+from outlast.checkpoint.status import Status
 from outlast.worker.queues.message import Message
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ class Handover:
 
     def put(self, record: Record) -> Put:
         """Return the write of `record`; a continuation that it announces is sent with it."""
+        goes_on = record.status is Status.QUEUED and record.announced
         return partial(
             self.database.put,
-            message=Message.of(record) if record.announced else None,
+            message=Message.of(record) if goes_on else None,
             done=self.delivery if self.acks(record) else None,
         )
 
