@@ -66,6 +66,7 @@ class Deadline:
         self._end = math.inf if seconds is None else clock() + seconds
         self._reason: str | None = None
         self._previous: dict[signal.Signals, Handler] = {}
+        self._outer_handlers: dict[signal.Signals, Handler] = {}
         self._outer_timer = (0.0, 0.0)
         self._armed_at = 0.0
 
@@ -100,23 +101,22 @@ class Deadline:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._previous:
+        if self._previous or self._outer_handlers:
             self._disarm()
 
     def _arm(self) -> None:
         for number in STOP_SIGNALS:
-            handler = signal.getsignal(number)
-            if number == signal.SIGHUP and handler == signal.SIG_IGN:
+            if self._outer is not None and self._outer.hears(handler := signal.getsignal(number)):
+                self._outer_handlers[number] = handler
+            elif number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup: what runs is to outlive its terminal
-            self._previous[number] = handler
-            if self._outer is None or not self._outer.hears(handler):
-                signal.signal(number, self._on_stop)
-        if self._end == math.inf:
-            return
-        self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
+            else:
+                self._previous[number] = signal.signal(number, self._on_stop)
         self._armed_at = self._clock()
         left = self._end - self._armed_at
-        self._outer_timer = signal.setitimer(signal.ITIMER_REAL, _settable(left))
+        if 0 < left < math.inf:
+            self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
+            self._outer_timer = signal.setitimer(signal.ITIMER_REAL, _settable(left))
 
     def hears(self, handler: Handler) -> bool:
         """Whether a signal's handler is that of this deadline or of one around it."""
@@ -128,10 +128,13 @@ class Deadline:
         if signal.SIGALRM in self._previous:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._previous.items():
-            if signal.getsignal(number) != handler:
-                # None: it was not installed from Python and cannot be put back from here.
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            # None: the handler was not installed from Python and cannot be put back from here.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number, handler in self._outer_handlers.items():
+            if signal.getsignal(number) != handler:  # A kernel has put its own there.
+                signal.signal(number, handler)
         self._previous.clear()
+        self._outer_handlers.clear()
         left, interval = self._outer_timer
         if left:
             left -= self._clock() - self._armed_at
