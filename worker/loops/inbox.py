@@ -27,6 +27,8 @@ BATCH_SECONDS = 0.25
 # If one of its messages takes longer, the others are for other workers.
 LATE_SECONDS = 1.0
 SHORTEST_SECONDS = 1e-6  # A clock may stand still.
+# A lease may have become longer by the claim: to hide the message for longer costs a request.
+HIDDEN_LEASES = 1.25
 # Of how many messages the slowest counts.
 RECENT = 10
 
@@ -59,7 +61,7 @@ class Inbox:
                 return self._waiting.popleft()
         batch = self._process.receive_batch(
             min(self._batch_size(), most or MOST_MESSAGES),
-            visibility_seconds=self._process.timing.lease_seconds(),
+            visibility_seconds=HIDDEN_LEASES * self._process.timing.lease_seconds(),
             wait_seconds=self._wait_seconds,
         )
         self._waiting.extend(batch[1:])
