@@ -17,6 +17,7 @@ from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY
 from outlast.worker.slices.work import Work
 from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
 from outlast.worker.telemetry.job_events import tell_claim
+from outlast.worker.telemetry.kernel_lines import last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -274,7 +275,10 @@ class LeasedJob:
     def _replace(
         self, move: Callable[[Record], Record], put: Callable[[Record], Put] | None = None
     ) -> Record:
-        self.stored = self.process.jobs.advance(self.stored, self.token, move, put=put)
+        lines = last_lines(self.record.job_id)
+        self.stored = self.process.jobs.advance(
+            self.stored, self.token, lambda record: move(record).printed(lines), put=put
+        )
         return self.stored.record
 
     def _new_lease(self) -> Lease:
