@@ -10,7 +10,7 @@ import pytest
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Notices
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.checkpoint.status import Status

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.names import JOBS
-from outlast.checkpoint.redis_server import ANSWER_SECONDS, RedisServer, connect
+from outlast.checkpoint.redis_client import connect
+from outlast.checkpoint.redis_server import RedisServer
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.worker.queues import redis_scripts as scripts
@@ -18,8 +19,7 @@ from outlast.worker.queues.polled import MAX_RECEIVES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import redis
-
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.checkpoint.register import Register
     from outlast.worker.queues.database import Database
     from outlast.worker.queues.message import Message
@@ -33,7 +33,7 @@ SHORTEST_WAIT_SECONDS = 0.01
 
 
 class RedisQueue(Queue):
-    """The queue `name` of one server, for any number of workers.
+    """The queue `name` of a server or a cluster, for any number of workers.
 
     The message that has been visible longest comes first. Visibility is counted by the server's
     clock. After `max_receives` deliveries a message is a dead letter; of these the server keeps the
@@ -41,7 +41,7 @@ class RedisQueue(Queue):
     `RedisRegister`; one that is lost is sent anew by a sweep.
     """
 
-    def __init__(self, client: redis.Redis, name: str, *, max_receives: int = MAX_RECEIVES) -> None:
+    def __init__(self, client: RedisClient, name: str, *, max_receives: int = MAX_RECEIVES) -> None:
         self._server = RedisServer(client)
         self._keys = scripts.Keys.of(name)
         self._max_receives = max_receives
@@ -52,12 +52,11 @@ class RedisQueue(Queue):
         self._hide = client.register_script(scripts.HIDE)
         self._ack = client.register_script(scripts.ACK)
         # An answer must come before the connection gives up on it.
-        answer_seconds = client.connection_pool.connection_kwargs.get("socket_timeout")
-        self._longest_wait = min(LONGEST_WAIT_SECONDS, (answer_seconds or ANSWER_SECONDS) / 2)
+        self._longest_wait = min(LONGEST_WAIT_SECONDS, self._server.answer_seconds / 2)
 
     @classmethod
     def from_url(cls, url: str, name: str) -> RedisQueue:
-        """Return the queue `name` at `redis://…` or `rediss://…`; nothing is sent yet.
+        """Return the queue `name` at a URL that `connect` takes; nothing is sent yet.
 
         Raises:
             ValueError, TypeError: the URL or an option is wrong.

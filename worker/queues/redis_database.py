@@ -9,8 +9,7 @@ from outlast.worker.queues.database import Database
 from outlast.worker.queues.redis_scripts import HANDOVER
 
 if TYPE_CHECKING:
-    import redis
-
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.checkpoint.registers.redis import RedisRegister
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.queues.message import Message
@@ -22,7 +21,7 @@ class RedisDatabase(Database):
     """The values of a register and the messages of a queue, changed by one script."""
 
     def __init__(
-        self, client: redis.Redis, register: RedisRegister, queue: RedisQueue, keys: Keys
+        self, client: RedisClient, register: RedisRegister, queue: RedisQueue, keys: Keys
     ) -> None:
         """Write to `register` and to `queue`, which has these keys."""
         self._register = register

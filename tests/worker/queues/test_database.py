@@ -11,7 +11,7 @@ from fakeredis import FakeRedis
 from outlast.checkpoint.errors import VersionConflict
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.checkpoint.registers.sqlite import SqliteRegister
