@@ -67,6 +67,7 @@ class Deadline:
         self._reason: str | None = None
         self._previous: dict[signal.Signals, Handler] = {}
         self._outer_handlers: dict[signal.Signals, Handler] = {}
+        self._has_timer = False
         self._outer_timer = (0.0, 0.0)
         self._armed_at = 0.0
 
@@ -112,10 +113,13 @@ class Deadline:
                 continue  # nohup: what runs is to outlive its terminal
             else:
                 self._previous[number] = signal.signal(number, self._on_stop)
+        if self._end == math.inf:
+            return
+        self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
         self._armed_at = self._clock()
         left = self._end - self._armed_at
-        if 0 < left < math.inf:
-            self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
+        if left > 0:  # The end may have come: then there is nothing to wait for.
+            self._has_timer = True
             self._outer_timer = signal.setitimer(signal.ITIMER_REAL, _settable(left))
 
     def hears(self, handler: Handler) -> bool:
@@ -125,7 +129,8 @@ class Deadline:
         return self._outer is not None and self._outer.hears(handler)
 
     def _disarm(self) -> None:
-        if signal.SIGALRM in self._previous:
+        if self._has_timer:
+            self._has_timer = False
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._previous.items():
             # None: the handler was not installed from Python and cannot be put back from here.
