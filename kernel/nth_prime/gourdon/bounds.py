@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from outlast.kernel.contract import Resources
     from outlast.kernel.nth_prime.gourdon.state import Problem
 
-X_LIMIT = 2**66
-"""x must be below: there the table of π up to √x reaches 1 GiB."""
+X_LIMIT = 2**80
+"""x must be below: quotients by two numbers stay below 2^51."""
 
 AC_SPAN_LIMIT, B_WORDS_LIMIT = 2**26, 2**20
 """No state has larger segments."""
@@ -41,6 +41,8 @@ class Bounds(NamedTuple):
         end: ⌊x/y⌋, where the sieves of B and D end.
         origin: where the sieve of B starts: the multiple of 240 at or below √x.
         ac_span: numbers in one segment of A + C.
+        ac_words: words in one segment of A + C.
+        window: numbers in one window of A + C.
         b_words: words in one segment of B.
         d_words: words in one segment of D.
     """
@@ -55,6 +57,8 @@ class Bounds(NamedTuple):
     end: int
     origin: int
     ac_span: int
+    ac_words: int
+    window: int
     b_words: int
     d_words: int
 
@@ -84,6 +88,8 @@ def begin(
     *,
     y: int | None = None,
     ac_span: int = 2**23,
+    ac_words: int = 32768,
+    window: int = 240 << 22,
     b_words: int = 16384,
     d_words: int = 8192,
 ) -> Counting:
@@ -98,7 +104,7 @@ def begin(
         raise ValueError(f"Gourdon's algorithm counts up to x from {X_LEAST} to 2^66 - 1, not {x}")
     cube, root = cube_root(x), math.isqrt(x)
     y = min(max(int(_alpha(x) * cube) if y is None else y, cube + 1), root - 1)
-    return Counting(x=x, y=y, ac_span=ac_span, b_words=b_words, d_words=d_words)
+    return Counting(x=x, y=y, ac_span=ac_span, ac_words=ac_words, window=window, b_words=b_words, d_words=d_words)
 
 
 def bounds_of(problem: Problem) -> Bounds:
@@ -125,6 +131,8 @@ def bounds_of(problem: Problem) -> Bounds:
         end=x // y,
         origin=math.isqrt(x) // 240 * 240,
         ac_span=problem.ac_span,
+        ac_words=problem.ac_words,
+        window=problem.window,
         b_words=problem.b_words,
         d_words=problem.d_words,
     )

@@ -94,3 +94,9 @@ def stored(term: TermName, partial: Partial) -> TermSum:
         weights=tuple(partial.weights.tolist()),
         counts=tuple(partial.counts.tolist()),
     )
+
+
+def partial(total: int, weights: list[int], counts: list[int]) -> Partial:
+    """Return a partial result of numbers of any size: all of them are taken modulo 2^64."""
+    signed = [[(n + 2**63) % 2**64 - 2**63 for n in row] for row in (weights, counts)]
+    return Partial(total % 2**64, *(np.array(row, np.int64) for row in signed))

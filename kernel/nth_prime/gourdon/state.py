@@ -41,6 +41,8 @@ class Problem(Model):
     x: Natural
     y: Annotated[int, Field(ge=1)]
     ac_span: Annotated[int, Field(ge=64, multiple_of=64)]
+    ac_words: Annotated[int, Field(ge=512, multiple_of=512)]
+    window: Annotated[int, Field(ge=240, multiple_of=240)]
     b_words: Annotated[int, Field(ge=4096, multiple_of=4096)]
     d_words: Annotated[int, Field(ge=512, le=8192, multiple_of=512)]
 
