@@ -12,7 +12,7 @@ from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon.bounds import cube_root
 from outlast.kernel.nth_prime.gourdon.crossing import PATTERN_PRIMES
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, list_members, pi
-from outlast.kernel.nth_prime.gourdon.wide import divide_x
+from outlast.kernel.nth_prime.gourdon.wide import divide_x, joined
 from outlast.kernel.nth_prime.jit import int64, jit
 
 if TYPE_CHECKING:
@@ -88,4 +88,5 @@ def _divide_by_all(
     residue: npt.NDArray[np.int64],
 ) -> None:
     for i in range(len(primes)):
-        approx[i], residue[i] = divide_x(x_high, x_low, int64(primes[i]))
+        high, low = divide_x(x_high, x_low, int64(primes[i]))
+        approx[i], residue[i] = joined(high, low)

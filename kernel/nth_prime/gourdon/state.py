@@ -43,7 +43,7 @@ class Problem(Model):
     ac_span: Annotated[int, Field(ge=64, multiple_of=64)]
     ac_words: Annotated[int, Field(ge=512, multiple_of=512)]
     window: Annotated[int, Field(ge=240, multiple_of=240)]
-    b_words: Annotated[int, Field(ge=4096, multiple_of=4096)]
+    b_words: Annotated[int, Field(ge=512, multiple_of=512)]
     d_words: Annotated[int, Field(ge=512, le=8192, multiple_of=512)]
 
 

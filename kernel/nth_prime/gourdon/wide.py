@@ -12,14 +12,19 @@ from outlast.kernel.nth_prime.jit import inner, int64
 
 
 @inner
-def divide_x(high: int, low: int, m: int) -> tuple[float, int]:
-    """Return ⌊(high · 2^32 + low)/m⌋ as (approx, residue), for low < 2^32, m < 2^46."""
+def divide_x(high: int, low: int, m: int) -> tuple[int, int]:
+    """Return ⌊(high · 2^32 + low)/m⌋ split in the same way, for low < 2^32, m < 2^46."""
     q = high // m
     rest = high - q * m
     part = int64((np.float64(rest) * 4294967296.0 + np.float64(low)) / np.float64(m))
     left = (rest << 32) + low - part * m
-    part += int64(left >= m) - int64(left < 0)
-    return np.float64(q) * 4294967296.0 + np.float64(part), (q << 32) + part
+    return q, part + int64(left >= m) - int64(left < 0)
+
+
+@inner
+def joined(high: int, low: int) -> tuple[float, int]:
+    """Return high · 2^32 + low as (approx, residue)."""
+    return np.float64(high) * 4294967296.0 + np.float64(low), (high << 32) + low
 
 
 @inner
