@@ -10,7 +10,7 @@ import math
 
 from outlast.kernel.contract import Estimate
 from outlast.kernel.nth_prime import plain
-from outlast.kernel.nth_prime.gourdon.bounds import begin
+from outlast.kernel.nth_prime.gourdon.bounds import divide
 from outlast.kernel.power_law import power_law
 
 # x, and the CPU seconds of one thread for π(x); in between the law is a power. The last is
@@ -88,4 +88,4 @@ def _of_plain_sieve(x: int) -> Estimate:
 
 def _table_bytes(x: int) -> int:
     """Return what is said of the tables in docs/nth-prime.md: π up to √x, and the leaves."""
-    return math.isqrt(x) // 8 + 2 * begin(x).y
+    return math.isqrt(x) // 8 + 2 * divide(x).y

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from outlast.kernel.contract import Model, P, R, Resources
 from outlast.kernel.divisible import Divisible
 from outlast.kernel.nth_prime.cursor import START
 from outlast.kernel.nth_prime.gourdon import parts, work
-from outlast.kernel.nth_prime.gourdon.bounds import fitting_threads
-from outlast.kernel.nth_prime.gourdon.parts import CountingPart, CountingSum, Division
-from outlast.kernel.nth_prime.gourdon.state import Natural, WrongState
+from outlast.kernel.nth_prime.gourdon.bounds import divide, fitting_threads
+from outlast.kernel.nth_prime.gourdon.kept import Kept
+from outlast.kernel.nth_prime.gourdon.state import (
+    Counting,
+    CountingPart,
+    CountingSum,
+    Division,
+    Natural,
+    WrongState,
+)
 from outlast.kernel.nth_prime.state import PrimesState
 
 if TYPE_CHECKING:
@@ -36,14 +43,46 @@ class PrimesPlan(Model):
 class Divided(Divisible[P, PrimesState, R, PrimesPlan, CountingPart, CountingSum], Generic[P, R]):
     """What does not depend on why primes are counted."""
 
+    version = 2
     State = PrimesState
     Plan = PrimesPlan
     PartState = CountingPart
     Partial = CountingSum
 
+    def __init__(self) -> None:
+        self._kept = Kept()
+
+    def count(
+        self, state: PrimesState, counting: Counting, resources: Resources
+    ) -> Generator[PrimesState, None, int]:
+        """Return what a state is counting. Yields the state after every few milliseconds of work.
+
+        While tables are rebuilt, the same state is yielded again and again.
+        """
+        from outlast.kernel.nth_prime.gourdon import engine
+
+        threads = fitting_threads(counting.division, resources)
+        steps = engine.count(counting, threads, self._kept)
+        while True:
+            try:
+                done = next(steps)
+            except StopIteration as end:
+                return int(end.value)
+            if done is not state.counting:
+                state = PrimesState.model_construct(counting=done, word=state.word, count=0)
+            yield state
+
+    def migrate(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return a state of version 1 in today's format: a count begins again, a search goes on."""
+        if version != 1:
+            return super().migrate(state, version)
+        if state["counting"] is not None:
+            state["counting"] = {"division": divide(state["counting"]["x"]).model_dump()}
+        return state
+
     def pieces(self, plan: PrimesPlan) -> int:
         """Return how many pieces there are."""
-        return sum(parts.by_term(plan.division).values()) if plan.division else 1
+        return parts.pieces_of(plan.division) if plan.division else 1
 
     def share(self, plan: PrimesPlan, first: int) -> float:
         """Return the share of the time before a piece, by the model in `gourdon.work`."""
@@ -66,13 +105,18 @@ class Divided(Divisible[P, PrimesState, R, PrimesPlan, CountingPart, CountingSum
         from outlast.kernel.nth_prime.gourdon import engine
 
         threads = fitting_threads(plan.division, resources)
-        return (yield from engine.part(plan.division, first, last, state, threads))
+        return (yield from engine.part(plan.division, first, last, state, threads, self._kept))
 
     def combine(self, plan: PrimesPlan, a: CountingSum, b: CountingSum) -> CountingSum:
         """Return what two neighbouring ranges come to together."""
         if plan.division is None:
             raise WrongState("two parts of a job that has 1 piece")
         return parts.combine(plan.division, a, b)
+
+
+def counting_share(counting: Counting) -> float:
+    """Return the share of the time of a count that is over, by the model in `gourdon.work`."""
+    return work.share(counting.division, counting.part.cursor)
 
 
 def _nothing(first: int, last: int) -> CountingSum:

@@ -10,17 +10,16 @@ from pydantic import Field
 from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan
+from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan, counting_share
 from outlast.kernel.nth_prime.gourdon import parts, riemann
-from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
-from outlast.kernel.nth_prime.gourdon.state import WrongState
+from outlast.kernel.nth_prime.gourdon.bounds import divide
+from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from outlast.kernel.nth_prime.gourdon.parts import CountingSum
-    from outlast.kernel.nth_prime.gourdon.state import Counting, Problem
+    from outlast.kernel.nth_prime.gourdon.state import CountingSum, Division
 
 LARGEST_POSITION = 10**18
 """Its prime is 4.4·10^19, well below the 2^66 up to which primes can be counted."""
@@ -49,7 +48,6 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
     """The n-th prime, p_1 = 2."""
 
     name = "nth-prime"
-    version = 1
     Params = NthPrimeParams
     Result = NthPrimeResult
 
@@ -64,21 +62,38 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
         if n <= plain.LARGEST_POSITION:
             prime = yield from stored(plain.find(n, cursor_of(state)))
         else:
-            prime = yield from _count_and_search(n, state, resources)
+            prime = yield from self._count_and_search(n, state, resources)
         return NthPrimeResult(position=n, prime=prime)
+
+    def _count_and_search(
+        self, n: int, state: PrimesState | None, resources: Resources
+    ) -> Generator[PrimesState, None, int]:
+        """Return the n-th prime: count the primes below where it is expected, and sieve on to it."""
+        if state is None:
+            word, division = _estimate(n)
+            state = PrimesState(counting=Counting(division=division), word=word, count=0)
+            yield state
+        if state.counting is not None:
+            _check_word(state.word, state.counting.division)
+            count = yield from self.count(state, state.counting, resources)
+            state = PrimesState(word=state.word, count=count)
+            yield state
+        from outlast.kernel.nth_prime import sieve
+
+        return (yield from stored(sieve.find(n, cursor_of(state))))
 
     def progress(self, params: NthPrimeParams, state: PrimesState) -> float:
         """Return the share of the time that is over, roughly."""
         if params.position <= plain.LARGEST_POSITION:
             return min(state.count / params.position, 1.0)
-        return _COUNTING_SHARE * (state.counting.progress() if state.counting else 1.0)
+        return _COUNTING_SHARE * (counting_share(state.counting) if state.counting else 1.0)
 
     def plan(self, params: NthPrimeParams) -> PrimesPlan:
         """Return how the count is divided: not at all up to plain.LARGEST_POSITION."""
         if params.position <= plain.LARGEST_POSITION:
             return PrimesPlan()
-        word, counting = _estimate(params.position)
-        return PrimesPlan(division=parts.divide(counting), word=word)
+        word, division = _estimate(params.position)
+        return PrimesPlan(division=division, word=word)
 
     def conclude(
         self,
@@ -133,45 +148,12 @@ def _compile_sieve(bits: int) -> None:
     sieve.after(1 << (min(bits, _MOST_COMPILED_BITS) - 1), 1)
 
 
-def _count_and_search(
-    n: int, state: PrimesState | None, resources: Resources
-) -> Generator[PrimesState, None, int]:
-    """Return the n-th prime: count the primes below where it is expected, and sieve on to it."""
-    if state is None:
-        word, counting = _estimate(n)
-        state = PrimesState(counting=counting, word=word, count=0)
-        yield state
-    if state.counting is not None:
-        _check_word(state.word, state.counting)
-        threads = fitting_threads(state.counting, resources)
-        state = yield from _count(state, state.counting, threads)
-        yield state
-    from outlast.kernel.nth_prime import sieve
-
-    return (yield from stored(sieve.find(n, cursor_of(state))))
-
-
-def _estimate(n: int) -> tuple[int, Counting]:
-    """Return (word, the beginning of the count of what lies below): there the prime is expected."""
+def _estimate(n: int) -> tuple[int, Division]:
+    """Return (word, how what lies below is counted): there the prime is expected."""
     word = riemann.nth_prime(n) // NUMBERS_PER_WORD
-    return word, begin(NUMBERS_PER_WORD * word - 1)
+    return word, divide(NUMBERS_PER_WORD * word - 1)
 
 
-def _check_word(word: int, problem: Problem) -> None:
-    if problem.x != NUMBERS_PER_WORD * word - 1:
+def _check_word(word: int, division: Division) -> None:
+    if division.x != NUMBERS_PER_WORD * word - 1:
         raise WrongState("a state that counts up to another number than it searches from")
-
-
-def _count(
-    state: PrimesState, counting: Counting, threads: int
-) -> Generator[PrimesState, None, PrimesState]:
-    """Return the state in which it is known how many primes lie below the word."""
-    from outlast.kernel.nth_prime.gourdon import engine
-
-    steps = engine.count(counting, threads)
-    while True:
-        try:
-            counting = next(steps)
-        except StopIteration as end:
-            return PrimesState(word=state.word, count=int(end.value))
-        yield PrimesState(counting=counting, word=state.word, count=0)

@@ -9,24 +9,23 @@ from pydantic import Field
 from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan
+from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan, counting_share
 from outlast.kernel.nth_prime.gourdon import parts
-from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT, begin, fitting_threads
-from outlast.kernel.nth_prime.gourdon.state import WrongState
+from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT, divide
+from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from outlast.kernel.nth_prime.gourdon.parts import CountingSum
-    from outlast.kernel.nth_prime.gourdon.state import Counting
+    from outlast.kernel.nth_prime.gourdon.state import CountingSum
 
 
 class PrimeCountParams(Model):
     """Up to where to count."""
 
     x: Annotated[
-        int, Field(ge=0, lt=X_LIMIT, description="count the primes up to this number, below 2^66")
+        int, Field(ge=0, lt=X_LIMIT, description="count the primes up to this number, below 2^80")
     ]
 
 
@@ -41,7 +40,6 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
     """π(x), the number of primes up to x."""
 
     name = "prime-count"
-    version = 1
     Params = PrimeCountParams
     Result = PrimeCountResult
 
@@ -59,20 +57,31 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
                 raise WrongState(f"a state beyond {x}, up to where primes are counted")
             count = yield from stored(plain.count(x, cursor))
         else:
-            count = yield from _count(x, state, resources)
+            count = yield from self._count(x, state, resources)
         return PrimeCountResult(x=x, count=count)
+
+    def _count(
+        self, x: int, state: PrimesState | None, resources: Resources
+    ) -> Generator[PrimesState, None, int]:
+        """Return π(x) by Gourdon's formula."""
+        if state is None:
+            state = PrimesState(counting=Counting(division=divide(x)), word=0, count=0)
+            yield state
+        if state.counting is None or state.counting.division.x != x:
+            raise WrongState(f"a state of another job than to count up to {x}")
+        return (yield from self.count(state, state.counting, resources))
 
     def progress(self, params: PrimeCountParams, state: PrimesState) -> float:
         """Return the share of the time that is over, roughly."""
         if state.counting is not None:
-            return state.counting.progress()
+            return counting_share(state.counting)
         return min(NUMBERS_PER_WORD * state.word / max(params.x, 1), 1.0)
 
     def plan(self, params: PrimeCountParams) -> PrimesPlan:
         """Return how the count is divided: not at all up to plain.LARGEST_NUMBER."""
         if params.x <= plain.LARGEST_NUMBER:
             return PrimesPlan()
-        return PrimesPlan(division=parts.divide(begin(params.x)))
+        return PrimesPlan(division=divide(params.x))
 
     def conclude(
         self, params: PrimeCountParams, plan: PrimesPlan, total: CountingSum
@@ -103,26 +112,3 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
     def calibration(self) -> PrimeCountParams:
         """Return an x that takes about a second."""
         return PrimeCountParams(x=2 * 10**15)
-
-
-def _count(
-    x: int, state: PrimesState | None, resources: Resources
-) -> Generator[PrimesState, None, int]:
-    """Return π(x) by Gourdon's formula."""
-    from outlast.kernel.nth_prime.gourdon import engine
-
-    if state is None:
-        state = _counting(begin(x))
-        yield state
-    if state.counting is None or state.counting.x != x:
-        raise WrongState(f"a state of another job than to count up to {x}")
-    steps = engine.count(state.counting, fitting_threads(state.counting, resources))
-    while True:
-        try:
-            yield _counting(next(steps))
-        except StopIteration as end:
-            return int(end.value)
-
-
-def _counting(counting: Counting) -> PrimesState:
-    return PrimesState(counting=counting, word=0, count=0)

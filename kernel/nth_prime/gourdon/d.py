@@ -24,7 +24,8 @@ from outlast.kernel.nth_prime.gourdon.crossing import (
     set_all,
 )
 from outlast.kernel.nth_prime.gourdon.division import quotient
-from outlast.kernel.nth_prime.gourdon.phase import Partial
+from outlast.kernel.nth_prime.gourdon.term import Partial
+from outlast.kernel.nth_prime.gourdon.tables import build as build_tables
 from outlast.kernel.nth_prime.gourdon.tables import composites_to
 from outlast.kernel.nth_prime.gourdon.unsieved import (
     Unsieved,
@@ -39,6 +40,8 @@ from outlast.kernel.nth_prime.gourdon.unsieved import (
 from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import NDArray
 
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
@@ -54,6 +57,11 @@ _ROW = 200
 _MANY = 300
 
 
+def build(bounds: Bounds, rows: object, window: int) -> Generator[None, None, Tables]:  # noqa: ARG001
+    """Return the tables."""
+    return build_tables(bounds, bounds.y)
+
+
 def pieces(bounds: Bounds, t: Tables) -> int:
     """Return the number of rows in all segments."""
     return bounds.d_segments * t.d_rows
@@ -64,18 +72,15 @@ def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - x d
     return np.zeros(t.d_rows, np.int64)
 
 
-def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
-    """Return the end of the shard, by the number of leaves and of multiples to cross off."""
-    # The work is always less than x/y: small computations need not even compile `_cut`.
-    return last if bounds.end <= BUDGET else int(_cut(bounds, t, first, last, BUDGET))
-
-
-def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
+def shard(
+    bounds: Bounds, rows: object, t: Tables, first: int, last: int  # noqa: ARG001
+) -> Generator[None, None, Partial]:
     """Return the sum over the pieces first to last - 1.
 
     A shard that begins amid a segment sieves the rows before once more, but ignores their leaves.
     """
     weights, counts = np.zeros(t.d_rows, np.int64), np.zeros(t.d_rows, np.int64)
+    yield
     total = _sum(bounds, t, first, last, weights, counts)
     return Partial(int(total), weights, counts)
 
@@ -217,24 +222,3 @@ def _row(
 def _sign(key: int, rank: int) -> int:
     """Return -μ(m), or 0 if m's least prime factor is not above the row's prime."""
     return int64(key > rank) - int64(key < -rank)
-
-
-@jit
-def _cut(bounds: Bounds, t: Tables, first: int, last: int, budget: int) -> int:
-    span = 240 * bounds.d_words
-    segment, row = divmod(first, t.d_rows)
-    work = 0
-    while segment * t.d_rows + row < last:
-        least, most = _limits(bounds, t, RANK + row, segment * span, (segment + 1) * span)
-        p = int64(t.primes[RANK + row])
-        if p < most:
-            primes, composites = _leaves(t, RANK + row, least, most)
-            work += primes[1] - primes[0] + composites[1] - composites[0]
-            work += _ROW + 4 * span // (15 * max(p, 100))
-            row += 1
-        if p >= most or row == t.d_rows:
-            segment += 1
-            row = 0
-        if work > budget:
-            break
-    return min(segment * t.d_rows + row, last)

@@ -1,24 +1,19 @@
 """How a computation of π(x) is divided, and how its parts come together. It imports no numpy.
 
-The pieces of a division are those of all terms, one term after the other. The whole of Σ is one
-and the whole of Φ0 another: together they take a hundredth of the time. Of A + C it is a row of a
-segment, as for its shards; of B a segment; of D a segment, too: a part that began in the middle of
-one would have to sieve all its earlier rows again.
+The pieces of a division are those of all terms, one term after the other. Σ is one; of Φ0 it is a
+span of m, of A + C and D a row of a segment, of B a segment. A + C has all of them again for each
+window of m. Where the pieces of one term, or window, follow each other they are a *stretch*.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import Field
-
-from outlast.kernel.contract import Model
-from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon import riemann
-from outlast.kernel.nth_prime.gourdon.bounds import RANK, bounds_of
+from outlast.kernel.nth_prime.gourdon.bounds import PHI0_SPAN, bounds_of
 from outlast.kernel.nth_prime.gourdon.state import (
-    Natural,
-    Problem,
+    CountingSum,
+    Division,
     TermName,
     TermSum,
     WrongState,
@@ -28,103 +23,83 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Division(Problem):
-    """What fixes the pieces of a computation of π(x).
-
-    Attributes:
-        ac_rows: the number of primes of A and C.
-        d_rows: the number of primes of D.
-    """
-
-    ac_rows: Annotated[int, Field(ge=1)]
-    d_rows: Annotated[int, Field(ge=1)]
-
-
-class CountingPart(Model):
-    """How far a part is.
-
-    Attributes:
-        sums: what is done, one for each term that it touches, in order.
-        cursor: where the last of these sums ends: the first of the term's pieces, as its shards
-            are numbered, that is not part of it; 0 while there is none.
-    """
-
-    sums: tuple[TermSum, ...] = ()
-    cursor: Natural = 0
-
-
-class CountingSum(Model):
-    """What the pieces first to last - 1 come to.
-
-    Attributes:
-        sums: one for each term that they touch, in order; none where nothing is counted.
-    """
-
-    first: Natural
-    last: Natural
-    sums: tuple[TermSum, ...] = ()
-
-
 class Stretch(NamedTuple):
-    """The pieces first to last - 1 of one term, numbered from the term's own first, of `pieces`."""
+    """The pieces first to last - 1 of one term, and one window where it has several.
+
+    Attributes:
+        begin: what must be added to the number of a piece among all of the division.
+    """
 
     term: TermName
+    window: int
     first: int
     last: int
-    pieces: int
+    begin: int
 
 
-def divide(problem: Problem) -> Division:
-    """Return the division of a computation, in milliseconds."""
-    bounds = bounds_of(problem)
-    fixed = {name: getattr(problem, name) for name in Problem.model_fields}
-    return Division(
-        **fixed,
-        ac_rows=len(plain.primes(bounds.cube)) - RANK,
-        d_rows=len(plain.primes(bounds.star)) - RANK,
-    )
-
-
-def by_term(division: Division) -> dict[TermName, int]:
-    """Return how many pieces each term has, in order."""
+def whole(division: Division) -> list[Stretch]:
+    """Return all stretches, in order."""
     bounds = bounds_of(division)
-    return {
-        "sigma": 1,
-        "phi0": 1,
-        "ac": bounds.ac_segments * division.ac_rows,
-        "b": bounds.b_segments,
-        "d": bounds.d_segments,
-    }
+    pieces: list[tuple[TermName, int, int]] = [
+        ("sigma", 0, 1),
+        ("phi0", 0, division.y // PHI0_SPAN + 1),
+        *(("ac", i, bounds.ac_segments * division.ac_rows) for i in range(bounds.windows)),
+        ("b", 0, bounds.b_segments),
+        ("d", 0, bounds.d_segments * division.d_rows),
+    ]
+    stretches = []
+    begin = 0
+    for term, window, count in pieces:
+        stretches.append(Stretch(term, window, 0, count, begin))
+        begin += count
+    return stretches
+
+
+def pieces_of(division: Division) -> int:
+    """Return how many pieces there are."""
+    last = whole(division)[-1]
+    return last.begin + last.last
 
 
 def stretches(division: Division, first: int, last: int) -> list[Stretch]:
-    """Return what of each term lies within the pieces first to last - 1, in order.
+    """Return the stretches of the pieces first to last - 1, in order.
 
     Raises:
         WrongState: there are no such pieces.
     """
-    found = []
-    before = 0
-    for term, pieces in by_term(division).items():
-        begin, end = max(first - before, 0), min(last - before, pieces)
-        if begin < end:
-            found.append(Stretch(term, begin, end, pieces))
-        before += pieces
-    if not 0 <= first < last <= before:
-        raise WrongState(f"π({division.x}) has {before} pieces, not those from {first} to {last}")
-    return found
+    pieces = pieces_of(division)
+    if not 0 <= first < last <= pieces:
+        raise WrongState(f"π({division.x}) has {pieces} pieces, not those from {first} to {last}")
+    clipped = [
+        one._replace(first=max(first - one.begin, 0), last=min(last - one.begin, one.last))
+        for one in whole(division)
+    ]
+    return [one for one in clipped if one.first < one.last]
+
+
+_RANGES = {"sigma": (0, 0), "phi0": (0, 0), "ac": (1, 1), "b": (1, 1)}
 
 
 def check(division: Division, sums: Iterable[TermSum], parts: Iterable[Stretch]) -> None:
-    """Do nothing if there is a sum for each of these stretches, as long as it must be.
+    """Do nothing if there is a sum for each of these stretches, as long as it can be.
 
     Raises:
         WrongState: it is not so. Compiled code does not check what it is given.
     """
-    rows = {"b": 1, "d": division.d_rows}
-    expected = [(part.term, rows.get(part.term, 0), rows.get(part.term, 0)) for part in parts]
-    if [(one.term, len(one.weights), len(one.counts)) for one in sums] != expected:
+    sums, parts = list(sums), list(parts)
+    if len(sums) != len(parts) or not all(
+        _fits(division, one, part) for one, part in zip(sums, parts, strict=True)
+    ):
         raise WrongState(f"a part of π({division.x}) that is of other pieces than it says")
+
+
+def _fits(division: Division, one: TermSum, part: Stretch) -> bool:
+    least, most = _RANGES.get(part.term, (1, division.d_rows))
+    # What begins a term lacks nothing, but for B.
+    lacks = part.first > 0 or part.term == "b"
+    weights = least <= len(one.weights) <= most if lacks else not one.weights
+    counts = least <= len(one.counts) <= most
+    return (one.term, one.window) == (part.term, part.window) and weights and counts
 
 
 def combine(division: Division, a: CountingSum, b: CountingSum) -> CountingSum:
@@ -138,24 +113,34 @@ def combine(division: Division, a: CountingSum, b: CountingSum) -> CountingSum:
     if a.last != b.first:
         raise WrongState(f"parts of π({division.x}) that end at {a.last} and begin at {b.first}")
     # Not at the top: whoever only asks where the pieces are needs no numpy.
-    from outlast.kernel.nth_prime.gourdon.phase import fuse, loaded, stored
+    from outlast.kernel.nth_prime.gourdon.term import fuse, loaded, stored
 
     left, right = a.sums[-1], b.sums[0]
     middle: tuple[TermSum, ...] = (left, right)
-    if left.term == right.term:
-        middle = (stored(left.term, fuse(loaded(left), loaded(right))),)
+    if (left.term, left.window) == (right.term, right.window):
+        stretch = stretches(division, a.first, a.last)[-1]
+        middle = (stored(stretch, fuse(loaded(left), loaded(right))),)
     return CountingSum(first=a.first, last=b.last, sums=(*a.sums[:-1], *middle, *b.sums[1:]))
 
 
 def counted(division: Division, total: CountingSum) -> int:
-    """Return π(x), where `total` is what all pieces come to.
+    """Return π(x) = A - B + C + D + Φ0 + Σ, where `total` is what all pieces come to.
 
     Raises:
         WrongState: it is damaged, or not of all pieces.
         WrongSum: the count fails its check.
     """
-    pieces = sum(by_term(division).values())
+    pieces = pieces_of(division)
     if (total.first, total.last) != (0, pieces):
         raise WrongState(f"a total of π({division.x}) that is not of all {pieces} pieces")
-    check(division, total.sums, stretches(division, 0, pieces))
-    return riemann.lift(sum(one.total for one in total.sums), division.x)
+    check(division, total.sums, whole(division))
+    value = dict.fromkeys(("sigma", "phi0", "ac", "b", "d"), 0)
+    for one in total.sums:
+        value[one.term] += one.total
+    by_term = {one.term: one for one in total.sums}
+    root = by_term["ac"].counts[0]  # s = π(√x): A + C have counted all primes up to √x, …
+    value["b"] += by_term["b"].weights[0] * root  # … which B lacks, …
+    value["sigma"] += root * (root - 1) // 2  # … and Σ.
+    return riemann.lift(
+        value["ac"] - value["b"] + value["d"] + value["phi0"] + value["sigma"], division.x
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from outlast.kernel.nth_prime import plain
-from outlast.kernel.nth_prime.gourdon.bounds import cube_root
+from outlast.kernel.nth_prime.gourdon.bounds import RANK, cube_root
 from outlast.kernel.nth_prime.gourdon.crossing import PATTERN_PRIMES
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, list_members, pi
 from outlast.kernel.nth_prime.gourdon.wide import divide_x, joined
@@ -42,6 +42,16 @@ class Rows(NamedTuple):
     easy: int
     star: int
     middle: int
+
+    @property
+    def ac_rows(self) -> int:
+        """Return how many rows A and C have."""
+        return len(self.primes) - RANK
+
+    @property
+    def d_rows(self) -> int:
+        """Return how many rows D has."""
+        return self.star - RANK
 
 
 _WORDS = 16384
