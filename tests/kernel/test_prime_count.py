@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from outlast.kernel import NonRetryable, Resources
 from outlast.kernel.nth_prime import PrimeCount
-from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
+from outlast.kernel.nth_prime.gourdon.bounds import divide, fitting_threads
 from outlast.kernel.nth_prime.sieve.steps import finish
 
 KERNEL = PrimeCount()
@@ -67,9 +67,10 @@ def test_a_state_that_is_not_of_the_job_is_refused() -> None:
     params = KERNEL.Params(x=10**12)
     state = next(KERNEL.run(params, None, Resources()))
     for changes in ({"x": 10**13}, {"y": 1}, {"y": 10**12}, {"b_words": 2**40}):
-        counting = state.counting.model_copy(update=changes)
+        division = state.counting.division.model_copy(update=changes)
+        counting = state.counting.model_copy(update={"division": division})
         foreign = state.model_copy(update={"counting": counting})
-        with pytest.raises(NonRetryable, match="a state of"):
+        with pytest.raises(NonRetryable, match="a (state|division) of"):
             next(KERNEL.run(params, foreign, Resources()))
 
 
@@ -93,30 +94,30 @@ def test_a_state_that_no_count_reaches_is_refused(
 
 def test_threads_that_do_not_fit_in_the_memory_are_not_used() -> None:
     """Otherwise a job that fits one thread is refused, or killed, on a machine of many cores."""
-    state = begin(10**15)
+    division = divide(10**15)
     granted = [
-        fitting_threads(state, Resources(threads=8, memory_bytes=mib << 20))
+        fitting_threads(division, Resources(threads=8, memory_bytes=mib << 20))
         for mib in (22, 40, 58, 1000)
     ]
     assert granted == [1, 2, 4, 8]
-    assert fitting_threads(state, Resources(threads=3)) == 3
+    assert fitting_threads(division, Resources(threads=3)) == 3
 
 
 MEASURED = """
 import resource
 from outlast.kernel import Resources
 from outlast.kernel.nth_prime import PrimeCount
-from outlast.kernel.nth_prime.gourdon.bounds import begin, bytes_needed
+from outlast.kernel.nth_prime.gourdon.bounds import divide, bytes_needed
 kernel = PrimeCount()
 params = kernel.Params(x=10**15)
 kernel.prepare(params)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 steps = kernel.run(params, None, Resources(threads=2))
 for state in steps:
-    if state.counting.shards:
+    if state.counting.part.cursor:
         break
 taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(taken * 1024 <= bytes_needed(begin(params.x), 2))
+print(taken * 1024 <= bytes_needed(divide(params.x), 2))
 """
 
 

@@ -92,7 +92,7 @@ def part(
 
 def _done(division: Division, first: int, last: int, state: CountingPart) -> list[Stretch]:
     """Return the stretches that the sums of a state must be of."""
-    if not state.sums:
+    if state == CountingPart():
         return []
     if not first < state.cursor <= last:
         raise WrongState(f"a state of a part of π({division.x}) that is of another part")

@@ -134,13 +134,28 @@ def counted(division: Division, total: CountingSum) -> int:
     if (total.first, total.last) != (0, pieces):
         raise WrongState(f"a total of π({division.x}) that is not of all {pieces} pieces")
     check(division, total.sums, whole(division))
-    value = dict.fromkeys(("sigma", "phi0", "ac", "b", "d"), 0)
-    for one in total.sums:
-        value[one.term] += one.total
-    by_term = {one.term: one for one in total.sums}
-    root = by_term["ac"].counts[0]  # s = π(√x): A + C have counted all primes up to √x, …
-    value["b"] += by_term["b"].weights[0] * root  # … which B lacks, …
-    value["sigma"] += root * (root - 1) // 2  # … and Σ.
-    return riemann.lift(
-        value["ac"] - value["b"] + value["d"] + value["phi0"] + value["sigma"], division.x
+    a_plus_c, b, d, phi0, sigma = terms(total)
+    return riemann.lift(a_plus_c - b + d + phi0 + sigma, division.x)
+
+
+class Terms(NamedTuple):
+    """The terms of the formula, modulo 2^64 or not."""
+
+    a_plus_c: int
+    b: int
+    d: int
+    phi0: int
+    sigma: int
+
+
+def terms(total: CountingSum) -> Terms:
+    """Return the value of each term, where `total` is what all pieces come to."""
+    first = {one.term: one for one in reversed(total.sums)}
+    root = first["ac"].counts[0]  # s = π(√x): A + C have counted all primes up to √x, …
+    return Terms(
+        a_plus_c=sum(one.total for one in total.sums if one.term == "ac"),
+        b=first["b"].total + first["b"].weights[0] * root,  # … which B lacks, …
+        d=first["d"].total,
+        phi0=first["phi0"].total,
+        sigma=first["sigma"].total + root * (root - 1) // 2,  # … and Σ.
     )

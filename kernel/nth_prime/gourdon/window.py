@@ -40,7 +40,7 @@ class Window(NamedTuple):
         high: the end.
         primes: 1/q for each prime q, of 7 and more.
         primes_below: how many of these q are below low + 2^SHIFT · i.
-        products: 1/m for each product m of two primes, none of which has p³ <= x/y.
+        products: 1/m for each product m of two primes, both greater than the least of C.
         products_below: how many of these m are below low + 2^SHIFT · i.
         ranks: the rank, from 0, of the lesser prime of m.
     """

@@ -29,6 +29,9 @@ _B_PRIME, _B_QUERY = 35.0, 5.0
 _D_ROW, _D_MULTIPLE, _D_LEAF = 280.0, 1.0, 6.9
 _D_WORDS, _D_LEAF_BY_WORD = 3400.0, 1.45
 
+# For a row without leaves in a segment: next to nothing, but share must rise.
+_DEAD = 1e-3
+
 # By how much more a leaf of A + C takes whose quotient needs a correction.
 _AC_LARGE = 1.7
 
@@ -40,8 +43,8 @@ _LISTED = 0.1694
 _LARGEST_PATTERN, _MANY = 97, 300
 
 # A shard takes a thousandth of the time, or what is nearest to it between these.
-_SHARDS = 1000
-_LEAST_SHARD, _MOST_SHARD = 10e6, 500e6
+SHARDS = 1000
+LEAST_SHARD, MOST_SHARD = 10e6, 500e6
 
 
 class Rows(NamedTuple):
@@ -68,7 +71,7 @@ def share(division: Division, first: int) -> float:
 def shard_end(division: Division, first: int) -> int:
     """Return where a shard ends that begins with piece `first`."""
     at, before = _curve(division)
-    usual = min(max(before[-1] / _SHARDS, _LEAST_SHARD), _MOST_SHARD)
+    usual = min(max(before[-1] / SHARDS, LEAST_SHARD), MOST_SHARD)
     return int(_between(_between(first, at, before) + usual, before, at))
 
 
@@ -93,7 +96,7 @@ def _ranges(division: Division) -> Iterator[tuple[int, float]]:
     """Yield (how many pieces, their nanoseconds) of ranges that follow each other, of all terms."""
     b = bounds_of(division)
     # Small computations would spend more time here than a better model saves.
-    step = 1.05 if b.x > 10**17 else 1.1 if b.x > 10**15 else 1.3
+    step = 1.05 if 10**17 < b.x < 10**21 else 1.1 if b.x > 10**15 else 1.3
     star = RANK + division.d_rows
     d_rows = [Rows(*ends, _prime(sum(ends) // 2)) for ends in _groups(RANK, star, step)]
     a_rows = [
@@ -145,7 +148,7 @@ def _ac_work(b: Bounds, window: int, rows: Rows, low: int, high: int) -> float:
     least = max(least, n // high, window * b.window)
     most = min(most, n // max(low, 1), (window + 1) * b.window)
     if least >= most:
-        return 0.0
+        return _DEAD * (rows.last - rows.first)
     leaf = _AC_PRIME * (_primes_to(most) - _primes_to(least))
     work = _AC_ROW * max((high - low) / (240 * b.ac_words), 1.0)
     work += leaf if n < 2**50 else _AC_LARGE * leaf
@@ -167,7 +170,7 @@ def _d_work(b: Bounds, rows: Rows, first: int, last: int) -> float:
     p, n = rows.p, b.x // rows.p
     most = min(b.y, n // (p * p), n // max(first * span, 1))
     if p >= most:
-        return 0.0
+        return _DEAD * (rows.last - rows.first)
     least = max(p, b.y // p, n // (last * span))
     leaves = 0.0
     if least < most:
