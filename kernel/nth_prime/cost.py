@@ -25,6 +25,8 @@ _COUNTING = (
     (1e18, 50.0),
     (2.0**64, 383.0),
 )
+_TWICE = 2.1  # with other leaves, which take longer
+
 _LEAST_SECONDS = 0.01  # Below it the model has nothing to say.
 
 # Up to the estimated prime, in proportion to √x; no second thread helps.
@@ -43,11 +45,13 @@ _PLAIN_BYTES = 40 << 20  # the interpreter with pydantic, and segments
 _PROCESS_BYTES = 220 << 20  # the interpreter with numba and the compiled code
 
 
-def of_count(x: int) -> Estimate:
+def of_count(x: int, *, verify: bool = False) -> Estimate:
     """Return what π(x) takes."""
     if x <= plain.LARGEST_NUMBER:
         return _of_plain_sieve(x)
     seconds = max(power_law(_COUNTING, x), _LEAST_SECONDS)
+    if verify:
+        seconds *= _TWICE
     return Estimate(
         seconds=seconds,
         serial_seconds=_SERIAL_SHARE * seconds,
@@ -58,13 +62,13 @@ def of_count(x: int) -> Estimate:
     )
 
 
-def of_prime(n: int) -> Estimate:
+def of_prime(n: int, *, verify: bool = False) -> Estimate:
     """Return what the n-th prime takes: to count up to near it, and to sieve on."""
     log = math.log(max(n, 6))
     x = int(n * (log + math.log(log) - 1)) + 2  # within 1% from n = 10^5 on
     if n <= plain.LARGEST_POSITION:
         return _of_plain_sieve(x)
-    counting, sieving = of_count(x), _SIEVING_SECONDS * math.sqrt(x)
+    counting, sieving = of_count(x, verify=verify), _SIEVING_SECONDS * math.sqrt(x)
     return Estimate(
         seconds=counting.seconds + sieving,
         serial_seconds=counting.serial_seconds + sieving,

@@ -9,9 +9,18 @@ from pydantic import Field
 from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan, counting_share
+from outlast.kernel.nth_prime.divided import (
+    BEGINNING,
+    VERIFY,
+    Answer,
+    Divided,
+    PrimesPlan,
+    counting_share,
+    divisions_of,
+    verified,
+)
 from outlast.kernel.nth_prime.gourdon import parts
-from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT, divide
+from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT
 from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 
@@ -27,9 +36,10 @@ class PrimeCountParams(Model):
     x: Annotated[
         int, Field(ge=0, lt=X_LIMIT, description="count the primes up to this number, below 2^80")
     ]
+    verify: Annotated[bool, Field(description=VERIFY)] = False
 
 
-class PrimeCountResult(Model):
+class PrimeCountResult(Answer):
     """The number of primes up to x."""
 
     x: int
@@ -55,21 +65,15 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
             cursor = cursor_of(state)
             if NUMBERS_PER_WORD * cursor.word > x:
                 raise WrongState(f"a state beyond {x}, up to where primes are counted")
-            count = yield from stored(plain.count(x, cursor))
-        else:
-            count = yield from self._count(x, state, resources)
-        return PrimeCountResult(x=x, count=count)
-
-    def _count(
-        self, x: int, state: PrimesState | None, resources: Resources
-    ) -> Generator[PrimesState, None, int]:
-        """Return π(x) by Gourdon's formula."""
+            return PrimeCountResult(x=x, count=(yield from stored(plain.count(x, cursor))))
         if state is None:
-            state = PrimesState(counting=Counting(division=divide(x)), word=0, count=0)
+            counting = Counting(divisions=divisions_of(x, verify=params.verify))
+            state = PrimesState(counting=counting, word=0, count=0)
             yield state
-        if state.counting is None or state.counting.division.x != x:
+        if state.counting is None or state.counting.divisions[0].x != x:
             raise WrongState(f"a state of another job than to count up to {x}")
-        return (yield from self.count(state, state.counting, resources))
+        count = yield from self.count(state, state.counting, resources)
+        return PrimeCountResult(x=x, count=count, verified=verified(state.counting.divisions))
 
     def progress(self, params: PrimeCountParams, state: PrimesState) -> float:
         """Return the share of the time that is over, roughly."""
@@ -81,17 +85,18 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
         """Return how the count is divided: not at all up to plain.LARGEST_NUMBER."""
         if params.x <= plain.LARGEST_NUMBER:
             return PrimesPlan()
-        return PrimesPlan(division=divide(params.x))
+        return PrimesPlan(divisions=divisions_of(params.x, verify=params.verify))
 
     def conclude(
         self, params: PrimeCountParams, plan: PrimesPlan, total: CountingSum
     ) -> PrimesState | PrimeCountResult:
         """Return the count; or where the plain sieve begins, if it is for it."""
-        if plan.division is None:
+        if not plan.divisions:
             return BEGINNING
-        if plan.division.x != params.x:
+        if plan.divisions[0].x != params.x:
             raise WrongState(f"a plan of another job than to count up to {params.x}")
-        return PrimeCountResult(x=params.x, count=parts.counted(plan.division, total))
+        count = parts.counted(plan.divisions, total)
+        return PrimeCountResult(x=params.x, count=count, verified=verified(plan.divisions))
 
     def require(self, params: PrimeCountParams) -> None:
         """Ask for the compiler where x needs it."""
@@ -107,7 +112,7 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
 
     def estimate(self, params: PrimeCountParams) -> Estimate:
         """Return what the model of `outlast.kernel.nth_prime.cost` says."""
-        return cost.of_count(params.x)
+        return cost.of_count(params.x, verify=params.verify)
 
     def calibration(self) -> PrimeCountParams:
         """Return an x that takes about a second."""

@@ -43,12 +43,13 @@ def fine_shards() -> Iterator[None]:
 def fine_plan(x: int, random: Random) -> PrimesPlan:
     """A plan with far more pieces than usual."""
     sizes = {"ac_words": 512, "b_words": 512, "d_words": random.choice([512, 2048])}
-    return PrimesPlan(division=divide(x, window=random.choice([240 << 8, 240 << 22]), **sizes))
+    window = random.choice([240 << 8, 240 << 22])
+    return PrimesPlan(divisions=(divide(x, window=window, **sizes),))
 
 
 def edges_of(plan: PrimesPlan) -> list[int]:
     """The first piece of each stretch, in order, and where the last one ends."""
-    return [*accumulate((one.last for one in parts.whole(plan.division)), initial=0)]
+    return [*accumulate((one.last for one in parts.whole(plan.divisions)), initial=0)]
 
 
 def some_cuts(plan: PrimesPlan, random: Random) -> list[int]:
@@ -147,7 +148,7 @@ def test_a_part_goes_on_from_each_of_its_states() -> None:
     """Otherwise a part that was stopped at an unlucky moment comes to another sum."""
     plan = fine_plan(X, Random(1))
     last = COUNT.pieces(plan)
-    first = 2 + plan.division.ac_rows // 2
+    first = 2 + plan.divisions[0].ac_rows // 2
     whole = do(COUNT, plan, first, last)
     states = list(COUNT.part(plan, first, last, None, Resources()))
     assert [len(state.sums) for state in states[:: len(states) - 1]] == [0, 3]
@@ -161,7 +162,7 @@ def test_the_pieces_are_those_of_the_rows() -> None:
     """Otherwise a job of some unlucky size is refused by every worker."""
     random = Random(20261126)
     for _ in range(30):
-        division = COUNT.plan(COUNT.Params(x=int(10 ** random.uniform(8.4, 16)))).division
+        division = COUNT.plan(COUNT.Params(x=int(10 ** random.uniform(8.4, 16)))).divisions[0]
         rows = finish(build_rows(bounds_of(division)))
         assert (rows.ac_rows, rows.d_rows) == (division.ac_rows, division.d_rows)
 
@@ -177,7 +178,7 @@ def test_pieces_that_there_are_not(first: int, last: int) -> None:
 def stored_state() -> tuple[PrimesPlan, int, int, CountingPart]:
     """A state of a part of B and D, in D."""
     plan = fine_plan(X, Random(2))
-    *_, d = parts.whole(plan.division)
+    *_, d = parts.whole(plan.divisions)
     first, last = d.begin - 2, d.begin + d.last - 2
     *_, state = COUNT.part(plan, first, last, None, Resources())
     return plan, first, last, state
@@ -247,6 +248,17 @@ def test_only_neighbours_are_combined() -> None:
         COUNT.combine(COUNT.Plan(), small, small)
 
 
+def test_a_count_that_is_verified_is_divided_too() -> None:
+    """Otherwise whoever wants to be sure waits for one worker."""
+    params = COUNT.Params(x=X, verify=True)
+    plan = COUNT.plan(params)
+    pieces, random = COUNT.pieces(plan), Random(6)
+    cuts = [0, *sorted(random.sample(range(1, pieces), 6)), pieces]
+    partials = [do(COUNT, plan, *ends) for ends in pairwise(cuts)]
+    result = COUNT.conclude(params, plan, together(COUNT, plan, partials, random))
+    assert (result.count, result.verified) == (PI_X, "counted with y = 6031 and with y = 4824")
+
+
 def test_a_wrong_total_is_an_error() -> None:
     """Otherwise a flipped bit ends in a wrong number that looks like any other."""
     plan = fine_plan(X, Random(3))
@@ -270,7 +282,8 @@ def test_a_wrong_total_is_an_error() -> None:
 def test_a_plan_that_is_none(wrong: dict[str, int]) -> None:
     """Otherwise compiled code reads beyond its tables, or pieces are never counted."""
     plan = COUNT.plan(COUNT.Params(x=X))
-    plan = plan.model_copy(update={"division": plan.division.model_copy(update=wrong)})
+    division = plan.divisions[0].model_copy(update=wrong)
+    plan = plan.model_copy(update={"divisions": (division,)})
     with pytest.raises(WrongState, match=r"π\(10000000000\) with"):
         finish(COUNT.part(plan, 0, 3, None, Resources()))
 

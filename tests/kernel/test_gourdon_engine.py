@@ -34,7 +34,7 @@ PI = {
 
 def begin(x: int, **sizes: int) -> Counting:
     """The state in which a count begins."""
-    return Counting(division=divide(x, **sizes))
+    return Counting(divisions=(divide(x, **sizes),))
 
 
 @pytest.fixture
@@ -118,9 +118,9 @@ def test_a_wrong_sum_is_an_error() -> None:
 def test_a_state_with_a_division_that_there_is_not(wrong: dict[str, object]) -> None:
     """Otherwise compiled code reads beyond its tables, or an hour is spent on a wrong sum."""
     *_, state = engine.count(begin(10**10))
-    division = state.division.model_copy(update=wrong)
+    division = state.divisions[0].model_copy(update=wrong)
     with pytest.raises(WrongState, match=r"^a [^\n]* of π\(10000000000\)[^\n]*$"):
-        finish(engine.count(state.model_copy(update={"division": division})))
+        finish(engine.count(state.model_copy(update={"divisions": (division,)})))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_state_that_no_computation_reaches(
     sums = (*part.sums[:-1], part.sums[-1].model_copy(update=last))
     part = part.model_copy(update={"sums": sums, **wrong})
     with pytest.raises(WrongState, match=r"of π\(10000000000\)|has \d+ pieces"):
-        finish(engine.count(Counting(division=divide(10**10), part=part)))
+        finish(engine.count(Counting(divisions=(divide(10**10),), part=part)))
 
 
 def test_the_total_may_wrap_around() -> None:
@@ -158,7 +158,7 @@ def test_the_total_may_wrap_around() -> None:
 def test_progress_rises_from_0_to_1() -> None:
     """Otherwise the progress bar jumps back, or stands at half when the job is done."""
     states = engine.count(begin(10**11))
-    shares = [work.share(state.division, state.part.cursor) for state in states]
+    shares = [work.share(state.divisions, state.part.cursor) for state in states]
     assert shares[0] == 0
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
@@ -214,7 +214,6 @@ def test_two_computations_in_turns(threads: int) -> None:
 @pytest.mark.usefixtures("fine_shards")
 def test_computations_in_many_threads() -> None:
     """Otherwise two slices in one process end each other."""
-
     kept = Kept()
 
     def stop_and_go(x: int) -> int:

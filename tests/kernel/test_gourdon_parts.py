@@ -14,9 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from outlast.kernel.nth_prime import plain
-from outlast.kernel.nth_prime.gourdon import riemann
-from outlast.kernel.nth_prime.gourdon import ac
-from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, bounds_of, cube_root
+from outlast.kernel.nth_prime.gourdon import ac, riemann
+from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, bounds_of
 from outlast.kernel.nth_prime.gourdon.bounds import divide as divide_count
 from outlast.kernel.nth_prime.gourdon.counted import count_to
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table
@@ -29,7 +28,8 @@ from outlast.kernel.nth_prime.sieve.steps import finish
 
 # The same with an entry for Python.
 native_divide, native_divide_x, native_joined, native_square_root, native_quotient, native_up_to = (
-    jit(function.py_func) for function in (divide, divide_x, joined, square_root, ac._quotient, up_to)
+    jit(function.py_func)
+    for function in (divide, divide_x, joined, square_root, ac._quotient, up_to)
 )
 
 

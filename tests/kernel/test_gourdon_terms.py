@@ -51,15 +51,17 @@ def beginning(stretch: Stretch) -> list[Partial]:
 def total(division: Division) -> CountingSum:
     """What all pieces come to, each stretch in one shard."""
     sums = []
-    for stretch in parts.whole(division):
+    for stretch in parts.whole((division,)):
         done = shard(division, stretch, stretch.first, stretch.last)
-        sums.append(stored(stretch, fuse(*beginning(stretch), done) if beginning(stretch) else done))
-    return CountingSum(first=0, last=parts.pieces_of(division), sums=tuple(sums))
+        sums.append(
+            stored(stretch, fuse(*beginning(stretch), done) if beginning(stretch) else done)
+        )
+    return CountingSum(first=0, last=parts.pieces_of((division,)), sums=tuple(sums))
 
 
 def values(division: Division) -> tuple[int, ...]:
     """The value of each term, as a signed number."""
-    return tuple((value + 2**63) % 2**64 - 2**63 for value in parts.terms(total(division)))
+    return tuple((value + 2**63) % 2**64 - 2**63 for value in parts.terms(total(division).sums))
 
 
 @pytest.mark.parametrize(
@@ -78,12 +80,12 @@ def test_every_term_is_what_its_definition_says(x: int, y: int | None, window: i
 CUT = divide(3 * 10**10, window=240 << 5, **SMALL)
 
 
-@pytest.mark.parametrize("i", range(len(parts.whole(CUT))))
+@pytest.mark.parametrize("i", range(len(parts.whole((CUT,)))))
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**32))
 def test_shards_may_be_cut_anywhere_and_fused_in_any_grouping(i: int, seed: int) -> None:
     """Otherwise a result depends on how a computation was shared out among workers."""
-    stretch, random = parts.whole(CUT)[i], Random(seed)
+    stretch, random = parts.whole((CUT,))[i], Random(seed)
     some = random.randrange(12)
     cuts = {0, stretch.last, *(random.randrange(stretch.last + 1) for _ in range(some))}
     ranges = list(pairwise(sorted(cuts)))
@@ -107,24 +109,22 @@ def total_of_cut() -> CountingSum:
     x=st.integers(10**8, 10**11),
     alpha=st.floats(1, 20),
     window=st.integers(20, 2000),
-    ac_words=st.integers(1, 8),
-    b_words=st.integers(1, 8),
-    d_words=st.integers(1, 16),
+    words=st.tuples(st.integers(1, 8), st.integers(1, 8), st.integers(1, 16)),
 )
-def test_the_sum_does_not_depend_on_how_it_is_split(  # noqa: PLR0913 - all that can be chosen
-    x: int, alpha: float, window: int, ac_words: int, b_words: int, d_words: int
+def test_the_sum_does_not_depend_on_how_it_is_split(
+    x: int, alpha: float, window: int, words: tuple[int, int, int]
 ) -> None:
     """Otherwise the answer is right only for the bounds and segments that happen to be usual."""
     division = divide(
         x,
         y=int(alpha * cube_root(x)),
         window=240 * window,
-        ac_words=512 * ac_words,
-        b_words=512 * b_words,
-        d_words=512 * d_words,
+        ac_words=512 * words[0],
+        b_words=512 * words[1],
+        d_words=512 * words[2],
     )
     built.cache_clear()
-    assert parts.counted(division, total(division)) == primecountpy.prime_pi(x)
+    assert parts.counted((division,), total(division)) == primecountpy.prime_pi(x)
 
 
 def test_fusing_wraps_modulo_2_to_the_64() -> None:

@@ -30,12 +30,12 @@ def test_the_share_rises_from_0_to_1(x: int) -> None:
 @pytest.mark.parametrize("x", [10**12, 10**16, 10**19])
 def test_shards_are_of_equal_work(x: int) -> None:
     """Otherwise a worker that must stop waits long, or does little but begin shards."""
-    division = COUNT.plan(COUNT.Params(x=x)).division
+    divisions = COUNT.plan(COUNT.Params(x=x)).divisions
     cuts = [0]
-    while cuts[-1] < parts.pieces_of(division):
-        cuts.append(work.shard_end(division, cuts[-1]))
+    while cuts[-1] < parts.pieces_of(divisions):
+        cuts.append(work.shard_end(divisions, cuts[-1]))
     assert cuts == sorted({*cuts})
-    works = [b - a for a, b in pairwise(work.share(division, cut) for cut in cuts)]
+    works = [b - a for a, b in pairwise(work.share(divisions, cut) for cut in cuts)]
     assert len(works) <= 1.1 * work.SHARDS
     assert max(works[:-1], default=0) < 1.5 * max(1 / len(works), 1 / work.SHARDS)
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 from math import isqrt
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import count_to
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, new_table, pi
@@ -28,6 +26,7 @@ from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
@@ -62,7 +61,9 @@ def shard(
         for alive in _alive(bounds, rows, window, low, low + span):
             at, stop = max(alive[0], RANK + begin), min(alive[1], RANK + end)
             while at < stop:
-                at, local, leaves = _sum(bounds, rows, window, table, low, low + span, at, stop, BUDGET)
+                at, local, leaves = _sum(
+                    bounds, rows, window, table, low, low + span, at, stop, BUDGET
+                )
                 total += local + before * leaves
                 weight += leaves
                 yield
@@ -77,11 +78,9 @@ def shard(
 def _alive(
     bounds: Bounds, rows: Rows, window: Window, low: int, high: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the ranges of ranks, of C and of A, beyond which no row has leaves in [low, high).
-
-    In C, y >= m > x/(p·high) and p³ > x/(m·p·..)
-    """
+    """Return the ranges of ranks, of C and of A, beyond which no row has leaves in [low, high)."""
     x = bounds.x
+    # Why these are the ranges is proved in docs/nth-prime.md.
     largest = pi(rows.primes, isqrt(x // low)) if low else len(rows.primes)
     least = pi(rows.primes, x // ((window.high - 1) * high))
     if low and window.low:
@@ -120,7 +119,9 @@ def _sum(
                 total += local + (last - first) * (1 - rank)
                 weight += last - first
                 if int64(rows.primes[rank]) ** 2 < most:
-                    local, leaves = _products(window, table, approx, residue, low, rank, least, most)
+                    local, leaves = _products(
+                        window, table, approx, residue, low, rank, least, most
+                    )
                     total += local
                     weight += leaves
             else:
@@ -165,7 +166,7 @@ def _primes(
     first: int,
     last: int,
 ) -> int:
-    """Return Σ #{primes from `low` to n/q} over the primes q of the window from first to last - 1."""
+    """Return Σ #{primes from `low` to n/q} over the window's primes q of first to last - 1."""
     total = int64(0)
     if approx < 2.0**50:
         for i in range(uint64(first), uint64(last)):

@@ -163,10 +163,16 @@ def bytes_needed(division: Division, threads: int) -> int:
     """Return how much memory a computation takes at most, beyond what importing it has taken."""
     # docs/nth-prime.md has the sum; while they are built the tables take up to a sixth more.
     tables = 2 * division.y
-    return 5 * tables // 4 + threads * THREAD_BYTES
+    return 5 * tables // 4 + threads * _thread_bytes(division)
 
 
-def fitting_threads(division: Division, resources: Resources) -> int:
+def _thread_bytes(division: Division) -> int:
+    # Its stack, its sieve and counters; and for each prime that B sieves with, 64 bytes.
+    root = math.isqrt(division.x // division.y)
+    return THREAD_BYTES + 64 * round(1.1 * root / math.log(root))
+
+
+def fitting_threads(divisions: tuple[Division, ...], resources: Resources) -> int:
     """Return how many of the threads that are granted the memory suffices for, at least 1.
 
     Raises:
@@ -175,12 +181,13 @@ def fitting_threads(division: Division, resources: Resources) -> int:
     memory = resources.memory_bytes
     if memory is None:
         return resources.threads
+    division = max(divisions, key=lambda one: one.y)
     if (needed := bytes_needed(division, 1)) > memory:
         raise MemoryError(
             f"counting the primes up to {division.x} takes {needed >> 20} MiB of memory, and this "
             f"worker grants {memory >> 20} MiB: give it more, or use another one"
         )
-    fitting = 1 + (memory - needed) // THREAD_BYTES
+    fitting = 1 + (memory - needed) // _thread_bytes(division)
     return min(resources.threads, fitting)
 
 

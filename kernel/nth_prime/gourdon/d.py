@@ -24,9 +24,9 @@ from outlast.kernel.nth_prime.gourdon.crossing import (
     set_all,
 )
 from outlast.kernel.nth_prime.gourdon.division import quotient
-from outlast.kernel.nth_prime.gourdon.term import Partial
 from outlast.kernel.nth_prime.gourdon.tables import build as build_tables
 from outlast.kernel.nth_prime.gourdon.tables import composites_to
+from outlast.kernel.nth_prime.gourdon.term import Partial
 from outlast.kernel.nth_prime.gourdon.unsieved import (
     Unsieved,
     count_blocks,
@@ -73,7 +73,11 @@ def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - x d
 
 
 def shard(
-    bounds: Bounds, rows: object, t: Tables, first: int, last: int  # noqa: ARG001
+    bounds: Bounds,
+    rows: object,  # noqa: ARG001
+    t: Tables,
+    first: int,
+    last: int,
 ) -> Generator[None, None, Partial]:
     """Return the sum over the pieces first to last - 1.
 

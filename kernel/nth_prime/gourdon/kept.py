@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
     from outlast.kernel.nth_prime.gourdon.rows import Rows
 
 V = TypeVar("V")
@@ -40,16 +39,15 @@ class _Place(Generic[V]):
 
 
 class Tables:
-    """The tables of one computation: the rows, and those of one term alone."""
+    """The rows of one computation, and the tables of one term alone."""
 
-    def __init__(self, bounds: Bounds) -> None:
-        self.bounds = bounds
+    def __init__(self) -> None:
         self.rows: _Place[Rows] = _Place()
         self.term: _Place[Any] = _Place()
 
 
 class Kept:
-    """Tables between two slices or parts: none, or those of one computation.
+    """Tables between two slices or parts, or none.
 
     Who uses them takes them out: no two computations share what is half built.
     """
@@ -58,17 +56,15 @@ class Kept:
         self._tables: list[Tables] = []
 
     @contextmanager
-    def tables_of(self, bounds: Bounds) -> Iterator[Tables]:
-        """Take the tables, if they are of this computation, or new ones; keep them at the end.
+    def tables(self) -> Iterator[Tables]:
+        """Take the tables, and keep them at the end.
 
         After an error they are dropped, as it may have been one in building them.
         """
         try:
             tables = self._tables.pop()
         except IndexError:
-            tables = Tables(bounds)
-        if tables.bounds != bounds:
-            tables = Tables(bounds)
+            tables = Tables()
         try:
             yield tables
         except GeneratorExit:

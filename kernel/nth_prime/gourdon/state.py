@@ -57,6 +57,7 @@ class TermSum(Model):
     """What neighbouring pieces of one term come to: `gourdon.term.Partial`, as it is stored.
 
     Attributes:
+        division: of which computation, where there are several.
         term: which term.
         window: which window of A + C.
         total: the sum modulo 2^64.
@@ -64,6 +65,7 @@ class TermSum(Model):
         counts: what the pieces add to each of these numbers.
     """
 
+    division: Natural = 0
     term: TermName
     window: Natural = 0
     total: Residue
@@ -96,7 +98,7 @@ class CountingSum(Model):
 
 
 class Counting(Model):
-    """A computation of π(x), and how far it is."""
+    """One or more computations of the same π(x), and how far they are together."""
 
-    division: Division
+    divisions: Annotated[tuple[Division, ...], Field(min_length=1)]
     part: CountingPart = CountingPart()

@@ -104,6 +104,7 @@ def stored(stretch: Stretch, partial: Partial) -> TermSum:
     """Return a partial result of a stretch as it is stored."""
     # Not checked: thousands of numbers would take a part of each shard's time.
     return TermSum.model_construct(
+        division=stretch.division,
         term=stretch.term,
         window=stretch.window,
         total=partial.total,

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, pi
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import lowest
+from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, pi
 from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
@@ -59,7 +59,7 @@ def build_window(bounds: Bounds, rows: Rows, index: int) -> Generator[None, None
     low = index * bounds.window
     high = min(low + bounds.window, bounds.y + 1)
     primes, primes_below = yield from _primes(rows, low, high)
-    products, products_below, ranks = yield from _products(bounds, rows, low, high)
+    products, products_below, ranks = yield from _products(rows, low, high)
     return Window(low, high, primes, primes_below, products, products_below, ranks)
 
 
@@ -108,7 +108,7 @@ def _list(
 
 
 def _products(
-    bounds: Bounds, rows: Rows, low: int, high: int
+    rows: Rows, low: int, high: int
 ) -> Generator[
     None, None, tuple[npt.NDArray[np.float64], npt.NDArray[np.int32], npt.NDArray[np.int32]]
 ]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.kernel.nth_prime.gourdon.bounds import PHI0_SPAN, RANK, bounds_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
+    from outlast.kernel.nth_prime.gourdon.parts import Divisions
     from outlast.kernel.nth_prime.gourdon.state import Division
 
 # Nanoseconds of one thread.
@@ -62,15 +64,15 @@ class _Curve(NamedTuple):
     before: list[float]
 
 
-def share(division: Division, first: int) -> float:
+def share(divisions: Divisions, first: int) -> float:
     """Return the share of the time that lies before piece `first`, from 0 to 1."""
-    at, before = _curve(division)
+    at, before = _curve(divisions)
     return _between(first, at, before) / before[-1]
 
 
-def shard_end(division: Division, first: int) -> int:
+def shard_end(divisions: Divisions, first: int) -> int:
     """Return where a shard ends that begins with piece `first`."""
-    at, before = _curve(division)
+    at, before = _curve(divisions)
     usual = min(max(before[-1] / SHARDS, LEAST_SHARD), MOST_SHARD)
     return int(_between(_between(first, at, before) + usual, before, at))
 
@@ -84,9 +86,9 @@ def _between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
 
 
 @lru_cache(maxsize=4)
-def _curve(division: Division) -> _Curve:
+def _curve(divisions: Divisions) -> _Curve:
     curve = _Curve([0], [0.0])
-    for pieces, work in _ranges(division):
+    for pieces, work in chain.from_iterable(map(_ranges, divisions)):
         curve.pieces.append(curve.pieces[-1] + pieces)
         curve.before.append(curve.before[-1] + work)
     return curve
@@ -100,8 +102,7 @@ def _ranges(division: Division) -> Iterator[tuple[int, float]]:
     star = RANK + division.d_rows
     d_rows = [Rows(*ends, _prime(sum(ends) // 2)) for ends in _groups(RANK, star, step)]
     a_rows = [
-        Rows(*ends, _prime(sum(ends) // 2))
-        for ends in _groups(star, RANK + division.ac_rows, step)
+        Rows(*ends, _prime(sum(ends) // 2)) for ends in _groups(star, RANK + division.ac_rows, step)
     ]
     yield 1, _SIEVED * b.y + 1e5
     yield b.y // PHI0_SPAN + 1, _PHI0_NUMBER * b.y
@@ -121,9 +122,7 @@ def _ranges(division: Division) -> Iterator[tuple[int, float]]:
         yield from _together(row_works, last - first)
 
 
-def _together(
-    row_works: list[tuple[int, float]], segments: int
-) -> Iterator[tuple[int, float]]:
+def _together(row_works: list[tuple[int, float]], segments: int) -> Iterator[tuple[int, float]]:
     """Yield (pieces, nanoseconds) of groups of rows, which are one after the other in a segment."""
     if segments == 1:
         yield from row_works
