@@ -86,7 +86,7 @@ def _of_plain_sieve(x: int) -> Estimate:
         serial_seconds=seconds,
         resume_seconds=0.0,
         memory_bytes=_PLAIN_BYTES,
-        state_bytes=60,
+        state_bytes=70,
     )
 
 

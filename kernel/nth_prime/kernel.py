@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from outlast.kernel.nth_prime.gourdon.state import CountingSum, Division
 
-LARGEST_POSITION = 10**18
-"""Its prime is 4.4·10^19, well below the 2^66 up to which primes can be counted."""
+LARGEST_POSITION = 10**22
+"""Its prime is 5.4·10^23, well below the 2^80 up to which primes can be counted."""
 
 _MOST_COMPILED_BITS = 44
 _COUNTING_SHARE = 0.93

@@ -166,6 +166,19 @@ def test_the_estimate_is_near_the_prime() -> None:
     assert max(errors) < 0.25
 
 
+@pytest.mark.parametrize(
+    ("k", "prime"),
+    [
+        (18, 44211790234832169331),
+        (20, 4892055594575155744537),
+        (22, 536193870744162118627429),
+    ],
+)
+def test_the_estimate_is_near_the_largest_published_primes(k: int, prime: int) -> None:
+    """Otherwise float64 has too few digits there, and the local sieve takes hours. OEIS A006988."""
+    assert abs(riemann.nth_prime(10**k) - prime) < 0.25 * prime**0.5
+
+
 @pytest.mark.parametrize("x", [X_LEAST - 1, X_LIMIT, 0, 10**30])
 def test_x_out_of_bounds_is_refused(x: int) -> None:
     """Otherwise a count outside the formula's range comes out wrong."""
