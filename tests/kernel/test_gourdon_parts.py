@@ -23,19 +23,11 @@ from outlast.kernel.nth_prime.gourdon.rows import build_rows
 from outlast.kernel.nth_prime.gourdon.wide import divide, divide_x, joined, square_root
 from outlast.kernel.nth_prime.gourdon.window import build_window, up_to
 from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
-from outlast.kernel.nth_prime.jit import jit
 from outlast.kernel.nth_prime.sieve.steps import finish
-
-# The same with an entry for Python.
-native_divide, native_divide_x, native_joined, native_square_root, native_quotient, native_up_to = (
-    jit(function.py_func)
-    for function in (divide, divide_x, joined, square_root, ac._quotient, up_to)
-)
-
 
 def wide(n: int) -> tuple[float, int]:
     """A number as (approx, residue)."""
-    return native_joined(n >> 32, n & 0xFFFFFFFF)
+    return joined(n >> 32, n & 0xFFFFFFFF)
 
 
 @settings(deadline=None, max_examples=500)
@@ -44,8 +36,8 @@ def test_quotients_are_exact_beside_every_multiple(m: int, q: int, rest: int) ->
     """Otherwise a leaf is looked up one entry off, about once in a billion."""
     n = min(max(m * q + rest, 0), X_LIMIT - 1)
     if n // m < 2**51:
-        assert native_divide(*wide(n), m) == n // m
-        assert native_quotient(*wide(n), 1 / m) == n // m
+        assert divide(*wide(n), m) == n // m
+        assert ac._quotient(*wide(n), 1 / m) == n // m
 
 
 @settings(deadline=None, max_examples=500)
@@ -62,10 +54,10 @@ def test_below_2_to_the_50_half_a_unit_replaces_the_correction(m: int, q: int, r
 @example(x=X_LIMIT - 1, m=23)
 def test_x_is_divided_exactly(x: int, m: int) -> None:
     """Otherwise every term is wrong beyond 2^64."""
-    high, low = native_divide_x(x >> 32, x & 0xFFFFFFFF, m)
+    high, low = divide_x(x >> 32, x & 0xFFFFFFFF, m)
     assert (high << 32) + low == x // m
     assert 0 <= low < 2**32
-    approx, residue = native_joined(high, low)
+    approx, residue = joined(high, low)
     assert approx == float(x // m)
     assert (residue - x // m) % 2**64 == 0
 
@@ -75,7 +67,7 @@ def test_x_is_divided_exactly(x: int, m: int) -> None:
 @example(root=2**31 - 1, rest=1)
 def test_square_roots_are_exact(root: int, rest: int) -> None:
     """Otherwise the leaves of A end one prime early or late."""
-    assert native_square_root(root * root + rest) == isqrt(root * root + rest)
+    assert square_root(root * root + rest) == isqrt(root * root + rest)
 
 
 def test_the_rows_hold_what_they_say() -> None:
@@ -126,10 +118,10 @@ def test_windows_hold_all_primes_and_products() -> None:
         assert (w.low, w.high) == (24_000 * i, min(24_000 * (i + 1), bounds.y + 1))
         some = [round(1 / r) for r in w.primes]
         for v in range(w.low - 1, w.high, 97):
-            assert native_up_to(w.primes, w.primes_below, w.low, v) == bisect_right(some, v)
+            assert up_to(w.primes, w.primes_below, w.low, v) == bisect_right(some, v)
         primes += some
         more = [round(1 / r) for r in w.products]
-        assert native_up_to(w.products, w.products_below, w.low, w.high - 1) == len(more)
+        assert up_to(w.products, w.products_below, w.low, w.high - 1) == len(more)
         found += zip(more, w.ranks.tolist(), strict=True)
     assert primes == [p for p in rank if p > 5]
     assert found == products
