@@ -35,7 +35,7 @@ class Division(Model):
     Attributes:
         x: the number whose π is wanted.
         y: the limit of the leaves.
-        window: numbers in one window of the m of A + C.
+        window: numbers in one window of the m of A + C and D.
         ac_words: words in one segment of A + C.
         b_words: words in one segment of B.
         d_words: words in one segment of D.
@@ -48,7 +48,7 @@ class Division(Model):
     window: Annotated[int, Field(ge=240, multiple_of=240)]
     ac_words: Words
     b_words: Words
-    d_words: Annotated[int, Field(ge=512, le=8192, multiple_of=512)]
+    d_words: Annotated[int, Field(ge=512, le=16384, multiple_of=512)]
     ac_rows: Annotated[int, Field(ge=1)]
     d_rows: Annotated[int, Field(ge=1)]
 
@@ -58,7 +58,7 @@ class TermSum(Model):
 
     Attributes:
         term: which term.
-        window: which window of A + C.
+        window: which window of A + C or D.
         total: the sum modulo 2^64.
         weights: how often each number that lies before must be added to it; none if nothing does.
         counts: what the pieces add to each of these numbers.
