@@ -29,7 +29,7 @@ _config: Any = numba.config
 
 
 # Not among the options that numba declares to type checkers.
-_NO_C_ENTRY: Any = {"no_cfunc_wrapper": True}
+_NO_C_ENTRY: Any = {"no_cfunc_wrapper": True, "_nrt": False}
 
 
 def jit(function: F) -> F:

@@ -62,7 +62,9 @@ def shard(
         for alive in _alive(bounds, rows, window, low, low + span):
             at, stop = max(alive[0], RANK + begin), min(alive[1], RANK + end)
             while at < stop:
-                at, local, leaves = _sum(bounds, rows, window, table, low, low + span, at, stop, BUDGET)
+                at, local, leaves = _sum(
+                    bounds, rows, window, table, low, low + span, at, stop, BUDGET
+                )
                 total += local + before * leaves
                 weight += leaves
                 yield
@@ -120,7 +122,9 @@ def _sum(
                 total += local + (last - first) * (1 - rank)
                 weight += last - first
                 if int64(rows.primes[rank]) ** 2 < most:
-                    local, leaves = _products(window, table, approx, residue, low, rank, least, most)
+                    local, leaves = _products(
+                        window, table, approx, residue, low, rank, least, most
+                    )
                     total += local
                     weight += leaves
             else:

@@ -36,7 +36,11 @@ build = no_tables
 
 
 def shard(
-    bounds: Bounds, rows: Rows, tables: None, first: int, last: int,  # noqa: ARG001 - see `Term`
+    bounds: Bounds,
+    rows: Rows,
+    tables: None,
+    first: int,
+    last: int,  # noqa: ARG001 - see `Term`
 ) -> Generator[None, None, Partial]:
     """Return the sum over the p with x/p in the segments first to last - 1.
 
@@ -59,7 +63,9 @@ def shard(
         least = max(bounds.x // (low + span), bounds.y)
         while True:
             inside = int(np.searchsorted(primes, least, side="right"))
-            local = _sum(bounds.x_high, bounds.x_low, primes[inside:], low, sieve.words, before, masks())
+            local = _sum(
+                bounds.x_high, bounds.x_low, primes[inside:], low, sieve.words, before, masks()
+            )
             total += int(local) + count * (len(primes) - inside)
             queries += len(primes) - inside
             primes = primes[:inside]
@@ -71,18 +77,28 @@ def shard(
     return partial(total, [queries], [count])
 
 
-def _downward(
-    rows: Rows, most: int, least: int
-) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _downward(rows: Rows, most: int, least: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Yield (low, the primes from `low` + 1 on), from `most` down to `least` in portions."""
     while most > least:
         end = most // NUMBERS_PER_WORD + 1
         missing = -(-(end - least // NUMBERS_PER_WORD) // CHUNK_WORDS) * CHUNK_WORDS
         begin = max(end - min(missing, _MOST_WORDS), 0)
-        sieve = PrimeSieve(rows.primes, -(-(end - begin) // CHUNK_WORDS) * CHUNK_WORDS, NUMBERS_PER_WORD * begin, most)
+        sieve = PrimeSieve(
+            rows.primes,
+            -(-(end - begin) // CHUNK_WORDS) * CHUNK_WORDS,
+            NUMBERS_PER_WORD * begin,
+            most,
+        )
         primes = list_members(sieve.words, sieve.advance())
         most, last = max(NUMBERS_PER_WORD * begin - 1, least), most
-        yield most, primes[np.searchsorted(primes, most, side="right") : np.searchsorted(primes, last, side="right")]
+        yield (
+            most,
+            primes[
+                np.searchsorted(primes, most, side="right") : np.searchsorted(
+                    primes, last, side="right"
+                )
+            ],
+        )
 
 
 @jit

@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
     from outlast.kernel.nth_prime.gourdon.rows import Rows
 
-BUDGET = 7_000_000
-"""Leaves and multiples of one native call, a nanosecond or more each."""
+BUDGET = 5_000_000
+"""Leaves and multiples of one native call, about a nanosecond each."""
 
 # What a row costs beside them.
 _ROW = 200
@@ -61,9 +61,6 @@ _MANY = 2000
 
 # An interval of more m than this is gone through at once, not leaf by leaf.
 _WIDE = 300
-
-# So many of them at most, for a stop.
-_AT_ONCE = 4_000_000
 
 _NEVER = 2**62
 _EXACT = 2.0**50
@@ -329,7 +326,7 @@ def _advance(t: Tables, sweep: Sweep, at: int, last: int, budget: int) -> tuple[
         end = min(last - segment * width, width)
         # Where a row has no leaves left, the rows and segments that follow have none either.
         while row < end and low < t.limits.end[row] and budget > 0:
-            part, work, is_done = _row(t, sweep, row, low)
+            part, work, is_done = _row(t, sweep, row, low, budget)
             total += part
             budget -= work
             row += int64(is_done)
@@ -340,7 +337,7 @@ def _advance(t: Tables, sweep: Sweep, at: int, last: int, budget: int) -> tuple[
 
 
 @inner
-def _row(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, bool]:
+def _row(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int, int, bool]:
     """Add leaves of a row; return (their sum, the work, whether these were all in the segment).
 
     Then remove the multiples of the row's prime.
@@ -351,7 +348,7 @@ def _row(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, bool]:
     total = leaves = int64(0)
     if min(sweep.prime_value[row], sweep.composite_value[row]) < high:
         if _is_wide(t, sweep, row, high):
-            total, weight, leaves = _add_many(t, sweep, row, low)
+            total, weight, leaves = _add_many(t, sweep, row, low, budget)
         else:
             total, weight, leaves = _add_few(t, sweep, row, low)
         total += weight * sweep.counts[row]
@@ -409,12 +406,12 @@ def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int
 
 
 @inner
-def _add_many(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int]:
-    """Return what `_add_few` does, over many leaves at once, if not over all."""
+def _add_many(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int, int, int]:
+    """Return what `_add_few` does, but over `budget` primes and `budget` composites at most."""
     v = sweep.v
     least = int64(t.limits.approx[row] / np.float64(low + 240 * len(v.words))) - 1 - t.leaves.low
-    primes = _primes(t, sweep, row, low, least)
-    composites = _composites(t, sweep, row, low, least)
+    primes = _primes(t, sweep, row, low, least, budget)
+    composites = _composites(t, sweep, row, low, least, budget)
     leaves = primes[1] - primes[0] + composites[1] - composites[0]
     by_word = leaves > _MANY
     if by_word:
@@ -444,7 +441,9 @@ def _add_many(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, in
 
 
 @inner
-def _primes(t: Tables, sweep: Sweep, row: int, low: int, least: int) -> tuple[int, int]:
+def _primes(
+    t: Tables, sweep: Sweep, row: int, low: int, least: int, budget: int
+) -> tuple[int, int]:
     """Return from which to before which prime leaves of a segment go; go beyond them."""
     high = low + 240 * len(sweep.v.words)
     end = sweep.prime[row] + 1
@@ -453,14 +452,16 @@ def _primes(t: Tables, sweep: Sweep, row: int, low: int, least: int) -> tuple[in
     first = _up(t.leaves.primes, t.limits.first_prime[row], end - 1, least)
     while _prime_value(t, row, first) >= high:
         first += 1
-    first = max(first, end - _AT_ONCE)
+    first = max(first, end - budget)
     sweep.prime[row] = first - 1
     sweep.prime_value[row] = _prime_value(t, row, first - 1)
     return first, end
 
 
 @inner
-def _composites(t: Tables, sweep: Sweep, row: int, low: int, least: int) -> tuple[int, int]:
+def _composites(
+    t: Tables, sweep: Sweep, row: int, low: int, least: int, budget: int
+) -> tuple[int, int]:
     """Return what `_primes` does, for composites."""
     high = low + 240 * len(sweep.v.words)
     end = sweep.composite[row] + 1
@@ -469,7 +470,7 @@ def _composites(t: Tables, sweep: Sweep, row: int, low: int, least: int) -> tupl
     first = _up(t.leaves.composites, t.limits.first_composite[row], end - 1, least)
     while _composite_value(t, row, first) >= high:
         first += 1
-    first = max(first, end - _AT_ONCE)
+    first = max(first, end - budget)
     sweep.composite[row], sweep.composite_value[row] = _next_composite(t, row, first - 1)
     return first, end
 

@@ -73,11 +73,9 @@ def list_leaves(
         yield
         n_primes, found = _list(words, products, ranks, begin, begin - low, high, *room)
         prime_parts.append(room[0][:n_primes].copy())
-        m, keys = room[1][:found], room[2][:found]
         for threshold, part in zip(THRESHOLDS, parts, strict=True):
-            wanted = np.abs(keys) > threshold
-            m, keys = m[wanted], keys[wanted]
-            part.append((m, keys))
+            found = _select(threshold, found, room[1], room[2])
+            part.append((room[1][:found].copy(), room[2][:found].copy()))
         yield
     lists = [[np.concatenate(column) for column in zip(*part, strict=True)] for part in parts]
     return Leaves(
@@ -166,3 +164,20 @@ def _list(
         keys[found] = (2 * is_negative - 1) * int64(ranks[slot])
         found += is_listed - is_prime
     return n_primes, found
+
+
+@jit
+def _select(
+    threshold: int,
+    found: int,
+    composites: npt.NDArray[np.uint32],
+    keys: npt.NDArray[np.int16],
+) -> int:
+    """Move those of the first `found` whose rank is above the threshold to the front; return how many."""
+    selected = int64(0)
+    for i in range(found):
+        key = keys[i]
+        composites[selected] = composites[i]
+        keys[selected] = key
+        selected += int64(abs(int64(key)) > threshold)
+    return selected

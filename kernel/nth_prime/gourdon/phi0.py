@@ -39,7 +39,11 @@ build = no_tables
 
 
 def shard(
-    bounds: Bounds, rows: Rows, tables: None, first: int, last: int,  # noqa: ARG001 - see `Term`
+    bounds: Bounds,
+    rows: Rows,
+    tables: None,
+    first: int,
+    last: int,  # noqa: ARG001 - see `Term`
 ) -> Generator[None, None, Partial]:
     """Return the sum over the pieces first to last - 1. Yields after each."""
     coprime = _coprime()

@@ -40,11 +40,15 @@ build = no_tables
 
 
 def shard(
-    bounds: Bounds, rows: Rows, tables: None, first: int, last: int,  # noqa: ARG001 - see `Term`
+    bounds: Bounds,
+    rows: Rows,
+    tables: None,
+    first: int,
+    last: int,  # noqa: ARG001 - see `Term`
 ) -> Generator[None, None, Partial]:
     """Return Σ but for s(s - 1)/2. Yields between native calls."""
     b, c, d = len(rows.primes), rows.middle, rows.star
-    words = min(_WORDS, -(-bounds.y // (240 * CHUNK_WORDS)) * CHUNK_WORDS) 
+    words = min(_WORDS, -(-bounds.y // (240 * CHUNK_WORDS)) * CHUNK_WORDS)
     sieve = PrimeSieve(rows.primes, words, 0, bounds.y + 1)
     table = new_table(words)
     at = np.array([c - 1, b - 1, b - 1], np.int64)

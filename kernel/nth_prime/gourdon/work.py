@@ -100,8 +100,7 @@ def _ranges(division: Division) -> Iterator[tuple[int, float]]:
     star = RANK + division.d_rows
     d_rows = [Rows(*ends, _prime(sum(ends) // 2)) for ends in _groups(RANK, star, step)]
     a_rows = [
-        Rows(*ends, _prime(sum(ends) // 2))
-        for ends in _groups(star, RANK + division.ac_rows, step)
+        Rows(*ends, _prime(sum(ends) // 2)) for ends in _groups(star, RANK + division.ac_rows, step)
     ]
     yield 1, _SIEVED * b.y + 1e5
     yield b.y // PHI0_SPAN + 1, _PHI0_NUMBER * b.y
@@ -124,9 +123,7 @@ def _ranges(division: Division) -> Iterator[tuple[int, float]]:
             yield from _together(row_works, last - first)
 
 
-def _together(
-    row_works: list[tuple[int, float]], segments: int
-) -> Iterator[tuple[int, float]]:
+def _together(row_works: list[tuple[int, float]], segments: int) -> Iterator[tuple[int, float]]:
     """Yield (pieces, nanoseconds) of groups of rows, which are one after the other in a segment."""
     if segments == 1:
         yield from row_works
