@@ -25,6 +25,7 @@ from outlast.kernel.nth_prime.gourdon.window import build_window, up_to
 from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
 from outlast.kernel.nth_prime.sieve.steps import finish
 
+
 def wide(n: int) -> tuple[float, int]:
     """A number as (approx, residue)."""
     return joined(n >> 32, n & 0xFFFFFFFF)

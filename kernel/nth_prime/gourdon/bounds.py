@@ -46,7 +46,7 @@ class Bounds(NamedTuple):
         root: ⌊√x⌋.
         end: ⌊x/y⌋, where the sieves of B and D end.
         origin: where the sieve of B starts: the multiple of 240 at or below √x.
-        window: numbers in one window of A + C.
+        window: numbers in one window of the m of A + C and D.
         ac_words: words in one segment of A + C.
         b_words: words in one segment of B.
         d_words: words in one segment of D.
@@ -73,7 +73,7 @@ class Bounds(NamedTuple):
 
     @property
     def windows(self) -> int:
-        """Return how many windows A + C has."""
+        """Return how many windows A + C and D have."""
         return self.y // self.window + 1
 
     @property
@@ -86,10 +86,10 @@ class Bounds(NamedTuple):
         """Return how many segments B has."""
         return (self.end - self.origin) // (240 * self.b_words) + 1
 
-    @property
-    def d_segments(self) -> int:
-        """Return how many segments D has."""
-        return self.end // (240 * self.d_words) + 1
+    def d_segments(self, window: int) -> int:
+        """Return how many segments a window of D has: m is at least low there, p at least 23."""
+        end = min(self.end, self.x // (23 * max(window * self.window, 1)))
+        return end // (240 * self.d_words) + 1
 
 
 def divide(
@@ -99,7 +99,7 @@ def divide(
     window: int = 240 << 22,
     ac_words: int | None = None,
     b_words: int | None = None,
-    d_words: int = 8192,
+    d_words: int = 16384,
 ) -> Division:
     """Return how π(x) is counted, and how that is divided, in milliseconds.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from outlast.kernel.nth_prime.jit import inner, int64, uint64
-from outlast.kernel.nth_prime.sieve.wheel import OFFSETS
+from outlast.kernel.nth_prime.sieve.wheel import OFFSETS, RESIDUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,10 +70,11 @@ def lay(words: NDArray[np.uint64], low: int, p: int, row: NDArray[np.uint64]) ->
 def first_multiples(low: int, p: int, least: int, out: NDArray[np.int64]) -> None:
     """Set out[j] to the byte, from `low` on, of the first p·q >= low with bit j and q >= least."""
     q = max((low + p - 1) // p, least)
-    for k in range(q, q + 30):
-        if k % 2 and k % 3 and k % 5:
-            n = p * k
-            out[n % 30 * 4 // 15] = (n - low) // 30
+    base = q // 30 * 30
+    for residue in RESIDUES:
+        k = base + residue
+        n = p * (k if k >= q else k + 30)
+        out[n % 30 * 4 // 15] = (n - low) // 30
 
 
 @inner

@@ -1,8 +1,8 @@
 """How a computation of π(x) is divided, and how its parts come together. It imports no numpy.
 
 The pieces of a division are those of all terms, one term after the other. Σ is one; of Φ0 it is a
-span of m, of A + C and D a row of a segment, of B a segment. A + C has all of them again for each
-window of m. Where the pieces of one term, or window, follow each other they are a *stretch*.
+span of m, of A + C and D a row of a segment, of B a segment. A + C and D have all of them again for
+each window of m. Where the pieces of one term, or window, follow each other they are a *stretch*.
 
 A count that is checked has several divisions, one after the other, which come to the same.
 """
@@ -62,7 +62,7 @@ def _terms(division: Division) -> list[tuple[TermName, int, int]]:
         ("phi0", 0, division.y // PHI0_SPAN + 1),
         *(("ac", i, bounds.ac_segments * division.ac_rows) for i in range(bounds.windows)),
         ("b", 0, bounds.b_segments),
-        ("d", 0, bounds.d_segments * division.d_rows),
+        *(("d", i, bounds.d_segments(i) * division.d_rows) for i in range(bounds.windows)),
     ]
 
 
@@ -184,7 +184,7 @@ def terms(sums: Iterable[TermSum]) -> Terms:
     return Terms(
         a_plus_c=sum(one.total for one in sums if one.term == "ac"),
         b=first["b"].total + first["b"].weights[0] * root,  # … which B lacks, …
-        d=first["d"].total,
+        d=sum(one.total for one in sums if one.term == "d"),
         phi0=first["phi0"].total,
         sigma=first["sigma"].total + root * (root - 1) // 2,  # … and Σ.
     )

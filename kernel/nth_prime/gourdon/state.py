@@ -35,7 +35,7 @@ class Division(Model):
     Attributes:
         x: the number whose π is wanted.
         y: the limit of the leaves.
-        window: numbers in one window of the m of A + C.
+        window: numbers in one window of the m of A + C and D.
         ac_words: words in one segment of A + C.
         b_words: words in one segment of B.
         d_words: words in one segment of D.
@@ -59,7 +59,7 @@ class TermSum(Model):
     Attributes:
         division: of which computation, where there are several.
         term: which term.
-        window: which window of A + C.
+        window: which window of A + C or D.
         total: the sum modulo 2^64.
         weights: how often each number that lies before must be added to it; none if nothing does.
         counts: what the pieces add to each of these numbers.

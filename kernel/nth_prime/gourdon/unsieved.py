@@ -1,9 +1,9 @@
 """A sieve from which primes are removed one by one, while its numbers are counted in between.
 
 There are two ways to count up to a position. *By word*: all words are counted again after each
-prime, and then one access answers. *By block* of 8 words: each block's count is lowered with every
+prime, and then one access answers. *By block* of 4 words: each block's count is lowered with every
 number that goes, only their prefix sums are renewed, and a query counts within one block. The
-first suits many queries, or small primes, which hit nearly every block; the second suits the rest.
+first suits thousands of queries, the second fewer.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy.typing as npt
 from outlast.kernel.nth_prime.jit import inner, int64, uint64
 from outlast.kernel.nth_prime.sieve.bits import ones
 
-MOST_WORDS = 8192
-"""The largest sieve: the layout of the blocks' counts leaves room for 1024 of them."""
+MOST_WORDS = 16384
+"""The largest sieve: the layout of the blocks' counts leaves room for 4096 of them."""
 
 
 class Unsieved(NamedTuple):
     """The sieve and its counts.
 
-    The count of block 16·g + r is at 64·r + g. That makes prefix sums, first over r for all g and
+    The count of block 128·g + r is at 32·r + g. That makes prefix sums, first over r for all g and
     then over g, into vector instructions.
 
     Attributes:
@@ -38,8 +38,8 @@ class Unsieved(NamedTuple):
     words: npt.NDArray[np.uint64]
     bytes: npt.NDArray[np.uint8]
     before: npt.NDArray[np.int32]
-    blocks: npt.NDArray[np.int32]
-    sums: npt.NDArray[np.int32]
+    blocks: npt.NDArray[np.uint16]
+    sums: npt.NDArray[np.uint16]
     offsets: npt.NDArray[np.int32]
 
 
@@ -50,16 +50,16 @@ def unsieved(n_words: int) -> Unsieved:
         words,
         words.view(np.uint8),
         np.empty(n_words, np.int32),
-        np.empty(1024, np.int32),
-        np.empty(1024, np.int32),
-        np.empty(64, np.int32),
+        np.zeros(4096, np.uint16),
+        np.empty(4096, np.uint16),
+        np.empty(32, np.int32),
     )
 
 
 @inner
 def _block(byte: int) -> int:
     """Return where the count of the block that holds a byte is."""
-    return (uint64(byte) & uint64(960)) | (uint64(byte) >> uint64(10))
+    return (uint64(byte) & uint64(4064)) | (uint64(byte) >> uint64(12))
 
 
 @inner
@@ -75,24 +75,24 @@ def count_words(v: Unsieved) -> int:
 @inner
 def count_blocks(v: Unsieved) -> None:
     """Count every block. From here on `cross_off_counting` keeps the counts."""
-    for k in range(len(v.blocks)):
-        v.blocks[k] = 0
-    for k in range(uint64(len(v.words))):
-        v.blocks[_block(uint64(8) * k)] += ones(v.words[k])
+    for first in range(uint64(0), uint64(len(v.words)), uint64(4)):
+        count = ones(v.words[first]) + ones(v.words[first + uint64(1)])
+        count += ones(v.words[first + uint64(2)]) + ones(v.words[first + uint64(3)])
+        v.blocks[_block(uint64(8) * first)] = count
 
 
 @inner
 def sum_blocks(v: Unsieved) -> int:
     """Prepare for `to_block`; return how many bits are set."""
-    row = uint64(64)
+    row = uint64(32)
     for g in range(row):
         v.sums[g] = 0
-    for k in range(row, uint64(1024)):
+    for k in range(row, uint64(4096)):
         v.sums[k] = v.sums[k - row] + v.blocks[k - row]
-    total = 0
+    total = int64(0)
     for g in range(row):
         v.offsets[g] = total
-        total += v.sums[uint64(960) + g] + v.blocks[uint64(960) + g]
+        total += int64(v.sums[uint64(4064) + g]) + int64(v.blocks[uint64(4064) + g])
     return total
 
 
@@ -108,13 +108,13 @@ def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> Non
             first, second = v.bytes[i], v.bytes[i + step]
             v.bytes[i] = first & np.uint8(255 - (1 << j))
             v.bytes[i + step] = second & np.uint8(255 - (1 << j))
-            v.blocks[_block(i)] -= np.int32((first >> np.uint8(j)) & np.uint8(1))
-            v.blocks[_block(i + step)] -= np.int32((second >> np.uint8(j)) & np.uint8(1))
+            v.blocks[_block(i)] -= np.uint16((first >> np.uint8(j)) & np.uint8(1))
+            v.blocks[_block(i + step)] -= np.uint16((second >> np.uint8(j)) & np.uint8(1))
             i += uint64(2) * step
         if i < size:
             first = v.bytes[i]
             v.bytes[i] = first & np.uint8(255 - (1 << j))
-            v.blocks[_block(i)] -= np.int32((first >> np.uint8(j)) & np.uint8(1))
+            v.blocks[_block(i)] -= np.uint16((first >> np.uint8(j)) & np.uint8(1))
             i += step
         ahead[j] = i - size
 
@@ -137,11 +137,11 @@ def to_word(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
 def to_block(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
     """Return how many of the numbers up to `position` are left, after `sum_blocks`."""
     word, rest = _place(position)
-    last = int64(word & uint64(7))
-    base = word & ~uint64(7)
+    last = int64(word & uint64(3))
+    base = word & ~uint64(3)
     total = ones(v.words[word] & masks[rest])
-    # All 8, without a branch that a processor would guess wrong.
-    for k in range(8):
+    # All, without a branch that a processor would guess wrong.
+    for k in range(3):
         total += ones(v.words[base + uint64(k)]) if k < last else 0
     byte = base << uint64(3)
-    return total + int64(v.sums[_block(byte)]) + int64(v.offsets[byte >> uint64(10)])
+    return total + int64(v.sums[_block(byte)]) + int64(v.offsets[byte >> uint64(12)])

@@ -117,9 +117,12 @@ def _ranges(division: Division) -> Iterator[tuple[int, float]]:
             yield from _together(row_works, last - first)
     for first, last in _groups(0, b.b_segments, step):
         yield last - first, _b_work(b, first, last)
-    for first, last in _groups(0, b.d_segments, step):
-        row_works = [(rows.last - rows.first, _d_work(b, rows, first, last)) for rows in d_rows]
-        yield from _together(row_works, last - first)
+    for window in range(b.windows):
+        for first, last in _groups(0, b.d_segments(window), step):
+            row_works = [
+                (rows.last - rows.first, _d_work(b, window, rows, first, last)) for rows in d_rows
+            ]
+            yield from _together(row_works, last - first)
 
 
 def _together(row_works: list[tuple[int, float]], segments: int) -> Iterator[tuple[int, float]]:
@@ -163,14 +166,15 @@ def _b_work(b: Bounds, first: int, last: int) -> float:
     return (last - first) * segment + _B_QUERY * max(queries, 0.0)
 
 
-def _d_work(b: Bounds, rows: Rows, first: int, last: int) -> float:
+def _d_work(b: Bounds, window: int, rows: Rows, first: int, last: int) -> float:
     """Return the time of the rows of D in the segments first to last - 1."""
     span = 240 * b.d_words
     p, n = rows.p, b.x // rows.p
     most = min(b.y, n // (p * p), n // max(first * span, 1))
-    if p >= most:
+    if max(p, window * b.window - 1) >= most:
         return _DEAD * (rows.last - rows.first)
-    least = max(p, b.y // p, n // (last * span))
+    least = max(p, b.y // p, n // (last * span), window * b.window)
+    most = min(most, (window + 1) * b.window)
     leaves = 0.0
     if least < most:
         leaves = _primes_to(most) - _primes_to(least)
