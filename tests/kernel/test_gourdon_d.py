@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from outlast.kernel.nth_prime.gourdon import d
-from outlast.kernel.nth_prime.gourdon.bounds import RANK, bounds_of, divide
+from outlast.kernel.nth_prime.gourdon.bounds import RANK, bounds_of, cube_root, divide
 from outlast.kernel.nth_prime.gourdon.leaves import THRESHOLDS, list_leaves
 from outlast.kernel.nth_prime.gourdon.rows import Rows, build_rows, list_primes
 from outlast.kernel.nth_prime.gourdon.term import BEGINNING, fuse
@@ -94,9 +94,10 @@ def test_single_pieces_far_beyond_64_bits(k: int) -> None:
         m = int(least + (most - least) * random.random())
         n_leaves += check_piece(bounds, rows, row, m)
     assert n_leaves > 100
-    # Where m are many for a row and a segment, they are counted in another way.
+    # A row whose leaves lie so densely that they are counted in another way.
     bounds, rows = large(x, window=240 * 250)
-    assert check_piece(bounds, rows, int(rows.d_rows * 0.9), bounds.y - bounds.window) > 2000
+    row = int(np.searchsorted(rows.primes, cube_root(x // bounds.y))) - RANK - 1
+    assert check_piece(bounds, rows, row, bounds.y - bounds.window) > 2000
 
 
 def check_piece(bounds: Bounds, rows: Rows, row: int, m: int) -> int:
