@@ -21,6 +21,7 @@ NAMES = (
     "lucas_lehmer",
     "peers",
     "listing",
+    "workers_page",
     "idle_cost",
     "part_cost",
     "shared_job",

@@ -14,6 +14,7 @@ from outlast.checkpoint.blobs.contract import Chunk
 from outlast.checkpoint.fields import Count, JobId, Moment, Number, Part, Seconds, Tag
 from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.history import History
+from outlast.checkpoint.last_lines import Lines
 from outlast.checkpoint.local_process import is_gone
 from outlast.checkpoint.record_parts import (
     CLOCK_TOLERANCE_SECONDS,
@@ -217,6 +218,7 @@ class Body(Part):
         lengths: how many pieces each part has, in order.
         weights: the share of the work that each part has, in billionths; none in a record that was
             written without them.
+        lines: the last that the kernel printed and logged, by the last write of a slice.
     """
 
     params: dict[str, Any]
@@ -228,6 +230,7 @@ class Body(Part):
     plan: Any = None
     lengths: tuple[Count, ...] = ()
     weights: tuple[Count, ...] = ()
+    lines: Lines = ()
 
     @property
     def question(self) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from outlast.checkpoint.history import (
     WORKER_CHARACTERS,
     Stretch,
 )
+from outlast.checkpoint.last_lines import with_fresh
 from outlast.checkpoint.record_parts import (
     Checkpoint,
     Dropped,
@@ -30,10 +31,11 @@ from outlast.checkpoint.record_parts import (
 from outlast.checkpoint.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from outlast.checkpoint.blobs.contract import Chunk
     from outlast.checkpoint.fleet import Fleet
+    from outlast.checkpoint.last_lines import Line
 
 P = TypeVar("P", bound=Part)
 R = TypeVar("R", bound="Record")
@@ -207,6 +209,10 @@ class Record(Head, Body):
             redone_seconds=self.usage.redone_seconds + redone,
         )
         return self._with(usage=usage, pace=pace or self.pace)
+
+    def printed(self, lines: Sequence[Line]) -> Self:
+        """Keep the last lines of the kernel; `lines` are those of the slice so far."""
+        return self._with(lines=with_fresh(self.lines, lines)) if lines else self
 
     def renewed(self, now: float, seconds: float, *, at_risk_seconds: float) -> Self:
         """Let the holder's lease run for `seconds` from `now`; without one nothing changes."""

@@ -21,7 +21,7 @@ lock() {
   { echo "# $2. Made by make lock; do not edit."; cat "$folder/locked"; } >"$1"
 }
 
-base=(--extra gmp --extra primes)
+base=(--extra gmp --extra primes --extra dashboard)
 echo torch >"$folder/torch"
 # The versions are those of the whole in all, so that they fit each other.
 resolve "$folder/all" pyproject.toml "$folder/torch" "${base[@]}" --extra runpod

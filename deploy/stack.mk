@@ -10,8 +10,12 @@ STACK := env $(STACK_NAMES:%=-u %) $(COMPOSE)
 
 .PHONY: up down demo-stack test-stack lock check-deploy
 
-up:  ## start the local stack: store, queue, workers, Lambda, RunPod
+up:  ## start the local stack: store, queue, workers, Lambda, RunPod, dashboard
 	$(STACK) up --detach --build --wait
+	@printf 'the dashboard is at http://'
+	@$(STACK) port dashboard 8765
+	@printf 'and asks for the token '
+	@$(STACK) exec --no-TTY dashboard cat /var/lib/outlast/dashboard-token
 
 down:  ## stop the local stack; its jobs stay in a volume
 	$(STACK) --profile demo down

@@ -193,8 +193,10 @@ def test_a_submitter_has_exactly_the_rights_it_uses_on_aws(
     client.resume("b")
     client.cancel("b")
     assert [record.job_id for record in client.records()] == ["a", "b"]
-    assert rights == actions(properties("SubmitterPolicy"))
     assert rights == documented("all on S3", "submit, steer on SQS")
+    assert client.queue.backlog().dead == 0
+    assert rights == actions(properties("SubmitterPolicy"))
+    assert rights == documented("all on S3", "submit, steer on SQS", "dashboard on SQS")
 
 
 def test_a_viewer_has_exactly_the_rights_it_uses_on_aws(
@@ -344,8 +346,13 @@ def test_the_rights_listed_for_a_queue_in_redis_are_enough_and_each_is_needed(
             dead.redrive(LETTER)
             dead.drop(LETTER)
 
+    def look(rights: list[str]) -> None:
+        with closing(open_queue(as_user(rights))) as queue:
+            assert queue.backlog()
+
     submitter, more = on_a_queue("submit, steer"), on_a_queue("worker, sweep, dlq, doctor")
-    for act, rights in ((submit, submitter), (be_anyone, [*submitter, *more])):
+    viewer = on_a_queue("dashboard")
+    for act, rights in ((submit, submitter), (be_anyone, [*submitter, *more]), (look, viewer)):
         act(rights)
         for missing in rights:
             with closing(redis.Redis.from_url(valkey_server.url)) as admin:

@@ -12,6 +12,7 @@ from outlast.checkpoint.codec import MAGIC, decode, decode_head, decode_stateles
 from outlast.checkpoint.errors import CorruptRecord, NewerRecord
 from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.history import Stretch
+from outlast.checkpoint.last_lines import line_of
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import (
     Dropped,
@@ -118,8 +119,10 @@ WEIGHED = WITH_PARTS.model_copy(update={"weights": (500_000_000, 300_000_000, 20
 LEASED = WEIGHED.model_copy(
     update={"lease": LEASE.model_copy(update={"process": "0123456789ab#7@900"})}
 )
+TALKING = LEASED.printed([line_of(405.5, 2, "loss 0.5")])
 # What each format can keep.
 JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS, "6": WEIGHED, "7": LEASED}
+JOBS["8"] = TALKING
 
 
 @pytest.mark.parametrize("number", READABLE)

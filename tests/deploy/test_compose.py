@@ -20,9 +20,8 @@ ENV_EXAMPLE = (ROOT / ".env.example").read_text()
 
 def test_all_is_there():
     """Every kind of worker takes part, and what they need."""
-    assert {"valkey", "aws", "create", "worker", "lambda", "event-source", "runpod"} <= set(
-        SERVICES
-    )
+    workers = {"worker", "lambda", "event-source", "runpod"}
+    assert {"valkey", "aws", "create", "dashboard"} | workers <= set(SERVICES)
     assert SERVICES["worker"]["deploy"]["replicas"] == 2
 
 
@@ -135,6 +134,17 @@ def test_what_must_last_is_on_a_volume():
 def test_the_example_names_every_variable():
     """Nobody should have to read the compose file to change a port."""
     assert dict(re.findall(r"^#?(\w+)=(.*)$", ENV_EXAMPLE, re.MULTILINE)) == defaults()
+
+
+def test_the_dashboard_draws_its_own_token():
+    """A token that stands in a file of the project is known to everyone."""
+    service = SERVICES["dashboard"]
+    _, path = service["command"][-2:]
+    (mount,) = service["volumes"]
+    assert service["command"][-2] == "--token-file"
+    assert path.startswith(mount.removeprefix("state:") + "/")
+    assert not {name for name in defaults() if "TOKEN" in name}
+    assert path in (DEPLOY / "stack.mk").read_text(), "make up shows it"
 
 
 def test_the_images_are_those_of_the_dockerfiles():

@@ -83,7 +83,7 @@ def test_every_package_is_pinned_and_none_is_missing():
     cuda = pins("requirements-gpu.txt")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["gmp"], *extras["primes"]]
+    lines = [*project["dependencies"], *extras["gmp"], *extras["primes"], *extras["dashboard"]]
     required = {normal(re.split(r"[<>=~\[]", line)[0]) for line in lines}
     assert required <= set(base)
     assert "hatchling" in pins("requirements-build.txt")

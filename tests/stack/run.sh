@@ -32,7 +32,7 @@ for image in worker lambda runpod; do
 done
 
 say "Nobody is root, nobody can write to the image"
-for service in valkey aws worker lambda event-source runpod; do
+for service in valkey aws worker lambda event-source runpod dashboard; do
   found=$(about "$service"); echo "$service: $found"
   [[ $found == *"Uid: 10001 10001"*"CapEff: 0000000000000000"*"NoNewPrivs: 1"* ]] || fail "$service"
   compose exec --no-TTY "$service" sh -c ': >/stain' 2>/dev/null && fail "$service has a writable root"
@@ -75,6 +75,12 @@ ends_with() {
   [[ $found == *"prime=$2"* ]] || fail "$1: wrong result"
   [[ $found =~ slices\ +([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -gt "$slices" ] || fail "$1: not resumed"
 }
+
+say "The dashboard is behind its token"
+code() { curl --silent --output /dev/null --write-out '%{http_code}' "http://$(compose port dashboard 8765)$1"; }
+[ "$(code /login)" = 200 ] || fail "no dashboard"
+[ "$(code /workers)" = 303 ] || fail "it lets everyone in"
+compose exec --no-TTY dashboard cat /var/lib/outlast/dashboard-token | grep -qE '^.{40,}$' || fail "no token"
 
 say "A job outlives the stop of everything"
 begin patient 10_000_000_000_000_000

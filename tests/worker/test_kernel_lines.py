@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.checkpoint.last_lines import LINE_CHARACTERS, MAX_LINES, line_of, with_fresh
 from outlast.kernel import Resources
 from outlast.kernel.bulk import dumped
 from outlast.worker.cli.logs import log_to_stderr
 from outlast.worker.settings import Settings
 from outlast.worker.slices.isolation.parent import Busy, isolated
-from outlast.worker.telemetry.kernel_lines import MAX_CHARACTERS, Source, heard, not_hearing
+from outlast.worker.telemetry.kernel_lines import (
+    MAX_CHARACTERS,
+    Source,
+    heard,
+    last_lines,
+    not_hearing,
+)
 from outlast.worker.telemetry.switches import log_on_platform
 from tests.worker.curious import FAREWELL, Curious, Params
 from tests.worker.floor import JOB
@@ -95,6 +102,37 @@ def test_many_lines_come_whole_and_in_order(said: Said, isolate: bool) -> None:
     """A kernel that prints more than a pipe holds would stand still, or lose lines."""
     lines = [line["message"] for line in said("prints much", isolate=isolate)]
     assert lines == [f"row {number}" for number in range(20_000)]
+
+
+@BOTH
+def test_the_last_lines_are_kept_with_the_job(said: Said, floor: Floor, isolate: bool) -> None:
+    """Who looks at a job that runs on Lambda would have to search a log for what it says."""
+    said("prints much", isolate=isolate)
+    first = 20_000 - MAX_LINES  # A record must stay small.
+    expected = [(1, f"row {number}") for number in range(first, 20_000)]
+    assert [(number, text) for _, number, text in floor.record.lines] == expected
+
+
+def test_what_an_error_says_is_kept_and_what_is_secret_is_not() -> None:
+    """The reason would be lost with the worker; or a password be shown to all who see the job."""
+    log_to_stderr("INFO", kernels=True)
+    with heard(SOURCE):
+        sys.stdout.write("at redis://me:hidden@host/0 \ud800\x1b[31m" + "x" * 200 + "\n")
+        logging.getLogger("my.package").error("no\nway", exc_info=ValueError("bad"))
+    texts = [text for _, _, text in last_lines(JOB)]
+    assert texts[0].startswith("at redis://***@host/0 \\ud800\\x1b[31mxxx")
+    assert len(texts[0]) == LINE_CHARACTERS
+    assert texts[1:] == ["no", "way", "ValueError: bad"]
+    assert last_lines("another job") == []
+
+
+def test_lines_of_earlier_slices_make_room_for_those_of_this_one() -> None:
+    """A line would be there twice after each save, or those of the slice before never go."""
+    first = [line_of(1.0, 1, f"a{number}") for number in range(MAX_LINES)]
+    second = [line_of(2.0, 2, "b0")]
+    kept = with_fresh(tuple(first), second)
+    kept = with_fresh(kept, [*second, line_of(3.0, 2, "b1")])
+    assert [text for _, _, text in kept] == [f"a{n}" for n in range(2, MAX_LINES)] + ["b0", "b1"]
 
 
 def test_an_isolated_kernel_can_say_goodbye(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,9 @@ from outlast.worker.dashboard.listing import Query
 from outlast.worker.dashboard.live import MAX_VIEWERS, Live, Parts
 from outlast.worker.dashboard.login import Login
 from outlast.worker.dashboard.pages import Pages
+from outlast.worker.dashboard.rendering import Rendering
 from outlast.worker.dashboard.steering import ASKING, BUTTONS, steer
+from outlast.worker.dashboard.workers_page import WorkersPage, WorkersQuery
 from outlast.worker.queues.contract import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -59,16 +61,19 @@ PROBLEMS: dict[type[Exception], tuple[int, str, bool]] = {
 
 def make_app(client: Client, keys: Keys, live: Live, *, is_local: bool) -> Starlette:
     """Return the dashboard of the jobs of `client`; see `Guard` for `is_local`."""
-    pages = Pages(client.jobs, keys)
-    dashboard, login = _Dashboard(client, keys, live, pages), Login(keys, live, pages)
+    rendering = Rendering(keys)
+    pages, workers = Pages(client.jobs, rendering), WorkersPage(client, rendering)
+    dashboard, login = _Dashboard(client, keys, live, pages, workers), Login(keys, live, pages)
     routes = [
         Route("/", dashboard.jobs),
+        Route("/workers", dashboard.workers),
         Route("/jobs/{job_id}", dashboard.job),
         Route("/jobs/{job_id}/parts", dashboard.part, methods=["GET"]),
         Route("/jobs/{job_id}/{verb}", dashboard.ask, methods=["GET"]),
         Route("/jobs/{job_id}/{verb}", dashboard.steer, methods=["POST"]),
         Route("/events/jobs", dashboard.jobs_events),
         Route("/events/jobs/{job_id}", dashboard.job_events),
+        Route("/events/workers", dashboard.workers_events),
         Route("/login", login.show, methods=["GET"]),
         Route("/login", login.enter, methods=["POST"]),
         Route("/logout", login.leave, methods=["POST"]),
@@ -85,15 +90,23 @@ def make_app(client: Client, keys: Keys, live: Live, *, is_local: bool) -> Starl
 class _Dashboard:
     """The endpoints. Those that are not async run in a thread, as they ask the store."""
 
-    def __init__(self, client: Client, keys: Keys, live: Live, pages: Pages) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, live: Live, pages: Pages, workers: WorkersPage
+    ) -> None:
         self._client = client
         self._keys = keys
         self._live = live
         self._pages = pages
+        self._workers = workers
 
     def jobs(self, request: Request) -> Response:
         query, csrf = Query.read(request.query_params), self._keys.steering_seal(request)
         return HTMLResponse(self._pages.jobs(query, csrf=csrf))
+
+    def workers(self, request: Request) -> Response:
+        query = WorkersQuery.read(request.query_params)
+        csrf = self._keys.steering_seal(request)
+        return HTMLResponse(self._workers.whole(query, csrf=csrf))
 
     def job(self, request: Request) -> Response:
         job_id, did = request.path_params["job_id"], request.query_params.get("did", "")
@@ -138,6 +151,11 @@ class _Dashboard:
     async def job_events(self, request: Request) -> Response:
         job_id = request.path_params["job_id"]
         return self._stream(request, f"/jobs/{job_id}", lambda: self._pages.job_parts(job_id))
+
+    async def workers_events(self, request: Request) -> Response:
+        query = WorkersQuery.read(request.query_params)
+        key = f"/workers{query.address}"
+        return self._stream(request, key, lambda: self._workers.parts(query))
 
     def _stream(self, request: Request, key: str, look: Callable[[], Parts]) -> Response:
         return _Stream(self._live, key, look, lambda: self._keys.knows(request))

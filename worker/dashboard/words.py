@@ -73,6 +73,11 @@ def size(count: int) -> str:
     return f"{amount:,.1f} TiB"
 
 
+def dollars(amount: float) -> str:
+    """Return an amount of money: cents, and below one of them two digits that count."""
+    return f"${amount:,.2f}" if amount >= 0.01 or not amount else f"${amount:.2g}"
+
+
 def _number(value: int) -> str:
     """Return a whole number as a person types it: 1e15, 37_124_508."""
     digits = str(value)

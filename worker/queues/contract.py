@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,23 @@ class Delivery:
     body: str
     receipt: str
     hidden_seconds: float = 0.0
+
+
+class Backlog(NamedTuple):
+    """What a queue holds, as far as its service knows.
+
+    Attributes:
+        waiting: messages that can be received.
+        hidden: messages that cannot: a worker has them, or they wait for their time.
+        dead: dead letters; None: there is no place for them, or no right to look there.
+        oldest_seconds: for how long the message has been waiting that has waited longest, 0 where
+            none waits; None: the service does not tell.
+    """
+
+    waiting: int
+    hidden: int
+    dead: int | None
+    oldest_seconds: float | None
 
 
 class Queue(ABC):
@@ -82,6 +99,10 @@ class Queue(ABC):
     @abstractmethod
     def is_empty(self) -> bool:
         """Return whether no message waits to be received, as far as the service knows."""
+
+    def backlog(self) -> Backlog | None:
+        """Return what the queue holds, for people to see; None: it cannot tell."""
+        return None
 
     @abstractmethod
     def hide(self, delivery: Delivery, seconds: float) -> None:

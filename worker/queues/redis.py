@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.redis_server import ANSWER_SECONDS, RedisServer, connect
 from outlast.worker.queues import redis_scripts as scripts
-from outlast.worker.queues.contract import Delivery, Queue, QueueUnavailable
+from outlast.worker.queues.contract import Backlog, Delivery, Queue, QueueUnavailable
 from outlast.worker.queues.polled import MAX_RECEIVES
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class RedisQueue(Queue):
         self._send = client.register_script(scripts.SEND)
         self._receive = client.register_script(scripts.RECEIVE)
         self._look = client.register_script(scripts.LOOK)
+        self._count = client.register_script(scripts.COUNT)
         self._hide = client.register_script(scripts.HIDE)
         self._ack = client.register_script(scripts.ACK)
         # An answer must come before the connection gives up on it.
@@ -111,6 +112,12 @@ class RedisQueue(Queue):
         """Return whether no message is visible."""
         with translate_errors(self._server):
             return not self._look(self._keys)
+
+    def backlog(self) -> Backlog:
+        """Return what the server holds."""
+        with translate_errors(self._server):
+            waiting, hidden, dead, age = self._count(self._keys)
+        return Backlog(waiting, hidden, dead, age / 1e6)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""

@@ -127,6 +127,18 @@ return at and tonumber(at) <= now and 1 or 0
 """
 )
 
+# How many messages can be received, are hidden, are dead; for how many microseconds the oldest of
+# those that can be received has been waiting.
+COUNT = (
+    _BEGIN
+    + """
+local first = tonumber(redis.call('ZRANGE', visible, 0, 0, 'WITHSCORES')[2] or now)
+local waiting = redis.call('ZCOUNT', visible, '-inf', now)
+local hidden = redis.call('ZCARD', visible) - waiting
+return {waiting, hidden, redis.call('ZCARD', dead), math.max(now - first, 0)}
+"""
+)
+
 # ARGV: id and count of the receipt, which must be the last; microseconds.
 HIDE = (
     _BEGIN

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.local_process import is_gone, this_process
 from outlast.checkpoint.sqlite_file import SqliteFile
-from outlast.worker.queues.contract import Delivery, QueueUnavailable
+from outlast.worker.queues.contract import Backlog, Delivery, QueueUnavailable
 from outlast.worker.queues.polled import MAX_RECEIVES, PolledQueue
 
 if TYPE_CHECKING:
@@ -63,6 +63,13 @@ LONGEST_HIDE_SECONDS = 12 * 3600.0
 MINUTE_SECONDS = 60.0
 SHOW = """
 UPDATE outlast_messages SET visible_at = ? WHERE dead_reason IS NULL AND visible_at > ?
+"""
+# How many messages wait, and since when the oldest does; how many are hidden; how many are dead.
+COUNT = """
+SELECT count(*) FILTER (WHERE visible_at <= ?), min(visible_at),
+    count(*) FILTER (WHERE visible_at > ?),
+    (SELECT count(*) FROM outlast_messages WHERE dead_reason IS NOT NULL)
+FROM outlast_messages WHERE dead_reason IS NULL
 """
 ACK = "DELETE FROM outlast_messages WHERE id = ? AND receives = ?"
 
@@ -146,6 +153,13 @@ class SqliteQueue(PolledQueue):
         """Return whether no message is visible."""
         with translate_errors():
             return not self._quick.query(NEXT, self._clock())
+
+    def backlog(self) -> Backlog:
+        """Return what the file holds."""
+        with translate_errors():
+            now = self._clock()
+            ((waiting, first, hidden, dead),) = self._quick.query(COUNT, now, now)
+        return Backlog(waiting, hidden, dead, max(now - (first or now), 0.0))
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""

@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from outlast.worker.queues.contract import Delivery, Queue, QueueUnavailable
+from outlast.worker.queues.contract import Backlog, Delivery, Queue, QueueUnavailable
 from outlast.worker.queues.sqs_connection import LONGEST_POLL_SECONDS, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mypy_boto3_sqs import SQSClient
 
     from outlast.worker.queues.message import Message
 
 # SQS refuses more.
 LONGEST_HIDE_SECONDS = 12 * 3600
 MESSAGES_A_BATCH = 10
+VISIBLE: Final = "ApproximateNumberOfMessages"
 
 
 class _Order(TypedDict, total=False):
@@ -94,10 +97,28 @@ class SqsQueue(Queue):
     def is_empty(self) -> bool:
         """Return whether SQS counts no visible message; its count may be a minute old."""
         with self._connection.call() as (client, url):
-            answer = client.get_queue_attributes(
-                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
-            )
-        return answer["Attributes"]["ApproximateNumberOfMessages"] == "0"
+            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[VISIBLE])
+        return answer["Attributes"][VISIBLE] == "0"
+
+    def backlog(self) -> Backlog:
+        """Return what SQS counts, in two requests; its counts may be a minute old.
+
+        It does not tell ages: these are a metric in CloudWatch, ApproximateAgeOfOldestMessage.
+        """
+        # Only here: a worker that starts has no use for them.
+        from outlast.worker.queues.dead_letters import NoDeadLetterQueue
+        from outlast.worker.queues.sqs_dead_letters import dead_letter_queue
+
+        with self._connection.call() as (client, url):
+            counts = _counts(client, url)
+            try:
+                dead_url, _ = dead_letter_queue(url, counts.get("RedrivePolicy"))
+                dead = int(_counts(client, dead_url)[VISIBLE])
+            except (NoDeadLetterQueue, ClientError):
+                dead = None
+        waiting = int(counts[VISIBLE])
+        hidden = int(counts[VISIBLE + "NotVisible"]) + int(counts[VISIBLE + "Delayed"])
+        return Backlog(waiting, hidden, dead, None if waiting else 0.0)
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now, rounded up to whole ones, at most 12 hours."""
@@ -112,6 +133,11 @@ class SqsQueue(Queue):
         """Delete the message."""
         with self._connection.call(late_is_fine=True) as (client, url):
             client.delete_message(QueueUrl=url, ReceiptHandle=delivery.receipt)
+
+
+def _counts(client: SQSClient, url: str) -> dict[str, str]:
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    return {str(name): value for name, value in answer["Attributes"].items()}
 
 
 def _whole(seconds: float, limit: int) -> int:

@@ -17,6 +17,7 @@ from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY
 from outlast.worker.slices.work import Work
 from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
 from outlast.worker.telemetry.job_events import tell_claim
+from outlast.worker.telemetry.kernel_lines import last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -269,7 +270,10 @@ class LeasedJob:
             return self._replace(move)
 
     def _replace(self, move: Callable[[Record], Record]) -> Record:
-        self.stored = self.process.jobs.advance(self.stored, self.token, move)
+        lines = last_lines(self.record.job_id)
+        self.stored = self.process.jobs.advance(
+            self.stored, self.token, lambda record: move(record).printed(lines)
+        )
         return self.stored.record
 
     def _new_lease(self) -> Lease:

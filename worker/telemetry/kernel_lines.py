@@ -11,13 +11,17 @@ import io
 import logging
 import sys
 import threading
+from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from outlast.checkpoint.last_lines import MAX_LINES, line_of
 from outlast.kernel.contract import KERNEL_LOG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from outlast.checkpoint.last_lines import Line
 
 # What is printed without a line break is a line once it is longer.
 MAX_CHARACTERS = 8192
@@ -36,6 +40,14 @@ class Source(NamedTuple):
 
 class _Now:
     source: Source | None = None  # of the slice that runs
+    job_id = ""  # of the slice that runs, or ran last
+
+    def __init__(self) -> None:
+        self.lines = _no_lines()  # its last ones: when, in which slice, and the text as it came
+
+
+def _no_lines() -> deque[tuple[float, int, str]]:
+    return deque(maxlen=MAX_LINES)
 
 
 class _Thread(threading.local):
@@ -54,7 +66,7 @@ def hear_kernels(handlers: Iterable[logging.Handler], level: str) -> None:
     root = logging.getLogger()
     for handler in KERNEL_LOG.handlers:
         root.removeHandler(handler)
-    KERNEL_LOG.handlers = list(handlers)
+    KERNEL_LOG.handlers = [*handlers, _LastLines()]
     KERNEL_LOG.propagate = False
     KERNEL_LOG.setLevel(level)
     for handler in KERNEL_LOG.handlers:
@@ -73,7 +85,7 @@ def heard(source: Source) -> Iterator[None]:
     Where nobody hears kernels, what they print comes out as it is.
     """
     before = _now.source, sys.stdout, sys.stderr
-    _now.source = source
+    _now.source, _now.job_id, _now.lines = source, source.job_id, _no_lines()
     printed = [_Printed(stream) for stream in before[1:]] if KERNEL_LOG.handlers else []
     if printed:
         sys.stdout, sys.stderr = printed
@@ -84,6 +96,11 @@ def heard(source: Source) -> Iterator[None]:
             stream.end()
         # A kernel may have put others in their place.
         _now.source, sys.stdout, sys.stderr = before
+
+
+def last_lines(job_id: str) -> Sequence[Line]:
+    """Return the last lines of the slice of the job that runs here, or ran last; none of others."""
+    return [line_of(*line) for line in tuple(_now.lines)] if _now.job_id == job_id else []
 
 
 def say(line: str) -> None:
@@ -137,6 +154,16 @@ class KernelText(logging.Formatter):
             line = {"msg": f"{whose}: {record.getMessage()}", "args": None}
             record = logging.makeLogRecord(vars(record) | line)
         return self._formatter.format(record)
+
+
+class _LastLines(logging.Handler):
+    """Keeps the last lines of the kernel, with which each write of its job is made."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if is_of_kernel(record):
+            slice_number = vars(record)["slice"]
+            lines = self.format(record).splitlines()[-MAX_LINES:]
+            _now.lines.extend((record.created, slice_number, line) for line in lines)
 
 
 def _marked(record: logging.LogRecord) -> bool:

@@ -40,7 +40,7 @@ from outlast.kernel.nth_prime.gourdon.unsieved import (
     unsieved,
 )
 from outlast.kernel.nth_prime.gourdon.wide import divide
-from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -184,7 +184,7 @@ def _bound(
         most[row] = min(y, largest, high - 1)
 
 
-@inner
+@jit
 def _divide_or(approx: float, residue: int, m: int, limit: int) -> int:
     """Return ⌊n/m⌋, or `limit` if that is less."""
     if approx / np.float64(m) >= _EXACT:
@@ -269,7 +269,7 @@ def _look_ahead(t: Tables, sweep: Sweep, lows: NDArray[np.int64], low: int) -> N
         first_multiples(low, t.limits.primes[PATTERN_END - RANK + i], 1, sweep.ahead[i])
 
 
-@inner
+@jit
 def _prime_value(t: Tables, row: int, i: int) -> int:
     """Return ⌊n/m⌋ of the prime m with this index."""
     if i < t.limits.first_prime[row]:
@@ -278,7 +278,7 @@ def _prime_value(t: Tables, row: int, i: int) -> int:
     return divide(t.limits.approx[row], t.limits.residue[row], m)
 
 
-@inner
+@jit
 def _next_composite(t: Tables, row: int, i: int) -> tuple[int, int]:
     """Return (index, ⌊n/m⌋) of the leaf with the largest m up to index i."""
     first = t.limits.first_composite[row]
@@ -290,7 +290,7 @@ def _next_composite(t: Tables, row: int, i: int) -> tuple[int, int]:
     return i, divide(t.limits.approx[row], t.limits.residue[row], m)
 
 
-@inner
+@jit
 def _sign(key: int, rank: int) -> int:
     """Return -μ(m), or 0 if m's least prime factor is not above the row's prime."""
     return int64(key > rank) - int64(key < -rank)
@@ -336,7 +336,7 @@ def _advance(t: Tables, sweep: Sweep, at: int, last: int, budget: int) -> tuple[
     return min(segment * width + row, last), total
 
 
-@inner
+@jit
 def _row(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int, int, bool]:
     """Add leaves of a row; return (their sum, the work, whether these were all in the segment).
 
@@ -364,7 +364,7 @@ def _row(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int,
     return total, leaves + _ROW + 64 * len(v.words) // max(p, 100), True
 
 
-@inner
+@jit
 def _is_wide(t: Tables, sweep: Sweep, row: int, high: int) -> bool:
     """Return whether the leaves below `high` go over a wide interval of m."""
     # The interval begins here, give or take one.
@@ -377,7 +377,7 @@ def _is_wide(t: Tables, sweep: Sweep, row: int, high: int) -> bool:
     return is_wide
 
 
-@inner
+@jit
 def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int]:
     """Return (Σ -μ(m)·count from `low` to n/m, Σ -μ(m), number) over the leaves of the segment.
 
@@ -405,7 +405,7 @@ def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int
     return total, weight, leaves
 
 
-@inner
+@jit
 def _add_many(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int, int, int]:
     """Return what `_add_few` does, but over `budget` primes and `budget` composites at most."""
     v = sweep.v
@@ -440,7 +440,7 @@ def _add_many(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple
     return total, weight, leaves
 
 
-@inner
+@jit
 def _primes(
     t: Tables, sweep: Sweep, row: int, low: int, least: int, budget: int
 ) -> tuple[int, int]:
@@ -458,7 +458,7 @@ def _primes(
     return first, end
 
 
-@inner
+@jit
 def _composites(
     t: Tables, sweep: Sweep, row: int, low: int, least: int, budget: int
 ) -> tuple[int, int]:
@@ -475,13 +475,13 @@ def _composites(
     return first, end
 
 
-@inner
+@jit
 def _composite_value(t: Tables, row: int, i: int) -> int:
     m = t.leaves.low + int64(t.leaves.composites[uint64(i)])
     return divide(t.limits.approx[row], t.limits.residue[row], m)
 
 
-@inner
+@jit
 def _position(residue: int, low: int, m: int) -> int:
     """Return ⌊n/m⌋ - low for a leaf of the segment that starts at `low`.
 
@@ -494,7 +494,7 @@ def _position(residue: int, low: int, m: int) -> int:
     return position + int64(rest >= m) - int64(rest < 0)
 
 
-@inner
+@jit
 def _up(m: NDArray[np.uint32], first: int, last: int, least: int) -> int:
     """Return the first index from `first` to `last` with a value above `least`; there is one."""
     while first < last:

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.checkpoint.history import Stretch
+from outlast.checkpoint.last_lines import line_of
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.checkpoint.status import Status
@@ -178,3 +179,52 @@ def busy_day(now: float) -> list[Record]:
             status=Status.CANCELLED,
         ),
     ]
+
+
+def crew(now: float) -> list[Record]:
+    """Return jobs that many workers have at `now`, one of whom is lost, and some that wait."""
+    chance = random.Random(7)
+    places = [
+        *((LAMBDA, f"outlast-worker-{chance.randrange(16**6):06x}", 700) for _ in range(6)),
+        *((RUNPOD, f"a40-pod-{number}", 1_500) for number in range(3)),
+        (CONTAINER, "compose-1", 300),
+        (LAPTOP, "studio-laptop:4711", 400),
+    ]
+    jobs = []
+    for number, (platform, worker, seconds) in enumerate(places):
+        ended = [
+            Run(platform, worker, chance.uniform(0.6, 1) * seconds, chance.uniform(0.05, 0.15))
+            for _ in range(4)
+        ]
+        running = Run(platform, worker, chance.uniform(0.1, 0.7) * seconds, 0.08)
+        begun = now - sum(run.seconds + 1 for run in ended) - running.seconds - 3
+        kernel, job_id = (
+            ("anneal", "anneal-07") if number == 6 else ("prime-count", f"survey-{number:02}")
+        )
+        params = {"spins": 4096} if number == 6 else {"x": 10 ** (14 + number % 5)}
+        runs = [*ended, running]
+        record = record_of(
+            job_id,
+            params,
+            runs,
+            begun=begun,
+            status=Status.RUNNING,
+            kernel=kernel,
+            tags=("survey",),
+        )
+        jobs.append(record)
+    lost = jobs[4].lease.model_copy(update={"expires_at": now - 40.0})
+    jobs[4] = jobs[4].model_copy(update={"lease": lost})
+    jobs[6] = jobs[6].printed(
+        [
+            line_of(
+                now - 61 + 3 * n, 5, f"sweep {n + 8_411}: T={0.412 - n / 900:.4f} E={-1834 - n:.1f}"
+            )
+            for n in range(20)
+        ]
+    )
+    waiting = [
+        record_of(f"survey-{n}", {"x": 10**15}, [], begun=now - 200 + n, kernel="prime-count")
+        for n in range(11, 40)
+    ]
+    return [*jobs, *waiting]

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlast.checkpoint.job_store import JobStore
-from outlast.checkpoint.registers import open_register
+from outlast.checkpoint.status import Status
+from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.parts import with_parts
+from outlast.worker.queues.message import Message
 from tests import servers
 from tests.cli.dashboard.browser import chromium
-from tests.cli.dashboard.scene import busy_day
+from tests.cli.dashboard.scene import busy_day, crew
 from tests.cli.process import Process
 from tests.runtimes.emulator import function_env
 from tests.runtimes.everywhere import everywhere
@@ -36,6 +37,12 @@ PICTURES = (
     ("dashboard-dark", JOB, 1120, 1000, "dark"),
     ("dashboard-phone", "?status=running", 360, 780, "light"),
 )
+# The same, of the jobs of `crew`.
+WORKERS = (
+    ("dashboard-workers", "workers", 1120, 1100, "light"),
+    ("dashboard-workers-phone", "workers?text=lambda", 360, 780, "dark"),
+    ("dashboard-lines", "jobs/anneal-07", 1120, 1460, "dark"),
+)
 SHARED = "primes-below-1e18"
 PARTS = (("dashboard-parts", f"jobs/{SHARED}", 1120, 1000, "light"),)
 
@@ -44,12 +51,15 @@ def main() -> None:
     """Write the pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place:
-        store = f"sqlite:///{place}/jobs.db"
-        jobs = JobStore(open_register(store))
-        for record in busy_day(time.time()):
-            jobs.submit(record)
-        shoot(PICTURES, folder, {"OUTLAST_STORE": store, "OUTLAST_QUEUE": store})
+    for pictures, scene in ((PICTURES, busy_day), (WORKERS, crew)):
+        with tempfile.TemporaryDirectory() as place:
+            store = f"sqlite:///{place}/jobs.db"
+            client = Client(store, store)
+            for record in scene(time.time()):
+                client.jobs.submit(record)
+                if record.status is Status.QUEUED:
+                    client.queue.send(Message(job_id=record.job_id))
+            shoot(pictures, folder, {"OUTLAST_STORE": store, "OUTLAST_QUEUE": store})
     with tempfile.TemporaryDirectory() as place, sharing(Path(place)) as env:
         shoot(PARTS, folder, env)
 

@@ -127,6 +127,67 @@ def test_a_job_can_be_cancelled_by_keyboard_alone(
     assert client.status("slow").status is Status.CANCELLED
 
 
+def test_the_keyboard_leads_past_the_frame_and_out_of_a_question(
+    client: Client, served: Callable[..., str], viewer: Callable[..., Viewer]
+) -> None:
+    """Who has no mouse would walk through the same links on each page, or answer by mistake."""
+    submit(client, "slow")
+    page, url = viewer().page, served()
+    page.goto(f"{url}workers")
+    page.wait_for_selector(IS_LIVE)
+    focused = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        focused.append(page.locator(":focus").text_content())
+    assert focused == ["Skip to content", "Outlast", "Jobs", "Workers"]
+    assert page.locator(".skip").bounding_box()["y"] < 0, "it is in the way of who sees"
+    page.locator(".skip").focus()
+    assert page.locator(".skip").bounding_box()["y"] >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    for path, is_left in (
+        ("jobs/slow/cancel", True),
+        ("jobs/slow/fork", True),
+        ("jobs/slow", False),
+    ):
+        page.goto(url + path)
+        page.keyboard.press("Escape")
+        page.wait_for_url(f"{url}jobs/slow")
+        assert is_left or page.get_by_role("button", name="Pause").is_visible()
+    assert not client.status("slow").status.is_final
+    page.goto(f"{url}jobs/slow/fork")
+    page.get_by_label("Id of the new job").fill("typed")
+    page.keyboard.press("Escape")
+    assert page.get_by_label("Id of the new job").input_value() == "typed"
+
+
+def test_the_workers_come_and_go(
+    client: Client,
+    served: Callable[..., str],
+    viewer: Callable[..., Viewer],
+    work: Callable[[], Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who watches the workers would have to reload the page, or be told each percent aloud."""
+    monkeypatch.setattr("outlast.worker.dashboard.workers.FRESH_SECONDS", 0.1)
+    page = viewer().page
+    page.goto(f"{served()}workers")
+    page.get_by_text("there is nothing to do").wait_for()
+    submit(client, "slow")
+    page.get_by_text("Messages wait, and no worker has a job.").wait_for()
+    worker = work()
+    row = page.get_by_role("row", name="slow")
+    row.get_by_text("working").wait_for()
+    until(lambda: share(page, "slow") > 0)
+    assert page.get_by_role("columnheader").all_text_contents()[-6:] == [
+        *("Worker", "State", "Works on", "Progress", "Since", "Saved")
+    ]
+    client.pause("slow")
+    worker.await_line("slow slice .* paused")
+    row.wait_for(state="hidden")
+    assert page.locator("#said").text_content() == ""
+
+
 def test_what_has_the_focus_keeps_it(
     client: Client, served: Callable[..., str], viewer: Callable[..., Viewer]
 ) -> None:
@@ -162,7 +223,7 @@ def test_hostile_texts_do_not_run(
     done = hostile("evil-done").model_copy(update={"status": Status.SUCCEEDED, "lease": None})
     client.jobs.submit(done)
     page, url = viewer().page, served()
-    for path in ("", "jobs/evil", "jobs/evil-done"):
+    for path in ("", "jobs/evil", "jobs/evil-done", "workers"):
         page.goto(url + path)
         page.wait_for_selector(IS_LIVE)
         client.jobs.change("evil", lambda r: changed(r, steps=r.usage.steps + 1))
@@ -205,7 +266,14 @@ def test_the_pages_suit_their_readers(
         color_scheme=colours, viewport={"width": width, "height": 800}, reduced_motion="reduce"
     ).page
     url = served()
-    for path in ("", "jobs/prime-1e18", "jobs/prime-1e18/fork", "login"):
+    for path in (
+        "",
+        "workers",
+        "workers?text=no",
+        "jobs/prime-1e18",
+        "jobs/prime-1e18/fork",
+        "login",
+    ):
         page.goto(url + path)
         report = Axe().run(page)
         assert report.violations_count == 0, report.generate_report()

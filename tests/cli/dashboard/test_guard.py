@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 
 from outlast.checkpoint.status import Status
@@ -14,6 +16,7 @@ from tests.cli.dashboard.conftest import TOKEN, URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from starlette.testclient import TestClient
 
@@ -97,7 +100,8 @@ def test_no_other_method_does_anything(browser_of: Callable[..., TestClient], me
 
 @pytest.mark.usefixtures("day")
 @pytest.mark.parametrize(
-    "path", ["/", JOB, f"{JOB}/cancel", "/login", "/no", "/jobs/%00", "/static/dashboard.css"]
+    "path",
+    ["/", "/workers", JOB, f"{JOB}/cancel", "/login", "/no", "/jobs/%00", "/static/dashboard.css"],
 )
 def test_every_answer_has_the_security_headers(
     browser_of: Callable[..., TestClient], path: str
@@ -116,7 +120,15 @@ def test_every_answer_has_the_security_headers(
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/", 303), (JOB, 303), ("/events/jobs", 401), (f"{JOB}/cancel", 303)]
+    ("path", "status"),
+    [
+        ("/", 303),
+        ("/workers", 303),
+        (JOB, 303),
+        ("/events/jobs", 401),
+        ("/events/workers", 401),
+        (f"{JOB}/cancel", 303),
+    ],
 )
 def test_nothing_is_shown_before_the_login(
     browser_of: Callable[..., TestClient], path: str, status: int
@@ -170,6 +182,10 @@ def test_a_login_ends_with_the_process(browser_of: Callable[..., TestClient]) ->
         (["--host", "192.0.2.1"], "set OUTLAST_DASHBOARD_TOKEN"),
         (["--token", "short"], "shorter than 16 characters"),
         (["--port", "70000"], "--port"),
+        (["--token", TOKEN, "--token-file", "t"], "give either --token or --token-file"),
+        (["--token-file", "no/such/folder"], "no/such/folder: No such file"),
+        (["--token-file", "."], "--token-file .: Is a directory"),
+        (["--token-file", os.devnull], "shorter than 16 characters"),
     ],
 )
 def test_it_does_not_start_unprotected(
@@ -180,6 +196,26 @@ def test_it_does_not_start_unprotected(
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+def test_a_token_file_is_made_once_and_for_its_owner_alone(start: Start, folder: Path) -> None:
+    """A container would have a token that nobody knows, or everybody, or a new one each time."""
+    path = folder / "token"
+    process = start("dashboard", "--host", "0.0.0.0", "--port", "0", "--token-file", str(path))
+    url = process.await_out(r"http://\S+/")[0].replace("0.0.0.0", "127.0.0.1")
+    token = path.read_text().strip()
+    assert len(token) >= 40
+    assert path.stat().st_mode & 0o777 == 0o600
+    with httpx2.Client(base_url=url, headers={"Origin": url.rstrip("/")}) as browser:
+        assert browser.get("/workers").status_code == 303
+        csrf = csrf_in(browser.get("/login").text)
+        entered = browser.post("/login", data={"csrf": csrf, "token": token})
+        assert (entered.status_code, entered.headers["location"]) == (303, "/")
+        assert browser.get("/workers").status_code == 200
+    process.send(signal.SIGTERM)
+    assert process.end().code == 0
+    start("dashboard", "--port", "0", "--token-file", str(path)).await_out(r"http://\S+/")
+    assert path.read_text().strip() == token
 
 
 def test_a_network_that_can_read_the_token_is_named(start: Start) -> None:

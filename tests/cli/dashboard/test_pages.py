@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.last_lines import line_of
 from outlast.checkpoint.record_parts import Checkpoint, Lease
 from outlast.checkpoint.status import Status
 from outlast.worker.dashboard.guard import Keys
 from outlast.worker.dashboard.listing import JOBS_A_PAGE, Query, listing_of
 from outlast.worker.dashboard.pages import Pages
+from outlast.worker.dashboard.rendering import Rendering
 from tests.cli.dashboard.scene import LAMBDA, Run, record_of
 from tests.cli.dashboard.test_guard import csrf_in
 
@@ -239,7 +241,7 @@ def test_an_outage_is_told_and_passes(
     register, browser, pages = (
         client.jobs._register,
         browser_of(),
-        Pages(client.jobs, Keys(None, 1)),
+        Pages(client.jobs, Rendering(Keys(None, 1))),
     )
 
     def fail(*_: object, **__: object) -> None:
@@ -296,6 +298,49 @@ def test_a_fresh_job_and_one_of_many_slices_are_drawn(
     weeks = browser.get("/jobs/weeks").text
     assert weeks.count('class="course"') <= 48
     assert "slices 1 to " in weeks
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("?sort=progress", ["nightly-0410", "nightly-0411", "prime-1e18"]),
+        ("?sort=progress&status=failed", ["prime-1e20"]),
+        ("?sort=created&text=1e18", ["prime-1e18"]),
+        ("?sort=created", ["nightly-0412", "pi-of-1e19", "wrong-question"]),
+        ("?sort=nonsense", ["check-primecount", "nightly-0410", "nightly-0411"]),
+    ],
+)
+def test_an_address_says_how_jobs_are_sorted(
+    browser_of: Callable[..., TestClient], query: str, first: list[str]
+) -> None:
+    """Nobody would find what came last among thousands of jobs, or could send it to a colleague."""
+    assert shown(browser_of().get(f"/{query}").text)[:3] == first
+
+
+def test_a_sorted_page_says_what_it_leaves_out(
+    browser_of: Callable[..., TestClient], client: Client
+) -> None:
+    """Who sorts jobs would take the first fifty for all."""
+    for number in range(JOBS_A_PAGE + 3):
+        client.jobs.submit(record_of(f"job-{number:02}", {}, [], begun=1000.0 + number))
+    page = browser_of().get("/?sort=created").text
+    assert shown(page)[0] == "job-52"
+    assert len(shown(page)) == JOBS_A_PAGE
+    assert "3 more that fit are not shown" in page
+
+
+def test_the_last_lines_of_a_kernel_are_shown(
+    browser_of: Callable[..., TestClient], client: Client
+) -> None:
+    """Who looks at a job would have to find its worker's log to see what it says."""
+    job = record_of("talks", {}, [Run(LAMBDA, "w", 10, 0.2)], begun=time.time() - 60)
+    client.jobs.submit(job.printed([line_of(3661.5, 1, "loss <b>0.5</b>")]))
+    client.jobs.submit(record_of("silent", {}, [], begun=time.time()))
+    page = browser_of().get("/jobs/talks").text
+    line = '01:01:01 UTC, slice 1</span> <samp dir="auto">loss &lt;b&gt;0.5&lt;/b&gt;</samp>'
+    assert line in page
+    assert "Last lines" not in browser_of().get("/jobs/silent").text
 
 
 def test_a_jobs_page_shows_its_figures(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
+from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
+from outlast.worker.queues.sqs import SqsQueue
 from tests.worker.queues.backends import MAX_RECEIVES
 
 if TYPE_CHECKING:
@@ -166,3 +168,28 @@ def test_many_messages_all_arrive(backend: Backend) -> None:
         jobs.remove(Message.parse(delivery.body).job_id)
         backend.queue.ack(delivery)
     assert not jobs
+
+
+def test_what_a_queue_holds_can_be_seen(backend: Backend) -> None:
+    """An operator would not see that messages wait for workers, or that nobody could handle one."""
+    queue = backend.queue
+    if queue.backlog() is None:
+        assert isinstance(queue, MemoryQueue)  # It ends with its process, and nobody looks at it.
+        return
+    assert queue.backlog() == (0, 0, 0, 0.0)
+    for number in range(3):
+        queue.send(Message(job_id=f"a{number}", slice=1))
+    take(queue)
+    if backend.clock:
+        backend.clock.sleep(7.0)
+    waiting, hidden, dead, oldest_seconds = queue.backlog() or ()
+    assert (waiting, hidden, dead) == (2, 1, 0)
+    if isinstance(queue, SqsQueue):
+        assert oldest_seconds is None
+    elif backend.clock:
+        assert oldest_seconds == 7.0
+    else:
+        assert 0.0 < oldest_seconds < LONG
+    while delivery := look(queue):
+        queue.hide(delivery, 0)  # as a worker that cannot handle it does, until it is given up
+    assert queue.backlog() == (0, 1, 2, 0.0)

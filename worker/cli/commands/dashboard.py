@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from outlast.worker.cli.options import Debug, Json
 from outlast.worker.cli.output import print_json, say, warn_if_apart
+
+if TYPE_CHECKING:
+    from outlast.worker.settings import Settings
 
 LEAST_TOKEN_CHARACTERS = 16
 NEW_TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe())'"  # noqa: S105 - makes one
@@ -30,6 +36,15 @@ Token = Annotated[
         "this machine do not see.",
     ),
 ]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="PATH",
+        help="A file with the token; where there is none it is made, with a new token that only "
+        "this user can read.",
+    ),
+]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in your browser.")]
 
 
@@ -38,11 +53,12 @@ def dashboard(
     host: Host = "127.0.0.1",
     port: Port = 8765,
     token: Token = None,
+    token_file: TokenFile = None,
     opens: Open = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show the jobs in a browser, live, with buttons to steer them.
+    """Show jobs and workers in a browser, and steer the jobs.
 
     The page is served until Ctrl-C or SIGTERM. It needs the packages of the extra
     `outlast[dashboard]`, and nothing from the network.
@@ -55,11 +71,13 @@ def dashboard(
         outlast dashboard --open
         ssh -L 8765:127.0.0.1:8765 server outlast dashboard
         OUTLAST_DASHBOARD_TOKEN=... outlast dashboard --host 0.0.0.0
+        outlast dashboard --host 0.0.0.0 --token-file dashboard-token
 
     Exit codes:
         0  stopped by a signal
         1  the address is in use or not this machine's, or the store is at fault
-        2  a package or the token is missing, the token is too short, or a setting is wrong
+        2  a package or the token is missing, the token is too short, its file cannot be read, or a
+           setting is wrong
     """
     from outlast.worker.cli.logs import level_of, log_to_stderr
     from outlast.worker.jobs.client import Client
@@ -67,8 +85,7 @@ def dashboard(
     from outlast.worker.slices.deadline import Deadline
 
     settings = read_settings()
-    if token is None and settings.dashboard_token is not None:
-        token = settings.dashboard_token.get_secret_value()
+    token = _token(token, token_file, settings)
     try:
         from outlast.worker.dashboard.serve import Address, serve
     except ModuleNotFoundError as error:
@@ -96,13 +113,42 @@ def dashboard(
         serve(client, Address(host, port, token), stop=stop, announce=announce)
 
 
+def _token(token: str | None, path: Path | None, settings: Settings) -> str | None:
+    """Return what a viewer must enter, of an option or else of the settings; None: nothing."""
+    if token is not None and path is not None:
+        raise typer.BadParameter("give either --token or --token-file")
+    if path is not None:
+        return _token_in(path)
+    if token is None and settings.dashboard_token is not None:
+        return settings.dashboard_token.get_secret_value()
+    return token
+
+
+def _token_in(path: Path) -> str:
+    """Return the token in a file, which is made where there is none."""
+    try:
+        new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise typer.BadParameter(f"--token-file {path}: {error.strerror}") from None
+    else:
+        with os.fdopen(new, "w") as file:
+            file.write(secrets.token_urlsafe() + "\n")
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise typer.BadParameter(f"--token-file {path}: {reason}") from None
+
+
 def _require_token(host: str, token: str | None) -> None:
     from outlast.worker.dashboard.guard import is_loopback
 
     if token is None and not is_loopback(host):
         raise typer.BadParameter(
-            f"others can reach {host}: set OUTLAST_DASHBOARD_TOKEN, for example to what this "
-            f"prints: {NEW_TOKEN}"
+            f"others can reach {host}: give --token-file, a file that is made for you, or set "
+            f"OUTLAST_DASHBOARD_TOKEN, for example to what this prints: {NEW_TOKEN}"
         )
     if token is not None and len(token) < LEAST_TOKEN_CHARACTERS:
         raise typer.BadParameter(

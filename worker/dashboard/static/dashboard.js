@@ -72,6 +72,12 @@ function listen() {
   }
 }
 
+// Escape leaves a question unanswered; in a field of a form it is the browser's.
+addEventListener("keydown", (event) => {
+  const back = event.key === "Escape" && document.querySelector("a[data-escape]");
+  if (back && !event.target.closest("input, select")) back.click();
+});
+
 tellAges();
 setInterval(tellAges, 1000);
 if (address) {
