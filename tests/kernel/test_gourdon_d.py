@@ -131,7 +131,7 @@ def check_piece(bounds: Bounds, rows: Rows, row: int, m: int) -> int:
     return len(leaves)
 
 
-@pytest.mark.parametrize("budget", [1, 300, 10**5])
+@pytest.mark.parametrize("budget", [300, 10**5])
 def test_native_calls_may_end_amid_the_leaves_of_a_row(
     budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

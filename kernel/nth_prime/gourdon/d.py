@@ -91,12 +91,19 @@ class Limits(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What shards look things up in."""
+    """What shards look things up in.
+
+    Attributes:
+        leaves: the m.
+        limits: which of them are leaves of which row.
+        pattern_rows: see `crossing.patterns`.
+        word_masks: see `crossing.masks`.
+    """
 
     leaves: Leaves
     limits: Limits
-    patterns: npt.NDArray[np.uint64]
-    masks: npt.NDArray[np.uint64]
+    pattern_rows: npt.NDArray[np.uint64]
+    word_masks: npt.NDArray[np.uint64]
 
 
 class Sweep(NamedTuple):
@@ -302,7 +309,7 @@ def _start(t: Tables, sweep: Sweep, low: int, end: int) -> None:
     v = sweep.v
     set_all(v.words)
     for i in range(min(RANK + end, PATTERN_END) - 3):
-        lay(v.words, low, PATTERN_PRIMES[i], t.patterns[i])
+        lay(v.words, low, PATTERN_PRIMES[i], t.pattern_rows[i])
     for row in range(PATTERN_END - RANK, end):
         cross_off(v.bytes, t.limits.primes[row], sweep.ahead[RANK + row - PATTERN_END])
     count_blocks(v)
@@ -357,7 +364,7 @@ def _row(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int,
             return total, leaves + _ROW, False
     sweep.counts[row] += here
     if rank < PATTERN_END:
-        lay(v.words, low, p, t.patterns[rank - 3])
+        lay(v.words, low, p, t.pattern_rows[rank - 3])
         count_blocks(v)
     else:
         cross_off_counting(v, p, sweep.ahead[rank - PATTERN_END])
@@ -388,7 +395,7 @@ def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int
     total = weight = leaves = int64(0)
     i, value = sweep.prime[row], sweep.prime_value[row]
     while value < high:
-        total += to_block(v, t.masks, value - low)
+        total += to_block(v, t.word_masks, value - low)
         weight += 1
         i -= 1
         value = _prime_value(t, row, i)
@@ -397,7 +404,7 @@ def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int
     i, value = sweep.composite[row], sweep.composite_value[row]
     while value < high:
         sign = _sign(t.leaves.keys[uint64(i)], RANK + row)
-        total += sign * to_block(v, t.masks, value - low)
+        total += sign * to_block(v, t.word_masks, value - low)
         weight += sign
         leaves += 1
         i, value = _next_composite(t, row, i - 1)
@@ -422,21 +429,21 @@ def _add_many(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple
     if by_word:
         for i in range(uint64(primes[0]), uint64(primes[1])):
             position = _position(residue, low, m + int64(t.leaves.primes[i]))
-            total += to_word(v, t.masks, position)
+            total += to_word(v, t.word_masks, position)
         for i in range(uint64(composites[0]), uint64(composites[1])):
             sign = _sign(t.leaves.keys[i], rank)
             weight += sign
             position = _position(residue, low, m + int64(t.leaves.composites[i]))
-            total += sign * to_word(v, t.masks, position)
+            total += sign * to_word(v, t.word_masks, position)
     else:
         for i in range(uint64(primes[0]), uint64(primes[1])):
             position = _position(residue, low, m + int64(t.leaves.primes[i]))
-            total += to_block(v, t.masks, position)
+            total += to_block(v, t.word_masks, position)
         for i in range(uint64(composites[0]), uint64(composites[1])):
             sign = _sign(t.leaves.keys[i], rank)
             weight += sign
             position = _position(residue, low, m + int64(t.leaves.composites[i]))
-            total += sign * to_block(v, t.masks, position)
+            total += sign * to_block(v, t.word_masks, position)
     return total, weight, leaves
 
 
