@@ -26,7 +26,7 @@ X_LEAST = 10**8
 RANK = 8
 """The rank, from 0, of the least prime of C and D: all of them work on φ(·, 8) and beyond."""
 
-PHI0_SPAN = 240 << 10
+PHI0_SPAN = 240 << 12
 """Numbers m in one piece of Φ0: some milliseconds of work."""
 
 THREAD_BYTES = 12 << 20

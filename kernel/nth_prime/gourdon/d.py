@@ -39,7 +39,7 @@ from outlast.kernel.nth_prime.gourdon.unsieved import (
     unsieved,
 )
 from outlast.kernel.nth_prime.gourdon.wide import divide
-from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -90,12 +90,19 @@ class Limits(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What shards look things up in."""
+    """What shards look things up in.
+
+    Attributes:
+        leaves: the m.
+        limits: which of them are leaves of which row.
+        pattern_rows: see `crossing.patterns`.
+        word_masks: see `crossing.masks`.
+    """
 
     leaves: Leaves
     limits: Limits
-    patterns: npt.NDArray[np.uint64]
-    masks: npt.NDArray[np.uint64]
+    pattern_rows: npt.NDArray[np.uint64]
+    word_masks: npt.NDArray[np.uint64]
 
 
 class Sweep(NamedTuple):
@@ -185,7 +192,7 @@ def _bound(
         most[row] = min(y, largest, high - 1)
 
 
-@inner
+@jit
 def _divide_or(approx: float, residue: int, m: int, limit: int) -> int:
     """Return ⌊n/m⌋, or `limit` if that is less."""
     if approx / np.float64(m) >= _EXACT:
@@ -270,7 +277,7 @@ def _look_ahead(t: Tables, sweep: Sweep, lows: NDArray[np.int64], low: int) -> N
         first_multiples(low, t.limits.primes[PATTERN_END - RANK + i], 1, sweep.ahead[i])
 
 
-@inner
+@jit
 def _prime_value(t: Tables, row: int, i: int) -> int:
     """Return ⌊n/m⌋ of the prime m with this index."""
     if i < t.limits.first_prime[row]:
@@ -279,7 +286,7 @@ def _prime_value(t: Tables, row: int, i: int) -> int:
     return divide(t.limits.approx[row], t.limits.residue[row], m)
 
 
-@inner
+@jit
 def _next_composite(t: Tables, row: int, i: int) -> tuple[int, int]:
     """Return (index, ⌊n/m⌋) of the leaf with the largest m up to index i."""
     first = t.limits.first_composite[row]
@@ -291,7 +298,7 @@ def _next_composite(t: Tables, row: int, i: int) -> tuple[int, int]:
     return i, divide(t.limits.approx[row], t.limits.residue[row], m)
 
 
-@inner
+@jit
 def _sign(key: int, rank: int) -> int:
     """Return -μ(m), or 0 if m's least prime factor is not above the row's prime."""
     return int64(key > rank) - int64(key < -rank)
@@ -303,7 +310,7 @@ def _start(t: Tables, sweep: Sweep, low: int, end: int) -> None:
     v = sweep.v
     set_all(v.words)
     for i in range(min(RANK + end, PATTERN_END) - 3):
-        lay(v.words, low, PATTERN_PRIMES[i], t.patterns[i])
+        lay(v.words, low, PATTERN_PRIMES[i], t.pattern_rows[i])
     for row in range(PATTERN_END - RANK, end):
         cross_off(v.bytes, t.limits.primes[row], sweep.ahead[RANK + row - PATTERN_END])
     count_blocks(v)
@@ -337,7 +344,7 @@ def _advance(t: Tables, sweep: Sweep, at: int, last: int, budget: int) -> tuple[
     return min(segment * width + row, last), total
 
 
-@inner
+@jit
 def _row(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int, int, bool]:
     """Add leaves of a row; return (their sum, the work, whether these were all in the segment).
 
@@ -358,14 +365,14 @@ def _row(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int,
             return total, leaves + _ROW, False
     sweep.counts[row] += here
     if rank < PATTERN_END:
-        lay(v.words, low, p, t.patterns[rank - 3])
+        lay(v.words, low, p, t.pattern_rows[rank - 3])
         count_blocks(v)
     else:
         cross_off_counting(v, p, sweep.ahead[rank - PATTERN_END])
     return total, leaves + _ROW + 64 * len(v.words) // max(p, 100), True
 
 
-@inner
+@jit
 def _is_wide(t: Tables, sweep: Sweep, row: int, high: int) -> bool:
     """Return whether the leaves below `high` go over a wide interval of m."""
     # The interval begins here, give or take one.
@@ -378,7 +385,7 @@ def _is_wide(t: Tables, sweep: Sweep, row: int, high: int) -> bool:
     return is_wide
 
 
-@inner
+@jit
 def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int]:
     """Return (Σ -μ(m)·count from `low` to n/m, Σ -μ(m), number) over the leaves of the segment.
 
@@ -389,7 +396,7 @@ def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int
     total = weight = leaves = int64(0)
     i, value = sweep.prime[row], sweep.prime_value[row]
     while value < high:
-        total += to_block(v, t.masks, value - low)
+        total += to_block(v, t.word_masks, value - low)
         weight += 1
         i -= 1
         value = _prime_value(t, row, i)
@@ -398,7 +405,7 @@ def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int
     i, value = sweep.composite[row], sweep.composite_value[row]
     while value < high:
         sign = _sign(t.leaves.keys[uint64(i)], RANK + row)
-        total += sign * to_block(v, t.masks, value - low)
+        total += sign * to_block(v, t.word_masks, value - low)
         weight += sign
         leaves += 1
         i, value = _next_composite(t, row, i - 1)
@@ -406,7 +413,7 @@ def _add_few(t: Tables, sweep: Sweep, row: int, low: int) -> tuple[int, int, int
     return total, weight, leaves
 
 
-@inner
+@jit
 def _add_many(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple[int, int, int]:
     """Return what `_add_few` does, but over `budget` primes and `budget` composites at most."""
     v = sweep.v
@@ -423,25 +430,25 @@ def _add_many(t: Tables, sweep: Sweep, row: int, low: int, budget: int) -> tuple
     if by_word:
         for i in range(uint64(primes[0]), uint64(primes[1])):
             position = _position(residue, low, m + int64(t.leaves.primes[i]))
-            total += to_word(v, t.masks, position)
+            total += to_word(v, t.word_masks, position)
         for i in range(uint64(composites[0]), uint64(composites[1])):
             sign = _sign(t.leaves.keys[i], rank)
             weight += sign
             position = _position(residue, low, m + int64(t.leaves.composites[i]))
-            total += sign * to_word(v, t.masks, position)
+            total += sign * to_word(v, t.word_masks, position)
     else:
         for i in range(uint64(primes[0]), uint64(primes[1])):
             position = _position(residue, low, m + int64(t.leaves.primes[i]))
-            total += to_block(v, t.masks, position)
+            total += to_block(v, t.word_masks, position)
         for i in range(uint64(composites[0]), uint64(composites[1])):
             sign = _sign(t.leaves.keys[i], rank)
             weight += sign
             position = _position(residue, low, m + int64(t.leaves.composites[i]))
-            total += sign * to_block(v, t.masks, position)
+            total += sign * to_block(v, t.word_masks, position)
     return total, weight, leaves
 
 
-@inner
+@jit
 def _primes(
     t: Tables, sweep: Sweep, row: int, low: int, least: int, budget: int
 ) -> tuple[int, int]:
@@ -459,7 +466,7 @@ def _primes(
     return first, end
 
 
-@inner
+@jit
 def _composites(
     t: Tables, sweep: Sweep, row: int, low: int, least: int, budget: int
 ) -> tuple[int, int]:
@@ -476,13 +483,13 @@ def _composites(
     return first, end
 
 
-@inner
+@jit
 def _composite_value(t: Tables, row: int, i: int) -> int:
     m = t.leaves.low + int64(t.leaves.composites[uint64(i)])
     return divide(t.limits.approx[row], t.limits.residue[row], m)
 
 
-@inner
+@jit
 def _position(residue: int, low: int, m: int) -> int:
     """Return ⌊n/m⌋ - low for a leaf of the segment that starts at `low`.
 
@@ -495,7 +502,7 @@ def _position(residue: int, low: int, m: int) -> int:
     return position + int64(rest >= m) - int64(rest < 0)
 
 
-@inner
+@jit
 def _up(m: NDArray[np.uint32], first: int, last: int, least: int) -> int:
     """Return the first index from `first` to `last` with a value above `least`; there is one."""
     while first < last:

@@ -15,7 +15,13 @@ import numpy.typing as npt
 
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
-from outlast.kernel.nth_prime.gourdon.crossing import first_multiples, lay, patterns, set_all
+from outlast.kernel.nth_prime.gourdon.crossing import (
+    CHUNK_WORDS,
+    first_multiples,
+    lay,
+    patterns,
+    set_all,
+)
 from outlast.kernel.nth_prime.gourdon.interval import pi
 from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
@@ -30,8 +36,7 @@ A row reads the shortest one that has all its leaves. With the first list alone,
 composites that rows look at would be no leaves of theirs.
 """
 
-_WORDS = 4096
-_SPAN = NUMBERS_PER_WORD * _WORDS
+_MOST_WORDS = 4096
 _COPRIME = 5
 """7 to 19, which no m has as a factor, have the first patterns."""
 
@@ -61,15 +66,17 @@ def list_leaves(
 
     `primes` are all up to √high at least. Yields every few milliseconds.
     """
-    words, slots = np.empty(_WORDS, np.uint64), 64 * _WORDS
+    # Small computations have few m, and large ones need portions of some milliseconds.
+    n_words = min(-(-(high - low) // (NUMBERS_PER_WORD * CHUNK_WORDS)) * CHUNK_WORDS, _MOST_WORDS)
+    words, slots = np.empty(n_words, np.uint64), 64 * n_words
     products, ranks = np.empty(slots, np.float32), np.empty(slots, np.int16)
     room = np.empty(slots, np.uint32), np.empty(slots, np.uint32), np.empty(slots, np.int16)
     ahead = np.empty(8, np.int64)
     end = pi(primes, isqrt(high))
     prime_parts = [room[0][:0]]
     parts = [[(room[1][:0], room[2][:0])] for _ in THRESHOLDS]
-    for begin in range(low, high, _SPAN):
-        _multiply(words, products, ranks, begin, primes, end, patterns(), ahead)
+    for begin in range(low, high, NUMBERS_PER_WORD * n_words):
+        multiply(words, products, ranks, begin, primes, end, patterns(), ahead)
         yield
         n_primes, found = _list(words, products, ranks, begin, begin - low, high, *room)
         prime_parts.append(room[0][:n_primes].copy())
@@ -88,7 +95,7 @@ def list_leaves(
 
 
 @jit
-def _multiply(
+def multiply(
     words: npt.NDArray[np.uint64],
     products: npt.NDArray[np.float32],
     ranks: npt.NDArray[np.int16],

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import PHI0_SPAN as SPAN
-from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import count_to
-from outlast.kernel.nth_prime.gourdon.crossing import first_multiples
+from outlast.kernel.nth_prime.gourdon.crossing import CHUNK_WORDS, patterns
 from outlast.kernel.nth_prime.gourdon.interval import pi
+from outlast.kernel.nth_prime.gourdon.leaves import multiply
 from outlast.kernel.nth_prime.gourdon.term import Partial, no_tables, partial
 from outlast.kernel.nth_prime.gourdon.wide import divide_x
-from outlast.kernel.nth_prime.jit import inner, int64, jit
+from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ PERIOD = 2 * 3 * 5 * 7 * 11 * 13 * 17
 PER_PERIOD = 1 * 2 * 4 * 6 * 10 * 12 * 16
 """… in which so many of them lie."""
 
+_CHUNK = NUMBERS_PER_WORD * CHUNK_WORDS
+
 build = no_tables
 
 
@@ -47,15 +50,20 @@ def shard(
 ) -> Generator[None, None, Partial]:
     """Return the sum over the pieces first to last - 1. Yields after each."""
     coprime = _coprime()
-    known, sign = np.empty(SPAN // 30 * 8, np.int64), np.empty(SPAN // 30 * 8, np.int64)
+    span = min(SPAN, -(-bounds.y // _CHUNK) * _CHUNK)
+    words, slots = np.empty(span // NUMBERS_PER_WORD, np.uint64), span // 30 * 8
+    products, ranks = np.empty(slots, np.float32), np.empty(slots, np.int16)
     ahead = np.empty(8, np.int64)
     total = 0
     for piece in range(first, last):
         low, high = SPAN * piece, min(SPAN * (piece + 1), bounds.y + 1)
-        _factor(rows.primes, pi(rows.primes, isqrt(high)), low, known, sign, ahead)
-        total += _sum(bounds.x_high, bounds.x_low, low, high, known, sign, coprime)
+        end = pi(rows.primes, isqrt(high))
+        multiply(words, products, ranks, low, rows.primes, end, patterns(), ahead)
         yield
-    return partial(total)
+        total += _sum(bounds.x_high, bounds.x_low, low, high, words, products, coprime)
+        yield
+    # The number 1 is an m, too.
+    return partial(total + (_phi_8(coprime, bounds.x_high, bounds.x_low) if first == 0 else 0))
 
 
 @cache
@@ -73,56 +81,26 @@ def _coprime() -> NDArray[np.uint64]:
 
 
 @jit
-def _factor(
-    primes: NDArray[np.int32],
-    end: int,
-    low: int,
-    known: NDArray[np.int64],
-    sign: NDArray[np.int64],
-    ahead: NDArray[np.int64],
-) -> None:
-    """Find the factors of the m from `low` on among the first `end` primes.
-
-    A slot's `known` is the product of those from 23 on, and its `sign` is μ of that; 0 if m has a
-    square among its factors, or a prime up to 19.
-    """
-    for slot in range(len(known)):
-        known[slot] = 1
-        sign[slot] = 1
-    for rank in range(3, end):
-        p = int64(primes[rank])
-        first_multiples(low, p, 1, ahead)
-        for j in range(8):
-            for slot in range(8 * ahead[j] + j, len(known), 8 * p):
-                known[slot] *= p
-                sign[slot] = -sign[slot] if rank >= RANK else 0
-        if rank >= RANK:
-            first_multiples(low, p * p, 1, ahead)
-            for j in range(8):
-                for slot in range(8 * ahead[j] + j, len(known), 8 * p * p):
-                    sign[slot] = 0
-
-
-@jit
 def _sum(
     x_high: int,
     x_low: int,
     low: int,
     high: int,
-    known: NDArray[np.int64],
-    sign: NDArray[np.int64],
+    words: NDArray[np.uint64],
+    products: NDArray[np.float32],
     coprime: NDArray[np.uint64],
 ) -> int:
     """Return Σ μ(m)·φ(x/m, 8) over the m with low <= m < high."""
     total = int64(0)
-    for slot in range(len(sign)):
+    for slot in range(min(len(products), (high - low + 29) // 30 * 8)):
+        is_coprime = (words[slot >> 6] >> uint64(slot & 63)) & uint64(1)
+        product = products[slot]
         m = low + 30 * (slot >> 3) + RESIDUES[slot & 7]
-        if m >= high:
-            break
-        if sign[slot] != 0:
-            # What is left of m beside its known factors is a prime.
-            mu = sign[slot] if known[slot] == m else -sign[slot]
-            total += mu * _phi_8(coprime, *divide_x(x_high, x_low, m))
+        if is_coprime and product != 0.0 and m < high:
+            value = _phi_8(coprime, *divide_x(x_high, x_low, m))
+            # Where the product is less than m, a prime factor is left over.
+            is_even = (product > 0.0) == (abs(product) > np.float32(m) * np.float32(0.5))
+            total += value if is_even else -value
     return total
 
 

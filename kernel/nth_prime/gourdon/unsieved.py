@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from outlast.kernel.nth_prime.jit import inner, int64, uint64
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.bits import ones
 
 MOST_WORDS = 16384
@@ -56,13 +56,13 @@ def unsieved(n_words: int) -> Unsieved:
     )
 
 
-@inner
+@jit
 def _block(byte: int) -> int:
     """Return where the count of the block that holds a byte is."""
     return (uint64(byte) & uint64(4064)) | (uint64(byte) >> uint64(12))
 
 
-@inner
+@jit
 def count_words(v: Unsieved) -> int:
     """Prepare for `to_word`; return how many bits are set."""
     total = int64(0)
@@ -72,7 +72,7 @@ def count_words(v: Unsieved) -> int:
     return total
 
 
-@inner
+@jit
 def count_blocks(v: Unsieved) -> None:
     """Count every block. From here on `cross_off_counting` keeps the counts."""
     for first in range(uint64(0), uint64(len(v.words)), uint64(4)):
@@ -81,7 +81,7 @@ def count_blocks(v: Unsieved) -> None:
         v.blocks[_block(uint64(8) * first)] = count
 
 
-@inner
+@jit
 def sum_blocks(v: Unsieved) -> int:
     """Prepare for `to_block`; return how many bits are set."""
     row = uint64(32)
@@ -96,7 +96,7 @@ def sum_blocks(v: Unsieved) -> int:
     return total
 
 
-@inner
+@jit
 def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> None:
     """Clear the multiples of p, and keep the blocks' counts; `ahead` is as in `cross_off`."""
     size = uint64(len(v.bytes))
@@ -119,21 +119,21 @@ def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> Non
         ahead[j] = i - size
 
 
-@inner
+@jit
 def _place(position: int) -> tuple[int, int]:
     """Return (word, number within it): the quotient and the rest by 240, below 2^32."""
     word = (uint64(position) * uint64(2290649225)) >> uint64(39)
     return word, uint64(position) - word * uint64(240)
 
 
-@inner
+@jit
 def to_word(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
     """Return how many of the numbers up to `position` are left, after `count_words`."""
     word, rest = _place(position)
     return int64(v.before[word]) + ones(v.words[word] & masks[rest])
 
 
-@inner
+@jit
 def to_block(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
     """Return how many of the numbers up to `position` are left, after `sum_blocks`."""
     word, rest = _place(position)

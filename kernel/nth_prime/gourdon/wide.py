@@ -14,7 +14,7 @@ from outlast.kernel.nth_prime.jit import inner, int64
 @inner
 def divide_x(high: int, low: int, m: int) -> tuple[int, int]:
     """Return ⌊(high · 2^32 + low)/m⌋ split in the same way, for low < 2^32, m < 2^46."""
-    q = high // m
+    q = high // m if high >= m else int64(0)  # for small x mostly 0, and slow
     rest = high - q * m
     part = int64((np.float64(rest) * 4294967296.0 + np.float64(low)) / np.float64(m))
     left = (rest << 32) + low - part * m
