@@ -28,8 +28,8 @@ _PHI0_NUMBER = 7.0
 _SIEVED = 0.12
 _AC_NUMBER, _AC_ROW, _AC_PRIME = 0.2, 50.0, 0.6
 _B_PRIME, _B_QUERY = 35.0, 5.0
-_D_ROW, _D_MULTIPLE, _D_LEAF = 280.0, 1.0, 6.9
-_D_WORDS, _D_LEAF_BY_WORD = 3400.0, 1.45
+_D_ROW, _D_MULTIPLE, _D_LEAF = 150.0, 0.75, 4.5
+_D_PATTERN, _D_WORDS, _D_LEAF_BY_WORD = 5600.0, 5000.0, 1.75
 
 # For a row without leaves in a segment: next to nothing, but share must rise.
 _DEAD = 1e-3
@@ -37,16 +37,18 @@ _DEAD = 1e-3
 # By how much more a leaf of A + C takes whose quotient needs a correction.
 _AC_LARGE = 1.7
 
-# Of all numbers, so many are listed as m in D: without a prime factor up to 19, and squarefree.
-_LISTED = 0.1694
+# The lists of D begin behind the primes of these ranks. Of all numbers, 0.5615/ln p are without a
+# prime factor up to p: by Mertens' theorem, and a list is about as dense.
+_LISTS, _MERTENS = (8, 25, 60, 150, 400, 1200), 0.5615
 
 # Rows of D up to this prime, and those with more leaves than this in a segment, have all words
 # counted, after which a leaf takes less.
-_LARGEST_PATTERN, _MANY = 97, 300
+_LARGEST_PATTERN, _MANY = 97, 2000
 
-# A shard takes a thousandth of the time, or what is nearest to it between these.
+# A shard takes a thousandth of the time, or what is nearest to it between these. In a small
+# computation it takes less than the least: threads must not wait long for the last shard.
 SHARDS = 1000
-LEAST_SHARD, MOST_SHARD = 10e6, 500e6
+LEAST_SHARD, MOST_SHARD = 20e6, 500e6
 
 
 class Rows(NamedTuple):
@@ -73,7 +75,8 @@ def share(divisions: Divisions, first: int) -> float:
 def shard_end(divisions: Divisions, first: int) -> int:
     """Return where a shard ends that begins with piece `first`."""
     at, before = _curve(divisions)
-    usual = min(max(before[-1] / SHARDS, LEAST_SHARD), MOST_SHARD)
+    least = min(max(before[-1] / 40, 5e6), LEAST_SHARD)
+    usual = min(max(before[-1] / SHARDS, least), MOST_SHARD)
     return int(_between(_between(first, at, before) + usual, before, at))
 
 
@@ -98,7 +101,7 @@ def _ranges(division: Division) -> Iterator[tuple[int, float]]:
     """Yield (how many pieces, their nanoseconds) of ranges that follow each other, of all terms."""
     b = bounds_of(division)
     # Small computations would spend more time here than a better model saves.
-    step = 1.05 if 10**17 < b.x < 10**21 else 1.1 if b.x > 10**15 else 1.3
+    step = 1.05 if 10**17 < b.x < 10**21 else 1.1 if b.x > 10**16 else 1.3
     star = RANK + division.d_rows
     d_rows = [Rows(*ends, _prime(sum(ends) // 2)) for ends in _groups(RANK, star, step)]
     a_rows = [
@@ -179,15 +182,23 @@ def _d_work(b: Bounds, window: int, rows: Rows, first: int, last: int) -> float:
     if least < most:
         leaves = _primes_to(most) - _primes_to(least)
         if p * p < most:
-            leaves += _composites_to(most) - _composites_to(least)
+            leaves = max(leaves, _MERTENS * (most - least) / math.log(_listed_behind(rows.first)))
     segment = _D_ROW
     if p > _LARGEST_PATTERN:
-        segment += _D_MULTIPLE * 4 * span / (15 * p)
+        segment += _D_MULTIPLE * 64 * b.d_words / p
     leaf = _D_LEAF
-    if p <= _LARGEST_PATTERN or leaves > _MANY * (last - first):
+    if p <= _LARGEST_PATTERN:
+        segment += _D_PATTERN
+        leaf = _D_LEAF_BY_WORD
+    elif leaves > _MANY * (last - first):
         segment += _D_WORDS
         leaf = _D_LEAF_BY_WORD
     return (rows.last - rows.first) * ((last - first) * segment + leaf * leaves)
+
+
+def _listed_behind(rank: int) -> int:
+    """Return about the prime behind which the list begins that a row of D reads."""
+    return _prime(_LISTS[max(bisect_right(_LISTS, rank) - 1, 0)])
 
 
 def _prime(rank: int) -> int:
@@ -200,8 +211,3 @@ def _prime(rank: int) -> int:
 def _primes_to(v: float) -> float:
     """Return about how many primes there are up to v."""
     return v / (math.log(v) - 1.08) if v > 20 else 8.0
-
-
-def _composites_to(v: float) -> float:
-    """Return about how many composites up to v are listed."""
-    return max(_LISTED * v - _primes_to(v), 0.0)
