@@ -116,8 +116,8 @@ def divide(
         x=x,
         y=y,
         window=window,
-        ac_words=ac_words or (4096 if x < 10**18 else 8192 if x < 10**20 else 32768),
-        b_words=b_words or (16384 if x < 10**16 else 32768 if x < 10**17 else 65536),
+        ac_words=ac_words or (8192 if x < 10**18 else 16384 if x < 10**20 else 32768),
+        b_words=b_words or (32768 if x < 10**17 else 65536),
         d_words=d_words,
         ac_rows=plain.pi(cube) - RANK,
         d_rows=plain.pi(_star(x, y)) - RANK,
@@ -203,6 +203,8 @@ def _alpha(x: int) -> float:
             + 25.74106177417062 * log
             - 288.9823576050215
         )
+        # It was fitted to another program; here a larger y takes less time.
+        alpha *= min(max(1 + 0.065 * (log - 30), 1.0), 1.3)
     return min(max(alpha, 1.0), math.exp(log / 6))
 
 
