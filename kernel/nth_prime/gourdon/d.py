@@ -149,9 +149,9 @@ def _limits(bounds: Bounds, rows: Rows, leaves: Leaves, high: int) -> Limits:
     least_composite = np.maximum(least, primes**2)
     lists = np.searchsorted(THRESHOLDS, np.arange(RANK, rows.star), side="right") - 1
     first, last = np.empty((2, len(primes)), np.int64)
-    for i, begin in enumerate(leaves.starts[:-1]):
+    for i, begin in enumerate(leaves.starts):
         here = lists == i
-        m = leaves.composites[begin : leaves.starts[i + 1]]
+        m = leaves.composites[begin : leaves.ends[i]]
         first[here] = begin + _up_to(m, least_composite[here] - leaves.low)
         last[here] = begin + _up_to(m, most[here] - leaves.low) - 1
     return Limits(
@@ -250,7 +250,7 @@ def _begin(t: Tables, n_words: int, low: int, row: int) -> Sweep:
     most -= t.leaves.low
     np.minimum(t.limits.last_prime, _up_to(t.leaves.primes, most) - 1, out=sweep.prime)
     np.copyto(sweep.composite, t.limits.last_composite)
-    for begin, end in zip(t.leaves.starts[:-1], t.leaves.starts[1:], strict=True):
+    for begin, end in zip(t.leaves.starts, t.leaves.ends, strict=True):
         here = (begin <= sweep.composite) & (sweep.composite < end)
         index = begin + _up_to(t.leaves.composites[begin:end], most[here]) - 1
         sweep.composite[here] = np.minimum(sweep.composite[here], index)
