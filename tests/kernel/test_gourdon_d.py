@@ -1,4 +1,4 @@
-"""D beyond 2^66, where no whole sum can be checked: leaves and single pieces, by slow integers."""
+"""D where no whole sum can be checked: its leaves, and single pieces, by slow integers."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def test_leaves_are_the_squarefree_numbers_without_small_factors(low: int, dista
     primes = found.primes[found.primes >= distance] + np.int64(low)
     assert primes.tolist() == [m for m, _, least in slow if least == m > 19]
     for i, threshold in enumerate(THRESHOLDS):
-        m, keys = (
-            each[found.starts[i] : found.starts[i + 1]] for each in (found.composites, found.keys)
-        )
+        m, keys = (each[found.starts[i] : found.ends[i]] for each in (found.composites, found.keys))
         some = m >= distance
         expected = [
             (m, sign * int(np.searchsorted(PRIMES, least)))

@@ -97,7 +97,7 @@ def test_threads_that_do_not_fit_in_the_memory_are_not_used() -> None:
     division = divide(10**15)
     granted = [
         fitting_threads((division,), Resources(threads=8, memory_bytes=mib << 20))
-        for mib in (22, 40, 58, 1000)
+        for mib in (22, 30, 58, 1000)
     ]
     assert granted == [1, 2, 4, 8]
     assert fitting_threads((division,), Resources(threads=3)) == 3

@@ -96,7 +96,7 @@ def divide(
     x: int,
     *,
     y: int | None = None,
-    window: int = 240 << 22,
+    window: int = 240 << 21,
     ac_words: int | None = None,
     b_words: int | None = None,
     d_words: int = 16384,
@@ -161,9 +161,9 @@ def bounds_of(division: Division) -> Bounds:
 
 def bytes_needed(division: Division, threads: int) -> int:
     """Return how much memory a computation takes at most, beyond what importing it has taken."""
-    # docs/nth-prime.md has the sum; while they are built the tables take up to a sixth more.
-    tables = 2 * division.y
-    return 5 * tables // 4 + threads * _thread_bytes(division)
+    # docs/nth-prime.md has the sum.
+    tables = 3 * min(division.y, division.window) // 2 + 20 * (division.ac_rows + RANK)
+    return tables + threads * _thread_bytes(division)
 
 
 def _thread_bytes(division: Division) -> int:

@@ -150,9 +150,9 @@ def _limits(bounds: Bounds, rows: Rows, leaves: Leaves, high: int) -> Limits:
     least_composite = np.maximum(least, primes**2)
     lists = np.searchsorted(THRESHOLDS, np.arange(RANK, rows.star), side="right") - 1
     first, last = np.empty((2, len(primes)), np.int64)
-    for i, begin in enumerate(leaves.starts[:-1]):
+    for i, begin in enumerate(leaves.starts):
         here = lists == i
-        m = leaves.composites[begin : leaves.starts[i + 1]]
+        m = leaves.composites[begin : leaves.ends[i]]
         first[here] = begin + _up_to(m, least_composite[here] - leaves.low)
         last[here] = begin + _up_to(m, most[here] - leaves.low) - 1
     return Limits(
@@ -219,7 +219,7 @@ def shard(
     sweep = _begin(t, bounds.d_words, segment * span, row)
     yield
     if row:
-        _start(t, sweep, segment * span, row)
+        _start(t, sweep, segment * span, min(row, _alive(t, segment * span)))
     total, at = 0, first
     while at < last:
         at, part = _advance(t, sweep, at, last, BUDGET)
@@ -244,24 +244,27 @@ def _begin(t: Tables, n_words: int, low: int, row: int) -> Sweep:
         *np.empty((4, width), np.int64),
         *np.zeros((2, width), np.int64),
     )
-    lows = np.full(width, low)
+    # The other rows have no leaves left.
+    some = slice(_alive(t, low))
+    lows = np.full(some.stop, low)
     lows[:row] += NUMBERS_PER_WORD * n_words
     # One more than ⌊n/low⌋ at least, as that is not exact.
-    most = np.minimum(t.limits.approx / np.maximum(lows, 1), 2.0**53).astype(np.int64) + 2
+    most = np.minimum(t.limits.approx[some] / np.maximum(lows, 1), 2.0**53).astype(np.int64) + 2
     most -= t.leaves.low
-    np.minimum(t.limits.last_prime, _up_to(t.leaves.primes, most) - 1, out=sweep.prime)
-    np.copyto(sweep.composite, t.limits.last_composite)
-    for begin, end in zip(t.leaves.starts[:-1], t.leaves.starts[1:], strict=True):
-        here = (begin <= sweep.composite) & (sweep.composite < end)
+    sweep.prime[some] = np.minimum(t.limits.last_prime[some], _up_to(t.leaves.primes, most) - 1)
+    composite = sweep.composite[some]
+    composite[:] = t.limits.last_composite[some]
+    for begin, end in zip(t.leaves.starts, t.leaves.ends, strict=True):
+        here = (begin <= composite) & (composite < end)
         index = begin + _up_to(t.leaves.composites[begin:end], most[here]) - 1
-        sweep.composite[here] = np.minimum(sweep.composite[here], index)
+        composite[here] = np.minimum(composite[here], index)
     _look_ahead(t, sweep, lows, low)
     return sweep
 
 
 @jit
 def _look_ahead(t: Tables, sweep: Sweep, lows: NDArray[np.int64], low: int) -> None:
-    """Go to each row's first leaf from its low on; begin to cross off from `low` on."""
+    """Go to the first leaf of each row from its low on; begin to cross off from `low` on."""
     for row in range(len(lows)):
         i = sweep.prime[row]
         value = _prime_value(t, row, i)
@@ -273,8 +276,8 @@ def _look_ahead(t: Tables, sweep: Sweep, lows: NDArray[np.int64], low: int) -> N
         while value < lows[row]:
             i, value = _next_composite(t, row, i - 1)
         sweep.composite[row], sweep.composite_value[row] = i, value
-    for i in range(len(sweep.ahead)):
-        first_multiples(low, t.limits.primes[PATTERN_END - RANK + i], 1, sweep.ahead[i])
+        if RANK + row >= PATTERN_END:
+            first_multiples(low, t.limits.primes[row], 1, sweep.ahead[RANK + row - PATTERN_END])
 
 
 @jit

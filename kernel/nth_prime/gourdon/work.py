@@ -39,7 +39,7 @@ _AC_LARGE = 1.7
 
 # The lists of D begin behind the primes of these ranks. Of all numbers, 0.5615/ln p are without a
 # prime factor up to p: by Mertens' theorem, and a list is about as dense.
-_LISTS, _MERTENS = (8, 25, 60, 150, 400, 1200), 0.5615
+_LISTS, _MERTENS = (8, 40, 200), 0.5615
 
 # Rows of D up to this prime, and those with more leaves than this in a segment, have all words
 # counted, after which a leaf takes less.
@@ -101,7 +101,7 @@ def _ranges(division: Division) -> Iterator[tuple[int, float]]:
     """Yield (how many pieces, their nanoseconds) of ranges that follow each other, of all terms."""
     b = bounds_of(division)
     # Small computations would spend more time here than a better model saves.
-    step = 1.05 if 10**17 < b.x < 10**21 else 1.1 if b.x > 10**16 else 1.3
+    step = 1.05 if 10**17 < b.x < 10**20 else 1.1 if 10**16 < b.x < 10**22 else 1.3
     star = RANK + division.d_rows
     d_rows = [Rows(*ends, _prime(sum(ends) // 2)) for ends in _groups(RANK, star, step)]
     a_rows = [
