@@ -129,12 +129,12 @@ def check_piece(bounds: Bounds, rows: Rows, row: int, m: int) -> int:
     return len(leaves)
 
 
-@pytest.mark.parametrize("budget", [300, 10**5])
+@pytest.mark.parametrize(("budget", "d_words"), [(300, 16384), (10**5, 32768)])
 def test_native_calls_may_end_amid_the_leaves_of_a_row(
-    budget: int, monkeypatch: pytest.MonkeyPatch
+    budget: int, d_words: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a stop waits for a row of a hundred million leaves, or they are counted twice."""
-    bounds = bounds_of(divide(10**13, d_words=16384))
+    bounds = bounds_of(divide(10**13, d_words=d_words))
     rows = finish(build_rows(bounds))
     tables = finish(d.build(bounds, rows, 0))
     pieces = bounds.d_segments(0) * rows.d_rows

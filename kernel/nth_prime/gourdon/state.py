@@ -48,7 +48,7 @@ class Division(Model):
     window: Annotated[int, Field(ge=240, multiple_of=240)]
     ac_words: Words
     b_words: Words
-    d_words: Annotated[int, Field(ge=512, le=16384, multiple_of=512)]
+    d_words: Annotated[int, Field(ge=512, le=32768, multiple_of=512)]
     ac_rows: Annotated[int, Field(ge=1)]
     d_rows: Annotated[int, Field(ge=1)]
 

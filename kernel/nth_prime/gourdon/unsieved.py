@@ -16,23 +16,25 @@ import numpy.typing as npt
 from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.bits import ones
 
-MOST_WORDS = 16384
-"""The largest sieve: the layout of the blocks' counts leaves room for 4096 of them."""
+MOST_WORDS = 32768
+"""The largest sieve: with more, sums of counts would not fit in 16 bits."""
 
 
 class Unsieved(NamedTuple):
     """The sieve and its counts.
 
-    The count of block 128·g + r is at 32·r + g. That makes prefix sums, first over r for all g and
-    then over g, into vector instructions.
+    The blocks make 32 groups: that with index 2^k·g + r is block r of group g, and its count is at
+    32·r + g. That makes prefix sums, first over r for all g and then over g, into vector
+    instructions.
 
     Attributes:
         words: bits as in the package `sieve`; at most MOST_WORDS, a multiple of 8.
         bytes: the same memory.
         before: how many bits are set in all words before each; valid after `count_words`.
         blocks: how many bits are set in each block; valid after `count_blocks`.
-        sums: how many bits are set in the blocks of the same g before each; see `sum_blocks`.
-        offsets: how many bits are set in all blocks of a smaller g; see `sum_blocks`.
+        sums: how many bits are set in the blocks of the same group before; see `sum_blocks`.
+        offsets: how many bits are set in all groups before; see `sum_blocks`.
+        shift: a group has 2^shift bytes, shift = k + 5.
     """
 
     words: npt.NDArray[np.uint64]
@@ -41,25 +43,30 @@ class Unsieved(NamedTuple):
     blocks: npt.NDArray[np.uint16]
     sums: npt.NDArray[np.uint16]
     offsets: npt.NDArray[np.int32]
+    shift: int
 
 
 def unsieved(n_words: int) -> Unsieved:
     """Return a sieve whose contents are undefined."""
     words = np.empty(n_words, np.uint64)
+    shift = (n_words - 1).bit_length() - 2
+    n_blocks = 1 << shift
     return Unsieved(
         words,
         words.view(np.uint8),
         np.empty(n_words, np.int32),
-        np.zeros(4096, np.uint16),
-        np.empty(4096, np.uint16),
+        np.zeros(n_blocks, np.uint16),
+        np.empty(n_blocks, np.uint16),
         np.empty(32, np.int32),
+        shift,
     )
 
 
 @jit
-def _block(byte: int) -> int:
+def _block(byte: int, shift: int) -> int:
     """Return where the count of the block that holds a byte is."""
-    return (uint64(byte) & uint64(4064)) | (uint64(byte) >> uint64(12))
+    within = (uint64(1) << uint64(shift)) - uint64(32)
+    return (uint64(byte) & within) | (uint64(byte) >> uint64(shift))
 
 
 @jit
@@ -78,7 +85,7 @@ def count_blocks(v: Unsieved) -> None:
     for first in range(uint64(0), uint64(len(v.words)), uint64(4)):
         count = ones(v.words[first]) + ones(v.words[first + uint64(1)])
         count += ones(v.words[first + uint64(2)]) + ones(v.words[first + uint64(3)])
-        v.blocks[_block(uint64(8) * first)] = count
+        v.blocks[_block(uint64(8) * first, v.shift)] = count
 
 
 @jit
@@ -87,12 +94,13 @@ def sum_blocks(v: Unsieved) -> int:
     row = uint64(32)
     for g in range(row):
         v.sums[g] = 0
-    for k in range(row, uint64(4096)):
+    for k in range(row, uint64(len(v.blocks))):
         v.sums[k] = v.sums[k - row] + v.blocks[k - row]
+    last = uint64(len(v.blocks)) - row
     total = int64(0)
     for g in range(row):
         v.offsets[g] = total
-        total += int64(v.sums[uint64(4064) + g]) + int64(v.blocks[uint64(4064) + g])
+        total += int64(v.sums[last + g]) + int64(v.blocks[last + g])
     return total
 
 
@@ -108,13 +116,13 @@ def cross_off_counting(v: Unsieved, p: int, ahead: npt.NDArray[np.int64]) -> Non
             first, second = v.bytes[i], v.bytes[i + step]
             v.bytes[i] = first & np.uint8(255 - (1 << j))
             v.bytes[i + step] = second & np.uint8(255 - (1 << j))
-            v.blocks[_block(i)] -= np.uint16((first >> np.uint8(j)) & np.uint8(1))
-            v.blocks[_block(i + step)] -= np.uint16((second >> np.uint8(j)) & np.uint8(1))
+            v.blocks[_block(i, v.shift)] -= np.uint16((first >> np.uint8(j)) & np.uint8(1))
+            v.blocks[_block(i + step, v.shift)] -= np.uint16((second >> np.uint8(j)) & np.uint8(1))
             i += uint64(2) * step
         if i < size:
             first = v.bytes[i]
             v.bytes[i] = first & np.uint8(255 - (1 << j))
-            v.blocks[_block(i)] -= np.uint16((first >> np.uint8(j)) & np.uint8(1))
+            v.blocks[_block(i, v.shift)] -= np.uint16((first >> np.uint8(j)) & np.uint8(1))
             i += step
         ahead[j] = i - size
 
@@ -144,4 +152,4 @@ def to_block(v: Unsieved, masks: npt.NDArray[np.uint64], position: int) -> int:
     for k in range(3):
         total += ones(v.words[base + uint64(k)]) if k < last else 0
     byte = base << uint64(3)
-    return total + int64(v.sums[_block(byte)]) + int64(v.offsets[byte >> uint64(12)])
+    return total + int64(v.sums[_block(byte, v.shift)]) + int64(v.offsets[byte >> uint64(v.shift)])
