@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from outlast.kernel.nth_prime import PrimeCount
-from outlast.kernel.nth_prime.gourdon import crossing, d, parts, work
+from outlast.kernel.nth_prime.gourdon import crossing, parts, row_leaves, work
 
 COUNT = PrimeCount()
 
@@ -60,4 +60,4 @@ def test_a_plan_and_its_shares_need_no_compiler() -> None:
 
 def test_the_model_knows_which_rows_have_all_words_counted() -> None:
     """Otherwise parts of D are cut as if their rows were counted in another way."""
-    assert (crossing.PATTERN_PRIMES[-1], d._MANY) == (work._LARGEST_PATTERN, work._MANY)
+    assert (crossing.PATTERN_PRIMES[-1], row_leaves._MANY) == (work._LARGEST_PATTERN, work._MANY)
