@@ -53,6 +53,7 @@ OUTSIDE = {"pickle", "marshal", "shelve", "dill", "yaml", "importlib", "runpy", 
 # Where a right has another name than the operation.
 RIGHTS = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+    "DeleteMessageBatch": "DeleteMessage",
     "ListObjectsV2": "ListBucket",
     "DeleteObjects": "DeleteObject",
     "SendMessageBatch": "SendMessage",
