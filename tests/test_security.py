@@ -87,7 +87,9 @@ def test_nothing_that_is_read_is_executed(path: Path) -> None:
                 called.add(name)
     # Between a process and one that it has started itself.
     is_ours = path.parent.name == "isolation" or path.name == "another_process.py"
-    allowed = {"pickle"} if is_ours else set()
+    # Modules of a table in the same file.
+    is_command = path == ROOT / "worker" / "cli" / "app.py"
+    allowed = {"pickle"} if is_ours else {"importlib"} if is_command else set()
     assert not imported & OUTSIDE - allowed
     assert not called & EXECUTING
 
