@@ -24,9 +24,9 @@ from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 
 if TYPE_CHECKING:
-    from outlast.kernel.contract import Estimate, Resources
     from collections.abc import Generator
 
+    from outlast.kernel.contract import Estimate, Resources
     from outlast.kernel.nth_prime.gourdon.state import CountingSum
 
 
