@@ -9,6 +9,7 @@ import pytest
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.inbox import RECENT
 from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.queues.message import Message
 from outlast.worker.slices.deadline import Deadline
 from tests.fakes import HookedQueue
 from tests.worker.floor import Floor
@@ -60,9 +61,12 @@ def submit(floor: Floor, count: int, **fields: Any) -> list[str]:
     return names
 
 
-def consumer(floor: Floor) -> Consumer:
-    """A worker with slices of a minute."""
-    return Consumer(floor.process(), slice_seconds=60.0)
+def warm(floor: Floor) -> Consumer:
+    """A worker with slices of a minute, whose last jobs were short."""
+    worker = Consumer(floor.process(), slice_seconds=60.0)
+    submit(floor, RECENT)
+    worker.run(max_slices=RECENT)
+    return worker
 
 
 def visible(floor: Floor) -> int:
@@ -79,10 +83,11 @@ def test_jobs_of_milliseconds_come_ten_at_a_time(floor: Floor) -> None:
     """On SQS each would cost two requests; on a distant server, its round trips."""
     queue = floor.queue
     assert isinstance(queue, BatchQueue)
-    names = submit(floor, 31)
-    consumer(floor).run(max_slices=31)
-    assert queue.received == [1, 10, 10, 10]
-    assert queue.acked == [1, 10, 10, 10]
+    worker = warm(floor)
+    names = submit(floor, 30)
+    worker.run(max_slices=30)
+    assert queue.received == [1] * RECENT + [10, 10, 10]
+    assert queue.acked == [1] * RECENT + [10, 10, 10]
     assert all(floor.jobs.load(name).record.status.is_final for name in names)
 
 
@@ -90,34 +95,56 @@ def test_long_jobs_come_one_by_one(floor: Floor) -> None:
     """They would be hidden from workers that have nothing to do."""
     queue = floor.queue
     assert isinstance(queue, BatchQueue)
-    submit(floor, 3)
+    worker = warm(floor)
     floor.step_seconds = 0.3
     submit(floor, 1)
-    worker = consumer(floor)
-    worker.run(max_slices=4)
+    worker.run(max_slices=1)
     floor.step_seconds = 0.001
-    submit(floor, RECENT + 3)
+    submit(floor, RECENT + 10)
     queue.received.clear()
-    worker.run(max_slices=RECENT + 3)
-    assert queue.received[: RECENT - 1] == [1] * (RECENT - 1), "one of the last ones was long"
-    assert queue.received[-1] > 1
+    worker.run(max_slices=RECENT + 10)
+    assert queue.received == [1] * RECENT + [10]
+
+
+def test_a_worker_that_was_idle_takes_one(floor: Floor) -> None:
+    """Of a burst of long jobs each idle worker would take ten, and nine would wait."""
+    queue = floor.queue
+    assert isinstance(queue, BatchQueue)
+    worker = warm(floor)
+    worker.run(max_idle_seconds=0.5)
+    submit(floor, 5)
+    queue.received.clear()
+    worker.run(max_slices=1)
+    assert queue.received == [1]
+
+
+def test_a_message_that_calls_for_nothing_says_nothing_of_jobs(floor: Floor) -> None:
+    """A worker that has dropped ten duplicates would take ten jobs of an hour together."""
+    queue = floor.queue
+    assert isinstance(queue, BatchQueue)
+    worker = Consumer(floor.process(), slice_seconds=60.0)
+    submit(floor, 1)
+    for _ in range(2 * RECENT):
+        floor.queue.send(Message(job_id="job-0-0", slice=1))
+    worker.run(done=lambda: queue.received == [1] * (2 * RECENT))
+    assert max(queue.received) == 1
 
 
 def test_a_worker_never_takes_more_than_it_may_run(floor: Floor) -> None:
     """The messages beyond its last slice would be received for nothing."""
     queue = floor.queue
     assert isinstance(queue, BatchQueue)
+    worker = warm(floor)
     submit(floor, 20)
-    consumer(floor).run(max_slices=4)
-    assert queue.received == [1, 3]
+    queue.received.clear()
+    worker.run(max_slices=4)
+    assert queue.received == [4]
     assert visible(floor) == 16
 
 
 def test_messages_behind_a_long_slice_go_to_others(floor: Floor) -> None:
     """Ten jobs would wait an hour for the first, while other workers are idle."""
-    worker = consumer(floor)
-    submit(floor, 1)
-    worker.run(max_slices=1)
+    worker = warm(floor)
     submit(floor, 5)
     left: list[int] = []
 
@@ -133,9 +160,7 @@ def test_messages_behind_a_long_slice_go_to_others(floor: Floor) -> None:
 
 def test_a_stopped_worker_gives_its_messages_back(floor: Floor) -> None:
     """They would wait for the end of their visibility timeout, on Lambda's queues for hours."""
-    worker = consumer(floor)
-    submit(floor, 1)
-    worker.run(max_slices=1)
+    worker = warm(floor)
     submit(floor, 5)
     with Deadline(clock=floor.clock) as stop:
         floor.watched = lambda _: stop._on_stop(15, None)
@@ -145,9 +170,7 @@ def test_a_stopped_worker_gives_its_messages_back(floor: Floor) -> None:
 
 def test_what_is_done_is_acknowledged_before_the_worker_ends(floor: Floor) -> None:
     """Other workers would receive the messages of jobs that are over."""
-    worker = consumer(floor)
-    submit(floor, 1)
-    worker.run(max_slices=1)
+    worker = warm(floor)
     submit(floor, 3)
     done = iter([False, False, True])
     worker.run(done=lambda: next(done))
@@ -156,9 +179,7 @@ def test_what_is_done_is_acknowledged_before_the_worker_ends(floor: Floor) -> No
 
 def test_a_queue_that_is_away_at_the_end_loses_nothing(floor: Floor) -> None:
     """A worker that is told to stop would crash instead, and its platform would start it anew."""
-    worker = consumer(floor)
-    submit(floor, 1)
-    worker.run(max_slices=1)
+    worker = warm(floor)
     submit(floor, 3)
 
     def away(operation: str) -> None:

@@ -59,9 +59,8 @@ def _folders() -> Iterator[Path]:
         # As Python's own bytecode; where only an administrator may, in the user's folder.
         yield Path(cache_from_source(__file__)).parent
         with suppress(RuntimeError):  # A user may have no home folder.
-            yield (
-                Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "outlast"
-            )
+            cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+            yield Path(cache) / "outlast"
     if (private := _private_folder()) is not None:
         yield private
 
