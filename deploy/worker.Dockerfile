@@ -6,14 +6,13 @@ ARG PYTHON_IMAGE=python:3.13.16-slim-trixie
 
 # ---- From here to the next line of dashes the four Dockerfiles are the same, so that Docker builds
 # ---- it once for all that have one PYTHON_IMAGE; tests/deploy/test_dockerfiles.py compares them.
-# The compiled kernels are read-only to the worker; it copies them to /tmp, and need not say so each
-# time it starts. pydantic need not look through all packages for plugins, of which there are none.
+# What `outlast warmup` compiles is kept where every user of the container can read it. pydantic need
+# not look through all packages for plugins, of which there are none.
 FROM ${PYTHON_IMAGE} AS base
 ENV PATH=/opt/outlast/bin:${PATH} \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
     NUMBA_CACHE_DIR=/opt/outlast/compiled \
-    PYTHONWARNINGS=ignore:NUMBA_CACHE_DIR \
     PYDANTIC_DISABLE_PLUGINS=__all__
 
 # Machine code made on one CPU serves on another only if both are told to be the same: the oldest

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.cli.process import Outlast
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"boto3", "botocore", "numba", "numpy", "redis", "rich"}
+HEAVY = {"boto3", "botocore", "llvmlite", "numba", "numpy", "redis", "rich"}
 
 
 ALL = [*COMMANDS, "dlq", *(f"dlq {command}" for command in dlq.COMMANDS)]

@@ -25,13 +25,7 @@ from outlast.kernel.nth_prime.gourdon.division import (
 )
 from outlast.kernel.nth_prime.gourdon.tables import build
 from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
-from outlast.kernel.nth_prime.jit import jit
 from outlast.kernel.nth_prime.sieve.steps import finish
-
-# The same with an entry for Python.
-native_quotient, native_divide, native_divide_by_large, native_square_root = (
-    jit(function.py_func) for function in (quotient, divide, divide_by_large, square_root)
-)
 
 
 @settings(deadline=None, max_examples=1000)
@@ -42,7 +36,7 @@ def test_quotients_by_reciprocals_are_exact_beside_every_multiple(
     """Otherwise a leaf is looked up one entry off, about once in a billion."""
     n = min(max(m * q + rest, 0), 2**63 - 1)
     if n // m < 2**50:
-        assert native_quotient(n, 1 / m) == n // m
+        assert quotient(n, 1 / m) == n // m
 
 
 @settings(deadline=None, max_examples=500)
@@ -50,7 +44,7 @@ def test_quotients_by_reciprocals_are_exact_beside_every_multiple(
 @example(x=X_LIMIT - 1, m=23)
 def test_x_beyond_64_bits_is_divided_exactly(x: int, m: int) -> None:
     """Otherwise p_n beyond 2^64 is wrong."""
-    assert native_divide(x >> 32, x & 0xFFFFFFFF, m) == x // m
+    assert divide(x >> 32, x & 0xFFFFFFFF, m) == x // m
 
 
 @settings(deadline=None, max_examples=500)
@@ -59,7 +53,7 @@ def test_x_is_divided_exactly_by_primes_up_to_its_root(q: int, p: int, rest: int
     """Otherwise a prime of B is counted at the wrong height."""
     x = p * q + rest
     if x < X_LIMIT:
-        assert native_divide_by_large(x >> 32, x & 0xFFFFFFFF, p) == x // p
+        assert divide_by_large(x >> 32, x & 0xFFFFFFFF, p) == x // p
 
 
 @settings(deadline=None, max_examples=500)
@@ -67,7 +61,7 @@ def test_x_is_divided_exactly_by_primes_up_to_its_root(q: int, p: int, rest: int
 @example(root=2**31 - 1, rest=1)
 def test_square_roots_are_exact(root: int, rest: int) -> None:
     """Otherwise the leaves of A end one prime early or late."""
-    assert native_square_root(root * root + rest) == isqrt(root * root + rest)
+    assert square_root(root * root + rest) == isqrt(root * root + rest)
 
 
 def test_the_tables_hold_what_they_say() -> None:

@@ -82,7 +82,7 @@ for size in sys.argv[3:]:
     kernel.require(params)
     kernel.prepare(params)
     list(answer(kernel.run(params, None, Resources())))
-print([name for name in ("numba", "numpy") if name in sys.modules])
+print([name for name in ("llvmlite", "numba", "numpy") if name in sys.modules])
 """
 
 

@@ -71,7 +71,7 @@ for kernel, params in (
 ):
     plan = kernel.plan(params)
     assert 0 < kernel.share(plan, kernel.pieces(plan) // 2) < 1
-print([name for name in ("numba", "numpy") if name in sys.modules])
+print([name for name in ("llvmlite", "numba", "numpy") if name in sys.modules])
 """
 
 

@@ -6,13 +6,14 @@ that it is missing is how many primes lie before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import isqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from outlast.kernel.nth_prime.gourdon.counted import count_to, lowest, members
 from outlast.kernel.nth_prime.gourdon.crossing import PATTERN_END, first_multiples, sieve_primes
-from outlast.kernel.nth_prime.gourdon.division import divide_by_large, square_root
+from outlast.kernel.nth_prime.gourdon.division import divide_by_large
 from outlast.kernel.nth_prime.gourdon.phase import Partial
 from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.bits import ones
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
 
 BUDGET = 40_000_000
 """Numbers that one shard sieves, 0.12 to 0.2 nanoseconds each."""
+
+
+class Room(NamedTuple):
+    """What a shard writes to.
+
+    Attributes:
+        words: one segment of the sieve.
+        before: the number of primes before each of its words.
+        ahead: for each prime to cross off, see `cross_off`.
+    """
+
+    words: NDArray[np.uint64]
+    before: NDArray[np.int64]
+    ahead: NDArray[np.int64]
 
 
 def pieces(bounds: Bounds, t: Tables) -> int:  # noqa: ARG001
@@ -44,19 +59,24 @@ def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:  # noqa: ARG00
 
 def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
     """Return the sum over the p with x/p in the segments first to last - 1."""
-    total, queries, primes = _sum(bounds, t, first, last)
+    end = bounds.origin + last * 240 * bounds.b_words
+    n_primes = count_to(t.pi, min(isqrt(end), bounds.y))
+    room = Room(
+        np.empty(bounds.b_words, np.uint64),
+        np.empty(bounds.b_words, np.int64),
+        np.empty((n_primes - PATTERN_END, 8), np.int64),
+    )
+    total, queries, primes = _sum(bounds, t, room, first, last)
     return Partial(-int(total), np.array([-queries], np.int64), np.array([primes], np.int64))
 
 
 @jit
-def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> tuple[int, int, int]:
+def _sum(bounds: Bounds, t: Tables, room: Room, first: int, last: int) -> tuple[int, int, int]:
     """Return (Σ of the primes counted from the shard's beginning, number of p, primes in all)."""
     span = 240 * bounds.b_words
     low = bounds.origin + first * span
-    words = np.empty(bounds.b_words, np.uint64)
-    before = np.empty(bounds.b_words, np.int64)
-    end = count_to(t.pi, min(square_root(low + (last - first) * span), bounds.y))
-    ahead = np.empty((max(end - PATTERN_END, 0), 8), np.int64)
+    words, before, ahead = room
+    end = PATTERN_END + len(ahead)
     for i in range(PATTERN_END, end):
         p = int64(t.primes[i])
         first_multiples(low, p, p, ahead[i - PATTERN_END])

@@ -41,10 +41,11 @@ def list_composites(
     keys = np.empty(room + 1, np.int32)
     starts = np.zeros(y // 64 + 3, np.int32)
     key_of = np.empty(SPAN // 30 * 8, np.int16)
+    product, last = np.empty(_MOST_FACTORS, np.int64), np.empty(_MOST_FACTORS, np.int64)
     found = 0
     for low in range(0, y + 1, SPAN):
         high = min(low + SPAN, y + 1)
-        _multiply(low, high, primes, key_of)
+        _multiply(low, high, primes, key_of, product, last)
         yield
         found = _append(low, high, key_of, reciprocals, keys, starts, found)
         yield
@@ -52,7 +53,14 @@ def list_composites(
 
 
 @jit
-def _multiply(low: int, high: int, primes: NDArray[np.int32], key_of: NDArray[np.int16]) -> None:
+def _multiply(
+    low: int,
+    high: int,
+    primes: NDArray[np.int32],
+    key_of: NDArray[np.int16],
+    product: NDArray[np.int64],
+    last: NDArray[np.int64],
+) -> None:
     """Set the slots of [low, high) to the keys of the m there, the others to 0.
 
     It goes through all products v of different primes that have a multiple by a larger prime
@@ -60,8 +68,6 @@ def _multiply(low: int, high: int, primes: NDArray[np.int32], key_of: NDArray[np
     """
     for slot in range(len(key_of)):
         key_of[slot] = 0
-    product = np.empty(_MOST_FACTORS, np.int64)
-    last = np.empty(_MOST_FACTORS, np.int64)
     first = _LEAST
     while _is_low(int64(primes[first]), first + 1, primes, high):
         product[0], last[0] = int64(primes[first]), first

@@ -76,7 +76,8 @@ def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
     A shard that begins amid a segment sieves the rows before once more, but ignores their leaves.
     """
     weights, counts = np.zeros(t.d_rows, np.int64), np.zeros(t.d_rows, np.int64)
-    total = _sum(bounds, t, first, last, weights, counts)
+    ahead = np.empty((max(t.star - PATTERN_END, 0), 8), np.int64)
+    total = _sum(bounds, t, unsieved(bounds.d_words), ahead, first, last, weights, counts)
     return Partial(int(total), weights, counts)
 
 
@@ -84,6 +85,8 @@ def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
 def _sum(
     bounds: Bounds,
     t: Tables,
+    v: Unsieved,
+    ahead: NDArray[np.int64],
     first: int,
     last: int,
     weights: NDArray[np.int64],
@@ -91,8 +94,6 @@ def _sum(
 ) -> int:
     """Return the sum counted from the shard's beginning; add up weights and counts."""
     span = 240 * bounds.d_words
-    v = unsieved(bounds.d_words)
-    ahead = np.empty((max(t.star - PATTERN_END, 0), 8), np.int64)
     segment, begin = divmod(first, t.d_rows)
     for i in range(len(ahead)):
         first_multiples(segment * span, int64(t.primes[PATTERN_END + i]), 1, ahead[i])

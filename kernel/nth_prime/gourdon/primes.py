@@ -45,9 +45,12 @@ def pi_table(limit: int) -> Generator[None, None, NDArray[np.uint64]]:
     end = (limit + NUMBERS_PER_ENTRY) // span * span + span
     base = np.array(plain.primes(max(int(end**0.5) + 1, PATTERN_PRIMES[-1])), np.int32)
     table = np.empty(end // NUMBERS_PER_ENTRY + 1, np.uint64)
+    words = np.empty(SEGMENT_WORDS, np.uint64)
+    ahead = np.empty((len(base) - PATTERN_END, 8), np.int64)
     count = 2  # 3 and 5 have no bit in a sieve
     for low in range(0, end, _STEP):
-        count = _fill(table, low, min(low + _STEP, end), count, base, patterns(), spread())
+        high = min(low + _STEP, end)
+        count = _fill(table, low, high, count, base, patterns(), spread(), words, ahead)
         yield
     table[0] = (table[0] & uint64(0xFFFFFFFF)) | uint64(0b1100)
     table[-1] = uint64(count << 32)
@@ -63,11 +66,14 @@ def _fill(
     base: NDArray[np.int32],
     patterns: NDArray[np.uint64],
     spread: NDArray[np.uint64],
+    words: NDArray[np.uint64],
+    ahead: NDArray[np.int64],
 ) -> int:
-    """Fill the entries for [low, high), whole segments; return the count at their end."""
-    words = np.empty(SEGMENT_WORDS, np.uint64)
+    """Fill the entries for [low, high), whole segments; return the count at their end.
+
+    `words` has room for a segment, and `ahead` for what `cross_off` knows of each prime.
+    """
     sieve = words.view(np.uint8)
-    ahead = np.empty((len(base) - PATTERN_END, 8), np.int64)
     end = PATTERN_END
     while low < high:
         while end < len(base) and int64(base[end]) ** 2 < low + 240 * SEGMENT_WORDS:

@@ -75,7 +75,8 @@ def build(
     n_primes = int(count_to(pi, y))
     primes, reciprocals = yield from list_primes(pi, y, n_primes)
     coprime = np.empty(_COPRIME_WORDS * 240 // 64, np.uint64)
-    _fill_coprime(coprime, primes, patterns(), spread())
+    words = np.empty(_COPRIME_WORDS, np.uint64)
+    _fill_coprime(coprime, primes, patterns(), spread(), words)
     room = y // PERIOD * PER_PERIOD + int(count_to(coprime, y % PERIOD))
     reciprocals_m, keys, starts = yield from list_composites(y, primes, room)
     quotients = np.zeros(int(count_to(pi, bounds.cube)), np.int64)
@@ -109,8 +110,8 @@ def _fill_coprime(
     primes: npt.NDArray[np.int32],
     patterns: npt.NDArray[np.uint64],
     spread: npt.NDArray[np.uint64],
+    words: npt.NDArray[np.uint64],
 ) -> None:
-    words = np.empty(_COPRIME_WORDS, np.uint64)
     set_all(words)
     for i in range(4):
         lay(words, 0, int64(primes[3 + i]), patterns[i])

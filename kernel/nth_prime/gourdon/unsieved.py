@@ -43,7 +43,6 @@ class Unsieved(NamedTuple):
     offsets: npt.NDArray[np.int32]
 
 
-@inner
 def unsieved(n_words: int) -> Unsieved:
     """Return a sieve whose contents are undefined."""
     words = np.empty(n_words, np.uint64)

@@ -16,7 +16,7 @@ from outlast.kernel.nth_prime.sieve.cross import (
     cross_small,
     distances,
 )
-from outlast.kernel.nth_prime.sieve.large import LEAST_ROOM, cross_huge, cross_large
+from outlast.kernel.nth_prime.sieve.large import AT_ONCE, LEAST_ROOM, Rows, cross_huge, cross_large
 from outlast.kernel.nth_prime.sieve.presieve import LARGEST, patterns
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ def sieve_block(
     yield from _sieve_segments(buffer, 8 * first, 8 * size, primes[primes > LARGEST])
     segments = -(-8 * size // SEGMENT)
     room = np.empty((segments + 1, max(_ROOM // segments, 2 * LEAST_ROOM)), np.uint32)
+    rows = Rows(room, np.empty(segments + 1, np.int64), np.empty(AT_ONCE, np.int64))
     for portion in large:
-        yield from _cross_portion(words, 8 * first, portion, room)
+        yield from _cross_portion(words, 8 * first, portion, rows)
     _restore(words, first, primes)
     return words
 
@@ -78,13 +79,13 @@ def _sieve_segments(
 
 
 def _cross_portion(
-    words: NDArray[np.uint64], first: int, primes: NDArray[np.int64], room: NDArray[np.uint32]
+    words: NDArray[np.uint64], first: int, primes: NDArray[np.int64], rows: Rows
 ) -> Generator[None]:
     """Cross off the multiples of some primes beyond SEGMENT, as many at a time as have room."""
     huge = int(np.searchsorted(primes, NUMBERS_PER_WORD * words.size))
     at = 0
     while at < huge:
-        at += cross_large(words, first, primes[at:huge], room, wheel.bits())
+        at += cross_large(words, first, primes[at:huge], rows, wheel.bits())
         yield
     if huge < primes.size:
         hits = np.empty(primes.size - huge, np.int64)

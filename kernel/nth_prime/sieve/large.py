@@ -18,18 +18,26 @@ from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Primes between two looks at the room that is left.
-_AT_ONCE = 128
+AT_ONCE = 128
+"""Primes between two looks at the room that is left."""
 
-LEAST_ROOM = 8 * _AT_ONCE
+LEAST_ROOM = 8 * AT_ONCE
 """Each prime hits a segment at most 8 times, as it is larger, and as often the bytes behind."""
 
 
 class Rows(NamedTuple):
-    """The hits in each segment of a block, and behind it: bits counted from the block's first."""
+    """The hits in each segment of a block, and behind it: bits counted from the block's first.
+
+    Attributes:
+        room: a row for the hits in each segment, and one more for those behind, which spares a
+            branch that a processor would often guess wrong.
+        ends: how many hits are in each row.
+        ahead: what is known of AT_ONCE primes, as in `Group`.
+    """
 
     room: NDArray[np.uint32]
     ends: NDArray[np.int64]
+    ahead: NDArray[np.int64]
 
 
 @jit
@@ -37,22 +45,22 @@ def cross_large(
     words: NDArray[np.uint64],
     first: int,
     primes: NDArray[np.int64],
-    room: NDArray[np.uint32],
+    rows: Rows,
     bits: NDArray[np.int64],
 ) -> int:
     """Cross off the multiples of as many `primes` as have room; return how many these are.
 
-    `first` is the first byte of `words`. `room` has a row for the hits in each segment, and one
-    more for those behind, which spares a branch that a processor would often guess wrong. If the
-    last segment is not whole, the memory behind `words` is spoiled as far as it would reach.
+    `first` is the first byte of `words`. What is in `rows` does not matter. If the last segment is
+    not whole, the memory behind `words` is spoiled as far as it would reach.
     """
-    ends = np.zeros(room.shape[0], np.int64)
-    ahead = np.empty(_AT_ONCE, np.int64)
+    room, ends, ahead = rows
+    for segment in range(ends.size):
+        ends[segment] = 0
     done = 0
-    while done < primes.size and room.shape[1] - ends.max() > LEAST_ROOM:
-        some = primes[done : done + _AT_ONCE]
+    while done < primes.size and room.shape[1] - _most(ends) > LEAST_ROOM:
+        some = primes[done : done + AT_ONCE]
         distances(first, some, ahead)
-        gather(8 * words.size, Group(some, ahead), Rows(room, ends), bits)
+        gather(8 * words.size, Group(some, ahead), rows, bits)
         ends[-1] = 0
         done += some.size
     for segment in range(ends.size - 1):
@@ -62,9 +70,17 @@ def cross_large(
 
 
 @jit
+def _most(ends: NDArray[np.int64]) -> int:
+    most = ends[0]
+    for end in ends:
+        most = max(most, end)
+    return most  # type: ignore[no-any-return]
+
+
+@jit
 def gather(size: int, group: Group, rows: Rows, bits: NDArray[np.int64]) -> None:
     """Append the hits of the group's primes in `size` bytes to the rows."""
-    room, ends = rows
+    room, ends, _ = rows
     behind = np.uint64(ends.size - 1)
     for j in range(group.primes.size):
         p = group.primes[j]

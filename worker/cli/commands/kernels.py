@@ -103,7 +103,7 @@ def new_kernel(
 def warmup(only: Names = None, *, as_json: Json = False, debug: Debug = False) -> None:
     """Compile the kernels now, so that no job has to wait for it.
 
-    numba keeps what it compiles in its cache on this machine, so the second time takes a moment.
+    What is compiled is kept on this machine, so the second time takes a moment.
     Run it when a container image is built or after an upgrade. A kernel that fails is reported and
     does not stop the others; name the kernels that you need, and only they count.
 
