@@ -39,7 +39,7 @@ show worker --max-idle-seconds 0.1
 show result mersenne
 show history mersenne
 
-kill -0 $compiler 2>/dev/null && say "The next job is compiled. numba, its compiler, is being installed for it ..."
+kill -0 $compiler 2>/dev/null && say "Waiting for numba, which compiles the next job ..."
 wait $compiler || { cat "$folder/compiler.log" >&2; exit 1; }
 
 say "The prime number 10^15, here and now, without a worker."
