@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from bench.table import print_table
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.contract import Model
-from outlast.worker.slices.isolation.parent import Busy, isolated
+from outlast.worker.slices.held import Busy
+from outlast.worker.slices.isolation.parent import isolated
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -20,7 +20,7 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from outlast.checkpoint.errors import CorruptRecord, NewerRecord
 from outlast.checkpoint.head import GENERATIONS, Body, Head
@@ -67,7 +67,7 @@ class _Section(BaseModel):
         return Packed(data, self.unpacked or len(data), is_deflated=self.unpacked is not None)
 
 
-class _Section2(BaseModel):
+class _Section2(BaseModel, defer_build=True):
     """How a state is kept in format 2: only unpacking it tells its length."""
 
     size: NonNegativeInt
@@ -83,9 +83,7 @@ class _Head(BaseModel):
     states: Annotated[tuple[_Section, ...], Field(max_length=MAX_STATES)]
 
 
-class _Head2(BaseModel):
-    model_config = ConfigDict(defer_build=True)  # until there is such a record
-
+class _Head2(BaseModel, defer_build=True):
     record: Record
     states: Annotated[tuple[_Section2, ...], Field(max_length=MAX_STATES)]
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from outlast.checkpoint.errors import DeletedJob, UnknownJob, VersionConflict
 from outlast.checkpoint.fields import Moment
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PREFIX = "deleted/"
 
-MOMENT: TypeAdapter[float] = TypeAdapter(Moment)
+MOMENT: TypeAdapter[float] = TypeAdapter(Moment, config=ConfigDict(defer_build=True))
 
 
 class Deletions:

@@ -48,7 +48,10 @@ def is_metric_name(name: str) -> bool:
 
 
 class Part(BaseModel):
-    """Base of the stored models: frozen, no unknown fields."""
+    """Base of the stored models: frozen, no unknown fields.
 
-    # A validator is built at its first use: the codec has one of its own for the whole record.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    Its validator is built with the class, as that of the record needs it, except where the class
+    says `defer_build`: then at its first use, which few processes come to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

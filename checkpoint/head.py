@@ -38,7 +38,7 @@ GENERATIONS = 2
 MAX_TAGS = 16
 
 
-class Head(Part):
+class Head(Part, defer_build=True):
     """What decides what becomes of a job: its size does not depend on what the job computes.
 
     A sweep of many jobs reads no more than that.
@@ -204,7 +204,7 @@ class Head(Part):
         return f"reached its ceiling of {ceiling:g} compute seconds (max_compute_seconds)"
 
 
-class Body(Part):
+class Body(Part, defer_build=True):
     """What only those need of a job who run it or show it in full; it may be long.
 
     Attributes:

@@ -34,7 +34,7 @@ PREFIX = "open/"
 MISSING_SECONDS = 86_400.0
 
 
-class Mark(Part):
+class Mark(Part, defer_build=True):
     """What the index says of a job.
 
     Attributes:

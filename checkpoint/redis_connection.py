@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import redis
 from redis.connection import AbstractConnection
+from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +44,14 @@ class Connection(_InPieces, redis.Connection):
 
 class TlsConnection(_InPieces, redis.SSLConnection):
     """A connection under TLS."""
+
+
+class MasterConnection(_InPieces, SentinelManagedConnection):
+    """A connection to the server that sentinels name, without encryption."""
+
+
+class TlsMasterConnection(_InPieces, SentinelManagedSSLConnection):
+    """A connection to the server that sentinels name, under TLS."""
 
 
 def _pieces(part: bytes) -> Iterable[memoryview]:

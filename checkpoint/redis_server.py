@@ -1,28 +1,46 @@
-"""One Redis or Valkey server: the client, and what an operator can do about its errors."""
+"""Redis or Valkey servers: the client, and what an operator can do about its errors."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.exceptions import ClusterError, RedisClusterException
+from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
 from outlast.checkpoint.errors import StoreFull, StoreUnavailable
-from outlast.checkpoint.redis_connection import Connection, TlsConnection
+from outlast.checkpoint.redis_client import ANSWER_SECONDS
+from outlast.checkpoint.redis_cluster import RedisCluster
+from outlast.checkpoint.redis_url import REDIS_PORT, SENTINEL_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-# Both can be set in the URL: redis://host?socket_timeout=20
-CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 5.0  # and more for a large value: see `redis_connection`
+    from outlast.checkpoint.redis_client import RedisClient
+
 # A server that refuses a smaller value does not refuse it for its size.
 LARGE_BYTES = 1 << 20
 
 SIGN_IN = "check the user name and the password, percent-encoded as they are in a URL"
 ALLOW = "allow this user the commands and keys outlast:*"
+REACH = "check that the server runs and that the address is right"
+IS_CLUSTER = "this is a node of a cluster: write redis+cluster://, or rediss+cluster:// with TLS"
+ADVICE_BY_TEXT = (
+    ("ACL failure in script", ALLOW),
+    (
+        "WRONGTYPE",
+        "choose a database of your own: another program has keys of the same names here",
+    ),
+    (
+        "cluster support disabled",
+        "this server is not part of a cluster: write redis://, or rediss:// with TLS",
+    ),
+    (
+        "unknown command 'SENTINEL",
+        f"name the sentinels, mostly at port {SENTINEL_PORT}, not the servers",
+    ),
+)
 # The first class that matches counts.
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (redis.AuthenticationError, SIGN_IN),
@@ -30,49 +48,38 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (redis.exceptions.NoPermissionError, ALLOW),
     (redis.ReadOnlyError, "connect to the primary, not to a replica"),
     (redis.exceptions.MasterDownError, "wait until this replica has a primary, or connect to that"),
-    (redis.exceptions.AskError, "use a server with cluster mode off"),
-    (redis.exceptions.ClusterError, "use a server with cluster mode off"),
+    (redis.exceptions.AskError, IS_CLUSTER),
+    (redis.exceptions.ClusterCrossSlotError, IS_CLUSTER),
+    (ClusterError, IS_CLUSTER),
     (redis.BusyLoadingError, "wait until the server has loaded its data"),
-    (redis.ConnectionError, "check that the server runs and that the address is right"),
-    (redis.TimeoutError, "check that the server runs and that the address is right"),
+    (MasterNotFoundError, "check the name, and that the sentinels run and see this master"),
+    (redis.ConnectionError, REACH),
+    (redis.TimeoutError, REACH),
     (redis.RedisError, "see the server's log"),
 )
 
 
-def connect(url: str) -> redis.Redis:
-    """Return a client of the server at `redis://…` or `rediss://…`, with redis-py's URL options.
-
-    Nothing is sent yet.
-
-    Raises:
-        ValueError, TypeError: the URL or an option is wrong.
-    """
-    client = redis.Redis.from_url(
-        url,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
-        connection_class=TlsConnection if url.startswith("rediss:") else Connection,
-        # Once, for a connection that the server has closed. A time-out is not repeated: it has
-        # taken long enough.
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    )
-    pool = client.connection_pool
-    pool.connection_class(**pool.connection_kwargs)  # raises TypeError for an unknown option
-    return client
-
-
 class RedisServer:
-    """The server of a client, for any number of threads.
+    """The server or servers of a client, for any number of threads.
 
     Attributes:
         client: its commands are called within `call`.
-        name: the server for a message.
+        name: the server or servers for a message.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self.client = client
-        settings = client.connection_pool.connection_kwargs
-        self.name = f"redis at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+        self.name = f"redis {_place(client)}"
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether a step can only use keys of one hash tag, as others may be on another node."""
+        return isinstance(self.client, RedisCluster)
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long a connection waits for an answer."""
+        return _settings(self.client).get("socket_timeout") or ANSWER_SECONDS
 
     @contextmanager
     def call(self, sent_bytes: int = 0) -> Iterator[None]:
@@ -85,13 +92,14 @@ class RedisServer:
         """
         try:
             yield
-        except redis.RedisError as error:
+        except (redis.RedisError, RedisClusterException) as error:
             # After a failover the connections may lead to what was the primary, where all else
             # works. The next call opens new ones.
             self._disconnect()
-            reason = f"{error}".rstrip(".")
             kind = StoreFull if _is_full(error) else StoreUnavailable
-            raise kind(f"{self.name}: {reason}; {_advice(error, sent_bytes)}") from error
+            cause = _cause(error)
+            advice = _advice(cause, sent_bytes, is_cluster=self.is_cluster)
+            raise kind(f"{self.name}: {_reason(cause)}; {advice}") from error
         except BaseException:
             # An interrupted call leaves its answer on the connection, where the next call would
             # read it as its own.
@@ -99,23 +107,64 @@ class RedisServer:
             raise
 
     def _disconnect(self) -> None:
-        # Not those that other threads are using.
-        self.client.connection_pool.disconnect(inuse_connections=False)
+        client = self.client
+        pools = client.pools if isinstance(client, RedisCluster) else [client.connection_pool]
+        for pool in pools:
+            pool.disconnect(inuse_connections=False)  # not those that other threads are using
 
 
-def _is_full(error: redis.RedisError) -> bool:
+def _settings(client: RedisClient) -> dict[str, Any]:
+    if isinstance(client, RedisCluster):
+        return client.options
+    return client.connection_pool.connection_kwargs
+
+
+def _place(client: RedisClient) -> str:
+    if isinstance(client, RedisCluster):
+        return f"cluster at {_joined(client.nodes)}"
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        sentinels = map(_settings, pool.sentinel_manager.sentinels)
+        addresses = _joined([(each["host"], each["port"]) for each in sentinels])
+        return f"master {pool.service_name} of the sentinels at {addresses}"
+    settings = _settings(client)
+    return f"at {settings.get('host', 'localhost')}:{settings.get('port', REDIS_PORT)}"
+
+
+def _joined(addresses: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{host}:{port}" for host, port in addresses)
+
+
+def _cause(error: Exception) -> Exception:
+    """Return what made redis-py say that it cannot use a cluster."""
+    while isinstance(error, RedisClusterException):
+        cause = error.__cause__ or error.__context__
+        if not isinstance(cause, Exception):
+            break
+        error = cause
+    return error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MasterNotFoundError):
+        # It goes on with one object of Python for each sentinel.
+        return f"{error}".partition(" : ")[0]
+    return f"{error}".rstrip(".")
+
+
+def _is_full(error: Exception) -> bool:
     # Before Redis 7, what a command answers in a script is quoted by an error without a class.
     return isinstance(error, redis.exceptions.OutOfMemoryError) or "-OOM " in str(error)
 
 
-def _advice(error: redis.RedisError, sent_bytes: int) -> str:
+def _advice(error: Exception, sent_bytes: int, *, is_cluster: bool) -> str:
     if _is_full(error):
         return "give the server more memory, or make room: outlast prune --older-than 30d"
-    if "ACL failure in script" in str(error):
-        return ALLOW
-    if "WRONGTYPE" in str(error):
-        return "choose a database of your own: another program has keys of the same names here"
-    advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
+    if advice := next((advice for text, advice in ADVICE_BY_TEXT if text in str(error)), None):
+        return advice
+    if is_cluster and isinstance(error, (ClusterError, RedisClusterException)):
+        return "wait until its slots have moved, or a replica has taken over: see CLUSTER INFO"
+    advice = next((advice for kind, advice in ADVICE if isinstance(error, kind)), REACH)
     if sent_bytes > LARGE_BYTES and isinstance(error, redis.ConnectionError):
         # The server closes the connection, and what it says of the reason is not read.
         advice += f", and that it takes {sent_bytes:,} bytes at once (proto-max-bulk-len)"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore import exceptions as boto
 from botocore.config import Config
 
+from outlast.checkpoint.aws_client import make_client
 from outlast.checkpoint.errors import InvalidStoreUrl, StateTooLarge, StoreFull, StoreUnavailable
 from outlast.checkpoint.safe_text import cause_to_show, without_secrets
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CONFIG = Config(
-    # Of each piece, so that a value of any size may take its time: boto3 sends and receives it in
+    # Of each piece, so that a value of any size may take its time: it is sent and received in
     # pieces, each of which has 3 s to leave and 20 s to come. The answer has 20 s after the last.
     connect_timeout=3,
     read_timeout=20,
-    # Else boto3 sends a checksum of its own over HTTPS, in chunks with a framing that some stores
-    # keep as a part of the value and others refuse. Who puts sends one that needs no framing.
+    # Else botocore sends a checksum of its own over HTTPS, in chunks with a framing that some
+    # stores keep as a part of the value and others refuse. A put has one that needs no framing.
     request_checksum_calculation="when_required",
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="outlast",
@@ -59,7 +59,7 @@ FULL = {"QuotaExceeded", "XMinioStorageFull", "507"}
 class Bucket:
     """The keys of a bucket that begin with `prefix`, and a client for them.
 
-    Credentials, region and endpoint are boto3's own settings.
+    Credentials, region and endpoint are the AWS SDK's own settings.
 
     Attributes:
         name: the bucket's.
@@ -79,7 +79,7 @@ class Bucket:
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         with self.translated_errors():
             try:
-                self.client = client or boto3.client("s3", config=config)
+                self.client = client or make_client("s3", config=config)
             except ValueError as error:
                 reason = without_secrets(str(error))
                 raise InvalidStoreUrl(
@@ -90,7 +90,7 @@ class Bucket:
         """Remove objects, by their full keys, a thousand at most; one that is gone is no error.
 
         Raises:
-            ClientError, BotoCoreError: those of boto3.
+            ClientError, BotoCoreError: those of botocore.
         """
         if not keys:
             return
@@ -104,10 +104,10 @@ class Bucket:
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
-        """Turn boto3's errors into Outlast's, each one line with what to do about it.
+        """Turn botocore's errors into Outlast's, each one line with what to do about it.
 
         Raises:
-            StoreUnavailable, StoreFull, StateTooLarge: boto3 failed, or the store refused.
+            StoreUnavailable, StoreFull, StateTooLarge: botocore failed, or the store refused.
         """
         try:
             yield
@@ -134,7 +134,7 @@ def _advice_for(error: boto.ClientError | boto.BotoCoreError) -> str:
         return CREDENTIALS
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError):
         return "check the network, the region and AWS_ENDPOINT_URL"
-    return "check boto3's settings"
+    return "check the AWS SDK's settings"
 
 
 def _kind(error: boto.ClientError | boto.BotoCoreError) -> type[StoreUnavailable | StateTooLarge]:

@@ -38,7 +38,7 @@ def redacted(url: str) -> str:
 
     This holds for a text that is almost a URL, too, such as one where a slash is missing.
     """
-    masked = re.sub(r"^(\w+:/*)?.*@", r"\1***@", url, flags=re.DOTALL)
+    masked = re.sub(r"^([\w+]+:/*)?.*@", r"\1***@", url, flags=re.DOTALL)
     return re.sub(r"\?.*", "?***", masked, flags=re.DOTALL)
 
 

@@ -8,7 +8,6 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.errors import StoreFull, StoreUnavailable
@@ -17,6 +16,7 @@ from outlast.checkpoint.sqlite_read_only import MEMORY, read_only_uri
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
 BUSY_SECONDS = 10.0
 BUSY_POLL_SECONDS = 0.01
@@ -34,18 +34,6 @@ REASONS = {
     sqlite3.SQLITE_BUSY: "another process holds it locked; end that process or wait",
     sqlite3.SQLITE_LOCKED: "another process holds it locked; end that process or wait",
 }
-
-
-def sqlite_path(url: str) -> Path | None:
-    """Return the path in `sqlite:///path`; None: the URL has another form.
-
-    Three slashes begin a relative path, four an absolute one; a leading `~` is the home folder.
-    """
-    path = url.removeprefix("sqlite:///")
-    try:
-        return Path(path).expanduser() if path not in {"", url} else None
-    except RuntimeError:  # there is no user of that `~name`
-        return None
 
 
 class SqliteFile:

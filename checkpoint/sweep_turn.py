@@ -21,7 +21,7 @@ FULL_SECONDS = 86_400.0
 EARLY_SHARE = 0.1
 
 
-class Turn(Part):
+class Turn(Part, defer_build=True):
     """The newest turn.
 
     Attributes:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import servers
+from tests import redis_groups, servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.redis_groups import Group
     from tests.servers import Server
 
 
@@ -63,6 +64,27 @@ def redis_server() -> Iterator[Server]:
     """The machine's own redis-server; parametrise by `servers.has_redis()`, do not skip."""
     with servers.redis() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def lone_node() -> Iterator[Group]:
+    """A cluster of one Valkey server, which has all slots."""
+    with redis_groups.cluster(1) as group:
+        yield group
+
+
+@pytest.fixture(scope="session")
+def three_nodes() -> Iterator[Group]:
+    """A cluster of three Valkey servers, which refuse keys of another's slots, and a replica."""
+    with redis_groups.cluster(3, 1) as group:
+        yield group
+
+
+@pytest.fixture(scope="session")
+def watched() -> Iterator[Group]:
+    """A Valkey server, its replica, and a sentinel."""
+    with redis_groups.watched() as group:
+        yield group
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,18 @@ def redis() -> AbstractContextManager[Server]:
     return _redis_like("redis-server", str(shutil.which("redis-server")))
 
 
+def sentinel(lines: str) -> AbstractContextManager[Server]:
+    """Run a sentinel of Valkey; `lines` of its configuration say what it watches."""
+    port = free_ports(1)[0]
+
+    def command(folder: Path) -> list[str]:
+        path = folder / "sentinel.conf"  # which it writes, too
+        path.write_text(f"bind {HOST}\nport {port}\ndir {folder}\n{lines}\n")
+        return [str(get_binary_path()), str(path), "--sentinel"]
+
+    return _run("sentinel", "redis", port, command, pongs, env={})
+
+
 def has_redis() -> bool:
     """Tell whether this machine has a redis-server."""
     return shutil.which("redis-server") is not None

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from outlast.checkpoint.errors import InvalidJobId, StoreUnavailable
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.names import job_key
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.checkpoint.registers import open_register
 from outlast.worker.doctor.examine import examine
 from outlast.worker.doctor.redis_queue import try_queue
@@ -43,6 +43,7 @@ from tests.worker.queues import backends
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.redis_groups import Group
     from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent
@@ -361,6 +362,47 @@ def test_the_rights_listed_for_a_queue_in_redis_are_enough_and_each_is_needed(
                 admin.zadd(Keys.of("jobs").dead, {LETTER.letter_id: 1})
             with pytest.raises(QueueUnavailable, match="permission"):
                 act([right for right in rights if right != missing])
+
+
+WORKER = (
+    *listed("all on Redis")[0].split(),
+    *listed("worker, sweep, delete, prune on Redis"),
+    *on_a_queue("submit, steer"),
+    *on_a_queue("worker, sweep, dlq, doctor"),
+)
+
+
+def test_the_rights_listed_for_a_cluster_are_enough_and_each_is_needed(three_nodes: Group) -> None:
+    """An operator would grant too little for the workers to run, or more than they need."""
+    (line,) = listed("all on a cluster of Redis")
+    more = line.split()
+    url = three_nodes.url.replace("//", "//outlast:s3cret@")
+    three_nodes.flush()
+    with three_nodes.user([*WORKER, *more]), closing(connect(url)) as client:
+        use(url)
+        try_queue(client, "try")
+    for missing in more:
+        left = [right for right in more if right != missing]
+        with (
+            three_nodes.user([*WORKER, *left]),
+            pytest.raises(StoreUnavailable, match=r"permission.*; allow this user"),
+        ):
+            use(url)
+
+
+def test_the_rights_listed_for_sentinels_are_enough_and_each_is_needed(
+    watched: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator would grant too little for the workers to find the master, or too much."""
+    (right,) = listed("all by sentinels, there")
+    url = f"{watched.url}?sentinel_username=outlast&sentinel_password=s3cret"
+    monkeypatch.setenv("OUTLAST_STORE", url)
+    watched.flush()
+    with watched.user([right]):
+        use(url)
+        assert [f for f in examine() if "permission" in f.found] == []
+    with watched.user([]), pytest.raises(StoreUnavailable, match=r"permission.*masters"):
+        use(url)
 
 
 def test_the_rights_listed_for_a_worker_on_redis_are_enough_for_a_job_of_parts(

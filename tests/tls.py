@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 BUFFER_BYTES = 65_536
+HANDSHAKE = b"\x16"  # what TLS begins with
 
 
 @contextmanager
-def tls_before(behind: Server, folder: Path) -> Iterator[tuple[int, Path]]:
-    """Run a TLS server that passes all on; give its port and the file with its authority."""
+def tls_before(
+    behind: Server, folder: Path, *, takes_plain: bool = False
+) -> Iterator[tuple[int, Path]]:
+    """Run a TLS server that passes all on; give its port and the file with its authority.
+
+    With `takes_plain` it passes on what comes without TLS, too.
+    """
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     words += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=outlast"]
@@ -33,11 +39,16 @@ def tls_before(behind: Server, folder: Path) -> Iterator[tuple[int, Path]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
+    def accept(client: socket.socket) -> socket.socket:
+        if takes_plain and client.recv(1, socket.MSG_PEEK) != HANDSHAKE:
+            return client
+        return context.wrap_socket(client, server_side=True)
+
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with (
                 suppress(OSError),  # a client that does not trust us, or that has gone
-                context.wrap_socket(self.request, server_side=True) as client,
+                accept(self.request) as client,
                 socket.create_connection((HOST, behind.port)) as upstream,
             ):
                 answers = threading.Thread(target=_pass_on, args=(upstream, client))

@@ -69,15 +69,16 @@ class Settings(BaseModel):
 
     store: str = Field(
         default_factory=default_store,
-        description="where jobs are kept: `sqlite:///path`, `redis://...`, `rediss://...` or "
+        description="where jobs are kept: `sqlite:///path`, `redis://...`, `redis+cluster://...`, "
+        "`redis+sentinel://.../master`, each of these with TLS as `rediss...`, or "
         "`s3://bucket/prefix`; by default a file in your data folder",
     )
     queue: str = Field(
         default_factory=lambda fields: default_queue(fields["store"]),
-        description="what wakes jobs: `sqlite:///path`, `redis://...`, `rediss://...`, "
-        "`sqs://queue-name` or the queue's https URL; by default the store's file or server, and "
-        "for a bucket a file in your data folder that is named after it. A server of Redis may "
-        "have several queues: `redis://host:6379/0/name`",
+        description="what wakes jobs: `sqlite:///path`, Redis as for the store, `sqs://queue-name` "
+        "or the queue's https URL; by default the store's file or server, and for a bucket a file "
+        "in your data folder that is named after it. Redis may have several queues: "
+        "`redis://host:6379/0/name`",
     )
     blobs: Annotated[str, Field(min_length=1)] | None = Field(
         default_factory=lambda fields: default_blobs(fields["store"]),

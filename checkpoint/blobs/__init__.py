@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from outlast.checkpoint.errors import InvalidStoreUrl
 from outlast.checkpoint.registers import S3
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ FOLDER = ".blobs"  # after the name of a SQLite file
 def open_blobs(url: str, *, part: Callable[[], str] = lambda: "") -> BlobStore:
     """Return the place of chunks that a URL names; nothing is created, opened or asked yet.
 
-    `s3://bucket/prefix` (region, endpoint and credentials come from boto3's own settings), a
+    `s3://bucket/prefix` (region, endpoint and credentials are the AWS SDK's own settings), a
     folder's absolute path, where a leading `~` is the home folder, or its URL `file:///path`. The
     chunks are in a `part` of it, "" or a name and a slash, which is asked for at the first use.
 
@@ -31,7 +31,7 @@ def open_blobs(url: str, *, part: Callable[[], str] = lambda: "") -> BlobStore:
         InvalidStoreUrl: the URL has another form.
     """
     if match := S3.fullmatch(url):
-        from outlast.checkpoint.blobs.s3 import S3Blobs  # boto3 takes 0.3 s
+        from outlast.checkpoint.blobs.s3 import S3Blobs  # botocore takes 0.2 s
 
         return S3Blobs(match["bucket"], match["prefix"] or "", part=part)
     if path := folder_path(url):

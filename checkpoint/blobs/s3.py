@@ -33,7 +33,7 @@ CONFIG_OF_CHUNKS = CONFIG.merge(
 )
 DELETE_KEYS = 1000  # S3 takes no more at once
 LINK_SECONDS = 7 * 86_400  # nor a link that is longer valid
-READ_ATTEMPTS = 3  # of a body whose connection breaks: boto3 repeats what comes before it only
+READ_ATTEMPTS = 3  # of a body whose connection breaks: botocore repeats what comes before it only
 
 
 class S3Blobs(BlobStore):
@@ -143,7 +143,7 @@ class S3Blobs(BlobStore):
         return f"{self._bucket.prefix}{CHUNKS}{self._part()}"
 
     def at(self, name: str) -> Any:
-        """Return where a chunk's object is, as boto3's requests name it."""
+        """Return where a chunk's object is, as botocore's requests name it."""
         return {"Bucket": self._bucket.name, "Key": self._key(name)}
 
     def _url(self, name: str) -> str:
@@ -151,7 +151,7 @@ class S3Blobs(BlobStore):
 
 
 class _Body:
-    """Memory as the open file that boto3 wants; it is read in views, and never copied."""
+    """Memory as the open file that botocore wants; it is read in views, and never copied."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -166,12 +166,12 @@ class _Body:
         return self._at
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place: boto3 does to learn the length, and before it sends once more."""
+        """Go to a place: botocore does to learn the length, and before it sends once more."""
         self._at = (0, self._at, len(self._data))[whence] + offset
         return self._at
 
 
 def _add_md5(params: dict[str, Any], **_: object) -> None:
-    """Send the old checksum of a list of keys beside boto3's, as some stores know no other."""
+    """Send the old checksum of a list of keys beside botocore's, as some stores know no other."""
     digest = md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = b64encode(digest).decode()

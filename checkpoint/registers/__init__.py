@@ -11,14 +11,14 @@ import re
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import InvalidStoreUrl
+from outlast.checkpoint.redis_url import REDIS_FORMS, REDIS_URL, redis_hint
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 
 if TYPE_CHECKING:
     from outlast.checkpoint.register import Register
 
-FORMS = "sqlite:///path, redis://host:port/0, rediss://host:port/0 or s3://bucket/prefix"
-REDIS = re.compile(r"rediss?://[^/?#]+(/\d*)?(\?[^#]*)?")
+FORMS = f"sqlite:///path, {REDIS_FORMS} or s3://bucket/prefix"
 S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+[a-z0-9])(/(?P<prefix>[^?#]*))?")
 
 
@@ -26,7 +26,8 @@ def open_register(url: str, *, read_only: bool = False) -> Register:
     """Return the register that a URL names; only the modules of its kind are imported.
 
     `sqlite:///path` (three slashes: relative, four: absolute; `~` is the home folder),
-    `redis://…` and `rediss://…` (redis-py's URLs with their options), `s3://bucket/prefix`
+    `redis://…`, `redis+cluster://…` and `redis+sentinel://…`, each also with TLS as `rediss…`
+    (redis-py's URLs with their options; see `REDIS_URL`), `s3://bucket/prefix`
     (region, endpoint and credentials come from boto3's own settings). A file is opened immediately,
     and created where it is missing; a server is asked at the first call. With `read_only` a file is
     neither created nor changed, and a missing one is an empty store.
@@ -39,10 +40,10 @@ def open_register(url: str, *, read_only: bool = False) -> Register:
         from outlast.checkpoint.registers.sqlite import SqliteRegister
 
         return SqliteRegister(path, read_only=read_only)
-    if REDIS.fullmatch(url):
+    if (match := REDIS_URL.fullmatch(url)) and not match["name"]:
         return _redis(url)
     if match := S3.fullmatch(url):
-        from outlast.checkpoint.registers.s3 import S3Register  # boto3 takes 0.3 s
+        from outlast.checkpoint.registers.s3 import S3Register  # botocore takes 0.2 s
 
         return S3Register(match["bucket"], match["prefix"] or "")
     raise _invalid(url)
@@ -59,10 +60,7 @@ def _redis(url: str) -> Register:
 
 
 def _invalid(url: str) -> InvalidStoreUrl:
-    # In a password, each of / ? # ends the part of the URL that it should stand in.
-    hint = "; percent-encode user name and password: %2F for /, %40 for @, …" if "@" in url else ""
+    hint = redis_hint(url)
     if url.startswith("sqlite:///~"):
         hint = ". Its home folder is unknown; set HOME, or OUTLAST_STORE=sqlite:////full/path"
-    if url.startswith("valkey"):
-        hint = "; write redis:// or rediss:// for Valkey"
     return InvalidStoreUrl(f"no store has the URL {redacted(url)!r}; use {FORMS}{hint}")

@@ -1,27 +1,33 @@
-"""Values in Redis or Valkey, each replaced by a script that the server runs as one step."""
+"""Values in Redis or Valkey, each replaced by a script that a server runs as one step."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import defaultdict
 from contextlib import contextmanager
+from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import redis
 
 from outlast.checkpoint.errors import CorruptRecord, VersionConflict
-from outlast.checkpoint.redis_server import RedisServer, connect
+from outlast.checkpoint.redis_client import connect
+from outlast.checkpoint.redis_server import RedisServer
 from outlast.checkpoint.register import Register, Stored
+from outlast.checkpoint.registers.redis_keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from outlast.checkpoint.redis_client import RedisClient
+    from outlast.checkpoint.registers.redis_keys import Place
+
 PAGE_KEYS = 1000
 
-# All keys, in a sorted set, as a scan would meet every key of other programs on the server. The
-# empty key says that it is whole.
-INDEX = "outlast:keys"
+# An index is a sorted set of keys, as a scan would meet every key of other programs on the server.
+# The empty key says that it is whole.
 
 # redis-py repeats a call whose answer was lost. The repetition finds the version that the first
 # attempt wrote, and has the same answer.
@@ -49,13 +55,13 @@ return value and string.sub(value, 1, ARGV[1])
 PEEK_SHA = hashlib.sha1(PEEK.encode(), usedforsecurity=False).hexdigest()  # its name on a server
 
 # A page of the index: where it ends, then those of its keys that exist. A value may have ended with
-# its time to live; then its key leaves the index. No answer: there is no whole index.
+# its time to live; then its key leaves the index. No answer: the index is not whole.
 PAGE = """
 if not redis.call('ZSCORE', KEYS[1], '') then return false end
 local page = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
 local answer = {page[#page]}
 for _, key in ipairs(page) do
-  if redis.call('EXISTS', 'outlast:{' .. key .. '}') == 1 then
+  if redis.call('EXISTS', ARGV[4] .. key .. ARGV[5]) == 1 then
     answer[#answer + 1] = key
   else
     redis.pcall('ZREM', KEYS[1], key)
@@ -66,28 +72,29 @@ return answer
 
 
 class RedisRegister(Register):
-    """A register in one Redis or Valkey server, for any number of workers.
+    """A register in a Redis or Valkey server or a cluster of them, for any number of workers.
 
     How durable a value is depends on the server's configuration: only `appendfsync always` syncs
     each write, and a replica may lag. The server must not evict keys (`noeviction`). A value is a
-    hash at `outlast:{key}`; a time to live that an operator sets on it survives the writes. The
-    keys are listed from an index, `outlast:keys`, which the first list makes by a scan.
-    Versions are random and never repeat.
+    hash; a time to live that an operator sets on it survives the writes. The keys are listed from
+    indexes, which the first list makes by a scan; `Keys` has their names. Versions are random and
+    never repeat.
 
     A delete whose answer was lost may raise VersionConflict, as the key is gone when redis-py
     repeats it.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self._client = client
         self._server = RedisServer(client)
+        self._keys = Keys(is_cluster=self._server.is_cluster)
         self._put = client.register_script(PUT)
         self._delete = client.register_script(DELETE)
         self._page = client.register_script(PAGE)
 
     @classmethod
     def from_url(cls, url: str) -> RedisRegister:
-        """Return the register at `redis://…` or `rediss://…`, with redis-py's own URL options.
+        """Return the register at a URL that `connect` takes.
 
         Nothing is sent yet.
 
@@ -99,7 +106,7 @@ class RedisRegister(Register):
     def read(self, key: str) -> Stored | None:
         """Return the current value and its version; see `Register.read`."""
         with self._translate_errors(key):
-            fields = self._client.hmget(_name(key), ["value", "version"])
+            fields = self._client.hmget(self._keys.name(key), ["value", "version"])
             if self.clock.is_due:
                 self.clock.saw(self._time())
         value, version = cast("list[bytes | None]", fields)
@@ -114,9 +121,7 @@ class RedisRegister(Register):
         """Make one attempt to replace the value; see `Register.put`."""
         version = secrets.token_hex(16)
         with self._translate_errors(key, len(value)):
-            changed = self._put(
-                keys=[_name(key), INDEX], args=[expected or "", version, value, key]
-            )
+            changed = self._put(keys=self._names(key), args=[expected or "", version, value, key])
         if not changed:
             raise VersionConflict(f"{self._server.name}: {key} was written by someone else")
         return version
@@ -124,17 +129,24 @@ class RedisRegister(Register):
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value; see `Register.delete`."""
         with self._translate_errors(key):
-            changed = self._delete(keys=[_name(key), INDEX], args=[expected, key])
+            changed = self._delete(keys=self._names(key), args=[expected, key])
         if not changed:
             raise VersionConflict(f"{self._server.name}: {key} was written by someone else")
 
+    def _names(self, key: str) -> list[str]:
+        """Return the server's names of a value and its index."""
+        place = self._keys.place(key)
+        return [place.name(key), place.index]
+
     def remove(self, keys: Sequence[str]) -> None:
         """Remove these values in one round trip; see `Register.remove`."""
-        if keys:
-            with self._translate_errors(), self._client.pipeline(transaction=False) as pipeline:
-                pipeline.zrem(INDEX, *keys)
-                pipeline.delete(*map(_name, keys))
-                pipeline.execute()
+        if not keys:
+            return
+        with self._translate_errors(), self._client.pipeline(transaction=False) as pipeline:
+            for place, here in self._keys.grouped(keys):
+                pipeline.execute_command("ZREM", place.index, *here)
+                pipeline.execute_command("DEL", *map(place.name, here))
+            pipeline.execute()
 
     def keys(
         self,
@@ -143,38 +155,57 @@ class RedisRegister(Register):
         after: str = "",
         since: float = 0.0,  # noqa: ARG002 - the index does not say when a value was written
     ) -> Iterator[str]:
-        """Yield keys in order, read a thousand at a time."""
+        """Yield keys in order, read a thousand at a time from each place where they may be."""
+        return merge(
+            *(self._listed(place, prefix, after) for place in self._keys.places_of(prefix))
+        )
+
+    def _listed(self, place: Place, prefix: str, after: str) -> Iterator[str]:
         start, end = prefix.encode(), _successor(prefix.encode())
         first = b"(" + after.encode() if after >= prefix else b"[" + start
-        while page := self._read_page(first, end):
+        while page := self._read_page(place, first, end):
             # A foreign key may be any bytes.
             yield from (key.decode(errors="backslashreplace") for key in page[1:])
             first = b"(" + page[0]
 
-    def _read_page(self, first: bytes, end: bytes) -> list[bytes]:
+    def _read_page(self, place: Place, first: bytes, end: bytes) -> list[bytes]:
+        args: list[Any] = [first, end, PAGE_KEYS, place.before, place.after]
         with self._translate_errors():
-            page = self._page(keys=[INDEX], args=[first, end, PAGE_KEYS])
+            page = self._page(keys=[place.index], args=args)
             if page is None:
-                self._make_index()
-                page = self._page(keys=[INDEX], args=[first, end, PAGE_KEYS])
+                self._make_indexes()
+                page = self._page(keys=[place.index], args=args)
         return cast("list[bytes]", page)
 
-    def _make_index(self) -> None:
+    def _make_indexes(self) -> None:
         """Enter all keys that there are; those that are written meanwhile enter by themselves."""
-        names = self._client.scan_iter(match=_name("*"), count=PAGE_KEYS)
+        names = self._client.scan_iter(match=self._keys.pattern, count=PAGE_KEYS)
         while batch := list(islice(names, PAGE_KEYS)):
-            self._client.zadd(INDEX, {name[len("outlast:{") : -len("}")]: 0 for name in batch})
-        self._client.zadd(INDEX, {"": 0})
+            indexes: defaultdict[bytes, dict[bytes, float]] = defaultdict(dict)
+            for index, key in map(self._keys.entry, batch):
+                indexes[index][key] = 0
+            for index, entries in indexes.items():
+                self._client.zadd(index, entries)
+        for place in self._keys.places:
+            self._client.zadd(place.index, {"": 0})
 
     def peek(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
-        """Return the values' first bytes, in one round trip; see `Register.peek`."""
-        with self._translate_errors(), self._client.pipeline(transaction=False) as pipeline:
-            # With it the server has the script, whatever it has forgotten. redis-py would ask for
-            # it first, which needs one more right.
-            pipeline.script_load(PEEK)
+        """Return the values' first bytes, in one round trip to each node; see `Register.peek`."""
+        with self._translate_errors():
+            try:
+                return self._peek_at_once(keys, limit_bytes)
+            except redis.exceptions.NoScriptError:
+                self._client.script_load(PEEK)
+                return self._peek_at_once(keys, limit_bytes)
+
+    def _peek_at_once(self, keys: Sequence[str], limit_bytes: int) -> list[bytes | None]:
+        with self._client.pipeline(transaction=False) as pipeline:
             for key in keys:
-                pipeline.evalsha(PEEK_SHA, 1, _name(key), str(limit_bytes))
-            return cast("list[bytes | None]", pipeline.execute()[1:])
+                # Not by `evalsha`: with that redis-py would ask for the script first, which needs
+                # one more right, and a cluster's pipeline refuses it.
+                words = (PEEK_SHA, 1, self._keys.name(key), limit_bytes)
+                pipeline.execute_command("EVALSHA", *words)
+            return cast("list[bytes | None]", pipeline.execute())
 
     def _time(self) -> float | None:
         try:
@@ -188,7 +219,9 @@ class RedisRegister(Register):
         self._client.close()
 
     def _foreign(self, key: str) -> CorruptRecord:
-        return CorruptRecord(f"{self._server.name}: what {_name(key)} holds is not Outlast's")
+        return CorruptRecord(
+            f"{self._server.name}: what {self._keys.name(key)} holds is not Outlast's"
+        )
 
     @contextmanager
     def _translate_errors(self, key: str = "", sent_bytes: int = 0) -> Iterator[None]:
@@ -199,11 +232,6 @@ class RedisRegister(Register):
                 if "WRONGTYPE" in str(error):
                     raise self._foreign(key) from error
                 raise
-
-
-def _name(key: str) -> str:
-    """Return the server's name of a key; by the braces a cluster hashes the key alone."""
-    return f"outlast:{{{key}}}"
 
 
 def _successor(prefix: bytes) -> bytes:

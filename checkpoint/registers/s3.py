@@ -32,7 +32,7 @@ T = TypeVar("T")
 COLLISION = "ConditionalRequestConflict"
 COLLISION_ATTEMPTS = 6
 COLLISION_WAIT_SECONDS = 0.05  # doubled after each attempt: 1.55 s in all
-PEEK_THREADS = 10  # as many connections as a client of boto3 keeps
+PEEK_THREADS = 10  # as many connections as a client of botocore keeps
 # The condition does not hold. AWS answers If-Match with 404 where the key is gone.
 CONFLICTS = {"PreconditionFailed", "412", "NoSuchKey"}
 
@@ -104,7 +104,7 @@ class S3Register(Register):
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value; see `Register.delete`.
 
-        Where the answer is lost and boto3 asks again, the key is gone: that is a VersionConflict.
+        Where the answer is lost and botocore asks again, the key is gone, a VersionConflict.
         """
         name = self._bucket.prefix + key
         with self._translate_errors(key):
@@ -182,7 +182,7 @@ class S3Register(Register):
 
     @contextmanager
     def _translate_errors(self, key: str | None = None) -> Iterator[None]:
-        """Turn boto3's errors into Outlast's; a `key` means that a conflict is possible."""
+        """Turn botocore's errors into Outlast's; a `key` means that a conflict is possible."""
         with self._bucket.translated_errors():
             try:
                 yield

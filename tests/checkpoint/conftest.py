@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outlast.checkpoint.register import Register
+    from tests.redis_groups import Group
     from tests.servers import Server
 
 # No skip where redis-server is missing: the same suite runs on Valkey, which comes by pip.
 REAL_REDIS = ["valkey", *(["redis-server"] if servers.has_redis() else [])]
 S3_STORES = ["ministack", "seaweedfs"]
-BACKENDS = ["sqlite", "fakeredis", *REAL_REDIS, *S3_STORES]
+CLUSTERS = ["lone_node", "three_nodes"]
+BACKENDS = ["sqlite", "fakeredis", *REAL_REDIS, *CLUSTERS, *S3_STORES]
 BUCKET = "outlast-tests"
 
 
@@ -84,6 +86,10 @@ def _empty_store(name: str, request: pytest.FixtureRequest) -> str:
         request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL", server.url)
         create_bucket(BUCKET)
         return f"s3://{BUCKET}/{uuid.uuid4()}"
+    if name in CLUSTERS:
+        group = cast("Group", request.getfixturevalue(name))
+        group.flush()
+        return group.url
     server = request.getfixturevalue("valkey_server" if name == "valkey" else "redis_server")
     with closing(redis.Redis.from_url(server.url)) as client:
         client.flushall()

@@ -14,7 +14,7 @@ from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.checkpoint.registers.s3 import S3Register
 from outlast.checkpoint.safe_text import redacted, without_secrets
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 
 IMPORTS = """
 import sys
@@ -108,6 +108,8 @@ def test_a_bad_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         "redis://me:s3/cret@host:6379/0",
         "redis://me:s3@cret@host:x/0",
         "redis://host?password=s3cret&no_such_option=1",
+        "redis+cluster://me:s3cret@host/1",
+        "redis+sentinel://host/m?sentinel_password=s3cret&no_such_option=1",
         "postgres://me:s3cret@host/db",
     ],
 )

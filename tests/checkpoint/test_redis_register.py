@@ -20,7 +20,7 @@ from outlast.checkpoint.errors import (
 )
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
-from outlast.checkpoint.redis_server import CONNECT_SECONDS
+from outlast.checkpoint.redis_client import CONNECT_SECONDS
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.registers.redis import RedisRegister
 from tests import servers

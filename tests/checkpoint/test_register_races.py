@@ -56,7 +56,9 @@ def put_or_none(register: Register, value: bytes, version: str | None) -> str | 
         return None
 
 
-@pytest.mark.parametrize("name", ["sqlite", *REAL_REDIS])
+@pytest.mark.parametrize(
+    "name", ["sqlite", *REAL_REDIS, pytest.param("three_nodes", marks=pytest.mark.chaos)]
+)
 def test_one_process_wins_each_version(name: str, request: pytest.FixtureRequest) -> None:
     """As with threads, and eight workers that start at once on a new file would trip over it."""
     with ExitStack() as opened:

@@ -76,6 +76,19 @@ def test_what_answers_at_once_imports_little(words: tuple[str, ...], more: set[s
     assert (HEAVY | more) & set(done.stdout.splitlines()[-1].split()) == set()
 
 
+@pytest.mark.parametrize("words", [("status", "x"), ("dlq", "list", "--help")])
+def test_no_other_command_is_imported_nor_what_changes_jobs(words: tuple[str, ...]) -> None:
+    """Each command would start as slowly as all of them together."""
+    program = (
+        "import sys; from outlast.worker.cli import main; main(sys.argv[1:]); "
+        "rooms = ('outlast.worker.cli.commands.', 'outlast.worker.jobs.client'); "
+        "print(*(name for name in sys.modules if name.startswith(rooms)))"
+    )
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"outlast.worker.cli.commands.{words[0]}"
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [("outlast st", "status"), ("outlast run nth", "nth-prime"), ("outlast list --js", "--json")],

@@ -141,7 +141,7 @@ def test_a_page_of_ten_thousand_reads_a_page(
         status = Status.FAILED if number % 1000 == 999 else Status.QUEUED
         jobs.submit(template.model_copy(update={"job_id": f"j{number:05}", "status": status}))
     register.whole = register.peeked = 0
-    monkeypatch.setattr("outlast.worker.jobs.client.open_register", lambda *_, **__: register)
+    monkeypatch.setattr("outlast.worker.jobs.stored_jobs.open_register", lambda *_, **__: register)
 
     page = outlast("list", "--json")
     assert ids(page) == [f"j{number:05}" for number in range(100)]
@@ -178,7 +178,9 @@ def test_what_shows_no_parameters_reads_none(
     for number in range(20):
         jobs.submit(long.model_copy(update={"job_id": f"j{number:02}"}).succeeded("y" * 20_000))
     register.whole = 0
-    monkeypatch.setattr("outlast.worker.jobs.client.open_register", lambda *_, **__: register)
+    for home in ("client", "stored_jobs"):
+        target = f"outlast.worker.jobs.{home}.open_register"
+        monkeypatch.setattr(target, lambda *_, **__: register)
     assert outlast(*words).code == 0
     assert register.peeked == looks * 20
     assert register.peeked_bytes <= looks * 20 * job_bytes

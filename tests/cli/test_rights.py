@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
-import redis
+import pytest
 
 from outlast.worker.cli.app import COMMANDS
-from tests.servers import HOST
+from tests.redis_groups import Group
 from tests.test_security import listed, on_a_queue
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.cli.process import Outlast
     from tests.servers import Server
 
@@ -45,26 +42,33 @@ doctor
 """
 
 
+@pytest.fixture(params=["a server", pytest.param("a cluster", marks=pytest.mark.chaos)])
+def place(request: pytest.FixtureRequest) -> Group:
+    """Servers of either kind, emptied."""
+    if request.param == "a cluster":
+        group: Group = request.getfixturevalue("three_nodes")
+    else:
+        server: Server = request.getfixturevalue("valkey_server")
+        group = Group(server.url, [server])
+    group.flush()
+    return group
+
+
 def test_the_rights_listed_for_redis_are_enough_for_every_command(
-    outlast: Outlast, valkey_server: Server, monkeypatch: pytest.MonkeyPatch
+    outlast: Outlast, place: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operator would grant what the page lists, and workers wake no lost job."""
     lines = [line.split() for line in LINES.strip().splitlines()]
     assert {line[0] for line in lines} | WITHOUT_STORE == {*COMMANDS, "dlq"}
     rights = [*listed("all on Redis")[0].split(), *listed("worker, sweep, delete, prune on Redis")]
     rights += on_a_queue("submit, steer") + on_a_queue("worker, sweep, dlq, doctor")
+    if "cluster" in place.url:
+        rights += listed("all on a cluster of Redis")[0].split()
     more = listed("doctor on Redis, more")[0].split()
-    with closing(redis.Redis.from_url(valkey_server.url)) as admin:
-        admin.flushall()
-        admin.execute_command("ACL", "SETUSER", "all", "reset", "on", ">s3cret", *rights)
-        for name in ("OUTLAST_STORE", "OUTLAST_QUEUE"):
-            monkeypatch.setenv(name, f"redis://all:s3cret@{HOST}:{valkey_server.port}/0")
-        try:
-            for line in lines:
-                admin.script_flush()
-                if line == ["doctor"]:
-                    admin.execute_command("ACL", "SETUSER", "all", *more)
-                ended = outlast(*line)
-                assert "permission" not in ended.out + ended.err, line
-        finally:
-            admin.execute_command("ACL", "DELUSER", "all")
+    for name in ("OUTLAST_STORE", "OUTLAST_QUEUE"):
+        monkeypatch.setenv(name, place.url.replace("//", "//outlast:s3cret@"))
+    for line in lines:
+        place.forget_scripts()
+        with place.user([*rights, *(more if line == ["doctor"] else [])]):
+            ended = outlast(*line)
+        assert "permission" not in ended.out + ended.err, line

@@ -9,10 +9,14 @@ import pytest
 from outlast.checkpoint.names import JOBS, PARTS
 from outlast.worker.costs.prices import read_prices
 from outlast.worker.queues.polled import MAX_RECEIVES
-from tests.deploy.files import RESOURCES, TEMPLATE, actions, properties, statements
+from tests.deploy.files import RESOURCES, ROOT, TEMPLATE, actions, properties, statements
+from tests.test_security import listed
 
 FUNCTION = RESOURCES["Function"]["Properties"]
 QUEUES = ("Queue", "DeadLetterQueue")
+# On Redis.
+STORES = FUNCTION["Environment"]["Variables"]["OUTLAST_STORE"]["Fn::If"][2]
+HOURS_A_MONTH = 730
 
 
 def test_the_function_itself_gets_logs_and_what_its_event_source_needs():
@@ -161,13 +165,61 @@ def test_redis_has_a_password_that_no_output_shows():
     """Whatever else gets into the VPC could read and replace all jobs."""
     password = "{{resolve:secretsmanager:${RedisSecret}}}"
     assert properties("Redis")["AuthToken"] == {"Fn::Sub": password}
-    store = FUNCTION["Environment"]["Variables"]["OUTLAST_STORE"]["Fn::If"][2]["Fn::Sub"]
-    assert store.startswith(f"rediss://:{password}@")
+    _, on_server, serverless = STORES["Fn::If"]
+    assert on_server["Fn::Sub"].startswith(f"rediss://:{password}@")
+    assert serverless["Fn::Sub"].startswith(f"rediss+cluster://outlast:{password}@")
+    (user,) = properties("ServerlessUser")["AuthenticationMode"]["Passwords"]
+    assert user == {"Fn::Sub": password}
+    assert properties("Serverless")["UserGroupId"] == {"Ref": "ServerlessUsers"}
+    assert properties("ServerlessUsers")["UserIds"] == [{"Ref": "ServerlessUser"}]
     assert "resolve:secretsmanager" not in str(TEMPLATE["Outputs"])
 
 
-# They name what is there already: a metric, a service of AWS.
-NO_OWN_NAMES = {"MetricName", "ServiceName"}
+def test_the_user_of_a_serverless_cache_has_the_rights_of_the_page():
+    """The function would be refused, or whoever takes its password could do more than it."""
+    rights = set(properties("ServerlessUser")["AccessString"].split())
+    worker = ("all on Redis", "worker, sweep, delete, prune on Redis")
+    parts = (*worker, "all on a cluster of Redis", "doctor on Redis, more")
+    page = " ".join(right for part in parts for right in listed(part)).split()
+    # AWS has no such command, and refuses a user who may call it.
+    assert rights == {"on", "-@all", "+time", *page} - {"+config|get"}
+
+
+def test_a_serverless_cache_is_bounded_kept_and_open_to_the_function_only():
+    """A loop would fill it for thousands of dollars, or a deleted stack take all jobs with it."""
+    cache = properties("Serverless")
+    bound = {"DataStorage": {"Maximum": {"Ref": "RedisGigabytes"}, "Unit": "GB"}}
+    assert cache["CacheUsageLimits"] == bound
+    assert cache["SnapshotRetentionLimit"] > 0
+    assert "FinalSnapshotName" in cache
+    (way_in,) = properties("RedisSecurityGroup")["SecurityGroupIngress"]
+    assert way_in["SourceSecurityGroupId"] == {"Fn::GetAtt": "FunctionSecurityGroup.GroupId"}
+    assert (way_in["FromPort"], way_in["ToPort"]) == (6379, 6380)
+
+
+def test_what_redis_costs_a_month_is_right():
+    """A person would find out by the bill."""
+    page = (ROOT / "docs/deploy-lambda.md").read_text()
+    node, stored, endpoint = (
+        float(re.search(pattern, page)[1])
+        for pattern in (
+            r"`cache.t4g.small` \$([\d.]+) an hour",
+            r"\$([\d.]+) for a GB and hour",
+            r"an endpoint \$([\d.]+) an hour",
+        )
+    )
+    parameters = TEMPLATE["Parameters"]
+    assert parameters["RedisNodeType"]["Default"] == "cache.t4g.small"
+    nodes = round(properties("Redis")["NumCacheClusters"] * node * HOURS_A_MONTH)
+    least, full = (round(gigabytes * stored * HOURS_A_MONTH) for gigabytes in (0.1, 1))
+    described = "".join(parameter.get("Description", "") for parameter in parameters.values())
+    for dollars in (nodes, least, full, round(endpoint * HOURS_A_MONTH)):
+        assert f"${dollars} a month" in described
+        assert f"${dollars}" in page
+
+
+# They name what is there already, a metric or a service of AWS, or what is in a group of its own.
+NO_OWN_NAMES = {"MetricName", "ServiceName", "UserName"}
 
 
 @pytest.mark.parametrize("name", RESOURCES)
@@ -178,7 +230,7 @@ def test_nothing_has_the_same_name_in_every_stack(name: str):
     for each in [resource, *(event["Properties"] for event in events)]:
         for key, value in each.items():
             if re.search(r"(Name|Identifier|GroupId|UserId)$", key) and key not in NO_OWN_NAMES:
-                follows = key == "OmitName" or "Ref" in value or "AWS::StackName" in str(value)
+                follows = key == "OmitName" or "Ref" in value or "AWS::Stack" in str(value)
                 assert follows, f"{key} is {value!r} in every stack"
     # SAM gives a schedule a fixed name unless it is asked not to.
     schedules = [event for event in events if event["Type"] == "ScheduleV2"]

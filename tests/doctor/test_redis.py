@@ -12,7 +12,6 @@ from outlast.worker.queues import open_queue
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.redis import RedisQueue
 from tests import servers
-from tests.cli.process import until
 from tests.doctor.conftest import problems
 from tests.servers import HOST
 
@@ -108,19 +107,6 @@ def test_a_replica(admin: redis.Redis, server: Server, run_doctor: Any) -> None:
     findings = run_doctor(OUTLAST_STORE=server.url)
     assert {"store.role", "store.write"} <= set(problems(findings, "store.", "clock."))
     assert "primary" in findings["store.role"].mend
-
-
-def test_a_node_of_a_cluster(run_doctor: Any) -> None:
-    """Some jobs would work and others not, by the hash of their id."""
-    # By itself it takes a port of the range that the system gives to clients.
-    port = str(servers.free_ports(1)[0])
-    with servers.valkey("--cluster-enabled", "yes", "--cluster-port", port) as server:
-        findings = run_doctor(OUTLAST_STORE=server.url)["store.reach"]
-        assert (findings.level, findings.mend) == ("error", "use a server with cluster mode off")
-        with closing(redis.Redis.from_url(server.url)) as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
-        assert run_doctor()["store.role"].level == "error"
 
 
 def test_a_user_who_may_not_look(admin: redis.Redis, server: Server, run_doctor: Any) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from outlast.worker.jobs.client import Client
 from outlast.worker.queues import open_dead_letters
+from tests import redis_groups
 from tests.kernels import expected, install
 from tests.process.chain import STEP_SECONDS, Chain, SharedChain
 from tests.process.faults import FaultyProxy, Valkey
@@ -187,6 +188,14 @@ def test_redis(
             survive(outage=lambda _: valkey.restart(down_seconds=1.0), proxy=proxy)
     finally:
         valkey.kill()
+
+
+def test_a_cluster(survive: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet would lose jobs whenever a node of its store is replaced by its replica."""
+    monkeypatch.delenv("OUTLAST_QUEUE", raising=False)
+    with redis_groups.cluster(3, 3) as group:
+        monkeypatch.setenv("OUTLAST_STORE", group.url)
+        survive(outage=lambda _: group.fail_over())
 
 
 def test_s3_and_sqs(survive: Callable[..., None], aws: Server) -> None:

@@ -17,7 +17,7 @@ from outlast.checkpoint.record_parts import Checkpoint
 from outlast.checkpoint.register import Register
 from outlast.checkpoint.status import Status
 from outlast.worker.jobs import client, submission, sweep
-from outlast.worker.loops import consumer, direct_calls, invocations
+from outlast.worker.loops import consumer, direct_calls, errors, invocations
 from outlast.worker.queues.message import Message
 from outlast.worker.slices import deliver, job_turn, owed_notices, turn
 from outlast.worker.slices.claimed_job import ClaimedJob
@@ -261,7 +261,7 @@ def ack_what_is_foreign(patch: MonkeyPatch) -> None:
     def deliver_or_drop(process: WorkerProcess, message: Delivery, **options: Any) -> Handled:
         try:
             return deliver.deliver(process, message, **options)
-        except consumer.LEAVE_MESSAGE:
+        except errors.LEAVE_MESSAGE:
             return Handled(ack=True)
 
     _patch_delivery(patch, deliver_or_drop)
@@ -412,7 +412,7 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     # A job whose message was lost is left asleep.
     "never_sweep": (sweep.Sweep, "pieces", lambda _: iter(())),
     # A function or a call that is to sweep does not.
-    "never_sweep_when_called": (client, "sweep", lambda *_, **__: []),
+    "never_sweep_when_called": (client.Client, "sweep", lambda *_, **__: []),
     # A function answers that all of its batch is done.
     "answer_for_the_batch": (invocations.Handler, "_handle_batch", _answer_for_all),
     # What goes wrong with one message of a batch goes wrong with all.

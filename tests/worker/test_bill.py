@@ -167,6 +167,7 @@ def test_the_requests_derived_are_those_that_are_made(monkeypatch: pytest.Monkey
         ("s3://b/p", "https://sqs.eu-west-1.amazonaws.com/1/jobs", ("s3", "sqs")),
         ("sqlite:////x.db", "sqlite:////x.db", ("sqlite", "sqlite")),
         ("rediss://h/0", "rediss://h/0", ("redis", "redis")),
+        ("rediss+cluster://h", "redis+sentinel://h/m", ("redis", "redis")),
     ],
 )
 def test_the_urls_decide_whose_prices_hold(

@@ -10,7 +10,8 @@ import pytest
 from outlast.kernel import Resources
 from outlast.kernel.bulk import dumped
 from outlast.kernel.parts import PartKernel, class_of
-from outlast.worker.slices.isolation.parent import Busy, isolated
+from outlast.worker.slices.held import Busy
+from outlast.worker.slices.isolation.parent import isolated
 from outlast.worker.slices.kernel_errors import described
 from tests.dividing import Dividing, Telling
 from tests.kernel.test_testing_partials import Tallying

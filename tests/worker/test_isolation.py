@@ -24,7 +24,8 @@ from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deadline import STOP_SIGNALS, Deadline
 from outlast.worker.slices.deliver import deliver
-from outlast.worker.slices.isolation.parent import Busy, Crashed, isolated
+from outlast.worker.slices.held import Busy
+from outlast.worker.slices.isolation.parent import Crashed, isolated
 from outlast.worker.slices.kernel_errors import described
 from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess

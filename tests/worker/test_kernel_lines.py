@@ -15,7 +15,8 @@ from outlast.kernel import Resources
 from outlast.kernel.bulk import dumped
 from outlast.worker.cli.logs import log_to_stderr
 from outlast.worker.settings import Settings
-from outlast.worker.slices.isolation.parent import Busy, isolated
+from outlast.worker.slices.held import Busy
+from outlast.worker.slices.isolation.parent import isolated
 from outlast.worker.telemetry.kernel_lines import (
     MAX_CHARACTERS,
     Source,

@@ -15,7 +15,8 @@ import pytest
 
 from outlast.kernel import Resources
 from outlast.kernel.bulk import dumped
-from outlast.worker.slices.isolation.parent import Busy, isolated
+from outlast.worker.slices.held import Busy
+from outlast.worker.slices.isolation.parent import isolated
 from outlast.worker.slices.scratch import MOMENT_SECONDS, PREFIX, Scratch
 from tests.worker.curious import Curious, Params, Result, State
 from tests.worker.floor import JOB

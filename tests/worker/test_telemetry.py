@@ -281,6 +281,8 @@ def test_the_slices_of_a_job_are_one_trace(
         ("sqlite:///a.db", (None, None)),
         ("redis://me:s3cret@h", ("redis", "jobs")),
         ("rediss://h/0/nightly?db=1", ("redis", "nightly")),
+        ("redis+cluster://me:s3cret@h:1,h:2/0/nightly", ("redis", "nightly")),
+        ("rediss+sentinel://h/master", ("redis", "jobs")),
         ("sqs://jobs.fifo", ("aws_sqs", "jobs.fifo")),
         ("https://sqs.eu-west-1.amazonaws.com/1/jobs", ("aws_sqs", "jobs")),
     ],

@@ -51,7 +51,7 @@ def _remove_queue() -> None:
     """Remove the queue of a run whose command was killed."""
     import shutil
 
-    from outlast.checkpoint.sqlite_file import sqlite_path
+    from outlast.checkpoint.sqlite_url import sqlite_path
     from outlast.worker.settings import read_settings
 
     if path := sqlite_path(read_settings().queue):

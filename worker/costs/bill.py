@@ -177,12 +177,14 @@ class Services(NamedTuple):
 
 def services_of(settings: Settings) -> Services:
     """Return the store and the queue that the settings name."""
-    store, queue = (
-        url.partition(":")[0].replace("rediss", "redis") for url in (settings.store, settings.queue)
-    )
+    store, queue = (_service(url) for url in (settings.store, settings.queue))
     if queue not in {"sqlite", "redis"}:  # the name or the https URL of an SQS queue
         queue = "sqs.fifo" if settings.queue.endswith(".fifo") else "sqs"
     return Services(store, queue)
+
+
+def _service(url: str) -> str:
+    return "redis" if url.startswith("redis") else url.partition(":")[0]
 
 
 def items_of(consumption: Consumption, prices: Prices, services: Services) -> list[Item]:

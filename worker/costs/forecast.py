@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LAMBDA_MEGABYTES = (1769, 3538, 5307, 7076, 10240)
 LAMBDA_MACHINES = ("arm64", "x86_64")
 
-# What the worker itself needs beside the kernel's process: boto3, a client each for S3 and SQS.
+# What the worker itself needs beside the kernel's process: botocore, a client each for S3 and SQS.
 WORKER_BYTES = 64 << 20
 
 # From the claim of a slice to its first step, and from its last step to its release, with the

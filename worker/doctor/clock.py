@@ -53,7 +53,7 @@ def clock_findings(
 
 
 def date_of(request: Callable[[], Mapping[str, Any]]) -> float:
-    """Return the Date of the answer to a boto3 request, even if it is a refusal."""
+    """Return the Date of the answer to a botocore request, even if it is a refusal."""
     from botocore.exceptions import ClientError
 
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from outlast.checkpoint.blobs import default_blobs
+from outlast.checkpoint.redis_url import REDIS_PORT, REDIS_URL, SENTINEL_PORT
 from outlast.checkpoint.safe_text import redacted
 from outlast.worker.doctor.finding import error, ok, unknown, warning
 from outlast.worker.queues import REDIS_NAME
@@ -66,16 +67,20 @@ def is_same(one: str, other: str) -> bool:
     return _parts(one) == _parts(other)
 
 
-def _parts(url: str) -> tuple[str, str | None, int | None, str]:
+def _parts(url: str) -> tuple[object, ...]:
+    if redis := REDIS_URL.fullmatch(url):
+        kind = redis["scheme"], redis["cluster"], redis["sentinel"], redis["master"]
+        return *kind, _host(url), int(redis["database"] or 0), redis["name"] or REDIS_NAME
     parts = urlsplit(url)
     path = parts.path.strip("/")
-    if parts.scheme.startswith("redis"):
-        path = path.removesuffix(f"/{REDIS_NAME}")  # of a queue whose name goes without saying
-        return parts.scheme, parts.hostname, parts.port or 6379, path or "0"
     if parts.scheme.startswith("http"):  # A queue may have another host in each network.
         return "sqs", None, None, path
     return parts.scheme, parts.hostname, parts.port, path
 
 
 def _host(url: str) -> str | None:
-    return urlsplit(url).hostname
+    if not (redis := REDIS_URL.fullmatch(url)):
+        return urlsplit(url).hostname
+    port = SENTINEL_PORT if redis["sentinel"] else REDIS_PORT
+    servers = redis["servers"].lower().split(",")
+    return ",".join(sorted(each if ":" in each else f"{each}:{port}" for each in servers))

@@ -80,5 +80,5 @@ def unknown(check: str, fact: str, *, mend: str) -> Finding:
 
 
 def _finding(level: Level, check: str, fact: str, breaks: str = "", mend: str = "") -> Finding:
-    # Both may quote a URL, also one in what a server or boto3 says.
+    # Both may quote a URL, also one in what a server or botocore says.
     return Finding(level, check, without_secrets(fact), breaks, without_secrets(mend))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from outlast.checkpoint.aws_client import make_client
 from outlast.worker.doctor.divided_jobs import parallel_finding
 from outlast.worker.doctor.environment import environment_findings
 from outlast.worker.doctor.event_source import event_source_findings, most_at_once
@@ -57,7 +57,7 @@ class FunctionExamination:
 
     @cached_property
     def _client(self) -> LambdaClient:
-        client: LambdaClient = boto3.client("lambda", config=CONFIG)
+        client: LambdaClient = make_client("lambda", config=CONFIG)
         return client
 
     @cached_property

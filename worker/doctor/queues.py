@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 from outlast.worker.doctor.finding import ok
 from outlast.worker.doctor.receives import dead_findings, receives_findings
 from outlast.worker.queues import redis_place

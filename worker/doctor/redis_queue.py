@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import redis
+from redis.exceptions import RedisClusterException
 
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.worker.doctor.finding import ok
 from outlast.worker.doctor.receives import dead_findings, receives_findings
 from outlast.worker.queues import open_queue
@@ -21,6 +22,7 @@ from outlast.worker.queues.redis_scripts import Keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.worker.doctor.finding import Check, Finding
     from outlast.worker.settings import Settings
 
@@ -51,7 +53,7 @@ class RedisExamination:
             yield from dead_findings(letters.count())
 
 
-def try_queue(client: redis.Redis, name: str) -> None:
+def try_queue(client: RedisClient, name: str) -> None:
     """Do with a queue of this name, which nobody else uses, all that a worker does with one.
 
     Raises:
@@ -59,12 +61,12 @@ def try_queue(client: redis.Redis, name: str) -> None:
     """
     queue = RedisQueue(client, name, max_receives=1)
     try:
-        queue.receive(visibility_seconds=60, wait_seconds=0.01)
+        queue.receive(visibility_seconds=60, wait_seconds=0.1)  # long enough to block
         queue.send(Message(job_id="doctor"))
         if delivery := queue.receive(visibility_seconds=60, wait_seconds=0):
             queue.hide(delivery, 0)
             queue.receive(visibility_seconds=60, wait_seconds=0)  # makes it a dead letter
             queue.ack(delivery)
     finally:
-        with suppress(redis.RedisError):
+        with suppress(redis.RedisError, RedisClusterException):
             client.delete(*Keys.of(name))

@@ -1,36 +1,67 @@
-"""The configuration of a Redis or Valkey server: what it evicts, forgets or refuses."""
+"""The configuration of Redis or Valkey servers: what they evict, forget or refuse."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import redis
 
-from outlast.checkpoint.redis_server import ANSWER_SECONDS, CONNECT_SECONDS
+from outlast.checkpoint.redis_client import connect
+from outlast.checkpoint.redis_cluster import RedisCluster
 from outlast.worker.doctor.clock import clock_findings
 from outlast.worker.doctor.finding import error, ok, unknown, warning
+from outlast.worker.doctor.redis_failover import failover_check, primaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.worker.doctor.finding import Check, Finding
 
 NEARLY_FULL = 0.9
 
 
 def redis_checks(url: str) -> list[Check]:
-    """Return the checks of the server at `url`; none of them reads or writes a job."""
-    return [partial(_connect, url, check) for check in (_info, _save, clock_check)]
+    """Return the checks of the server or servers at `url`; none of them reads or writes a job."""
+    on_each = [partial(_connect, url, partial(_on_each, check)) for check in (_info, _save)]
+    on_all = [partial(_connect, url, check) for check in (_kind, failover_check, clock_check)]
+    return [*on_each, *on_all]
 
 
-def _connect(url: str, check: Callable[[redis.Redis], Iterator[Finding]]) -> Iterator[Finding]:
-    client = redis.Redis.from_url(
-        url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS
-    )
-    with closing(client):
+def _connect(url: str, check: Callable[[RedisClient], Iterator[Finding]]) -> Iterator[Finding]:
+    with closing(connect(url)) as client:
         yield from check(client)
+
+
+def _on_each(
+    check: Callable[[redis.Redis], Iterator[Finding]], client: RedisClient
+) -> Iterator[Finding]:
+    """Check every primary; name those of which a finding does not hold for all."""
+    if not isinstance(client, RedisCluster):
+        yield from check(client)
+        return
+    found: dict[Finding, list[str]] = {}
+    nodes = primaries(client)
+    for node in nodes:
+        for finding in check(client.get_redis_connection(node)):
+            found.setdefault(finding, []).append(node.name)
+    for finding, names in found.items():
+        is_everywhere = len(names) == len(nodes) > 1
+        where = f"each of {len(nodes)} nodes" if is_everywhere else ", ".join(names)
+        yield replace(finding, found=f"{where}: {finding.found}")
+
+
+def _kind(client: RedisClient) -> Iterator[Finding]:
+    if isinstance(client, redis.Redis) and client.info("cluster").get("cluster_enabled"):
+        yield error(
+            "store.cluster",
+            "the server is one node of a cluster",
+            breaks="it refuses the jobs whose slot is on another node, and lists only its own",
+            mend="write redis+cluster:// for redis:// in OUTLAST_STORE",
+        )
 
 
 def _info(client: redis.Redis) -> Iterator[Finding]:
@@ -43,14 +74,6 @@ def _info(client: redis.Redis) -> Iterator[Finding]:
 
 def _role(info: dict[str, Any]) -> Finding:
     name = "store.role"
-    if info.get("cluster_enabled"):
-        return error(
-            name,
-            "the server is one node of a cluster",
-            breaks="it refuses the jobs whose slot is on another node, and lists only its own",
-            mend="use a server with cluster mode off: AWS::ElastiCache::ReplicationGroup without "
-            "NumNodeGroups, cluster-enabled no",
-        )
     if info.get("role") != "master":
         return error(
             name,
@@ -145,7 +168,7 @@ def _snapshots(save: str, *, replicas: int) -> Finding:
     return error("store.persistence", fact, breaks="a restart loses every job", mend=mend)
 
 
-def clock_check(client: redis.Redis) -> Iterator[Finding]:
+def clock_check(client: RedisClient) -> Iterator[Finding]:
     """Compare this machine's clock with the server's."""
 
     def ask() -> float:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.exceptions import ClientError
 
+from outlast.checkpoint.aws_client import make_client
 from outlast.checkpoint.blobs.s3 import CHUNKS
 from outlast.checkpoint.names import PARTS
 from outlast.checkpoint.s3_bucket import CONFIG, error_code
@@ -48,7 +48,7 @@ def _connect(
 ) -> Iterator[Finding]:
     parts = urlsplit(url)
     prefix = parts.path.strip("/")
-    with closing(boto3.client("s3", config=CONFIG)) as client:
+    with closing(make_client("s3", config=CONFIG)) as client:
         yield from check(client, parts.netloc, f"{prefix}/" if prefix else "")
 
 

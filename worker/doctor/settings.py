@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # The platforms set these on machines whose disk does not last.
 SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "RUNPOD_WEBHOOK_GET_JOB")
 
-STORES = ("sqlite:", "redis:", "rediss:", "s3:")
-QUEUES = ("sqlite:", "redis:", "rediss:", "sqs:", "http:", "https:")
+STORES = ("sqlite:", "redis", "s3:")
+QUEUES = ("sqlite:", "redis", "sqs:", "http:", "https:")
 
 # How the system names the process that starts first, in a container or on a machine; Linux only.
 FIRST_PROCESS = Path("/proc/1/comm")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import CheckpointError, StoreUnavailable, VersionConflict
 from outlast.checkpoint.registers import open_register
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 from outlast.worker.doctor.finding import error, ok, warning
 
 if TYPE_CHECKING:

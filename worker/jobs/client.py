@@ -1,4 +1,8 @@
-"""Submit jobs and follow them from a Python program; the `outlast` command is made of this."""
+"""Submit jobs and follow them from a Python program; the `outlast` command is made of this.
+
+What only one of the methods needs is imported there: a function or a command that starts for one
+job needs few of them.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +22,8 @@ from outlast.worker.jobs.arrays import (
     outcome_of,
     result_with_arrays,
 )
-from outlast.worker.jobs.forking import forked, with_done_parts
 from outlast.worker.jobs.new_job import NewJob, fleet_for, new_job
-from outlast.worker.jobs.parts import known_usage_of, usage_of
-from outlast.worker.jobs.prune import delete_finished
 from outlast.worker.jobs.submission import store_job, submit_job, submit_jobs, wake_job
-from outlast.worker.jobs.sweep import sweep
-from outlast.worker.jobs.waiting import end_of, ends, looks
 from outlast.worker.notify.target import checked_targets
 from outlast.worker.queues import open_queue
 from outlast.worker.settings import Settings, overridden, read_settings
@@ -154,7 +153,7 @@ class Client:
         return store_job(self.jobs, new, self._place_for(new))
 
     def _place_for(self, *jobs: NewJob) -> BlobStore | None:
-        """Return where arrays are, if one of the jobs has some: it may take boto3 to open that."""
+        """Return where arrays are, if a job has some: it may take botocore to open that."""
         return self.blobs if any(job.record.chunks for job in jobs) else None
 
     def _new(  # noqa: PLR0913 - each is an option of its own, given by name
@@ -195,6 +194,8 @@ class Client:
             JobExists: `new_id` belongs to a job already.
             QueueUnavailable: the job is stored, but asleep until a sweep.
         """
+        from outlast.worker.jobs.forking import forked, with_done_parts
+
         queue = None if store else self.queue
         jobs, blobs = self.jobs, self.blobs
         if store:
@@ -249,6 +250,8 @@ class Client:
             DamagedChunk: as `result`.
             StoreUnavailable: the store did not answer at first, or when the time had passed.
         """
+        from outlast.worker.jobs.waiting import end_of, looks
+
         looking = looks(self.jobs, [({}, job_id)], timeout_seconds=timeout_seconds, watch=watch)
         return result_with_arrays(end_of(looking), lambda: self.blobs)
 
@@ -279,6 +282,8 @@ class Client:
             JobNotFinished: while iterating: `timeout_seconds` passed first. The jobs go on.
             Exception: those of `submit_all`.
         """
+        from outlast.worker.jobs.waiting import ends, looks
+
         pairs = self.submit_all(kernel, params, name=name, tags=tags, notify=notify)
         looking = looks(
             self.jobs, pairs, in_order=not as_completed, timeout_seconds=timeout_seconds
@@ -297,6 +302,8 @@ class Client:
             WrongStatus: the job is over.
             QueueUnavailable: it is cancelled, but nobody is told before a sweep; cancel it again.
         """
+        from outlast.worker.jobs.parts import known_usage_of
+
         # What its parts have taken is in their records, which nobody keeps from here on.
         record = self.jobs.change(
             job_id, lambda record: record.cancelled(known_usage_of(self.jobs, record))
@@ -342,6 +349,8 @@ class Client:
                 ceiling, and would fail again at once.
             QueueUnavailable: it may go on, but is asleep; retry it again, or sweep.
         """
+        from outlast.worker.jobs.parts import usage_of
+
         return self._change_and_wake(
             job_id,
             lambda record: record.retried(
@@ -369,6 +378,8 @@ class Client:
             WrongStatus: the job is not over, and nothing was removed.
             CorruptRecord: the record cannot be read, and nothing was removed.
         """
+        from outlast.worker.jobs.prune import delete_finished
+
         delete = self.jobs.discard if force else partial(delete_finished, self.jobs)
         with suppress(DeletedJob):
             delete_with_arrays(self.blobs, job_id, lambda: delete(job_id))
@@ -392,6 +403,8 @@ class Client:
         every_job: bool = False,
     ) -> list[str]:
         """Wake the jobs whose message was lost; return their ids. See `sweep.py`."""
+        from outlast.worker.jobs.sweep import sweep
+
         after = self.settings.sweep_seconds if after_seconds is None else after_seconds
         return sweep(
             self.jobs, self.queue, after_seconds=after, seconds=seconds, every_job=every_job

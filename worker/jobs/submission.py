@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlast.client")
 
-# boto3's clients keep ten connections. The arrays of a job take several.
+# botocore's clients keep ten connections. The arrays of a job take several.
 SUBMISSIONS_AT_ONCE = 8
 
 

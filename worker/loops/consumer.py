@@ -5,24 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import CheckpointError, StoreUnavailable
-from outlast.kernel import UnknownKernel
+from outlast.checkpoint.errors import StoreUnavailable
+from outlast.worker.loops.errors import LEAVE_MESSAGE, NOT_HERE, unavailable
 from outlast.worker.loops.sweeper import Sweeper
 from outlast.worker.queues.contract import QueueUnavailable
-from outlast.worker.queues.message import ForeignMessage
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.health import MOST_FAULTS, BrokenWorker
-from outlast.worker.slices.loading import NewerState
-from outlast.worker.telemetry.events import (
-    MESSAGE_LEFT,
-    QUEUE_UNAVAILABLE,
-    STORE_UNAVAILABLE,
-    WORKER_IDLE,
-    Event,
-    tell,
-)
+from outlast.worker.telemetry.events import MESSAGE_LEFT, WORKER_IDLE, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,16 +29,6 @@ FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
 # So long the message of a job that this worker cannot run is hidden from all.
 LEFT_SECONDS = 30.0
-
-# Another worker may have what the job needs.
-NOT_HERE = (UnknownKernel, NewerState)
-# Nothing that this worker can mend: the queue's redrive takes such a message away.
-LEAVE_MESSAGE = (ForeignMessage, CheckpointError, *NOT_HERE)
-
-
-def unavailable(error: StoreUnavailable | QueueUnavailable) -> Event:
-    """Return the event that `error` is."""
-    return STORE_UNAVAILABLE if isinstance(error, StoreUnavailable) else QUEUE_UNAVAILABLE
 
 
 class Consumer:

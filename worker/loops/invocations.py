@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.worker.loops.consumer import LEAVE_MESSAGE, unavailable
 from outlast.worker.loops.direct_calls import FORMS, InvalidRequest, Sweep, advance, parse
+from outlast.worker.loops.errors import LEAVE_MESSAGE, unavailable
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.health import BROKEN, BrokenWorker

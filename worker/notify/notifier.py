@@ -50,8 +50,8 @@ class Notifier:
             except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
                 errors.append(error)
 
-        # In a thread, as the look-up of a name has only the resolver's time-out, and boto3 one for
-        # each of its calls: the thread may go on a little longer, but ends.
+        # In a thread, as the look-up of a name has only the resolver's time-out, and botocore has
+        # one for each of its calls: the thread may go on a little longer, but ends.
         thread = Thread(target=send, name="outlast-notice", daemon=True)
         thread.start()
         thread.join(seconds)
@@ -61,7 +61,7 @@ class Notifier:
             raise errors[0]
 
     def _send(self, target: str, notice: Notice, seconds: float) -> None:
-        # Imported here: a worker whose jobs have no targets needs neither HTTP nor boto3.
+        # Imported here: a worker whose jobs have no targets needs neither HTTP nor botocore.
         if is_sqs(target):
             from outlast.worker.notify.sqs import send
 

@@ -11,8 +11,9 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from outlast.checkpoint.redis_url import REDIS_FORMS, REDIS_URL, redis_hint
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_file import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_path
 from outlast.worker.queues.contract import InvalidQueueUrl
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from outlast.worker.queues.contract import Queue
     from outlast.worker.queues.dead_letters import DeadLetters
 
-_REDIS = re.compile(r"rediss?://[^/?#]+(/\d*|/\d+/(?P<name>[A-Za-z0-9._-]+))?(\?[^#]*)?")
 REDIS_NAME = "jobs"  # of the queue whose URL names none
 _SQS = re.compile(r"(sqs://|https?://[^/@\s]+/(\S+/)?)[A-Za-z0-9_-]+(\.fifo)?")
 
@@ -30,8 +30,8 @@ def open_queue(url: str) -> Queue:
     """Return the queue that `url` names; only the module of its kind is imported.
 
     Raises:
-        InvalidQueueUrl: it has another form than sqlite:///path, redis://host:port/0,
-            redis://host:port/0/name, sqs://queue-name or the https URL of an SQS queue.
+        InvalidQueueUrl: it has another form than sqlite:///path, `REDIS_URL`, sqs://queue-name or
+            the https URL of an SQS queue.
         QueueUnavailable: the SQLite file cannot be opened. A service is not asked yet.
     """
     if path := sqlite_path(url):
@@ -44,7 +44,7 @@ def open_queue(url: str) -> Queue:
         with _checked(url):
             return RedisQueue.from_url(*place)
     if _SQS.fullmatch(url):
-        from outlast.worker.queues.sqs import SqsQueue  # only here: boto3 takes a third of a second
+        from outlast.worker.queues.sqs import SqsQueue  # only here: botocore takes 0.2 s
 
         return SqsQueue(url)
     raise _invalid(url)
@@ -70,7 +70,7 @@ def open_dead_letters(url: str) -> DeadLetters:
 
 def redis_place(url: str) -> tuple[str, str] | None:
     """Return the URL of the server and the name of the queue; None: it is no queue in Redis."""
-    if not (match := _REDIS.fullmatch(url)):
+    if not (match := REDIS_URL.fullmatch(url)):
         return None
     if not (name := match["name"]):
         return url, REDIS_NAME
@@ -89,12 +89,10 @@ def _checked(url: str) -> Iterator[None]:
 
 
 def _invalid(url: str) -> InvalidQueueUrl:
-    hint = ""
+    hint = redis_hint(url)
     if url.startswith("sqlite:///~"):
         hint = ". Its home folder is unknown; set HOME, or OUTLAST_QUEUE=sqlite:////full/path"
-    if url.startswith("valkey"):
-        hint = "; write redis:// or rediss:// for Valkey"
     return InvalidQueueUrl(
-        f"queue {redacted(url)!r}: give sqlite:///path, redis://host:port/0, rediss://host:port/0, "
-        f"sqs://queue-name or the https URL of an SQS queue{hint}"
+        f"queue {redacted(url)!r}: give sqlite:///path, {REDIS_FORMS}, sqs://queue-name or the "
+        f"https URL of an SQS queue{hint}"
     )

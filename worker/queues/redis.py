@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.redis_server import ANSWER_SECONDS, RedisServer, connect
+from outlast.checkpoint.redis_client import connect
+from outlast.checkpoint.redis_server import RedisServer
 from outlast.worker.queues import redis_scripts as scripts
 from outlast.worker.queues.contract import Backlog, Delivery, Queue, QueueUnavailable
 from outlast.worker.queues.polled import MAX_RECEIVES
@@ -15,8 +16,7 @@ from outlast.worker.queues.polled import MAX_RECEIVES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import redis
-
+    from outlast.checkpoint.redis_client import RedisClient
     from outlast.worker.queues.message import Message
 
 # A consumer that is woken by nobody looks again after that.
@@ -28,7 +28,7 @@ SHORTEST_WAIT_SECONDS = 0.01
 
 
 class RedisQueue(Queue):
-    """The queue `name` of one server, for any number of workers.
+    """The queue `name` of a server or a cluster, for any number of workers.
 
     The message that has been visible longest comes first. Visibility is counted by the server's
     clock. After `max_receives` deliveries a message is a dead letter; of these the server keeps the
@@ -36,7 +36,7 @@ class RedisQueue(Queue):
     `RedisRegister`; one that is lost is sent anew by a sweep.
     """
 
-    def __init__(self, client: redis.Redis, name: str, *, max_receives: int = MAX_RECEIVES) -> None:
+    def __init__(self, client: RedisClient, name: str, *, max_receives: int = MAX_RECEIVES) -> None:
         self._server = RedisServer(client)
         self._keys = scripts.Keys.of(name)
         self._max_receives = max_receives
@@ -47,12 +47,11 @@ class RedisQueue(Queue):
         self._hide = client.register_script(scripts.HIDE)
         self._ack = client.register_script(scripts.ACK)
         # An answer must come before the connection gives up on it.
-        answer_seconds = client.connection_pool.connection_kwargs.get("socket_timeout")
-        self._longest_wait = min(LONGEST_WAIT_SECONDS, (answer_seconds or ANSWER_SECONDS) / 2)
+        self._longest_wait = min(LONGEST_WAIT_SECONDS, self._server.answer_seconds / 2)
 
     @classmethod
     def from_url(cls, url: str, name: str) -> RedisQueue:
-        """Return the queue `name` at `redis://…` or `rediss://…`; nothing is sent yet.
+        """Return the queue `name` at a URL that `connect` takes; nothing is sent yet.
 
         Raises:
             ValueError, TypeError: the URL or an option is wrong.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from outlast.checkpoint.redis_server import RedisServer, connect
+from outlast.checkpoint.redis_client import connect
+from outlast.checkpoint.redis_server import RedisServer
 from outlast.worker.queues import redis_scripts as scripts
 from outlast.worker.queues.dead_letters import DeadLetter, DeadLetters
 from outlast.worker.queues.redis import translate_errors
@@ -13,7 +14,7 @@ from outlast.worker.queues.redis import translate_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import redis
+    from outlast.checkpoint.redis_client import RedisClient
 
 PAGE_LETTERS = 500
 
@@ -21,7 +22,7 @@ PAGE_LETTERS = 500
 class RedisDeadLetters(DeadLetters):
     """The dead letters of the queue `name`; each stays until it is dropped, or 10,000 follow it."""
 
-    def __init__(self, client: redis.Redis, name: str) -> None:
+    def __init__(self, client: RedisClient, name: str) -> None:
         self._server = RedisServer(client)
         self._keys = scripts.Keys.of(name)
         self._redrive = client.register_script(scripts.REDRIVE)
@@ -29,7 +30,7 @@ class RedisDeadLetters(DeadLetters):
 
     @classmethod
     def from_url(cls, url: str, name: str) -> RedisDeadLetters:
-        """Return those of the queue `name` at `redis://…` or `rediss://…`; see `RedisQueue`."""
+        """Return those of the queue `name` at a URL that `connect` takes; see `RedisQueue`."""
         return cls(connect(url), name)
 
     @contextmanager

@@ -8,10 +8,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from outlast.checkpoint.aws_client import make_client
 from outlast.checkpoint.safe_text import cause_to_show, redacted, without_secrets
 from outlast.worker.queues.contract import QueueUnavailable
 
@@ -88,7 +88,7 @@ class Connection:
             if self._client_and_url is None:
                 try:
                     self._client_and_url = _connect(self._queue, self._config)
-                # boto3 raises a bare ValueError for a malformed endpoint
+                # botocore raises a bare ValueError for a malformed endpoint
                 except (BotoCoreError, ClientError, ValueError) as error:
                     raise self._unavailable(error) from cause_to_show(error)
             return self._client_and_url
@@ -100,16 +100,14 @@ class Connection:
 
 
 def _connect(queue: str, config: Config) -> tuple[SQSClient, str]:
-    # A session of its own: boto3's default one is not safe to share between threads.
-    session = boto3.session.Session()
     url = urlsplit(queue)
     if url.scheme == "sqs":
-        client = session.client("sqs", config=config)
+        client: SQSClient = make_client("sqs", config=config)
         return client, client.get_queue_url(QueueName=url.netloc)["QueueUrl"]
     if region := re.match(r"sqs[a-z-]*\.([a-z0-9-]+)\.(amazonaws\.com|api\.aws)", url.netloc):
-        return session.client("sqs", region_name=region[1], config=config), queue
+        return make_client("sqs", region_name=region[1], config=config), queue
     endpoint = f"{url.scheme}://{url.netloc}"  # an emulator, or a gateway into a private network
-    return session.client("sqs", endpoint_url=endpoint, config=config), queue
+    return make_client("sqs", endpoint_url=endpoint, config=config), queue
 
 
 def _name(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A state with arrays that stays in its kernel's process until it is to be stored."""
+"""What a slice has of an isolated kernel besides its states."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ class Held(ABC):
     def stored(self, max_bytes: int, row: Callable[[int], memoryview | None]) -> Stored:
         """Return what `stored_state` does for it, with its arrays in `row`."""
 
+
+class Busy:
+    """Yielded in place of a state while a step still runs."""
+
+
+BUSY = Busy()
 
 # What a slice has of a state.
 Yielded: TypeAlias = "BaseModel | Held"

@@ -13,8 +13,7 @@ from outlast.kernel.contract import start
 from outlast.kernel.parts import class_of
 from outlast.worker.slices.arrays import NoPlace
 from outlast.worker.slices.failure import failure
-from outlast.worker.slices.held import Held
-from outlast.worker.slices.isolation.parent import Busy, isolated
+from outlast.worker.slices.held import Busy, Held
 from outlast.worker.slices.kernel_errors import described, line
 from outlast.worker.slices.kernel_output import (
     Unusable,
@@ -127,6 +126,8 @@ class Slice:
         state = stored and restored_state(kernel, stored)
         if not self._is_isolated:
             return start(kernel, self.job.params, state, resources)
+        from outlast.worker.slices.isolation.parent import isolated  # most kernels are not
+
         begin = [self.job.stored_params, *([stored] if stored else [])]
         return isolated(kernel, begin, resources)
 

@@ -15,7 +15,7 @@ from outlast.worker.settings import InvalidSettings
 from outlast.worker.telemetry.metrics_server import MetricsServer
 from outlast.worker.telemetry.sink import Sink
 
-# Why a message is left: the names of the errors in `outlast.worker.loops.consumer.LEAVE_MESSAGE`.
+# Why a message is left: the names of the errors in `outlast.worker.loops.errors.LEAVE_MESSAGE`.
 ERROR_TYPES = (
     "ForeignMessage",
     "UnknownJob",

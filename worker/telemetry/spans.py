@@ -30,6 +30,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from outlast.checkpoint.redis_url import REDIS_URL
 from outlast.worker.settings import InvalidSettings
 from outlast.worker.telemetry.events import TRACES_UNSENT, tell
 from outlast.worker.telemetry.sink import Sink
@@ -199,10 +200,10 @@ def _messaging(queue: str) -> dict[str, Any]:
     attributes = {"messaging.operation.type": "process", "messaging.operation.name": "slice"}
     if queue.startswith("sqlite:"):
         return attributes
-    url = urlsplit(queue)
-    if url.scheme.startswith("redis"):
-        system, name = "redis", url.path.partition("/")[2].partition("/")[2] or "jobs"
+    if redis := REDIS_URL.fullmatch(queue):
+        system, name = "redis", redis["name"] or "jobs"
     else:
+        url = urlsplit(queue)
         system, name = "aws_sqs", url.path.rpartition("/")[2] or url.netloc
     return attributes | {"messaging.system": system, "messaging.destination.name": name}
 

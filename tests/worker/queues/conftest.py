@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.stub import Stubber
 
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.worker.queues.sqs import SqsQueue
-from tests.checkpoint.conftest import REAL_REDIS
+from tests.checkpoint.conftest import CLUSTERS, REAL_REDIS
 from tests.worker.queues import backends
 from tests.worker.queues.backends import URL, Backend, Clock
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EMBEDDED = ["memory", "sqlite"]
-SERVICES = ["sqs", "sqs-fifo", "fakeredis", *REAL_REDIS]
+SERVICES = ["sqs", "sqs-fifo", "fakeredis", *REAL_REDIS, *CLUSTERS]
 
 
 @pytest.fixture(params=EMBEDDED + SERVICES)
@@ -65,6 +65,8 @@ def _opened(name: str, request: pytest.FixtureRequest) -> Backend:
     if name in REAL_REDIS:
         server = request.getfixturevalue(f"{name.partition('-')[0]}_server")
         return backends.redis_like(connect(server.url))
+    if name in CLUSTERS:
+        return backends.redis_like(connect(request.getfixturevalue(name).url), many=200)
     url: str = request.getfixturevalue("ministack").url
     request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL", url)
     return backends.sqs(url, ".fifo" if name == "sqs-fifo" else "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import boto3
 import pytest
 
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.worker.queues import open_dead_letters
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.dead_letters import NoDeadLetterQueue
@@ -16,7 +16,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.queues.redis_dead_letters import RedisDeadLetters
 from outlast.worker.queues.sqlite_dead_letters import SqliteDeadLetters
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters, dead_letter_queue
-from tests.checkpoint.conftest import REAL_REDIS
+from tests.checkpoint.conftest import CLUSTERS, REAL_REDIS
 from tests.worker.queues import backends
 from tests.worker.queues.backends import MAX_RECEIVES, Clock
 from tests.worker.queues.test_conformance import look, take
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Pair = tuple["Queue", "DeadLetters"]
 
 
-@pytest.fixture(params=["sqlite", "sqs", "sqs-fifo", *REAL_REDIS])
+@pytest.fixture(params=["sqlite", "sqs", "sqs-fifo", *REAL_REDIS, *CLUSTERS])
 def pair(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Pair]:
@@ -47,6 +47,10 @@ def pair(
     if request.param in REAL_REDIS:
         server = request.getfixturevalue(f"{request.param.partition('-')[0]}_server")
         with closing(connect(server.url)) as client:
+            yield backends.redis_like(client).queue, RedisDeadLetters(client, "jobs")
+        return
+    if request.param in CLUSTERS:
+        with closing(connect(request.getfixturevalue(request.param).url)) as client:
             yield backends.redis_like(client).queue, RedisDeadLetters(client, "jobs")
         return
     server = cast("Server", request.getfixturevalue("ministack"))

@@ -40,6 +40,10 @@ def test_sqs_is_named_by_name_or_url(url: str) -> None:
         ("rediss://u:p@h:6380/3", "rediss://u:p@h:6380/3", "jobs"),
         ("redis://h/0/nightly", "redis://h/0", "nightly"),
         ("redis://nightly:1/0/nightly?db=2", "redis://nightly:1/0?db=2", "nightly"),
+        ("redis+cluster://h:1,h:2", "redis+cluster://h:1,h:2", "jobs"),
+        ("rediss+cluster://h/0/nightly", "rediss+cluster://h/0", "nightly"),
+        ("redis+sentinel://h,i:2/m", "redis+sentinel://h,i:2/m", "jobs"),
+        ("redis+sentinel://h/m/3/nightly?db=1", "redis+sentinel://h/m/3?db=1", "nightly"),
         ("redis://h?db=2&socket_timeout=9", "redis://h?db=2&socket_timeout=9", "jobs"),
     ],
 )
@@ -76,12 +80,18 @@ def test_sqlite_is_named_by_its_path(tmp_path: Path) -> None:
         "redis://h/0/{jobs}",
         "redis://h/0/jobs/more",
         "redis://h:port",
+        "redis+cluster://h/1",
+        "redis+cluster://h/jobs",
+        "redis+sentinel://h",
+        "redis+sentinel://h/m/jobs",
         ACCOUNT + "/",
     ],
 )
 def test_another_form_is_named_with_the_right_ones(url: str) -> None:
     """A person with a typing mistake would be left to guess."""
-    expected = f"queue {url!r}: give sqlite:///path, redis://host:port/0, rediss://host:port/0, sqs"
+    expected = (
+        f"queue {url!r}: give sqlite:///path, redis://host:port/0, redis+cluster://host:port, "
+    )
     for opener in (open_queue, open_dead_letters):
         with pytest.raises(ValueError, match=re.escape(expected)):
             opener(url)

@@ -19,7 +19,7 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outlast.checkpoint.redis_server import connect
+from outlast.checkpoint.redis_client import connect
 from outlast.worker.loops.consumer import WAIT_SECONDS, Consumer
 from outlast.worker.queues import open_queue
 from outlast.worker.queues.contract import Delivery, QueueUnavailable

@@ -208,10 +208,10 @@ def _viewer() -> Callable[[DeadLetter], View]:
     """Return a function that looks up a dead letter's job and returns both as a JSON object."""
     from outlast.checkpoint.view import moment
     from outlast.kernel.registry import names
-    from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.diagnosis import diagnose
+    from outlast.worker.jobs.stored_jobs import stored_jobs
 
-    jobs, kernels = Client(read_only=True).jobs, names()
+    jobs, kernels = stored_jobs(), names()
 
     def view(letter: DeadLetter) -> View:
         job_id, number, part, condition, advice = diagnose(jobs, kernels, letter.body)

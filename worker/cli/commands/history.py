@@ -67,14 +67,14 @@ def history(
         1  there is no such job, or the store is at fault
         2  the id or a setting is wrong, or the job has no such part
     """
-    from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.stored_jobs import stored_jobs
 
-    client = Client(read_only=True)
-    record = client.status(job_id)
+    jobs = stored_jobs()
+    record = jobs.load(job_id).record
     if part is not None:
-        slices = list(_slices_of_part(client.jobs, record, part))
+        slices = list(_slices_of_part(jobs, record, part))
     else:
-        slices = [*_slices(record), *_latest_of_parts(client.jobs, record)]
+        slices = [*_slices(record), *_latest_of_parts(jobs, record)]
     if as_json:
         print_json(slices)
     elif not print_lines(
@@ -111,10 +111,10 @@ def checkpoints(
            as JSON
         2  the id or a setting is wrong
     """
-    from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.forking import checkpoints_of
+    from outlast.worker.jobs.stored_jobs import stored_jobs
 
-    record = Client(read_only=True).status(job_id)
+    record = stored_jobs().load(job_id).record
     stored = checkpoints_of(record, generation)
     if state:
         _print_state(record, stored[0] if stored else None, as_json=as_json)

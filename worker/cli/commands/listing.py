@@ -75,15 +75,17 @@ def list_jobs(
         2  a filter or a setting is wrong
     """
     from outlast.checkpoint.safe_text import redacted
-    from outlast.worker.jobs.client import Client
+    from outlast.worker.jobs.stored_jobs import stored_jobs
+    from outlast.worker.settings import read_settings
 
     selection = selection_of(statuses, kernel, tags, older_than, newer_than)
-    client, failures, job_ids = Client(read_only=True), Failures(), list[str]()
-    now = client.jobs.clock()
-    records = client.jobs.records(
+    settings, failures, job_ids = read_settings(), Failures(), list[str]()
+    jobs = stored_jobs(settings)
+    now = jobs.clock()
+    records = jobs.records(
         after=after, where=lambda head: selection.takes(head, now), on_corrupt=failures
     )
-    page = _views(client.jobs, islice(records, limit or None), job_ids, failures)
+    page = _views(jobs, islice(records, limit or None), job_ids, failures)
     if as_json:
         print_json_array(page)
     else:
@@ -95,7 +97,7 @@ def list_jobs(
         print(f"outlast: more jobs follow: {command}", file=sys.stderr)  # whole, however long
     elif not (job_ids or failures.count):
         matching = " matching" if options or after else ""
-        say(f"there is no{matching} job in {redacted(client.settings.store)}")
+        say(f"there is no{matching} job in {redacted(settings.store)}")
     failures.exit_if_any()
 
 

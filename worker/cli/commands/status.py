@@ -61,11 +61,11 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
         1  there is no such job, or the store is at fault
         2  the id or a setting is wrong
     """
-    from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.parts import view_of
+    from outlast.worker.jobs.stored_jobs import stored_jobs
 
-    client = Client(read_only=True)
-    fields = view_of(client.jobs, client.status(job_id))
+    jobs = stored_jobs()
+    fields = view_of(jobs, jobs.load(job_id).record)
     print_json(fields) if as_json else print_fields(fields | _as_words(fields))
 
 
@@ -89,16 +89,16 @@ def result(job_id: JobId, *, out: Out = None, as_json: Json = False, _debug: Deb
         2  the id or a setting is wrong
         3  the job has no result yet
     """
-    from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.outcome import result_of
+    from outlast.worker.jobs.stored_jobs import stored_jobs
 
-    client = Client(read_only=True)
     if out is None:
-        print_result(result_of(client.status(job_id)), as_json=as_json)
+        print_result(result_of(stored_jobs().load(job_id).record), as_json=as_json)
         return
+    from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.result_files import write_result
 
-    files = write_result(client.result(job_id), out)
+    files = write_result(Client(read_only=True).result(job_id), out)
     if as_json:
         print_json({"job_id": job_id, "folder": str(out), "files": files})
     else:
@@ -135,13 +135,13 @@ def wait(
     """
     from outlast.checkpoint.names import checked_id
     from outlast.worker.cli.logs import log_to
-    from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.outcome import result_of
+    from outlast.worker.jobs.stored_jobs import stored_jobs
     from outlast.worker.jobs.waiting import end_of, ends, looks
 
     log_to(say, "WARNING")
     names = [checked_id(job_id) for job_id in read_ids(job_ids)]
-    jobs, failures = Client(read_only=True).jobs, Failures()
+    jobs, failures = stored_jobs(), Failures()
     is_one = len(job_ids) == 1 and job_ids != ["-"]
     looking = looks(
         jobs,

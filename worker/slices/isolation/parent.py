@@ -41,7 +41,7 @@ from outlast.kernel.bulk import Stored, loaded, new_row
 from outlast.kernel.contract import no_limit
 from outlast.kernel.parts import PartKernel, class_of
 from outlast.worker.slices.deadline import stop_signals_held_back
-from outlast.worker.slices.held import Held
+from outlast.worker.slices.held import BUSY, Busy, Held
 from outlast.worker.slices.isolation.lines import ChildLines, levels
 from outlast.worker.slices.isolation.rows import receive_arrays, send_stored
 
@@ -63,13 +63,6 @@ LEAVE_SECONDS = 2.0
 
 class Crashed(Exception):
     """The kernel's process ended in the middle of a step; the message says by what."""
-
-
-class Busy:
-    """Yielded in place of a state while a step still runs."""
-
-
-BUSY = Busy()
 
 
 def isolated(
