@@ -61,9 +61,7 @@ def test_it_shows_what_a_reader_sees(done: tuple[Path, list[str]]) -> None:
     """A newcomer's first ten minutes would end at a step that does not work."""
     _, seen = done
     consoles = [block.text for block in blocks(HERE) if block.language == "console"]
-    answers = [
-        line for text in consoles for line in text.splitlines() if not line.startswith("$ ")
-    ]
+    answers = [line for text in consoles for line in text.splitlines() if not line.startswith("$ ")]
     assert answers == ["1442", "count=14377", "second", "count=72786"]
     assert [line for line in seen if line in answers] == answers
     assert any(re.search(r"\b3 passed", line) for line in seen)
@@ -82,7 +80,9 @@ def test_on_lambda_it_does_what_the_page_for_that_does() -> None:
     """The short way would part from the long one, of which each step is explained and tested."""
     long = (DOCS / "deploy-lambda.md").read_text()
     text = "".join(block.text for block in blocks(ON_LAMBDA) if block.language == "sh")
-    steps = re.findall(r"^(?:aws|export|REGISTRY|out\(\)|outlast doctor).*(?:\\\n.*)*", text, re.MULTILINE)
+    steps = re.findall(
+        r"^(?:aws|export|REGISTRY|out\(\)|outlast doctor).*(?:\\\n.*)*", text, re.MULTILINE
+    )
     assert len(steps) == 8
     for step in steps:
         assert step.replace('"$OUTLAST/deploy/template.yaml"', "deploy/template.yaml") in long, step
