@@ -44,7 +44,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_this_very_checkout_is_named() -> None:
-    """A person with a checkout would be sent to an index of packages, which may have another one."""
+    """A person with a checkout would be sent to an index, which may have another version."""
     assert how_to_install("gmp") == f"pip install --editable {shlex.quote(f'{ROOT}[gmp]')}"
 
 
