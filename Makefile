@@ -40,7 +40,7 @@ format: $(BIN)/.installed-lint  ## format the sources
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(BIN)/.installed  ## write the tables of settings and events into docs/
+docs: $(BIN)/.installed-test  ## write the tables of settings, events and licences into docs/
 	$(BIN)/python docs/generate.py
 
 bench: $(BIN)/.installed-bench $(BIN)/.installed-torch  ## measure speed and cost, beside other tools; takes minutes

@@ -79,7 +79,10 @@ def test_one_place_names_the_version_and_the_pythons() -> None:
 @pytest.mark.parametrize("version", PYTHONS)
 def test_its_code_is_clean_on_each_python(version: str) -> None:
     """A user of another Python would meet a syntax error, or warnings that they cannot mend."""
-    code = "import sys; [compile(open(path).read(), path, 'exec') for path in sys.argv[1:]]"
+    code = (
+        "import pathlib, sys\n"
+        "for path in sys.argv[1:]: compile(pathlib.Path(path).read_bytes(), path, 'exec')"
+    )
     files = [str(path) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     assert len(files) > 200
     words = [python(version), "-W", "error", "-c", code, *files]
