@@ -113,15 +113,16 @@ def _licences(rows: str) -> str:
 def _licence(name: str) -> str | None:
     """Return what an installed package says; None: it is not installed, or says nothing."""
     try:
-        about = metadata(name)
+        about = metadata(name).json
     except PackageNotFoundError:
         return None
     classifiers = [
         each.rpartition(" :: ")[2]
-        for each in about.get_all("Classifier") or ()
+        for each in about.get("classifier", ())
         if each.startswith("License :: ")
     ]
-    stated = about.get("License-Expression") or about.get("License") or " or ".join(classifiers)
+    words = about.get("license_expression") or about.get("license") or " or ".join(classifiers)
+    stated = str(words)
     return SPDX.get(stated, stated) or None
 
 

@@ -8,14 +8,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from outlast.worker.settings import PREFIX
-from tests.new_user import shell
+from tests import new_user
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("checkpoint", "kernel", "worker", "src/outlast")
@@ -25,6 +25,9 @@ THIS = "{}.{}".format(*sys.version_info)
 WHICH = "import ensurepip, sys; print('%d.%d' % sys.version_info[:2])"
 # A warning is an error for our own code; other packages have theirs.
 WARNINGS = "error:::outlast"
+
+
+shell = partial(new_user.shell, limit_seconds=600)  # The index of packages may be far away.
 
 
 class Built(NamedTuple):
