@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record_parts import Checkpoint, Lease
 
 SLICE_COLUMNS = Columns(
-    "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}",
+    "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {:<30}",
     *("SLICE", "BEGAN", "SECONDS", "PROGRESS", "WHERE", "WORKER", "ENDING"),
     first_out=("WHERE", "WORKER", "BEGAN"),
+    last_wraps=True,
 )
 CHECKPOINT_COLUMNS = Columns(
     "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11} {:>14}  {:<24}",
