@@ -42,7 +42,7 @@ show history mersenne
 kill -0 $compiler 2>/dev/null && say "Waiting for numba, which compiles the next job ..."
 wait $compiler || { cat "$folder/compiler.log" >&2; exit 1; }
 
-say "The prime number 10^15, here and now, without a worker."
+say "The 10^15th prime, here and now, without a worker."
 show run nth-prime position=1_000_000_000_000_000 --job-id demo
 show status demo
 say "Next: docs/tutorial.md leads from a loop of your own to a job on AWS Lambda."
