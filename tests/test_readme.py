@@ -90,7 +90,7 @@ def test_the_demonstration_shows_what_it_says(environment: dict[str, str]) -> No
     there = environment | {"BIN": str(Path(sys.executable).parent)}
     shown = run(["sh", str(ROOT / "docs/demo.sh")], there)
     assert re.search(r"^ +\d+ .* lost$", shown, re.MULTILINE)
-    assert "exponent=21701 is_prime=true" in shown
+    assert re.search(r"^exponent=\d+ is_prime=true", shown, re.MULTILINE)
     assert "position=1000000000000000 prime=37124508045065437" in shown
 
 
