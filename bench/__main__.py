@@ -17,6 +17,7 @@ NAMES = (
     "prime_speed",
     "prime_stops",
     "prime_parts",
+    "large_count",
     "cost_model",
     "lucas_lehmer",
     "peers",

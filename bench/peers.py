@@ -47,7 +47,9 @@ SYSTEMS = {
     "Celery, Redis": System("celery"),
     "Dramatiq, Redis": System("dramatiq"),
     "RQ, Redis": System("rq"),
+    "taskiq, Redis": System("taskiq"),
     "DBOS, SQLite": System("dbos"),
+    "Celery, SQS and Redis": System("celery_sqs", queue="sqs"),
     "Outlast, Redis": System("outlast", store="redis", queue="redis"),
     "Outlast, SQLite": System("outlast", store="sqlite", queue="sqlite"),
     "Outlast, Redis and SQS": System("outlast", store="redis", queue="sqs"),
@@ -90,8 +92,11 @@ def trial_seconds(system: System, python: Path) -> float:
         env = os.environ | {"SMALL_JOBS_REDIS_URL": redis_url, "SMALL_JOBS_FOLDER": folder}
         places = {"redis": redis_url, "sqlite": f"sqlite:///{folder}/outlast.db"}
         if system.queue == "sqs":
-            places["sqs"] = make_queue(stack.enter_context(servers.ministack()).url)
+            endpoint = stack.enter_context(servers.ministack()).url
+            places["sqs"] = make_queue(endpoint)
             env |= {
+                "SMALL_JOBS_QUEUE_URL": places["sqs"],
+                "AWS_ENDPOINT_URL": endpoint,
                 "AWS_ACCESS_KEY_ID": servers.ACCESS_KEY,
                 "AWS_SECRET_ACCESS_KEY": servers.SECRET_KEY,
                 "AWS_DEFAULT_REGION": "us-east-1",

@@ -15,7 +15,6 @@ from itertools import pairwise
 from bench.table import print_table
 from outlast.kernel import Resources
 from outlast.kernel.nth_prime import PrimeCount
-from outlast.kernel.nth_prime.gourdon import kept
 from outlast.kernel.nth_prime.sieve.steps import finish
 
 ROUNDS = 3
@@ -48,24 +47,22 @@ def main() -> None:
 
 def _alone(x: int) -> tuple[int, float]:
     """Return π(x) and the CPU seconds of `run`."""
-    kept.forget()
     began = time.process_time()
-    count = finish(KERNEL.run(KERNEL.Params(x=x), None, Resources())).count
+    count = finish(PrimeCount().run(KERNEL.Params(x=x), None, Resources())).count
     return count, time.process_time() - began
 
 
 def _parts(x: int, parts: int) -> tuple[int, float, list[float]]:
     """Return π(x), the CPU seconds of all that divides the job, and of each part."""
-    kept.forget()
     began = time.process_time()
-    params = KERNEL.Params(x=x)
+    kernel, params = PrimeCount(), KERNEL.Params(x=x)  # with no tables yet
     plan = KERNEL.plan(params)
     pieces = range(KERNEL.pieces(plan))
     cuts = [bisect_left(pieces, i / parts, key=partial(KERNEL.share, plan)) for i in range(parts)]
     partials, each = [], []
     for first, last in pairwise([*cuts, len(pieces)]):
         started = time.process_time()
-        partials.append(finish(KERNEL.part(plan, first, last, None, Resources())))
+        partials.append(finish(kernel.part(plan, first, last, None, Resources())))
         each.append(time.process_time() - started)
     total = reduce(partial(KERNEL.combine, plan), partials)
     count = KERNEL.conclude(params, plan, total).count

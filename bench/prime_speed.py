@@ -31,10 +31,13 @@ def main() -> None:
     is_there = shutil.which("primecount") is not None
     if not is_there:
         print("π is left out: no primecount on the PATH; Debian has it as primecount-bin")
+    else:
+        version = subprocess.run(["primecount", "--version"], capture_output=True, check=True)
+        print(version.stdout.decode().splitlines()[0])
     for threads in (1, 2) if is_there else ():
         _compare(
             "π(10^k)",
-            (12, 13, 14, 15, 16),
+            (12, 13, 14, 15, 16, 17),
             threads,
             {"kernel": our_count, "primecount": their_count},
         )

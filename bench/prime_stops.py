@@ -12,10 +12,11 @@ import tempfile
 import time
 
 from bench.table import print_table
-from outlast.kernel.nth_prime.gourdon import engine, kept
-from outlast.kernel.nth_prime.gourdon.bounds import begin, bounds_of
+from outlast.kernel.nth_prime.gourdon import d, engine
+from outlast.kernel.nth_prime.gourdon.bounds import bounds_of, divide
+from outlast.kernel.nth_prime.gourdon.kept import Kept
+from outlast.kernel.nth_prime.gourdon.rows import build_rows
 from outlast.kernel.nth_prime.gourdon.state import Counting
-from outlast.kernel.nth_prime.gourdon.tables import build
 from outlast.kernel.nth_prime.sieve.steps import finish
 
 STOPS = 200
@@ -23,11 +24,15 @@ STOPS = 200
 
 def main() -> None:
     """Print all tables."""
-    finish(engine.count(begin(10**12)))
+    finish(engine.count(_beginning(10**12)))
     _latency()
     _resuming()
     _memory()
     _compiling()
+
+
+def _beginning(x: int) -> Counting:
+    return Counting(divisions=(divide(x),))
 
 
 def _latency() -> None:
@@ -53,7 +58,7 @@ def _waits(x: int, threads: int) -> tuple[list[float], list[float]]:
     """
     waits: list[float] = []
     took: list[float] = []
-    state = begin(x)
+    state = _beginning(x)
     chance = random.Random(x + threads)
     while len(waits) < STOPS // 4:
         steps = engine.count(state, threads)
@@ -68,7 +73,7 @@ def _waits(x: int, threads: int) -> tuple[list[float], list[float]]:
                 break
             cpu = time.thread_time()
         else:
-            state = begin(x)
+            state = _beginning(x)
     return waits, took
 
 
@@ -76,8 +81,8 @@ def _resuming() -> None:
     """CPU time in slices over that of one run; each slice builds its tables again."""
     x = 10**16
     start = time.process_time()
-    bounds = bounds_of(begin(x))
-    finish(build(bounds, bounds.root))
+    bounds = bounds_of(divide(x))
+    finish(d.build(bounds, finish(build_rows(bounds)), 0))
     tables = time.process_time() - start
     whole = statistics.median(_in_slices(x, 10**9, warm=False) for _ in range(5))
     rows = [["1", f"{whole:.2f}", "1.00"]]
@@ -94,13 +99,13 @@ def _resuming() -> None:
 
 def _in_slices(x: int, seconds: float, *, warm: bool) -> float:
     """Return the CPU seconds of a run in slices of so many; tables are kept if `warm`."""
-    state = begin(x)
-    start = time.process_time()
+    state = _beginning(x)
+    start, kept = time.process_time(), Kept()
     while True:
         if not warm:
             kept.forget()
         end = time.process_time() + seconds
-        steps = engine.count(state)
+        steps = engine.count(state, 1, kept)
         for reached in steps:
             state = reached
             if time.process_time() > end:
@@ -117,11 +122,13 @@ def _memory() -> None:
         code = (
             "from pathlib import Path\n"
             "from outlast.kernel.nth_prime.gourdon import engine\n"
-            "from outlast.kernel.nth_prime.gourdon.bounds import begin\n"
-            f"*_, s = engine.count(begin(10**{k}))\n"
+            "from outlast.kernel.nth_prime.gourdon.bounds import divide\n"
+            "from outlast.kernel.nth_prime.gourdon.state import Counting\n"
+            f"states = engine.count(Counting(divisions=(divide(10**{k}),)))\n"
+            "largest = max(len(s.model_dump_json()) for s in states)\n"
             # Not ru_maxrss: a new process starts with that of its parent.
             "peak = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]\n"
-            "print(peak, len(s.model_dump_json()))"
+            "print(peak, largest)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         peak, state = map(int, done.stdout.split())

@@ -22,6 +22,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
+from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.worker_process import WorkerProcess
 
@@ -59,11 +60,13 @@ def outlast(path: Path) -> float:
     )
     queue.send(Message(job_id="job", slice=1))
     begun = time.perf_counter()
-    for _ in range(SLICES):
-        delivery = queue.receive(visibility_seconds=10, wait_seconds=0)
-        assert delivery is not None
-        if deliver(process, delivery, seconds=0).ack:
-            queue.ack(delivery)
+    with Deadline() as stop:  # as a worker has one, for all its messages
+        for _ in range(SLICES):
+            delivery = queue.receive(visibility_seconds=10, wait_seconds=0)
+            assert delivery is not None
+            handled = deliver(process, delivery, seconds=0, stop=stop)
+            if handled.ack and not handled.is_acked:
+                queue.ack(delivery)
     seconds = time.perf_counter() - begun
     assert jobs.load("job").record.checkpoints[0].progress == SLICES / (SLICES + 1)
     return seconds / SLICES

@@ -39,11 +39,13 @@ if TYPE_CHECKING:
     from outlast.checkpoint.fleet import Node
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.record import Record
-    from outlast.checkpoint.register import Register, Stored
+    from outlast.checkpoint.register import Put, Register, Stored
 
 log = logging.getLogger("outlast.jobs")
 
 MAX_RECORD_BYTES = 256 << 20
+# A job that is alone on its worker is written and read again slice by slice.
+MOST_KEPT_BYTES = 64 << 10
 IDENTITY = "identity"
 
 
@@ -55,6 +57,17 @@ class StoredJob(NamedTuple):
 
     record: Record
     version: str | None
+
+
+class _Written(NamedTuple):
+    """A record that was written here, and its bytes: there is no need to read them."""
+
+    record: Record
+    data: bytes
+
+    def is_of(self, job_id: str, data: bytes) -> bool:
+        """Whether these bytes, which are the value of that job, are the record's."""
+        return data == self.data and job_id == self.record.job_id
 
 
 class JobStore(JobHeads):
@@ -76,6 +89,7 @@ class JobStore(JobHeads):
         # `Register.write` reads a value back after a lost answer. These are the writes for which
         # that failed, too: after an outage a repeated release finds its own first attempt by them.
         self._unanswered: deque[str] = deque(maxlen=8)
+        self._written: _Written | None = None
         # Not a method, which would tie this object and its connections into a circle.
         self.clock = set_right(clock, register)
         self.deletions = Deletions(register, self.clock)
@@ -87,6 +101,11 @@ class JobStore(JobHeads):
     def _writer(self) -> str:
         # Drawn at the first write: processes restored from one snapshot must not share it.
         return secrets.token_hex(4)
+
+    @property
+    def register(self) -> Register:
+        """Where the jobs are kept."""
+        return self._register
 
     @property
     def forgets_seconds(self) -> float:
@@ -166,14 +185,16 @@ class JobStore(JobHeads):
             f"{' '.join((existing.kernel, *typed))}; choose another job id"
         )
 
-    def load(self, job_id: str) -> StoredJob:
-        """Return the job.
+    def load(self, job_id: str, stored: Stored | None = None) -> StoredJob:
+        """Return the job, as `stored` has it; None: as it is stored now.
 
         Raises:
             UnknownJob: no job has this id; DeletedJob: the job was deleted.
             InvalidJobId: no job can have this id.
         """
-        stored = self._stored(job_id)
+        stored = stored or self._stored(job_id)
+        if self._written and self._written.is_of(job_id, stored.value):
+            return StoredJob(self._written.record, stored.version)
         with with_job_in_message(job_id):
             return StoredJob(require_owner(decode(stored.value), job_id), stored.version)
 
@@ -207,8 +228,10 @@ class JobStore(JobHeads):
             return head
         raise self.deletions.unknown_job(job_id)
 
-    def replace(self, job: StoredJob, record: Record) -> StoredJob:
-        """Store `record` in place of `job`.
+    def replace(
+        self, job: StoredJob, record: Record, *, put: Callable[[Record], Put] | None = None
+    ) -> StoredJob:
+        """Store `record` in place of `job`, by what `put` returns for it.
 
         Raises:
             VersionConflict: someone else has changed the job since `job` was read.
@@ -216,7 +239,7 @@ class JobStore(JobHeads):
         """
         if record.node is None and job.record.is_over and not record.is_over:
             self.open_jobs.mark(job.record)
-        return self._write(record, expected=job.version)
+        return self._write(record, expected=job.version, put=put)
 
     def change(self, job_id: str, move: Callable[[Record], Record]) -> StoredJob:
         """Apply `move` to the newest record, again after each write by someone else.
@@ -233,8 +256,15 @@ class JobStore(JobHeads):
             except VersionConflict:
                 continue
 
-    def advance(self, job: StoredJob, token: str, move: Callable[[Record], Record]) -> StoredJob:
-        """Apply `move` for the worker whose lease has this `token`.
+    def advance(
+        self,
+        job: StoredJob,
+        token: str,
+        move: Callable[[Record], Record],
+        *,
+        put: Callable[[Record], Put] | None = None,
+    ) -> StoredJob:
+        """Apply `move` for the worker whose lease has this `token`; `put` as in `replace`.
 
         Changes by others that leave the lease alone, such as a pause, are kept. Where an earlier
         call has released the lease and only its answer was lost, the job is returned as it is.
@@ -249,7 +279,7 @@ class JobStore(JobHeads):
                     return job  # This store has released it; only the answer was lost.
                 raise LeaseLost(f"job {job.record.job_id} is no longer ours")
             try:
-                return self.replace(job, move(job.record))
+                return self.replace(job, move(job.record), put=put)
             except VersionConflict:
                 job = self._reload(job.record)
 
@@ -320,7 +350,13 @@ class JobStore(JobHeads):
             return False
         return True
 
-    def _write(self, record: Record, *, expected: str | None) -> StoredJob:
+    def _write(
+        self,
+        record: Record,
+        *,
+        expected: str | None,
+        put: Callable[[Record], Put] | None = None,
+    ) -> StoredJob:
         revision = Revision(
             writes=record.revision.writes + 1, writer=f"{self._writer}.{next(self._writes)}"
         )
@@ -333,9 +369,12 @@ class JobStore(JobHeads):
                 "beside it"
             )
         try:
-            version = self._register.write(record_key(record), data, expected=expected)
+            version = self._register.write(
+                record_key(record), data, expected=expected, put=put and put(stamped)
+            )
         except StoreUnavailable:
             self._unanswered.append(stamped.revision.writer)
             raise
         self._unanswered.clear()
+        self._written = _Written(stamped, data) if len(data) <= MOST_KEPT_BYTES else None
         return StoredJob(stamped, version)

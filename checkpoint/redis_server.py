@@ -65,11 +65,15 @@ class RedisServer:
     Attributes:
         client: its commands are called within `call`.
         name: the server or servers for a message.
+        address: what tells it, its database and its user from others; None: it is a cluster.
     """
 
     def __init__(self, client: RedisClient) -> None:
         self.client = client
         self.name = f"redis {_place(client)}"
+        settings = _settings(client)
+        place = (self.name, settings.get("db") or 0, settings.get("username"))
+        self.address = None if self.is_cluster else place
 
     @property
     def is_cluster(self) -> bool:

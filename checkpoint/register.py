@@ -5,13 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from outlast.checkpoint.errors import CorruptRecord, StoreUnavailable, VersionConflict
 from outlast.checkpoint.store_clock import StoreClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    class Put(Protocol):
+        """What `Register.put` is, or does the same and more in one step."""
+
+        def __call__(self, key: str, value: bytes, *, expected: str | None) -> str:
+            """Make one attempt to replace the value; return its new version."""
 
 
 class Stored(NamedTuple):
@@ -114,15 +120,16 @@ class Register(ABC):
             return b""
         return stored.value[:limit_bytes] if stored else None
 
-    def write(self, key: str, value: bytes, *, expected: str | None) -> str:
+    def write(self, key: str, value: bytes, *, expected: str | None, put: Put | None = None) -> str:
         """Replace the value whose version is `expected` and return the new version.
 
         As `put`, but a write that has happened does not fail because its answer was lost or because
         a client library sent it twice: after a conflict or a failure the value is read back, and if
-        it is the one to write, the write has happened.
+        it is the one to write, the write has happened. The attempt is made by the argument `put`,
+        where there is one.
         """
         try:
-            return self.put(key, value, expected=expected)
+            return (put or self.put)(key, value, expected=expected)
         except (VersionConflict, StoreUnavailable):
             current = self.read(key)
             if current is not None and current.value == value:

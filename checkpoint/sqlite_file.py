@@ -118,6 +118,10 @@ class SqliteFile:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
+    def is_same(self, other: SqliteFile) -> bool:
+        """Whether both are one file, and not in memory."""
+        return self._identity is not None and self._identity == other._identity
+
     def close(self) -> None:
         """Close the file; the last one to close it merges the write-ahead log into it."""
         with self._lock:

@@ -81,12 +81,13 @@ def has_redis() -> bool:
 
 
 def ministack() -> AbstractContextManager[Server]:
-    """Run ministack, which answers for SQS, S3 and the settings of Lambda over HTTP."""
+    """Run ministack, which answers for SQS, S3 and all else that deploy/template.yaml makes."""
     port = free_ports(1)[0]
     env = {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
-        "SERVICES": "s3,sqs,lambda",
+        "SERVICES": "s3,sqs,lambda,cloudformation,cloudwatch,ec2,elasticache,iam,logs,scheduler,"
+        "secretsmanager,sns",
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         # At its start it removes containers it takes for its own: it shall find no Docker here.

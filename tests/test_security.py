@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from outlast.worker.queues.redis_scripts import Keys
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters
 from outlast.worker.slices.worker_process import make_process
 from tests.deploy.files import actions, properties
+from tests.doctor.test_stack import CLIENTS, deploy
 from tests.kernels import Dividing, expected, install
 from tests.servers import HOST
 from tests.tls import tls_before
@@ -52,6 +53,7 @@ OUTSIDE = {"pickle", "marshal", "shelve", "dill", "yaml", "importlib", "runpy", 
 # Where a right has another name than the operation.
 RIGHTS = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+    "DeleteMessageBatch": "DeleteMessage",
     "ListObjectsV2": "ListBucket",
     "DeleteObjects": "DeleteObject",
     "SendMessageBatch": "SendMessage",
@@ -85,7 +87,9 @@ def test_nothing_that_is_read_is_executed(path: Path) -> None:
                 called.add(name)
     # Between a process and one that it has started itself.
     is_ours = path.parent.name == "isolation" or path.name == "another_process.py"
-    allowed = {"pickle"} if is_ours else set()
+    # Modules of a table in the same file.
+    is_command = path == ROOT / "worker" / "cli" / "app.py"
+    allowed = {"pickle"} if is_ours else {"importlib"} if is_command else set()
     assert not imported & OUTSIDE - allowed
     assert not called & EXECUTING
 
@@ -137,8 +141,11 @@ def rights(ministack: Server, monkeypatch: pytest.MonkeyPatch) -> Rights:
         used.add(f"{client.meta.service_model.service_name}:{right}")
         if operation == "GetFunctionConfiguration":
             return {"Timeout": 900, "MemorySize": 1769}
+        if operation == "GetFunctionConcurrency":
+            return {}
         if operation == "ListEventSourceMappings":
-            return {"EventSourceMappings": [{"UUID": "u", "EventSourceArn": "arn"}]}
+            mapping = {"UUID": "u", "EventSourceArn": "arn"}
+            return {"EventSourceMappings": [mapping | {"ScalingConfig": {"MaximumConcurrency": 2}}]}
         return call(client, operation, arguments)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", record)
@@ -248,7 +255,8 @@ def test_an_operator_has_exactly_the_rights_it_uses_on_aws(
     client.delete("a")
     assert rights == documented("all on S3", "delete, prune on S3")  # It looks for arrays.
     more = ("delete, prune on S3", "doctor on S3, more", "dlq on SQS", "doctor on SQS")
-    every = documented(*more, "doctor --function")
+    of_stack = ("doctor --stack, more", "doctor --stack with a cache, more")
+    every = documented(*more, "doctor --function", *of_stack)
     worker = actions(properties("WorkerPolicy"))
     assert actions(properties("OperatorPolicy")) | worker == every | worker
 
@@ -260,6 +268,20 @@ def test_the_rights_listed_for_doctor_on_aws_are_exactly_those_it_uses(rights: s
     assert rights == documented(
         *("all on S3", "doctor on S3, more", "worker on SQS", "doctor on SQS"),
         "doctor --function",
+    )
+
+
+def test_the_rights_listed_for_a_stack_are_exactly_those_that_doctor_uses(
+    rights: set[str],
+) -> None:
+    """The operator of the template would see half of the deployment."""
+    with ExitStack() as stack:
+        deploy({name: stack.enter_context(closing(boto3.client(name))) for name in CLIENTS})
+    rights.clear()
+    assert len(list(examine(stack="jobs"))) > 30
+    assert rights == documented(
+        *("all on S3", "doctor on S3, more", "worker on SQS", "doctor on SQS"),
+        *("doctor --function", "doctor --stack, more"),
     )
 
 

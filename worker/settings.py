@@ -30,6 +30,9 @@ PREFIX = "OUTLAST_"
 # Beyond 30 years the system's timers overflow.
 Seconds = Annotated[float, Field(gt=0, lt=1e9)]
 
+# With the characters that CloudWatch takes in the name of a namespace.
+METRICS = r"\Aemf(:[A-Za-z0-9._/#-]+)?\z"
+
 # An empty value is refused: most often someone forgot to set the variable, and that must not lift a
 # ceiling on cost.
 OR_NONE = BeforeValidator(lambda value: None if value == "none" else value)
@@ -183,10 +186,10 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = Field(
         default="text", description="a worker's log: `text` for people, `json` for an object a line"
     )
-    metrics: Literal["emf"] | None = Field(
+    metrics: Annotated[str, Field(pattern=METRICS)] | None = Field(
         default=None,
         description="`emf` prints CloudWatch's embedded metrics, each a JSON line on standard "
-        "output",
+        "output, in the namespace `Outlast`; `emf:NAME` in another one",
     )
     traces: Literal["otel"] | None = Field(
         default=None,

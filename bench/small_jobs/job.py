@@ -12,6 +12,7 @@ JOBS = 1000
 
 # Set by `bench.peers` for each trial: a server and a folder that nobody has used before.
 REDIS_URL = os.environ.get("SMALL_JOBS_REDIS_URL", "")
+QUEUE_URL = os.environ.get("SMALL_JOBS_QUEUE_URL", "")  # of a queue on SQS
 FOLDER = os.environ.get("SMALL_JOBS_FOLDER", "")
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import redis
 
@@ -21,6 +21,8 @@ from outlast.checkpoint.registers.redis_keys import Keys
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from redis.commands.core import Script
+
     from outlast.checkpoint.redis_client import RedisClient
     from outlast.checkpoint.registers.redis_keys import Place
 
@@ -31,14 +33,14 @@ PAGE_KEYS = 1000
 
 # redis-py repeats a call whose answer was lost. The repetition finds the version that the first
 # attempt wrote, and has the same answer.
-PUT = """
+REPLACE = """
 local current = redis.call('HGET', KEYS[1], 'version') or ''
 if current == ARGV[2] then return 1 end
 if current ~= ARGV[1] then return 0 end
 redis.call('ZADD', KEYS[2], 0, ARGV[4])
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
-return 1
 """
+PUT = REPLACE + "return 1"
 DELETE = """
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[2])
@@ -69,6 +71,14 @@ for _, key in ipairs(page) do
 end
 return answer
 """
+
+
+class Putting(NamedTuple):
+    """A script that begins with `REPLACE`, and the keys and arguments that follow its own."""
+
+    script: Script
+    keys: Sequence[str] = ()
+    args: Sequence[Any] = ()
 
 
 class RedisRegister(Register):
@@ -119,9 +129,17 @@ class RedisRegister(Register):
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value; see `Register.put`."""
+        return self.put_by(Putting(self._put), key, value, expected=expected)
+
+    def put_by(self, putting: Putting, key: str, value: bytes, *, expected: str | None) -> str:
+        """Do as `put`, by that script."""
         version = secrets.token_hex(16)
+        script, keys, args = putting
         with self._translate_errors(key, len(value)):
-            changed = self._put(keys=self._names(key), args=[expected or "", version, value, key])
+            changed = script(
+                keys=[*self._names(key), *keys],
+                args=[expected or "", version, value, key, *args],
+            )
         if not changed:
             raise VersionConflict(f"{self._server.name}: {key} was written by someone else")
         return version
@@ -206,6 +224,14 @@ class RedisRegister(Register):
                 words = (PEEK_SHA, 1, self._keys.name(key), limit_bytes)
                 pipeline.execute_command("EVALSHA", *words)
             return cast("list[bytes | None]", pipeline.execute())
+
+    def name_of(self, key: str) -> str:
+        """Return the server's name of a key."""
+        return self._keys.name(key)
+
+    def is_on(self, server: RedisServer) -> bool:
+        """Whether that server and database is the register's, seen by the same user."""
+        return server.address is not None and server.address == self._server.address
 
     def _time(self) -> float | None:
         try:

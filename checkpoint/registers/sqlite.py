@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import VersionConflict
@@ -61,18 +62,32 @@ class SqliteRegister(Register):
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value; see `Register.put`."""
         version = secrets.token_hex(16)
-        if expected is None:
-            changed = self._file.change(CREATE, version, value, key)
-        else:
-            changed = self._file.change(REPLACE, version, value, key, expected)
-        if not changed:
-            raise VersionConflict(f"{self._file.path}: {key} was written by someone else")
+        if not self._file.change(*_replacing(key, value, version, expected)):
+            raise self._conflict(key)
         return version
+
+    @contextmanager
+    def putting(
+        self, key: str, value: bytes, *, expected: str | None
+    ) -> Iterator[tuple[str, sqlite3.Connection]]:
+        """Do as `put`; what the block writes on the connection happens in the same step.
+
+        Yields the new version and the connection.
+        """
+        version = secrets.token_hex(16)
+        statement, *values = _replacing(key, value, version, expected)
+        with self._file.transaction() as connection:
+            if not connection.execute(statement, values).rowcount:
+                raise self._conflict(key)
+            yield version, connection
+
+    def _conflict(self, key: str) -> VersionConflict:
+        return VersionConflict(f"{self._file.path}: {key} was written by someone else")
 
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value; see `Register.delete`."""
         if not self._file.change(DELETE, key, expected):
-            raise VersionConflict(f"{self._file.path}: {key} was written by someone else")
+            raise self._conflict(key)
 
     def remove(self, keys: Sequence[str]) -> None:
         """Remove these values in one transaction; see `Register.remove`."""
@@ -96,9 +111,22 @@ class SqliteRegister(Register):
         with self._file.snapshot() as connection:
             return [_start(connection, key, limit_bytes) for key in keys]
 
+    def is_in(self, file: SqliteFile) -> bool:
+        """Whether this is the file of the register."""
+        return file.is_same(self._file)
+
     def close(self) -> None:
         """Close the file; the register cannot be used again."""
         self._file.close()
+
+
+def _replacing(
+    key: str, value: bytes, version: str, expected: str | None
+) -> tuple[str, *tuple[str | bytes, ...]]:
+    """Return the statement that replaces a value, and its parameters."""
+    if expected is None:
+        return CREATE, version, value, key
+    return REPLACE, version, value, key, expected
 
 
 def _start(connection: sqlite3.Connection, key: str, limit_bytes: int) -> bytes | None:

@@ -10,30 +10,38 @@ import math
 
 from outlast.kernel.contract import Estimate
 from outlast.kernel.nth_prime import plain
-from outlast.kernel.nth_prime.gourdon.bounds import begin
+from outlast.kernel.nth_prime.gourdon.bounds import bytes_needed, divide
 from outlast.kernel.power_law import power_law
 
-# x, and the CPU seconds of one thread for π(x); in between the law is a power. The last is
-# calculated: code compiled for AVX-512 took 287 s, 0.75 of this.
+# x, and the CPU seconds of one thread for π(x); in between the law is a power. Up to 10^18 they
+# are measured by code for AVX-512, and taken times 1.33, which is what AVX2 costs; what lies beyond
+# is that model of `gourdon.work` that cuts parts, which has measured constants.
 _COUNTING = (
-    (1e12, 0.0082),
-    (1e13, 0.0337),
-    (1e14, 0.136),
-    (1e15, 0.576),
-    (1e16, 2.43),
-    (1e17, 10.8),
-    (1e18, 50.0),
-    (2.0**64, 383.0),
+    (1e12, 0.0080),
+    (1e13, 0.033),
+    (1e14, 0.128),
+    (1e15, 0.50),
+    (1e16, 2.05),
+    (1e17, 8.2),
+    (1e18, 34.0),
+    (1e19, 145.0),
+    (1e20, 640.0),
+    (1e21, 2_900.0),
+    (1e22, 13_500.0),
+    (1e23, 66_000.0),
+    (1e24, 330_000.0),
 )
+_TWICE = 2.1  # with other leaves, which take longer
+
 _LEAST_SECONDS = 0.01  # Below it the model has nothing to say.
 
-# Up to the estimated prime, in proportion to √x; no second thread helps.
+# From the estimated prime on, in proportion to √x; no second thread helps.
 _SIEVING_SECONDS = 7.1e-10
 
-# Tables and sums that one thread makes while others wait are half of it; the other half is what
+# Tables and sums that one thread makes while others wait are a part of it; the other one is what
 # threads lose to each other, as two of them showed.
-_SERIAL_SHARE = 0.10
-_TABLES_SHARE = 0.022
+_SERIAL_SHARE = 0.08
+_TABLES_SHARE = 0.01
 
 # The plain sieve, for each number up to x; no second thread helps. Measured on another core.
 _PLAIN_SECONDS = 1.5e-9
@@ -43,28 +51,30 @@ _PLAIN_BYTES = 40 << 20  # the interpreter with pydantic, and segments
 _PROCESS_BYTES = 220 << 20  # the interpreter with numba and the compiled code
 
 
-def of_count(x: int) -> Estimate:
+def of_count(x: int, *, verify: bool = False) -> Estimate:
     """Return what π(x) takes."""
     if x <= plain.LARGEST_NUMBER:
         return _of_plain_sieve(x)
     seconds = max(power_law(_COUNTING, x), _LEAST_SECONDS)
+    if verify:
+        seconds *= _TWICE
     return Estimate(
         seconds=seconds,
         serial_seconds=_SERIAL_SHARE * seconds,
         resume_seconds=_TABLES_SHARE * seconds,
-        memory_bytes=_PROCESS_BYTES + _table_bytes(x),
+        memory_bytes=_PROCESS_BYTES + bytes_needed(divide(x), 1),
         # Mostly the carry of D, one number for each prime up to about x^(1/4).
         state_bytes=200 + round(34_000 * (x / 1e18) ** 0.245),
     )
 
 
-def of_prime(n: int) -> Estimate:
+def of_prime(n: int, *, verify: bool = False) -> Estimate:
     """Return what the n-th prime takes: to count up to near it, and to sieve on."""
     log = math.log(max(n, 6))
     x = int(n * (log + math.log(log) - 1)) + 2  # within 1% from n = 10^5 on
     if n <= plain.LARGEST_POSITION:
         return _of_plain_sieve(x)
-    counting, sieving = of_count(x), _SIEVING_SECONDS * math.sqrt(x)
+    counting, sieving = of_count(x, verify=verify), _SIEVING_SECONDS * math.sqrt(x)
     return Estimate(
         seconds=counting.seconds + sieving,
         serial_seconds=counting.serial_seconds + sieving,
@@ -82,10 +92,5 @@ def _of_plain_sieve(x: int) -> Estimate:
         serial_seconds=seconds,
         resume_seconds=0.0,
         memory_bytes=_PLAIN_BYTES,
-        state_bytes=60,
+        state_bytes=70,
     )
-
-
-def _table_bytes(x: int) -> int:
-    """Return what is said of the tables in docs/nth-prime.md: π up to √x, and the leaves."""
-    return math.isqrt(x) // 8 + 2 * begin(x).y

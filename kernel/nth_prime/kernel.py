@@ -10,20 +10,27 @@ from pydantic import Field
 from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan
+from outlast.kernel.nth_prime.divided import (
+    BEGINNING,
+    VERIFY,
+    Answer,
+    Divided,
+    PrimesPlan,
+    counting_share,
+    divisions_of,
+    verified,
+)
 from outlast.kernel.nth_prime.gourdon import parts, riemann
-from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
-from outlast.kernel.nth_prime.gourdon.state import WrongState
+from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from outlast.kernel.nth_prime.gourdon.parts import CountingSum
-    from outlast.kernel.nth_prime.gourdon.state import Counting, Problem
+    from outlast.kernel.nth_prime.gourdon.state import CountingSum, Division
 
-LARGEST_POSITION = 10**18
-"""Its prime is 4.4·10^19, well below the 2^66 up to which primes can be counted."""
+LARGEST_POSITION = 10**22
+"""Its prime is 5.4·10^23, well below the 2^80 up to which primes can be counted."""
 
 _MOST_COMPILED_BITS = 44
 _COUNTING_SHARE = 0.93
@@ -36,9 +43,10 @@ class NthPrimeParams(Model):
         int,
         Field(ge=1, le=LARGEST_POSITION, description="which prime to find; the first one is 2"),
     ]
+    verify: Annotated[bool, Field(description=VERIFY)] = False
 
 
-class NthPrimeResult(Model):
+class NthPrimeResult(Answer):
     """The prime at the position."""
 
     position: int
@@ -49,7 +57,6 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
     """The n-th prime, p_1 = 2."""
 
     name = "nth-prime"
-    version = 1
     Params = NthPrimeParams
     Result = NthPrimeResult
 
@@ -63,22 +70,39 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
         n = params.position
         if n <= plain.LARGEST_POSITION:
             prime = yield from stored(plain.find(n, cursor_of(state)))
-        else:
-            prime = yield from _count_and_search(n, state, resources)
-        return NthPrimeResult(position=n, prime=prime)
+            return NthPrimeResult(position=n, prime=prime)
+        if state is None:
+            word, divisions = _estimate(params)
+            state = PrimesState(counting=Counting(divisions=divisions), word=word, count=0)
+            yield state
+        if state.counting is not None:
+            state = yield from self._counted(state, state.counting, resources)
+            yield state
+        from outlast.kernel.nth_prime import sieve
+
+        steps = stored(sieve.find(n, cursor_of(state)), state.verified)
+        return NthPrimeResult(position=n, prime=(yield from steps), verified=state.verified)
+
+    def _counted(
+        self, state: PrimesState, counting: Counting, resources: Resources
+    ) -> Generator[PrimesState, None, PrimesState]:
+        """Return the state in which it is known how many primes lie below the word."""
+        _check_word(state.word, counting.divisions)
+        count = yield from self.count(state, counting, resources)
+        return PrimesState(word=state.word, count=count, verified=verified(counting.divisions))
 
     def progress(self, params: NthPrimeParams, state: PrimesState) -> float:
         """Return the share of the time that is over, roughly."""
         if params.position <= plain.LARGEST_POSITION:
             return min(state.count / params.position, 1.0)
-        return _COUNTING_SHARE * (state.counting.progress() if state.counting else 1.0)
+        return _COUNTING_SHARE * (counting_share(state.counting) if state.counting else 1.0)
 
     def plan(self, params: NthPrimeParams) -> PrimesPlan:
         """Return how the count is divided: not at all up to plain.LARGEST_POSITION."""
         if params.position <= plain.LARGEST_POSITION:
             return PrimesPlan()
-        word, counting = _estimate(params.position)
-        return PrimesPlan(division=parts.divide(counting), word=word)
+        word, divisions = _estimate(params)
+        return PrimesPlan(divisions=divisions, word=word)
 
     def conclude(
         self,
@@ -87,10 +111,11 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
         total: CountingSum,
     ) -> PrimesState:
         """Return the state in which it is known how many primes lie below, to search from there."""
-        if plan.division is None:
+        if not plan.divisions:
             return BEGINNING
-        _check_word(plan.word, plan.division)
-        return PrimesState(word=plan.word, count=parts.counted(plan.division, total))
+        _check_word(plan.word, plan.divisions)
+        count = parts.counted(plan.divisions, total)
+        return PrimesState(word=plan.word, count=count, verified=verified(plan.divisions))
 
     def require(self, params: NthPrimeParams) -> None:
         """Ask for the compiler where the position needs it."""
@@ -117,7 +142,7 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
 
     def estimate(self, params: NthPrimeParams) -> Estimate:
         """Return what the model of `outlast.kernel.nth_prime.cost` says."""
-        return cost.of_prime(params.position)
+        return cost.of_prime(params.position, verify=params.verify)
 
     def calibration(self) -> NthPrimeParams:
         """Return the position of a prime that takes about a second."""
@@ -133,45 +158,12 @@ def _compile_sieve(bits: int) -> None:
     sieve.after(1 << (min(bits, _MOST_COMPILED_BITS) - 1), 1)
 
 
-def _count_and_search(
-    n: int, state: PrimesState | None, resources: Resources
-) -> Generator[PrimesState, None, int]:
-    """Return the n-th prime: count the primes below where it is expected, and sieve on to it."""
-    if state is None:
-        word, counting = _estimate(n)
-        state = PrimesState(counting=counting, word=word, count=0)
-        yield state
-    if state.counting is not None:
-        _check_word(state.word, state.counting)
-        threads = fitting_threads(state.counting, resources)
-        state = yield from _count(state, state.counting, threads)
-        yield state
-    from outlast.kernel.nth_prime import sieve
-
-    return (yield from stored(sieve.find(n, cursor_of(state))))
+def _estimate(params: NthPrimeParams) -> tuple[int, tuple[Division, ...]]:
+    """Return (word, how what lies below is counted): there the prime is expected."""
+    word = riemann.nth_prime(params.position) // NUMBERS_PER_WORD
+    return word, divisions_of(NUMBERS_PER_WORD * word - 1, verify=params.verify)
 
 
-def _estimate(n: int) -> tuple[int, Counting]:
-    """Return (word, the beginning of the count of what lies below): there the prime is expected."""
-    word = riemann.nth_prime(n) // NUMBERS_PER_WORD
-    return word, begin(NUMBERS_PER_WORD * word - 1)
-
-
-def _check_word(word: int, problem: Problem) -> None:
-    if problem.x != NUMBERS_PER_WORD * word - 1:
+def _check_word(word: int, divisions: tuple[Division, ...]) -> None:
+    if divisions[0].x != NUMBERS_PER_WORD * word - 1:
         raise WrongState("a state that counts up to another number than it searches from")
-
-
-def _count(
-    state: PrimesState, counting: Counting, threads: int
-) -> Generator[PrimesState, None, PrimesState]:
-    """Return the state in which it is known how many primes lie below the word."""
-    from outlast.kernel.nth_prime.gourdon import engine
-
-    steps = engine.count(counting, threads)
-    while True:
-        try:
-            counting = next(steps)
-        except StopIteration as end:
-            return PrimesState(word=state.word, count=int(end.value))
-        yield PrimesState(counting=counting, word=state.word, count=0)

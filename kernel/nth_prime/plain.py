@@ -42,6 +42,16 @@ def primes(limit: int) -> list[int]:
     return [2, *compress(range(3, limit + 1, 2), odd[1:])]
 
 
+def pi(n: int) -> int:
+    """Return how many primes are at most `n`, from 0 to LARGEST_NUMBER, in one step."""
+    steps = count(n)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return int(end.value)
+
+
 def find(n: int, cursor: Cursor = START) -> Generator[Cursor, None, int]:
     """Return the n-th prime, n from 1 to LARGEST_POSITION; 2 is the first.
 

@@ -9,28 +9,37 @@ from pydantic import Field
 from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
-from outlast.kernel.nth_prime.divided import BEGINNING, Divided, PrimesPlan
+from outlast.kernel.nth_prime.divided import (
+    BEGINNING,
+    VERIFY,
+    Answer,
+    Divided,
+    PrimesPlan,
+    counting_share,
+    divisions_of,
+    verified,
+)
 from outlast.kernel.nth_prime.gourdon import parts
-from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT, begin, fitting_threads
-from outlast.kernel.nth_prime.gourdon.state import WrongState
+from outlast.kernel.nth_prime.gourdon.bounds import X_LIMIT
+from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
 from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from outlast.kernel.nth_prime.gourdon.parts import CountingSum
-    from outlast.kernel.nth_prime.gourdon.state import Counting
+    from outlast.kernel.nth_prime.gourdon.state import CountingSum
 
 
 class PrimeCountParams(Model):
     """Up to where to count."""
 
     x: Annotated[
-        int, Field(ge=0, lt=X_LIMIT, description="count the primes up to this number, below 2^66")
+        int, Field(ge=0, lt=X_LIMIT, description="count the primes up to this number, below 2^80")
     ]
+    verify: Annotated[bool, Field(description=VERIFY)] = False
 
 
-class PrimeCountResult(Model):
+class PrimeCountResult(Answer):
     """The number of primes up to x."""
 
     x: int
@@ -41,7 +50,6 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
     """π(x), the number of primes up to x."""
 
     name = "prime-count"
-    version = 1
     Params = PrimeCountParams
     Result = PrimeCountResult
 
@@ -57,32 +65,38 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
             cursor = cursor_of(state)
             if NUMBERS_PER_WORD * cursor.word > x:
                 raise WrongState(f"a state beyond {x}, up to where primes are counted")
-            count = yield from stored(plain.count(x, cursor))
-        else:
-            count = yield from _count(x, state, resources)
-        return PrimeCountResult(x=x, count=count)
+            return PrimeCountResult(x=x, count=(yield from stored(plain.count(x, cursor))))
+        if state is None:
+            counting = Counting(divisions=divisions_of(x, verify=params.verify))
+            state = PrimesState(counting=counting, word=0, count=0)
+            yield state
+        if state.counting is None or state.counting.divisions[0].x != x:
+            raise WrongState(f"a state of another job than to count up to {x}")
+        count = yield from self.count(state, state.counting, resources)
+        return PrimeCountResult(x=x, count=count, verified=verified(state.counting.divisions))
 
     def progress(self, params: PrimeCountParams, state: PrimesState) -> float:
         """Return the share of the time that is over, roughly."""
         if state.counting is not None:
-            return state.counting.progress()
+            return counting_share(state.counting)
         return min(NUMBERS_PER_WORD * state.word / max(params.x, 1), 1.0)
 
     def plan(self, params: PrimeCountParams) -> PrimesPlan:
         """Return how the count is divided: not at all up to plain.LARGEST_NUMBER."""
         if params.x <= plain.LARGEST_NUMBER:
             return PrimesPlan()
-        return PrimesPlan(division=parts.divide(begin(params.x)))
+        return PrimesPlan(divisions=divisions_of(params.x, verify=params.verify))
 
     def conclude(
         self, params: PrimeCountParams, plan: PrimesPlan, total: CountingSum
     ) -> PrimesState | PrimeCountResult:
         """Return the count; or where the plain sieve begins, if it is for it."""
-        if plan.division is None:
+        if not plan.divisions:
             return BEGINNING
-        if plan.division.x != params.x:
+        if plan.divisions[0].x != params.x:
             raise WrongState(f"a plan of another job than to count up to {params.x}")
-        return PrimeCountResult(x=params.x, count=parts.counted(plan.division, total))
+        count = parts.counted(plan.divisions, total)
+        return PrimeCountResult(x=params.x, count=count, verified=verified(plan.divisions))
 
     def require(self, params: PrimeCountParams) -> None:
         """Ask for the compiler where x needs it."""
@@ -98,31 +112,8 @@ class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):
 
     def estimate(self, params: PrimeCountParams) -> Estimate:
         """Return what the model of `outlast.kernel.nth_prime.cost` says."""
-        return cost.of_count(params.x)
+        return cost.of_count(params.x, verify=params.verify)
 
     def calibration(self) -> PrimeCountParams:
         """Return an x that takes about a second."""
         return PrimeCountParams(x=2 * 10**15)
-
-
-def _count(
-    x: int, state: PrimesState | None, resources: Resources
-) -> Generator[PrimesState, None, int]:
-    """Return π(x) by Gourdon's formula."""
-    from outlast.kernel.nth_prime.gourdon import engine
-
-    if state is None:
-        state = _counting(begin(x))
-        yield state
-    if state.counting is None or state.counting.x != x:
-        raise WrongState(f"a state of another job than to count up to {x}")
-    steps = engine.count(state.counting, fitting_threads(state.counting, resources))
-    while True:
-        try:
-            yield _counting(next(steps))
-        except StopIteration as end:
-            return int(end.value)
-
-
-def _counting(counting: Counting) -> PrimesState:
-    return PrimesState(counting=counting, word=0, count=0)

@@ -20,11 +20,13 @@ class PrimesState(Model):
         counting: the computation of π by Gourdon's formula while it is under way, else None.
         word: where the sieve is, or is to begin: at the number 240 `word`.
         count: how many primes lie below; 0 while `counting`.
+        verified: what the count of what lies below was checked by; None: nothing.
     """
 
     counting: Counting | None = None
     word: Natural
     count: Natural
+    verified: str | None = None
 
 
 def cursor_of(state: PrimesState | None) -> Cursor:
@@ -43,11 +45,13 @@ def cursor_of(state: PrimesState | None) -> Cursor:
     return cursor
 
 
-def stored(steps: Generator[Cursor, None, int]) -> Generator[PrimesState, None, int]:
+def stored(
+    steps: Generator[Cursor, None, int], verified: str | None = None
+) -> Generator[PrimesState, None, int]:
     """Run a sieve to its end; yield each cursor as a state."""
     while True:
         try:
             cursor = next(steps)
         except StopIteration as end:
             return int(end.value)
-        yield PrimesState(word=cursor.word, count=cursor.count)
+        yield PrimesState(word=cursor.word, count=cursor.count, verified=verified)

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import pytest
 
 from outlast.checkpoint.names import JOBS, PARTS
 from outlast.worker.costs.prices import read_prices
 from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.telemetry.emf import METRICS
 from tests.deploy.files import RESOURCES, ROOT, TEMPLATE, actions, properties, statements
 from tests.test_security import listed
 
 FUNCTION = RESOURCES["Function"]["Properties"]
-QUEUES = ("Queue", "DeadLetterQueue")
+QUEUES = ("Queue", "DeadLetterQueue", "FailedInvocations")
+ALARMS = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::CloudWatch::Alarm"
+}
+NAMESPACE = "Outlast/${AWS::StackName}"
+NONE = {"Ref": "AWS::NoValue"}
+DASHBOARD, OPTIONAL = properties("Overview")["DashboardBody"]["Fn::Sub"]
+OF_AWS = {f"Approximate{name}" for name in ("NumberOfMessagesVisible", "AgeOfOldestMessage")}
+OF_AWS |= {"Errors", "Throttles", "DatabaseMemoryUsagePercentage"}
+
+# How each type of resource names the key that encrypts it.
+KEYS = {
+    "AWS::ElastiCache::ReplicationGroup": "KmsKeyId",
+    "AWS::ElastiCache::ServerlessCache": "KmsKeyId",
+    "AWS::Logs::LogGroup": "KmsKeyId",
+    "AWS::S3::Bucket": "KMSMasterKeyID",
+    "AWS::SecretsManager::Secret": "KmsKeyId",
+    "AWS::Serverless::Function": "KmsKeyArn",
+    "AWS::SQS::Queue": "KmsMasterKeyId",
+}
 # On Redis.
 STORES = FUNCTION["Environment"]["Variables"]["OUTLAST_STORE"]["Fn::If"][2]
 HOURS_A_MONTH = 730
@@ -22,7 +46,9 @@ HOURS_A_MONTH = 730
 def test_the_function_itself_gets_logs_and_what_its_event_source_needs():
     """Without them AWS refuses the event source mapping, or nobody sees a log."""
     (policy,) = properties("Role")["Policies"]
-    assert actions(policy) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert actions(policy) == {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+    _, failed = statements(policy)
+    assert failed["Resource"] == {"Fn::GetAtt": "FailedInvocations.Arn"}
     assert {"Ref": "WorkerPolicy"} in properties("Role")["ManagedPolicyArns"]
     event_source = {f"sqs:{name}" for name in ("DeleteMessage", "GetQueueAttributes")}
     assert event_source | {"sqs:ReceiveMessage"} <= actions(properties("WorkerPolicy"))
@@ -37,7 +63,8 @@ def test_no_right_is_given_on_everything():
     policies += properties("Role")["Policies"]
     allowed = [statement for policy in policies for statement in statements(policy)]
     on_everything = [each["Action"] for each in allowed if each["Resource"] == "*"]
-    assert on_everything == ["lambda:ListEventSourceMappings"], "for which AWS has no resource"
+    without_resources = ["lambda:GetAccountSettings", "lambda:ListEventSourceMappings"]
+    assert on_everything == [without_resources], "for which AWS has no resource"
     assert not any("*" in action for policy in policies for action in actions(policy))
 
 
@@ -111,7 +138,37 @@ def test_a_dead_letter_outlives_its_first_days():
 @pytest.mark.parametrize("name", QUEUES)
 def test_queues_are_encrypted(name: str):
     """Job ids are nobody else's business."""
-    assert properties(name)["SqsManagedSseEnabled"] is True
+    assert properties(name)["SqsManagedSseEnabled"] == {"Fn::If": ["HasKey", NONE, True]}
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+def test_a_key_of_the_account_encrypts_all_that_is_kept(name: str):
+    """One place would keep the key of the service, and an audit fail."""
+    resource = RESOURCES[name]
+    if resource["Type"] in KEYS:
+        assert str(resource["Properties"]).count("'HasKey', {'Ref': 'KmsKeyArn'}") == 1
+        assert KEYS[resource["Type"]] in str(resource["Properties"])
+
+
+@pytest.mark.parametrize("name", ["WorkerPolicy", "SubmitterPolicy", "ViewerPolicy"])
+def test_who_reads_or_writes_jobs_may_use_the_key(name: str):
+    """With a key of the account, S3 and SQS would refuse everyone."""
+    (key,) = [each for each in statements(properties(name)) if "kms:Decrypt" in each["Action"]]
+    assert key["Resource"] == {"Ref": "KmsKeyArn"}
+    assert ("kms:GenerateDataKey" in key["Action"]) == (name != "ViewerPolicy")
+
+
+LASTING = {"Bucket": "Retain", "Redis": "Snapshot"}
+KEPT_OR_LOST = ("S3::Bucket", "SQS::Queue", "SecretsManager::Secret", "ReplicationGroup")
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+def test_what_a_deletion_takes_is_decided(name: str):
+    """A default of AWS would decide about jobs."""
+    resource = RESOURCES[name]
+    if resource["Type"].endswith((*KEPT_OR_LOST, "LogGroup", "SNS::Topic")):
+        assert resource["DeletionPolicy"].startswith(LASTING.get(name, "Delete"))
+        assert resource["UpdateReplacePolicy"] == LASTING.get(name, "Delete")
 
 
 @pytest.mark.parametrize("name", ["QueuesByTlsOnly", "BucketByTlsOnly"])
@@ -135,7 +192,8 @@ def test_the_bucket_is_private_encrypted_and_kept():
     bucket = properties("Bucket")
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    algorithm = rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"]
+    assert algorithm == {"Fn::If": ["HasKey", "aws:kms", "AES256"]}
     assert RESOURCES["Bucket"]["DeletionPolicy"].startswith("Retain")
     assert RESOURCES["Bucket"]["UpdateReplacePolicy"] == "Retain"
 
@@ -218,6 +276,32 @@ def test_what_redis_costs_a_month_is_right():
         assert f"${dollars}" in page
 
 
+def test_what_a_month_without_work_costs_is_right():
+    """A person would find out by the bill."""
+    page = (ROOT / "docs/deploy-lambda.md").read_text()
+    table = page.partition("## What it costs without work")[2].partition("In an account")[0]
+    rows = re.findall(r"\| (.+?) \|.*\| \W*\$([\d.]+)\W* \|", table)
+    cost = {what: float(dollars) for what, dollars in rows}
+    total = cost.pop("**in all**")
+    assert sum(cost.values()) == pytest.approx(total)
+    of_all = [name for name in ALARMS if RESOURCES[name].get("Condition") != "OnServer"]
+    watched = sum(len(metrics_of(ALARMS[name])) for name in of_all)
+    assert cost[f"{watched} alarms"] == pytest.approx(0.10 * watched)
+    plain = [name for name in of_all if "Condition" not in RESOURCES[name]]
+    assert f"{len(plain)} with `Metrics=none`" in table
+    prices = read_prices(None)
+    polls = 5 * 3 * 60 * HOURS_A_MONTH
+    assert f"{polls:,}" in table
+    assert cost["requests to the queue"] == pytest.approx(polls * 0.4 / 1e6, abs=0.005)
+    minutes = TEMPLATE["Parameters"]["SweepMinutes"]["Default"]
+    sweeps = HOURS_A_MONTH * 60 // minutes
+    second = prices.worker_second("lambda/arm64/1769")
+    assert f"{sweeps:,}" in table
+    assert second is not None
+    # With the requests to Lambda and its schedule, of a dollar and twenty cents a million.
+    assert cost["sweeps"] == pytest.approx(sweeps * (second + 1.2e-6), abs=0.005)
+
+
 # They name what is there already, a metric or a service of AWS, or what is in a group of its own.
 NO_OWN_NAMES = {"MetricName", "ServiceName", "UserName"}
 
@@ -249,15 +333,102 @@ def test_lost_messages_are_looked_for():
     assert sweep["Properties"]["Input"] == '{"sweep": true}'
 
 
+def metrics_of(alarm: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the namespaces and names of the metrics that an alarm watches."""
+    if "Metrics" not in alarm:
+        return [(sub(alarm["Namespace"]), alarm["MetricName"])]
+    stats = [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
+    return [(sub(each["Namespace"]), each["MetricName"]) for each in stats]
+
+
+def sub(value: Any) -> str:
+    """Return a text, with or without !Sub."""
+    return value if isinstance(value, str) else value["Fn::Sub"]
+
+
 def test_there_is_an_alarm_for_what_nobody_would_notice():
-    """Dead letters, jobs that wait, a function that fails."""
-    watched = {
-        resource["Properties"]["MetricName"]
-        for resource in RESOURCES.values()
-        if resource["Type"] == "AWS::CloudWatch::Alarm"
-    }
+    """Jobs that failed or wait, workers that die, a store that is away."""
+    watched = {metric for alarm in ALARMS.values() for metric in metrics_of(alarm)}
     assert watched == {
-        "ApproximateNumberOfMessagesVisible",
-        "ApproximateAgeOfOldestMessage",
-        "Errors",
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
+        ("AWS/Lambda", "Errors"),
+        ("AWS/Lambda", "Throttles"),
+        ("AWS/ElastiCache", "DatabaseMemoryUsagePercentage"),
+        *((NAMESPACE, name) for name in ("JobsFailed", "JobsWoken", "CheckpointsQuarantined")),
+        *(
+            (NAMESPACE, name)
+            for name in ("SlicesLost", "SlicesEnded", "StoreErrors", "QueueErrors")
+        ),
     }
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarms_reach_somebody(name: str):
+    """An alarm that only shows rings for nobody; one that waits for data rings in quiet hours."""
+    alarm = ALARMS[name]
+    assert alarm["AlarmActions"] == [
+        {"Fn::If": ["HasTopic", {"Ref": "AlarmTopicArn"}, NONE]},
+        {"Fn::If": ["HasEmail", {"Ref": "AlarmTopic"}, NONE]},
+    ]
+    assert alarm["TreatMissingData"] == "notBreaching"
+    ours = any(namespace == NAMESPACE for namespace, _ in metrics_of(alarm))
+    condition = {"StoreFullAlarm": "OnServer"}.get(name, "HasMetrics" if ours else None)
+    assert RESOURCES[name].get("Condition") == condition
+
+
+def test_the_metrics_of_alarms_and_dashboard_are_those_of_the_function():
+    """A name that is off by a letter shows nothing, and its alarm never rings."""
+    variable = FUNCTION["Environment"]["Variables"]["OUTLAST_METRICS"]
+    assert variable["Fn::If"][:2] == ["HasMetrics", {"Fn::Sub": f"emf:{NAMESPACE}"}]
+    emitted = {name: unit for metrics in METRICS.values() for name, unit, _ in metrics}
+    of_alarms = {each[1] for alarm in ALARMS.values() for each in metrics_of(alarm)}
+    shown = re.findall(rf'\["{re.escape(NAMESPACE)}", "(\w+)"', DASHBOARD)
+    assert set(shown) == set(emitted) - {"Checkpoints"}
+    assert of_alarms <= {*emitted, *OF_AWS}
+
+
+def test_the_dashboard_is_json_with_all_alarms_and_no_overlap():
+    """CloudWatch refuses a body that is not JSON, and with it the whole stack."""
+    text = DASHBOARD
+    for name, (_, alarms, nothing) in ((n, each["Fn::If"]) for n, each in OPTIONAL.items()):
+        text = text.replace(f"${{{name}}}", sub(alarms))
+        assert nothing == ""
+    body = json.loads(text)
+    first, *rest = body["widgets"]
+    assert set(first["properties"]["alarms"]) == {f"${{{name}.Arn}}" for name in ALARMS}
+    assert all(widget["properties"]["region"] == "${AWS::Region}" for widget in rest)
+    places = [
+        (x, y)
+        for widget in body["widgets"]
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(set(places)) == len(places)
+    assert max(x for x, _ in places) == 23, "CloudWatch has 24 columns"
+
+
+def test_an_event_that_nobody_waits_for_is_not_lost():
+    """A direct call that failed three times would be gone without a trace."""
+    failed = FUNCTION["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+    assert failed == {"Type": "SQS", "Destination": {"Fn::GetAtt": "FailedInvocations.Arn"}}
+    (dimension,) = ALARMS["FailedInvocationAlarm"]["Dimensions"]
+    assert dimension["Value"] == {"Fn::GetAtt": "FailedInvocations.QueueName"}
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Parameters"])
+def test_each_parameter_says_what_it_is_and_what_it_takes(name: str):
+    """A typo would come to light when AWS has made half of the stack, and rolls it back."""
+    parameter = TEMPLATE["Parameters"][name]
+    assert parameter["Description"]
+    bounded = {"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter)
+    assert bounded or parameter["Type"] == "CommaDelimitedList"
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sum(group["Parameters"].count(name) for group in groups) == 1
+
+
+def test_every_role_has_the_boundary_that_an_account_asks_for():
+    """Such an account refuses the stack otherwise."""
+    boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, NONE]}
+    assert properties("Role")["PermissionsBoundary"] == boundary
+    assert FUNCTION["Events"]["Sweep"]["Properties"]["PermissionsBoundary"] == boundary

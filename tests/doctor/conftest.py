@@ -42,11 +42,16 @@ def run_doctor(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Findi
     """Examine with these variables set; return the findings by their checks."""
 
     def run(
-        function: str | None = None, endpoint: str | None = None, **variables: str
+        function: str | None = None,
+        endpoint: str | None = None,
+        *,
+        stack: str | None = None,
+        every: bool = False,
+        **variables: str,
     ) -> dict[str, Finding]:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        findings = list(examine(function=function, endpoint=endpoint))
+        findings = list(examine(function=function, endpoint=endpoint, stack=stack, every=every))
         for finding in findings:
             is_well = finding.level == "ok"
             assert is_well == (not finding.breaks) == (not finding.mend), finding

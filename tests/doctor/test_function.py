@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from outlast.checkpoint.record_parts import Checkpoint
+from outlast.worker.doctor.lambda_kind import kind_findings
 from outlast.worker.jobs.client import Client
 from tests.cli.process import until
 from tests.doctor.between import DENIED, Answer, between
@@ -80,6 +82,10 @@ def test_a_function_that_is_well(run_doctor: Any) -> None:
         "function.batch-size",
         "function.responses",
         "function.concurrency",
+        "function.quota",
+        "function.backlog",
+        "function.state-time",
+        "function.state-memory",
         "function.store",
         "function.queue",
     } <= set(findings)
@@ -130,6 +136,55 @@ def test_a_function_with_a_fault(
     """It would work on other jobs, not at all, or slowly."""
     aws.update_function_configuration(FunctionName="f", **change)
     assert problems(run_doctor(function="f"), "function.") == expected
+
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:capacity-provider:c"
+
+
+def on_instances(**concurrency: int) -> dict[str, Any]:
+    """Return the configuration of a function on Lambda Managed Instances."""
+    config = {"CapacityProviderArn": ARN} | concurrency
+    return {"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": config}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ({"DurableConfig": {"ExecutionTimeout": 86_400}}, "error"),
+        (on_instances(), "warning"),
+        (on_instances(PerExecutionEnvironmentMaxConcurrency=16), "warning"),
+        (on_instances(PerExecutionEnvironmentMaxConcurrency=1), "ok"),
+    ],
+)
+def test_a_function_of_another_kind(kind: dict[str, Any], expected: str) -> None:
+    """A durable function runs no slice; slices that share an environment end each other."""
+    findings = {each.check: each for each in kind_findings("f", {"Timeout": 5400} | kind)}
+    assert findings["function.kind"].level == expected
+    if "CapacityProviderConfig" in kind:
+        assert findings["function.timeout"].found.endswith("5,400 s on Lambda Managed Instances")
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("bulk_bytes", "seconds", "expected"),
+    [
+        (100 << 20, 60, {}),
+        (600 << 20, 30, {"function.state-time": "warning"}),
+        (1000 << 20, 30, {"function.state-time": "error", "function.state-memory": "error"}),
+    ],
+)
+def test_a_time_out_and_a_memory_that_do_not_fit_the_states(
+    bulk_bytes: int, seconds: int, expected: dict[str, str], aws: LambdaClient, run_doctor: Any
+) -> None:
+    """Every slice would be killed before it has saved, and be paid for."""
+    client = Client(STORE)
+    client.create("nth-prime", {"position": 10**9}, job_id="a")
+    stored = client.jobs.load("a")
+    state = Checkpoint.of(b"{}", version=1, slice=1, progress=0.1, saved_at=1.0)
+    large = state.model_copy(update={"bulk_bytes": bulk_bytes})
+    client.jobs.replace(stored, stored.record.model_copy(update={"checkpoints": (large,)}))
+    aws.update_function_configuration(FunctionName="f", Timeout=seconds)
+    assert problems(run_doctor(function="f"), "function.state-") == expected
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(60, "error"), (900, "warning"), (5400, "ok")])
@@ -238,6 +293,7 @@ def denying(part: str) -> Callable[[Any], Answer | None]:
         ("/recursion-config", "function.batch-size"),
         ("/event-source-mappings", "function.timeout"),
         ("/concurrency", "function.batch-size"),
+        ("/account-settings", "function.parallel"),
     ],
 )
 def test_a_user_who_may_not_look(part: str, still: str, ministack: Server, run_doctor: Any) -> None:

@@ -68,7 +68,7 @@ def test_more_is_never_estimated_at_less() -> None:
     """A larger job would seem to be cheaper; but a formula takes less than a sieve before it."""
     kernel = PrimeCount()
     sieved = [0, 1, 10**6, 10**8, plain.LARGEST_NUMBER]
-    counted = [2 * 10**8 + 1, *(round(10 ** (k / 4)) for k in range(34, 80)), 2**66 - 1]
+    counted = [2 * 10**8 + 1, *(round(10 ** (k / 4)) for k in range(34, 96)), 2**80 - 1]
     for sizes in (sieved, counted):
         estimates = [kernel.estimate(kernel.Params(x=x)) for x in sizes]
         for less, more in pairwise(estimates):
@@ -77,7 +77,7 @@ def test_more_is_never_estimated_at_less() -> None:
             assert less.state_bytes <= more.state_bytes
         assert all(0 < e.serial_seconds <= e.seconds > e.resume_seconds for e in estimates)
     assert kernel.estimate(kernel.Params(x=sieved[-1])).memory_bytes < estimates[0].memory_bytes
-    for position in (1, 10**5, 10**7, 10**7 + 1, 10**18):
+    for position in (1, 10**5, 10**7, 10**7 + 1, 10**22):
         assert NthPrime().estimate(NthPrime.Params(position=position)).seconds > 0
 
 
@@ -92,13 +92,7 @@ def test_the_state_of_the_plain_sieve_is_as_small_as_estimated() -> None:
 def test_memory_and_state_are_near_what_was_measured() -> None:
     """A function's memory would be chosen too small for the tables."""
     kernel = PrimeCount()
-    for x, memory_mib, state_bytes in (
-        (10**13, 159, 2_179),
-        (10**15, 166, 6_393),
-        (10**17, 257, 19_454),
-        (10**18, 345, 34_247),
-        (2**64, 951, 70_000),
-    ):
+    for x, memory_mib, state_bytes in ((10**15, 166, 6_531), (10**17, 195, 18_979)):
         estimate = kernel.estimate(kernel.Params(x=x))
         assert 1 <= estimate.memory_bytes / (memory_mib << 20) < 1.45
         assert estimate.state_bytes == pytest.approx(state_bytes, rel=0.15)

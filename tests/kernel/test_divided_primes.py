@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from outlast.kernel import NonRetryable, Resources
 from outlast.kernel.nth_prime import NthPrime, PrimeCount
 from outlast.kernel.nth_prime.divided import Divided, PrimesPlan
-from outlast.kernel.nth_prime.gourdon import ac, b, d, engine, kept, parts, phi0
-from outlast.kernel.nth_prime.gourdon.bounds import begin
+from outlast.kernel.nth_prime.gourdon import engine, parts, work
+from outlast.kernel.nth_prime.gourdon.bounds import bounds_of, divide
+from outlast.kernel.nth_prime.gourdon.rows import build_rows
 from outlast.kernel.nth_prime.gourdon.state import WrongState
 from outlast.kernel.nth_prime.sieve.steps import finish
 from outlast.testing import assert_divisible
@@ -35,20 +36,20 @@ PI_X = 455052511
 def fine_shards() -> Iterator[None]:
     """Shards far smaller than usual, so that there are many safe points."""
     with pytest.MonkeyPatch.context() as patch:
-        for term, budget in ((phi0, 500), (ac, 5000), (b, 1), (d, 20_000)):
-            patch.setattr(term, "BUDGET", budget)
+        patch.setattr(work, "LEAST_SHARD", 50e3)
         yield
 
 
 def fine_plan(x: int, random: Random) -> PrimesPlan:
     """A plan with far more pieces than usual."""
-    counting = begin(x, ac_span=2**16, b_words=4096, d_words=random.choice([512, 2048]))
-    return PrimesPlan(division=parts.divide(counting))
+    sizes = {"ac_words": 512, "b_words": 512, "d_words": random.choice([512, 2048])}
+    window = random.choice([240 << 8, 240 << 22])
+    return PrimesPlan(divisions=(divide(x, window=window, **sizes),))
 
 
 def edges_of(plan: PrimesPlan) -> list[int]:
-    """The first piece of each term, in order, and where the last one ends."""
-    return [*accumulate(parts.by_term(plan.division).values(), initial=0)]
+    """The first piece of each stretch, in order, and where the last one ends."""
+    return [*accumulate((one.last for one in parts.whole(plan.divisions)), initial=0)]
 
 
 def some_cuts(plan: PrimesPlan, random: Random) -> list[int]:
@@ -147,9 +148,8 @@ def test_a_part_goes_on_from_each_of_its_states() -> None:
     """Otherwise a part that was stopped at an unlucky moment comes to another sum."""
     plan = fine_plan(X, Random(1))
     last = COUNT.pieces(plan)
-    first = 2 + plan.division.ac_rows // 2
+    first = 2 + plan.divisions[0].ac_rows // 2
     whole = do(COUNT, plan, first, last)
-    kept.forget()
     states = list(COUNT.part(plan, first, last, None, Resources()))
     assert [len(state.sums) for state in states[:: len(states) - 1]] == [0, 3]
     for state in states[:: max(len(states) // 50, 1)]:
@@ -158,20 +158,13 @@ def test_a_part_goes_on_from_each_of_its_states() -> None:
         assert finish(COUNT.part(plan, first, last, again, Resources())) == whole
 
 
-def test_the_pieces_are_those_of_the_tables() -> None:
+def test_the_pieces_are_those_of_the_rows() -> None:
     """Otherwise a job of some unlucky size is refused by every worker."""
     random = Random(20261126)
     for _ in range(30):
-        plan = COUNT.plan(COUNT.Params(x=int(10 ** random.uniform(8.4, 13))))
-        division = plan.division
-        bounds = parts.bounds_of(division)
-        with kept.tables_of(bounds) as tables:
-            t = finish(tables.up_to(bounds.root))
-        assert (t.ac_rows, t.d_rows) == (division.ac_rows, division.d_rows)
-        by_term = parts.by_term(division)
-        assert by_term["ac"] == ac.pieces(bounds, t)
-        assert by_term["b"] == b.pieces(bounds, t)
-        assert by_term["d"] * division.d_rows == d.pieces(bounds, t)
+        division = COUNT.plan(COUNT.Params(x=int(10 ** random.uniform(8.4, 16)))).divisions[0]
+        rows = finish(build_rows(bounds_of(division)))
+        assert (rows.ac_rows, rows.d_rows) == (division.ac_rows, division.d_rows)
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 1), (1, 1), (2, 1), (0, 10**9)])
@@ -185,8 +178,8 @@ def test_pieces_that_there_are_not(first: int, last: int) -> None:
 def stored_state() -> tuple[PrimesPlan, int, int, CountingPart]:
     """A state of a part of B and D, in D."""
     plan = fine_plan(X, Random(2))
-    last = COUNT.pieces(plan) - 2
-    first = COUNT.pieces(plan) - parts.by_term(plan.division)["d"] - 2
+    *_, d = parts.whole(plan.divisions)
+    first, last = d.begin - 2, d.begin + d.last - 2
     *_, state = COUNT.part(plan, first, last, None, Resources())
     return plan, first, last, state
 
@@ -198,9 +191,10 @@ def forged(state: CountingPart | CountingSum, **changes: object) -> CountingPart
 
 
 FORGERIES = [
-    {"weights": ()},
-    {"counts": (1,) * 5},
-    {"weights": (1,) * 10**4, "counts": (1,) * 10**4},
+    {"counts": ()},
+    {"counts": (1,) * 10**4},
+    {"weights": (1,) * 10**4},
+    {"window": 1},
     {"term": "b"},
     {"term": "ac"},
 ]
@@ -254,6 +248,17 @@ def test_only_neighbours_are_combined() -> None:
         COUNT.combine(COUNT.Plan(), small, small)
 
 
+def test_a_count_that_is_verified_is_divided_too() -> None:
+    """Otherwise whoever wants to be sure waits for one worker."""
+    params = COUNT.Params(x=X, verify=True)
+    plan = COUNT.plan(params)
+    pieces, random = COUNT.pieces(plan), Random(6)
+    cuts = [0, *sorted(random.sample(range(1, pieces), 6)), pieces]
+    partials = [do(COUNT, plan, *ends) for ends in pairwise(cuts)]
+    result = COUNT.conclude(params, plan, together(COUNT, plan, partials, random))
+    assert (result.count, result.verified) == (PI_X, "counted with y = 6031 and with y = 4824")
+
+
 def test_a_wrong_total_is_an_error() -> None:
     """Otherwise a flipped bit ends in a wrong number that looks like any other."""
     plan = fine_plan(X, Random(3))
@@ -277,7 +282,8 @@ def test_a_wrong_total_is_an_error() -> None:
 def test_a_plan_that_is_none(wrong: dict[str, int]) -> None:
     """Otherwise compiled code reads beyond its tables, or pieces are never counted."""
     plan = COUNT.plan(COUNT.Params(x=X))
-    plan = plan.model_copy(update={"division": plan.division.model_copy(update=wrong)})
+    division = plan.divisions[0].model_copy(update=wrong)
+    plan = plan.model_copy(update={"divisions": (division,)})
     with pytest.raises(WrongState, match=r"π\(10000000000\) with"):
         finish(COUNT.part(plan, 0, 3, None, Resources()))
 
@@ -293,23 +299,19 @@ def test_sums_wrap_around() -> None:
     assert (found.weights, found.counts) == (expected.weights, expected.counts)
 
 
-def test_parts_in_any_order_build_their_tables_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_one_term_build_their_tables_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a worker of many short parts does little but build tables."""
-    plan = fine_plan(X, Random(4))
+    kernel, plan = PrimeCount(), fine_plan(X, Random(4))
     ends = edges_of(plan)
-    kept.forget()
     built = []
-
-    def counting_build(bounds: object, limit: int, smaller: object = None) -> object:
-        built.append((limit, smaller is None))
-        return build(bounds, limit, smaller)
-
-    build = kept.build
-    monkeypatch.setattr(kept, "build", counting_build)
-    for first, last in [(-2, -1), (-3, -2), (-2, -1), (0, 1), (2, 3), (-2, -1)]:
-        do(COUNT, plan, ends[first], ends[last])
-    # D needs the smaller one alone; then that of π, and nothing else, is built anew.
-    assert built == [(plan.division.y, True), (10**5, False)]
+    for name, module in engine.TERMS.items():
+        build = module.build
+        monkeypatch.setattr(
+            module, "build", lambda *a, name=name, build=build: (built.append(name), build(*a))[1]
+        )
+    for term in (-1, -1, 2, 2, -1):
+        do(kernel, plan, ends[:-1][term], ends[1:][term])
+    assert built == ["d", "ac", "d"]
 
 
 def test_a_part_that_is_closed_leaves_no_thread() -> None:
@@ -329,22 +331,6 @@ def test_what_does_not_fit_in_the_memory_is_refused() -> None:
     plan = COUNT.plan(COUNT.Params(x=10**19))
     with pytest.raises(MemoryError, match="grants 100 MiB"):
         next(COUNT.part(plan, 0, 1, None, Resources(memory_bytes=100 << 20)))
-
-
-def test_preparing_leaves_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each part would build its tables again."""
-    params = COUNT.Params(x=10**13)
-    plan = COUNT.plan(params)
-    COUNT.prepare(params)
-    do(COUNT, plan, 2, 3)
-    monkeypatch.setattr(kept, "build", None)  # cannot be called
-    COUNT.prepare(params)
-    do(COUNT, plan, COUNT.pieces(plan) - 1, COUNT.pieces(plan))
-
-
-def test_run_and_parts_have_the_same_formula() -> None:
-    """Otherwise the one is faster, or right, where the other is not."""
-    assert list(engine.TERMS) == list(parts.by_term(parts.divide(begin(X))))
 
 
 def test_it_keeps_the_whole_contract() -> None:

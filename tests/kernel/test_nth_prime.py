@@ -121,3 +121,15 @@ def test_what_an_older_worker_was_counting_is_sieved() -> None:
     n = 8 * 10**6
     state = next(KERNEL.run(KERNEL.Params(position=10**8), None, Resources()))
     assert finish(KERNEL.run(KERNEL.Params(position=n), state, Resources())).prime == 141_650_939
+
+
+def test_a_prime_is_verified_by_other_leaves() -> None:
+    """Otherwise the result does not say by what the count was checked, or the search forgets it."""
+    params = KERNEL.Params(position=10**9, verify=True)
+    result = finish(KERNEL.run(params, None, Resources()))
+    assert result.prime == 22801763489
+    assert result.verified.startswith("counted with y = ")
+    assert (
+        "verified"
+        not in finish(KERNEL.run(KERNEL.Params(position=10**9), None, Resources())).model_dump()
+    )

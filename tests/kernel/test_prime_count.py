@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from outlast.kernel import NonRetryable, Resources
 from outlast.kernel.nth_prime import PrimeCount
-from outlast.kernel.nth_prime.gourdon.bounds import begin, fitting_threads
+from outlast.kernel.nth_prime.gourdon.bounds import divide, fitting_threads
 from outlast.kernel.nth_prime.sieve.steps import finish
 
 KERNEL = PrimeCount()
@@ -67,9 +67,10 @@ def test_a_state_that_is_not_of_the_job_is_refused() -> None:
     params = KERNEL.Params(x=10**12)
     state = next(KERNEL.run(params, None, Resources()))
     for changes in ({"x": 10**13}, {"y": 1}, {"y": 10**12}, {"b_words": 2**40}):
-        counting = state.counting.model_copy(update=changes)
+        division = state.counting.divisions[0].model_copy(update=changes)
+        counting = state.counting.model_copy(update={"divisions": (division,)})
         foreign = state.model_copy(update={"counting": counting})
-        with pytest.raises(NonRetryable, match="a state of"):
+        with pytest.raises(NonRetryable, match=r"a (state|division) of"):
             next(KERNEL.run(params, foreign, Resources()))
 
 
@@ -93,30 +94,30 @@ def test_a_state_that_no_count_reaches_is_refused(
 
 def test_threads_that_do_not_fit_in_the_memory_are_not_used() -> None:
     """Otherwise a job that fits one thread is refused, or killed, on a machine of many cores."""
-    state = begin(10**15)
+    division = divide(10**15)
     granted = [
-        fitting_threads(state, Resources(threads=8, memory_bytes=mib << 20))
-        for mib in (22, 40, 58, 1000)
+        fitting_threads((division,), Resources(threads=8, memory_bytes=mib << 20))
+        for mib in (22, 30, 58, 1000)
     ]
     assert granted == [1, 2, 4, 8]
-    assert fitting_threads(state, Resources(threads=3)) == 3
+    assert fitting_threads((division,), Resources(threads=3)) == 3
 
 
 MEASURED = """
 import resource
 from outlast.kernel import Resources
 from outlast.kernel.nth_prime import PrimeCount
-from outlast.kernel.nth_prime.gourdon.bounds import begin, bytes_needed
+from outlast.kernel.nth_prime.gourdon.bounds import divide, bytes_needed
 kernel = PrimeCount()
 params = kernel.Params(x=10**15)
 kernel.prepare(params)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 steps = kernel.run(params, None, Resources(threads=2))
 for state in steps:
-    if state.counting.shards:
+    if state.counting.part.cursor:
         break
 taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(taken * 1024 <= bytes_needed(begin(params.x), 2))
+print(taken * 1024 <= bytes_needed(divide(params.x), 2))
 """
 
 
@@ -126,3 +127,31 @@ def test_it_takes_no_more_memory_than_it_says() -> None:
         [sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True
     )
     assert done.stdout == "True\n"
+
+
+def test_a_count_is_verified_by_other_leaves() -> None:
+    """Otherwise an error below √x, which the check against R(x) lets pass, ends in a record."""
+    params = KERNEL.Params(x=10**10, verify=True)
+    result = finish(KERNEL.run(params, None, Resources(threads=2)))
+    assert (result.count, result.verified) == (455052511, "counted with y = 6031 and with y = 4824")
+    assert KERNEL.Result.model_validate_json(result.model_dump_json()) == result
+    *_, state = KERNEL.run(params, None, Resources())
+    first = state.counting.part.sums[0]
+    sums = (first.model_copy(update={"total": first.total + 1}), *state.counting.part.sums[1:])
+    part = state.counting.part.model_copy(update={"sums": sums})
+    wrong = state.model_copy(update={"counting": state.counting.model_copy(update={"part": part})})
+    with pytest.raises(NonRetryable, match=r"comes to 455052512 with y = 6031, 455052511 with"):
+        finish(KERNEL.run(params, wrong, Resources()))
+
+
+def test_a_state_of_version_1_begins_again() -> None:
+    """Otherwise a job that an older worker was counting is lost with the update."""
+    old = {"x": 10**10, "y": 6031, "ac_span": 2**23, "b_words": 16384, "d_words": 8192}
+    old |= {"term": "d", "cursor": 7, "pieces": 49, "shards": 1, "total": 5, "carry": [1] * 49}
+    migrated = KERNEL.migrate({"counting": old, "word": 0, "count": 0}, 1)
+    state = KERNEL.State.model_validate(migrated)
+    assert finish(KERNEL.run(KERNEL.Params(x=10**10), state, Resources())).count == 455052511
+    searching = {"counting": None, "word": 5, "count": 3}
+    assert KERNEL.migrate(dict(searching), 1) == searching
+    with pytest.raises(ValueError, match="no migration"):
+        KERNEL.migrate(searching, 3)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+from math import isqrt
 
+import numpy as np
 import primecountpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.kernel.nth_prime import plain, sieve
+from outlast.kernel.nth_prime.sieve import bases, wheel
+from outlast.kernel.nth_prime.sieve.block import sieve_block
 from outlast.kernel.nth_prime.sieve.cross import SEGMENT
+from outlast.kernel.nth_prime.sieve.steps import finish
 
 
 def naive(a: int, b: int) -> list[int]:
@@ -91,6 +96,25 @@ def test_every_number_at_great_heights(height: int) -> None:
         for bit, offset in enumerate(sieve.wheel.OFFSETS):
             n = 240 * (first + i) + offset
             assert (word >> bit & 1) == is_prime(n), n
+
+
+@pytest.mark.parametrize("height", [2**71, 5 * 10**23, 2**80 - 240 * 10**6])
+def test_multiples_far_beyond_2_to_the_64(height: int) -> None:
+    """Otherwise primes of 24 digits are off; all primes up to their roots would take minutes."""
+    word, size = height // 240, 1 << 15
+    near = np.array(plain.primes(SEGMENT)[3:])
+    large = [next(bases.ascending(p, p + 10**4)) for p in (10**6, 10**8, isqrt(height) - 10**5)]
+    words = finish(sieve_block(word, size, near, large))
+    left = np.ones(240 * size, bool)
+    for p in (2, 3, 5, *np.concatenate([near, *large]).tolist()):
+        left[-(240 * word) % p :: p] = False
+    assert [wheel.number(0, int(i)) for i in np.flatnonzero(_bits(words))] == list(
+        np.flatnonzero(left)
+    )
+
+
+def _bits(words: np.ndarray) -> np.ndarray:
+    return np.unpackbits(words.view(np.uint8), bitorder="little")
 
 
 @pytest.mark.parametrize(("a", "above", "below"), [(10**18, 3, 11), (10**15, 37, 11)])

@@ -7,8 +7,12 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.contract import Delivery, Queue, QueueUnavailable
+from tests.simulation.database import SimulatedDatabase
+from tests.simulation.store import SimulatedRegister
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.register import Register
+    from outlast.worker.queues.database import Database
     from outlast.worker.queues.message import Message
     from tests.simulation.clockwork import Actor
     from tests.simulation.process import Process
@@ -95,6 +99,13 @@ class SimulatedQueue(Queue):
                 delay = self._process.rng.uniform(*DELAY_SECONDS) if fault == "delay" else 0.0
                 self._put(Entry(message.body(), message.job_id, message.slice, delay))
 
+    def sends(self, message: Message) -> None:
+        """Put the message on the queue, in the middle of a step of the database."""
+        self._world.rules.sent(
+            self._process, message, may_repeat=False, is_dropped=False, is_lost=False
+        )
+        self._put(Entry(message.body(), message.job_id, message.slice, 0.0))
+
     def _put(self, entry: Entry) -> None:
         """Put a message on the queue, to be visible in `entry.visible_at` seconds."""
         entry.visible_at += self._world.clockwork.now
@@ -140,11 +151,22 @@ class SimulatedQueue(Queue):
     def ack(self, delivery: Delivery) -> None:
         """Delete the message."""
         with self._process.effect("ack", QueueUnavailable) as fault:
-            entry = self._find(delivery)
-            if entry is not None and fault != "ignore":
-                self._broker.entries.remove(entry)
-                self._world.rules.acknowledged(entry)
-                self._world.rules.queue_changed(entry.job_id)
+            if fault != "ignore":
+                self.acknowledges(delivery)
+
+    def acknowledges(self, delivery: Delivery) -> None:
+        """Delete the message."""
+        entry = self._find(delivery)
+        if entry is not None:
+            self._broker.entries.remove(entry)
+            self._world.rules.acknowledged(entry)
+            self._world.rules.queue_changed(entry.job_id)
+
+    def database_with(self, register: Register) -> Database | None:
+        """Return the database of both, in a world that has one."""
+        if not (self._world.is_one_database and isinstance(register, SimulatedRegister)):
+            return None
+        return SimulatedDatabase(self._world, register, self)
 
     def _pick(self, fault: str | None) -> Entry | None:
         """Return the message to deliver, and lay aside those that nobody acknowledges."""

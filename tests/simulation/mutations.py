@@ -19,8 +19,9 @@ from outlast.checkpoint.status import Status
 from outlast.worker.jobs import client, submission, sweep
 from outlast.worker.loops import consumer, direct_calls, errors, invocations
 from outlast.worker.queues.message import Message
-from outlast.worker.slices import deliver, job_turn, owed_notices, turn
+from outlast.worker.slices import deliver, handover, job_turn, owed_notices, turn
 from outlast.worker.slices.claimed_job import ClaimedJob
+from outlast.worker.slices.handover import Handover
 from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
 from outlast.worker.slices.slice import Slice
 from outlast.worker.slices.timing import Budget, Timing
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record_parts import Lease
+    from outlast.checkpoint.register import Put
     from outlast.worker.queues.contract import Delivery, Queue
     from outlast.worker.slices.deadline import Deadline
     from outlast.worker.slices.worker_process import WorkerProcess
@@ -106,10 +108,10 @@ def _is_held_for_longer(self: Record, now: float) -> bool:
 def drop_the_fence(patch: MonkeyPatch) -> None:
     """A worker writes whether or not it still has its lease."""
 
-    def advance(self: JobStore, held: StoredJob, _token: str, move: Move) -> StoredJob:
+    def advance(self: JobStore, held: StoredJob, _token: str, move: Move, **how: Any) -> StoredJob:
         while True:
             try:
-                return self.replace(held, move(held.record))
+                return self.replace(held, move(held.record), **how)
             except VersionConflict:
                 held = self.load(held.record.job_id)
 
@@ -143,9 +145,12 @@ def skip_announced(patch: MonkeyPatch) -> None:
 def write_blindly(patch: MonkeyPatch) -> None:
     """The store replaces whatever is there."""
 
-    def write(self: Register, key: str, value: bytes, *, expected: str | None) -> str:
+    def write(
+        self: Register, key: str, value: bytes, *, expected: str | None, put: Put | None = None
+    ) -> str:
         current = self.read(key)
-        return self.put(key, value, expected=current and expected and current.version)
+        known = current and expected and current.version
+        return (put or self.put)(key, value, expected=known)
 
     patch.setattr(Register, "write", write)
 
@@ -198,7 +203,7 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
     advance = JobStore.advance
 
     def advance_from_what_is_known(
-        self: JobStore, held: StoredJob, token: str, move: Move
+        self: JobStore, held: StoredJob, token: str, move: Move, **how: Any
     ) -> StoredJob:
         known = held.record.usage.steps
 
@@ -206,7 +211,7 @@ def bill_lost_answers_twice(patch: MonkeyPatch) -> None:
             after = move(record)
             return changed(after, steps=record.usage.steps + after.usage.steps - known)
 
-        return advance(self, held, token, moved)
+        return advance(self, held, token, moved, **how)
 
     patch.setattr(JobStore, "advance", advance_from_what_is_known)
 
@@ -232,9 +237,11 @@ def work_on_when_stopped(patch: MonkeyPatch) -> None:
     """A worker whose job was cancelled or paused computes until its slice ends."""
     advance = JobStore.advance
 
-    def advance_at_any_rate(self: JobStore, held: StoredJob, token: str, move: Move) -> StoredJob:
+    def advance_at_any_rate(
+        self: JobStore, held: StoredJob, token: str, move: Move, **how: Any
+    ) -> StoredJob:
         try:
-            held = advance(self, held, token, move)
+            held = advance(self, held, token, move, **how)
         except LeaseLost:
             return held
         is_paused = held.record.status is Status.PAUSED and held.record.lease is not None
@@ -291,7 +298,7 @@ def leave_out_the_number(patch: MonkeyPatch) -> None:
         def of(record: Record) -> Message:
             return Message(job_id=record.job_id)
 
-    patch.setattr(turn, "Message", Unnumbered)
+    patch.setattr(handover, "Message", Unnumbered)
 
 
 def ack_while_the_store_is_away(patch: MonkeyPatch) -> None:
@@ -390,13 +397,15 @@ def write_what_is_gone(patch: MonkeyPatch) -> None:
     """A worker stores its job anew where a person has deleted it."""
     write = Register.write
 
-    def write_again(self: Register, key: str, value: bytes, *, expected: str | None) -> str:
+    def write_again(
+        self: Register, key: str, value: bytes, *, expected: str | None, put: Put | None = None
+    ) -> str:
         try:
-            return write(self, key, value, expected=expected)
+            return write(self, key, value, expected=expected, put=put)
         except VersionConflict:
             if self.read(key) is not None:
                 raise
-            return write(self, key, value, expected=None)
+            return write(self, key, value, expected=None, put=put)
 
     patch.setattr(Register, "write", write_again)
 
@@ -432,7 +441,19 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     # Each sweep sends a message for each job that was silent before.
     "sweep_without_a_note": (Record, "swept", lambda self: self),
     # A write without an answer is not read back.
-    "believe_a_lost_answer": (Register, "write", lambda self, *what, **how: self.put(*what, **how)),
+    "believe_a_lost_answer": (
+        Register,
+        "write",
+        lambda self, *what, put=None, **how: (put or self.put)(*what, **how),
+    ),
+    # In one database a message goes with its slice, whoever is still to be notified.
+    "acknowledge_what_is_owed": (Handover, "acks", lambda *_: True),
+    # There a continuation is noted as announced and never sent.
+    "announce_alone": (
+        Handover,
+        "put",
+        lambda self, _: partial(self.database.put, done=self.delivery),
+    ),
     # Where the newest checkpoint is damaged there is no other.
     "keep_one_generation": (records, "GENERATIONS", 1),
 }

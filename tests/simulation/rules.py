@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
@@ -13,6 +14,8 @@ from tests.simulation.timing import judge_hide, longest_send
 from tests.simulation.violation import Violation, require
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from outlast.checkpoint.record import Record
     from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.message import Message
@@ -44,6 +47,7 @@ class Rules:
     def __init__(self, world: World) -> None:
         self._world = world
         self.chunks = Chunks(world)
+        self._is_midway = False
 
     def wrote(self, process: Process, new: Record) -> None:
         """Judge a write that has just been stored."""
@@ -63,6 +67,16 @@ class Rules:
         if job.paint is not None:
             self.chunks.wrote(process, job, new)
         self.queue_changed(job.job_id)
+
+    @contextmanager
+    def one_step(self, job_id: str) -> Iterator[None]:
+        """Judge what is on the queue only when the block, which is one step, is done."""
+        self._is_midway = True
+        try:
+            yield
+        finally:
+            self._is_midway = False
+        self.queue_changed(job_id)
 
     def deleted(self, process: Process, job_id: str) -> None:
         """Note that a job is gone."""
@@ -158,7 +172,7 @@ class Rules:
 
     def queue_changed(self, job_id: str) -> None:
         """Judge whether what is on the queue leads the job on."""
-        if not job_id:
+        if not job_id or self._is_midway:
             return
         job = self._world.jobs[job_id]
         record = job.record

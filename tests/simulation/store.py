@@ -62,13 +62,27 @@ class SimulatedRegister(Register):
         """Return the current value and its version."""
         with self._process.effect("read", StoreUnavailable):
             self._require_answer()
-            if self.clock.is_due:
-                self.clock.saw(self._process.true_time())
+            self.look_at_clock()
             return self._world.store.read(key)
+
+    def look_at_clock(self) -> None:
+        """Learn what the store's clock shows, if it is time to."""
+        if self.clock.is_due:
+            self.clock.saw(self._process.true_time())
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value."""
+        return self.put_with(lambda: None, key, value, expected=expected)
+
+    def put_with(
+        self, also: Callable[[], None], key: str, value: bytes, *, expected: str | None
+    ) -> str:
+        """Replace the value; `also` happens in the same step."""
         began_at = self._process.clock()
+
+        def land() -> str:
+            return self._land(key, value, expected, began_at, also)
+
         if self._world.save_seconds and key.startswith(JOBS):
             self._process.sleep(self._world.save_seconds)
             self._process.is_excused = True
@@ -76,11 +90,11 @@ class SimulatedRegister(Register):
             if fault == "go away":
                 self._back_at = self._process.clock() + self._process.rng.uniform(*AWAY_SECONDS)
                 if self._world.place is not None and self._process.rng.random() < 0.5:
-                    self._land(key, value, expected, began_at)
+                    land()
             if fault == "land late":
-                self._land_late("put", lambda: self._land(key, value, expected, began_at))
+                self._land_late("put", land)
             self._require_answer()
-            return self._land(key, value, expected, began_at)
+            return land()
 
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value."""
@@ -103,11 +117,21 @@ class SimulatedRegister(Register):
             self._process.suffer()
             raise StoreUnavailable("simulated")
 
-    def _land(self, key: str, value: bytes, expected: str | None, began_at: float) -> str:
+    def _land(
+        self,
+        key: str,
+        value: bytes,
+        expected: str | None,
+        began_at: float,
+        also: Callable[[], None],
+    ) -> str:
         version = self._world.store.put(key, value, expected=expected)
         self._process.write_began_at = began_at
         if key.startswith(JOBS):
-            self._world.rules.wrote(self._process, decode(value))
+            record = decode(value)
+            with self._world.rules.one_step(record.job_id):
+                self._world.rules.wrote(self._process, record)
+                also()
         return version
 
     def _remove(self, key: str, expected: str) -> None:

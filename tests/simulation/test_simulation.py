@@ -15,7 +15,7 @@ from tests.simulation.rules import Rules
 from tests.simulation.world import has_place
 
 # So many worlds are played; the soak goes on from there. A mutation may take more to be caught.
-PLAYED, SEEDS = 600, 2000
+PLAYED, SEEDS = 700, 2000
 SOAK_EVENTS = 1_000_000
 # A seed that catches a mutation which few seeds do, tried first: the search takes minutes. Where it
 # does not any more, the search finds another one.

@@ -49,6 +49,8 @@ RARE_SHARE = 0.1
 PLACE_SHARE = 0.2
 FULL_SHARE = 0.2
 PAINT_SHARE = 0.75
+# Of the worlds, those whose store and queue are one database.
+DATABASE_SHARE = 0.3
 FOREIGN = ("hello", '{"job_id":"../x"}', '{"job_id":"nobody","slice":1}')
 
 
@@ -66,6 +68,7 @@ class World:
         sweeps: whether workers sweep. version: of the kernel that is deployed.
         save_seconds: how long each save takes. listing_seconds: each look of a sweep at all jobs.
         is_year_off: some clocks are wrong by a year.
+        is_one_database: store and queue are one.
         holders: who took each lease.
         timeout_seconds: of a function or a call. visibility_seconds: of a function's queue.
     """
@@ -87,6 +90,8 @@ class World:
             max_receives=MAX_RECEIVES,
         )
         self.store = Store()
+        shares = Random(f"{seed} one database").random() < DATABASE_SHARE
+        self.is_one_database = shares and not self.broker.is_fifo
         self.skews = self.rng.random() < 0.5
         self.is_year_off = self.rng.random() < RARE_SHARE
         self.most_skew = SKEW_SECONDS if self.skews else 0.0

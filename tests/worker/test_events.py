@@ -164,10 +164,10 @@ def _store_away(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     process = floor.process()
     load, left = process.jobs.load, [1]
 
-    def failing(job_id: str) -> Any:
+    def failing(job_id: str, *read: Any) -> Any:
         if left.pop() if left else 0:
             raise StoreUnavailable("connection refused")
-        return load(job_id)
+        return load(job_id, *read)
 
     monkeypatch.setattr(process.jobs, "load", failing)
     Consumer(process, slice_seconds=None).run(max_idle_seconds=2.0)

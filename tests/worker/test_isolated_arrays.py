@@ -95,7 +95,7 @@ def test_a_step_that_is_cut_off_takes_its_arrays_with_it(
             hall.clock.sleep(0.1)
             yield BUSY
 
-    monkeypatch.setattr("outlast.worker.slices.slice.isolated", hangs)
+    monkeypatch.setattr("outlast.worker.slices.isolation.parent.isolated", hangs)
     seconds = limit.pop("seconds", None)
     hall.submit(kernel="field", steps=12, **limit)
     timing = Timing()

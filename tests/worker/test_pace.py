@@ -102,7 +102,7 @@ def test_the_length_that_an_isolated_step_needs_is_remembered_with_the_job(
             yield state
         return Result(total=state.total)
 
-    monkeypatch.setattr("outlast.worker.slices.slice.isolated", isolated)
+    monkeypatch.setattr("outlast.worker.slices.isolation.parent.isolated", isolated)
     floor.submit(steps=8)
     done = [0]
     while not floor.record.status.is_final:

@@ -135,10 +135,10 @@ def test_a_slow_store_is_not_the_kernels_fault(
     process = floor.process()
     replace_, slow = process.jobs.advance, [True]
 
-    def advance(*args: object) -> object:
+    def advance(*args: object, **how: object) -> object:
         if slow.pop() if slow else False:
             floor.busy(90)
-        return replace_(*args)  # type: ignore[arg-type]
+        return replace_(*args, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(process.jobs, "advance", advance)
     floor.submit()

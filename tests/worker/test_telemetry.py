@@ -89,6 +89,15 @@ def test_a_job_is_embedded_metrics(floor: Floor, capsys: pytest.CaptureFixture[s
     assert first["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [DIMENSIONS, []]
 
 
+def test_metrics_can_be_kept_apart(floor: Floor, capsys: pytest.CaptureFixture[str]) -> None:
+    """The alarms of one deployment would ring for the jobs of all others in the region."""
+    floor.submit()
+    with switched_on(Settings(metrics="emf:Outlast/blue")):
+        floor.work()
+    directives = [each for line in emf_lines(capsys) for each in line["_aws"]["CloudWatchMetrics"]]
+    assert {directive["Namespace"] for directive in directives} == {"Outlast/blue"}
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_each_event_with_metrics_is_a_valid_document(name: str) -> None:
     """A metric would refer to a field that its event does not have."""

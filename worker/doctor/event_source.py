@@ -13,14 +13,20 @@ if TYPE_CHECKING:
 
     from outlast.worker.doctor.finding import Finding
 
-SCALING = "--scaling-config MaximumConcurrency="
-# Of one mapping, where it sets no bound of its own.
-MOST_OF_A_QUEUE = 1_000
+
+def find_mapping(client: LambdaClient, name: str, queue_arn: str) -> dict[str, Any] | None:
+    """Return the mapping, a disabled one only if there is no other; None: there is none."""
+    answer = client.list_event_source_mappings(FunctionName=name, EventSourceArn=queue_arn)
+    mappings = sorted(
+        answer["EventSourceMappings"], key=lambda mapping: mapping.get("State") == "Enabled"
+    )
+    return dict(mappings[-1]) if mappings else None
 
 
-def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> Iterator[Finding]:
-    """Check the mapping from the queue to the function `name`."""
-    mapping = _mapping(client, name, queue_arn)
+def event_source_findings(
+    mapping: dict[str, Any] | None, name: str, queue_arn: str
+) -> Iterator[Finding]:
+    """Check the mapping from the queue to the function `name`; None: there is none."""
     if mapping is None:
         yield error(
             "function.event-source",
@@ -50,41 +56,15 @@ def event_source_findings(client: LambdaClient, name: str, queue_arn: str) -> It
             breaks=f"each slice may begin {window} s late",
             mend=f"{change} --maximum-batching-window-in-seconds 0",
         )
-    yield _concurrency(name, _reserved(client, name), _maximum(mapping), f"{change} {SCALING}")
 
 
-def most_at_once(client: LambdaClient, name: str, queue_arn: str) -> tuple[int, str]:
-    """Return how many slices of this queue the function runs at once, and what changes that.
-
-    It may be less, where the account allows less.
-    """
-    mapping = _mapping(client, name, queue_arn) or {}
-    bounds = (_reserved(client, name), _maximum(mapping), MOST_OF_A_QUEUE)
-    most = min(bound for bound in bounds if bound is not None)
-    return most, f"{_change(mapping)} {SCALING}"
+def change_of(mapping: dict[str, Any]) -> str:
+    """Return the command, but for its last number, that sets how many slices run at once."""
+    return f"{_change(mapping)} --scaling-config MaximumConcurrency="
 
 
 def _change(mapping: dict[str, Any]) -> str:
     return f"aws lambda update-event-source-mapping --uuid {mapping.get('UUID', 'UUID')}"
-
-
-def _maximum(mapping: dict[str, Any]) -> int | None:
-    maximum: int | None = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
-    return maximum
-
-
-def _reserved(client: LambdaClient, name: str) -> int | None:
-    answer = client.get_function_concurrency(FunctionName=name)
-    return answer.get("ReservedConcurrentExecutions")
-
-
-def _mapping(client: LambdaClient, name: str, queue_arn: str) -> dict[str, Any] | None:
-    """Return the mapping, a disabled one only if there is no other; None: there is none."""
-    answer = client.list_event_source_mappings(FunctionName=name, EventSourceArn=queue_arn)
-    mappings = sorted(
-        answer["EventSourceMappings"], key=lambda mapping: mapping.get("State") == "Enabled"
-    )
-    return dict(mappings[-1]) if mappings else None
 
 
 def _state(mapping: dict[str, Any], change: str) -> Finding:
@@ -122,31 +102,3 @@ def _responses(mapping: dict[str, Any], change: str) -> Finding:
         mend=f"{change} --function-response-types ReportBatchItemFailures; or "
         "FunctionResponseTypes in deploy/template.yaml",
     )
-
-
-def _concurrency(function: str, reserved: int | None, maximum: int | None, change: str) -> Finding:
-    name = "function.concurrency"
-    if reserved == 0:
-        return error(
-            name,
-            "reserved concurrency is 0",
-            breaks="the function is switched off: every message ends in the dead-letter queue",
-            mend=f"aws lambda delete-function-concurrency --function-name {function}",
-        )
-    template = "; or MaxConcurrency in deploy/template.yaml"
-    if reserved is not None and (maximum is None or maximum > reserved):
-        return warning(
-            name,
-            f"reserved concurrency {reserved}, MaximumConcurrency {maximum or 'not set'}",
-            breaks="messages beyond it are throttled, which counts as receives: they end in "
-            "the dead-letter queue",
-            mend=change + str(max(reserved, 2)) + template,
-        )
-    if maximum is None:
-        return warning(
-            name,
-            "neither MaximumConcurrency nor reserved concurrency is set",
-            breaks="many jobs take the account's concurrency from all its other functions",
-            mend=change + "10" + template,
-        )
-    return ok(name, f"at most {maximum} slices at once")

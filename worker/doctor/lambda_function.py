@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from outlast.checkpoint.aws_client import make_client
+from outlast.worker.doctor.aws import CONFIG, asking
+from outlast.worker.doctor.concurrency import (
+    backlog_finding,
+    concurrency_findings,
+    most_at_once,
+)
 from outlast.worker.doctor.divided_jobs import parallel_finding
 from outlast.worker.doctor.environment import environment_findings
-from outlast.worker.doctor.event_source import event_source_findings, most_at_once
-from outlast.worker.doctor.finding import Denied, Unreachable, error, ok, warning
-from outlast.worker.doctor.sqs_queue import SqsExamination, is_denied
+from outlast.worker.doctor.event_source import change_of, event_source_findings, find_mapping
+from outlast.worker.doctor.finding import Unreachable, error, ok, warning
+from outlast.worker.doctor.lambda_kind import (
+    LONGEST_MANAGED_SECONDS,
+    LONGEST_SECONDS,
+    kind_findings,
+)
+from outlast.worker.doctor.sqs_queue import SqsExamination
+from outlast.worker.doctor.state_sizes import memory_finding, time_finding
 from outlast.worker.slices.platforms import MB_PER_CORE, lambda_threads
 
 if TYPE_CHECKING:
@@ -22,28 +33,34 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
     from outlast.worker.doctor.finding import Check, Finding
+    from outlast.worker.doctor.jobs import JobsExamination
     from outlast.worker.doctor.queues import QueueExamination
     from outlast.worker.settings import Settings
 
-CONFIG = Config(
-    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
-)
 LITTLE_MEMORY_MB = 512
-SHORT_TIMEOUT_SECONDS = 30
 ADVISED_TIMEOUTS = 6
 MISSING = "ResourceNotFoundException"
+UPDATE = "aws lambda update-function-configuration --function-name"
 
 
-def function_checks(name: str, settings: Settings, queue: QueueExamination) -> list[Check]:
-    """Return the checks of the function `name`; none of them invokes or changes it."""
+def function_checks(
+    name: str, settings: Settings, queue: QueueExamination, jobs: JobsExamination | None
+) -> list[Check]:
+    """Return the checks of the function `name`; none of them invokes or changes it.
+
+    Without `jobs`, as their store is not reached, it is not compared with their sizes.
+    """
     examination = FunctionExamination(name, settings, queue)
+    sizes = [partial(examination.sizes, jobs)] if jobs else []
     return [
         examination.configuration,
         examination.environment,
         examination.recursion,
         examination.visibility,
         examination.event_source,
+        examination.concurrency,
         examination.parallel,
+        *sizes,
     ]
 
 
@@ -63,13 +80,12 @@ class FunctionExamination:
     @cached_property
     def _configuration(self) -> dict[str, Any]:
         try:
-            return dict(self._client.get_function_configuration(FunctionName=self._name))
+            with asking():
+                return dict(self._client.get_function_configuration(FunctionName=self._name))
         except ClientError as refused:
             if refused.response["Error"].get("Code") == MISSING:
                 mend = "correct the name, or AWS_DEFAULT_REGION: aws lambda list-functions"
                 raise Unreachable(f"there is no function {self._name}", mend=mend) from refused
-            if is_denied(refused):
-                raise Denied(f"these credentials may not: {refused}") from refused
             raise
 
     @property
@@ -94,24 +110,12 @@ class FunctionExamination:
             )
         else:
             yield ok("function.state", f"{self._name} is {state}")
-        yield self._timeout(current["Timeout"])
+        yield from kind_findings(self._name, current)
         yield self._memory(current["MemorySize"])
-
-    def _timeout(self, seconds: int) -> Finding:
-        name = "function.timeout"
-        if seconds >= SHORT_TIMEOUT_SECONDS:
-            return ok(name, f"slices of up to {seconds} s")
-        return warning(
-            name,
-            f"time-out {seconds} s",
-            breaks="much of each slice goes into starting, saving and sending",
-            mend=f"aws lambda update-function-configuration --function-name {self._name} "
-            "--timeout 900; or TimeoutSeconds in deploy/template.yaml",
-        )
 
     def _memory(self, megabytes: int) -> Finding:
         name, cores = "function.memory", lambda_threads(megabytes)
-        mend = f"aws lambda update-function-configuration --function-name {self._name} "
+        mend = f"{UPDATE} {self._name} "
         if megabytes < LITTLE_MEMORY_MB:
             breaks = "kernels run out of memory, and on a fraction of a core"
             mend += f"--memory-size {MB_PER_CORE}; or MemoryMegabytes in deploy/template.yaml"
@@ -173,11 +177,35 @@ class FunctionExamination:
     def event_source(self) -> Iterator[Finding]:
         """Check the mapping that feeds the queue's messages to the function."""
         arn = self._sqs.attributes["QueueArn"]
-        yield from event_source_findings(self._client, self._name, arn)
+        yield from event_source_findings(self._mapping, self._name, arn)
+
+    @cached_property
+    def _mapping(self) -> dict[str, Any] | None:
+        return find_mapping(self._client, self._name, self._sqs.attributes["QueueArn"])
+
+    def concurrency(self) -> Iterator[Finding]:
+        """Check what bounds the slices at once."""
+        if mapping := self._mapping:
+            change = change_of(mapping)
+            yield from concurrency_findings(self._client, self._name, mapping, change)
 
     def parallel(self) -> Iterator[Finding]:
-        """Check that the jobs for many workers have as many."""
-        arn = self._sqs.attributes["QueueArn"]
-        most, change = most_at_once(self._client, self._name, arn)
+        """Check that as many slices run at once as the queue and the jobs for many workers need."""
+        mapping = self._mapping or {}
+        change, most = change_of(mapping), most_at_once(self._client, self._name, mapping)
+        waiting = int(self._sqs.attributes.get("ApproximateNumberOfMessages", 0))
+        yield backlog_finding(waiting, most, self._configuration["Timeout"], change)
         mend = f"{change}N; or MaxConcurrency in deploy/template.yaml"
         yield parallel_finding("function.parallel", self._settings.store, most, mend=mend)
+
+    def sizes(self, jobs: JobsExamination) -> Iterator[Finding]:
+        """Check that a slice can load and save the states of the jobs at work."""
+        seconds, change = self._configuration["Timeout"], f"{UPDATE} {self._name}"
+        longer = f"{change} --timeout {LONGEST_SECONDS}; or TimeoutSeconds in deploy/template.yaml"
+        if seconds >= LONGEST_SECONDS:
+            longer = "take workers that live longer: outlast worker on a server of yours, or "
+            longer += f"Lambda Managed Instances ({LONGEST_MANAGED_SECONDS:,} s)"
+        largest, memory = jobs.stored.largest, self._configuration["MemorySize"]
+        yield time_finding("function.state-time", largest, seconds, mend=longer)
+        larger = f"{change} --memory-size MB; or MemoryMegabytes in deploy/template.yaml"
+        yield memory_finding("function.state-memory", largest, memory, mend=larger)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from outlast.worker.doctor import sqs_attributes
+from outlast.worker.doctor.aws import asking, is_denied
 from outlast.worker.doctor.clock import clock_findings, date_of
 from outlast.worker.doctor.finding import Denied, error, ok
 from outlast.worker.queues import open_queue
@@ -43,11 +44,6 @@ PROBES: dict[str, Callable[[SQSClient, str], object]] = {
 }
 
 
-def is_denied(refused: ClientError) -> bool:
-    """Whether AWS refused because of a missing right."""
-    return "AccessDenied" in str(refused.response["Error"].get("Code", ""))
-
-
 class SqsExamination:
     """Examines an SQS queue."""
 
@@ -77,13 +73,8 @@ class SqsExamination:
 
     @contextmanager
     def _call(self) -> Iterator[tuple[SQSClient, str]]:
-        with self._connection.call() as (client, url):
-            try:
-                yield client, url
-            except ClientError as refused:
-                if is_denied(refused):
-                    raise Denied(f"these credentials may not: {refused}") from refused
-                raise
+        with self._connection.call() as (client, url), asking():
+            yield client, url
 
     def _reach(self) -> Iterator[Finding]:
         open_queue(self._settings.queue)  # raises InvalidQueueUrl

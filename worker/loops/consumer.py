@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.worker.loops.errors import LEAVE_MESSAGE, NOT_HERE, unavailable
+from outlast.worker.loops.inbox import Inbox
 from outlast.worker.loops.sweeper import Sweeper
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
@@ -48,7 +50,7 @@ class Consumer:
         queue takes `wait_seconds` at most.
         """
         self._process = process
-        self._wait_seconds = wait_seconds
+        self._inbox = Inbox(process, wait_seconds=wait_seconds)
         self._slice_seconds = slice_seconds
         self._sweeper = sweep_seconds and Sweeper(process, every_seconds=sweep_seconds)
         self._failures_in_a_row = 0
@@ -78,9 +80,9 @@ class Consumer:
         """
         slices = 0
         busy_at = self._process.clock()
-        with Deadline(outer=outer) as stop:
+        with Deadline(outer=outer) as stop, closing(self._inbox):
             while not stop.reason and not done():
-                worked = self._turn(stop)
+                worked = self._turn(stop, max_slices and max_slices - slices)
                 now = self._process.clock()
                 if worked is None:
                     if max_idle_seconds is not None and now - busy_at >= max_idle_seconds:
@@ -92,16 +94,16 @@ class Consumer:
                     break
             return stop.reason
 
-    def _turn(self, stop: Deadline) -> int | None:
-        """Handle one delivery; return how many slices it ran, or None if there was none."""
+    def _turn(self, stop: Deadline, most: int | None) -> int | None:
+        """Handle one delivery; return how many slices it ran, or None if there was none.
+
+        `most` messages may be received; None: any number.
+        """
         try:
             # Also while there is work: a queue that is never empty must not keep others asleep.
             if self._sweeper and self._has_connected:
                 self._sweeper.sweep(is_idle=self._is_idle)
-            delivery = self._process.queue.receive(
-                visibility_seconds=self._process.timing.lease_seconds(),
-                wait_seconds=self._wait_seconds,
-            )
+            delivery = self._inbox.next(most)
             self._has_connected = True
             self._tell_idle(delivery is None)
             if delivery is None:
@@ -110,7 +112,8 @@ class Consumer:
             if stop.reason:
                 self._process.queue.hide(delivery, 0)
                 return None
-            slices = self._handle(delivery, stop)
+            with self._inbox.handling():
+                slices = self._handle(delivery, stop)
         except (StoreUnavailable, QueueUnavailable) as error:
             if not self._has_connected:
                 raise
@@ -140,8 +143,8 @@ class Consumer:
                 process.hide(delivery, LEFT_SECONDS)
                 return None
             return 0
-        if handled.ack:
-            process.queue.ack(delivery)
+        if handled.ack and not handled.is_acked:
+            self._inbox.ack(delivery)
         return int(handled.record is not None)
 
     def _tell_idle(self, is_idle: bool) -> None:  # noqa: FBT001 - the new value of a flag

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from outlast.checkpoint.register import Register, Stored
+    from outlast.worker.queues.database import Database
     from outlast.worker.queues.message import Message
 
 
@@ -29,11 +31,13 @@ class Delivery:
         receipt: what `hide` and `ack` need; good for this delivery only. "": no queue delivered it,
             but a direct call.
         hidden_seconds: how long the delivery hides the message; 0: unknown.
+        stored: the job as it was read with the message; None: it was not.
     """
 
     body: str
     receipt: str
     hidden_seconds: float = 0.0
+    stored: Stored | None = None
 
 
 class Backlog(NamedTuple):
@@ -96,6 +100,20 @@ class Queue(ABC):
         Wait up to `wait_seconds` for one; 0: do not wait. None: there was no message.
         """
 
+    def receive_batch(
+        self,
+        most: int,  # noqa: ARG002 - one is never too many
+        *,
+        visibility_seconds: float,
+        wait_seconds: float,
+    ) -> list[Delivery]:
+        """Return the next visible messages, `most` at most; else as `receive`.
+
+        A queue without batches returns one.
+        """
+        delivery = self.receive(visibility_seconds=visibility_seconds, wait_seconds=wait_seconds)
+        return [] if delivery is None else [delivery]
+
     @abstractmethod
     def is_empty(self) -> bool:
         """Return whether no message waits to be received, as far as the service knows."""
@@ -118,3 +136,16 @@ class Queue(ABC):
     @abstractmethod
     def ack(self, delivery: Delivery) -> None:
         """Delete the message. Twice or too late is no error: it comes again as a duplicate."""
+
+    def ack_batch(self, deliveries: Sequence[Delivery]) -> None:
+        """Delete these messages, as `ack` does.
+
+        Raises:
+            QueueUnavailable: some of them may not be deleted.
+        """
+        for delivery in deliveries:
+            self.ack(delivery)
+
+    def database_with(self, register: Register) -> Database | None:  # noqa: ARG002 - has none
+        """Return the database that holds both this queue and `register`; None: they have two."""
+        return None

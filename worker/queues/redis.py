@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.names import JOBS
 from outlast.checkpoint.redis_client import connect
 from outlast.checkpoint.redis_server import RedisServer
+from outlast.checkpoint.register import Stored
+from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.worker.queues import redis_scripts as scripts
 from outlast.worker.queues.contract import Backlog, Delivery, Queue, QueueUnavailable
 from outlast.worker.queues.polled import MAX_RECEIVES
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outlast.checkpoint.redis_client import RedisClient
+    from outlast.checkpoint.register import Register
+    from outlast.worker.queues.database import Database
     from outlast.worker.queues.message import Message
 
 # A consumer that is woken by nobody looks again after that.
@@ -80,27 +85,44 @@ class RedisQueue(Queue):
         A signal does not end a wait (PEP 475): a caller that has a flag to check passes a short
         one.
         """
+        batch = self.receive_batch(
+            1, visibility_seconds=visibility_seconds, wait_seconds=wait_seconds
+        )
+        return batch[0] if batch else None
+
+    def receive_batch(
+        self,
+        most: int,
+        *,
+        visibility_seconds: float,
+        wait_seconds: float,
+        register: RedisRegister | None = None,
+    ) -> list[Delivery]:
+        """Return the messages that have been visible longest, with their jobs in `register`."""
         end = time.monotonic() + wait_seconds
         with translate_errors(self._server):
             while True:
-                answer = self._take(visibility_seconds)
-                if isinstance(answer, Delivery):
-                    return answer
+                batch, seconds = self._take(most, visibility_seconds, register)
                 left = end - time.monotonic()
-                if left <= 0:
-                    return None
-                if not self._is_woken(min(left, answer)) and left <= answer:
-                    return None  # The time is up, and the next call looks.
+                if batch or left <= 0:
+                    return batch
+                if not self._is_woken(min(left, seconds)) and left <= seconds:
+                    return []  # The time is up, and the next call looks.
 
-    def _take(self, visibility_seconds: float) -> Delivery | float:
-        """Return the next message; or, if none is visible, how long to wait for one."""
-        args = [_microseconds(visibility_seconds), self._max_receives]
-        answer: list[bytes] = self._receive(self._keys, args)
-        if len(answer) == 2:
-            receipt, body = answer
-            return Delivery(body.decode(errors="replace"), receipt.decode(), visibility_seconds)
-        due_seconds = [int(due) / 1e6 for due in answer]
-        return min([*due_seconds, self._longest_wait])
+    def _take(
+        self, most: int, visibility_seconds: float, register: RedisRegister | None
+    ) -> tuple[list[Delivery], float]:
+        """Return the next messages; and, if none is visible, how long to wait for one."""
+        name = register.name_of(JOBS + "%s") if register else ""
+        args: list[str | int] = [_microseconds(visibility_seconds), self._max_receives, most, name]
+        now, due, *fields = cast("list[bytes | None]", self._receive(self._keys, args))
+        if register and register.clock.is_due:
+            register.clock.saw(int(now or 0) / 1e6)
+        batch = [
+            _delivery(visibility_seconds, *fields[begin : begin + 4])
+            for begin in range(0, len(fields), 4)
+        ]
+        return batch, self._longest_wait if due is None else min(int(due) / 1e6, self._longest_wait)
 
     def _is_woken(self, seconds: float) -> bool:
         """Wait so long for a token, which says that a message may be visible."""
@@ -128,6 +150,14 @@ class RedisQueue(Queue):
         with translate_errors(self._server):
             self._ack(self._keys, _parts(delivery))
 
+    def database_with(self, register: Register) -> Database | None:
+        """Return the server, if it is that of `register`."""
+        if not (isinstance(register, RedisRegister) and register.is_on(self._server)):
+            return None
+        from outlast.worker.queues.redis_database import RedisDatabase  # which imports this
+
+        return RedisDatabase(self._server.client, register, self, self._keys)
+
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         self._server.client.close()
@@ -145,6 +175,20 @@ def translate_errors(server: RedisServer) -> Iterator[None]:
 
 def _microseconds(seconds: float) -> int:
     return round(seconds * 1e6)
+
+
+def _delivery(
+    seconds: float,
+    receipt: bytes | None,
+    body: bytes | None,
+    value: bytes | None,
+    version: bytes | None,
+) -> Delivery:
+    stored = None
+    if value is not None and version is not None:
+        stored = Stored(value, version.decode(errors="replace"))
+    text = (body or b"").decode(errors="replace")
+    return Delivery(text, (receipt or b"").decode(), seconds, stored)
 
 
 def _parts(delivery: Delivery) -> list[Any]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from outlast.checkpoint.registers.redis import REPLACE
+
 TOKENS = 64  # so many consumers are woken at once; more look by themselves, after a second at most
 DEAD_LETTERS = 10_000  # the oldest leave for newer ones
 # Nothing is hidden for so long: a clock that was wrong did that.
 LONGEST_HIDE_MICROSECONDS = 12 * 3600 * 1_000_000
 # At a time, for a script holds up all other clients.
 BURIALS = 100
+# A larger value of a job is read by itself, when it is its turn.
+LARGEST_READ_BYTES = 1 << 20
 
 
 class Keys(NamedTuple):
@@ -42,8 +46,11 @@ class Keys(NamedTuple):
         return cls(*(f"outlast:{{queue/{name}}}:{key}" for key in cls._fields))
 
 
-_BEGIN = f"""
-local {", ".join(Keys._fields)} = unpack(KEYS)
+def _names(first: int) -> str:
+    return f"local {', '.join(Keys._fields)} = unpack(KEYS, {first})"
+
+
+_FUNCTIONS = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local function show(id, at)
@@ -53,7 +60,14 @@ local function forget(id)
   redis.call('HDEL', bodies, id)
   redis.call('HDEL', receives, id)
 end
+local function ack(id, count)
+  if redis.call('HGET', receives, id) ~= count then return end
+  redis.call('ZREM', visible, id)
+  redis.call('ZREM', dead, id)
+  forget(id)
+end
 """
+_BEGIN = _names(1) + _FUNCTIONS
 
 _WAKE = f"""
 local function wake_one()
@@ -64,9 +78,8 @@ end
 
 # An id is the time at which it was given: none repeats, even where the server has forgotten those
 # before, or a stale receipt could fit a later message.
-_ADD = (
-    _BEGIN
-    + _WAKE
+_SENDING = (
+    _WAKE
     + """
 local function add(body, delay)
   local id = math.max(now, (tonumber(redis.call('GET', last) or 0)) + 1)
@@ -78,12 +91,15 @@ local function add(body, delay)
 end
 """
 )
+_ADD = _BEGIN + _SENDING
 
 # ARGV: the body; microseconds until it can be received.
 SEND = _ADD + "add(ARGV[1], ARGV[2])"
 
-# ARGV: microseconds for which the message is hidden; the limit of receives. The answer is receipt
-# and body; or, if there is nothing to receive, in how many microseconds there will be; or is empty.
+# ARGV: microseconds for which a message is hidden; the limit of receives; how many messages; the
+# server's name of a job's value, with %s for the id, or "": no job is read. The answer is the time;
+# in how many microseconds there will be a message, or nothing; then of each message its receipt and
+# body, and value and version of its job, or nothing.
 RECEIVE = (
     _BEGIN
     + f"""
@@ -96,25 +112,48 @@ local function bury(id)
     forget(oldest)
   end
 end
+local function job_of(body)
+  if ARGV[4] == '' then return {{false, false}} end
+  local is_json, message = pcall(cjson.decode, body)
+  local id = is_json and type(message) == 'table' and not message.part and message.job_id
+  if type(id) ~= 'string' then return {{false, false}} end
+  local job = redis.pcall('HMGET', string.format(ARGV[4], id), 'value', 'version')
+  if job.err or not job[1] or #job[1] > {LARGEST_READ_BYTES} then return {{false, false}} end
+  return job
+end
+local answer = {{string.format('%.0f', now), false}}
+local function receive(id)
+  local count = redis.call('HINCRBY', receives, id, 1)
+  show(id, now + ARGV[1])
+  local body = redis.call('HGET', bodies, id)
+  if not body then  -- the server has evicted it
+    redis.call('ZREM', visible, id)
+    return forget(id)
+  end
+  local job = job_of(body)
+  for _, part in ipairs({{id .. ':' .. count, body, job[1], job[2]}}) do
+    answer[#answer + 1] = part
+  end
+end
 for _ = 1, {BURIALS} do
+  if #answer >= 2 + 4 * ARGV[3] then return answer end
   local id, at = unpack(redis.call('ZRANGE', visible, 0, 0, 'WITHSCORES'))
   if not id or tonumber(at) > now then
     redis.call('DEL', wake)
-    if not id then return {{}} end
-    if at - now <= {LONGEST_HIDE_MICROSECONDS} then return {{string.format('%.0f', at - now)}} end
+    if not id then return answer end
+    if at - now <= {LONGEST_HIDE_MICROSECONDS} then
+      answer[2] = string.format('%.0f', at - now)
+      return answer
+    end
     show(id, now)
   elseif tonumber(redis.call('HGET', receives, id) or 0) >= tonumber(ARGV[2]) then
     bury(id)
   else
-    local count = redis.call('HINCRBY', receives, id, 1)
-    show(id, now + ARGV[1])
-    local body = redis.call('HGET', bodies, id)
-    if body then return {{id .. ':' .. count, body}} end
-    redis.call('ZREM', visible, id)  -- the server has evicted the body
-    forget(id)
+    receive(id)
   end
 end
-return {{'0'}}
+answer[2] = '0'
+return answer
 """
 )
 
@@ -152,13 +191,19 @@ if tonumber(ARGV[3]) <= 0 then wake_one() end
 )
 
 # ARGV: id and count of the receipt, which must be the last.
-ACK = (
-    _BEGIN
+ACK = _BEGIN + "ack(ARGV[1], ARGV[2])"
+
+# KEYS and ARGV: those of the register's script, then the queue's keys; the body of a message to
+# send; id and count of a receipt to acknowledge. "": none. It is the register's answer.
+HANDOVER = (
+    REPLACE
+    + _names(3)
+    + _FUNCTIONS
+    + _SENDING
     + """
-if redis.call('HGET', receives, ARGV[1]) ~= ARGV[2] then return end
-redis.call('ZREM', visible, ARGV[1])
-redis.call('ZREM', dead, ARGV[1])
-forget(ARGV[1])
+if ARGV[5] ~= '' then add(ARGV[5], 0) end
+if ARGV[6] ~= '' then ack(ARGV[6], ARGV[7]) end
+return 1
 """
 )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.local_process import is_gone, this_process
+from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.checkpoint.sqlite_file import SqliteFile
 from outlast.worker.queues.contract import Backlog, Delivery, QueueUnavailable
 from outlast.worker.queues.polled import MAX_RECEIVES, PolledQueue
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from outlast.checkpoint.register import Register
+    from outlast.worker.queues.database import Database
     from outlast.worker.queues.message import Message
 
 # AUTOINCREMENT: no id repeats, or a stale receipt could match a later message.
@@ -164,22 +167,35 @@ class SqliteQueue(PolledQueue):
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
         with translate_errors():
-            self._quick.change(HIDE, self._clock() + seconds, *delivery.receipt.split(":"))
+            self._quick.change(HIDE, self._clock() + seconds, *parts(delivery))
 
     def keep(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now, as long as this process lives."""
         with translate_errors():
-            self._quick.change(KEEP, self._clock() + seconds, *delivery.receipt.split(":"))
+            self._quick.change(KEEP, self._clock() + seconds, *parts(delivery))
 
     def ack(self, delivery: Delivery) -> None:
         """Delete the message, even if it is a dead letter by now."""
         with translate_errors():
-            self._quick.change(ACK, *delivery.receipt.split(":"))
+            self._quick.change(ACK, *parts(delivery))
+
+    def database_with(self, register: Register) -> Database | None:
+        """Return the file, if it is that of `register`."""
+        if not (isinstance(register, SqliteRegister) and register.is_in(self._durable)):
+            return None
+        from outlast.worker.queues.sqlite_database import SqliteDatabase  # which imports this
+
+        return SqliteDatabase(register, self, self._clock)
 
     def close(self) -> None:
         """Close the file."""
         self._durable.close()
         self._quick.close()
+
+
+def parts(delivery: Delivery) -> list[str]:
+    """Return id and number of receives of a receipt."""
+    return delivery.receipt.split(":")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
 
     from outlast.worker.queues.message import Message
 
@@ -65,8 +66,7 @@ class SqsQueue(Queue):
             with self._connection.call() as (client, url):
                 answer = client.send_message_batch(QueueUrl=url, Entries=entries)
                 for refused in answer.get("Failed", []):
-                    error: Any = {"Code": refused["Code"], "Message": refused.get("Message", "")}
-                    raise ClientError({"Error": error}, "SendMessageBatch")
+                    raise _refusal(refused, "SendMessageBatch")
 
     def _order(self, message: Message, deduplication_id: str | None = None) -> _Order:
         """Return what a FIFO queue asks for besides; a standard one refuses that."""
@@ -82,17 +82,27 @@ class SqsQueue(Queue):
 
         A wait of 0 asks only some of the service's servers, so it may miss a lone message.
         """
+        batch = self.receive_batch(
+            1, visibility_seconds=visibility_seconds, wait_seconds=wait_seconds
+        )
+        return batch[0] if batch else None
+
+    def receive_batch(
+        self, most: int, *, visibility_seconds: float, wait_seconds: float
+    ) -> list[Delivery]:
+        """Return the next messages, ten at most, in a request that costs as much as for one."""
         hidden_seconds = _whole(visibility_seconds, LONGEST_HIDE_SECONDS)
         with self._connection.call() as (client, url):
             answer = client.receive_message(
                 QueueUrl=url,
-                MaxNumberOfMessages=1,
+                MaxNumberOfMessages=min(most, MESSAGES_A_BATCH),
                 VisibilityTimeout=hidden_seconds,
                 WaitTimeSeconds=_whole(wait_seconds, LONGEST_POLL_SECONDS),
             )
-        for message in answer.get("Messages", []):
-            return Delivery(message["Body"], message["ReceiptHandle"], hidden_seconds)
-        return None
+        return [
+            Delivery(message["Body"], message["ReceiptHandle"], hidden_seconds)
+            for message in answer.get("Messages", [])
+        ]
 
     def is_empty(self) -> bool:
         """Return whether SQS counts no visible message; its count may be a minute old."""
@@ -133,6 +143,26 @@ class SqsQueue(Queue):
         """Delete the message."""
         with self._connection.call(late_is_fine=True) as (client, url):
             client.delete_message(QueueUrl=url, ReceiptHandle=delivery.receipt)
+
+    def ack_batch(self, deliveries: Sequence[Delivery]) -> None:
+        """Delete these messages, ten in a request, which costs as much as one of them."""
+        for begin in range(0, len(deliveries), MESSAGES_A_BATCH):
+            batch = deliveries[begin : begin + MESSAGES_A_BATCH]
+            entries: list[Any] = [
+                {"Id": str(number), "ReceiptHandle": delivery.receipt}
+                for number, delivery in enumerate(batch)
+            ]
+            with self._connection.call() as (client, url):
+                answer = client.delete_message_batch(QueueUrl=url, Entries=entries)
+            for refused in answer.get("Failed", []):
+                with self._connection.call(late_is_fine=True):
+                    raise _refusal(refused, "DeleteMessageBatch")
+
+
+def _refusal(entry: BatchResultErrorEntryTypeDef, operation: str) -> ClientError:
+    """Return the error that one entry of a batch has met."""
+    error: Any = {"Code": entry["Code"], "Message": entry.get("Message", "")}
+    return ClientError({"Error": error}, operation)
 
 
 def _counts(client: SQSClient, url: str) -> dict[str, str]:

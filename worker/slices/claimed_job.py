@@ -11,6 +11,7 @@ from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import has_bulk, loaded
 from outlast.worker.slices.arrays import Arrays
 from outlast.worker.slices.figures import figures
+from outlast.worker.slices.handover import Handover
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.kernel_output import bulk_bytes_of, progress_of, stored_state
 from outlast.worker.slices.leased_job import LeasedJob, Stopped
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
     from outlast.checkpoint.record_parts import Checkpoint
+    from outlast.checkpoint.register import Put
     from outlast.kernel.bulk import Stored
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.held import Yielded
@@ -52,6 +54,7 @@ class ClaimedJob(LeasedJob):
         prepares_since: when the kernel began to prepare, by the process's clock; None: it does not.
         unprepared: what it raised as it prepared, until that is told; None: nothing.
         told: the error of the kernel that the log has; None: it has none.
+        is_acked: whether the message was acknowledged with the end of the slice.
     """
 
     kernel: AnyKernel
@@ -59,6 +62,7 @@ class ClaimedJob(LeasedJob):
     prepares_since: float | None = None
     unprepared: BaseException | None = None
     told: str | None = None
+    is_acked: bool = False
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
         """Prepare to claim the job, as it was read in `before`; see `take`."""
@@ -144,10 +148,12 @@ class ClaimedJob(LeasedJob):
         self.write(lambda record: record.unreadable(checkpoint, clock()))
         tell_quarantine(before, self.record)
 
-    def write(self, move: Callable[[Record], Record]) -> Record:
+    def write(
+        self, move: Callable[[Record], Record], put: Callable[[Record], Put] | None = None
+    ) -> Record:
         """Store what `move` makes of the job, and of its chunks; return that."""
         self.arrays.writes()
-        record = super().write(lambda record: self.arrays.added_to(move(record)))
+        record = super().write(lambda record: self.arrays.added_to(move(record)), put)
         self.arrays.stored(record)
         return record
 
@@ -209,12 +215,29 @@ class ClaimedJob(LeasedJob):
         except StoreUnavailable as error:  # So far only the place of arrays was asked.
             work, ending = self._unsent(ending, error)
         self.cover(work.state_bytes)
-        now = self.process.jobs.clock()
-        return self._insist(
-            lambda: self.write(
-                lambda record: ended(self.with_doubt(work.added_to(record, now)), ending, now)
-            )
-        )
+
+        def move(record: Record) -> Record:
+            # Asked at each attempt: what a save drops is kept for a while from then on.
+            now = self.process.jobs.clock()
+            return ended(self.with_doubt(work.added_to(record, now)), ending, now)
+
+        return self._insist(lambda: self._hand_over(move))
+
+    def _hand_over(self, move: Callable[[Record], Record]) -> Record:
+        """Store the end of the slice; in the same step, if that can be, pass the job on."""
+        database = self.process.database
+        if database is None:
+            return self.write(move)
+
+        def announced(record: Record) -> Record:
+            after = move(record)
+            goes_on = after.status is Status.QUEUED and not self.is_paused
+            return after.marked_announced() if goes_on else after
+
+        handover = Handover(database, self.delivery)
+        record = self.write(announced, handover.put)
+        self.is_acked = handover.acks(record)
+        return record
 
     def _insist(self, act: Callable[[], T]) -> T:
         """Do what the end of a slice needs, again where the store does not answer."""

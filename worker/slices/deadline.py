@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
+DEADLINE = "deadline"
+
 # Re-arming an outer timer that is due already: zero would disarm it.
 SHORTEST_TIMER_SECONDS = 1e-6
 # The system refuses a timer of some hundred years; the clock is asked at each safe point anyway.
@@ -43,8 +45,9 @@ class Deadline:
     Within the `with` block `setitimer` sets the flag at the end of the budget, and SIGTERM, SIGINT
     and SIGHUP set it early (SIGHUP not where it is ignored, as by nohup). The handlers do nothing
     else, except that a handler found in place by a stop signal is called as well, so blocks may be
-    nested. Timer and handlers are put back as they were found on every way out. Off the main
-    thread, where Python delivers no signals, only the clock counts.
+    nested; one that is `outer`'s stays in place. Timer and handlers are put back as they were found
+    on every way out, whatever a kernel has done to them. Off the main thread, where Python delivers
+    no signals, only the clock counts.
     """
 
     def __init__(
@@ -63,23 +66,27 @@ class Deadline:
         self._end = math.inf if seconds is None else clock() + seconds
         self._reason: str | None = None
         self._previous: dict[signal.Signals, Handler] = {}
+        self._outer_handlers: dict[signal.Signals, Handler] = {}
+        self._has_timer = False
         self._outer_timer = (0.0, 0.0)
         self._armed_at = 0.0
 
     @property
     def reason(self) -> str | None:
-        """Why to stop: "deadline" or the name of a signal; None while there is no reason."""
-        # The clock is asked too: a kernel may have replaced the handler of the alarm.
-        if self._reason is None and self._clock() >= self._end:
-            self._reason = "deadline"
-        if self._reason is None and self._outer is not None:
-            self._reason = self._outer.reason
+        """Why to stop: the name of a signal, or "deadline"; None while there is no reason."""
+        if self._reason in {None, DEADLINE}:
+            outer = None if self._outer is None else self._outer.reason
+            if outer not in {None, DEADLINE}:
+                self._reason = outer
+            # The clock is asked too: a kernel may have replaced the handler of the alarm.
+            elif self._reason is None and (outer or self._clock() >= self._end):
+                self._reason = DEADLINE
         return self._reason
 
     @property
     def is_signalled(self) -> bool:
         """Whether a stop signal came, as opposed to the end of the budget."""
-        return self.reason is not None and self._reason != "deadline"
+        return self.reason not in {None, DEADLINE}
 
     @property
     def remaining(self) -> float:
@@ -95,28 +102,44 @@ class Deadline:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._previous:
+        if self._previous or self._outer_handlers:
             self._disarm()
 
     def _arm(self) -> None:
         for number in STOP_SIGNALS:
-            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            if self._outer is not None and self._outer.hears(handler := signal.getsignal(number)):
+                self._outer_handlers[number] = handler
+            elif number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup: what runs is to outlive its terminal
-            self._previous[number] = signal.signal(number, self._on_stop)
+            else:
+                self._previous[number] = signal.signal(number, self._on_stop)
         if self._end == math.inf:
             return
         self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
         self._armed_at = self._clock()
         left = self._end - self._armed_at
-        self._outer_timer = signal.setitimer(signal.ITIMER_REAL, _settable(left))
+        if left > 0:  # The end may have come: then there is nothing to wait for.
+            self._has_timer = True
+            self._outer_timer = signal.setitimer(signal.ITIMER_REAL, _settable(left))
+
+    def hears(self, handler: Handler) -> bool:
+        """Whether a signal's handler is that of this deadline or of one around it."""
+        if handler == self._on_stop:
+            return True
+        return self._outer is not None and self._outer.hears(handler)
 
     def _disarm(self) -> None:
-        if signal.SIGALRM in self._previous:
+        if self._has_timer:
+            self._has_timer = False
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._previous.items():
             # None: the handler was not installed from Python and cannot be put back from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number, handler in self._outer_handlers.items():
+            if signal.getsignal(number) != handler:  # A kernel has put its own there.
+                signal.signal(number, handler)
         self._previous.clear()
+        self._outer_handlers.clear()
         left, interval = self._outer_timer
         if left:
             left -= self._clock() - self._armed_at
@@ -124,7 +147,7 @@ class Deadline:
             self._outer_timer = (0.0, 0.0)
 
     def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
-        self._reason = self._reason or "deadline"
+        self._reason = self._reason or DEADLINE
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         self._reason = signal.Signals(number).name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
@@ -54,9 +53,9 @@ def deliver(
             try:
                 return turn.handle()
             except (JobMoved, VersionConflict):
-                continue  # Look again at what the message calls for.
+                turn = turn.again()
             except LeaseLost:
-                turn = replace(turn, may_run=False)  # The time for a slice may be over.
+                turn = turn.again(may_run=False)  # The time for a slice may be over.
             except BrokenWorker as error:
                 tell(log, WORKER_FAULT, worker=process.worker, error=str(error))
                 with suppress(QueueUnavailable):

@@ -3,6 +3,8 @@
     save (state, next slice, no lease) -> send the continuation -> note it as announced -> ack
     save (the job is over) -> notify its targets -> note who was notified -> tidy up -> ack
 
+Where store and queue are one database, save, send, note and ack are one step: see `handover.py`.
+
 In this order a crash at any point leaves a message that leads on, and a duplicate finds a record
 that has moved past it.
 """
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.status import Status
 from outlast.worker.slices.claimed_job import ClaimedJob
+from outlast.worker.slices.handover import send_continuation
 from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (
     Drop,
@@ -25,7 +28,7 @@ from outlast.worker.slices.protocol import (
     next_action,
 )
 from outlast.worker.slices.tidying import tidy
-from outlast.worker.slices.turn import Handled, Turn, send_continuation
+from outlast.worker.slices.turn import Handled, Turn
 from outlast.worker.telemetry.events import WRITES_LOST, tell
 from outlast.worker.telemetry.job_events import tell_ending
 
@@ -41,7 +44,8 @@ class JobTurn(Turn):
 
     def handle(self) -> Handled:
         """Do what the message calls for, as the job stands."""
-        process, stored = self.process, self.process.jobs.load(self.message.job_id)
+        process = self.process
+        stored = process.jobs.load(self.message.job_id, self.delivery.stored)
         record = stored.record
         match next_action(record, self.message.slice, process.jobs.clock()):
             case Drop():
@@ -76,11 +80,11 @@ class JobTurn(Turn):
     def ended(self, job: ClaimedJob, claimed: Record, record: Record) -> Handled:
         """Tell of the end of the slice that was `claimed`: the log, the queue or the targets."""
         tell_ending(claimed, record, job.told)
-        if record.status is Status.QUEUED:
+        if record.status is Status.QUEUED and not record.announced:
             send_continuation(self.process, job.stored)
         ack = notify_targets(self.process, self.delivery, record, self.deadline)
         tidy(self.process, record, self.deadline)
-        return Handled(ack, record)
+        return Handled(ack, record, job.is_acked)
 
     def _tell_lost_writes(self, record: Record) -> None:
         number, announced = record.slice_number, self.message.slice

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
+    from outlast.checkpoint.register import Put
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.worker_process import WorkerProcess
 
@@ -264,15 +265,19 @@ class LeasedJob:
         effect = f"job {self.record.job_id} {effect}"
         tell(log, STORE_UNAVAILABLE, effect=effect, error=str(error))
 
-    def write(self, move: Callable[[Record], Record]) -> Record:
-        """Store what `move` makes of the job; return that."""
+    def write(
+        self, move: Callable[[Record], Record], put: Callable[[Record], Put] | None = None
+    ) -> Record:
+        """Store what `move` makes of the job, by what `put` returns for that; return it."""
         with self._writing:
-            return self._replace(move)
+            return self._replace(move, put)
 
-    def _replace(self, move: Callable[[Record], Record]) -> Record:
+    def _replace(
+        self, move: Callable[[Record], Record], put: Callable[[Record], Put] | None = None
+    ) -> Record:
         lines = last_lines(self.record.job_id)
         self.stored = self.process.jobs.advance(
-            self.stored, self.token, lambda record: move(record).printed(lines)
+            self.stored, self.token, lambda record: move(record).printed(lines), put=put
         )
         return self.stored.record
 

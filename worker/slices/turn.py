@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from outlast.checkpoint.errors import LeaseLost, VersionConflict
-from outlast.worker.queues.message import Message
+from outlast.checkpoint.errors import LeaseLost
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.leased_job import Stopped
 from outlast.worker.slices.loading import load_kernel
@@ -26,11 +24,10 @@ if TYPE_CHECKING:
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
     from outlast.worker.queues.contract import Delivery
+    from outlast.worker.queues.message import Message
     from outlast.worker.slices.claimed_job import ClaimedJob
     from outlast.worker.slices.timing import Budget
     from outlast.worker.slices.worker_process import WorkerProcess
-
-log = logging.getLogger("outlast.delivery")
 
 
 class Handled(NamedTuple):
@@ -39,24 +36,12 @@ class Handled(NamedTuple):
     Attributes:
         ack: whether to delete the message; if not it stays hidden and will come again.
         record: the job, or the part of it, as the slice that ran here left it; None if none ran.
+        is_acked: whether the message was deleted already, with the end of the slice.
     """
 
     ack: bool
     record: Record | None = None
-
-
-def send_continuation(process: WorkerProcess, stored: StoredJob) -> None:
-    """Send the message for the next slice of a job or part, then note that it was sent."""
-    record = stored.record
-    message = Message.of(record)
-    # Whoever finds the message missing sends a duplicate. But where the store has lost the write
-    # that it follows, or the job's id is used again, it is another message with the same number.
-    process.queue.send(message, deduplication_id=f"{message.group_id}:{record.revision.writer}")
-    try:
-        process.jobs.replace(stored, record.marked_announced())
-    except VersionConflict:
-        # Another worker has claimed this slice, or a person stopped the job: both supersede it.
-        log.debug("job %s moved on before its slice was marked as announced", record.job_id)
+    is_acked: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +54,13 @@ class Turn(ABC):
     deadline: Deadline
     slice_seconds: float | None
     may_run: bool = True
+
+    def again(self, *, may_run: bool | None = None) -> Self:
+        """Return the turn for another look at the job, which may not be as it was read."""
+        delivery = replace(self.delivery, stored=None)
+        return replace(
+            self, delivery=delivery, may_run=self.may_run if may_run is None else may_run
+        )
 
     @abstractmethod
     def handle(self) -> Handled:

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from outlast.kernel import Kernel, Resources
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
     from outlast.worker.notify.notice import Notice
     from outlast.worker.queues.contract import Delivery, Queue
+    from outlast.worker.queues.database import Database
     from outlast.worker.settings import Settings
     from outlast.worker.slices.heartbeat import Repeat
 
@@ -96,6 +98,20 @@ class WorkerProcess:
     sleep: Callable[[float], None] = time.sleep
     repeat: Repeat = repeat
     observe: Repeat = observe
+
+    @cached_property
+    def database(self) -> Database | None:
+        """What holds both store and queue; None: they are apart."""
+        return self.queue.database_with(self.jobs.register)
+
+    def receive_batch(
+        self, most: int, *, visibility_seconds: float, wait_seconds: float
+    ) -> list[Delivery]:
+        """Return the next messages; see `Queue.receive_batch`."""
+        source = self.database or self.queue
+        return source.receive_batch(
+            most, visibility_seconds=visibility_seconds, wait_seconds=wait_seconds
+        )
 
     def isolates(self, kernel: AnyKernel) -> bool:
         """Whether the kernel runs in a child process, because it or the worker wants that."""

@@ -44,20 +44,21 @@ METRICS: dict[str, list[tuple[str, str, str | None]]] = {
 class EmfHandler(Sink):
     """Prints one line for each event that has metrics."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = NAMESPACE) -> None:
         super().__init__(logging.INFO)
+        self._namespace = namespace
         self._stream = sys.stdout  # While a kernel runs there is another one in its place.
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the metrics of `record`, if it is an event that has any."""
-        if (document := document_of(record)) is not None:
+        if (document := document_of(record, self._namespace)) is not None:
             try:
                 print(json.dumps(document), file=self._stream, flush=True)
             except OSError:
                 self.handleError(record)
 
 
-def document_of(record: logging.LogRecord) -> dict[str, object] | None:
+def document_of(record: logging.LogRecord, namespace: str = NAMESPACE) -> dict[str, object] | None:
     """Return the metrics of `record` in CloudWatch's format; None: it has no metrics.
 
     The metrics of an event without a kernel have no dimensions.
@@ -68,7 +69,7 @@ def document_of(record: logging.LogRecord) -> dict[str, object] | None:
     members = {name: value for name, value in members.items() if value is not None}
     has_all = all(name in members for name in DIMENSIONS)
     directive = {
-        "Namespace": NAMESPACE,
+        "Namespace": namespace,
         "Dimensions": [DIMENSIONS, []] if has_all else [[]],
         "Metrics": [{"Name": name, "Unit": unit} for name, unit, _ in metrics],
     }
@@ -77,7 +78,7 @@ def document_of(record: logging.LogRecord) -> dict[str, object] | None:
     # A kernel's own figures: over all kernels they would mean nothing.
     if has_all and (figures := _figures(record)):
         own = [{"Name": name, "Unit": "None"} for name in figures]
-        directives.append({"Namespace": NAMESPACE, "Dimensions": [DIMENSIONS], "Metrics": own})
+        directives.append({"Namespace": namespace, "Dimensions": [DIMENSIONS], "Metrics": own})
         values |= figures
     timestamp = int(record.created * 1000)
     return {"_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives}, **members, **values}

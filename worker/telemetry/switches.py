@@ -98,10 +98,10 @@ def log_on_platform(settings: Settings) -> None:
 
 
 def _sinks(settings: Settings, metrics_port: int | None, metrics_host: str) -> Iterator[Sink]:
-    if settings.metrics == "emf":
-        from outlast.worker.telemetry.emf import EmfHandler
+    if settings.metrics is not None:
+        from outlast.worker.telemetry.emf import NAMESPACE, EmfHandler
 
-        yield EmfHandler()
+        yield EmfHandler(settings.metrics.partition(":")[2] or NAMESPACE)
     if metrics_port is not None:
         with _extra("metrics", "--metrics-port"):
             from outlast.worker.telemetry.prometheus import PrometheusHandler

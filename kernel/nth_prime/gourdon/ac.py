@@ -1,145 +1,213 @@
-"""A + C: the leaves whose value is a count of primes up to x/(p·m) <= √x.
+"""A + C: the leaves whose value is a count of primes up to n = x/(p·m) <= √x.
 
 A = Σ w·π(x/(p·q)) over primes x* < p <= x^(1/3), p < q <= √(x/p); w is 1 for q <= x/(p·y), else 2.
 C = -Σ μ(m)·(π(x/(p·m)) - π(p) + 2) over primes 19 < p <= x* and squarefree m without a prime
 factor up to p, max(y/p, x/p³) < m <= y.
 
-A row is one p; a segment is an interval of x/(p·m), so short that its part of the table of π
-stays in the cache. The pieces are the rows of the first segment, then those of the next.
+A row is one p; a segment is an interval of n, sieved when its leaves are counted. The pieces are
+the rows of the first segment, then those of the next. A shard counts primes from the segment on in
+which it begins; the one number that it is missing is how many lie before. Whoever does the last
+row of a segment reports how many primes it has.
 """
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import TYPE_CHECKING
 
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import count_to
-from outlast.kernel.nth_prime.gourdon.division import quotient, square_root
-from outlast.kernel.nth_prime.gourdon.phase import NOTHING, Partial
-from outlast.kernel.nth_prime.gourdon.tables import composites_to
+from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, new_table, pi
+from outlast.kernel.nth_prime.gourdon.term import Partial, partial
+from outlast.kernel.nth_prime.gourdon.wide import divide, square_root
+from outlast.kernel.nth_prime.gourdon.window import build_window, up_to
 from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import numpy as np
     from numpy.typing import NDArray
 
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
-    from outlast.kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.rows import Rows
+    from outlast.kernel.nth_prime.gourdon.window import Window
 
-BUDGET = 8_000_000
-"""Leaves of one shard, 0.5 to 1 nanosecond each."""
+BUDGET = 16_000_000
+"""Leaves that are looked up in one native call, 0.5 to 1 nanosecond each."""
 
 # What a row costs beside its leaves, in leaves.
 _ROW = 60
 
-
-def pieces(bounds: Bounds, t: Tables) -> int:
-    """Return the number of rows in all segments."""
-    return bounds.ac_segments * t.ac_rows
+build = build_window
 
 
-def carry(bounds: Bounds, t: Tables) -> NDArray[np.int64]:  # noqa: ARG001 - nothing is missing
-    """Return nothing."""
-    return NOTHING
+def shard(
+    bounds: Bounds, rows: Rows, window: Window, first: int, last: int
+) -> Generator[None, None, Partial]:
+    """Return the sum over the pieces first to last - 1. Yields between native calls."""
+    width = rows.ac_rows
+    segment, begin = divmod(first, width)
+    span = 240 * bounds.ac_words
+    end_of_all = -(-last // width) * span
+    sieve = PrimeSieve(rows.primes, bounds.ac_words, segment * span, end_of_all)
+    table = new_table(bounds.ac_words)
+    total, weight, before = 0, 0, 0
+    while segment * width < last:
+        low = sieve.advance()
+        count = fill(table, sieve.words, low)
+        yield
+        end = min(last - segment * width, width)
+        for alive in _alive(bounds, rows, window, low, low + span):
+            at, stop = max(alive[0], RANK + begin), min(alive[1], RANK + end)
+            while at < stop:
+                at, local, leaves = _sum(
+                    bounds, rows, window, table, low, low + span, at, stop, BUDGET
+                )
+                total += local + before * leaves
+                weight += leaves
+                yield
+        if end == width:
+            inside = bounds.root - low
+            before += int(count_to(table, inside)) if 0 <= inside < span else count * (inside > 0)
+        segment += 1
+        begin = 0
+    return partial(total, [weight], [before])
 
 
-def cut(bounds: Bounds, t: Tables, first: int, last: int) -> int:
-    """Return the end of the shard, by the number of leaves."""
-    # The work is always less than x/y: small computations need not even compile `_cut`.
-    return last if bounds.end <= BUDGET else int(_cut(bounds, t, first, last, BUDGET))
-
-
-def shard(bounds: Bounds, t: Tables, first: int, last: int) -> Partial:
-    """Return the sum over the pieces first to last - 1."""
-    return Partial(int(_sum(bounds, t, first, last)))
+def _alive(
+    bounds: Bounds, rows: Rows, window: Window, low: int, high: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the ranges of ranks, of C and of A, beyond which no row has leaves in [low, high)."""
+    x = bounds.x
+    # Why these are the ranges is proved in docs/nth-prime.md.
+    largest = pi(rows.primes, isqrt(x // low)) if low else len(rows.primes)
+    least = pi(rows.primes, x // ((window.high - 1) * high))
+    if low and window.low:
+        largest = min(largest, pi(rows.primes, x // (window.low * low)))
+    least_c = max(RANK, rows.easy, pi(rows.primes, isqrt(low)))
+    least_a = max(rows.star, pi(rows.primes, x // high**2))
+    return (max(least, least_c), min(largest, rows.star)), (max(least, least_a), largest)
 
 
 @jit
-def _sum(bounds: Bounds, t: Tables, first: int, last: int) -> int:
+def _sum(
+    bounds: Bounds,
+    rows: Rows,
+    window: Window,
+    table: NDArray[np.uint64],
+    low: int,
+    high: int,
+    begin: int,
+    end: int,
+    budget: int,
+) -> tuple[int, int, int]:
+    """Return (rank, total, weight) of rows from `begin` on: up to which, their Σ, and of how many.
+
+    It ends at `end`, or after some `budget` of leaves. `table` counts the primes from `low` on.
+    """
     total = int64(0)
-    for piece in range(first, last):
-        segment, row = divmod(piece, t.ac_rows)
-        low = segment * bounds.ac_span
-        least, most = _limits(bounds, t, RANK + row, low, low + bounds.ac_span)
+    weight = int64(0)
+    for rank in range(begin, end):
+        least, most = _limits(bounds, rows, window, rank, low, high)
         if least < most:
-            if RANK + row < t.star:
-                total += _row_of_c(t, RANK + row, least, most)
+            first = up_to(window.primes, window.primes_below, window.low, least)
+            last = up_to(window.primes, window.primes_below, window.low, most)
+            approx, residue = rows.approx[rank], rows.residue[rank]
+            if rank < rows.star:
+                local = _primes(table, window.primes, approx, residue, low, first, last)
+                total += local + (last - first) * (1 - rank)
+                weight += last - first
+                if int64(rows.primes[rank]) ** 2 < most:
+                    local, leaves = _products(
+                        window, table, approx, residue, low, rank, least, most
+                    )
+                    total += local
+                    weight += leaves
             else:
-                total += _row_of_a(bounds, t, RANK + row, least, most)
-    return total
-
-
-@jit
-def _cut(bounds: Bounds, t: Tables, first: int, last: int, budget: int) -> int:
-    work = 0
-    for piece in range(first, last):
-        segment, row = divmod(piece, t.ac_rows)
-        low = segment * bounds.ac_span
-        least, most = _limits(bounds, t, RANK + row, low, low + bounds.ac_span)
-        work += _ROW
-        if least < most:
-            leaves = count_to(t.pi, most) - count_to(t.pi, least)
-            if RANK + row < t.star and int64(t.primes[RANK + row]) ** 2 < most:
-                leaves += composites_to(t, most) - composites_to(t, least)
-            # Large quotients need a correction, and large tables a slower cache.
-            work += leaves if t.quotients[RANK + row] < 2**50 else 3 * leaves
-        if work > budget:
-            return piece + 1
-    return last
+                twice = max(least, min(most, divide(approx, residue, bounds.y)))
+                middle = up_to(window.primes, window.primes_below, window.low, twice)
+                total += _primes(table, window.primes, approx, residue, low, first, middle)
+                total += 2 * _primes(table, window.primes, approx, residue, low, middle, last)
+                weight += 2 * last - middle - first
+            budget -= last - first
+        budget -= _ROW
+        if budget < 0:
+            return rank + 1, total, weight
+    return end, total, weight
 
 
 @inner
-def _limits(bounds: Bounds, t: Tables, rank: int, low: int, high: int) -> tuple[int, int]:
+def _limits(
+    bounds: Bounds, rows: Rows, window: Window, rank: int, low: int, high: int
+) -> tuple[int, int]:
     """Return (least, most): the leaves in [low, high) are those with least < m <= most."""
-    p = int64(t.primes[rank])
-    n = t.quotients[rank]
-    if rank < t.star:
-        least = max(p, bounds.y // p, n // (p * p))
+    p = int64(rows.primes[rank])
+    approx, residue = rows.approx[rank], rows.residue[rank]
+    if rank < rows.star:
+        least = max(p, bounds.y // p, divide(approx, residue, p * p))
         most = bounds.y
     else:
         least = p
-        most = square_root(n)
-    least = max(least, n // high)
+        most = square_root(residue)
+    least = max(least, divide(approx, residue, high), window.low - 1)
     if low > 0:
-        most = min(most, n // low)
-    return least, most
+        most = min(most, divide(approx, residue, low))
+    return least, min(most, window.high - 1)
 
 
 @inner
-def _row_of_a(bounds: Bounds, t: Tables, rank: int, least: int, most: int) -> int:
-    n = t.quotients[rank]
-    first = count_to(t.pi, least)
-    last = count_to(t.pi, most)
-    twice = count_to(t.pi, max(least, min(most, n // bounds.y)))
-    return _primes(t, n, first, twice) + 2 * _primes(t, n, twice, last)
-
-
-@inner
-def _row_of_c(t: Tables, rank: int, least: int, most: int) -> int:
-    n = t.quotients[rank]
-    first = count_to(t.pi, least)
-    last = count_to(t.pi, most)
-    total = _primes(t, n, first, last) + (last - first) * (1 - rank)
-    if int64(t.primes[rank]) ** 2 < most:
-        total += _composites(t, n, rank, composites_to(t, least), composites_to(t, most))
-    return total
-
-
-@inner
-def _primes(t: Tables, n: int, first: int, last: int) -> int:
-    """Return Σ π(n/q) over the primes q of rank first to last - 1."""
+def _primes(
+    table: NDArray[np.uint64],
+    reciprocals: NDArray[np.float64],
+    approx: float,
+    residue: int,
+    low: int,
+    first: int,
+    last: int,
+) -> int:
+    """Return Σ #{primes from `low` to n/q} over the window's primes q of first to last - 1."""
     total = int64(0)
-    for i in range(uint64(first), uint64(last)):
-        total += count_to(t.pi, quotient(n, t.reciprocals[i]))
+    if approx < 2.0**50:
+        for i in range(uint64(first), uint64(last)):
+            total += count_to(table, int64((approx + 0.5) * reciprocals[i]) - low)
+    else:
+        for i in range(uint64(first), uint64(last)):
+            total += count_to(table, _quotient(approx, residue, reciprocals[i]) - low)
     return total
 
 
 @inner
-def _composites(t: Tables, n: int, rank: int, first: int, last: int) -> int:
-    """Return Σ -μ(m)·(π(n/m) + 1 - rank) over the composites whose factors have higher ranks."""
+def _quotient(approx: float, residue: int, reciprocal: float) -> int:
+    """Return ⌊n/m⌋ as `divide` does, reciprocal = fl(1/m)."""
+    m = int64(1.0 / reciprocal + 0.5)
+    q = int64(approx * reciprocal)
+    rest = residue - q * m
+    return q + int64(rest >= m) - int64(rest < 0)
+
+
+@inner
+def _products(
+    window: Window,
+    table: NDArray[np.uint64],
+    approx: float,
+    residue: int,
+    low: int,
+    rank: int,
+    least: int,
+    most: int,
+) -> tuple[int, int]:
+    """Return (Σ, number) of the leaves of products whose primes have higher ranks.
+
+    μ is 1 for each.
+    """
     total = int64(0)
+    leaves = int64(0)
+    first = up_to(window.products, window.products_below, window.low, least)
+    last = up_to(window.products, window.products_below, window.low, most)
     for i in range(uint64(first), uint64(last)):
-        key = int64(t.composite_keys[i])
-        sign = int64(key > rank) - int64(key < -rank)
-        total += sign * (count_to(t.pi, quotient(n, t.composite_reciprocals[i])) + 1 - rank)
-    return total
+        weight = int64(int64(window.ranks[i]) > rank)
+        count = count_to(table, _quotient(approx, residue, window.products[i]) - low)
+        total -= weight * (count + 1 - rank)
+        leaves -= weight
+    return total, leaves

@@ -5,23 +5,29 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.kernel.nth_prime.gourdon.state import Counting, WrongState
+from outlast.kernel.nth_prime import plain
+from outlast.kernel.nth_prime.gourdon.state import Division, WrongState
 
 if TYPE_CHECKING:
     from outlast.kernel.contract import Resources
-    from outlast.kernel.nth_prime.gourdon.state import Problem
 
-X_LIMIT = 2**66
-"""x must be below: there the table of π up to √x reaches 1 GiB."""
+X_LIMIT = 2**80
+"""x must be below: quotients of x by two numbers stay below 2^51."""
 
-AC_SPAN_LIMIT, B_WORDS_LIMIT = 2**26, 2**20
-"""No state has larger segments."""
+AC_WORDS_LIMIT, B_WORDS_LIMIT = 2**20, 2**20
+"""No division has larger segments, …"""
+
+WINDOW_LIMIT = 2**32
+"""… nor larger windows."""
 
 X_LEAST = 10**8
 """From here on the formula holds with room to spare; below, a plain sieve is as fast."""
 
 RANK = 8
 """The rank, from 0, of the least prime of C and D: all of them work on φ(·, 8) and beyond."""
+
+PHI0_SPAN = 240 << 12
+"""Numbers m in one piece of Φ0: some milliseconds of work."""
 
 THREAD_BYTES = 12 << 20
 """What a thread takes: its stack, and its sieve and counters."""
@@ -40,7 +46,8 @@ class Bounds(NamedTuple):
         root: ⌊√x⌋.
         end: ⌊x/y⌋, where the sieves of B and D end.
         origin: where the sieve of B starts: the multiple of 240 at or below √x.
-        ac_span: numbers in one segment of A + C.
+        window: numbers in one window of the m of A + C and D.
+        ac_words: words in one segment of A + C.
         b_words: words in one segment of B.
         d_words: words in one segment of D.
     """
@@ -54,7 +61,8 @@ class Bounds(NamedTuple):
     root: int
     end: int
     origin: int
-    ac_span: int
+    window: int
+    ac_words: int
     b_words: int
     d_words: int
 
@@ -64,80 +72,107 @@ class Bounds(NamedTuple):
         return (self.x_high << 32) + self.x_low
 
     @property
+    def windows(self) -> int:
+        """Return how many windows A + C and D have."""
+        return self.y // self.window + 1
+
+    @property
     def ac_segments(self) -> int:
         """Return how many segments A + C has."""
-        return self.root // self.ac_span + 1
+        return self.root // (240 * self.ac_words) + 1
 
     @property
     def b_segments(self) -> int:
         """Return how many segments B has."""
         return (self.end - self.origin) // (240 * self.b_words) + 1
 
-    @property
-    def d_segments(self) -> int:
-        """Return how many segments D has."""
-        return self.end // (240 * self.d_words) + 1
+    def d_segments(self, window: int) -> int:
+        """Return how many segments a window of D has: m is at least low there, p at least 23."""
+        end = min(self.end, self.x // (23 * max(window * self.window, 1)))
+        return end // (240 * self.d_words) + 1
 
 
-def begin(
+def divide(
     x: int,
     *,
     y: int | None = None,
-    ac_span: int = 2**23,
-    b_words: int = 16384,
-    d_words: int = 8192,
-) -> Counting:
-    """Return the state in which the computation of π(x) begins.
+    window: int = 240 << 21,
+    ac_words: int | None = None,
+    b_words: int | None = None,
+    d_words: int = 16384,
+) -> Division:
+    """Return how π(x) is counted, and how that is divided, in milliseconds.
 
-    The answer does not depend on the other arguments, the time does. None chooses the best y.
+    The answer does not depend on the other arguments, the time does. None chooses the best.
 
     Raises:
         ValueError: x is not between X_LEAST and X_LIMIT.
     """
     if not X_LEAST <= x < X_LIMIT:
-        raise ValueError(f"Gourdon's algorithm counts up to x from {X_LEAST} to 2^66 - 1, not {x}")
+        raise ValueError(f"Gourdon's algorithm counts up to x from {X_LEAST} to 2^80 - 1, not {x}")
     cube, root = cube_root(x), math.isqrt(x)
     y = min(max(int(_alpha(x) * cube) if y is None else y, cube + 1), root - 1)
-    return Counting(x=x, y=y, ac_span=ac_span, b_words=b_words, d_words=d_words)
+    return Division(
+        x=x,
+        y=y,
+        window=window,
+        ac_words=ac_words or (8192 if x < 10**18 else 16384 if x < 10**20 else 32768),
+        b_words=b_words or (32768 if x < 10**17 else 65536),
+        d_words=d_words,
+        ac_rows=plain.pi(cube) - RANK,
+        d_rows=plain.pi(_star(x, y)) - RANK,
+    )
 
 
-def bounds_of(problem: Problem) -> Bounds:
+def _star(x: int, y: int) -> int:
+    """Return x*."""
+    # Rounded up: every p <= x* must have its leaves in C or D, and none beyond may.
+    star = max(math.isqrt(math.isqrt(x)), -(-x // (y * y)))
+    return min(star, y, math.isqrt(x // y))
+
+
+def bounds_of(division: Division) -> Bounds:
     """Return the bounds of a computation.
 
     Raises:
-        WrongState: the state is damaged. Compiled code does not check what it is given.
+        WrongState: it is damaged. Compiled code does not check what it is given.
     """
-    x, y = problem.x, problem.y
+    x, y = division.x, division.y
     fits = X_LEAST <= x < X_LIMIT and cube_root(x) < y < math.isqrt(x)
-    if not fits or problem.ac_span > AC_SPAN_LIMIT or problem.b_words > B_WORDS_LIMIT:
-        raise WrongState(f"a state of π({x}) with bounds that it cannot have")
-    middle = math.isqrt(x // y)
-    # Rounded up: every p <= x* must have its leaves in C or D, and none beyond may.
-    star = max(math.isqrt(math.isqrt(x)), -(-x // (y * y)))
+    words = division.ac_words <= AC_WORDS_LIMIT and division.b_words <= B_WORDS_LIMIT
+    if not fits or not words or division.window > WINDOW_LIMIT:
+        raise WrongState(f"a division of π({x}) with bounds that it cannot have")
     return Bounds(
         x_high=x >> 32,
         x_low=x & 0xFFFFFFFF,
         y=y,
-        star=min(star, y, middle),
+        star=_star(x, y),
         cube=cube_root(x),
-        middle=middle,
+        middle=math.isqrt(x // y),
         root=math.isqrt(x),
         end=x // y,
         origin=math.isqrt(x) // 240 * 240,
-        ac_span=problem.ac_span,
-        b_words=problem.b_words,
-        d_words=problem.d_words,
+        window=division.window,
+        ac_words=division.ac_words,
+        b_words=division.b_words,
+        d_words=division.d_words,
     )
 
 
-def bytes_needed(problem: Problem, threads: int) -> int:
+def bytes_needed(division: Division, threads: int) -> int:
     """Return how much memory a computation takes at most, beyond what importing it has taken."""
-    # docs/nth-prime.md has the sum; while they are built the tables take up to a sixth more.
-    tables = math.isqrt(problem.x) // 8 + 2 * problem.y
-    return 5 * tables // 4 + threads * THREAD_BYTES
+    # docs/nth-prime.md has the sum.
+    tables = 3 * min(division.y, division.window) // 2 + 20 * (division.ac_rows + RANK)
+    return tables + threads * _thread_bytes(division)
 
 
-def fitting_threads(problem: Problem, resources: Resources) -> int:
+def _thread_bytes(division: Division) -> int:
+    # Its stack, its sieve and counters; and for each prime that B sieves with, 64 bytes.
+    root = math.isqrt(division.x // division.y)
+    return THREAD_BYTES + 64 * round(1.1 * root / math.log(root))
+
+
+def fitting_threads(divisions: tuple[Division, ...], resources: Resources) -> int:
     """Return how many of the threads that are granted the memory suffices for, at least 1.
 
     Raises:
@@ -146,12 +181,13 @@ def fitting_threads(problem: Problem, resources: Resources) -> int:
     memory = resources.memory_bytes
     if memory is None:
         return resources.threads
-    if (needed := bytes_needed(problem, 1)) > memory:
+    division = max(divisions, key=lambda one: one.y)
+    if (needed := bytes_needed(division, 1)) > memory:
         raise MemoryError(
-            f"counting the primes up to {problem.x} takes {needed >> 20} MiB of memory, and this "
+            f"counting the primes up to {division.x} takes {needed >> 20} MiB of memory, and this "
             f"worker grants {memory >> 20} MiB: give it more, or use another one"
         )
-    fitting = 1 + (memory - needed) // THREAD_BYTES
+    fitting = 1 + (memory - needed) // _thread_bytes(division)
     return min(resources.threads, fitting)
 
 
@@ -167,6 +203,8 @@ def _alpha(x: int) -> float:
             + 25.74106177417062 * log
             - 288.9823576050215
         )
+        # It was fitted to another program; here a larger y takes less time.
+        alpha *= min(max(1 + 0.065 * (log - 30), 1.0), 1.3)
     return min(max(alpha, 1.0), math.exp(log / 6))
 
 

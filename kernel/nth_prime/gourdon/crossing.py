@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outlast.kernel.nth_prime.jit import inner, int64, uint64
-from outlast.kernel.nth_prime.sieve.wheel import OFFSETS
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
+from outlast.kernel.nth_prime.sieve.wheel import OFFSETS, RESIDUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,14 +47,14 @@ def patterns() -> NDArray[np.uint64]:
     return rows
 
 
-@inner
+@jit
 def set_all(words: NDArray[np.uint64]) -> None:
     """Set all bits. An assignment to a slice, or np.full, would take thrice as long to compile."""
     for k in range(len(words)):
         words[k] = uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@inner
+@jit
 def lay(words: NDArray[np.uint64], low: int, p: int, row: NDArray[np.uint64]) -> None:
     """Sieve the segment `words`, which starts at `low`, by p, whose pattern is `row`."""
     phase = low // 240 % p
@@ -66,17 +66,18 @@ def lay(words: NDArray[np.uint64], low: int, p: int, row: NDArray[np.uint64]) ->
         phase = (phase + CHUNK_WORDS) % p
 
 
-@inner
+@jit
 def first_multiples(low: int, p: int, least: int, out: NDArray[np.int64]) -> None:
     """Set out[j] to the byte, from `low` on, of the first p·q >= low with bit j and q >= least."""
     q = max((low + p - 1) // p, least)
-    for k in range(q, q + 30):
-        if k % 2 and k % 3 and k % 5:
-            n = p * k
-            out[n % 30 * 4 // 15] = (n - low) // 30
+    base = q // 30 * 30
+    for residue in RESIDUES:
+        k = base + residue
+        n = p * (k if k >= q else k + 30)
+        out[n % 30 * 4 // 15] = (n - low) // 30
 
 
-@inner
+@jit
 def cross_off(segment: NDArray[np.uint8], p: int, ahead: NDArray[np.int64]) -> None:
     """Clear the multiples of p in `segment`; make `ahead` relative to the segment that follows."""
     size = uint64(len(segment))
@@ -97,7 +98,7 @@ def cross_off(segment: NDArray[np.uint8], p: int, ahead: NDArray[np.int64]) -> N
         ahead[j] = i - size
 
 
-@inner
+@jit
 def sieve_primes(
     words: NDArray[np.uint64],
     low: int,

@@ -3,184 +3,212 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from outlast.kernel.nth_prime.gourdon import ac, b, d, kept, phi0, riemann, sigma
-from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, begin, bounds_of
-from outlast.kernel.nth_prime.gourdon.parts import CountingPart, CountingSum, check, stretches
-from outlast.kernel.nth_prime.gourdon.phase import Partial, fuse, loaded, origin, stored
-from outlast.kernel.nth_prime.gourdon.state import WrongState
+from outlast.kernel.nth_prime.gourdon import ac, b, d, parts, phi0, sigma, work
+from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, bounds_of, divide
+from outlast.kernel.nth_prime.gourdon.kept import Kept
+from outlast.kernel.nth_prime.gourdon.rows import build_rows
+from outlast.kernel.nth_prime.gourdon.state import (
+    Counting,
+    CountingPart,
+    CountingSum,
+    WrongState,
+)
+from outlast.kernel.nth_prime.gourdon.term import BEGINNING, Partial, fuse, loaded, stored
 from outlast.kernel.nth_prime.sieve.steps import at_each, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable, Generator, Iterator
 
-    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
-    from outlast.kernel.nth_prime.gourdon.parts import Division, Stretch
-    from outlast.kernel.nth_prime.gourdon.phase import Term
-    from outlast.kernel.nth_prime.gourdon.state import Counting, TermName
-    from outlast.kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.kept import Tables
+    from outlast.kernel.nth_prime.gourdon.parts import Divisions, Stretch
+    from outlast.kernel.nth_prime.gourdon.state import TermName
+    from outlast.kernel.nth_prime.gourdon.term import Term
+
+    Shard = Callable[[int, int], Generator[None, None, Partial]]
 
 TERMS: dict[TermName, Term] = {"sigma": sigma, "phi0": phi0, "ac": ac, "b": b, "d": d}
-"""π(x) is the sum of these."""
+
+# Seconds between two yields while threads compute.
+_PATIENCE = 0.02
 
 
-def count(state: Counting, threads: int = 1) -> Generator[Counting, None, int]:
-    """Return π(x). Yields the state after every shard, and while tables are being built.
+def count(
+    state: Counting, threads: int = 1, kept: Kept | None = None
+) -> Generator[Counting, None, int]:
+    """Return π(x). Yields the state after every few milliseconds of work: that of the last shard.
+
+    `kept` has the tables of the last slice, and gets those for the next one.
 
     Raises:
         WrongState: the state is none of a computation of π(x).
         WrongSum: the result fails its check.
     """
-    bounds = bounds_of(state)
-    names = list(TERMS)
-    with kept.tables_of(bounds) as tables:
-        t = yield from at_each(tables.up_to(_limit(bounds, state.term)), state)
-        with _site(bounds, t, threads) as site:
-            for name in names[names.index(state.term) :]:
-                if name != state.term:
-                    state = state.model_copy(
-                        update={"term": name, "cursor": 0, "pieces": 0, "shards": 0, "carry": ()}
-                    )
-                state = yield from _add(state, site)
-    kept.forget()
-    return riemann.lift(state.total, state.x)
+    divisions, kept = state.divisions, kept or Kept()
+    steps = part(divisions, 0, parts.pieces_of(divisions), state.part, threads, kept)
+    while True:
+        try:
+            done = next(steps)
+        except StopIteration as end:
+            kept.forget()
+            return parts.counted(divisions, end.value)
+        if done is not state.part:
+            state = Counting.model_construct(divisions=divisions, part=done)
+        yield state
 
 
 def part(
-    division: Division, first: int, last: int, state: CountingPart | None, threads: int = 1
+    divisions: Divisions,
+    first: int,
+    last: int,
+    state: CountingPart | None,
+    threads: int = 1,
+    kept: Kept | None = None,
 ) -> Generator[CountingPart, None, CountingSum]:
-    """Return what the pieces first to last - 1 of the division come to. Yields as `count` does.
-
-    The tables are kept for the next part in this process.
+    """Return what the pieces first to last - 1 come to. Yields as `count` does.
 
     Raises:
         WrongState: there are no such pieces, or the state is none of them.
     """
-    bounds = bounds_of(division)
-    todo = stretches(division, first, last)
     state = state or CountingPart()
-    check(division, state.sums, todo[: len(state.sums)])
-    todo = todo[max(len(state.sums) - 1, 0) :]
-    with kept.tables_of(bounds) as tables:
-        t = yield from at_each(tables.up_to(_limit(bounds, todo[0].term)), state)
-        if (t.ac_rows, t.d_rows) != (division.ac_rows, division.d_rows):
-            raise WrongState(f"a division of π({division.x}) with other pieces than it has")
-        with _site(bounds, t, threads) as site:
-            for stretch in todo:
+    todo = parts.stretches(divisions, first, last)
+    if state != CountingPart():
+        _check(divisions, first, last, state)
+    with (kept or Kept()).tables() as tables, _crew(threads) as crew:
+        for stretch in todo:
+            if stretch.begin + stretch.last > state.cursor:
+                site = yield from at_each(_site(divisions, stretch, tables, crew), state)
                 state = yield from _go_through(stretch, state, site)
     return CountingSum(first=first, last=last, sums=state.sums)
 
 
-def _limit(bounds: Bounds, term: TermName) -> int:
-    """Return up to where π is needed for the term and those that follow it."""
-    # D is the last and takes longest, and most of the table of π is not for it.
-    return bounds.y if term == "d" else bounds.root
+def _check(divisions: Divisions, first: int, last: int, state: CountingPart) -> None:
+    if not first < state.cursor <= last:
+        raise WrongState(f"a state of a part of π({divisions[0].x}) that is of another part")
+    parts.check(divisions, state.sums, parts.stretches(divisions, first, state.cursor))
 
 
-class _Site(NamedTuple):
-    """Where shards are computed, and from what."""
+class _Crew(NamedTuple):
+    """Who computes shards: a pool of threads, or None, and what tells them to stop."""
 
-    bounds: Bounds
-    t: Tables
     pool: ThreadPoolExecutor | None
     threads: int
+    stop: Event
 
 
 @contextmanager
-def _site(bounds: Bounds, t: Tables, threads: int) -> Iterator[_Site]:
-    """Open a site for a block; at its end no thread is left."""
+def _crew(threads: int) -> Iterator[_Crew]:
+    """Have threads for a block; at its end none is left."""
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
+    stop = Event()
     try:
-        yield _Site(bounds, t, pool, threads)
+        yield _Crew(pool, threads, stop)
     finally:
+        stop.set()
         if pool is not None:
-            # Waits for the shards under way, some milliseconds: nothing runs on behind a stop.
+            # Waits for what is under way, some milliseconds: nothing runs on behind a stop.
             pool.shutdown(cancel_futures=True)
 
 
-def _add(state: Counting, site: _Site) -> Generator[Counting, None, Counting]:
-    """Return the state in which all of the term is part of the total."""
-    term = TERMS[state.term]
-    pieces = term.pieces(site.bounds, site.t)
-    carry = term.carry(site.bounds, site.t)
-    if state.cursor:
-        # Compiled code does not check what it is given.
-        if (state.pieces, len(state.carry)) != (pieces, len(carry)) or state.cursor > pieces:
-            raise WrongState(f"a state of π({state.x}) that is at another place than it says")
-        carry = np.array(state.carry, np.int64)
-    before = origin(carry)._replace(total=state.total)
-    for end, done in _folded(term, site, state.cursor, pieces, before):
-        state = state.model_copy(
-            update={
-                "cursor": end,
-                "pieces": pieces,
-                "shards": state.shards + 1,
-                "total": done.total,
-                "carry": tuple(done.counts.tolist()),
-            }
-        )
-        yield state
-    return state
+class _Site(NamedTuple):
+    """Where the shards of a stretch are computed, and from what."""
+
+    divisions: Divisions
+    shard: Shard
+    crew: _Crew
+
+
+def _site(
+    divisions: Divisions, stretch: Stretch, tables: Tables, crew: _Crew
+) -> Generator[None, None, _Site]:
+    """Return the site of a stretch, when its tables are built."""
+    division, term = divisions[stretch.division], TERMS[stretch.term]
+    bounds = bounds_of(division)
+    rows = yield from tables.rows.get(bounds, partial(build_rows, bounds))
+    if (rows.ac_rows, rows.d_rows) != (division.ac_rows, division.d_rows):
+        raise WrongState(f"a division of π({division.x}) with other pieces than it has")
+    build = partial(term.build, bounds, rows, stretch.window)
+    of_term = yield from tables.term.get((bounds, stretch.term, stretch.window), build)
+    return _Site(divisions, partial(term.shard, bounds, rows, of_term), crew)
 
 
 def _go_through(
     stretch: Stretch, state: CountingPart, site: _Site
 ) -> Generator[CountingPart, None, CountingPart]:
     """Return the state in which all of the stretch is done."""
-    term = TERMS[stretch.term]
-    width = term.pieces(site.bounds, site.t) // stretch.pieces
-    cursor, end = width * stretch.first, width * stretch.last
-    sums = state.sums
-    if sums and sums[-1].term == stretch.term:
-        if not cursor < state.cursor <= end:
-            raise WrongState(f"a state of a part of π({site.bounds.x}) that is of another part")
-        cursor, sums, before = state.cursor, sums[:-1], loaded(sums[-1])
+    sums, cursor = state.sums, state.cursor - stretch.begin
+    done: Partial | None
+    if stretch.first < cursor:
+        done, sums = loaded(sums[-1]), sums[:-1]
     else:
-        # Whoever begins the term knows what lies before.
-        carry = term.carry(site.bounds, site.t)
-        before = origin(np.zeros_like(carry) if cursor else carry)
-    for cut, done in _folded(term, site, cursor, end, before):
-        state = CountingPart.model_construct(sums=(*sums, stored(stretch.term, done)), cursor=cut)
+        cursor = stretch.first
+        # B alone lacks a number at its beginning: the primes up to √x.
+        done = None if cursor or stretch.term == "b" else BEGINNING
+    for end, shard in _shards(stretch, cursor, site):
+        if shard is not None:
+            done = shard if done is None else fuse(done, shard)
+            state = CountingPart.model_construct(
+                sums=(*sums, stored(stretch, done)), cursor=stretch.begin + end
+            )
         yield state
     return state
 
 
-def _folded(
-    term: Term, site: _Site, cursor: int, end: int, done: Partial
-) -> Generator[tuple[int, Partial], None, None]:
-    """Yield (cursor, what is done up to there) after each shard from `cursor` to `end`."""
-    for cut, shard in _shards(term, site, cursor, end):
-        done = fuse(done, shard)
-        yield cut, done
-
-
 def _shards(
-    term: Term, site: _Site, cursor: int, pieces: int
-) -> Generator[tuple[int, Partial], None, None]:
-    """Yield (end, partial result) of each shard from `cursor` on, in order."""
-    bounds, t, pool, threads = site
+    stretch: Stretch, cursor: int, site: _Site
+) -> Generator[tuple[int, Partial | None], None, None]:
+    """Yield (end, partial result) of each shard from `cursor` on, in order; in between None."""
+    ends = _ends(site.divisions, stretch, cursor)
+    shard, (pool, threads, stop) = site.shard, site.crew
     if pool is None:
-        while cursor < pieces:
-            end = term.cut(bounds, t, cursor, pieces)
-            yield end, term.shard(bounds, t, cursor, end)
+        for end in ends:
+            done = yield from at_each(shard(cursor, end), (cursor, None))
+            yield end, done
             cursor = end
         return
     under_way: deque[tuple[int, Future[Partial]]] = deque()
-    while cursor < pieces or under_way:
+    for end in ends:
+        under_way.append((end, pool.submit(_compute, shard(cursor, end), stop)))
+        cursor = end
         # One more than there are threads, so that none waits for the reducer.
-        while cursor < pieces and len(under_way) <= threads:
-            end = term.cut(bounds, t, cursor, pieces)
-            under_way.append((end, pool.submit(term.shard, bounds, t, cursor, end)))
-            cursor = end
-        end, future = under_way.popleft()
-        yield end, future.result()
+        if len(under_way) > threads:
+            yield from _first_of(under_way)
+    while under_way:
+        yield from _first_of(under_way)
+
+
+def _first_of(
+    under_way: deque[tuple[int, Future[Partial]]],
+) -> Generator[tuple[int, Partial | None], None, None]:
+    """Yield the first one's end and result when it is there, before that None."""
+    end, future = under_way.popleft()
+    while not wait([future], _PATIENCE).done:
+        yield end, None
+    yield end, future.result()
+
+
+def _compute(steps: Generator[None, None, Partial], stop: Event) -> Partial:
+    """Return what a shard comes to; nothing of it counts after a stop."""
+    try:
+        while not stop.is_set():
+            next(steps)
+    except StopIteration as end:
+        done: Partial = end.value
+        return done
+    return BEGINNING
+
+
+def _ends(divisions: Divisions, stretch: Stretch, cursor: int) -> Iterator[int]:
+    """Yield where shards end that are of about equal work, from `cursor` to the stretch's end."""
+    while cursor < stretch.last:
+        end = work.shard_end(divisions, stretch.begin + cursor) - stretch.begin
+        cursor = min(max(end, cursor + 1), stretch.last)
+        yield cursor
 
 
 _LARGE = 10**12
@@ -194,6 +222,6 @@ def prepare(x: int | None) -> None:
         _compile(_LARGE)
 
 
-@cache  # Not only because it takes time: it drops the tables of the computation under way.
+@cache
 def _compile(x: int) -> None:
-    finish(count(begin(x)))
+    finish(count(Counting(divisions=(divide(x),))))

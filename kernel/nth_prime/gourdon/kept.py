@@ -1,67 +1,77 @@
-"""The tables of the last computation in this process, for its next slice or part."""
+"""What a kernel keeps in memory of its last computation, for the next slice or part."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-from outlast.kernel.nth_prime.gourdon.tables import build
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-    from outlast.kernel.nth_prime.gourdon.bounds import Bounds
-    from outlast.kernel.nth_prime.gourdon.tables import Tables
+    from outlast.kernel.nth_prime.gourdon.rows import Rows
+
+V = TypeVar("V")
 
 
-class GrowingTables:
-    """The tables of one computation: none, half built, or whole up to some limit."""
+class _Place(Generic[V]):
+    """Room for one thing: none, half built, or whole."""
 
-    def __init__(self, bounds: Bounds) -> None:
-        self.bounds = bounds
-        self._limit = 0
-        self._whole: Tables | None = None
+    def __init__(self) -> None:
+        self._key: object = None
+        self._steps: Generator[None, None, V] | None = None
+        self._value: V
 
-    def up_to(self, limit: int) -> Generator[None, None, Tables]:
-        """Return tables that hold π up to `limit` or more: build, or go on to, what is missing."""
-        if self._limit < limit:
-            self._limit = limit
-            self._steps = build(self.bounds, limit, self._whole)
-            self._whole = None
-        while self._whole is None:
+    def get(
+        self, key: object, build: Callable[[], Generator[None, None, V]]
+    ) -> Generator[None, None, V]:
+        """Return what is there by this key, else build it, or go on to; what was there goes."""
+        if self._key != key:
+            self._key, self._steps = key, build()
+            self.__dict__.pop("_value", None)
+        while self._steps is not None:
             try:
                 next(self._steps)
             except StopIteration as end:
-                self._whole = end.value
+                self._value, self._steps = end.value, None
             else:
                 yield
-        return self._whole
+        return self._value
 
 
-_KEPT: list[GrowingTables] = []
-"""At most one. Who uses them takes them out: no two computations share what is half built."""
+class Tables:
+    """The rows of one computation, and the tables of one term alone."""
+
+    def __init__(self) -> None:
+        self.rows: _Place[Rows] = _Place()
+        self.term: _Place[Any] = _Place()
 
 
-@contextmanager
-def tables_of(bounds: Bounds) -> Iterator[GrowingTables]:
-    """Take the tables that are kept, if they are of this computation, and keep them at the end.
+class Kept:
+    """Tables between two slices or parts, or none.
 
-    After an error they are dropped, as it may have been one in building them.
+    Who uses them takes them out: no two computations share what is half built.
     """
-    try:
-        tables = _KEPT.pop()
-    except IndexError:
-        tables = GrowingTables(bounds)
-    if tables.bounds != bounds:
-        tables = GrowingTables(bounds)
-    try:
-        yield tables
-    except GeneratorExit:
-        _KEPT[:] = [tables]
-        raise
-    _KEPT[:] = [tables]
 
+    def __init__(self) -> None:
+        self._tables: list[Tables] = []
 
-def forget() -> None:
-    """Drop the tables that are kept."""
-    _KEPT.clear()
+    @contextmanager
+    def tables(self) -> Iterator[Tables]:
+        """Take the tables, and keep them at the end.
+
+        After an error they are dropped, as it may have been one in building them.
+        """
+        try:
+            tables = self._tables.pop()
+        except IndexError:
+            tables = Tables()
+        try:
+            yield tables
+        except GeneratorExit:
+            self._tables[:] = [tables]
+            raise
+        self._tables[:] = [tables]
+
+    def forget(self) -> None:
+        """Drop the tables."""
+        self._tables.clear()

@@ -16,6 +16,8 @@ Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Residue = Annotated[int, Field(ge=0, lt=2**64)]
 """A sum modulo 2^64."""
 
+Words = Annotated[int, Field(ge=512, multiple_of=512)]
+
 
 class WrongState(NonRetryable):
     """No computation of these parameters comes to such a state: it is damaged, or of another."""
@@ -25,72 +27,78 @@ TermName = Literal["sigma", "phi0", "ac", "b", "d"]
 """The terms of the formula, in the order in which they are computed."""
 
 
-class Problem(Model):
-    """What fixes a computation of π(x).
+class Division(Model):
+    """What fixes a computation of π(x), and its pieces.
 
     y and the sizes are stored, as another machine's floating point might choose other ones.
 
     Attributes:
         x: the number whose π is wanted.
         y: the limit of the leaves.
-        ac_span: numbers in one segment of A + C.
+        window: numbers in one window of the m of A + C and D.
+        ac_words: words in one segment of A + C.
         b_words: words in one segment of B.
         d_words: words in one segment of D.
+        ac_rows: the number of primes of A and C.
+        d_rows: the number of primes of D.
     """
 
     x: Natural
     y: Annotated[int, Field(ge=1)]
-    ac_span: Annotated[int, Field(ge=64, multiple_of=64)]
-    b_words: Annotated[int, Field(ge=4096, multiple_of=4096)]
-    d_words: Annotated[int, Field(ge=512, le=8192, multiple_of=512)]
+    window: Annotated[int, Field(ge=240, multiple_of=240)]
+    ac_words: Words
+    b_words: Words
+    d_words: Annotated[int, Field(ge=512, le=32768, multiple_of=512)]
+    ac_rows: Annotated[int, Field(ge=1)]
+    d_rows: Annotated[int, Field(ge=1)]
 
 
 class TermSum(Model):
-    """What a range of one term's pieces comes to: `gourdon.phase.Partial`, as it is stored.
+    """What neighbouring pieces of one term come to: `gourdon.term.Partial`, as it is stored.
 
     Attributes:
+        division: of which computation, where there are several.
         term: which term.
+        window: which window of A + C or D.
         total: the sum modulo 2^64.
-        weights: how often each number before the range must be added to it.
-        counts: what the range adds to each of these numbers.
+        weights: how often each number that lies before must be added to it; none if nothing does.
+        counts: what the pieces add to each of these numbers.
     """
 
+    division: Natural = 0
     term: TermName
+    window: Natural = 0
     total: Residue
     weights: tuple[Int64, ...] = ()
     counts: tuple[Int64, ...] = ()
 
 
-class Counting(Problem):
-    """How far a computation of π(x) is.
+class CountingPart(Model):
+    """How far a range of pieces is.
 
     Attributes:
-        term: which term of the formula is under way; those before are part of `total`.
-        cursor: the first of the term's pieces that is not part of `total`.
-        pieces: how many the term has; 0 until it has begun.
-        shards: how many of its shards are part of `total`.
-        total: the sum so far modulo 2^64.
-        carry: what the term's reducer carries from shard to shard; empty while `cursor` is 0.
+        sums: what is done, in order: one for each stretch of pieces that it touches.
+        cursor: the first piece that is not part of them; 0 while there is none.
     """
 
-    term: TermName = "sigma"
+    sums: tuple[TermSum, ...] = ()
     cursor: Natural = 0
-    pieces: Natural = 0
-    shards: Natural = 0
-    total: Residue = 0
-    carry: tuple[Int64, ...] = ()
-
-    def progress(self) -> float:
-        """Return the share of the time that is over, from 0 to 1, roughly."""
-        done = self.cursor / self.pieces if self.pieces else 0.0
-        if self.term in _SHARDS and done < 1:
-            # Leaves are densest where a sieve begins, and a shard is a number of leaves.
-            done = min(self.shards / (_SHARDS[self.term] * (self.x / 1e15) ** 0.633), 1.0)
-        terms = list(_TIME)
-        before = sum(_TIME[term] for term in terms[: terms.index(self.term)])
-        return min(before + _TIME[self.term] * done, 1.0)
 
 
-# Each term's share of the time, and how many shards there are at x = 10^15: measured.
-_TIME = {"sigma": 0.02, "phi0": 0.01, "ac": 0.18, "b": 0.2, "d": 0.59}
-_SHARDS = {"ac": 20, "d": 24}
+class CountingSum(Model):
+    """What the pieces first to last - 1 come to.
+
+    Attributes:
+        sums: one for each stretch that they touch, in order; none where nothing is counted.
+    """
+
+    first: Natural
+    last: Natural
+    sums: tuple[TermSum, ...] = ()
+
+
+class Counting(Model):
+    """One or more computations of the same π(x), and how far they are together."""
+
+    divisions: Annotated[tuple[Division, ...], Field(min_length=1)]
+    part: CountingPart = CountingPart()

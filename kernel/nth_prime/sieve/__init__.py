@@ -1,4 +1,4 @@
-"""A segmented sieve for primes up to 2^66: count those of an interval, or find one by position.
+"""A segmented sieve for primes up to 2^80: count those of an interval, or find one by position.
 
 A number is known by its word, 240 numbers each, so that none of them has to fit 64 bits. Every
 call into native code is a few milliseconds of work. `find` and `sieve` are generators that yield

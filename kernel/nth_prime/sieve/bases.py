@@ -1,4 +1,4 @@
-"""The primes to sieve with, in windows: near 2^64 all of them together would fill gigabytes."""
+"""The primes to sieve with, in windows: all of them together would fill gigabytes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, SMALLEST
 from outlast.kernel.nth_prime.sieve import bits, wheel
 from outlast.kernel.nth_prime.sieve.block import sieve_block
+from outlast.kernel.nth_prime.sieve.cross import SEGMENT
 from outlast.kernel.nth_prime.sieve.steps import finish
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ WIDTH = _WORDS * NUMBERS_PER_WORD
 _KEPT = 16
 """How many windows stay in memory, 2 MB each or less."""
 
-# The windows reach up to the square of this: far beyond the square root of the sieve's limit.
-_LARGEST_SEED = 1 << 17
+# The windows reach up to the square of this: to the square root of the sieve's limit.
+_LARGEST_SEED = 1 << 20
 
 
 @cache
@@ -51,7 +52,8 @@ def _window(i: int) -> NDArray[np.int64]:
     """Return the primes from i WIDTH up to (i + 1) WIDTH, ascending, from 7 on."""
     seeds = _seeds()
     root = np.searchsorted(seeds, isqrt((i + 1) * WIDTH), side="right")
-    words = finish(sieve_block(i * _WORDS, _WORDS, seeds[:root], ()))
+    near, far = np.split(seeds[:root], [np.searchsorted(seeds[:root], SEGMENT, side="right")])
+    words = finish(sieve_block(i * _WORDS, _WORDS, near, [far] if far.size else ()))
     found = np.empty(bits.count(words), np.int64)
     bits.numbers(words, i * WIDTH, np.array(wheel.OFFSETS), found)
     return found

@@ -15,6 +15,7 @@ from outlast.kernel.nth_prime.sieve.cross import (
     cross,
     cross_small,
     distances,
+    place,
 )
 from outlast.kernel.nth_prime.sieve.large import AT_ONCE, LEAST_ROOM, Rows, cross_huge, cross_large
 from outlast.kernel.nth_prime.sieve.presieve import LARGEST, patterns
@@ -67,13 +68,13 @@ def _sieve_segments(
     buffer: NDArray[np.uint8], first: int, size: int, primes: NDArray[np.int64]
 ) -> Generator[None]:
     ahead = np.empty_like(primes)
-    distances(first, primes, ahead)
+    distances(place(first), primes, ahead)
     few = int(np.searchsorted(primes, _SMALL))
     small, medium = Group(primes[:few], ahead[:few]), Group(primes[few:], ahead[few:])
     tables = Tables(patterns(), wheel.masks())
     for begin in range(0, size, SEGMENT):
         length = min(SEGMENT, size - begin)
-        cross_small(buffer[begin:], length, first + begin, small, tables)
+        cross_small(buffer[begin:], length, place(first + begin), small, tables)
         cross(buffer[begin:], length, medium, tables.masks)
         yield
 
@@ -85,11 +86,11 @@ def _cross_portion(
     huge = int(np.searchsorted(primes, NUMBERS_PER_WORD * words.size))
     at = 0
     while at < huge:
-        at += cross_large(words, first, primes[at:huge], rows, wheel.bits())
+        at += cross_large(words, place(first), primes[at:huge], rows, wheel.bits())
         yield
     if huge < primes.size:
         hits = np.empty(primes.size - huge, np.int64)
-        cross_huge(words, first, primes[huge:], hits, wheel.residue_bits())
+        cross_huge(words, place(first), primes[huge:], hits, wheel.residue_bits())
         yield
 
 

@@ -2,7 +2,7 @@
 
 The multiples p (30 k + r) of a prime p, with r one of the 8 residues, lie in every p-th byte,
 p k + (p r) // 30, always at the same bit: 8 progressions a prime. Positions relative to a byte L
-need only (-L) mod p, so no number beyond 2^63 ever occurs.
+need only (-L) mod p. L itself may pass 2^63, and is passed as a `Place`.
 
 p itself and its multiples below p^2 are crossed off as well; the latter are composite, and the
 former is put back by the caller.
@@ -40,6 +40,27 @@ class Tables(NamedTuple):
     masks: NDArray[np.uint8]
 
 
+_LOW_BITS = 20
+
+
+class Place(NamedTuple):
+    """A byte's index: high · 2^20 + low, low < 2^20."""
+
+    high: int
+    low: int
+
+
+def place(index: int) -> Place:
+    """Return an index of any size, below 2^80 at least."""
+    return Place(index >> _LOW_BITS, index & ((1 << _LOW_BITS) - 1))
+
+
+@jit
+def rest_of_place(first: Place, p: int) -> int:
+    """Return `first` minus some multiple of p < 2^40, at most a few p above or below zero."""
+    return rest((rest(first.high, p) << _LOW_BITS) + first.low, p)
+
+
 @jit
 def rest(first: int, p: int) -> int:
     """Return `first` minus some multiple of p, at most a few p above or below zero.
@@ -51,14 +72,14 @@ def rest(first: int, p: int) -> int:
 
 
 @jit
-def distance(first: int, p: int) -> int:
+def distance(first: Place, p: int) -> int:
     """Return (-first) mod p: how far from byte `first` the next multiple of p bytes is."""
-    over = rest(first, p)
+    over = rest_of_place(first, p)
     return np.int64(np.ceil(over / p)) * p - over  # type: ignore[return-value]
 
 
 @jit
-def distances(first: int, primes: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+def distances(first: Place, primes: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     """Write the distance for each prime."""
     for j in range(primes.size):
         out[j] = distance(first, primes[j])
@@ -108,7 +129,7 @@ def cross(data: NDArray[np.uint8], size: int, group: Group, masks: NDArray[np.ui
 
 @jit
 def cross_small(
-    data: NDArray[np.uint8], size: int, first: int, group: Group, tables: Tables
+    data: NDArray[np.uint8], size: int, first: Place, group: Group, tables: Tables
 ) -> None:
     """Set the first `size` bytes of `data`, from byte `first` on, to what small primes leave.
 
@@ -117,5 +138,5 @@ def cross_small(
     """
     for begin in range(0, size, STRIP):
         end = min(begin + STRIP, size)
-        presieve(data[begin:end], first + begin, tables.patterns)
+        presieve(data[begin:end], first.high, first.low + begin, tables.patterns)
         cross(data[begin:], end - begin, group, tables.masks)

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from outlast.kernel.nth_prime.jit import jit
-from outlast.kernel.nth_prime.sieve.cross import SEGMENT_BITS, Group, distances, rest, start
+from outlast.kernel.nth_prime.sieve.cross import (
+    SEGMENT_BITS,
+    Group,
+    Place,
+    distances,
+    rest_of_place,
+    start,
+)
 from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
@@ -43,7 +50,7 @@ class Rows(NamedTuple):
 @jit
 def cross_large(
     words: NDArray[np.uint64],
-    first: int,
+    first: Place,
     primes: NDArray[np.int64],
     rows: Rows,
     bits: NDArray[np.int64],
@@ -98,7 +105,7 @@ def gather(size: int, group: Group, rows: Rows, bits: NDArray[np.int64]) -> None
 @jit
 def cross_huge(
     words: NDArray[np.uint64],
-    first: int,
+    first: Place,
     primes: NDArray[np.int64],
     hits: NDArray[np.int64],
     residue_bits: NDArray[np.int64],
@@ -110,7 +117,7 @@ def cross_huge(
     """
     for j in range(primes.size):
         # In numbers, not in bytes: how far the next multiple of p itself is.
-        ahead = -30 * rest(first, primes[j])
+        ahead = -30 * rest_of_place(first, primes[j])
         hits[j] = ahead - np.int64(np.floor(ahead / primes[j])) * primes[j]
     for at in hits:
         if at < 240 * words.size and residue_bits[at % 30] >= 0:

@@ -58,10 +58,14 @@ def patterns() -> Patterns:
 
 
 @jit
-def presieve(strip: NDArray[np.uint8], first: int, patterns: Patterns) -> None:
-    """Fill `strip`, at most STRIP bytes from byte `first` on, with the numbers coprime to all."""
+def presieve(strip: NDArray[np.uint8], high: int, low: int, patterns: Patterns) -> None:
+    """Fill `strip`, at most STRIP bytes from a place on, with the numbers coprime to all.
+
+    The place is high · 2^20 + low, see `cross.Place`.
+    """
     for row in range(patterns.periods.size):
-        pattern = patterns.rows[row, first % patterns.periods[row] :]
+        period = patterns.periods[row]
+        pattern = patterns.rows[row, ((high % period << 20) + low) % period :]
         if row == 0:
             for i in range(strip.size):
                 strip[i] = pattern[i]

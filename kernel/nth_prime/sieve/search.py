@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LIMIT = 1 << 66
-"""The sieve reaches up to here, four times 2^64."""
+LIMIT = 1 << 80
+"""The sieve reaches up to here."""
 
-# Words in a block. The least takes some 20 ms, and an interruption loses at most one block.
+# Words in a block. The least takes some 20 ms, and an interruption loses at most one block. Above
+# _HIGH going through all primes costs so much that blocks are as large as memory allows.
 _LEAST = 8 * SEGMENT // 8
 _MOST = 32 * SEGMENT // 8
+_HIGH = 1 << 66
 
 # Words added to what a search is expected to need, for the chance in the primes' distances.
 _MARGIN = 1 << 12
@@ -55,7 +57,7 @@ def block_size(word: int, missing: int) -> int:
     beyond what a search needs, they only cost.
     """
     height = NUMBERS_PER_WORD * word
-    usual = min(max(isqrt(height) // 8, _LEAST), _MOST)
+    usual = min(max(isqrt(height) // 8, _LEAST), _MOST if height < _HIGH else LARGEST_BLOCK)
     needed = missing * log(height + 20 * missing + 100) / NUMBERS_PER_WORD
     return min(usual, int(1.05 * needed) + _MARGIN)
 

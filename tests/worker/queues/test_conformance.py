@@ -51,6 +51,25 @@ def test_messages_that_are_sent_together_arrive_each_once(backend: Backend) -> N
     assert look(backend.queue) is None
 
 
+def test_batches_bring_each_message_once(backend: Backend) -> None:
+    """Of the messages that a worker takes together, some would be lost, or come to others, too."""
+    messages = [Message(job_id=f"job-{number}", slice=1) for number in range(23)]
+    backend.queue.send_all(messages)
+    deliveries = []
+    while batch := backend.queue.receive_batch(5, visibility_seconds=LONG, wait_seconds=0):
+        assert len(batch) <= 5
+        deliveries += batch
+    bodies = sorted(delivery.body for delivery in deliveries)
+    assert bodies == sorted(message.body() for message in messages)
+    left, done = deliveries[-1], deliveries[:-1]
+    backend.queue.ack_batch(done)
+    backend.queue.ack_batch(done)
+    for delivery in deliveries:
+        backend.queue.hide(delivery, 0)
+    assert take(backend.queue).body == left.body
+    assert look(backend.queue) is None
+
+
 def test_nothing_to_receive_is_none(backend: Backend) -> None:
     """A worker on an empty queue would crash."""
     assert look(backend.queue) is None

@@ -27,15 +27,30 @@ Endpoint = Annotated[
     ),
 ]
 
+Stack = Annotated[
+    str | None,
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        help="Look at the whole deployment of this CloudFormation stack: its own store, queue and "
+        "function, whatever OUTLAST_STORE and OUTLAST_QUEUE are.",
+    ),
+]
+Every = Annotated[
+    bool, typer.Option("--all", help="Read every record for damage, not a sample of them.")
+]
+
 
 def doctor(
     *,
+    stack: Stack = None,
     function: Function = None,
     endpoint: Endpoint = None,
+    every: Every = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check settings, store and queue, and say what will break.
+    """Check store, jobs and queue, and say what will break.
 
     Each finding is ok, a warning (costs time, money or safety), an error (stops or loses jobs) or
     unknown (no right to look). What breaks and how to mend it follow. The store is tried with a
@@ -44,7 +59,8 @@ def doctor(
 
     Examples:
         outlast doctor
-        outlast doctor --function outlast
+        outlast doctor --stack outlast
+        outlast doctor --all
         outlast doctor --endpoint jpnw0v75y3qoql --json | jq '.[] | select(.level != "ok")'
 
     Exit codes:
@@ -55,9 +71,11 @@ def doctor(
     from outlast.worker.cli.logs import log_to_stderr
     from outlast.worker.doctor.examine import examine, has_errors
 
+    if stack is not None and function is not None:
+        raise typer.BadParameter("a stack has a function of its own: give one of them")
     log_to_stderr("DEBUG" if debug else "WARNING", debug=debug)
     findings = []
-    for finding in examine(function=function, endpoint=endpoint):
+    for finding in examine(function=function, endpoint=endpoint, stack=stack, every=every):
         findings.append(finding)
         if not as_json:
             _print(finding)

@@ -21,6 +21,7 @@ from outlast.checkpoint.status import Status
 from outlast.worker.slices.fleet.adding_up import AddingUp, AddLater
 from outlast.worker.slices.fleet.claimed_part import ClaimedPart
 from outlast.worker.slices.fleet.failing import fail_job
+from outlast.worker.slices.handover import send_continuation
 from outlast.worker.slices.owed_notices import notify_targets
 from outlast.worker.slices.protocol import (
     AddUp,
@@ -33,7 +34,7 @@ from outlast.worker.slices.protocol import (
     part_action,
 )
 from outlast.worker.slices.tidying import tidy
-from outlast.worker.slices.turn import Handled, Turn, send_continuation
+from outlast.worker.slices.turn import Handled, Turn
 from outlast.worker.telemetry.job_events import tell_ending
 
 if TYPE_CHECKING:
@@ -110,14 +111,14 @@ class PartTurn(Turn):
         match record.status:
             case Status.QUEUED:
                 # Whoever lets the job go on sends the messages of all its parts.
-                if not job.is_paused:
+                if not (job.is_paused or record.announced):
                     send_continuation(self.process, job.stored)
                 ack = True
             case Status.SUCCEEDED:
                 ack = self._succeeded(job.stored).ack
             case _:
                 ack = self._fail(record.error or str(record.status), record.era).ack
-        return Handled(ack, record)
+        return Handled(ack, record, job.is_acked)
 
     def _new(self, job: Head) -> StoredJob:
         """Return the part before anything is stored of it."""
