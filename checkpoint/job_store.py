@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("outlast.jobs")
 
 MAX_RECORD_BYTES = 256 << 20
-# A job that is alone on its worker is written and read again slice by slice.
-MOST_KEPT_BYTES = 64 << 10
 IDENTITY = "identity"
 
 
@@ -57,17 +55,6 @@ class StoredJob(NamedTuple):
 
     record: Record
     version: str | None
-
-
-class _Written(NamedTuple):
-    """A record that was written here, and its bytes: there is no need to read them."""
-
-    record: Record
-    data: bytes
-
-    def is_of(self, job_id: str, data: bytes) -> bool:
-        """Whether these bytes, which are the value of that job, are the record's."""
-        return data == self.data and job_id == self.record.job_id
 
 
 class JobStore(JobHeads):
@@ -89,7 +76,6 @@ class JobStore(JobHeads):
         # `Register.write` reads a value back after a lost answer. These are the writes for which
         # that failed, too: after an outage a repeated release finds its own first attempt by them.
         self._unanswered: deque[str] = deque(maxlen=8)
-        self._written: _Written | None = None
         # Not a method, which would tie this object and its connections into a circle.
         self.clock = set_right(clock, register)
         self.deletions = Deletions(register, self.clock)
@@ -193,8 +179,6 @@ class JobStore(JobHeads):
             InvalidJobId: no job can have this id.
         """
         stored = stored or self._stored(job_id)
-        if self._written and self._written.is_of(job_id, stored.value):
-            return StoredJob(self._written.record, stored.version)
         with with_job_in_message(job_id):
             return StoredJob(require_owner(decode(stored.value), job_id), stored.version)
 
@@ -376,5 +360,4 @@ class JobStore(JobHeads):
             self._unanswered.append(stamped.revision.writer)
             raise
         self._unanswered.clear()
-        self._written = _Written(stamped, data) if len(data) <= MOST_KEPT_BYTES else None
         return StoredJob(stamped, version)

@@ -33,14 +33,16 @@ PAGE_KEYS = 1000
 
 # redis-py repeats a call whose answer was lost. The repetition finds the version that the first
 # attempt wrote, and has the same answer.
-REPLACE = """
+COMPARE = """
 local current = redis.call('HGET', KEYS[1], 'version') or ''
 if current == ARGV[2] then return 1 end
 if current ~= ARGV[1] then return 0 end
+"""
+REPLACE = """
 redis.call('ZADD', KEYS[2], 0, ARGV[4])
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
 """
-PUT = REPLACE + "return 1"
+PUT = COMPARE + REPLACE + "return 1"
 DELETE = """
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[2])
@@ -73,8 +75,8 @@ return answer
 """
 
 
-class Putting(NamedTuple):
-    """A script that begins with `REPLACE`, and the keys and arguments that follow its own."""
+class PutScript(NamedTuple):
+    """A script that does what `PUT` does, and the keys and arguments that follow its own."""
 
     script: Script
     keys: Sequence[str] = ()
@@ -129,12 +131,12 @@ class RedisRegister(Register):
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Make one attempt to replace the value; see `Register.put`."""
-        return self.put_by(Putting(self._put), key, value, expected=expected)
+        return self.put_with(PutScript(self._put), key, value, expected=expected)
 
-    def put_by(self, putting: Putting, key: str, value: bytes, *, expected: str | None) -> str:
+    def put_with(self, put: PutScript, key: str, value: bytes, *, expected: str | None) -> str:
         """Do as `put`, by that script."""
         version = secrets.token_hex(16)
-        script, keys, args = putting
+        script, keys, args = put
         with self._translate_errors(key, len(value)):
             changed = script(
                 keys=[*self._names(key), *keys],
@@ -228,6 +230,10 @@ class RedisRegister(Register):
     def name_of(self, key: str) -> str:
         """Return the server's name of a key."""
         return self._keys.name(key)
+
+    def script(self, text: str) -> Script:
+        """Return a script that runs on the register's connections."""
+        return self._client.register_script(text)
 
     def is_on(self, server: RedisServer) -> bool:
         """Whether that server and database is the register's, seen by the same user."""

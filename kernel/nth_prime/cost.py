@@ -41,7 +41,8 @@ _SIEVING_SECONDS = 7.1e-10
 # Tables and sums that one thread makes while others wait are a part of it; the other one is what
 # threads lose to each other, as two of them showed.
 _SERIAL_SHARE = 0.08
-_TABLES_SHARE = 0.01
+# For each number m up to y, of one window at most.
+_TABLE_SECONDS, _LEAST_TABLES = 5e-9, 0.002
 
 # The plain sieve, for each number up to x; no second thread helps. Measured on another core.
 _PLAIN_SECONDS = 1.5e-9
@@ -55,14 +56,15 @@ def of_count(x: int, *, verify: bool = False) -> Estimate:
     """Return what π(x) takes."""
     if x <= plain.LARGEST_NUMBER:
         return _of_plain_sieve(x)
+    division = divide(x)
     seconds = max(power_law(_COUNTING, x), _LEAST_SECONDS)
     if verify:
         seconds *= _TWICE
     return Estimate(
         seconds=seconds,
         serial_seconds=_SERIAL_SHARE * seconds,
-        resume_seconds=_TABLES_SHARE * seconds,
-        memory_bytes=_PROCESS_BYTES + bytes_needed(divide(x), 1),
+        resume_seconds=_LEAST_TABLES + _TABLE_SECONDS * min(division.y, division.window),
+        memory_bytes=_PROCESS_BYTES + bytes_needed(division, 1),
         # Mostly the carry of D, one number for each prime up to about x^(1/4).
         state_bytes=200 + round(34_000 * (x / 1e18) ** 0.245),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Annotated, Any, Generic
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from outlast.kernel.contract import Model, P, R, Resources
 from outlast.kernel.divisible import Divisible
@@ -29,27 +29,38 @@ BEGINNING = PrimesState(word=START.word, count=START.count)
 """Where the plain sieve begins: it answers sooner than its work could be divided."""
 
 
-VERIFY = "count twice, by other leaves, and compare; it takes twice the time"
-"""What the parameter of both kernels is for."""
-
 # The second y, in percent of the first, and its segments: little slower.
 _OTHER, _OTHER_WORDS = 80, 4096
 
 
-class Answer(Model):
-    """What results have in common.
+class _Terse(Model):
+    """A model whose fields are left out of what is stored where they have their default."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = whole(self)
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        return {name: value for name, value in fields.items() if value != defaults[name]}
+
+
+class Question(_Terse):
+    """What the parameters of both kernels have in common."""
+
+    verify: Annotated[
+        bool,
+        Field(description="count twice, by other leaves, and compare; it takes twice the time"),
+    ] = False
+
+
+class Answer(_Terse):
+    """What the results of both kernels have in common.
 
     Attributes:
-        verified: what the count was checked by, beside Riemann's R(x); None, and not stored: it
-            was not to be verified, or a plain sieve has answered.
+        verified: what the count was checked by, beside Riemann's R(x); None: it was not to be
+            verified, or a plain sieve has answered.
     """
 
     verified: str | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_none(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = whole(self)
-        return {name: value for name, value in fields.items() if value is not None}
 
 
 class PrimesPlan(Model):

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.divided import (
     BEGINNING,
-    VERIFY,
     Answer,
     Divided,
     PrimesPlan,
+    Question,
     counting_share,
     divisions_of,
     verified,
@@ -27,6 +26,7 @@ from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from outlast.kernel.contract import Estimate, Resources
     from outlast.kernel.nth_prime.gourdon.state import CountingSum, Division
 
 LARGEST_POSITION = 10**22
@@ -36,14 +36,13 @@ _MOST_COMPILED_BITS = 44
 _COUNTING_SHARE = 0.93
 
 
-class NthPrimeParams(Model):
+class NthPrimeParams(Question):
     """Which prime: the first is 2."""
 
     position: Annotated[
         int,
         Field(ge=1, le=LARGEST_POSITION, description="which prime to find; the first one is 2"),
     ]
-    verify: Annotated[bool, Field(description=VERIFY)] = False
 
 
 class NthPrimeResult(Answer):

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from outlast.kernel.contract import Estimate, Model, Resources
 from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.divided import (
     BEGINNING,
-    VERIFY,
     Answer,
     Divided,
     PrimesPlan,
+    Question,
     counting_share,
     divisions_of,
     verified,
@@ -27,16 +26,16 @@ from outlast.kernel.nth_prime.state import PrimesState, cursor_of, stored
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from outlast.kernel.contract import Estimate, Resources
     from outlast.kernel.nth_prime.gourdon.state import CountingSum
 
 
-class PrimeCountParams(Model):
+class PrimeCountParams(Question):
     """Up to where to count."""
 
     x: Annotated[
         int, Field(ge=0, lt=X_LIMIT, description="count the primes up to this number, below 2^80")
     ]
-    verify: Annotated[bool, Field(description=VERIFY)] = False
 
 
 class PrimeCountResult(Answer):

@@ -173,7 +173,10 @@ def test_a_list_that_ends_early_is_still_json(
 def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJson) -> None:
     """A person would have to read the source of a kernel to use it."""
     shown = outlast("kernels").out
-    assert "\n    position=...  integer from 1 to 1,000,000,000,000,000,000 - which prime" in shown
+    assert (
+        "\n    position=...  integer from 1 to 10,000,000,000,000,000,000,000 - which prime"
+        in shown
+    )
     assert "\ntally  Counts, one step after the other.\n    steps=...  integer from 1" in shown
     assert "(default: 0.0)" in shown
     kernels = {kernel["name"]: kernel for kernel in outlast_json("kernels")}

@@ -114,6 +114,8 @@ class Consumer:
                 return None
             with self._inbox.handling():
                 slices = self._handle(delivery, stop)
+            if slices:
+                self._inbox.ran_slice()
         except (StoreUnavailable, QueueUnavailable) as error:
             if not self._has_connected:
                 raise
@@ -154,6 +156,7 @@ class Consumer:
 
     def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
         tell(log, unavailable(error), effect="the worker waits", error=str(error))
+        self._inbox.close()  # Others may reach what this worker does not.
         self._wait(_backoff(self._failures_in_a_row), stop)
         self._failures_in_a_row += 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -22,22 +23,23 @@ log = logging.getLogger("outlast.consumer")
 
 # As many as SQS takes in a request.
 MOST_MESSAGES = 10
-# So long a batch should last: no other worker is to wait for a message that one holds.
+# The target length of a batch, so that no message waits while another worker is idle.
 BATCH_SECONDS = 0.25
-# If one of its messages takes longer, the others are for other workers.
-LATE_SECONDS = 1.0
+# A batch that takes longer is given back: its messages are for other workers.
+GIVE_BACK_SECONDS = 1.0
 SHORTEST_SECONDS = 1e-6  # A clock may stand still.
-# A lease may have become longer by the claim: to hide the message for longer costs a request.
+# The lease may have grown by the claim, and to hide the message for longer costs a request.
 HIDDEN_LEASES = 1.25
-# Of how many messages the slowest counts.
+# How many recent slices set the size of a batch.
 RECENT = 10
 
 
 class Inbox:
     """Holds the messages that were received and wait for their turn, and those to acknowledge.
 
-    A batch is as large as the slowest of the last messages allows; while nothing is known, one
-    message.
+    A batch is as large as the slowest of the last slices allows. It is one message until so many
+    were measured, and again after a look that found none, or a batch that was given back: a message
+    that is given back has had a receive for nothing.
     """
 
     def __init__(self, process: WorkerProcess, *, wait_seconds: float) -> None:
@@ -48,7 +50,7 @@ class Inbox:
         self._done: list[Delivery] = []
         self._seconds: deque[float] = deque(maxlen=RECENT)
         self._lock = Lock()  # The heartbeat's thread gives messages back.
-        self._began_at = process.clock()
+        self._received_at = self._began_at = process.clock()
 
     def next(self, most: int | None = None) -> Delivery | None:
         """Return the next message; ask for `most` at most (None: any number). None: there is none.
@@ -58,34 +60,43 @@ class Inbox:
         """
         with self._lock:
             if self._waiting:
-                return self._waiting.popleft()
+                delivery = self._waiting.popleft()
+                waited = self._process.clock() - self._received_at
+                return replace(delivery, hidden_seconds=delivery.hidden_seconds - waited)
         batch = self._process.receive_batch(
             min(self._batch_size(), most or MOST_MESSAGES),
             visibility_seconds=HIDDEN_LEASES * self._process.timing.lease_seconds(),
             wait_seconds=self._wait_seconds,
         )
+        self._received_at = self._process.clock()
+        if not batch:
+            self._seconds.clear()
+            return None
         self._waiting.extend(batch[1:])
-        return batch[0] if batch else None
+        return batch[0]
 
     def _batch_size(self) -> int:
-        if not self._seconds:
+        if len(self._seconds) < RECENT:
             return 1
         fitting = BATCH_SECONDS / max(*self._seconds, SHORTEST_SECONDS)
         return max(min(int(fitting), MOST_MESSAGES), 1)
 
     @contextmanager
     def handling(self) -> Iterator[None]:
-        """Measure how long the block handles a message; let the others go if it takes long."""
+        """Handle a message in the block, and let the others go if that takes long."""
         self._began_at = self._process.clock()
         others: AbstractContextManager[None] = nullcontext()
         if self._waiting or self._done:
             others = self._process.observe(self._look)
         with others:
             yield
+
+    def ran_slice(self) -> None:
+        """Note that the message called for a slice, which has ended."""
         self._seconds.append(self._process.clock() - self._began_at)
 
     def _look(self) -> None:
-        if self._process.clock() - self._began_at >= LATE_SECONDS:
+        if self._process.clock() - self._received_at >= GIVE_BACK_SECONDS:
             self.close()
 
     def ack(self, delivery: Delivery) -> None:
@@ -94,7 +105,8 @@ class Inbox:
         Raises:
             QueueUnavailable: some of them will come again.
         """
-        self._done.append(delivery)
+        with self._lock:
+            self._done.append(delivery)
         if not self._waiting:
             self._ack_done()
 
@@ -112,6 +124,8 @@ class Inbox:
         with self._lock:
             waiting = list(self._waiting)
             self._waiting.clear()
+        if waiting:
+            self._seconds.clear()
         try:
             self._ack_done()
             for delivery in waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.names import JOBS
@@ -15,6 +15,7 @@ from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.worker.queues import redis_scripts as scripts
 from outlast.worker.queues.contract import Backlog, Delivery, Queue, QueueUnavailable
 from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.redis_scripts import receipt_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from outlast.worker.queues.database import Database
     from outlast.worker.queues.message import Message
 
-# A consumer that is woken by nobody looks again after that.
+# A waiting consumer looks again after this long.
 LONGEST_WAIT_SECONDS = 1.0
 # A server looks ten times a second whose wait has ended.
-LATE_SECONDS = 0.1
+SERVER_LAG_SECONDS = 0.1
 # A server before Redis 7 takes less than a millisecond for "for ever".
 SHORTEST_WAIT_SECONDS = 0.01
 
@@ -126,7 +127,7 @@ class RedisQueue(Queue):
 
     def _is_woken(self, seconds: float) -> bool:
         """Wait so long for a token, which says that a message may be visible."""
-        seconds = max(seconds - LATE_SECONDS, SHORTEST_WAIT_SECONDS)
+        seconds = max(seconds - SERVER_LAG_SECONDS, SHORTEST_WAIT_SECONDS)
         return self._server.client.blpop([self._keys.wake], timeout=seconds) is not None
 
     def is_empty(self) -> bool:
@@ -143,12 +144,12 @@ class RedisQueue(Queue):
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
         with translate_errors(self._server):
-            self._hide(self._keys, [*_parts(delivery), _microseconds(seconds)])
+            self._hide(self._keys, [*receipt_fields(delivery), _microseconds(seconds)])
 
     def ack(self, delivery: Delivery) -> None:
         """Delete the message, even if it is a dead letter by now."""
         with translate_errors(self._server):
-            self._ack(self._keys, _parts(delivery))
+            self._ack(self._keys, receipt_fields(delivery))
 
     def database_with(self, register: Register) -> Database | None:
         """Return the server, if it is that of `register`."""
@@ -156,7 +157,7 @@ class RedisQueue(Queue):
             return None
         from outlast.worker.queues.redis_database import RedisDatabase  # which imports this
 
-        return RedisDatabase(self._server.client, register, self, self._keys)
+        return RedisDatabase(register, self, self._keys)
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -189,9 +190,3 @@ def _delivery(
         stored = Stored(value, version.decode(errors="replace"))
     text = (body or b"").decode(errors="replace")
     return Delivery(text, (receipt or b"").decode(), seconds, stored)
-
-
-def _parts(delivery: Delivery) -> list[Any]:
-    """Return id and count of a receipt; another queue's fits nothing."""
-    message_id, _, count = delivery.receipt.partition(":")
-    return [message_id, count]

@@ -6,9 +6,12 @@ anything.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoint.registers.redis import REPLACE
+from outlast.checkpoint.registers.redis import COMPARE, REPLACE
+
+if TYPE_CHECKING:
+    from outlast.worker.queues.contract import Delivery
 
 TOKENS = 64  # so many consumers are woken at once; more look by themselves, after a second at most
 DEAD_LETTERS = 10_000  # the oldest leave for newer ones
@@ -48,6 +51,12 @@ class Keys(NamedTuple):
 
 def _names(first: int) -> str:
     return f"local {', '.join(Keys._fields)} = unpack(KEYS, {first})"
+
+
+def receipt_fields(delivery: Delivery) -> tuple[str, str]:
+    """Return id and count of a receipt; another queue's fits nothing."""
+    message_id, _, count = delivery.receipt.partition(":")
+    return message_id, count
 
 
 _FUNCTIONS = """
@@ -196,15 +205,15 @@ ACK = _BEGIN + "ack(ARGV[1], ARGV[2])"
 # KEYS and ARGV: those of the register's script, then the queue's keys; the body of a message to
 # send; id and count of a receipt to acknowledge. "": none. It is the register's answer.
 HANDOVER = (
-    REPLACE
+    COMPARE
     + _names(3)
     + _FUNCTIONS
     + _SENDING
-    + """
-if ARGV[5] ~= '' then add(ARGV[5], 0) end
-if ARGV[6] ~= '' then ack(ARGV[6], ARGV[7]) end
-return 1
-"""
+    # In this order: what an error leaves half done, such as a right that is missing, leads on.
+    + "if ARGV[5] ~= '' then add(ARGV[5], 0) end"
+    + REPLACE
+    + "if ARGV[6] ~= '' then ack(ARGV[6], ARGV[7]) end\n"
+    + "return 1"
 )
 
 # ARGV: the id of a dead letter. It is sent as a new message, with no receives.

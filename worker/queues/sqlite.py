@@ -167,17 +167,17 @@ class SqliteQueue(PolledQueue):
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now."""
         with translate_errors():
-            self._quick.change(HIDE, self._clock() + seconds, *parts(delivery))
+            self._quick.change(HIDE, self._clock() + seconds, *receipt_fields(delivery))
 
     def keep(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now, as long as this process lives."""
         with translate_errors():
-            self._quick.change(KEEP, self._clock() + seconds, *parts(delivery))
+            self._quick.change(KEEP, self._clock() + seconds, *receipt_fields(delivery))
 
     def ack(self, delivery: Delivery) -> None:
         """Delete the message, even if it is a dead letter by now."""
         with translate_errors():
-            self._quick.change(ACK, *parts(delivery))
+            self._quick.change(ACK, *receipt_fields(delivery))
 
     def database_with(self, register: Register) -> Database | None:
         """Return the file, if it is that of `register`."""
@@ -193,7 +193,7 @@ class SqliteQueue(PolledQueue):
         self._quick.close()
 
 
-def parts(delivery: Delivery) -> list[str]:
+def receipt_fields(delivery: Delivery) -> list[str]:
     """Return id and number of receives of a receipt."""
     return delivery.receipt.split(":")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.database import Database
-from outlast.worker.queues.sqlite import ACK, SEND, parts
+from outlast.worker.queues.sqlite import ACK, SEND, receipt_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +23,9 @@ class SqliteDatabase(Database):
         self, register: SqliteRegister, queue: SqliteQueue, clock: Callable[[], float]
     ) -> None:
         """Write to the file of both; `clock` is that of the queue."""
+        super().__init__(queue)
         self._register = register
-        self._queue = queue
         self._clock = clock
-
-    def receive_batch(
-        self, most: int, *, visibility_seconds: float, wait_seconds: float
-    ) -> list[Delivery]:
-        """Return what the queue returns: to read a job costs as little later."""
-        return self._queue.receive_batch(
-            most, visibility_seconds=visibility_seconds, wait_seconds=wait_seconds
-        )
 
     def put(
         self,
@@ -49,5 +41,5 @@ class SqliteDatabase(Database):
             if message is not None:
                 connection.execute(SEND, (message.body(), self._clock()))
             if done is not None:
-                connection.execute(ACK, parts(done))
+                connection.execute(ACK, receipt_fields(done))
         return version

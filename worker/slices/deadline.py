@@ -67,7 +67,6 @@ class Deadline:
         self._reason: str | None = None
         self._previous: dict[signal.Signals, Handler] = {}
         self._outer_handlers: dict[signal.Signals, Handler] = {}
-        self._has_timer = False
         self._outer_timer = (0.0, 0.0)
         self._armed_at = 0.0
 
@@ -118,9 +117,10 @@ class Deadline:
         self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
         self._armed_at = self._clock()
         left = self._end - self._armed_at
-        if left > 0:  # The end may have come: then there is nothing to wait for.
-            self._has_timer = True
-            self._outer_timer = signal.setitimer(signal.ITIMER_REAL, _settable(left))
+        # Where the end has come there is nothing to wait for.
+        self._outer_timer = signal.setitimer(
+            signal.ITIMER_REAL, _settable(left) if left > 0 else 0.0
+        )
 
     def hears(self, handler: Handler) -> bool:
         """Whether a signal's handler is that of this deadline or of one around it."""
@@ -129,8 +129,7 @@ class Deadline:
         return self._outer is not None and self._outer.hears(handler)
 
     def _disarm(self) -> None:
-        if self._has_timer:
-            self._has_timer = False
+        if signal.SIGALRM in self._previous:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._previous.items():
             # None: the handler was not installed from Python and cannot be put back from here.

@@ -60,18 +60,20 @@ def send_continuation(process: WorkerProcess, stored: StoredJob) -> None:
     """Send the message for the next slice of a job or part, and note that it was sent."""
     record = stored.record
     message, announced = Message.of(record), record.marked_announced()
-    put = None
-    if process.database is not None:
-        in_one_step = partial(process.database.put, message=message)
-        put = lambda _: in_one_step  # noqa: E731
-    else:
+    database = process.database
+    if database is None:
         # Whoever finds the message missing sends a duplicate. But where the store has lost the
         # write that it follows, or the job's id is used again, it is another message with the same
         # number.
         deduplication_id = f"{message.group_id}:{record.revision.writer}"
         process.queue.send(message, deduplication_id=deduplication_id)
     try:
+        put = None if database is None else partial(_sending, database)
         process.jobs.replace(stored, announced, put=put)
     except VersionConflict:
         # Another worker has claimed this slice, or a person stopped the job: both supersede it.
         log.debug("job %s moved on before its slice was marked as announced", record.job_id)
+
+
+def _sending(database: Database, record: Record) -> Put:
+    return partial(database.put, message=Message.of(record))

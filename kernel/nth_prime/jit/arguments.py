@@ -51,6 +51,8 @@ def _append(arguments: tuple[Any, ...], kinds: list[str], words: list[int | floa
             words.append(argument)
         elif isinstance(argument, np.ndarray):
             dtype, size = argument.dtype, argument.size
+            if dtype.names is not None:
+                raise TypeError("compiled code takes no array of records")
             kinds += (dtype.char, dtype.byteorder, "*" * argument.ndim)
             address = addressof(_BYTE.from_buffer(argument)) if size else 0
             words += (0, 0, size, dtype.itemsize, address, *argument.shape, *argument.strides)

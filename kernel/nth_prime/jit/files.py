@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from contextlib import suppress
 from hashlib import sha256
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -57,7 +58,10 @@ def _folders() -> Iterator[Path]:
     else:
         # As Python's own bytecode; where only an administrator may, in the user's folder.
         yield Path(cache_from_source(__file__)).parent
-        yield Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "outlast"
+        with suppress(RuntimeError):  # A user may have no home folder.
+            yield (
+                Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "outlast"
+            )
     if (private := _private_folder()) is not None:
         yield private
 

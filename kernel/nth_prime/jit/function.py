@@ -40,6 +40,9 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        if function.__code__.co_freevars:
+            # Its values are no part of the key of the machine code.
+            raise TypeError(f"{function.__qualname__} has variables of a function around it")
         update_wrapper(self, function)
         self.py_func = function
         self._natives: dict[str, Native] = {}
