@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-demo: $(BIN)/.installed  ## run a real job in slices, in this folder, and show its record
-	@OUTLAST="$(BIN)/outlast" sh docs/demo.sh
+demo: $(BIN)/.installed-bare  ## run two real jobs in slices, one past a killed worker, and show their records
+	@BIN="$(BIN)" sh docs/demo.sh
 
 test: $(BIN)/.installed-test $(BIN)/.installed-torch  ## run the tests, on real servers, in three parts at a time
 	@$(MAKE) --no-print-directory --jobs 3 \
@@ -40,7 +40,7 @@ format: $(BIN)/.installed-lint  ## format the sources
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(BIN)/.installed  ## write the tables of settings and events into docs/
+docs: $(BIN)/.installed-test  ## write the tables of settings, events and licences into docs/
 	$(BIN)/python docs/generate.py
 
 bench: $(BIN)/.installed-bench $(BIN)/.installed-torch  ## measure speed and cost, beside other tools; takes minutes
@@ -67,6 +67,11 @@ $(BIN)/python:
 
 $(BIN)/.installed: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[primes]'
+	@touch $@
+
+# Enough for the demonstration to begin.
+$(BIN)/.installed-bare: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable .
 	@touch $@
 
 $(BIN)/.installed-%: $(BIN)/.installed

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 try:
     import numpy as np
 except ModuleNotFoundError as error:
+    from outlast.kernel.extras import how_to_install
+
     raise ModuleNotFoundError(
-        "an Array needs numpy: pip install 'outlast[arrays]'", name="numpy"
+        f"an Array needs numpy: {how_to_install('arrays')}", name="numpy"
     ) from error
 
 from outlast.kernel.bulk import Beside, whole

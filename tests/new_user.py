@@ -99,7 +99,13 @@ def _variables(folder: Path) -> dict[str, str]:
     }
 
 
-def shell(commands: str, folder: Path, environment: dict[str, str]) -> str:
+def shell(
+    commands: str,
+    folder: Path,
+    environment: dict[str, str],
+    *,
+    limit_seconds: float = LIMIT_SECONDS,
+) -> str:
     """Run what a person types, all of which must succeed; return its standard output."""
     done = subprocess.run(
         ["sh", "-e"],
@@ -108,7 +114,7 @@ def shell(commands: str, folder: Path, environment: dict[str, str]) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=LIMIT_SECONDS,
+        timeout=limit_seconds,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -106,6 +106,7 @@ def test_wheels_hold_the_package_and_nothing_beside_it(tmp_path: Path) -> None:
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "cache" not in str(path.parent)
     }
+    source |= {f"outlast/docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
     own = {f"outlast/{path.name}" for path in (ROOT / "src/outlast").iterdir() if path.is_file()}
     assert {name for name in held if name.startswith("outlast/")} == source | own
 

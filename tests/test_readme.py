@@ -84,6 +84,16 @@ def test_the_kernel_shown_can_be_stopped_anywhere() -> None:
         exec(next(block for block in blocks("python") if part in block), names)
 
 
+@pytest.mark.chaos
+def test_the_demonstration_shows_what_it_says(environment: dict[str, str]) -> None:
+    """A newcomer's first command would fail, or lose nothing because nothing was at stake."""
+    there = environment | {"BIN": str(Path(sys.executable).parent)}
+    shown = run(["sh", str(ROOT / "docs/demo.sh")], there)
+    assert re.search(r"^ +\d+ .* lost$", shown, re.MULTILINE)
+    assert re.search(r"^exponent=\d+ is_prime=true", shown, re.MULTILINE)
+    assert "position=1000000000000000 prime=37124508045065437" in shown
+
+
 def _commands(transcript: str) -> list[tuple[list[str], list[str]]]:
     """Return each command after a `$` with the lines of its answer; notices go to stderr."""
     commands: list[tuple[list[str], list[str]]] = []

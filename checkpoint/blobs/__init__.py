@@ -38,7 +38,9 @@ def open_blobs(url: str, *, part: Callable[[], str] = lambda: "") -> BlobStore:
         from outlast.checkpoint.blobs.folder import FolderBlobs
 
         return FolderBlobs(path, part=part)
-    raise InvalidStoreUrl(f"no place of arrays has the URL {redacted(url)!r}; use {FORMS}")
+    raise InvalidStoreUrl(
+        f"no place of arrays has the URL {redacted(url)!r} (OUTLAST_BLOBS); use {FORMS}"
+    )
 
 
 def folder_path(url: str) -> Path | None:

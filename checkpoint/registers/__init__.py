@@ -63,4 +63,6 @@ def _invalid(url: str) -> InvalidStoreUrl:
     hint = redis_hint(url)
     if url.startswith("sqlite:///~"):
         hint = ". Its home folder is unknown; set HOME, or OUTLAST_STORE=sqlite:////full/path"
-    return InvalidStoreUrl(f"no store has the URL {redacted(url)!r}; use {FORMS}{hint}")
+    return InvalidStoreUrl(
+        f"no store has the URL {redacted(url)!r} (OUTLAST_STORE); use {FORMS}{hint}"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from outlast.kernel.errors import UnknownKernel
+from outlast.kernel.extras import how_to_install
 
 
 def is_installed() -> bool:
@@ -20,5 +21,5 @@ def require(what: str) -> None:
     """
     if not is_installed():
         raise UnknownKernel(
-            f"{what} needs numba, which is not installed here: pip install 'outlast[primes]'"
+            f"{what} needs numba, which is not installed here: {how_to_install('primes')}"
         )

@@ -90,7 +90,9 @@ def test_s3_urls(url: str, prefix: str) -> None:
 )
 def test_a_bad_url_names_the_accepted_forms(url: str) -> None:
     """A person would get a traceback, or jobs be stored in an unexpected place."""
-    with pytest.raises(InvalidStoreUrl, match=r"^no store has the URL '.*'; use sqlite:///path,"):
+    with pytest.raises(
+        InvalidStoreUrl, match=r"^no store has the URL '.*' \(OUTLAST_STORE\); use sqlite:///path,"
+    ):
         open_register(url)
 
 

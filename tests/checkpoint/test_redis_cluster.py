@@ -233,7 +233,7 @@ def test_what_cannot_be_reached_is_named_in_one_line_without_the_password(
 def test_a_url_that_cannot_be_is_named_with_the_right_form(url: str, hint: str) -> None:
     """A person would be left to guess."""
     with pytest.raises(
-        InvalidStoreUrl, match=r"^no store has the URL '.*'; use sqlite:///path,"
+        InvalidStoreUrl, match=r"^no store has the URL '.*' \(OUTLAST_STORE\); use sqlite:///path,"
     ) as refused:
         open_register(url)
     assert str(refused.value).endswith(f"s3://bucket/prefix{hint}")

@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import subprocess
+import sys
 import sysconfig
 import threading
 import time
@@ -40,6 +41,10 @@ def until(condition: Callable[[], bool]) -> None:
 
 def is_alive(pid: int) -> bool:
     """Whether there is such a process, and it has not ended."""
+    if sys.platform != "linux":
+        stat = ["ps", "-o", "stat=", "-p", str(pid)]
+        told = subprocess.run(stat, capture_output=True, text=True, check=False).stdout
+        return told.strip() != "" and told.strip()[0] != "Z"
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False

@@ -117,11 +117,15 @@ def test_a_wrong_command_line(
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("OUTLAST_STORE", "postgres://db", "no store has the URL 'postgres://db'; use sqlite:///"),
+        (
+            "OUTLAST_STORE",
+            "postgres://db",
+            "no store has the URL 'postgres://db' (OUTLAST_STORE); use sqlite",
+        ),
         (
             "OUTLAST_QUEUE",
             "kafka://q",
-            "queue 'kafka://q': give sqlite:///path, redis://host:port/0",
+            "no queue has the URL 'kafka://q' (OUTLAST_QUEUE); use sqlite:///path, redis",
         ),
         ("OUTLAST_STORE", "valkey://h", "; write redis:// or rediss:// for Valkey"),
         ("OUTLAST_QUEUE", "valkeys://h", "; write redis:// or rediss:// for Valkey"),

@@ -13,6 +13,7 @@ import pytest
 
 from outlast.worker.settings import cores
 from tests.cli.process import assert_one_line, is_alive, until
+from tests.systems import on_linux
 
 if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
@@ -104,6 +105,7 @@ def test_a_crew_is_over_when_all_its_workers_are(start: Start, client: Client) -
     assert {client.status(f"job-{n}").result["total"] for n in range(6)} == {3}
 
 
+@on_linux
 def test_each_of_a_crew_has_its_share_of_the_threads(start: Start, client: Client) -> None:
     """Two workers would each take all cores, and slow each other down."""
     process, workers = crew_at_work(start, client)

@@ -53,7 +53,9 @@ def test_what_needs_a_home_folder_says_how_to_do_without(
     create_bucket("no-home")
     assert outlast("list").code == 0
     ended = outlast("submit", "tally", "steps=1")
-    assert_one_line(ended, 2, "queue 'sqlite:///~/.local/share/outlast/queues/s3-no-home-")
+    assert_one_line(
+        ended, 2, "queue has the URL 'sqlite:///~/.local/share/outlast/queues/s3-no-home-"
+    )
     assert "set HOME, or OUTLAST_QUEUE=sqlite:////full/path" in ended.err
 
 

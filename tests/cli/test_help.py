@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.worker.cli.app import COMMANDS, main
-from outlast.worker.cli.commands import dlq
+from outlast.worker.cli.commands import dlq, manual
+from tests.cli.process import assert_one_line
 
 if TYPE_CHECKING:
-    from tests.cli.process import Outlast
+    from tests.cli.process import AtTerminal, Outlast
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"boto3", "botocore", "llvmlite", "numba", "numpy", "redis", "rich"}
@@ -107,3 +109,36 @@ def test_a_shell_completes(
         main([])
     assert ended.value.code == 0
     assert offered in capfd.readouterr().out.split()
+
+
+def test_the_pages_are_there_without_a_network(outlast: Outlast) -> None:
+    """A person on a worker's machine could look up no setting, or would read of another version."""
+    pages = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+    listed = outlast("help").out.splitlines()
+    assert [line.split()[0] for line in listed] == sorted(pages)
+    assert "settings           Settings" in listed
+    assert outlast("help", "settings") == (0, pages["settings"], "")
+    assert json.loads(outlast("help", "parts", "--json").out)["text"] == pages["parts"]
+
+
+def test_a_terminal_gets_a_page_laid_out(terminal: AtTerminal) -> None:
+    """A person would read tables as they are written in Markdown."""
+    shown = terminal("help", "upgrades", whole=True)
+    assert shown.end()[0] == 0
+    assert "to do" in shown.seen
+    assert "| from | to do |" not in shown.seen
+
+
+def test_help_for_a_command_is_its_own(outlast: Outlast) -> None:
+    """A person would have to know whether the word or the option is right."""
+    assert outlast("help", "dlq", "redrive") == outlast("dlq", "redrive", "--help")
+    assert_one_line(outlast("help", "nosuch"), 2, "there is no command and no page 'nosuch' here")
+
+
+def test_without_the_pages_the_rest_of_help_works(
+    outlast: Outlast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In an image, which leaves the pages out, `outlast help run` would be a traceback."""
+    monkeypatch.setattr(manual, "files", lambda _: tmp_path)
+    assert "has no pages; outlast --help lists the commands" in outlast("help").err
+    assert outlast("help", "run").out.startswith("Usage: outlast run")

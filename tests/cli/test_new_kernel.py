@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.process import assert_one_line
+from tests.systems import on_linux
 
 if TYPE_CHECKING:
     from tests.cli.process import Outlast, OutlastJson
@@ -107,6 +108,7 @@ def test_a_folder_that_is_not_there(outlast: Outlast) -> None:
     assert_one_line(outlast("new-kernel", "longest-walk", "--into", "nowhere"), 2, message)
 
 
+@on_linux
 def test_a_folder_that_cannot_be_written(outlast: Outlast) -> None:
     """An author would read of a file they never named, and not which folder is at fault."""
     ended = outlast("new-kernel", "longest-walk", "--into", "/proc")

@@ -107,13 +107,18 @@ def test_a_job_without_parts_has_no_part(outlast: Outlast) -> None:
     assert_one_line(outlast("history", "a", "--part", "0"), 2, "job a is not divided")
 
 
-def test_a_job_before_and_after_its_parts_has_none(outlast: Outlast) -> None:
+def test_a_job_before_and_after_its_parts_has_none(outlast: Outlast, client: Client) -> None:
     """A person who asks for a part of a job that is over would be told that it had none."""
     outlast(*FLOCK, "--parallel", "2")
     part = ("history", "a", "--part", "0")
     assert_one_line(outlast(*part), 2, "job a is not cut into parts yet")
     assert outlast(*IDLE).code == 0
     assert_one_line(outlast(*part), 2, "job a has its parts added up: what each of them did is not")
+    over = outlast("history", "a")
+    slices = client.status("a").usage.slices_begun
+    assert re.search(
+        rf"its \d+ parts are added up, .* took {slices} slices: outlast cost a", over.err
+    )
 
 
 def test_a_job_that_is_there_says_how_it_is_shared(outlast: Outlast) -> None:
@@ -170,6 +175,7 @@ def test_the_part_of_a_killed_worker_does_not_run(
     outlast(*FLOCK[:3], "step_seconds=5", *FLOCK[3:], "--parallel", "2")
     worker = start(*IDLE)
     until(lambda: "runs" in endings())
+    assert re.search(r"not saved yet .* runs$", outlast("history", "a").out, re.MULTILINE)
     worker.send(signal.SIGKILL)
     worker.end()
     until(lambda: "its worker is gone" in endings())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sqlite3
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +43,8 @@ def test_a_look_creates_no_store(
 def without_power() -> None:
     """Let file permissions count for this process even if it is root's."""
     drop_from_bounding_set, may_override_permissions = 24, 1  # prctl.h, capability.h
-    ctypes.CDLL(None).prctl(drop_from_bounding_set, may_override_permissions, 0, 0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(drop_from_bounding_set, may_override_permissions, 0, 0, 0)
 
 
 @pytest.fixture

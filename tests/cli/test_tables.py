@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,21 @@ def test_no_row_is_wider_than_the_terminal(
     rows = [line for line in ended.out.splitlines() if not line.startswith(prose)]
     assert rows
     assert [row for row in rows if len(row) > width] == []
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize("width", [80, 100, 130])
+def test_how_a_slice_ended_is_told_whole(
+    width: int, outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person would see that there was an error, and not which."""
+    whole = json.loads(outlast("history", "bad", "--json").out)[-1]["ending"]
+    assert len(whole) > 40
+    monkeypatch.setattr(tables, "terminal_columns", lambda: width)
+    heading, *rows = outlast("history", "bad").out.splitlines()
+    column = heading.index("ENDING")
+    assert width - column >= 30
+    assert " ".join(row[column:] for row in rows).endswith(whole)
 
 
 def test_a_list_fits_a_real_terminal(terminal: AtTerminal, client: Client) -> None:

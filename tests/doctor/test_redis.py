@@ -192,7 +192,8 @@ def test_an_unknown_option_of_the_queue(run_doctor: Any) -> None:
     """A person would be told that the queue cannot be examined, and not why."""
     findings = run_doctor(OUTLAST_QUEUE=f"redis://{HOST}?pasword=s3cret")
     assert problems(findings, "queue.") == {"queue.reach": "error"}
-    assert "give sqlite:///path, redis://" in findings["queue.reach"].found
+    assert "no queue has the URL" in findings["queue.reach"].found
+    assert "use sqlite:///path, redis://" in findings["queue.reach"].mend
     assert "s3cret" not in str(findings)
 
 

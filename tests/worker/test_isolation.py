@@ -31,6 +31,7 @@ from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
 from tests.fakes import HookedQueue, MemoryRegister
 from tests.records import job
+from tests.systems import on_linux
 from tests.worker.unruly import Confined, Loose, Params, Result, State, Unruly
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ def test_the_kernel_ends_with_a_killed_watcher(fifo: Path) -> None:
         list(steps)
 
 
+@on_linux
 def test_what_the_kernel_started_is_reaped() -> None:
     """A container without an init would fill up with zombies until no process can be started."""
     done = subprocess.run(

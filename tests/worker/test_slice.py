@@ -427,7 +427,8 @@ def test_any_exception_of_a_kernel_is_the_jobs_error(
 
 def test_an_error_that_python_cannot_show_is_named() -> None:
     """The worker would end where it tells of it."""
-    assert line(Unasked()) == "Unasked: <exception cannot be shown>"
+    # From Python 3.13 on it can be shown, and has no message.
+    assert line(Unasked()) in {"Unasked: <exception cannot be shown>", "Unasked:"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import re
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from outlast.checkpoint.record import Record
+from outlast.kernel.extras import how_to_install
 from outlast.worker.settings import InvalidSettings, Settings
 from outlast.worker.telemetry.emf import DIMENSIONS, METRICS, document_of
 from outlast.worker.telemetry.events import (
@@ -403,7 +405,7 @@ def test_a_missing_extra_comes_with_the_command(
     monkeypatch.setitem(sys.modules, package, None)
     port = 0 if extra == "metrics" else None
     with (
-        pytest.raises(InvalidSettings, match=rf"pip install 'outlast\[{extra}\]'$"),
+        pytest.raises(InvalidSettings, match=re.escape(how_to_install(extra)) + "$"),
         switched_on(Settings(**settings), metrics_port=port),
     ):
         pass

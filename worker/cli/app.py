@@ -50,6 +50,7 @@ COMMANDS = {
     "kernels": "kernels.kernels",
     "new-kernel": "kernels.new_kernel",
     "warmup": "kernels.warmup",
+    "help": "manual.show_help",
 }
 
 

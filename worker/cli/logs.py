@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # What a command says itself that shows how its job gets on, and ends with the job's error.
 SAID_BY_COMMAND = {"slice_running", "job_failed"}
+# It counts the parts that are done; there may be hundreds, some of less than a second.
+COUNTED_BY_COMMAND = "slice_ended"
 
 
 class Lines(logging.Handler):
@@ -76,10 +78,16 @@ def log_to(
     the level of what kernels print and log; None: they are not heard.
     """
     handler = Lines(say, debug=debug)
-    handler.addFilter(lambda record: getattr(record, "event", None) not in SAID_BY_COMMAND)
+    handler.addFilter(_is_news)
     log_by(handler, level)
     if kernels is not None:
         hear_kernels([handler], kernels)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    event = getattr(record, "event", None)
+    is_of_part = getattr(record, "part", None) is not None
+    return event not in SAID_BY_COMMAND and not (event == COUNTED_BY_COMMAND and is_of_part)
 
 
 def with_time() -> logging.Formatter:

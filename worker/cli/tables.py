@@ -38,11 +38,17 @@ class Columns:
 
     A pipe gets each row whole. On a terminal that is too narrow the columns of `first_out` are left
     out, in this order, as many as it takes, then `narrow` gets narrower (by default the first one);
-    of a row that is still too long, long cells are cut, then its end.
+    of a row that is still too long, long cells are cut, then its end. With `last_wraps` the last
+    cell is prose, and goes on below itself.
     """
 
     def __init__(
-        self, form: str, *names: str, first_out: Sequence[str] = (), narrow: str | None = None
+        self,
+        form: str,
+        *names: str,
+        first_out: Sequence[str] = (),
+        narrow: str | None = None,
+        last_wraps: bool = False,
     ) -> None:
         parsed = [(gap, spec or "") for gap, _, spec, _ in Formatter().parse(form)]
         self._columns = [
@@ -51,6 +57,7 @@ class Columns:
         ]
         self._first_out = first_out
         self._narrow = narrow or names[0]
+        self._last_wraps = last_wraps
 
     @property
     def heading(self) -> str:
@@ -65,8 +72,12 @@ class Columns:
             return _line(pairs)
         columns = self._fitted(width)
         pairs = [(columns[at], text) for at, (_, text) in enumerate(pairs) if at in columns]
-        if _cells(_line(pairs)) > width:
-            pairs = [(column, cut(text, column.width or width)) for column, text in pairs]
+        if _cells(_line(pairs)) <= width:
+            return _line(pairs)
+        pairs = [(column, cut(text, column.width or width)) for column, text in pairs]
+        if self._last_wraps:
+            before = _line([*pairs[:-1], (pairs[-1][0], CUT)]).removesuffix(CUT)
+            return before + wrapped(str(cells[-1]), _cells(before))
         return cut(_line(pairs), width)
 
     def _fitted(self, width: int) -> dict[int, _Column]:

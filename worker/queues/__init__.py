@@ -93,6 +93,6 @@ def _invalid(url: str) -> InvalidQueueUrl:
     if url.startswith("sqlite:///~"):
         hint = ". Its home folder is unknown; set HOME, or OUTLAST_QUEUE=sqlite:////full/path"
     return InvalidQueueUrl(
-        f"queue {redacted(url)!r}: give sqlite:///path, {REDIS_FORMS}, sqs://queue-name or the "
-        f"https URL of an SQS queue{hint}"
+        f"no queue has the URL {redacted(url)!r} (OUTLAST_QUEUE); use sqlite:///path, "
+        f"{REDIS_FORMS}, sqs://queue-name or the https URL of an SQS queue{hint}"
     )

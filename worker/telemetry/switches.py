@@ -11,6 +11,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from outlast.kernel.extras import how_to_install
 from outlast.worker.settings import InvalidSettings
 from outlast.worker.telemetry.kernel_lines import KernelText, hear_kernels, not_hearing
 
@@ -117,6 +118,5 @@ def _extra(name: str, option: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise InvalidSettings(
-            f"{option} needs a package that is not installed ({error.name}): "
-            f"pip install 'outlast[{name}]'"
+            f"{option} needs a package that is not installed ({error.name}): {how_to_install(name)}"
         ) from error

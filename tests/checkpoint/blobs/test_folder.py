@@ -16,6 +16,7 @@ from outlast.checkpoint.blobs import folder as module
 from outlast.checkpoint.blobs.folder import FolderBlobs
 from outlast.checkpoint.errors import StoreFull, StoreUnavailable
 from tests.checkpoint.blobs.conftest import chunk_of, names, put, read
+from tests.systems import on_linux
 
 NOBODY = 65_534
 LONG_AGO = 1_000_000_000
@@ -202,6 +203,7 @@ def test_a_folder_may_go_before_a_file_is_in_it(
     assert next(others, None) is None
 
 
+@on_linux
 def test_a_chunk_and_its_folders_are_synced(
     blobs: FolderBlobs, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +230,7 @@ def test_a_chunk_and_its_folders_are_synced(
     assert done == [claim, job, root]
 
 
+@on_linux
 def test_a_disk_that_syncs_no_folders_is_good_enough(
     blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,7 +65,9 @@ def test_the_keys_in_a_bucket(url: str, key: str) -> None:
 )
 def test_a_bad_url_names_the_accepted_forms(url: str) -> None:
     """A person would get a traceback, or arrays be stored in an unexpected place."""
-    with pytest.raises(InvalidStoreUrl, match=r"^no place of arrays has the URL '.*'; use s3://"):
+    with pytest.raises(
+        InvalidStoreUrl, match=r"^no place of arrays has the URL '.*' \(OUTLAST_BLOBS\); use s3://"
+    ):
         open_blobs(url)
 
 

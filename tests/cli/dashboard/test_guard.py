@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from outlast.checkpoint.status import Status
+from outlast.kernel.extras import how_to_install
 from tests.cli.dashboard.conftest import TOKEN, URL
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def test_without_its_extra_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     ended = outlast("dashboard")
     assert (ended.code, ended.out) == (2, "")
-    assert "pip install 'outlast[dashboard]'" in ended.err
+    assert how_to_install("dashboard") in ended.err
     assert len(ended.err.splitlines()) == 1
 
 

@@ -90,7 +90,8 @@ def test_sqlite_is_named_by_its_path(tmp_path: Path) -> None:
 def test_another_form_is_named_with_the_right_ones(url: str) -> None:
     """A person with a typing mistake would be left to guess."""
     expected = (
-        f"queue {url!r}: give sqlite:///path, redis://host:port/0, redis+cluster://host:port, "
+        f"no queue has the URL {url!r} (OUTLAST_QUEUE); use sqlite:///path, redis://host:port/0, "
+        "redis+cluster://host:port, "
     )
     for opener in (open_queue, open_dead_letters):
         with pytest.raises(ValueError, match=re.escape(expected)):
@@ -99,7 +100,9 @@ def test_another_form_is_named_with_the_right_ones(url: str) -> None:
 
 def test_an_unknown_option_is_refused_without_its_value() -> None:
     """A worker would start with a connection that it was not told to make, or log a password."""
-    with pytest.raises(InvalidQueueUrl, match=r"queue 'redis://h\?\*\*\*': give"):
+    with pytest.raises(
+        InvalidQueueUrl, match=r"no queue has the URL 'redis://h\?\*\*\*' \(OUTLAST_QUEUE\); use"
+    ):
         open_queue("redis://h?pasword=s3cret")
 
 

@@ -13,6 +13,7 @@ import pytest
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from tests.fakes import START, FakeClock
+from tests.systems import on_linux
 from tests.worker.queues.test_conformance import look, take
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def test_messages_and_their_time_outs_outlive_the_process(path: Path) -> None:
         assert look(after) is None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there processes have names")
+@on_linux
 def test_what_a_process_had_that_is_gone_is_free_at_once(path: Path, queue: SqliteQueue) -> None:
     """A job on a laptop would wait half a minute for a worker that was killed."""
     queue.send(Message(job_id="a", slice=1))

@@ -89,8 +89,10 @@ def dashboard(
     try:
         from outlast.worker.dashboard.serve import Address, serve
     except ModuleNotFoundError as error:
+        from outlast.kernel.extras import how_to_install
+
         raise InvalidSettings(
-            f"the dashboard needs the package {error.name}: pip install 'outlast[dashboard]'"
+            f"the dashboard needs the package {error.name}: {how_to_install('dashboard')}"
         ) from None
     _require_token(host, token)
 

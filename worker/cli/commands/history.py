@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from outlast.checkpoint.record_parts import Checkpoint, Lease
 
 SLICE_COLUMNS = Columns(
-    "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {}",
+    "{:>11}  {:<24} {:>9}  {:<18} {:<24} {:<18} {:<30}",
     *("SLICE", "BEGAN", "SECONDS", "PROGRESS", "WHERE", "WORKER", "ENDING"),
     first_out=("WHERE", "WORKER", "BEGAN"),
+    last_wraps=True,
 )
 CHECKPOINT_COLUMNS = Columns(
     "{:>10} {:<12} {:>8} {:>7} {:>8} {:>11} {:>14}  {:<24}",
@@ -55,7 +56,7 @@ def history(
     Each part of a divided job has slices of its own. Below those of the job is a line for each part
     that runs, then for those that ended last, a hundred lines at most. It tells what became of the
     part's last slice; 17:2 is slice 2 of part 17. --part shows all slices of one part. Once all
-    parts are added up, their slices are gone.
+    parts are added up, their slices are gone, and what is left is a line with their number.
 
     Examples:
         outlast history million
@@ -83,6 +84,11 @@ def history(
     ):
         whose = f"job {job_id}" if part is None else f"part {part} of job {job_id}"
         say(f"no slice of {whose} has ended yet")
+    if record.fleet is not None and record.fleet.concluded and not as_json:
+        say(
+            f"its {record.fleet.parts} parts are added up, and what each did is not kept; in all "
+            f"it took {record.usage.slices_begun:,} slices: outlast cost {job_id}"
+        )
 
 
 def checkpoints(
@@ -223,11 +229,18 @@ def _slice_line(view: dict[str, Any]) -> str:
         number if view["part"] is None else f"{view['part']}:{number}",
         view["began_at"],
         f"{view['seconds']:,.2f}",
-        f"{view['progress_before']:.2%} to {view['progress']:.2%}",
+        _advance(view),
         title_of(view["platform"]),
         one_line(view["worker"], LINE_CHARACTERS),
         one_line(view["ending"], LINE_CHARACTERS),
     )
+
+
+def _advance(view: dict[str, Any]) -> str:
+    """Return from where to where a slice came; of one that runs, what is saved of it."""
+    if view["ended_at"] is None:
+        return f"saved at {view['progress']:.2%}" if view["progress"] else "not saved yet"
+    return f"{view['progress_before']:.2%} to {view['progress']:.2%}"
 
 
 def _checkpoint(record: Record, checkpoint: Checkpoint) -> dict[str, Any]:
