@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 # None of these opens the store; the dashboard opens it as `list` and the steering commands do.
-WITHOUT_STORE = {"dashboard", "estimate", "kernels", "new-kernel", "warmup"}
+WITHOUT_STORE = {"dashboard", "estimate", "help", "kernels", "new-kernel", "warmup"}
 LINES = """
 submit tally steps=30 --job-id a
 pause a

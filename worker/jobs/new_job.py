@@ -181,7 +181,8 @@ def refusal(
             # As typed where it was: Python writes no whole number of over 4300 digits.
             value = typed[name] if typed and name in typed else str(first["input"])
             complaint = f"{name}={value[:VALUE_CHARACTERS]!r}: {first['msg']}"
-    known = ", ".join(model.model_fields) or "none"
+    fields = model.model_fields
+    known = ", ".join(sorted(fields, key=lambda field: not fields[field].is_required())) or "none"
     return InvalidParams(f"{kernel}: {complaint}; its parameters: {known}")
 
 
