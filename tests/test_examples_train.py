@@ -81,6 +81,7 @@ def test_when_a_worker_is_killed(
     assert site.record().usage.slices_begun == 2
 
 
+@pytest.mark.chaos
 def test_when_a_worker_is_stopped(
     tmp_path: Path, environment: dict[str, str], whole: Trained
 ) -> None:
@@ -124,6 +125,7 @@ def test_on_runpod(
     assert site.trained() == whole
 
 
+@pytest.mark.chaos
 def test_its_own_tests_pass(environment: dict[str, str]) -> None:
     """A user would begin with an example that does not work."""
     assert "passed" in shell("pytest -q -p no:cacheprovider", EXAMPLE, environment)

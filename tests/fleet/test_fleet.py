@@ -13,7 +13,7 @@ from tests.fleet.mutations import MUTATIONS
 from tests.fleet.outcome import play, report, run
 from tests.fleet.scene import FAULTS
 
-SEEDS = 500
+SEEDS = 250
 MOST_SEEDS = 4000
 # A seed that catches each mutation, tried first. Where it does not any more, a search follows.
 CAUGHT_AT = {

@@ -53,10 +53,8 @@ def queues(valkey_server: Server, ministack: Server, monkeypatch: pytest.MonkeyP
     return make_queue(ministack.url, "killed-workers")
 
 
-@pytest.mark.parametrize(
-    ("number", "seconds_between_kills"),
-    [(3, 3.0), pytest.param(20, 1.0, marks=pytest.mark.chaos)],
-)
+@pytest.mark.chaos
+@pytest.mark.parametrize(("number", "seconds_between_kills"), [(3, 3.0), (20, 1.0)])
 def test_every_job_ends_right_though_workers_die(
     queues: list[str], tmp_path: Path, number: int, seconds_between_kills: float
 ) -> None:

@@ -117,7 +117,7 @@ def _wait(condition: Callable[[], object]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-@pytest.fixture(params=["folder", "S3"])
+@pytest.fixture(params=["folder", pytest.param("S3", marks=pytest.mark.chaos)])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store for workers that have the kernel and save every second, and the file that ends it."""
     monkeypatch.setenv("PYTHONPATH", install(tmp_path, LastingField))

@@ -28,9 +28,8 @@ def steps(system: System) -> int:
     return record.usage.steps
 
 
-@pytest.mark.parametrize(
-    "store", [pytest.param("redis", marks=pytest.mark.chaos), "s3"], indirect=True
-)
+@pytest.mark.chaos
+@pytest.mark.parametrize("store", ["redis", "s3"], indirect=True)
 def test_a_job_goes_from_platform_to_platform(system: System) -> None:
     """A job begun on one platform could not be finished on another."""
     env = clean(system.env) | emulator.function_env(system.env)
