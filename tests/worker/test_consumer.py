@@ -71,6 +71,22 @@ def test_it_stops_when_idle_for_long_enough(floor: Floor) -> None:
     assert 10.0 <= floor.clock() - begun - 2 * floor.step_seconds < 12.0
 
 
+def test_an_outage_at_the_end_of_a_slice_is_no_idleness(floor: Floor) -> None:
+    """A fleet that ends when it is idle would end at the first hiccup of its store, jobs or not."""
+    floor.submit(steps=40)
+    outage = iter(range(6))
+
+    def away(operation: str) -> None:
+        if operation == "put" and floor.clock() > begun + 2.5 and next(outage, None) is not None:
+            raise StoreUnavailable("away")
+
+    begun = floor.clock()
+    floor.register.before = away
+    consumer(floor).run(max_idle_seconds=2.0)
+    assert next(outage, None) is None
+    assert floor.record.status is Status.SUCCEEDED
+
+
 def test_it_stops_after_so_many_slices(floor: Floor) -> None:
     """A worker on a platform that counts its uses would go on."""
     floor.submit()

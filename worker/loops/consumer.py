@@ -120,7 +120,7 @@ class Consumer:
             if not self._has_connected:
                 raise
             self._back_off(error, stop)
-            return None
+            return 0  # An outage says nothing of whether there is work.
         self._failures_in_a_row = 0
         return slices
 
