@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import time
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -414,9 +415,16 @@ def test_a_stop_ends_the_reading_of_a_large_state(hall: Hall) -> None:
     with Deadline() as stop:
 
         def stops(operation: str) -> None:
-            if operation == "read_into":
-                reads.append(operation)
-                signal.raise_signal(signal.SIGTERM) if len(reads) == 1 else None
+            if operation != "read_into":
+                return
+            reads.append(operation)
+            if len(reads) == 1:
+                signal.raise_signal(signal.SIGTERM)
+                return
+            # The main thread hears of it at its next turn, and threads may be quicker.
+            end = time.monotonic() + 5.0
+            while not stop.is_signalled and time.monotonic() < end:
+                time.sleep(0.001)
 
         hall.blobs.before = stops
         assert not deliver(hall.process(), delivery, stop=stop).ack
