@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import time
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
