@@ -59,7 +59,7 @@ class Part(BaseModel):
     def __copy__(self) -> Self:
         """Return a copy in a third of pydantic's time: a slice makes dozens.
 
-        It has what pydantic's own has where nothing is private or unknown.
+        It equals pydantic's own for models without private and without unknown fields.
         """
         copy = object.__new__(type(self))
         object.__setattr__(copy, "__dict__", self.__dict__.copy())

@@ -29,7 +29,7 @@ from outlast.worker.queues import open_dead_letters, open_queue
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.dead_letters import DeadLetter
 from outlast.worker.queues.message import Message
-from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.receives import MAX_RECEIVES
 from outlast.worker.queues.redis import RedisQueue
 from outlast.worker.queues.redis_scripts import Keys
 from outlast.worker.queues.sqs_dead_letters import SqsDeadLetters

@@ -20,7 +20,7 @@ from outlast.worker.cli import tables
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.diagnosis import diagnose
 from outlast.worker.queues.message import Message
-from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.receives import MAX_RECEIVES
 from tests.cli.process import OUTLAST
 from tests.records import NEWER
 

@@ -10,7 +10,7 @@ import pytest
 
 from outlast.checkpoint.names import JOBS, PARTS
 from outlast.worker.costs.prices import read_prices
-from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.receives import MAX_RECEIVES
 from outlast.worker.telemetry.emf import METRICS
 from tests.deploy.files import RESOURCES, ROOT, TEMPLATE, actions, properties, statements
 from tests.test_security import listed

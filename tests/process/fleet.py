@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.receives import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import runpy
 import sys
 from contextlib import ExitStack
@@ -28,7 +27,7 @@ def demo(system: System, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     meeting.mkdir()
     program = runpy.run_path(str(ROOT / "deploy/local/demo.py"))
     names: dict[str, Any] = program["main"].__globals__
-    params = {"steps": STEPS, "step_seconds": 0.02, "workers": 3, "meeting": str(meeting)}
+    params = {"steps": STEPS, "step_seconds": 0.06, "workers": 3, "meeting": str(meeting)}
     ours = {"KERNEL": "sharer", "PARAMS": params, "RESULT": expected(STEPS), "LOOK_SECONDS": 0.01}
     for name, value in ours.items():
         monkeypatch.setitem(names, name, value)
@@ -58,8 +57,7 @@ def test_it_shows_who_is_at_which_part(
     run(demo, system, PLAIN, ON_LAMBDA, ON_RUNPOD)
     told = capsys.readouterr().out
     assert "the result is right, and every kind of worker had a part in it" in told
-    # It looks now and then: on a busy machine two of the three may be all that it meets at once.
-    assert re.search(r", [23] workers at the same time", told)
+    assert ", 3 workers at the same time" in told
     for place in ("worker", "lambda", "runpod"):
         assert f"  slice 1  {place}\n" in told
 

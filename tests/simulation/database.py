@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 class SimulatedDatabase(Database):
     """Store and queue as one process has them."""
 
+    _queue: SimulatedQueue
+
     def __init__(self, world: World, register: SimulatedRegister, queue: SimulatedQueue) -> None:
+        super().__init__(queue)
         self._world = world
         self._register = register
-        self._queue = queue
 
     def receive_batch(
         self, most: int, *, visibility_seconds: float, wait_seconds: float
     ) -> list[Delivery]:
         """Return messages, each with its job as it is at that moment."""
-        batch = self._queue.receive_batch(
+        batch = super().receive_batch(
             most, visibility_seconds=visibility_seconds, wait_seconds=wait_seconds
         )
         self._register.look_at_clock()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.codec import decode
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
-from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.receives import MAX_RECEIVES
 from outlast.worker.settings import Settings
 from tests.records import with_damaged_state
 from tests.simulation.chunks import PROMISED_SECONDS, TOLERANCE_SECONDS

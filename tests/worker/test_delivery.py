@@ -28,7 +28,7 @@ from outlast.kernel.contract import Model
 from outlast.kernel.errors import UnloadableKernel
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.queues.message import ForeignMessage, Message
-from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.receives import MAX_RECEIVES
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import Handled, deliver
 from outlast.worker.slices.health import BrokenWorker

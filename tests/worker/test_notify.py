@@ -17,7 +17,7 @@ from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.notify.notice import MAX_BYTES, notice_of
 from outlast.worker.notify.target import InvalidTarget, checked_targets
 from outlast.worker.queues.message import Message
-from outlast.worker.queues.polled import MAX_RECEIVES
+from outlast.worker.queues.receives import MAX_RECEIVES
 from outlast.worker.settings import Settings
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.owed_notices import MAX_ROUNDS

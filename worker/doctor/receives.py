@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlast.worker.doctor.finding import DEAD_LETTERS, ok, warning
-from outlast.worker.queues.polled import MAX_RECEIVES, RECEIVES_A_STALL
+from outlast.worker.queues.receives import MAX_RECEIVES, RECEIVES_A_STALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from outlast.worker.doctor.finding import DEAD_LETTERS, error, ok, warning
-from outlast.worker.queues.polled import MAX_RECEIVES, RECEIVES_A_STALL
+from outlast.worker.queues.receives import MAX_RECEIVES, RECEIVES_A_STALL
 
 if TYPE_CHECKING:
     from outlast.worker.doctor.finding import Finding

@@ -11,7 +11,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.contract import Delivery
-from outlast.worker.queues.polled import MAX_RECEIVES, PolledQueue
+from outlast.worker.queues.polled import PolledQueue
+from outlast.worker.queues.receives import MAX_RECEIVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,17 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.record_parts import Limits
 from outlast.worker.queues.contract import Delivery, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A message must not become a dead letter before its job fails. Each stall costs the receive of its
-# slice, and one or more that come too early, by the clock of a slow worker. Redis has this limit,
-# too.
-RECEIVES_A_STALL = 3
-MAX_RECEIVES = RECEIVES_A_STALL * Limits().max_stalls
 POLL_SECONDS = 0.05  # a look costs some 10 µs, and a person does not notice 50 ms
 
 

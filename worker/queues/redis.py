@@ -14,8 +14,7 @@ from outlast.checkpoint.register import Stored
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.worker.queues import redis_scripts as scripts
 from outlast.worker.queues.contract import Backlog, Delivery, Queue, QueueUnavailable
-from outlast.worker.queues.polled import MAX_RECEIVES
-from outlast.worker.queues.redis_scripts import receipt_fields
+from outlast.worker.queues.receives import MAX_RECEIVES, receipt_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

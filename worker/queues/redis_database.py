@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.registers.redis import PutScript
 from outlast.worker.queues.database import Database
-from outlast.worker.queues.redis_scripts import HANDOVER, receipt_fields
+from outlast.worker.queues.receives import receipt_fields
+from outlast.worker.queues.redis_scripts import HANDOVER
 
 if TYPE_CHECKING:
     from outlast.checkpoint.registers.redis import RedisRegister
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 class RedisDatabase(Database):
     """The values of a register and the messages of a queue, changed by one script."""
 
+    _queue: RedisQueue
+
     def __init__(self, register: RedisRegister, queue: RedisQueue, keys: Keys) -> None:
         """Write to `register` and to `queue`, which has these keys."""
         super().__init__(queue)
         self._register = register
-        self._redis_queue = queue
         self._keys = keys
         self._handover = register.script(HANDOVER)
 
@@ -31,7 +33,7 @@ class RedisDatabase(Database):
         self, most: int, *, visibility_seconds: float, wait_seconds: float
     ) -> list[Delivery]:
         """Return the messages with their jobs, in one round trip."""
-        return self._redis_queue.receive_batch(
+        return self._queue.receive_batch(
             most,
             visibility_seconds=visibility_seconds,
             wait_seconds=wait_seconds,

@@ -6,12 +6,9 @@ anything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from outlast.checkpoint.registers.redis import COMPARE, REPLACE
-
-if TYPE_CHECKING:
-    from outlast.worker.queues.contract import Delivery
 
 TOKENS = 64  # so many consumers are woken at once; more look by themselves, after a second at most
 DEAD_LETTERS = 10_000  # the oldest leave for newer ones
@@ -51,12 +48,6 @@ class Keys(NamedTuple):
 
 def _names(first: int) -> str:
     return f"local {', '.join(Keys._fields)} = unpack(KEYS, {first})"
-
-
-def receipt_fields(delivery: Delivery) -> tuple[str, str]:
-    """Return id and count of a receipt; another queue's fits nothing."""
-    message_id, _, count = delivery.receipt.partition(":")
-    return message_id, count
 
 
 _FUNCTIONS = """

@@ -11,7 +11,8 @@ from outlast.checkpoint.local_process import is_gone, this_process
 from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.checkpoint.sqlite_file import SqliteFile
 from outlast.worker.queues.contract import Backlog, Delivery, QueueUnavailable
-from outlast.worker.queues.polled import MAX_RECEIVES, PolledQueue
+from outlast.worker.queues.polled import PolledQueue
+from outlast.worker.queues.receives import MAX_RECEIVES, receipt_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,11 +192,6 @@ class SqliteQueue(PolledQueue):
         """Close the file."""
         self._durable.close()
         self._quick.close()
-
-
-def receipt_fields(delivery: Delivery) -> list[str]:
-    """Return id and number of receives of a receipt."""
-    return delivery.receipt.split(":")
 
 
 @contextmanager

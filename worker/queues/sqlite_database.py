@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.database import Database
-from outlast.worker.queues.sqlite import ACK, SEND, receipt_fields
+from outlast.worker.queues.receives import receipt_fields
+from outlast.worker.queues.sqlite import ACK, SEND
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a slice has of an isolated kernel besides its states."""
+"""What an isolated kernel yields in place of a state."""
 
 from __future__ import annotations
 

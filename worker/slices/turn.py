@@ -55,12 +55,10 @@ class Turn(ABC):
     slice_seconds: float | None
     may_run: bool = True
 
-    def again(self, *, may_run: bool | None = None) -> Self:
+    def again(self, *, may_run: bool = True) -> Self:
         """Return the turn for another look at the job, which may not be as it was read."""
         delivery = replace(self.delivery, stored=None)
-        return replace(
-            self, delivery=delivery, may_run=self.may_run if may_run is None else may_run
-        )
+        return replace(self, delivery=delivery, may_run=self.may_run and may_run)
 
     @abstractmethod
     def handle(self) -> Handled:

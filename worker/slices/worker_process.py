@@ -101,7 +101,7 @@ class WorkerProcess:
 
     @cached_property
     def database(self) -> Database | None:
-        """What holds both store and queue; None: they are apart."""
+        """The database that is both store and queue; None: they are separate."""
         return self.queue.database_with(self.jobs.register)
 
     def receive_batch(

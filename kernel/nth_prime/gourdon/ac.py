@@ -21,7 +21,7 @@ from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, new_tabl
 from outlast.kernel.nth_prime.gourdon.term import Partial, partial
 from outlast.kernel.nth_prime.gourdon.wide import divide, square_root
 from outlast.kernel.nth_prime.gourdon.window import build_window, up_to
-from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -137,7 +137,7 @@ def _sum(
     return end, total, weight
 
 
-@inner
+@jit
 def _limits(
     bounds: Bounds, rows: Rows, window: Window, rank: int, low: int, high: int
 ) -> tuple[int, int]:
@@ -156,7 +156,7 @@ def _limits(
     return least, min(most, window.high - 1)
 
 
-@inner
+@jit
 def _primes(
     table: NDArray[np.uint64],
     reciprocals: NDArray[np.float64],
@@ -177,7 +177,7 @@ def _primes(
     return total
 
 
-@inner
+@jit
 def _quotient(approx: float, residue: int, reciprocal: float) -> int:
     """Return ⌊n/m⌋ as `divide` does, reciprocal = fl(1/m)."""
     m = int64(1.0 / reciprocal + 0.5)
@@ -186,7 +186,7 @@ def _quotient(approx: float, residue: int, reciprocal: float) -> int:
     return q + int64(rest >= m) - int64(rest < 0)
 
 
-@inner
+@jit
 def _products(
     window: Window,
     table: NDArray[np.uint64],

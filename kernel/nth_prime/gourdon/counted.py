@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.bits import ones
 from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
@@ -32,7 +32,7 @@ def count_to(table: NDArray[np.uint64], n: int) -> int:
     return int64(entry >> uint64(32)) + ones(entry << unwanted)
 
 
-@inner
+@jit
 def members(table: NDArray[np.uint64], k: int) -> int:
     """Return a word whose bit j is set if 64·k + 1 + 2·j is a member; k is not the last entry."""
     entry = table[k]
@@ -41,7 +41,7 @@ def members(table: NDArray[np.uint64], k: int) -> int:
     return uint64(bits) | uint64(int64(count > ones(bits)) << 31)
 
 
-@inner
+@jit
 def lowest(word: int) -> int:
     """Return the position of the lowest bit that is set; there is one."""
     return ones(np.uint64(~word & (word - uint64(1))))
@@ -57,7 +57,7 @@ def spread() -> NDArray[np.uint64]:
     return odd
 
 
-@inner
+@jit
 def pack(
     sieve: NDArray[np.uint8],
     spread: NDArray[np.uint64],

@@ -19,7 +19,7 @@ from outlast.kernel.nth_prime.gourdon.interval import pi
 from outlast.kernel.nth_prime.gourdon.leaves import multiply
 from outlast.kernel.nth_prime.gourdon.term import Partial, no_tables, partial
 from outlast.kernel.nth_prime.gourdon.wide import divide_x
-from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _sum(
     return total
 
 
-@inner
+@jit
 def _phi_8(coprime: NDArray[np.uint64], high: int, low: int) -> int:
     """Return how many numbers from 1 to high · 2^32 + low no prime up to 19 divides."""
     part = high // 19
@@ -112,7 +112,7 @@ def _phi_8(coprime: NDArray[np.uint64], high: int, low: int) -> int:
     return _phi_7(coprime, high, low) - _phi_7(coprime, part, rest // 19)
 
 
-@inner
+@jit
 def _phi_7(coprime: NDArray[np.uint64], high: int, low: int) -> int:
     periods = high // PERIOD
     rest = ((high - periods * PERIOD) << 32) + low

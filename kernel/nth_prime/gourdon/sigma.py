@@ -22,7 +22,7 @@ from outlast.kernel.nth_prime.gourdon.crossing import CHUNK_WORDS
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, new_table
 from outlast.kernel.nth_prime.gourdon.term import Partial, no_tables, partial
 from outlast.kernel.nth_prime.gourdon.wide import divide, square_root
-from outlast.kernel.nth_prime.jit import inner, int64, jit
+from outlast.kernel.nth_prime.jit import int64, jit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -93,7 +93,7 @@ def _add(
         at[i] = rank
 
 
-@inner
+@jit
 def _argument(y: int, rows: Rows, rank: int, i: int) -> int:
     """Return x/(p·y), x/p² or √(x/p)."""
     if i == 2:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from outlast.kernel.nth_prime.jit import inner, int64
+from outlast.kernel.nth_prime.jit import int64, jit
 
 
-@inner
+@jit
 def divide_x(high: int, low: int, m: int) -> tuple[int, int]:
     """Return ⌊(high · 2^32 + low)/m⌋ split in the same way, for low < 2^32, m < 2^46."""
     q = high // m if high >= m else int64(0)  # for small x mostly 0, and slow
@@ -21,13 +21,13 @@ def divide_x(high: int, low: int, m: int) -> tuple[int, int]:
     return q, part + int64(left >= m) - int64(left < 0)
 
 
-@inner
+@jit
 def joined(high: int, low: int) -> tuple[float, int]:
     """Return high · 2^32 + low as (approx, residue)."""
     return np.float64(high) * 4294967296.0 + np.float64(low), (high << 32) + low
 
 
-@inner
+@jit
 def divide(approx: float, residue: int, m: int) -> int:
     """Return the quotient by m, 0 < m < 2^62; the quotient is below 2^51.
 
@@ -38,7 +38,7 @@ def divide(approx: float, residue: int, m: int) -> int:
     return q + int64(rest >= m) - int64(rest < 0)
 
 
-@inner
+@jit
 def square_root(n: int) -> int:
     """Return ⌊√n⌋ for 0 <= n < 2^62."""
     root = int64(np.sqrt(np.float64(n)))

@@ -16,7 +16,7 @@ from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import lowest
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, pi
-from outlast.kernel.nth_prime.jit import inner, int64, jit, uint64
+from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _multiply(
             found += 1
 
 
-@inner
+@jit
 def up_to(
     reciprocals: npt.NDArray[np.float64], below: npt.NDArray[np.int32], low: int, v: int
 ) -> int:

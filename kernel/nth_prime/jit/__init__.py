@@ -20,11 +20,8 @@ import numpy as np
 
 from outlast.kernel.nth_prime.jit.function import jit
 
-__all__ = ["inner", "int64", "jit", "uint64"]
+__all__ = ["int64", "jit", "uint64"]
 
 int64 = cast("type[int]", np.int64)
 uint64 = cast("type[int]", np.uint64)
 """For compiled code. Type checkers take what they make for an int, as they do a literal."""
-
-inner = jit
-"""The same, for functions that only compiled code calls."""
