@@ -139,13 +139,14 @@ class Machine:
         fault = world.faults.draw("step", process.name, rng)
         seconds = rng.uniform(*(SLOW_STEP_SECONDS if rng.random() < SLOW_SHARE else STEP_SECONDS))
         frozen = rng.uniform(*FREEZE_SECONDS) if fault == "freeze" else 0.0
-        began = process.clock()
-        process.computed(seconds + frozen, frozen=frozen)
+        began, own_seconds = process.clock(), seconds + frozen
+        process.computed(own_seconds, frozen=frozen)
         process.meet_threads()
         seconds = process.clock() - began
         # Judged later: here it would be the kernel that raises.
         if job.record is None or job.record.status in {Status.CANCELLED, Status.PAUSED}:
-            process.unwanted_seconds += seconds
+            # A write of the heart meanwhile, which is slow in some worlds, is no work.
+            process.unwanted_seconds += own_seconds
         job.kernel_seconds += seconds
         if fault == "crash":
             process.is_doomed = True

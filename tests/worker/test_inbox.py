@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,6 @@ from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.inbox import RECENT
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
-from outlast.worker.slices.deadline import Deadline
 from tests.fakes import HookedQueue
 from tests.worker.floor import Floor
 
@@ -162,9 +162,8 @@ def test_a_stopped_worker_gives_its_messages_back(floor: Floor) -> None:
     """They would wait for the end of their visibility timeout, on Lambda's queues for hours."""
     worker = warm(floor)
     submit(floor, 5)
-    with Deadline(clock=floor.clock) as stop:
-        floor.watched = lambda _: stop._on_stop(15, None)
-        assert worker.run(outer=stop) == "SIGTERM"
+    floor.watched = lambda _: signal.raise_signal(signal.SIGTERM)
+    assert worker.run() == "SIGTERM"
     assert visible(floor) == 5, "the one in hand has its continuation"
 
 
