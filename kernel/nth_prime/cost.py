@@ -49,7 +49,7 @@ _PLAIN_SECONDS = 1.5e-9
 _LEAST_PLAIN_SECONDS = 0.001
 _PLAIN_BYTES = 40 << 20  # the interpreter with pydantic, and segments
 
-_PROCESS_BYTES = 220 << 20  # the interpreter with numba and the compiled code
+_PROCESS_BYTES = 240 << 20  # the interpreter with numba, which compiles
 
 
 def of_count(x: int, *, verify: bool = False) -> Estimate:

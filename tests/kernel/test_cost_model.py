@@ -89,12 +89,19 @@ def test_the_state_of_the_plain_sieve_is_as_small_as_estimated() -> None:
     assert 0.7 < len(state.model_dump_json()) / kernel.estimate(params).state_bytes <= 1
 
 
-def test_memory_and_state_are_near_what_was_measured() -> None:
-    """A function's memory would be chosen too small for the tables."""
+def test_memory_is_near_what_was_measured() -> None:
+    """A function's memory would be chosen too small for the tables, or for the compiler."""
     kernel = PrimeCount()
-    for x, memory_mib, state_bytes in ((10**15, 166, 6_531), (10**17, 195, 18_979)):
+    # In MiB, of a process that compiles what it needs first.
+    for x, memory in ((10**13, 238), (10**15, 241), (10**17, 265), (10**18, 301)):
+        assert 1 <= kernel.estimate(kernel.Params(x=x)).memory_bytes / (memory << 20) < 1.45
+
+
+def test_the_state_is_near_what_was_measured() -> None:
+    """What a job's saves cost would be guessed."""
+    kernel = PrimeCount()
+    for x, state_bytes in ((10**15, 6_531), (10**17, 18_979), (10**18, 31_274)):
         estimate = kernel.estimate(kernel.Params(x=x))
-        assert 1 <= estimate.memory_bytes / (memory_mib << 20) < 1.45
         assert estimate.state_bytes == pytest.approx(state_bytes, rel=0.15)
 
 
