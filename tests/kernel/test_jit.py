@@ -7,13 +7,14 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from outlast.kernel.nth_prime.jit import fingerprint, int64, jit, uint64
+from outlast.kernel.nth_prime.jit import files, fingerprint, int64, jit, uint64
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +100,31 @@ def test_a_disk_that_takes_no_bytes_costs_a_warning_and_no_job(tmp_path: Path) -
     assert printed == COMPILED
     assert warned.count("UserWarning: machine code is not kept") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_user_without_a_home_folder_compiles_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a container, whose user may have a number and no more, kernels would crash."""
+
+    def refuse(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "expanduser", refuse)
+    beside, private = files._folders()
+    assert (beside.name, private.parent) == ("__pycache__", Path(tempfile.gettempdir()))
+
+
+def test_what_machine_code_is_not_known_by_is_refused() -> None:
+    """Code for another value, or another order of fields, would be taken for it."""
+    factor = len("ab")
+    with pytest.raises(TypeError, match="has variables of a function around it"):
+        jit(lambda n: n * factor)
+    records = np.zeros(2, [("x", "i8"), ("y", "i8")])
+    with pytest.raises(TypeError, match="compiled code takes no array of records"):
+        total(records, 1.0)
 
 
 def test_a_temporary_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:

@@ -222,6 +222,23 @@ def test_an_outer_timer_that_is_overdue_fires_at_once(handle: Handle) -> None:
     wait_for(lambda: fired)
 
 
+@pytest.mark.parametrize("seconds", [60.0, 0.0])
+def test_a_timer_that_a_kernel_leaves_ends_with_the_block(seconds: float) -> None:
+    """Its alarm would find no handler, and kill the worker."""
+    with Deadline(seconds):
+        signal.setitimer(signal.ITIMER_REAL, 60.0)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_handler_that_a_kernel_leaves_ends_with_an_inner_block() -> None:
+    """Its worker would not hear of a stop any more."""
+    with Deadline() as outer:
+        with Deadline(60.0, outer=outer):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGTERM)
+        assert outer.reason == "SIGTERM"
+
+
 def test_a_repeating_timer_goes_on_repeating(handle: Handle) -> None:
     """A profiler or a watchdog around the worker would fall silent."""
     fired: list[int] = []

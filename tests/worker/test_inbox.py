@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.checkpoint.errors import StoreUnavailable
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.inbox import RECENT
 from outlast.worker.queues.contract import QueueUnavailable
@@ -191,3 +192,20 @@ def test_a_queue_that_is_away_at_the_end_loses_nothing(floor: Floor) -> None:
     floor.queue.before = lambda _: None
     floor.clock.sleep(3600.0)
     assert len(floor.messages()) == 3
+
+
+def test_an_outage_leaves_no_message_with_a_worker_that_waits(floor: Floor) -> None:
+    """Ten jobs would wait with it for its store, which others may reach."""
+    worker = warm(floor)
+    submit(floor, 5)
+    waiting: list[int] = []
+
+    def away(operation: str) -> None:
+        if operation == "put" and len(waiting) < 9:
+            waiting.append(visible(floor))
+            raise StoreUnavailable("away")
+
+    floor.register.before = away
+    worker.run(max_slices=5)
+    assert waiting[0] == 0
+    assert max(waiting) == 4

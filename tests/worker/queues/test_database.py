@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+import redis
 from fakeredis import FakeRedis
 
-from outlast.checkpoint.errors import VersionConflict
+from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
 from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.redis_client import connect
@@ -19,13 +21,15 @@ from outlast.worker.queues import open_queue
 from outlast.worker.queues.message import Message
 from outlast.worker.queues.redis import RedisQueue
 from outlast.worker.queues.sqlite import SqliteQueue
+from tests import servers
 from tests.checkpoint.conftest import REAL_REDIS
+from tests.checkpoint.lossy_proxy import LossyProxy
+from tests.servers import HOST
+from tests.serving import serving
 from tests.worker.queues.test_conformance import look, take
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import redis
 
     from outlast.checkpoint.register import Register
     from outlast.worker.queues.contract import Delivery, Queue
@@ -145,6 +149,52 @@ def test_a_repeated_write_sends_once(
     assert versions == ["0" * 32] * 2
     take(queue)
     assert look(queue) is None
+
+
+def test_a_failover_behind_one_address_is_followed() -> None:
+    """A slice's work would be lost, as each attempt to end it went to what was the primary."""
+    with (
+        servers.valkey() as old,
+        servers.valkey() as new,
+        serving(LossyProxy(old)) as proxy,
+        closing(redis.Redis.from_url(old.url)) as admin,
+    ):
+        url = f"redis://{HOST}:{proxy.port}"
+        register, queue = open_register(url), open_queue(url)
+        database = _both(register, queue).database
+        version = database.put(KEY, b"first", expected=None)
+        proxy.behind = new
+        admin.replicaof(HOST, new.port)
+        with pytest.raises(StoreUnavailable, match="connect to the primary"):
+            database.put(KEY, b"second", expected=version, message=SECOND)
+        database.put(KEY, b"second", expected=None, message=SECOND)
+        assert Message.parse(take(queue).body) == SECOND
+
+
+@pytest.mark.parametrize("command", ["get", "lpush", "hset"])
+def test_a_missing_right_leaves_no_job_without_its_message(
+    valkey_server: Server, command: str
+) -> None:
+    """The record would say that its continuation was sent, and the job would sleep."""
+    admin = connect(valkey_server.url)
+    both = _both(*_on(admin))
+    both.queue.send(FIRST)
+    done = take(both.queue)
+    version = both.database.put(KEY, b"one", expected=None)
+    admin.execute_command(
+        "ACL", "SETUSER", "lacking", "on", "nopass", "~*", "&*", "+@all", f"-{command}"
+    )
+    try:
+        url = f"redis://lacking:any@{HOST}:{valkey_server.port}"
+        lacking = _both(open_register(url), open_queue(url))
+        with pytest.raises(StoreUnavailable, match="allow this user the commands"):
+            lacking.database.put(KEY, b"two", expected=version, message=SECOND, done=done)
+    finally:
+        admin.execute_command("ACL", "DELUSER", "lacking")
+    assert both.register.read(KEY) == (b"one", version)
+    both.queue.hide(done, 0)
+    bodies = [delivery.body for delivery in receive(both)]
+    assert FIRST.body() in bodies
 
 
 @pytest.mark.parametrize(
