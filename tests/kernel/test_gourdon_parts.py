@@ -21,7 +21,7 @@ from outlast.kernel.nth_prime.gourdon.counted import count_to
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table
 from outlast.kernel.nth_prime.gourdon.rows import build_rows
 from outlast.kernel.nth_prime.gourdon.wide import divide, divide_x, joined, square_root
-from outlast.kernel.nth_prime.gourdon.window import build_window, up_to
+from outlast.kernel.nth_prime.gourdon.window import build_window, products_to
 from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
 from outlast.kernel.nth_prime.sieve.steps import finish
 
@@ -97,8 +97,7 @@ def test_an_interval_is_sieved_listed_and_counted(low: int) -> None:
     for begin in (low, low + span):
         assert sieve.advance() == begin
         expected = [p - begin for p in primes if begin <= p < begin + span]
-        listed = [p - begin for p in list_members(sieve.words, begin)]
-        assert listed == [p for p in expected if p + begin > 5]
+        assert [p - begin for p in list_members(sieve.words, begin)] == expected
         assert fill(table, sieve.words, begin) == len(expected)
         for n in range(2, span, 977):
             assert count_to(table, n) == bisect_right(expected, n)
@@ -119,12 +118,13 @@ def test_windows_hold_all_primes_and_products() -> None:
         assert (w.low, w.high) == (24_000 * i, min(24_000 * (i + 1), bounds.y + 1))
         some = [round(1 / r) for r in w.primes]
         for v in range(w.low - 1, w.high, 97):
-            assert up_to(w.primes, w.primes_below, w.low, v) == bisect_right(some, v)
+            if v != 1:
+                assert count_to(w.counts, v - w.low) == bisect_right(some, v)
         primes += some
         more = [round(1 / r) for r in w.products]
-        assert up_to(w.products, w.products_below, w.low, w.high - 1) == len(more)
+        assert products_to(w, w.high - 1) == len(more)
         found += zip(more, w.ranks.tolist(), strict=True)
-    assert primes == [p for p in rank if p > 5]
+    assert primes == [*rank]
     assert found == products
 
 

@@ -13,20 +13,23 @@ row of a segment reports how many primes it has.
 from __future__ import annotations
 
 from math import isqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import count_to
-from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, new_table, pi
+from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table, pi
 from outlast.kernel.nth_prime.gourdon.term import Partial, partial
 from outlast.kernel.nth_prime.gourdon.wide import divide, square_root
-from outlast.kernel.nth_prime.gourdon.window import build_window, up_to
+from outlast.kernel.nth_prime.gourdon.window import build_window, products_to
 from outlast.kernel.nth_prime.jit import int64, jit, uint64
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from outlast.kernel.nth_prime.gourdon.bounds import Bounds
@@ -42,35 +45,51 @@ _ROW = 60
 build = build_window
 
 
+class Segment(NamedTuple):
+    """An interval of n.
+
+    Attributes:
+        low: where it begins.
+        high: where it ends.
+        counts: counts its primes, from `low` on; see `counted`.
+        primes: 1/r for each prime r, ascending, as far as rows go through them.
+    """
+
+    low: int
+    high: int
+    counts: npt.NDArray[np.uint64]
+    primes: npt.NDArray[np.float64]
+
+
 def shard(
     bounds: Bounds, rows: Rows, window: Window, first: int, last: int
 ) -> Generator[None, None, Partial]:
     """Return the sum over the pieces first to last - 1. Yields between native calls."""
     width = rows.ac_rows
-    segment, begin = divmod(first, width)
-    span = 240 * bounds.ac_words
+    index, begin = divmod(first, width)
+    span = NUMBERS_PER_WORD * bounds.ac_words
     end_of_all = -(-last // width) * span
-    sieve = PrimeSieve(rows.primes, bounds.ac_words, segment * span, end_of_all)
-    table = new_table(bounds.ac_words)
+    sieve = PrimeSieve(rows.primes, bounds.ac_words, index * span, end_of_all)
+    counts = new_table(bounds.ac_words)
     total, weight, before = 0, 0, 0
-    while segment * width < last:
+    while index * width < last:
         low = sieve.advance()
-        count = fill(table, sieve.words, low)
+        count = fill(counts, sieve.words, low)
+        of_c, of_a = _alive(bounds, rows, window, low, low + span)
+        segment = Segment(low, low + span, counts, _some_primes(bounds, rows, sieve, low, *of_c))
         yield
-        end = min(last - segment * width, width)
-        for alive in _alive(bounds, rows, window, low, low + span):
+        end = min(last - index * width, width)
+        for alive in (of_c, of_a):
             at, stop = max(alive[0], RANK + begin), min(alive[1], RANK + end)
             while at < stop:
-                at, local, leaves = _sum(
-                    bounds, rows, window, table, low, low + span, at, stop, BUDGET
-                )
+                at, local, leaves = _sum(bounds, rows, window, segment, at, stop, BUDGET)
                 total += local + before * leaves
                 weight += leaves
                 yield
         if end == width:
             inside = bounds.root - low
-            before += int(count_to(table, inside)) if 0 <= inside < span else count * (inside > 0)
-        segment += 1
+            before += int(count_to(counts, inside)) if 0 <= inside < span else count * (inside > 0)
+        index += 1
         begin = 0
     return partial(total, [weight], [before])
 
@@ -90,51 +109,80 @@ def _alive(
     return (max(least, least_c), min(largest, rows.star)), (max(least, least_a), largest)
 
 
+def _some_primes(
+    bounds: Bounds, rows: Rows, sieve: PrimeSieve, low: int, begin: int, end: int
+) -> NDArray[np.float64]:
+    """Return 1/r for the primes r of the segment that rows of C go through: up to √n."""
+    most = isqrt(bounds.x // int(rows.primes[begin])) if begin < end else 0
+    n_words = max((most - low) // NUMBERS_PER_WORD + 1, 0)
+    return 1.0 / list_members(sieve.words[:n_words], low)
+
+
 @jit
 def _sum(
     bounds: Bounds,
     rows: Rows,
     window: Window,
-    table: NDArray[np.uint64],
-    low: int,
-    high: int,
+    segment: Segment,
     begin: int,
     end: int,
     budget: int,
 ) -> tuple[int, int, int]:
     """Return (rank, total, weight) of rows from `begin` on: up to which, their Σ, and of how many.
 
-    It ends at `end`, or after some `budget` of leaves. `table` counts the primes from `low` on.
+    It ends at `end`, or after some `budget` of leaves.
     """
     total = int64(0)
     weight = int64(0)
     for rank in range(begin, end):
-        least, most = _limits(bounds, rows, window, rank, low, high)
+        least, most = _limits(bounds, rows, window, rank, segment.low, segment.high)
         if least < most:
-            first = up_to(window.primes, window.primes_below, window.low, least)
-            last = up_to(window.primes, window.primes_below, window.low, most)
             approx, residue = rows.approx[rank], rows.residue[rank]
+            first = count_to(window.counts, least - window.low)
+            last = count_to(window.counts, most - window.low)
             if rank < rows.star:
-                local = _primes(table, window.primes, approx, residue, low, first, last)
+                local, work = _primes_of_c(window, segment, approx, residue, least, most)
                 total += local + (last - first) * (1 - rank)
                 weight += last - first
+                budget -= work
                 if int64(rows.primes[rank]) ** 2 < most:
-                    local, leaves = _products(
-                        window, table, approx, residue, low, rank, least, most
-                    )
+                    local, leaves = _products(window, segment, approx, residue, rank, least, most)
                     total += local
                     weight += leaves
             else:
                 twice = max(least, min(most, divide(approx, residue, bounds.y)))
-                middle = up_to(window.primes, window.primes_below, window.low, twice)
-                total += _primes(table, window.primes, approx, residue, low, first, middle)
-                total += 2 * _primes(table, window.primes, approx, residue, low, middle, last)
+                middle = count_to(window.counts, twice - window.low)
+                once = segment.counts, segment.low, window.primes, approx, residue
+                total += _count(*once, first, middle) + 2 * _count(*once, middle, last)
                 weight += 2 * last - middle - first
-            budget -= last - first
+                budget -= last - first
         budget -= _ROW
         if budget < 0:
             return rank + 1, total, weight
     return end, total, weight
+
+
+@jit
+def _primes_of_c(
+    window: Window, segment: Segment, approx: float, residue: int, least: int, most: int
+) -> tuple[int, int]:
+    """Return (Σ #{primes from `low` to n/q} over primes least < q <= most, the work)."""
+    # Up to √n for each q; beyond, where n/q is less than q, for each of the fewer primes r <= n/q,
+    # how many of the q are at most n/r. These are the same pairs.
+    root = max(least, min(most, int64(np.sqrt(approx))))
+    first = count_to(window.counts, least - window.low)
+    middle = count_to(window.counts, root - window.low)
+    total = _count(segment.counts, segment.low, window.primes, approx, residue, first, middle)
+    work = middle - first
+    if root < most:
+        last = count_to(window.counts, most - window.low)
+        # All of the q go with an r up to here, and none beyond there.
+        here = count_to(segment.counts, divide(approx, residue, most) - segment.low)
+        there = count_to(segment.counts, divide(approx, residue, root + 1) - segment.low)
+        total += here * (last - middle) - (there - here) * middle
+        total += _count(window.counts, window.low, segment.primes, approx, residue, here, there)
+        work += there - here
+    return total, work
 
 
 @jit
@@ -157,23 +205,23 @@ def _limits(
 
 
 @jit
-def _primes(
-    table: NDArray[np.uint64],
+def _count(
+    counts: NDArray[np.uint64],
+    low: int,
     reciprocals: NDArray[np.float64],
     approx: float,
     residue: int,
-    low: int,
     first: int,
     last: int,
 ) -> int:
-    """Return Σ #{primes from `low` to n/q} over the window's primes q of first to last - 1."""
+    """Return Σ #{primes from `low` to n/q} over the q of the reciprocals first to last - 1."""
     total = int64(0)
     if approx < 2.0**50:
         for i in range(uint64(first), uint64(last)):
-            total += count_to(table, int64((approx + 0.5) * reciprocals[i]) - low)
+            total += count_to(counts, int64((approx + 0.5) * reciprocals[i]) - low)
     else:
         for i in range(uint64(first), uint64(last)):
-            total += count_to(table, _quotient(approx, residue, reciprocals[i]) - low)
+            total += count_to(counts, _quotient(approx, residue, reciprocals[i]) - low)
     return total
 
 
@@ -189,10 +237,9 @@ def _quotient(approx: float, residue: int, reciprocal: float) -> int:
 @jit
 def _products(
     window: Window,
-    table: NDArray[np.uint64],
+    segment: Segment,
     approx: float,
     residue: int,
-    low: int,
     rank: int,
     least: int,
     most: int,
@@ -203,11 +250,10 @@ def _products(
     """
     total = int64(0)
     leaves = int64(0)
-    first = up_to(window.products, window.products_below, window.low, least)
-    last = up_to(window.products, window.products_below, window.low, most)
+    first, last = products_to(window, least), products_to(window, most)
     for i in range(uint64(first), uint64(last)):
         weight = int64(int64(window.ranks[i]) > rank)
-        count = count_to(table, _quotient(approx, residue, window.products[i]) - low)
-        total -= weight * (count + 1 - rank)
+        n = _quotient(approx, residue, window.products[i])
+        total -= weight * (count_to(segment.counts, n - segment.low) + 1 - rank)
         leaves -= weight
     return total, leaves

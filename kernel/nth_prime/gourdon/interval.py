@@ -1,4 +1,7 @@
-"""The primes of an interval, segment by segment: as bits, as a list, or as a table of π."""
+"""The primes of an interval, segment by segment: as bits, as a list, or as a table of π.
+
+The bits leave out the primes 2, 3 and 5; lists and tables have them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ class PrimeSieve:
 
     Attributes:
         low: where the next segment begins, a multiple of 240.
-        words: the last segment, as in the package `sieve`; without the primes 2, 3 and 5.
+        words: the last segment, as in the package `sieve`.
     """
 
     def __init__(self, primes: NDArray[np.int32], n_words: int, low: int, high: int) -> None:
@@ -78,14 +81,18 @@ def pi(primes: NDArray[np.int32], n: int) -> int:
 
 
 def list_members(words: NDArray[np.uint64], low: int) -> NDArray[np.int64]:
-    """Return the numbers whose bits are set in a segment that begins at `low`, ascending."""
-    out = np.empty(len(words) * 64 // 2, np.int64)
+    """Return the primes of a segment that begins at `low`, ascending."""
+    out = np.empty(64 * len(words), np.int64)
     return out[: _list(words, low, out)]
 
 
 @jit
 def _list(words: NDArray[np.uint64], low: int, out: NDArray[np.int64]) -> int:
     found = 0
+    if low == 0:
+        for p in (2, 3, 5):
+            out[found] = p
+            found += 1
     for k in range(len(words)):
         bits = words[k]
         while bits != uint64(0):
@@ -101,13 +108,13 @@ def new_table(n_words: int) -> NDArray[np.uint64]:
     return np.empty(NUMBERS_PER_WORD * n_words // NUMBERS_PER_ENTRY + 1, np.uint64)
 
 
-def fill(table: NDArray[np.uint64], words: NDArray[np.uint64], low: int) -> int:
-    """Make the table with which `count_to` counts primes from `low` on; return how many there are.
+def fill(table: NDArray[np.uint64], words: NDArray[np.uint64], low: int, before: int = 0) -> int:
+    """Make the table with which `count_to` counts primes from `low` on; return the last count.
 
-    It counts positions from `low`, whose own position is 0. The primes 2, 3 and 5 are counted,
-    but from the number 2 on alone: up to 1 there would be one prime.
+    It counts positions from `low`, whose own position is 0, and begins with `before`. It is right
+    from the number 2 on: up to 1 there would be one prime.
     """
-    return int(_fill(table, words, low, spread()))
+    return int(_fill(table, words, low, before, spread()))
 
 
 @jit
@@ -115,11 +122,12 @@ def _fill(
     table: NDArray[np.uint64],
     words: NDArray[np.uint64],
     low: int,
+    before: int,
     spread: NDArray[np.uint64],
 ) -> int:
-    count = pack(words.view(np.uint8), spread, table, 0, 3 if low == 0 else 0)
+    count = pack(words.view(np.uint8), spread, table, 0, 3 if low == 0 else before)
     if low == 0:
         # Bits 1, 2 and 3 stand for 1, 3 and 5; the one of the number 1 is that of the prime 2.
         table[0] = (table[0] & uint64(0xFFFFFFFF)) | uint64(0b1110)
-    table[len(table) - 1] = uint64(count) << uint64(32)
+    table[NUMBERS_PER_WORD * len(words) // NUMBERS_PER_ENTRY] = uint64(count) << uint64(32)
     return count

@@ -80,7 +80,7 @@ def list_primes(limit: int) -> Generator[None, None, npt.NDArray[np.int32]]:
     """Return the primes up to `limit`, which is at least 97. Yields every few milliseconds."""
     seeds = np.array(plain.primes(max(isqrt(limit) + 1, PATTERN_PRIMES[-1])), np.int32)
     sieve = PrimeSieve(seeds, _WORDS, 0, limit + 1)
-    portions = [np.array([2, 3, 5], np.int32)]
+    portions = []
     while sieve.low <= limit:
         low = sieve.advance()
         portions.append(list_members(sieve.words, low).astype(np.int32))

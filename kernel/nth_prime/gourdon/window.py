@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
-from outlast.kernel.nth_prime.gourdon.counted import lowest
-from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, pi
-from outlast.kernel.nth_prime.jit import int64, jit, uint64
-from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
+from outlast.kernel.nth_prime.gourdon.counted import NUMBERS_PER_ENTRY, count_to
+from outlast.kernel.nth_prime.gourdon.crossing import CHUNK_WORDS
+from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table, pi
+from outlast.kernel.nth_prime.jit import int64, jit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from outlast.kernel.nth_prime.gourdon.rows import Rows
 
 SHIFT = 8
-"""The lists say how many of them lie below each multiple of 2^SHIFT."""
+"""The list of products says how many of them lie below each multiple of 2^SHIFT."""
 
 _WORDS = 16384
 _SPAN = 1 << 22
@@ -38,8 +38,8 @@ class Window(NamedTuple):
     Attributes:
         low: a multiple of 240.
         high: the end.
-        primes: 1/q for each prime q, of 7 and more.
-        primes_below: how many of these q are below low + 2^SHIFT · i.
+        primes: 1/q for each prime q.
+        counts: counts these q, from `low` on; see `counted`.
         products: 1/m for each product m of two primes, both greater than the least of C.
         products_below: how many of these m are below low + 2^SHIFT · i.
         ranks: the rank, from 0, of the lesser prime of m.
@@ -48,7 +48,7 @@ class Window(NamedTuple):
     low: int
     high: int
     primes: npt.NDArray[np.float64]
-    primes_below: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.uint64]
     products: npt.NDArray[np.float64]
     products_below: npt.NDArray[np.int32]
     ranks: npt.NDArray[np.int32]
@@ -58,53 +58,26 @@ def build_window(bounds: Bounds, rows: Rows, index: int) -> Generator[None, None
     """Return a window. Yields every few milliseconds."""
     low = index * bounds.window
     high = min(low + bounds.window, bounds.y + 1)
-    primes, primes_below = yield from _primes(rows, low, high)
+    primes, counts = yield from _primes(rows, low, high)
     products, products_below, ranks = yield from _products(rows, low, high)
-    return Window(low, high, primes, primes_below, products, products_below, ranks)
+    return Window(low, high, primes, counts, products, products_below, ranks)
 
 
 def _primes(
     rows: Rows, low: int, high: int
-) -> Generator[None, None, tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]]:
-    sieve = PrimeSieve(rows.primes, _WORDS, low, high)
-    below = _no_members(low, high)
+) -> Generator[None, None, tuple[npt.NDArray[np.float64], npt.NDArray[np.uint64]]]:
+    needed = -(-(high - low) // (NUMBERS_PER_WORD * CHUNK_WORDS)) * CHUNK_WORDS
+    n_words = min(needed, _WORDS)
+    sieve = PrimeSieve(rows.primes, n_words, low, high)
+    counts = new_table(-(-needed // n_words) * n_words)
     portions = []
+    found = 0
     while sieve.low < high:
         begin = sieve.advance()
-        reciprocals = np.empty(32 * len(sieve.words), np.float64)
-        found = _list(sieve.words, begin, high, reciprocals, below, low)
-        portions.append(reciprocals[:found].copy())
+        found = fill(counts[(begin - low) // NUMBERS_PER_ENTRY :], sieve.words, begin, found)
+        portions.append(1.0 / list_members(sieve.words, begin))
         yield
-    return np.concatenate(portions), np.cumsum(below, dtype=np.int32)
-
-
-def _no_members(low: int, high: int) -> npt.NDArray[np.int32]:
-    return np.zeros(((high - low) >> SHIFT) + 2, np.int32)
-
-
-@jit
-def _list(
-    words: npt.NDArray[np.uint64],
-    begin: int,
-    end: int,
-    reciprocals: npt.NDArray[np.float64],
-    below: npt.NDArray[np.int32],
-    low: int,
-) -> int:
-    """Write 1/q of the members q < end of a segment that starts at `begin`; return how many."""
-    found = 0
-    for k in range(len(words)):
-        bits = words[k]
-        while bits != uint64(0):
-            j = lowest(bits)
-            q = begin + NUMBERS_PER_WORD * k + 30 * (j >> 3) + RESIDUES[j & 7]
-            if q >= end:
-                return found
-            reciprocals[found] = 1.0 / np.float64(q)
-            below[((q - low) >> SHIFT) + 1] += 1
-            found += 1
-            bits &= bits - uint64(1)
-    return found
+    return np.concatenate(portions)[: count_to(counts, high - 1 - low)], counts
 
 
 def _products(
@@ -114,7 +87,7 @@ def _products(
 ]:
     first = max(rows.easy, RANK) + 1
     lesser = rows.primes[first : pi(rows.primes, isqrt(high))].astype(np.int64)
-    below = _no_members(low, high)
+    below = np.zeros(((high - low) >> SHIFT) + 2, np.int32)
     portions, ranks = [np.empty(0, np.float64)], [np.empty(0, np.int32)]
     for begin in range(low, high, _SPAN):
         end = min(begin + _SPAN, high)
@@ -153,14 +126,12 @@ def _multiply(
 
 
 @jit
-def up_to(
-    reciprocals: npt.NDArray[np.float64], below: npt.NDArray[np.int32], low: int, v: int
-) -> int:
-    """Return how many of the listed m are at most v, v >= low - 1, v less than the window's end."""
-    if v < low:
+def products_to(w: Window, m: int) -> int:
+    """Return how many of the products are at most m, low - 1 <= m < high."""
+    if m < w.low:
         return int64(0)
-    found = int64(below[(v - low) >> SHIFT])
-    least = 1.0 / np.float64(v)
-    while found < len(reciprocals) and reciprocals[found] >= least:
+    found = int64(w.products_below[(m - w.low) >> SHIFT])
+    least = 1.0 / np.float64(m)
+    while found < len(w.products) and w.products[found] >= least:
         found += 1
     return found
