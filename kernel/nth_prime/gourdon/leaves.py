@@ -47,6 +47,7 @@ class Leaves(NamedTuple):
 
     Attributes:
         low: a multiple of 240.
+        high: the end.
         primes: the prime m.
         composites: the lists of composite m, one for each of THRESHOLDS.
         keys: for each composite -μ(m) times the rank, from 0, of its least prime factor.
@@ -55,6 +56,7 @@ class Leaves(NamedTuple):
     """
 
     low: int
+    high: int
     primes: npt.NDArray[np.uint32]
     composites: npt.NDArray[np.uint32]
     keys: npt.NDArray[np.int16]
@@ -100,7 +102,7 @@ def list_leaves(
         for i, threshold in enumerate(THRESHOLDS[1:]):
             ends[i + 1] = _select(threshold, composites, keys, before[i], ends[i], ends[i + 1])
         yield
-    return Leaves(low, listed[:found], composites, keys, starts, ends)
+    return Leaves(low, high, listed[:found], composites, keys, starts, ends)
 
 
 def _most(width: int) -> int:

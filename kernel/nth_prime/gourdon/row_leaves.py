@@ -105,15 +105,16 @@ def _sum_by_word(
     """Return (Σ -μ(m)·count from `low` to n/m, Σ -μ(m)); all words are counted anew."""
     count_words(v)
     residue, rank, m = t.limits.residue[row], RANK + row, t.leaves.low
+    is_small = t.leaves.high * 240 * len(v.words) < 2**53
     total = int64(0)
     weight = primes[1] - primes[0]
     for i in range(uint64(primes[0]), uint64(primes[1])):
-        position = _position(residue, low, m + int64(t.leaves.primes[i]))
+        position = _position(residue, low, is_small, m + int64(t.leaves.primes[i]))
         total += to_word(v, t.word_masks, position)
     for i in range(uint64(composites[0]), uint64(composites[1])):
         sign = sign_for(t.leaves.keys[i], rank)
         weight += sign
-        position = _position(residue, low, m + int64(t.leaves.composites[i]))
+        position = _position(residue, low, is_small, m + int64(t.leaves.composites[i]))
         total += sign * to_word(v, t.word_masks, position)
     return total, weight
 
@@ -129,15 +130,16 @@ def _sum_by_block(
 ) -> tuple[int, int]:
     """Return what `_sum_by_word` does, with the counts of the blocks."""
     residue, rank, m = t.limits.residue[row], RANK + row, t.leaves.low
+    is_small = t.leaves.high * 240 * len(v.words) < 2**53
     total = int64(0)
     weight = primes[1] - primes[0]
     for i in range(uint64(primes[0]), uint64(primes[1])):
-        position = _position(residue, low, m + int64(t.leaves.primes[i]))
+        position = _position(residue, low, is_small, m + int64(t.leaves.primes[i]))
         total += to_block(v, t.word_masks, position)
     for i in range(uint64(composites[0]), uint64(composites[1])):
         sign = sign_for(t.leaves.keys[i], rank)
         weight += sign
-        position = _position(residue, low, m + int64(t.leaves.composites[i]))
+        position = _position(residue, low, is_small, m + int64(t.leaves.composites[i]))
         total += sign * to_block(v, t.word_masks, position)
     return total, weight
 
@@ -184,14 +186,18 @@ def _composite_value(t: Tables, row: int, i: int) -> int:
 
 
 @jit
-def _position(residue: int, low: int, m: int) -> int:
+def _position(residue: int, low: int, is_small: bool, m: int) -> int:
     """Return ⌊n/m⌋ - low for a leaf of the segment that starts at `low`.
 
     It is ⌊(n - low·m)/m⌋, and n - low·m is less than m times the segment: no second limb is needed.
-    The floating-point quotient is off by one at most, which the remainder tells.
+    Where that is below 2^53 the floating-point quotient is right: it is 1/m at least below the next
+    integer, which is more than rounding adds. Else it is off by one at most, which the remainder
+    tells.
     """
     rest = residue - low * m
     position = int64(np.float64(rest) / np.float64(m))
+    if is_small:
+        return position
     rest -= position * m
     return position + int64(rest >= m) - int64(rest < 0)
 
