@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.wheel import OFFSETS, RESIDUES
 
@@ -45,6 +46,11 @@ def patterns() -> NDArray[np.uint64]:
         period = np.packbits(numbers % p != 0, axis=1, bitorder="little").view(np.uint64)
         row[:] = np.resize(period, row.size)
     return rows
+
+
+def words_for(numbers: int, most: int) -> int:
+    """Return how many words a segment of so many numbers needs, `most` at most."""
+    return min(-(-numbers // (NUMBERS_PER_WORD * CHUNK_WORDS)) * CHUNK_WORDS, most)
 
 
 @jit

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.crossing import (
-    CHUNK_WORDS,
     first_multiples,
     lay,
     patterns,
     set_all,
+    words_for,
 )
 from outlast.kernel.nth_prime.gourdon.interval import pi
 from outlast.kernel.nth_prime.jit import int64, jit, uint64
@@ -72,7 +72,7 @@ def list_leaves(
     `primes` are all up to √high at least. Yields every few milliseconds.
     """
     # Small computations have few m, and large ones need portions of some milliseconds.
-    n_words = min(-(-(high - low) // (NUMBERS_PER_WORD * CHUNK_WORDS)) * CHUNK_WORDS, _MOST_WORDS)
+    n_words = words_for(high - low, _MOST_WORDS)
     words, slots = np.empty(n_words, np.uint64), 64 * n_words
     products, ranks = np.empty(slots, np.float32), np.empty(slots, np.int16)
     ahead = np.empty(8, np.int64)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon.bounds import RANK, cube_root
-from outlast.kernel.nth_prime.gourdon.crossing import PATTERN_PRIMES
+from outlast.kernel.nth_prime.gourdon.crossing import PATTERN_PRIMES, words_for
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, list_members, pi
 from outlast.kernel.nth_prime.gourdon.wide import divide_x, joined
 from outlast.kernel.nth_prime.jit import int64, jit
@@ -79,7 +79,7 @@ def build_rows(bounds: Bounds) -> Generator[None, None, Rows]:
 def list_primes(limit: int) -> Generator[None, None, npt.NDArray[np.int32]]:
     """Return the primes up to `limit`, which is at least 97. Yields every few milliseconds."""
     seeds = np.array(plain.primes(max(isqrt(limit) + 1, PATTERN_PRIMES[-1])), np.int32)
-    sieve = PrimeSieve(seeds, _WORDS, 0, limit + 1)
+    sieve = PrimeSieve(seeds, words_for(limit, _WORDS), 0, limit + 1)
     portions = []
     while sieve.low <= limit:
         low = sieve.advance()

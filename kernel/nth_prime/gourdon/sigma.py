@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from outlast.kernel.nth_prime.gourdon.counted import count_to
-from outlast.kernel.nth_prime.gourdon.crossing import CHUNK_WORDS
+from outlast.kernel.nth_prime.gourdon.crossing import words_for
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, new_table
 from outlast.kernel.nth_prime.gourdon.term import Partial, no_tables, partial
 from outlast.kernel.nth_prime.gourdon.wide import divide, square_root
@@ -48,7 +48,7 @@ def shard(
 ) -> Generator[None, None, Partial]:
     """Return Σ but for s(s - 1)/2. Yields between native calls."""
     b, c, d = len(rows.primes), rows.middle, rows.star
-    words = min(_WORDS, -(-bounds.y // (240 * CHUNK_WORDS)) * CHUNK_WORDS)
+    words = words_for(bounds.y, _WORDS)
     sieve = PrimeSieve(rows.primes, words, 0, bounds.y + 1)
     table = new_table(words)
     at = np.array([c - 1, b - 1, b - 1], np.int64)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.counted import NUMBERS_PER_ENTRY, count_to
-from outlast.kernel.nth_prime.gourdon.crossing import CHUNK_WORDS
+from outlast.kernel.nth_prime.gourdon.crossing import words_for
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table, pi
 from outlast.kernel.nth_prime.jit import int64, jit
 
@@ -66,10 +66,9 @@ def build_window(bounds: Bounds, rows: Rows, index: int) -> Generator[None, None
 def _primes(
     rows: Rows, low: int, high: int
 ) -> Generator[None, None, tuple[npt.NDArray[np.float64], npt.NDArray[np.uint64]]]:
-    needed = -(-(high - low) // (NUMBERS_PER_WORD * CHUNK_WORDS)) * CHUNK_WORDS
-    n_words = min(needed, _WORDS)
+    n_words = words_for(high - low, _WORDS)
     sieve = PrimeSieve(rows.primes, n_words, low, high)
-    counts = new_table(-(-needed // n_words) * n_words)
+    counts = new_table(-(-(high - low) // (NUMBERS_PER_WORD * n_words)) * n_words)
     portions = []
     found = 0
     while sieve.low < high:
