@@ -134,7 +134,7 @@ def test_native_calls_may_end_amid_the_leaves_of_a_row(
     budget: int, d_words: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a stop waits for a row of a hundred million leaves, or they are counted twice."""
-    bounds = bounds_of(divide(10**13, d_words=d_words))
+    bounds = bounds_of(divide(10**13, y=241_618, d_words=d_words))
     rows = finish(build_rows(bounds))
     tables = finish(d.build(bounds, rows, 0))
     pieces = bounds.d_segments(0) * rows.d_rows

@@ -204,7 +204,7 @@ def _alpha(x: int) -> float:
             - 288.9823576050215
         )
         # It was fitted to another program; here a larger y takes less time.
-        alpha *= min(max(1 + 0.065 * (log - 30), 1.0), 1.3)
+        alpha *= min(max(1 + 0.1 * (log - 29), 1.0), 1.6)
     return min(max(alpha, 1.0), math.exp(log / 6))
 
 

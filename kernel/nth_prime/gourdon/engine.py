@@ -205,8 +205,13 @@ def _compute(steps: Generator[None, None, Partial], stop: Event) -> Partial:
 
 def _ends(divisions: Divisions, stretch: Stretch, cursor: int) -> Iterator[int]:
     """Yield where shards end that are of about equal work, from `cursor` to the stretch's end."""
+    division = divisions[stretch.division]
+    rows = {"ac": division.ac_rows, "d": division.d_rows}.get(stretch.term, 1)
     while cursor < stretch.last:
         end = work.shard_end(divisions, stretch.begin + cursor) - stretch.begin
+        # Where a segment ends, if one does: whoever begins amid one sieves its first rows again.
+        if end - end % rows > cursor:
+            end -= end % rows
         cursor = min(max(end, cursor + 1), stretch.last)
         yield cursor
 

@@ -82,10 +82,14 @@ def count_words(v: Unsieved) -> int:
 @jit
 def count_blocks(v: Unsieved) -> None:
     """Count every block. From here on `cross_off_counting` keeps the counts."""
-    for first in range(uint64(0), uint64(len(v.words)), uint64(4)):
-        count = ones(v.words[first]) + ones(v.words[first + uint64(1)])
-        count += ones(v.words[first + uint64(2)]) + ones(v.words[first + uint64(3)])
-        v.blocks[_block(uint64(8) * first, v.shift)] = count
+    size, group = uint64(len(v.words)), uint64(1) << uint64(v.shift - 3)
+    for g in range(uint64(32)):
+        at = g
+        for first in range(g * group, min((g + uint64(1)) * group, size), uint64(4)):
+            count = ones(v.words[first]) + ones(v.words[first + uint64(1)])
+            count += ones(v.words[first + uint64(2)]) + ones(v.words[first + uint64(3)])
+            v.blocks[at] = count
+            at += uint64(32)
 
 
 @jit

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from outlast.kernel.nth_prime.gourdon.state import Division
 
 # Nanoseconds of one thread.
-_PHI0_NUMBER = 7.0
-_SIEVED = 0.12
+_PHI0_NUMBER = 4.3
+_SIEVED = 0.1
 _AC_NUMBER, _AC_ROW, _AC_PRIME = 0.2, 50.0, 0.6
 _B_PRIME, _B_QUERY = 35.0, 5.0
 _D_ROW, _D_MULTIPLE, _D_LEAF = 150.0, 0.75, 4.5
@@ -154,7 +154,11 @@ def _ac_work(b: Bounds, window: int, rows: Rows, low: int, high: int) -> float:
     most = min(most, n // max(low, 1), (window + 1) * b.window)
     if least >= most:
         return _DEAD * (rows.last - rows.first)
-    leaf = _AC_PRIME * (_primes_to(most) - _primes_to(least))
+    root = min(max(math.isqrt(n), least), most) if is_c else most
+    leaves = _primes_to(root) - _primes_to(least)
+    if root < most:
+        leaves += max(_primes_to(n // root) - _primes_to(n // most), 0.0)
+    leaf = _AC_PRIME * leaves
     work = _AC_ROW * max((high - low) / (240 * b.ac_words), 1.0)
     work += leaf if n < 2**50 else _AC_LARGE * leaf
     return (rows.last - rows.first) * work
