@@ -13,6 +13,7 @@ import pytest
 from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon import ac, b, phi0, sigma
 from outlast.kernel.nth_prime.gourdon.bounds import PHI0_SPAN, RANK, Bounds, bounds_of, divide
+from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table
 from outlast.kernel.nth_prime.gourdon.rows import build_rows
 from outlast.kernel.nth_prime.gourdon.window import build_window
 from outlast.kernel.nth_prime.sieve.steps import finish
@@ -63,6 +64,33 @@ def test_a_segment_of_a_plus_c(exponent: int) -> None:
                 weight += sign
         assert weight
         assert done == (total % 2**64, [weight], [0])
+
+
+@pytest.mark.parametrize("exponent", [22, 24])
+def test_leaves_of_c_are_counted_from_the_other_side(exponent: int) -> None:
+    """Otherwise what no count below 10^20 comes to is wrong: several windows, inexact floats."""
+    x = 10**exponent + 1234567
+    bounds, rows = built(x)
+    low = int(x**0.36) // 122_880 * 122_880
+    sieve, counts = PrimeSieve(rows.primes, 512, low, low + 122_880), new_table(512)
+    sieve.advance()
+    fill(counts, sieve.words, low)
+    primes = list_members(sieve.words, low)
+    rank = rows.star - 20
+    n = x // int(rows.primes[rank])
+    window = finish(build_window(bounds, rows, n // (low + 61_440) // bounds.window))
+    least, most = max(window.low - 1, n // (low + 122_880)), min(window.high - 1, n // low)
+    assert isqrt(n) < least < most
+    found, _ = ac._primes_of_c(
+        window,
+        ac.Segment(low, low + 122_880, counts, 1.0 / primes),
+        rows.approx[rank],
+        rows.residue[rank],
+        least,
+        most,
+    )
+    some = [q for q in (round(1 / r) for r in window.primes) if least < q <= most]
+    assert found == sum(bisect_right(primes, n // q) for q in some) > len(some)
 
 
 def pieces(rows: Rows, segment: int, first: int, last: int) -> tuple[int, int]:

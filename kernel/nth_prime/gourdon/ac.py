@@ -152,8 +152,8 @@ def _sum(
             else:
                 twice = max(least, min(most, divide(approx, residue, bounds.y)))
                 middle = count_to(window.counts, twice - window.low)
-                once = segment.counts, segment.low, window.primes, approx, residue
-                total += _count(*once, first, middle) + 2 * _count(*once, middle, last)
+                of = segment.counts, segment.low, window.primes, approx, residue
+                total += _count(*of, first, middle) + 2 * _count(*of, middle, last)
                 weight += 2 * last - middle - first
                 budget -= last - first
         budget -= _ROW
@@ -167,8 +167,8 @@ def _primes_of_c(
     window: Window, segment: Segment, approx: float, residue: int, least: int, most: int
 ) -> tuple[int, int]:
     """Return (Σ #{primes from `low` to n/q} over primes least < q <= most, the work)."""
-    # Up to √n for each q; beyond, where n/q is less than q, for each of the fewer primes r <= n/q,
-    # how many of the q are at most n/r. These are the same pairs.
+    # Up to √n for each q. Beyond, the pairs of q and a prime r <= n/q are counted from the other
+    # side: for each r, of which there are fewer, by the q up to n/r.
     root = max(least, min(most, int64(np.sqrt(approx))))
     first = count_to(window.counts, least - window.low)
     middle = count_to(window.counts, root - window.low)
@@ -176,7 +176,7 @@ def _primes_of_c(
     work = middle - first
     if root < most:
         last = count_to(window.counts, most - window.low)
-        # All of the q go with an r up to here, and none beyond there.
+        # Up to here an r goes with all of the q, beyond there with none.
         here = count_to(segment.counts, divide(approx, residue, most) - segment.low)
         there = count_to(segment.counts, divide(approx, residue, root + 1) - segment.low)
         total += here * (last - middle) - (there - here) * middle
