@@ -14,22 +14,23 @@ from outlast.kernel.nth_prime.gourdon.bounds import bytes_needed, divide
 from outlast.kernel.power_law import power_law
 
 # x, and the CPU seconds of one thread for π(x); in between the law is a power. Up to 10^18 they
-# are measured by code for AVX-512, and taken times 1.33, which is what AVX2 costs; what lies beyond
-# is that model of `gourdon.work` that cuts parts, which has measured constants.
+# are measured on an AMD EPYC and taken times 0.85: up to 10^16 by code for AVX2, beyond by code for
+# AVX-512, which is 1.6 times as fast there. What lies beyond is that model of `gourdon.work` that
+# cuts parts, which has measured constants.
 _COUNTING = (
-    (1e12, 0.0080),
-    (1e13, 0.033),
-    (1e14, 0.128),
-    (1e15, 0.50),
-    (1e16, 2.05),
-    (1e17, 8.2),
-    (1e18, 34.0),
-    (1e19, 145.0),
-    (1e20, 640.0),
-    (1e21, 2_900.0),
-    (1e22, 13_500.0),
-    (1e23, 66_000.0),
-    (1e24, 330_000.0),
+    (1e12, 0.0090),
+    (1e13, 0.034),
+    (1e14, 0.125),
+    (1e15, 0.48),
+    (1e16, 1.78),
+    (1e17, 7.4),
+    (1e18, 32.0),
+    (1e19, 130.0),
+    (1e20, 570.0),
+    (1e21, 2_570.0),
+    (1e22, 12_500.0),
+    (1e23, 61_000.0),
+    (1e24, 317_000.0),
 )
 _TWICE = 2.1  # with other leaves, which take longer
 

@@ -13,7 +13,7 @@ from outlast.kernel.nth_prime import NthPrime, PrimeCount, plain
 from outlast.kernel.power_law import power_law
 
 # CPU seconds of one thread with code compiled for x86-64-v3; the model is fitted to others.
-MEASURED = {10**12: 0.0708, 10**14: 1.293, 10**15: 5.77, 10**16: 28.5}
+MEASURED = {10**12: 0.0792, 10**14: 1.154, 10**15: 4.79, 10**16: 20.1}
 
 
 # The same of whole tests of 2^p - 1 with gmpy2.
