@@ -215,6 +215,7 @@ class Body(Part, defer_build=True):
         result_chunks: where the arrays in the result are.
         dropped: chunks that are to be deleted, the oldest first.
         plan: what fixes the pieces of a job that is cut into parts, as a JSON value.
+        plan_version: the version of the kernel that made it; 0: it was stored without.
         lengths: how many pieces each part has, in order.
         weights: the share of the work that each part has, in billionths; none in a record that was
             written without them.
@@ -228,6 +229,7 @@ class Body(Part, defer_build=True):
     result_chunks: tuple[Chunk, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     plan: Any = None
+    plan_version: Count = 0
     lengths: tuple[Count, ...] = ()
     weights: tuple[Count, ...] = ()
     lines: Lines = ()

@@ -137,7 +137,7 @@ def test_a_newer_format_asks_for_an_upgrade() -> None:
     """An operator who downgraded would otherwise look for damage that is not there."""
     data = encode(record())
     with pytest.raises(CorruptRecord, match="upgrade Outlast"):
-        decode(MAGIC[:-1] + b"9" + data[len(MAGIC) :])
+        decode(MAGIC[:-1] + b"Z" + data[len(MAGIC) :])
 
 
 @pytest.mark.parametrize(

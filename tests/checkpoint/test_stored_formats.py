@@ -123,6 +123,7 @@ TALKING = LEASED.printed([line_of(405.5, 2, "loss 0.5")])
 # What each format can keep.
 JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS, "6": WEIGHED, "7": LEASED}
 JOBS["8"] = TALKING
+JOBS["9"] = TALKING.model_copy(update={"plan_version": 3})
 
 
 @pytest.mark.parametrize("number", READABLE)
@@ -172,4 +173,4 @@ def test_a_newer_format_is_told_from_damage() -> None:
     """In an upgrade an operator would repair or delete jobs that newer workers run."""
     value = FILES[MAGIC[-1:].decode()].read_bytes()
     with pytest.raises(NewerRecord, match="upgrade Outlast"):
-        decode(MAGIC[:-1] + b"9" + value[len(MAGIC) :])
+        decode(MAGIC[:-1] + b"Z" + value[len(MAGIC) :])

@@ -262,7 +262,7 @@ def test_the_part_of_a_dead_letter_is_shown(outlast: Outlast, client: Client) ->
 def divided(record: Record) -> Record:
     """Return the job as one that is cut into four parts, which have their messages."""
     shared = record.model_copy(update={"fleet": Fleet.of(2)})
-    return shared.cut(BIRTH, {}, (1, 1, 1, 1), (1, 1, 1, 1)).claimed(LEASE).answered(1)
+    return shared.cut(BIRTH, {}, (1, 1, 1, 1), (1, 1, 1, 1), version=1).claimed(LEASE).answered(1)
 
 
 def test_what_a_missing_kernel_or_record_says(client: Client) -> None:

@@ -9,6 +9,8 @@ from outlast.checkpoint.errors import StoreUnavailable, UnknownJob
 from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import Bulk, Stored
 from outlast.worker.slices.claimed_job import ClaimedJob
+from outlast.worker.slices.fleet.part_kernel import divisible
+from outlast.worker.slices.fleet.plan import plan_of
 from outlast.worker.slices.leased_job import JobMoved
 from outlast.worker.slices.loading import require_packages
 
@@ -44,8 +46,10 @@ class ClaimedPart(ClaimedJob):
 
         Raises:
             VersionConflict: the job is not cut like that any more.
+            NewerState, Unreadable: as `plan_of`.
         """
         cut, number = self._cut, self._node.number
+        plan_of(divisible(self.process.kernels(self.record.kernel)), cut, self.record.job_id)
         return Stored(b'{"plan":%b,"first":%d,"last":%d}' % (cut.plan, *cut.ranges[number]), Bulk())
 
     @property
