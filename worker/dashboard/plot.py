@@ -30,6 +30,8 @@ ENDINGS = {
     "SIGTERM": "signal",
     "SIGINT": "signal",
     "SIGHUP": "signal",
+    "stop file": "signal",
+    "spot notice": "signal",
     "paused": "paused",
     "cancelled": "paused",
     "lost": "lost",
@@ -38,7 +40,7 @@ ENDINGS = {
 MEANINGS = {
     "deadline": "ended at its deadline",
     "parts": "sent the messages of parts",
-    "signal": "stopped by a signal",
+    "signal": "stopped by a signal or a notice",
     "paused": "paused or cancelled",
     "lost": "worker lost",
     "succeeded": "succeeded",
@@ -142,7 +144,9 @@ def _courses(record: Record) -> list[_Course]:
 
 
 def _mark_of(ending: str) -> str:
-    return "parts" if ending.startswith(PARTS_CALLED) else ENDINGS.get(ending, "error")
+    # After a colon comes what a signal has cut off.
+    kind = ending.partition(":")[0]
+    return "parts" if ending.startswith(PARTS_CALLED) else ENDINGS.get(kind, "error")
 
 
 def _segment(course: _Course, started_at: float, span: float, looks: dict[str, int]) -> Segment:

@@ -23,7 +23,7 @@ log = logging.getLogger("outlast.loading")
 
 
 class NewerState(Exception):
-    """A newer version of the kernel has advanced or cut the job. Leave it to workers that have it."""
+    """A newer version of the kernel has advanced or cut the job. Leave it to workers with that."""
 
 
 def load_kernel(job: ClaimedJob, *, prepare: bool = True) -> None:
