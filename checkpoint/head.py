@@ -96,6 +96,10 @@ class Head(Part, defer_build=True):
             return 1.0
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
+    def known(self, progress: float) -> float | None:
+        """Return `progress`; None: it is 0 and that of a part, which may only not tell."""
+        return None if self.node is not None and not progress else progress
+
     @property
     def metrics(self) -> dict[str, float]:
         """The kernel's own figures of the newest checkpoint.

@@ -53,8 +53,10 @@ class LiveLog(Lines):
         whose = _whose(record.job_id, record.node.number if record.node else None)
         if whose != self._seen:
             self._seen, self._rate = whose, Rate()
-        self._rate.saw(job.progress, time.monotonic())
-        self._bar.show(job.progress, f"{self._rate}, {whose} slice {record.slice_number}")
+        progress = job.progress
+        self._rate.saw(progress, time.monotonic())
+        words = f"{self._rate}, {whose} slice {record.slice_number}"
+        self._bar.show(record.known(progress), words)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record, or move the bar by it."""

@@ -122,7 +122,9 @@ def _courses(record: Record) -> list[_Course]:
         numbers = f"slice {stretch.first}"
         if stretch.slices > 1:
             numbers = f"slices {stretch.first} to {stretch.first + stretch.slices - 1}"
-        hint = f"{numbers}: {stretch.progress:.2%} on {stretch.platform}, {stretch.ending[:60]}"
+        progress = record.known(stretch.progress)
+        share = "" if progress is None else f"{progress:.2%} "
+        hint = f"{numbers}: {share}on {stretch.platform}, {stretch.ending[:60]}"
         courses.append(
             _Course(
                 stretch.began_at,
@@ -182,7 +184,9 @@ def _time(seconds: float) -> str:
 def _description(record: Record, span: float) -> str:
     count = record.usage.slices_begun
     slices = "1 slice" if count == 1 else f"{count:,} slices"
-    return f"{percent(record.progress)} after {slices} in {duration(span)}."
+    progress = record.known(record.progress)
+    done = "" if progress is None else f"{percent(progress)} after "
+    return f"{done}{slices} in {duration(span)}."
 
 
 def x_of(share: float) -> float:

@@ -43,7 +43,7 @@ class Work(NamedTuple):
         worker, platform: who and where.
         job_id, part: the job, and which part of it; None: all of it.
         kernel: what runs.
-        progress: of the job, or of the part, 0 to 1, stored.
+        progress: of the job, or of the part, 0 to 1, stored; None: the part does not tell.
         since: when the slice began.
         saved_at: when its state was last stored; None: it never was.
         is_alive: whether the lease holds; if not, the worker is gone or hangs.
@@ -54,7 +54,7 @@ class Work(NamedTuple):
     job_id: str
     part: int | None
     kernel: str
-    progress: float
+    progress: float | None
     since: float
     saved_at: float | None
     is_alive: bool
@@ -305,7 +305,7 @@ def _work_of(head: Head, now: float) -> Work:
         job_id=head.job_id,
         part=head.node.number if head.node else None,
         kernel=head.kernel,
-        progress=head.progress,
+        progress=head.known(head.progress),
         since=lease.claimed_at,
         saved_at=head.checkpoints[0].saved_at if head.checkpoints else None,
         is_alive=head.is_held(now),

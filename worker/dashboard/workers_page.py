@@ -31,7 +31,7 @@ CELLS = ("progress", "saved", "state")
 SORTS: dict[str, tuple[str, Callable[[Work], float]]] = {
     "since": ("longest at it", lambda work: work.since),
     "saved": ("longest without a save", lambda work: work.saved_at or work.since),
-    "progress": ("progress", lambda work: -work.progress),
+    "progress": ("progress", lambda work: -(work.progress or 0.0)),
 }
 
 

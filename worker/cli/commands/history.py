@@ -183,6 +183,7 @@ def _running(part: Record, lease: Lease, *, is_held: bool) -> dict[str, Any]:
     """Return the slice of a part that runs, or whose worker is gone, as a JSON object."""
     from outlast.checkpoint.view import moment
 
+    progress = part.known(part.progress) if part.checkpoints else 0.0
     return {
         "part": part.node.number if part.node else None,
         "slice": part.slice_number,
@@ -192,8 +193,8 @@ def _running(part: Record, lease: Lease, *, is_held: bool) -> dict[str, Any]:
         "seconds": round(max(part.updated_at - lease.claimed_at, 0.0), 3),
         "platform": lease.platform,
         "worker": lease.worker,
-        "progress_before": part.progress,
-        "progress": part.progress,
+        "progress_before": progress,
+        "progress": progress,
         "ending": "runs" if is_held else "its worker is gone",
     }
 
@@ -204,6 +205,7 @@ def _slices(record: Record) -> Iterator[dict[str, Any]]:
 
     before = 0.0
     for stretch in record.history.stretches:
+        progress = record.known(stretch.progress)
         yield {
             "part": record.node.number if record.node else None,
             "slice": stretch.first,
@@ -213,8 +215,8 @@ def _slices(record: Record) -> Iterator[dict[str, Any]]:
             "seconds": round(stretch.seconds, 3),
             "platform": stretch.platform,
             "worker": stretch.worker,
-            "progress_before": before,
-            "progress": stretch.progress,
+            "progress_before": None if progress is None else before,
+            "progress": progress,
             "ending": stretch.ending,
         }
         before = stretch.progress
@@ -238,6 +240,8 @@ def _slice_line(view: dict[str, Any]) -> str:
 
 def _advance(view: dict[str, Any]) -> str:
     """Return from where to where a slice came; of one that runs, what is saved of it."""
+    if view["progress"] is None:
+        return "not known"
     if view["ended_at"] is None:
         return f"saved at {view['progress']:.2%}" if view["progress"] else "not saved yet"
     return f"{view['progress_before']:.2%} to {view['progress']:.2%}"
