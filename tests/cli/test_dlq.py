@@ -112,7 +112,7 @@ def test_a_look_into_a_new_file_leaves_it_usable(words: tuple[str, ...], outlast
     """A new user's next command would call the file that Outlast has just made a foreign one."""
     assert outlast("dlq", "list").code == 0
     assert outlast(*words).code == 0
-    assert outlast("status", "x").err == "outlast: there is no job 'x' in this store\n"
+    assert outlast("status", "x").err.startswith("outlast: there is no job 'x' in this store: ")
 
 
 @pytest.mark.parametrize("value", ["x'ff00'", "CAST(x'ff00' AS TEXT)"])

@@ -28,16 +28,18 @@ class Failures:
 
     def __init__(self) -> None:
         self.count = 0
+        self._codes: set[int] = set()
 
     def __call__(self, error: Exception | str) -> None:
         """Say what went wrong and go on."""
         self.count += 1
+        self._codes.add(exit_code(error) if isinstance(error, Exception) else FAULT)
         say(with_variable(error) if isinstance(error, Exception) else error)
 
     def exit_if_any(self) -> None:
-        """End the command with code 1 if anything went wrong."""
-        if self.count:
-            raise Exit(FAULT)
+        """End the command if anything went wrong: with the code of the errors, or 1 for several."""
+        if self._codes:
+            raise Exit(self._codes.pop() if len(self._codes) == 1 else FAULT)
 
 
 def report(error: Exception, *, debug: bool) -> int:
