@@ -1,0 +1,63 @@
+"""The tries at what the end of a slice needs, whose loss would cost the most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from outlast.checkpoint.errors import CheckpointError, StoreUnavailable
+from outlast.worker.slices.backoff import backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.worker.slices.claimed_job import ClaimedJob
+
+T = TypeVar("T")
+
+# Between two tries: so soon after it is back a store is asked again, before others take the job.
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 1.0
+# Whatever time is left.
+LEAST_TRIES = 4
+# For a store that answers and takes no write, or arrays that cannot be sent. A failover may take
+# that long; beyond, it may be this job's value alone that is refused.
+PATIENCE_SECONDS = 60.0
+
+
+def insist(job: ClaimedJob, act: Callable[[], T]) -> T:
+    """Do what the end of a slice needs, again and again while the store does not answer.
+
+    Nobody else can take the job then, and nothing else can be done: only the end of the platform's
+    time ends the tries, and what bounds the stop of this process.
+
+    Raises:
+        LeaseLost: another worker has taken the job.
+        StoreUnavailable: the time is up, or the store answers and has refused it for a minute.
+    """
+    process, tries = job.process, 0
+    answers_since = process.clock()
+    while True:
+        begun = process.clock()
+        try:
+            return act()
+        except StoreUnavailable as error:
+            tries += 1
+            wait = backoff(tries - 1, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS)
+            job.tell_unsaved("holds its last state and tries to save it until that works", error)
+            if _is_away(job):
+                answers_since = process.clock()
+            is_refused = process.clock() - answers_since >= PATIENCE_SECONDS
+            if tries >= LEAST_TRIES and (is_refused or wait >= job.limit_seconds()):
+                raise
+        process.sleep(wait)
+        job.tried_seconds += process.clock() - begun
+
+
+def _is_away(job: ClaimedJob) -> bool:
+    """Whether the store does not even say what it has of the job."""
+    try:
+        job.process.jobs.head_of(job.record.job_id)
+    except StoreUnavailable:
+        return True
+    except CheckpointError:
+        pass
+    return False
