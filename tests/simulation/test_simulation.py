@@ -8,7 +8,7 @@ from itertools import chain, islice
 import pytest
 
 from tests.simulation.array_mutations import ARRAY_MUTATIONS
-from tests.simulation.faults import KINDS, PLACE_KINDS
+from tests.simulation.faults import KINDS, OUTAGE_KINDS, PLACE_KINDS
 from tests.simulation.mutations import MUTATIONS, drop_the_fence
 from tests.simulation.outcome import report, run, shrink
 from tests.simulation.rules import Rules
@@ -29,6 +29,7 @@ CAUGHT_AT = {
     "delete_what_may_be_submitted": 216,
     "forget_the_pause": 51,
     "give_up_at_once": 83,
+    "give_up_in_an_outage": 53,
     "let_the_lease_lapse": 99,
     "sweep_as_a_repetition": 1037,
     "take_a_call_for_a_message": 675,
@@ -51,7 +52,7 @@ def test_every_promise_is_kept_whatever_goes_wrong() -> None:
         figures += outcome.figures
     missing = [
         f"{operation}: {kind}"
-        for operation, kinds in (KINDS | PLACE_KINDS).items()
+        for operation, kinds in (KINDS | OUTAGE_KINDS | PLACE_KINDS).items()
         for kind in kinds
         if not figures[f"{operation}: {kind}"]
     ]

@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 # Between two tries: so soon after it is back a store is asked again, before others take the job.
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 1.0
-# Whatever time is left.
-LEAST_TRIES = 4
+# However little time is left: a hiccup of the store is to cost no slice.
+LEAST_SECONDS = 2.0
 # For a store that answers and takes no write, or arrays that cannot be sent. A failover may take
 # that long; beyond, it may be this job's value alone that is refused.
 PATIENCE_SECONDS = 60.0
@@ -33,23 +33,24 @@ def insist(job: ClaimedJob, act: Callable[[], T]) -> T:
         LeaseLost: another worker has taken the job.
         StoreUnavailable: the time is up, or the store answers and has refused it for a minute.
     """
-    process, tries = job.process, 0
-    answers_since = process.clock()
+    clock, tries = job.process.clock, 0
+    begun = answered = clock()
     while True:
-        begun = process.clock()
+        tried = clock()
         try:
             return act()
         except StoreUnavailable as error:
-            tries += 1
-            wait = backoff(tries - 1, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS)
             job.tell_unsaved("holds its last state and tries to save it until that works", error)
+            wait = backoff(tries, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS)
             if _is_away(job):
-                answers_since = process.clock()
-            is_refused = process.clock() - answers_since >= PATIENCE_SECONDS
-            if tries >= LEAST_TRIES and (is_refused or wait >= job.limit_seconds()):
+                answered = clock()
+            is_refused = clock() - answered >= PATIENCE_SECONDS
+            is_late = wait >= job.limit_seconds()
+            if (is_refused or is_late) and clock() - begun >= LEAST_SECONDS:
                 raise
-        process.sleep(wait)
-        job.tried_seconds += process.clock() - begun
+        job.process.sleep(wait)
+        job.tried_seconds += clock() - tried
+        tries += 1
 
 
 def _is_away(job: ClaimedJob) -> bool:
