@@ -75,7 +75,7 @@ def test_nothing_is_done_again_after_an_outage(server: Valkey, steps: Steps) -> 
 
 @pytest.mark.usefixtures("steps")
 def test_a_stopped_worker_uses_its_time_for_the_last_save(server: Valkey) -> None:
-    """A worker would end as if all were well, and its work be lost, just before the server is back."""
+    """A worker would end as if all were well, and lose its work just before its server is back."""
     client = Client()
     client.submit("chain", job_id="a", steps=100_000, seed=0)
     worker = Process("worker")

@@ -18,9 +18,10 @@ T = TypeVar("T")
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 1.0
 # However little time is left: a hiccup of the store is to cost no slice.
 LEAST_SECONDS = 2.0
-# For a store that answers and takes no write, or arrays that cannot be sent. A failover may take
-# that long; beyond, it may be this job's value alone that is refused.
-PATIENCE_SECONDS = 60.0
+# In a row, by a store that answers and takes no write, or a place that takes no arrays: for about a
+# minute, as a failover may take that long. Beyond, it may be this job's value alone that is
+# refused. Time is not counted, as a machine may have slept.
+MOST_REFUSALS = 60
 
 
 def insist(job: ClaimedJob, act: Callable[[], T]) -> T:
@@ -33,8 +34,8 @@ def insist(job: ClaimedJob, act: Callable[[], T]) -> T:
         LeaseLost: another worker has taken the job.
         StoreUnavailable: the time is up, or the store answers and has refused it for a minute.
     """
-    clock, tries = job.process.clock, 0
-    begun = answered = clock()
+    clock, tries, refusals = job.process.clock, 0, 0
+    begun = clock()
     while True:
         tried = clock()
         try:
@@ -42,11 +43,9 @@ def insist(job: ClaimedJob, act: Callable[[], T]) -> T:
         except StoreUnavailable as error:
             job.tell_unsaved("holds its last state and tries to save it until that works", error)
             wait = backoff(tries, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS)
-            if _is_away(job):
-                answered = clock()
-            is_refused = clock() - answered >= PATIENCE_SECONDS
-            is_late = wait >= job.limit_seconds()
-            if (is_refused or is_late) and clock() - begun >= LEAST_SECONDS:
+            refusals = 0 if _is_away(job) else refusals + 1
+            is_over = refusals >= MOST_REFUSALS or wait >= job.limit_seconds()
+            if is_over and clock() - begun >= LEAST_SECONDS:
                 raise
         job.process.sleep(wait)
         job.tried_seconds += clock() - tried
