@@ -23,7 +23,7 @@ RARE = (640,)
 # does not any more, the search finds another one.
 CAUGHT_AT = {
     "ack_while_the_store_is_away": 62,
-    "bill_lost_answers_twice": 1314,
+    "bill_lost_answers_twice": 173,
     "clean_up_below_a_claim": 455,
     "delete_what_may_be_listed": 339,
     "delete_what_may_be_submitted": 216,
@@ -32,7 +32,7 @@ CAUGHT_AT = {
     "give_up_in_an_outage": 53,
     "let_the_lease_lapse": 99,
     "sweep_as_a_repetition": 1037,
-    "take_a_call_for_a_message": 675,
+    "take_a_call_for_a_message": 840,
     "take_a_lease_early": 57,
     "take_a_refusal_for_an_answer": 57,
     "take_a_slice_for_its_only_life": 86,

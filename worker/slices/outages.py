@@ -82,7 +82,7 @@ class _Service:
                 return
             self._is_told, self._told_at = True, now
             seconds, failures, self._failures = now - self._since, self._failures, 0
-        so_far = f"; {failures} failures, the first {seconds:.0f} s ago" if failures > 1 else ""
+        so_far = f" (away for {seconds:.0f} s, {failures} more calls failed)"
         tell(
             log,
             self._unavailable,
@@ -90,7 +90,7 @@ class _Service:
             error=str(error),
             seconds=seconds,
             failures=failures,
-            words={"so_far": so_far},
+            words={"so_far": so_far if failures > 1 else ""},
         )
 
     def answered(self) -> None:

@@ -211,9 +211,9 @@ KERNEL_NOT_CLOSED = _event(
 
 # ---- Store and queue
 
-UNAVAILABLE = ("%(effect)s: %(error)s%(so_far)s", "effect error seconds failures")
-STORE_UNAVAILABLE = _event(WARNING, "store_unavailable", *UNAVAILABLE)
-QUEUE_UNAVAILABLE = _event(WARNING, "queue_unavailable", *UNAVAILABLE)
+_UNAVAILABLE = ("%(effect)s: %(error)s%(so_far)s", "effect error seconds failures")
+STORE_UNAVAILABLE = _event(WARNING, "store_unavailable", *_UNAVAILABLE)
+QUEUE_UNAVAILABLE = _event(WARNING, "queue_unavailable", *_UNAVAILABLE)
 STORE_ANSWERS = _event(
     INFO, "store_answers", "the store answers again, after %(seconds).0f s", "seconds failures"
 )
