@@ -79,13 +79,14 @@ def of_prime(n: int, *, verify: bool = False) -> Estimate:
     x = _about(n)
     if n <= plain.LARGEST_POSITION:
         return _of_plain_sieve(x)
-    counting, sieving = of_count(x, verify=verify), _of_search(x)
+    counting, searching = of_count(x, verify=verify), _of_search(x)
     return Estimate(
-        seconds=counting.seconds + sieving,
-        serial_seconds=counting.serial_seconds + sieving,
+        seconds=counting.seconds + searching,
+        serial_seconds=counting.serial_seconds + searching,
         resume_seconds=counting.resume_seconds,
         memory_bytes=counting.memory_bytes,
         state_bytes=counting.state_bytes,
+        undivided_seconds=searching,
     )
 
 
@@ -119,4 +120,5 @@ def _of_plain_sieve(x: int) -> Estimate:
         resume_seconds=0.0,
         memory_bytes=_PLAIN_BYTES,
         state_bytes=70,
+        undivided_seconds=seconds,
     )
