@@ -55,7 +55,7 @@ USAGE = {
     "command": (("frobnicate",), "No such command 'frobnicate'"),
     "option": (("status", "x", "--frob"), "No such option: --frob; see outlast status --help"),
     "no id": (("status",), "Missing argument 'JOB_ID'; see outlast status --help"),
-    "surplus": (("status", "x", "y"), "unexpected extra argument"),
+    "surplus": (("checkpoints", "x", "y"), "unexpected extra argument"),
     "seconds": (("worker", "--slice-seconds", "0"), "--slice-seconds"),
     "nan": (("worker", "--max-idle-seconds", "nan"), "--max-idle-seconds"),
     "endless": (("wait", "x", "--timeout-seconds", "inf"), "--timeout-seconds"),

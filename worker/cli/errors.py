@@ -28,18 +28,19 @@ class Failures:
 
     def __init__(self) -> None:
         self.count = 0
-        self._codes: set[int] = set()
+        self._is_only_early = True
 
     def __call__(self, error: Exception | str) -> None:
         """Say what went wrong and go on."""
         self.count += 1
-        self._codes.add(exit_code(error) if isinstance(error, Exception) else FAULT)
+        is_early = isinstance(error, Exception) and exit_code(error) == UNFINISHED
+        self._is_only_early = self._is_only_early and is_early
         say(with_variable(error) if isinstance(error, Exception) else error)
 
     def exit_if_any(self) -> None:
-        """End the command if anything went wrong: with the code of the errors, or 1 for several."""
-        if self._codes:
-            raise Exit(self._codes.pop() if len(self._codes) == 1 else FAULT)
+        """End the command if anything went wrong: with 3 where jobs are not over yet, or with 1."""
+        if self.count:
+            raise Exit(UNFINISHED if self._is_only_early else FAULT)
 
 
 def report(error: Exception, *, debug: bool) -> int:

@@ -48,9 +48,10 @@ class ClaimedPart(ClaimedJob):
             VersionConflict: the job is not cut like that any more.
             NewerState, Unreadable: as `plan_of`.
         """
-        cut, number = self._cut, self._node.number
-        plan_of(divisible(self.process.kernels(self.record.kernel)), cut, self.record.job_id)
-        return Stored(b'{"plan":%b,"first":%d,"last":%d}' % (cut.plan, *cut.ranges[number]), Bulk())
+        cut, record = self._cut, self.record
+        ends = cut.ranges[self._node.number]
+        plan_of(divisible(self.process.kernels(record.kernel)), cut, record.job_id)
+        return Stored(b'{"plan":%b,"first":%d,"last":%d}' % (cut.plan, *ends), Bulk())
 
     @property
     def _cut(self) -> Cut:
