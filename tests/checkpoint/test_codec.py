@@ -24,7 +24,7 @@ from outlast.checkpoint.errors import CorruptRecord
 from outlast.checkpoint.head import Body
 from outlast.checkpoint.packed import MAX_STATE_BYTES, PACK_FROM_BYTES
 from outlast.checkpoint.view import view
-from tests.records import RecordBytes, checkpoint, job, lease
+from tests.records import NEWER_MAGIC, RecordBytes, checkpoint, job, lease
 
 if TYPE_CHECKING:
     from outlast.checkpoint.record import Record
@@ -137,7 +137,7 @@ def test_a_newer_format_asks_for_an_upgrade() -> None:
     """An operator who downgraded would otherwise look for damage that is not there."""
     data = encode(record())
     with pytest.raises(CorruptRecord, match="upgrade Outlast"):
-        decode(MAGIC[:-1] + b"9" + data[len(MAGIC) :])
+        decode(NEWER_MAGIC + data[len(MAGIC) :])
 
 
 @pytest.mark.parametrize(
