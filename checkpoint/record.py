@@ -211,10 +211,13 @@ class Record(Head, Body):
             redone_seconds=self.usage.redone_seconds + redone,
         )
         moving = self.pace.spent(seconds - self.usage.compute_seconds - redone)
-        pace = pace and _changed(
-            pace, per_second=moving.per_second, still_seconds=moving.still_seconds
-        )
-        return self._with(usage=usage, pace=pace or moving)
+        if pace:
+            moving = _changed(
+                moving,
+                step_seconds=pace.step_seconds,
+                first_step_seconds=pace.first_step_seconds,
+            )
+        return self._with(usage=usage, pace=moving)
 
     def printed(self, lines: Sequence[Line]) -> Self:
         """Keep the last lines of the kernel; `lines` are those of the slice so far."""

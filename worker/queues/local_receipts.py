@@ -1,10 +1,10 @@
-"""The receipts of a machine's workers in files, by which one shows the messages of a killed other.
+"""The receipts of a machine's workers in files: the messages of a killed one are shown by others.
 
 A queue on a server hides the message of a worker that was killed until its visibility ends: only
 the machine knows that the worker is gone. So each worker keeps a file with its receipts, named
 after its process, in a folder of its user and its queue. Where there is no such folder, or the
-others have another user, number their processes apart (a container) or name the queue by another
-URL, the message comes back at the end of its visibility.
+other workers have another user, another URL of the queue or a namespace of processes of their own,
+as in a container, the message comes back at the end of its visibility.
 """
 
 from __future__ import annotations
@@ -33,17 +33,13 @@ LOOK_SECONDS = 0.5
 
 
 class LocalReceipts:
-    """The receipts of this process and of the others in a folder.
-
-    Attributes:
-        queue: whose they are.
-    """
+    """The receipts of this process, and of the others in a folder."""
 
     def __init__(
         self, folder: Path, queue: Queue, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Keep them in `folder`, which this user alone can write, and which is for this queue."""
-        self.queue = queue
+        self._queue = queue
         self._folder = folder
         self._clock = clock
         self._looked_at = -LOOK_SECONDS
@@ -52,7 +48,7 @@ class LocalReceipts:
     def note(self, batch: Sequence[Delivery]) -> None:
         """Note that this process has these messages, and no others.
 
-        A file that cannot be written costs its reader the message: see `show_lost`.
+        Where the file cannot be written, nobody learns of them.
         """
         if self._file is None and not batch:
             return
@@ -65,7 +61,7 @@ class LocalReceipts:
             os.pwrite(self._file, content.encode(), 0)
 
     def show_lost(self) -> None:
-        """Show the messages of processes that are gone, if that was not looked at just now.
+        """Show the messages of processes that are gone; twice a second at most it looks for them.
 
         Raises:
             QueueUnavailable: some of them come back at the end of their visibility.
@@ -81,9 +77,9 @@ class LocalReceipts:
 
     def _show(self, path: Path) -> None:
         content = path.read_bytes()
-        path.unlink()  # Of several workers that look, this stops all but one.
+        path.unlink()  # Of several workers that look, one can do this.
         for receipt in _receipts_in(content):
-            self.queue.hide(Delivery("", receipt), 0)
+            self._queue.hide(Delivery("", receipt), 0)
 
     def close(self) -> None:
         """Remove what this process has noted; a later note begins anew."""
