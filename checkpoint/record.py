@@ -210,14 +210,8 @@ class Record(Head, Body):
             compute_seconds=seconds,
             redone_seconds=self.usage.redone_seconds + redone,
         )
-        moving = self.pace.spent(seconds - self.usage.compute_seconds - redone)
-        if pace:
-            moving = _changed(
-                moving,
-                step_seconds=pace.step_seconds,
-                first_step_seconds=pace.first_step_seconds,
-            )
-        return self._with(usage=usage, pace=moving)
+        fresh_seconds = seconds - self.usage.compute_seconds - redone
+        return self._with(usage=usage, pace=self.pace.spent(fresh_seconds, steps=pace))
 
     def printed(self, lines: Sequence[Line]) -> Self:
         """Keep the last lines of the kernel; `lines` are those of the slice so far."""

@@ -234,9 +234,14 @@ class Pace(Part):
     per_second: Seconds = 0.0
     still_seconds: Seconds = 0.0
 
-    def spent(self, seconds: float) -> Self:
-        """Return the pace after so many more seconds in the kernel."""
-        return self.model_copy(update={"still_seconds": self.still_seconds + max(seconds, 0.0)})
+    def spent(self, seconds: float, steps: Pace | None = None) -> Pace:
+        """Return the pace after so many more seconds in the kernel.
+
+        `steps` has how long steps take by now; None: as before.
+        """
+        still_seconds = self.still_seconds + max(seconds, 0.0)
+        changes = {"per_second": self.per_second, "still_seconds": still_seconds}
+        return (steps or self).model_copy(update=changes)
 
     def moved(self, share: float, seconds: float) -> Self:
         """Return the pace once progress has grown by `share`, after `seconds` in the kernel in all.

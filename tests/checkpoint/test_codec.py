@@ -252,7 +252,7 @@ def test_a_state_that_was_not_read_does_not_look_empty() -> None:
 
 
 @given(cut=st.integers(min_value=PREFIX.size, max_value=5000))
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 def test_a_start_that_is_too_short_is_told_from_damage(cut: int) -> None:
     """A long result would make its job look corrupt, or damage look like a long result."""
     data = stored()
