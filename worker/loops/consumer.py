@@ -7,7 +7,7 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.worker.loops.errors import LEAVE_MESSAGE, NOT_HERE, unavailable
+from outlast.worker.loops.errors import LEAVE_MESSAGE, NOT_HERE
 from outlast.worker.loops.inbox import Inbox
 from outlast.worker.loops.sweeper import Sweeper
 from outlast.worker.queues.contract import QueueUnavailable
@@ -150,6 +150,7 @@ class Consumer:
                 process.hide(delivery, LEFT_SECONDS)
                 return None
             return 0
+        process.outages.store_answered()
         if handled.ack and not handled.is_acked:
             self._inbox.ack(delivery)
         return int(handled.record is not None)
@@ -160,7 +161,7 @@ class Consumer:
         self._is_idle = is_idle
 
     def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
-        tell(log, unavailable(error), effect="the worker waits", error=str(error))
+        self._process.outages.failed(error, "the worker waits")
         self._inbox.close()  # Others may reach what this worker does not.
         self._wait(_backoff(self._failures_in_a_row), stop)
         self._failures_in_a_row += 1

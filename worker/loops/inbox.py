@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -10,7 +9,6 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.contract import QueueUnavailable
-from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.queues.local_receipts import LocalReceipts
     from outlast.worker.slices.worker_process import WorkerProcess
-
-log = logging.getLogger("outlast.consumer")
 
 # As many as SQS takes in a request.
 MOST_MESSAGES = 10
@@ -146,4 +142,4 @@ class Inbox:
             for delivery in waiting:
                 self._process.hide(delivery, 0)
         except QueueUnavailable as error:
-            tell(log, QUEUE_UNAVAILABLE, effect="messages come again later", error=str(error))
+            self._process.outages.failed(error, "messages come again later")

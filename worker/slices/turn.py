@@ -90,6 +90,7 @@ class Turn(ABC):
             process.timing.saw_opening(process.clock() - begun)
             job.is_stopped = lambda: self.deadline.is_signalled
             job.seconds_left = lambda: self.deadline.remaining
+            job.limit_seconds = lambda: self.deadline.limit_seconds
             try:
                 handled = self.advance(job)
             except LeaseLost:
@@ -117,9 +118,10 @@ class Turn(ABC):
         ) as deadline:
             slice_ = Slice(job, budget, deadline)
             record = slice_.pass_on() if is_late else slice_.run()
-        sent = job.arrays.sending_seconds
+        # Neither is to be kept back the next time: arrays are counted apart, and an outage passes.
+        other = job.arrays.sending_seconds + job.tried_seconds
         handled = self.ended(job, claimed, record)
-        ending = process.clock() - slice_.stopped_at - sent
+        ending = process.clock() - slice_.stopped_at - other
         process.timing.saw_ending(ending, job.state_bytes)
         return handled
 

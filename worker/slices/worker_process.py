@@ -16,6 +16,7 @@ from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import Health
 from outlast.worker.slices.heartbeat import observe, repeat
 from outlast.worker.slices.last_params import LastParams
+from outlast.worker.slices.outages import Outages
 from outlast.worker.slices.place import open_place
 from outlast.worker.slices.platforms import LOCAL, platform_of
 from outlast.worker.slices.timing import Timing
@@ -107,14 +108,21 @@ class WorkerProcess:
         """The database that is both store and queue; None: they are separate."""
         return self.queue.database_with(self.jobs.register)
 
+    @cached_property
+    def outages(self) -> Outages:
+        """Whether store and queue answer."""
+        return Outages(self.clock, are_one=self.database is not None)
+
     def receive_batch(
         self, most: int, *, visibility_seconds: float, wait_seconds: float
     ) -> list[Delivery]:
         """Return the next messages; see `Queue.receive_batch`."""
         source = self.database or self.queue
-        return source.receive_batch(
+        batch = source.receive_batch(
             most, visibility_seconds=visibility_seconds, wait_seconds=wait_seconds
         )
+        self.outages.queue_answered()
+        return batch
 
     def isolates(self, kernel: AnyKernel) -> bool:
         """Whether the kernel runs in a child process, because it or the worker wants that."""
@@ -128,6 +136,7 @@ class WorkerProcess:
         """
         if delivery.receipt:
             self.queue.hide(delivery, seconds)
+            self.outages.queue_answered()
 
     def keep(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now, if one was received: this process works on it.
@@ -137,6 +146,7 @@ class WorkerProcess:
         """
         if delivery.receipt:
             self.queue.keep(delivery, seconds)
+            self.outages.queue_answered()
 
 
 def make_process(
