@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 # record of each.
 MAGIC = b"OUTLAST9"
 PREFIX = struct.Struct(">8s16sI16sI")
-# Format 8 has no version of the plan, format 7 no lines of the kernel, format 6 no process in a
-# lease, format 5 no weights of parts, format 4 no parts, format 3 no arrays either.
+# Format 8 has no speed and no version of the plan, format 7 no lines of the kernel, format 6 no
+# process in a lease, format 5 no weights of parts, format 4 no parts, format 3 no arrays either.
 MAGICS = {MAGIC, *(b"OUTLAST%d" % number for number in range(3, 9))}
 # Format 2 had the body in the head.
 MAGIC_2 = b"OUTLAST2"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from outlast.worker.queues.contract import Delivery
+    from outlast.worker.queues.local_receipts import LocalReceipts
     from outlast.worker.slices.worker_process import WorkerProcess
 
 # As many as SQS takes in a request.
@@ -38,9 +39,19 @@ class Inbox:
     that is given back has had a receive for nothing.
     """
 
-    def __init__(self, process: WorkerProcess, *, wait_seconds: float) -> None:
-        """Receive for `process`; a look at the queue takes `wait_seconds` at most."""
+    def __init__(
+        self,
+        process: WorkerProcess,
+        *,
+        wait_seconds: float,
+        receipts: LocalReceipts | None = None,
+    ) -> None:
+        """Receive for `process`; a look at the queue takes `wait_seconds` at most.
+
+        Others on this machine learn from `receipts` what this process has; None: they do not.
+        """
         self._process = process
+        self._receipts = receipts
         self._wait_seconds = wait_seconds
         self._waiting: deque[Delivery] = deque()
         self._done: list[Delivery] = []
@@ -59,12 +70,16 @@ class Inbox:
                 delivery = self._waiting.popleft()
                 waited = self._process.clock() - self._received_at
                 return replace(delivery, hidden_seconds=delivery.hidden_seconds - waited)
+        if self._receipts:
+            self._receipts.show_lost()
         batch = self._process.receive_batch(
             min(self._batch_size(), most or MOST_MESSAGES),
             visibility_seconds=HIDDEN_LEASES * self._process.timing.lease_seconds(),
             wait_seconds=self._wait_seconds,
         )
         self._received_at = self._process.clock()
+        if self._receipts:
+            self._receipts.note(batch)
         if not batch:
             self._seconds.clear()
             return None

@@ -131,6 +131,12 @@ class ClaimedJob(LeasedJob):
             return self.record.progress
         return progress_of(self.kernel, self.params, self.work.state)
 
+    def per_second(self, progress: float) -> float:
+        """Return the speed lately, now that the job has this progress; 0: it is not known."""
+        record, seconds = self.record, self.work.seconds
+        pace = record.pace.spent(seconds - record.usage.compute_seconds)
+        return pace.moved(progress - record.progress, seconds).per_second
+
     def advanced(self, state: Yielded, step_seconds: float) -> None:
         """Take over the state that a step has led to, which took so many seconds."""
         if self.work.state is None and self.has_arrays:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outlast.checkpoint.errors import LeaseLost
+from outlast.checkpoint.local_process import is_gone
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.leased_job import Stopped
 from outlast.worker.slices.loading import load_kernel
@@ -143,7 +144,7 @@ class Turn(ABC):
         has lasted: a duplicate would meet a long slice again and again, and use up its receives.
         """
         lease = record.lease
-        if lease is None or not self.process.queue.gives_up:
+        if lease is None or not self.process.queue.gives_up or is_gone(lease.process):
             return self.hide(seconds)
         if seconds < lease.seconds / LEASE_INTERVALS:
             return self.hide(seconds)  # The holder should have renewed it by now, and is dead.

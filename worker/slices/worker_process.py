@@ -49,6 +49,9 @@ class RunningJob(Protocol):
     def progress(self) -> float:
         """The share of the work that is done, stored or not, 0 to 1."""
 
+    def per_second(self, progress: float) -> float:
+        """Return the speed lately, now that the job has this progress; 0: it is not known."""
+
 
 @dataclass(frozen=True)
 class WorkerProcess:
