@@ -178,6 +178,7 @@ class Record(Head, Body):
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),
             guards=self.guards.cleared() if advanced else self.guards,
+            pace=self.pace.moved(newest.progress - self.progress, self.usage.compute_seconds),
             error=None if advanced else self.error,
         )
         return _dropping(saved, self, max(now, newest.saved_at))
@@ -200,7 +201,8 @@ class Record(Head, Body):
     ) -> Self:
         """Account for the work done on the job so far, and for what was thrown away of it.
 
-        `steps` and `seconds` are totals, `redone` is added; without a `pace` it stays as it is.
+        `steps` and `seconds` are totals, `redone` is added; of a `pace` it takes over how long the
+        steps are.
         """
         usage = _changed(
             self.usage,
@@ -208,7 +210,8 @@ class Record(Head, Body):
             compute_seconds=seconds,
             redone_seconds=self.usage.redone_seconds + redone,
         )
-        return self._with(usage=usage, pace=pace or self.pace)
+        fresh_seconds = seconds - self.usage.compute_seconds - redone
+        return self._with(usage=usage, pace=self.pace.spent(fresh_seconds, steps=pace))
 
     def printed(self, lines: Sequence[Line]) -> Self:
         """Keep the last lines of the kernel; `lines` are those of the slice so far."""
@@ -288,11 +291,21 @@ class Record(Head, Body):
     # What many workers do.
 
     def cut(
-        self, birth: str, plan: Any, lengths: tuple[int, ...], weights: tuple[int, ...]
+        self,
+        birth: str,
+        plan: Any,
+        lengths: tuple[int, ...],
+        weights: tuple[int, ...],
+        *,
+        version: int,
     ) -> Self:
-        """Store how the job is cut into parts of so many pieces and so much work."""
+        """Store how the job is cut into parts of so many pieces and so much work.
+
+        `version` is that of the kernel that made the plan.
+        """
         fleet = self._fleet(birth=birth, parts=len(lengths))
-        return self._with(fleet=fleet, plan=plan, lengths=lengths, weights=weights)
+        changes = {"plan": plan, "plan_version": version, "lengths": lengths, "weights": weights}
+        return self._with(fleet=fleet, **changes)
 
     def answered(self, calls: int) -> Self:
         """Note that the messages of the open parts were sent, for so many calls; see `Fleet`.
@@ -316,7 +329,8 @@ class Record(Head, Body):
     def concluded(self, usage: Usage) -> Self:
         """Note that the parts are added up, and what the job has taken with them."""
         fleet = self._fleet(concluded=True)
-        return self._with(fleet=fleet, plan=None, lengths=(), weights=(), usage=usage)
+        undivided = {"plan": None, "plan_version": 0, "lengths": (), "weights": ()}
+        return self._with(fleet=fleet, usage=usage, **undivided)
 
     def erred(self, error: str, *, not_before: float) -> Self:
         """Note an error in adding up the parts, which is not tried again before that moment.

@@ -12,10 +12,10 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.worker.cli.live_table import cells_of
-from outlast.worker.jobs.parts import with_parts
+from outlast.worker.jobs.parts import parts_of, with_parts
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.timing import SHORTEST_LEASE_SECONDS
-from tests.kernels import Dividing, expected
+from tests.kernels import Dividing, PartState, Pieces, expected
 from tests.worker.floor import JOB, Killed
 from tests.worker.parts import STEPS, divided, part, receive, submit, wake, work
 
@@ -35,6 +35,29 @@ def test_the_end_of_a_part_is_not_told_as_the_end_of_its_job(
     assert events.count("job_succeeded") == 1
     assert events.count("slice_ended") > 20
     assert f"job {JOB} part 7 slice 1 ended at 100.00%" in caplog.text
+
+
+class Telling(Dividing):
+    """Tells how far its parts are."""
+
+    def next_piece(self, plan: Pieces, state: PartState) -> int:  # noqa: ARG002
+        """Return the next step."""
+        return state.at
+
+
+@pytest.mark.parametrize(("kernel", "at"), [(Dividing, ""), (Telling, r" at [1-9]\d?\.\d\d%")])
+def test_a_part_that_runs_is_not_told_to_be_at_its_beginning(
+    kernel: type[Dividing], at: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A person would believe that hours of work have come to 0%."""
+    caplog.set_level(logging.DEBUG, "outlast")
+    floor = divided()
+    floor.kernel = kernel(floor.step)
+    submit(floor, parallel=1)
+    work(floor, until=lambda: "saved" in caplog.text, slice_seconds=3.0)
+    lines = [line for line in caplog.messages if "part 0" in line]
+    assert any(re.fullmatch(rf".* part 0 slice 1 saved{at} in .* s", line) for line in lines)
+    assert any(re.match(rf".* part 0 slice 1 ended{at} after .*: deadline", line) for line in lines)
 
 
 def test_a_job_whose_part_fails_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -90,7 +113,7 @@ def test_a_worker_that_was_killed_soon_counts_for_nothing() -> None:
         job, parts = with_parts(floor.jobs, floor.record)
         assert parts is not None
         where = cells_of(job, floor.clock(), parts)["WHERE"]
-        return parts.running, parts.per_second is not None, where
+        return parts.running, parts.rate.per_second is not None, where
 
     def die(operation: str) -> None:
         if operation == "put" and part(floor, 3) and seen()[0]:
@@ -101,6 +124,24 @@ def test_a_worker_that_was_killed_soon_counts_for_nothing() -> None:
     assert seen() == (1, True, "local")
     floor.clock.sleep(SHORTEST_LEASE_SECONDS)
     assert seen() == (0, False, "-")
+
+
+def test_the_time_left_of_a_divided_job_is_right_once_a_part_is_done() -> None:
+    """A person would learn only at the end when it ends."""
+    floor = divided()
+    submit(floor, parallel=1)
+    told: list[tuple[float, float]] = []
+
+    def look(_: int) -> None:
+        parts = parts_of(floor.jobs, floor.record)
+        if parts and parts.rate.seconds_left is not None:
+            told.append((floor.clock(), parts.rate.seconds_left))
+
+    floor.watched = look
+    work(floor)
+    assert len(told) > 0.8 * STEPS
+    for now, seconds in told:
+        assert seconds == pytest.approx(floor.clock() - now, rel=0.1, abs=1.0)
 
 
 @pytest.mark.parametrize("move", [Record.resumed, Record.retried], ids=["resumed", "retried"])

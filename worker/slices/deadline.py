@@ -65,6 +65,7 @@ class Deadline:
         self._outer = outer
         self._end = math.inf if seconds is None else clock() + seconds
         self._reason: str | None = None
+        self._notice: str | None = None
         self._previous: dict[signal.Signals, Handler] = {}
         self._outer_handlers: dict[signal.Signals, Handler] = {}
         self._outer_timer = (0.0, 0.0)
@@ -72,7 +73,7 @@ class Deadline:
 
     @property
     def reason(self) -> str | None:
-        """Why to stop: the name of a signal, or "deadline"; None while there is no reason."""
+        """Why to stop: the name of a signal, a notice, or "deadline"; None: there is no reason."""
         if self._reason in {None, DEADLINE}:
             outer = None if self._outer is None else self._outer.reason
             if outer not in {None, DEADLINE}:
@@ -87,6 +88,10 @@ class Deadline:
         """Whether a stop signal came, as opposed to the end of the budget."""
         return self.reason not in {None, DEADLINE}
 
+    def expect(self, notice: str) -> None:
+        """Take a SIGTERM for this notice: for who is about to send it, on any thread."""
+        self._notice = notice
+
     @property
     def remaining(self) -> float:
         """Seconds until this budget or that of `outer` ends; 0 once there is a reason to stop."""
@@ -94,6 +99,12 @@ class Deadline:
             return 0.0
         left = self._end - self._clock()
         return left if self._outer is None else min(left, self._outer.remaining)
+
+    @property
+    def limit_seconds(self) -> float:
+        """Seconds until this budget or that of `outer` ends, whatever the reason to stop."""
+        left = max(self._end - self._clock(), 0.0)
+        return left if self._outer is None else min(left, self._outer.limit_seconds)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -149,7 +160,8 @@ class Deadline:
         self._reason = self._reason or DEADLINE
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        self._reason = signal.Signals(number).name
+        is_notice = self._notice and number == signal.SIGTERM
+        self._reason = self._notice if is_notice else signal.Signals(number).name
         previous = self._previous.get(signal.Signals(number))
         # Python's own handler of SIGINT raises, which is what a flag is there to avoid.
         if callable(previous) and previous is not signal.default_int_handler:

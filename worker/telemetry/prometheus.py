@@ -88,7 +88,7 @@ class _Metrics:
         self._damaged = counter("checkpoints_quarantined", "Damaged checkpoints.", "kernel")
         self._woken = counter("jobs_woken", "Jobs that had lost their message.")
         self._left = counter("messages_left", "Left for the dead-letter queue.", "error_type")
-        self._failures_in_a_row = counter("troubles", "What store or queue did not do.", "service")
+        self._troubles = counter("troubles", "What store or queue did not do.", "service")
         self._saves = Histogram(
             "outlast_checkpoint_seconds",
             "Time that saving a checkpoint within a slice took.",
@@ -111,13 +111,13 @@ class _Metrics:
         self._names: dict[str, set[str]] = {}
         # An alarm needs a 0 before the first 1: Prometheus sees increases only.
         for service in ("store", "queue"):
-            self._failures_in_a_row.labels(service)
+            self._troubles.labels(service)
         for error in ERROR_TYPES:
             self._left.labels(error)
 
     def slice_started(self, event: Any) -> None:
         self._running.set(1)
-        self._progress.set(event.progress)
+        self._show(event.progress)
         for status in ("succeeded", "failed"):
             self._jobs.labels(event.kernel, status)
         for counted in (self._lost, self._redone, self._errors, self._damaged):
@@ -125,16 +125,20 @@ class _Metrics:
 
     def checkpoint_saved(self, event: Any) -> None:
         self._saves.labels(event.kernel).observe(event.seconds)
-        self._progress.set(event.progress)
+        self._show(event.progress)
         self._measure(event)
 
     def slice_ended(self, event: Any) -> None:
         self._running.set(0)
-        self._progress.set(event.progress)
+        self._show(event.progress)
         self._slices.labels(event.kernel, event.outcome).inc()
         self._occupied.labels(event.kernel).inc(event.seconds)
         self._compute.labels(event.kernel).inc(event.compute_seconds)
         self._measure(event)
+
+    def _show(self, progress: float | None) -> None:
+        if progress is not None:  # a part may not tell
+            self._progress.set(progress)
 
     def _measure(self, event: Any) -> None:
         names = self._names.setdefault(event.kernel, set())
@@ -174,8 +178,10 @@ class _Metrics:
         self._running.set(0)
         self._left.labels(event.error_type).inc()
 
-    def store_unavailable(self, _event: Any) -> None:
-        self._failures_in_a_row.labels("store").inc()
+    def store_unavailable(self, event: Any) -> None:
+        self._troubles.labels("store").inc(event.failures)
 
-    def queue_unavailable(self, _event: Any) -> None:
-        self._failures_in_a_row.labels("queue").inc()
+    def queue_unavailable(self, event: Any) -> None:
+        self._troubles.labels("queue").inc(event.failures)
+
+    store_answers, queue_answers = store_unavailable, queue_unavailable
