@@ -115,7 +115,7 @@ def _merged_in_pairs(rows: tuple[Row, ...]) -> list[Row]:
 
 
 def _row(stretch: Stretch) -> Row:
-    return cast("Row", tuple(dict(stretch).values()))
+    return cast("Row", tuple(stretch.__dict__.values()))
 
 
 def _stretch(row: Row) -> Stretch | None:
