@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, ClassVar, Generic, TypeVar
@@ -98,10 +99,12 @@ class Estimate:
         memory_bytes: the largest size of a process that does nothing else, interpreter and
             libraries included.
         state_bytes: the size of the largest state as JSON.
+        undivided_seconds: the part of `serial_seconds` that one worker does where many share the
+            job, such as what `Divisible.conclude` leaves to `run`.
 
     Raises:
-        ValueError: a figure is negative, infinite or not a number, `seconds` is 0, or
-            `serial_seconds` is more than that.
+        ValueError: a figure is negative, infinite or not a number, `seconds` is 0, or a part is
+            more than the whole.
     """
 
     seconds: float
@@ -109,9 +112,11 @@ class Estimate:
     resume_seconds: float
     memory_bytes: int
     state_bytes: int
+    undivided_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.serial_seconds <= self.seconds < math.inf or self.seconds == 0:
+        times = (0, self.undivided_seconds, self.serial_seconds, self.seconds)
+        if not all(a <= b < math.inf for a, b in pairwise(times)) or self.seconds == 0:
             raise ValueError(f"these times are impossible: {self}")
         if not 0 <= self.resume_seconds < math.inf or min(self.memory_bytes, self.state_bytes) < 0:
             raise ValueError(f"these figures are impossible: {self}")

@@ -7,9 +7,11 @@ images do. docs/cost.md says how good the model is.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from outlast.kernel.contract import Estimate
 from outlast.kernel.nth_prime import plain
+from outlast.kernel.nth_prime.gourdon import riemann
 from outlast.kernel.nth_prime.gourdon.bounds import bytes_needed, divide
 from outlast.kernel.power_law import power_law
 
@@ -35,8 +37,10 @@ _TWICE = 2.1  # with other leaves, which take longer
 
 _LEAST_SECONDS = 0.01  # Below it the model has nothing to say.
 
-# From the estimated prime on, in proportion to √x; no second thread helps.
+# From the estimated prime on, in proportion to √x; no second thread helps. From riemann.FAR on the
+# estimate takes seconds, and what is left is in proportion to the number of primes to test.
 _SIEVING_SECONDS = 7.1e-10
+_ESTIMATING_SECONDS, _TESTING_SECONDS = 2.5, 1.5e-8
 
 # Tables and sums that one thread makes while others wait are a part of it; the other one is what
 # threads lose to each other, as two of them showed.
@@ -72,18 +76,39 @@ def of_count(x: int, *, verify: bool = False) -> Estimate:
 
 def of_prime(n: int, *, verify: bool = False) -> Estimate:
     """Return what the n-th prime takes: to count up to near it, and to sieve on."""
-    log = math.log(max(n, 6))
-    x = int(n * (log + math.log(log) - 1)) + 2  # within 1% from n = 10^5 on
+    x = _about(n)
     if n <= plain.LARGEST_POSITION:
         return _of_plain_sieve(x)
-    counting, sieving = of_count(x, verify=verify), _SIEVING_SECONDS * math.sqrt(x)
+    counting, searching = of_count(x, verify=verify), _of_search(x)
     return Estimate(
-        seconds=counting.seconds + sieving,
-        serial_seconds=counting.serial_seconds + sieving,
+        seconds=counting.seconds + searching,
+        serial_seconds=counting.serial_seconds + searching,
         resume_seconds=counting.resume_seconds,
         memory_bytes=counting.memory_bytes,
         state_bytes=counting.state_bytes,
+        undivided_seconds=searching,
     )
+
+
+@cache
+def counting_share(n: int) -> float:
+    """Return which share of the time of the n-th prime is over once the primes are counted."""
+    x = _about(n)
+    counting = of_count(x).seconds
+    return counting / (counting + _of_search(x))
+
+
+def _about(n: int) -> int:
+    """Return about the n-th prime: within 1% from n = 10^5 on."""
+    log = math.log(max(n, 6))
+    return int(n * (log + math.log(log) - 1)) + 2
+
+
+def _of_search(x: int) -> float:
+    """Return the seconds from an estimate of a prime near x to the prime, without the count."""
+    if x < riemann.FAR:
+        return _SIEVING_SECONDS * math.sqrt(x)
+    return _ESTIMATING_SECONDS + _TESTING_SECONDS * math.sqrt(x) / math.log(x)
 
 
 def _of_plain_sieve(x: int) -> Estimate:
@@ -95,4 +120,5 @@ def _of_plain_sieve(x: int) -> Estimate:
         resume_seconds=0.0,
         memory_bytes=_PLAIN_BYTES,
         state_bytes=70,
+        undivided_seconds=seconds,
     )

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 LARGEST_POSITION = 10**22
 """Its prime is 5.4·10^23, well below the 2^80 up to which primes can be counted."""
 
-_MOST_COMPILED_BITS = 44
-_COUNTING_SHARE = 0.93
+_MOST_COMPILED = 1 << 43
 
 
 class NthPrimeParams(Question):
@@ -94,7 +93,8 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
         """Return the share of the time that is over, roughly."""
         if params.position <= plain.LARGEST_POSITION:
             return min(state.count / params.position, 1.0)
-        return _COUNTING_SHARE * (counting_share(state.counting) if state.counting else 1.0)
+        counted = counting_share(state.counting) if state.counting else 1.0
+        return cost.counting_share(params.position) * counted
 
     def plan(self, params: NthPrimeParams) -> PrimesPlan:
         """Return how the count is divided: not at all up to plain.LARGEST_POSITION."""
@@ -135,7 +135,7 @@ class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):
             sieve.prepare()
             engine.prepare(None)
             return
-        near = riemann.nth_prime(params.position)
+        near = int(riemann.near_prime(params.position))
         _compile_sieve(near.bit_length())
         engine.prepare(near)
 
@@ -153,8 +153,9 @@ def _compile_sieve(bits: int) -> None:
     """Compile what sieving near a number of so many bits needs, once in a process."""
     from outlast.kernel.nth_prime import sieve
 
-    # Beyond this the code is the same, and only the primes to sieve with are more.
-    sieve.after(1 << (min(bits, _MOST_COMPILED_BITS) - 1), 1)
+    height = 1 << (bits - 1)
+    # In between the code is the same, and only the primes to sieve with are more.
+    sieve.after(height if height >= sieve.strong.LEAST else min(height, _MOST_COMPILED), 1)
 
 
 def _estimate(params: NthPrimeParams) -> tuple[int, tuple[Division, ...]]:

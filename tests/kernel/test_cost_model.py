@@ -81,6 +81,16 @@ def test_more_is_never_estimated_at_less() -> None:
         assert NthPrime().estimate(NthPrime.Params(position=position)).seconds > 0
 
 
+def test_what_many_workers_cannot_share_is_the_search_alone() -> None:
+    """The forecast would be hours of a job that a thousand workers end in minutes."""
+    prime, count = NthPrime(), PrimeCount()
+    for k in (12, 18, 20, 22):
+        need = prime.estimate(prime.Params(position=10**k))
+        assert need.undivided_seconds < 0.06 * need.seconds
+    assert need.undivided_seconds < 0.002 * need.seconds
+    assert count.estimate(count.Params(x=10**20)).undivided_seconds == 0
+
+
 def test_the_state_of_the_plain_sieve_is_as_small_as_estimated() -> None:
     """The estimated bytes of a small job's checkpoints would be wrong."""
     kernel = PrimeCount()
@@ -129,6 +139,8 @@ def test_the_calibration_job_takes_about_a_second(kernel) -> None:
         (1.0, 0.0, float("nan"), 0, 0),
         (1.0, 0.0, 0.0, -1, 0),
         (1.0, 0.0, 0.0, 0, -1),
+        (1.0, 0.5, 0.0, 0, 0, 0.6),
+        (1.0, 0.5, 0.0, 0, 0, -0.1),
     ],
 )
 def test_an_estimate_that_cannot_be_is_refused(figures) -> None:

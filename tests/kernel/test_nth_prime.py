@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.kernel import NonRetryable, Resources
-from outlast.kernel.nth_prime import NthPrime
+from outlast.kernel.nth_prime import NthPrime, sieve
+from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, Cursor
 from outlast.kernel.nth_prime.sieve.steps import finish
 
 if TYPE_CHECKING:
@@ -70,6 +71,23 @@ def test_the_first_primes_against_trial_division() -> None:
 def test_published_positions(n: int, prime: int) -> None:
     """Otherwise a job ends with a wrong number."""
     assert solve(n)[0] == prime
+
+
+@pytest.mark.parametrize("n", [-90_000, 90_000])
+def test_a_search_far_up_can_be_stopped_anywhere(n: int) -> None:
+    """Otherwise a worker with short slices never comes to a prime of 22 digits, or to another."""
+    start = cursor = Cursor(10**22 // NUMBERS_PER_WORD, 0)
+    whole = finish(sieve.find(n, start))
+    moved: Cursor | None = start
+    stops = 0
+    while moved is not None:
+        cursor, moved = moved, None
+        for one in sieve.find(n, cursor):
+            if one != cursor:
+                moved, stops = one, stops + 1
+                break
+    assert finish(sieve.find(n, cursor)) == whole
+    assert stops > 3
 
 
 def test_200_random_positions_against_primecount() -> None:

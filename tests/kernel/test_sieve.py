@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.kernel.nth_prime import plain, sieve
-from outlast.kernel.nth_prime.sieve import bases, wheel
+from outlast.kernel.nth_prime.sieve import bases, strong, wheel
 from outlast.kernel.nth_prime.sieve.block import sieve_block
 from outlast.kernel.nth_prime.sieve.cross import SEGMENT
 from outlast.kernel.nth_prime.sieve.steps import finish
@@ -87,7 +87,10 @@ def test_positions_up_and_down_against_primecount(a: int, k: int) -> None:
 
 
 # The last one is the 10^18th prime. The primes to sieve with take a second up there.
-@pytest.mark.parametrize("height", [10**15, 10**18, 2**63, 2**64, 44211790234832169331])
+FAR = [2**66 + 960, 2**71, 5 * 10**23, sieve.LIMIT - 960]
+
+
+@pytest.mark.parametrize("height", [10**15, 10**18, 2**63, 44211790234832169331, *FAR])
 def test_every_number_at_great_heights(height: int) -> None:
     """Otherwise a composite number passes for a prime where floats lose digits or integers wrap."""
     first = height // 240 - 4
@@ -126,23 +129,40 @@ def test_neighbours_of_round_numbers(a: int, above: int, below: int) -> None:
 
 def is_prime(n: int) -> bool:
     """Miller-Rabin with the first 13 primes as bases: exact below 3.3e24 (Sorenson, Webster)."""
+    return all(is_strong(n, a) for a in plain.primes(41))
+
+
+def is_strong(n: int, a: int) -> bool:
+    """Whether n is prime as far as the base a tells."""
     twos = ((n - 1) & -(n - 1)).bit_length() - 1
-    for a in plain.primes(41):
-        x = pow(a, (n - 1) >> twos, n)
-        if x in {1, n - 1}:
-            continue
-        for _ in range(twos - 1):
-            x = x * x % n
-            if x == n - 1:
-                break
-        else:
-            return False
-    return True
+    x = pow(a, (n - 1) >> twos, n)
+    return x in {1, n - 1} or any(pow(x, 1 << i, n) == n - 1 for i in range(1, twos))
 
 
-def test_up_and_down_meet() -> None:
+def test_a_composite_that_only_the_last_base_tells() -> None:
+    """Otherwise a number that passes for twelve bases is named as the n-th prime."""
+    pseudoprime = 318665857834031151167461
+    word, offset = divmod(pseudoprime, 240)
+    words = np.array([1 << wheel.OFFSETS.index(offset)], np.uint64)
+    found = words.copy()
+    finish(strong.keep_primes(found, word))
+    assert (words[0], found[0]) == (1 << wheel.OFFSETS.index(offset), 0)
+    assert all(is_strong(pseudoprime, a) == (a != 41) for a in strong.BASES)
+
+
+@pytest.mark.chaos
+def test_tests_and_a_sieve_by_all_primes_agree() -> None:
+    """Otherwise one of them is wrong, where the search goes from one to the other."""
+    first, size = strong.LEAST // 240 + 1, 1 << 12
+    root = isqrt(240 * (first + size))
+    near = np.array(plain.primes(SEGMENT)[3:])
+    sieved = finish(sieve_block(first, size, near, bases.ascending(SEGMENT, root)))
+    assert (finish(sieve.sieve(first, size)) == sieved).all()
+
+
+@pytest.mark.parametrize("a", [10**15, 10**22])
+def test_up_and_down_meet(a: int) -> None:
     """Otherwise a job's answer depends on which side of the prime its estimate fell."""
-    a = 10**15
     assert sieve.before(sieve.after(a, 5000) + 1, 5000) == sieve.after(a, 1)
 
 

@@ -135,10 +135,8 @@ def forecast(
     """
     if size.memory_bytes is not None and estimate.memory_bytes + WORKER_BYTES > size.memory_bytes:
         return Forecast(size, "does not fit", Consumption())
-    one_core, cores = min(1.0, size.cores), min(float(size.threads), size.cores)
-    parallel = estimate.seconds - estimate.serial_seconds
-    compute = size.core_factor * (estimate.serial_seconds / one_core + parallel / cores)
-    resume = size.core_factor * estimate.resume_seconds / one_core
+    compute = compute_seconds(estimate, size)
+    resume = size.core_factor * estimate.resume_seconds / min(1.0, size.cores)
     usable = size.slice_seconds - size.slice_overhead_seconds
     if compute > usable and resume >= usable:
         return Forecast(size, "slices too short", Consumption())
@@ -159,6 +157,13 @@ def forecast(
             compute_seconds=compute,
         ),
     )
+
+
+def compute_seconds(estimate: Estimate, size: Size) -> float:
+    """Return the time that the job keeps the kernel on one worker of this size."""
+    one_core, cores = min(1.0, size.cores), min(float(size.threads), size.cores)
+    parallel = estimate.seconds - estimate.serial_seconds
+    return size.core_factor * (estimate.serial_seconds / one_core + parallel / cores)
 
 
 def interval_seconds(store: str, checkpoint_seconds: float | None) -> float:

@@ -1,7 +1,7 @@
 """What a job that many workers share would take: its parts side by side, the rest in a row.
 
-The serial part of a kernel's estimate stays serial here, too. The rest is cut into parts as a job
-is; each slice of one has an overhead, and each worker rebuilds once what a state does not contain.
+What a kernel leaves undivided one worker does. The rest is cut into parts as a job is; each slice
+of one has an overhead, and each worker rebuilds once what a state does not contain.
 Where the platform starts its workers one after the other, the parts take as long as it needs to
 have given that many worker-seconds.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.record_parts import PlatformUsage
 from outlast.worker.costs.bill import Consumption, writes_of_parts
-from outlast.worker.costs.forecast import Forecast, forecast, interval_seconds
+from outlast.worker.costs.forecast import Forecast, compute_seconds, forecast, interval_seconds
 from outlast.worker.costs.prices import lambda_size
 from outlast.worker.slices.fleet.cutting import shares_of
 
@@ -46,9 +46,9 @@ def shared_forecast(
         return alone, alone.consumption.occupied_seconds
     is_lambda = lambda_size(size.platform) is not None
     workers = min(fleet.parallel, MOST_ON_LAMBDA) if is_lambda else fleet.parallel
-    one_core, cores = min(1.0, size.cores), min(float(size.threads), size.cores)
-    serial = size.core_factor * estimate.serial_seconds / one_core
-    in_parts = size.core_factor * (estimate.seconds - estimate.serial_seconds) / cores
+    one_core = min(1.0, size.cores)
+    undivided = size.core_factor * estimate.undivided_seconds / one_core
+    in_parts = compute_seconds(estimate, size) - undivided
     parts = 1 + sum(1 for _ in shares_of(fleet, estimate.seconds))
     usable = size.slice_seconds - size.slice_overhead_seconds
     slices = parts * math.ceil(in_parts / parts / usable)
@@ -56,8 +56,8 @@ def shared_forecast(
     resume = size.core_factor * estimate.resume_seconds / one_core * busy
     work = in_parts + resume + slices * size.slice_overhead_seconds
     saves = int(work / interval_seconds(store, checkpoint_seconds))
-    more = math.ceil(serial / usable) + 1  # to call the parts, and what is left after them
-    occupied = work + serial + more * size.slice_overhead_seconds
+    more = math.ceil(undivided / usable) + 1  # to call the parts, and what is left after them
+    occupied = work + undivided + more * size.slice_overhead_seconds
     consumption = Consumption(
         jobs=1,
         parts=parts,
@@ -65,9 +65,9 @@ def shared_forecast(
         slices=slices + more,
         writes=writes_of_parts(parts, slices, saves) + 3 * more,
         saved_bytes=saves * estimate.state_bytes,
-        compute_seconds=in_parts + resume + serial,
+        compute_seconds=in_parts + resume + undivided,
     )
-    seconds = serial + more * size.slice_overhead_seconds + _time_of(work, busy, ramp=is_lambda)
+    seconds = undivided + more * size.slice_overhead_seconds + _time_of(work, busy, ramp=is_lambda)
     return Forecast(size, None, consumption), seconds
 
 

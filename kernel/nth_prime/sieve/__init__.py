@@ -10,6 +10,7 @@ between these calls; the other functions run to the end.
     large     of the larger ones, block by block
     bases     the primes to sieve with
     block     all of it for one range of words
+    strong    which of the numbers that small primes leave are prime, beyond 2^66
     search    from a known count to the prime of a given position
 """
 
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, SMALLEST, START, Cursor
-from outlast.kernel.nth_prime.sieve import bits, wheel
+from outlast.kernel.nth_prime.sieve import bits, strong, wheel
 from outlast.kernel.nth_prime.sieve.search import LIMIT, block_size, find, sieve
 from outlast.kernel.nth_prime.sieve.steps import at_each, finish
 
@@ -85,6 +86,7 @@ def before(a: int, k: int) -> int:
 def prepare() -> None:
     """Compile everything and make the tables, so that no later call has to."""
     after(10**13, 1)
+    after(strong.LEAST, 1)
 
 
 def _check_k(k: int) -> None:

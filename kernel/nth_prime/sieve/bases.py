@@ -28,8 +28,8 @@ WIDTH = _WORDS * NUMBERS_PER_WORD
 _KEPT = 16
 """How many windows stay in memory, 2 MB each or less."""
 
-# The windows reach up to the square of this: to the square root of the sieve's limit.
-_LARGEST_SEED = 1 << 20
+# The windows reach up to the square of this: far enough for numbers up to 2^68.
+_LARGEST_SEED = 1 << 17
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD, SMALLEST, Cursor
-from outlast.kernel.nth_prime.sieve import bases, bits, wheel
+from outlast.kernel.nth_prime.sieve import bases, bits, strong, wheel
 from outlast.kernel.nth_prime.sieve.block import LARGEST_BLOCK, sieve_block
 from outlast.kernel.nth_prime.sieve.cross import SEGMENT
 from outlast.kernel.nth_prime.sieve.presieve import LARGEST
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 LIMIT = 1 << 80
 """The sieve reaches up to here."""
 
-# Words in a block. The least takes some 20 ms, and an interruption loses at most one block. Above
-# _HIGH going through all primes costs so much that blocks are as large as memory allows.
+# Words in a block. The least takes some 20 ms, and an interruption loses at most one block. Where
+# numbers are tested one by one, a block of _TESTED takes some 40 ms.
 _LEAST = 8 * SEGMENT // 8
 _MOST = 32 * SEGMENT // 8
-_HIGH = 1 << 66
+_TESTED = 1 << 12
 
 # Words added to what a search is expected to need, for the chance in the primes' distances.
 _MARGIN = 1 << 12
@@ -35,7 +35,9 @@ _MARGIN = 1 << 12
 def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
     """Return `size` words from word `first` on, in which a bit is set if its number is prime.
 
-    What each bit stands for is told in `wheel`. Yields every few milliseconds of work.
+    What each bit stands for is told in `wheel`. Yields every few milliseconds of work. From
+    strong.LEAST on a sieve by small primes comes first, and a test of what it leaves: to go through
+    all primes up to the square root would take from seconds to minutes.
 
     Raises:
         ValueError: the words are none, more than LARGEST_BLOCK, or reach beyond LIMIT.
@@ -47,17 +49,24 @@ def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
         raise ValueError(f"the sieve reaches up to {LIMIT}, not to {end}")
     root = max(LARGEST, isqrt(end))
     near = np.concatenate(list(bases.ascending(0, min(root, SEGMENT))))
-    return sieve_block(first, size, near, bases.ascending(SEGMENT, root) if root > SEGMENT else ())
+    if NUMBERS_PER_WORD * first < strong.LEAST:
+        large = bases.ascending(SEGMENT, root) if root > SEGMENT else ()
+        return (yield from sieve_block(first, size, near, large))
+    words = yield from sieve_block(first, size, near, ())
+    yield from strong.keep_primes(words, first)
+    return words
 
 
 def block_size(word: int, missing: int) -> int:
     """Return how many words to sieve at once, from `word` on, to find `missing` primes there.
 
-    Every block costs a division for each prime up to the square root, so blocks grow with it;
+    A block costs a division for each prime to sieve with, so blocks grow with the square root;
     beyond what a search needs, they only cost.
     """
     height = NUMBERS_PER_WORD * word
-    usual = min(max(isqrt(height) // 8, _LEAST), _MOST if height < _HIGH else LARGEST_BLOCK)
+    usual = min(max(isqrt(height) // 8, _LEAST), _MOST)
+    if height >= strong.LEAST:
+        usual = _TESTED
     needed = missing * log(height + 20 * missing + 100) / NUMBERS_PER_WORD
     return min(usual, int(1.05 * needed) + _MARGIN)
 

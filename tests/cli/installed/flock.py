@@ -56,6 +56,7 @@ class Flock(Divisible[FlockParams, Stretch, FlockResult, FlockParams, Stretch, S
         return Estimate(
             seconds=seconds,
             serial_seconds=seconds / 10,
+            undivided_seconds=seconds / 10,
             resume_seconds=0.0,
             memory_bytes=50 << 20,
             state_bytes=100,

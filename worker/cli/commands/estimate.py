@@ -111,9 +111,9 @@ def estimate(
     outlast cost --help.
 
     With --parallel the columns are numbers of workers that share the job, as by submit --parallel,
-    each with the time to its end and, below that, the dollars of all of them. What the kernel does
-    on one thread only, one worker does. Lambda starts 5 workers for a queue, then 5 more a second,
-    and 1,000 at most; others are taken to be there from the start.
+    each with the time to its end and, below that, the dollars of all of them. What a kernel cannot
+    divide, one worker does. Lambda starts 5 workers for a queue, then 5 more a second, and 1,000 at
+    most; others are taken to be there from the start.
 
     Examples:
         outlast estimate nth-prime position=1e17
