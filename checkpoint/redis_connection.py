@@ -114,5 +114,10 @@ class Client(redis.Redis):
 
         try:
             return connection.retry.call_with_retry(answer, lambda _: connection.disconnect())
+        except redis.ResponseError:
+            raise
+        except BaseException:
+            connection.disconnect()  # The next command would read an answer that is still to come.
+            raise
         finally:
             pool.release(connection)
