@@ -86,7 +86,7 @@ class _Idle(redis.ConnectionPool):
     def release(self, connection: Any) -> None:
         """Take a connection back."""
         self._checkpid()
-        if self.owns_connection(connection) and not connection.should_reconnect():
+        if self.owns_connection(connection):
             self._available_connections.append(connection)
         else:
             connection.disconnect()
