@@ -1,6 +1,6 @@
 """Records as bytes: a head and a body that must verify, then the states, each on its own.
 
-    magic   8 bytes   b"OUTLAST8"; the last one is the number of the format
+    magic   8 bytes   b"OUTLAST9"; the last one is the number of the format
     digest 16 bytes   BLAKE2b of the head
     size    4 bytes   of the head, big endian
     digest 16 bytes   of the body
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 # A change that makes a record unreadable to the versions before it takes the next number. From 2 on
 # every later version reads each format that was ever released; tests/checkpoint/stored keeps one
 # record of each.
-MAGIC = b"OUTLAST8"
+MAGIC = b"OUTLAST9"
 PREFIX = struct.Struct(">8s16sI16sI")
-# Format 7 has no lines of the kernel, format 6 no process in a lease, format 5 no weights of parts,
-# format 4 no parts, format 3 no arrays either.
-MAGICS = {MAGIC, b"OUTLAST7", b"OUTLAST6", b"OUTLAST5", b"OUTLAST4", b"OUTLAST3"}
+# Format 8 has no speed, format 7 no lines of the kernel, format 6 no process in a lease, format 5
+# no weights of parts, format 4 no parts, format 3 no arrays either.
+MAGICS = {MAGIC, b"OUTLAST8", b"OUTLAST7", b"OUTLAST6", b"OUTLAST5", b"OUTLAST4", b"OUTLAST3"}
 # Format 2 had the body in the head.
 MAGIC_2 = b"OUTLAST2"
 PREFIX_2 = struct.Struct(">8s16sI")

@@ -7,7 +7,6 @@ import logging
 import re
 import secrets
 import time
-from collections import deque
 from contextlib import suppress
 from functools import cached_property
 from itertools import count
@@ -21,7 +20,6 @@ from outlast.checkpoint.errors import (
     LeaseLost,
     StateTooLarge,
     StoreFull,
-    StoreUnavailable,
     VersionConflict,
 )
 from outlast.checkpoint.job_heads import JobHeads, require_owner, with_job_in_message
@@ -72,10 +70,10 @@ class JobStore(JobHeads):
         """Keep jobs in `register`; `clock` gives seconds since the epoch."""
         super().__init__(register)
         self._writes = count(1)
-        # The `writer` of each write since the last one with an answer: any of them may be stored.
-        # `Register.write` reads a value back after a lost answer. These are the writes for which
-        # that failed, too: after an outage a repeated release finds its own first attempt by them.
-        self._unanswered: deque[str] = deque(maxlen=8)
+        # The number of the last write with an answer: any of those since then may be stored.
+        # `Register.write` reads a value back after a lost answer; where that failed, too, a
+        # repeated release finds its own first attempt by its number after the outage.
+        self._answered = 0
         # Not a method, which would tie this object and its connections into a circle.
         self.clock = set_right(clock, register)
         self.deletions = Deletions(register, self.clock)
@@ -259,7 +257,7 @@ class JobStore(JobHeads):
         while True:
             lease = job.record.lease
             if lease is None or lease.token != token:
-                if job.record.revision.writer in self._unanswered:
+                if self._has_no_answer(job.record.revision.writer):
                     return job  # This store has released it; only the answer was lost.
                 raise LeaseLost(f"job {job.record.job_id} is no longer ours")
             try:
@@ -341,9 +339,8 @@ class JobStore(JobHeads):
         expected: str | None,
         put: Callable[[Record], Put] | None = None,
     ) -> StoredJob:
-        revision = Revision(
-            writes=record.revision.writes + 1, writer=f"{self._writer}.{next(self._writes)}"
-        )
+        number = next(self._writes)
+        revision = Revision(writes=record.revision.writes + 1, writer=f"{self._writer}.{number}")
         stamped = record.model_copy(update={"revision": revision, "updated_at": self.clock()})
         data = encode(stamped)
         if len(data) > MAX_RECORD_BYTES:
@@ -352,12 +349,13 @@ class JobStore(JobHeads):
                 f"{MAX_RECORD_BYTES:,}: keep what is large in an Array or a Blob, which are stored "
                 "beside it"
             )
-        try:
-            version = self._register.write(
-                record_key(record), data, expected=expected, put=put and put(stamped)
-            )
-        except StoreUnavailable:
-            self._unanswered.append(stamped.revision.writer)
-            raise
-        self._unanswered.clear()
+        version = self._register.write(
+            record_key(record), data, expected=expected, put=put and put(stamped)
+        )
+        self._answered = number
         return StoredJob(stamped, version)
+
+    def _has_no_answer(self, writer: str) -> bool:
+        """Whether a record's `writer` is a write of this store that had no answer."""
+        drawn, _, number = writer.rpartition(".")
+        return drawn == self._writer and int(number) > self._answered

@@ -179,6 +179,7 @@ class Record(Head, Body):
             checkpoints=(newest, *self.checkpoints)[:GENERATIONS],
             usage=_changed(self.usage, saves=saves, saved_bytes=saved_bytes),
             guards=self.guards.cleared() if advanced else self.guards,
+            pace=self.pace.moved(newest.progress - self.progress, self.usage.compute_seconds),
             error=None if advanced else self.error,
         )
         return _dropping(saved, self, max(now, newest.saved_at))
@@ -201,7 +202,8 @@ class Record(Head, Body):
     ) -> Self:
         """Account for the work done on the job so far, and for what was thrown away of it.
 
-        `steps` and `seconds` are totals, `redone` is added; without a `pace` it stays as it is.
+        `steps` and `seconds` are totals, `redone` is added; of a `pace` it takes over how long the
+        steps are.
         """
         usage = _changed(
             self.usage,
@@ -209,7 +211,8 @@ class Record(Head, Body):
             compute_seconds=seconds,
             redone_seconds=self.usage.redone_seconds + redone,
         )
-        return self._with(usage=usage, pace=pace or self.pace)
+        fresh_seconds = seconds - self.usage.compute_seconds - redone
+        return self._with(usage=usage, pace=self.pace.spent(fresh_seconds, steps=pace))
 
     def printed(self, lines: Sequence[Line]) -> Self:
         """Keep the last lines of the kernel; `lines` are those of the slice so far."""

@@ -25,6 +25,8 @@ CHUNKS: TypeAdapter[tuple[Chunk, ...]] = TypeAdapter(
     tuple[Chunk, ...], config=ConfigDict(defer_build=True)
 )
 DOUBT_CHARACTERS = 80
+# Long enough to even out steps of different length, short enough to follow a change of machine.
+PACE_SECONDS = 60.0
 
 
 class Checkpoint(Part):
@@ -216,17 +218,44 @@ class Guards(Part):
 
 
 class Pace(Part):
-    """How long the steps of a job take, as its workers have learned.
+    """How long the steps of a job take and how fast it gets on, as its workers have learned.
 
     It stands in the record, as most workers live for a few slices of a job only.
 
     Attributes:
         step_seconds: the longest step lately, by a measure that forgets; 0: none is known.
         first_step_seconds: the same of the first steps of slices, which also rebuild tables.
+        per_second: progress in a second in the kernel lately, 0 to 1; 0: it is not known.
+        still_seconds: time in the kernel since progress last grew, without what was thrown away.
     """
 
     step_seconds: Seconds = 0.0
     first_step_seconds: Seconds = 0.0
+    per_second: Seconds = 0.0
+    still_seconds: Seconds = 0.0
+
+    def spent(self, seconds: float, steps: Pace | None = None) -> Pace:
+        """Return the pace after so many more seconds in the kernel.
+
+        `steps` has how long steps take by now; None: as before.
+        """
+        still_seconds = self.still_seconds + max(seconds, 0.0)
+        changes = {"per_second": self.per_second, "still_seconds": still_seconds}
+        return (steps or self).model_copy(update=changes)
+
+    def moved(self, share: float, seconds: float) -> Self:
+        """Return the pace once progress has grown by `share`, after `seconds` in the kernel in all.
+
+        In the first minute this is the mean speed; from then on a speed counts less, the longer
+        ago it was.
+        """
+        if share <= 0 or not self.still_seconds:
+            return self
+        known_seconds = max(min(seconds, PACE_SECONDS), self.still_seconds)
+        weight = self.still_seconds / known_seconds if self.per_second else 1.0
+        change = share / self.still_seconds - self.per_second
+        changes = {"per_second": self.per_second + weight * change, "still_seconds": 0.0}
+        return self.model_copy(update=changes)
 
 
 class PlatformUsage(Part):

@@ -88,4 +88,5 @@ def with_damaged_state(value: bytes) -> bytes:
 
 
 # A record of a format that no version has yet: only its first bytes can be read.
-NEWER = MAGIC[:-1] + b"9" + bytes(100)
+NEWER_MAGIC = MAGIC[:-1] + bytes([MAGIC[-1] + 1])
+NEWER = NEWER_MAGIC + bytes(100)

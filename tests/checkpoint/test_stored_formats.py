@@ -25,7 +25,7 @@ from outlast.checkpoint.record_parts import (
     Usage,
 )
 from outlast.checkpoint.status import Status
-from tests.records import RecordBytes, checkpoint
+from tests.records import NEWER_MAGIC, RecordBytes, changed, checkpoint
 
 STORED = Path(__file__).with_name("stored")
 BEFORE_RELEASE = {"1"}
@@ -123,7 +123,7 @@ LEASED = WEIGHED.model_copy(
 TALKING = LEASED.printed([line_of(405.5, 2, "loss 0.5")])
 # What each format can keep.
 JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS, "6": WEIGHED, "7": LEASED}
-JOBS["8"] = TALKING
+JOBS |= {"8": TALKING, "9": changed(TALKING, per_second=0.0025, still_seconds=1.5)}
 
 
 @pytest.mark.parametrize("number", READABLE)
@@ -173,4 +173,4 @@ def test_a_newer_format_is_told_from_damage() -> None:
     """In an upgrade an operator would repair or delete jobs that newer workers run."""
     value = FILES[MAGIC[-1:].decode()].read_bytes()
     with pytest.raises(NewerRecord, match="upgrade Outlast"):
-        decode(MAGIC[:-1] + b"9" + value[len(MAGIC) :])
+        decode(NEWER_MAGIC + value[len(MAGIC) :])

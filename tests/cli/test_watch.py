@@ -72,7 +72,9 @@ def test_a_job_whose_worker_is_gone_has_no_end_in_sight() -> None:
     running = job().claimed(lease(at=100.0, seconds=10.0))
     for at in (101.0, 103.0):
         state = f"{at}".encode()
-        running = running.saved(checkpoint(state, progress=at / 1000, saved_at=at))
+        running = running.spent(steps=1, seconds=at - 100.0).saved(
+            checkpoint(state, progress=at / 1000, saved_at=at)
+        )
     running = running.model_copy(update={"updated_at": 103.0})
     assert cells_of(running, 105.0)["RATE"] == "3.4 %/s"
     gone = cells_of(running, 1_000.0)

@@ -111,7 +111,8 @@ def work_through(
     needed = sum(params["steps"] for params, _ in jobs.values())
     redone = (steps.stop() - needed) * STEP_SECONDS
     hard_stops = fleet.done["SIGKILL"] + fleet.done["SIGSTOP"]
-    # While the store is away nothing can be saved: a slice may lose all that it did.
+    # While the store is away nothing can be saved: who is killed then may lose a slice, and a
+    # failover by force loses what was saved last.
     promised = hard_stops * LOST_SECONDS + outages * load.workers * SLICE_SECONDS
     recorded = sum(client.status(job_id).usage.redone_seconds for job_id in jobs)
     assert 0 <= redone <= promised

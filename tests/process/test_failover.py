@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 STEPS = 120
 SLICE_SECONDS, CHECKPOINT_SECONDS = 1.0, 0.1
-# While nothing can be saved, a slice may lose all that it did; and so may the one after it.
-LOST_SECONDS = 2 * SLICE_SECONDS + CHECKPOINT_SECONDS
+# A replica may lack the writes of the last moment: the end of a slice, and a save before it.
+LOST_SECONDS = SLICE_SECONDS + CHECKPOINT_SECONDS
 
 QUEUE = QueueKeys.of("jobs").visible
 

@@ -59,6 +59,9 @@ PLACE_KINDS: dict[str, tuple[str, ...]] = {
     "minute of arrays": ("damage", "fail over"),
 }
 
+# The store is away for all, and where that is one database the queue, too.
+OUTAGE_KINDS: dict[str, tuple[str, ...]] = {"minute of the store": ("go away",)}
+
 # What the queue or the store had promised not to do: a sweep has to make up for it.
 LOSSES = {
     ("send", "lose"),
@@ -86,7 +89,12 @@ class Faults:
     """
 
     def __init__(
-        self, rng: Random, *, left_out: frozenset[str] = frozenset(), of_place: Random | None = None
+        self,
+        rng: Random,
+        of_outages: Random,
+        *,
+        left_out: frozenset[str] = frozenset(),
+        of_place: Random | None = None,
     ) -> None:
         """Draw all kinds, from `of_place` those of the place of arrays; None: there is none."""
         self._left_out = left_out
@@ -100,6 +108,8 @@ class Faults:
         self._rates = {
             operation: self._choose(operation, kinds, rng) for operation, kinds in KINDS.items()
         }
+        for operation, kinds in OUTAGE_KINDS.items():
+            self._rates[operation] = self._choose(operation, kinds, of_outages)
         for operation, kinds in PLACE_KINDS.items():
             self._rates[operation] = self._choose(operation, kinds, of_place) if of_place else {}
         self._totals = {name: sum(rates.values()) for name, rates in self._rates.items()}
@@ -114,6 +124,7 @@ class Faults:
             if rng.random() < 0.35
             and (self.may_lose or (operation, kind) not in LOSSES)
             and (operation not in self._left_sound or kind.startswith("crash"))
+            and not (self._left_sound and operation in OUTAGE_KINDS)
         }
 
     @property
@@ -129,7 +140,8 @@ class Faults:
     @property
     def _kinds(self) -> set[str]:
         """All that may go wrong with reading and writing."""
-        return set().union(*(self._rates[operation] for operation in STORES))
+        operations = (*STORES, *OUTAGE_KINDS)
+        return set().union(*(self._rates[operation] for operation in operations))
 
     def stop(self) -> None:
         """Let nothing go wrong from now on."""

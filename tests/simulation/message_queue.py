@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from tests.simulation.database import SimulatedDatabase
 from tests.simulation.store import SimulatedRegister
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from outlast.checkpoint.register import Register
     from outlast.worker.queues.database import Database
     from outlast.worker.queues.message import Message
@@ -83,9 +86,18 @@ class SimulatedQueue(Queue):
         self._process = process
         self._broker = world.broker
 
+    @contextmanager
+    def _effect(self, operation: str) -> Iterator[str | None]:
+        """Come to an effect on the queue, as `Process.effect`."""
+        with self._process.effect(operation, QueueUnavailable) as fault:
+            if self._world.is_one_database and self._process.clock() < self._world.store.back_at:
+                self._process.suffer()
+                raise QueueUnavailable("simulated")
+            yield fault
+
     def send(self, message: Message, *, deduplication_id: str | None = None) -> None:
         """Put the message on the queue."""
-        with self._process.effect("send", QueueUnavailable) as fault:
+        with self._effect("send") as fault:
             is_dropped = self._broker.drops(deduplication_id, self._world.clockwork.now)
             self._world.rules.sent(
                 self._process,
@@ -122,7 +134,7 @@ class SimulatedQueue(Queue):
         return delivery
 
     def _receive(self, visibility_seconds: float, wait_seconds: float) -> Delivery | None:
-        with self._process.effect("receive", QueueUnavailable) as fault:
+        with self._effect("receive") as fault:
             self._world.rules.idle(self._process)
             entry = self._pick(fault)
             if entry is None and wait_seconds:
@@ -142,7 +154,7 @@ class SimulatedQueue(Queue):
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message."""
-        with self._process.effect("hide", QueueUnavailable) as fault:
+        with self._effect("hide") as fault:
             if entry := self._find(delivery):
                 self._world.rules.hidden(self._process, entry, seconds)
                 if fault != "ignore":
@@ -150,7 +162,7 @@ class SimulatedQueue(Queue):
 
     def ack(self, delivery: Delivery) -> None:
         """Delete the message."""
-        with self._process.effect("ack", QueueUnavailable) as fault:
+        with self._effect("ack") as fault:
             if fault != "ignore":
                 self.acknowledges(delivery)
 

@@ -19,7 +19,7 @@ from outlast.checkpoint.status import Status
 from outlast.worker.jobs import client, submission, sweep
 from outlast.worker.loops import consumer, direct_calls, errors, invocations
 from outlast.worker.queues.message import Message
-from outlast.worker.slices import deliver, handover, job_turn, owed_notices, turn
+from outlast.worker.slices import deliver, handover, job_turn, last_tries, owed_notices, turn
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.handover import Handover
 from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
@@ -448,6 +448,8 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     ),
     # In one database a message goes with its slice, whoever is still to be notified.
     "acknowledge_what_is_owed": (Handover, "acks", lambda *_: True),
+    # What a slice has done is given up if the store does not answer for two seconds.
+    "give_up_in_an_outage": (last_tries, "MOST_REFUSALS", 0),
     # There a continuation is noted as announced and never sent.
     "announce_alone": (
         Handover,

@@ -97,6 +97,7 @@ class PlainWorker(Platform):
         """Work until there is a reason to stop."""
         world, machine = self._world, self._machine
         self._process.slice_seconds = world.slice_seconds
+        self._process.is_plain = True
         consumer = Consumer(
             self._worker,
             slice_seconds=world.slice_seconds,

@@ -43,6 +43,7 @@ class Process:
         loaded: jobs whose kernels were loaded. swept: jobs whose message a sweep is about to send.
         is_doomed: it dies at its next effect.
         slice_seconds: how long its slices should be; None: its platform or a signal ends them.
+        is_plain: it is a plain worker, whose platform does not end it.
         is_stopping: it was sent a stop signal.
         is_alive: it has not crashed. robbed: how often another took its job for no good reason.
         is_hindered: something went wrong since it last stored something.
@@ -82,6 +83,7 @@ class Process:
         self.is_doomed = False
         self.killed_at: float | None = None
         self.slice_seconds: float | None = None
+        self.is_plain = False
         self.is_stopping = False
         self.is_alive = True
         self.is_hindered = False

@@ -240,11 +240,16 @@ class Rules:
             process.sweep_took_seconds = process.sweep_ended_at - process.sweep_began_at
             process.sweep_began_at = None
         job = process.job
-        if job is None or job.is_lossy or not self._world.faults.tells_what_was_stored:
+        if job is None or job.is_lossy:
             return
         lease = job.record and job.record.lease
+        is_ours = lease is not None and lease.token in process.tokens
         require(
-            not lease or lease.token not in process.tokens,
+            not (is_ours and process.is_plain and process.unsaved_seconds),
+            f"{process} gives up {process.unsaved_seconds:.2f} s of work on {job}",
+        )
+        require(
+            not (is_ours and self._world.faults.tells_what_was_stored),
             f"{process} looks for other work and keeps its lease of {job}",
         )
 

@@ -26,11 +26,16 @@ AWAY_SECONDS = (0.5, 30.0)
 
 
 class Store(MemoryRegister):
-    """What is stored, and what was stored before it, by key."""
+    """What is stored, and what was stored before it, by key.
+
+    Attributes:
+        back_at: when it answers again, by the world's time; in the past: it does.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[Stored]] = {}
+        self.back_at = 0.0
 
     def put(self, key: str, value: bytes, *, expected: str | None) -> str:
         """Replace the value."""
@@ -99,6 +104,7 @@ class SimulatedRegister(Register):
     def delete(self, key: str, *, expected: str) -> None:
         """Remove the value."""
         with self._process.effect("delete", StoreUnavailable) as fault:
+            self._require_answer()
             if fault == "land late":
                 self._land_late("delete", lambda: self._remove(key, expected))
             self._remove(key, expected)
@@ -109,11 +115,12 @@ class SimulatedRegister(Register):
             judge_sweep_share(self._process)
             self._process.sleep(self._world.listing_seconds)
         with self._process.effect("keys", StoreUnavailable):
+            self._require_answer()
             return self._world.store.keys(prefix, after=after, since=since)
 
     def _require_answer(self) -> None:
-        """Raise StoreUnavailable where this process cannot reach the store for a while."""
-        if self._process.clock() < self._back_at:
+        """Raise StoreUnavailable where the store is away, for this process or for all."""
+        if self._process.clock() < max(self._back_at, self._world.store.back_at):
             self._process.suffer()
             raise StoreUnavailable("simulated")
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FAULTY_SECONDS = (60.0, 400.0)
 MINUTE_SECONDS = (10.0, 90.0)
+OUTAGE_SECONDS = (6.0, 120.0)
 LONGEST_END_SECONDS = 7 * 24 * 3600.0
 LOOK_SECONDS = 60.0
 SKEW_SECONDS = 240.0
@@ -79,7 +80,13 @@ class World:
         self.place = Place(self) if has_place(seed) else None
         self.place_rng = of_place = Random(f"{seed} place")
         self.free_bytes = 0.0 if of_place.random() < FULL_SHARE else inf
-        self.faults = Faults(self.rng, left_out=left_out, of_place=of_place if self.place else None)
+        self._outage_rng = Random(f"{seed} outages")
+        self.faults = Faults(
+            self.rng,
+            self._outage_rng,
+            left_out=left_out,
+            of_place=of_place if self.place else None,
+        )
         self.clockwork = Clockwork()
         self.rules = Rules(self)
         self.trace: list[Event] = []
@@ -156,6 +163,8 @@ class World:
             self.person.start()
             if self.rng.random() < 0.5:
                 self.clockwork.call(self._minute, after=self.rng.uniform(1.0, 60.0))
+            after = self._outage_rng.uniform(*MINUTE_SECONDS)
+            self.clockwork.call(self._minute_of_the_store, after=after)
             if self.place is not None:
                 after = self.place_rng.uniform(*MINUTE_SECONDS)
                 self.clockwork.call(self._minute_of_arrays, after=after)
@@ -171,6 +180,7 @@ class World:
     def _calm_down(self) -> None:
         self.faults.stop()
         self.is_quiet = True
+        self.store.back_at = self.clockwork.now
         self.version = 2
         for worker in self.workers:
             worker.upgrade()
@@ -280,6 +290,16 @@ class World:
         self._put_back(job, Stored(with_damaged_state(stored.value), stored.version))
         job.is_damaged = True
         self.trace.append((self.clockwork.now, "store", "DAMAGED {}", job.record))
+
+    def _minute_of_the_store(self) -> None:
+        """Let the store be away for longer than a slice, now and then."""
+        rng = self._outage_rng
+        if self.is_quiet:
+            return
+        if self.faults.draw("minute of the store", "outage", rng):
+            self.store.back_at = self.clockwork.now + rng.uniform(*OUTAGE_SECONDS)
+            self.trace.append((self.clockwork.now, "store", "AWAY until {}", self.store.back_at))
+        self.clockwork.call(self._minute_of_the_store, after=rng.uniform(*MINUTE_SECONDS))
 
     def _minute_of_arrays(self) -> None:
         """What happens to arrays as a whole."""

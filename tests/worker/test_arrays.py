@@ -505,14 +505,14 @@ def test_a_store_of_jobs_that_is_away_does_not_cost_the_arrays_that_were_sent(ha
     refused: list[str] = []
 
     def away(operation: str) -> None:
-        if operation == "put" and hall.done >= 10 and len(refused) < 4:
+        if operation == "put" and hall.done >= 10:
             refused.append(operation)
             raise StoreUnavailable("away")
 
     hall.register.before = away
     with pytest.raises(StoreUnavailable):
         hall.work(hall.process(timing=Timing(checkpoint_seconds=1e6)), seconds=6.0)
-    assert len(refused) == 4
+    assert len(refused) > 4
     assert hall.record.error is None
 
 

@@ -77,7 +77,7 @@ def test_a_fork_begins_with_the_parts_that_are_done(
     assert parts is not None
     assert parts.succeeded > 16, "of more than one group"
     assert parts.progress > 0.6
-    assert (parts.per_second, parts.usage.slices_begun) == (None, 0)
+    assert (parts.rate.per_second, parts.usage.slices_begun) == (None, 0)
 
     done: list[int] = []
     record = work(other, "copy", Rows(done.append))

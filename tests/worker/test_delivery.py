@@ -21,6 +21,7 @@ from outlast.checkpoint.errors import (
     VersionConflict,
 )
 from outlast.checkpoint.job_store import JobStore
+from outlast.checkpoint.local_process import this_process
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.status import Status
@@ -214,6 +215,21 @@ def test_a_job_whose_worker_is_dead_waits_no_longer_than_for_its_lease(floor: Fl
     hidden = floor.hides()
     deliver(floor.process(), Delivery(FIRST, "r"))
     assert hidden == [pytest.approx(1.0)]
+
+
+def test_a_job_that_has_killed_two_workers_waits_for_the_lease_of_the_second(floor: Floor) -> None:
+    """It would wait for as long as that had worked on a step that it never ended."""
+    floor.submit(send=False)
+    floor.claim(since=1000.0, seconds=6.0)
+    own, _, began = this_process().rpartition("@")
+    gone = f"{own}@{int(began) - 1}"
+    lease = floor.record.lease
+    assert lease
+    held = lease.model_copy(update={"process": gone})
+    floor.change(lambda r: changed(r, lease=held, stalls=2))
+    hidden = floor.hides()
+    deliver(floor.process(), Delivery(FIRST, "r"))
+    assert hidden == [pytest.approx(6.0)]
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,31 @@ def _queue_away(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     floor.work()
 
 
+def _store_back(floor: Floor) -> None:
+    begun, left = floor.clock(), [1]
+
+    def failing(operation: str) -> None:
+        if operation == "put" and left and floor.clock() > begun + 2.0:
+            raise StoreUnavailable(f"connection refused {left.pop()}")
+
+    floor.submit()
+    with floor.hooked("before", failing):
+        floor.work()
+
+
+def _queue_back(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    hide, left = floor.queue.hide, [1]
+
+    def failing(*what: Any) -> None:
+        if left:
+            raise QueueUnavailable(f"connection refused {left.pop()}")
+        hide(*what)
+
+    monkeypatch.setattr(floor.queue, "hide", failing)
+    floor.submit()
+    floor.work()
+
+
 def _broken(floor: Floor) -> None:
     floor.kernel = raising(MachineFault("the GPU is gone"), 0)
     floor.submit()
@@ -271,6 +296,7 @@ SCENES: dict[str, Callable[..., None]] = {
     "notice_failed": _target_gone,
     "notice_given": _notified,
     "notice_given_up": _target_gone,
+    "queue_answers": _queue_back,
     "queue_unavailable": _queue_away,
     "record_unreadable": _unreadable,
     "safe_point_overdue": _busy,
@@ -278,6 +304,7 @@ SCENES: dict[str, Callable[..., None]] = {
     "slice_lost": _killed,
     "slice_running": _busy,
     "slice_started": _one_slice,
+    "store_answers": _store_back,
     "store_unavailable": _store_away,
     "worker_fault": _broken,
     "traces_unsent": _collector_hangs,

@@ -12,7 +12,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.worker.cli.live_table import cells_of
-from outlast.worker.jobs.parts import with_parts
+from outlast.worker.jobs.parts import parts_of, with_parts
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.timing import SHORTEST_LEASE_SECONDS
 from tests.kernels import Dividing, expected
@@ -90,7 +90,7 @@ def test_a_worker_that_was_killed_soon_counts_for_nothing() -> None:
         job, parts = with_parts(floor.jobs, floor.record)
         assert parts is not None
         where = cells_of(job, floor.clock(), parts)["WHERE"]
-        return parts.running, parts.per_second is not None, where
+        return parts.running, parts.rate.per_second is not None, where
 
     def die(operation: str) -> None:
         if operation == "put" and part(floor, 3) and seen()[0]:
@@ -101,6 +101,24 @@ def test_a_worker_that_was_killed_soon_counts_for_nothing() -> None:
     assert seen() == (1, True, "local")
     floor.clock.sleep(SHORTEST_LEASE_SECONDS)
     assert seen() == (0, False, "-")
+
+
+def test_the_time_left_of_a_divided_job_is_right_once_a_part_is_done() -> None:
+    """A person would learn only at the end when it ends."""
+    floor = divided()
+    submit(floor, parallel=1)
+    told: list[tuple[float, float]] = []
+
+    def look(_: int) -> None:
+        parts = parts_of(floor.jobs, floor.record)
+        if parts and parts.rate.seconds_left is not None:
+            told.append((floor.clock(), parts.rate.seconds_left))
+
+    floor.watched = look
+    work(floor)
+    assert len(told) > 0.8 * STEPS
+    for now, seconds in told:
+        assert seconds == pytest.approx(floor.clock() - now, rel=0.1, abs=1.0)
 
 
 @pytest.mark.parametrize("move", [Record.resumed, Record.retried], ids=["resumed", "retried"])

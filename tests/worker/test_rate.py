@@ -1,31 +1,121 @@
-"""The speed and the time that is left, as shown beside the bar."""
+"""The speed and the time that is left, as shown wherever a job is."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from outlast.checkpoint.record import Record
-from outlast.checkpoint.record_parts import Checkpoint, Lease
-from outlast.worker.telemetry.rate import WINDOW_SECONDS, Rate, clock_time, rate_of, speed
+from outlast.checkpoint.codec import decode, encode
+from outlast.checkpoint.record_parts import PACE_SECONDS
+from outlast.worker.slices.deliver import deliver
+from outlast.worker.telemetry.rate import Rate, clock_time, rate_at, rate_of, speed
+from tests.records import changed, checkpoint, job, lease
+
+if TYPE_CHECKING:
+    from outlast.checkpoint.record import Record
+    from outlast.worker.slices.worker_process import RunningJob
+    from tests.worker.floor import Floor
+
+NEW = job(created_at=0.0, updated_at=0.0)
 
 
-def test_nothing_is_claimed_before_there_are_two_looks() -> None:
+def begun(record: Record, at: float) -> Record:
+    """The job in the hands of a worker."""
+    return record.claimed(lease(at, seconds=60.0, at_risk_seconds=20.0))
+
+
+def saved(record: Record, progress: float, at: float, *, seconds: float, **fields: float) -> Record:
+    """The job with one more checkpoint, after so many seconds in the kernel in all."""
+    kept = checkpoint(f"{progress}{at}".encode(), progress=progress, saved_at=at)
+    return record.spent(steps=1, seconds=seconds, **fields).saved(kept)
+
+
+def ended(record: Record, at: float) -> Record:
+    """The job after its slice."""
+    return record.released().after_slice(record, "deadline", at)
+
+
+def test_nothing_is_claimed_before_anything_is_saved() -> None:
     """A person would plan by a number that means nothing."""
-    rate = Rate()
-    assert str(rate) == "speed not known yet"
-    rate.saw(0.4, 0.0)
-    assert rate.per_second is None
-    assert rate.seconds_left is None
+    assert rate_of(NEW) == rate_of(begun(NEW, 100.0)) == Rate()
+    assert str(Rate()) == "speed not known yet"
+    assert rate_of(begun(saved(NEW, 0.5, 100.0, seconds=0.0), 200.0)) == Rate(), "of a fork"
 
 
-def test_a_job_that_goes_on_is_not_timed_from_its_start() -> None:
-    """A resumed job would look as if it were nearly done, or hundreds of times faster."""
-    rate = Rate()
-    rate.saw(0.5, 100.0)
-    rate.saw(0.6, 110.0)
-    assert rate.per_second == pytest.approx(0.01)
+def test_the_time_left_is_that_of_the_work_that_is_left() -> None:
+    """A person would plan by a wrong time."""
+    rate = rate_at(0.6, 0.01)
     assert rate.seconds_left == pytest.approx(40)
     assert str(rate) == "1 %/s, 0:40 left"
+
+
+def test_what_was_compiled_or_waited_for_is_no_time_of_work() -> None:
+    """After 40 s of compiling a job of a minute would seem to take ten; after a night, weeks."""
+    first = saved(begun(NEW, 100.0), 0.25, 150.0, seconds=10.0)
+    assert rate_of(first).seconds_left == pytest.approx(30)
+    again = begun(ended(first, 151.0), 100_000.0)
+    assert rate_of(again).seconds_left == pytest.approx(30), "the first figure of a slice"
+    assert rate_of(saved(again, 0.5, 100_050.0, seconds=20.0)).seconds_left == pytest.approx(20)
+
+
+def test_the_time_left_runs_down_between_saves_but_no_longer_than_one_is_due() -> None:
+    """It would stand still for 20 s, or be zero where a worker compiles for a minute."""
+    running = saved(begun(NEW, 100.0), 0.25, 110.0, seconds=10.0)
+    assert rate_of(running, 113.0).seconds_left == pytest.approx(27)
+    assert rate_of(running, 500.0).seconds_left == pytest.approx(10)
+    waiting = ended(running, 111.0)
+    assert rate_of(waiting, 500.0).seconds_left == pytest.approx(30), "nobody works on it"
+    assert rate_of(begun(waiting, 500.0), 501.0).seconds_left == pytest.approx(29)
+
+
+def test_a_faster_machine_is_told_within_a_minute() -> None:
+    """A job that moves from a laptop to a large machine would be planned by the laptop."""
+    record, seconds = begun(changed(NEW, per_second=0.001), 0.0), 1000.0
+    record = changed(record, compute_seconds=seconds)
+    for number in range(1, 7):
+        seconds += PACE_SECONDS / 6
+        record = saved(record, 0.03 * number, seconds, seconds=seconds)
+    assert rate_of(record).per_second == pytest.approx(0.003, rel=0.25)
+
+
+def test_a_kernel_that_tells_its_progress_rarely_has_a_speed_all_the_same() -> None:
+    """A training that tells whole epochs would seem to take for ever, and then a minute."""
+    record = begun(NEW, 0.0)
+    for number in range(1, 61):
+        record = saved(record, 0.01 * (number // 20), 20.0 * number, seconds=20.0 * number)
+        if number >= 20:
+            assert rate_of(record).per_second == pytest.approx(0.01 / 400)
+
+
+def test_work_that_was_thrown_away_says_nothing_of_the_speed() -> None:
+    """After an hour of errors the job would seem to take weeks."""
+    record = saved(begun(NEW, 0.0), 0.1, 10.0, seconds=10.0)
+    record = record.spent(steps=1, seconds=3610.0, redone=3600.0)
+    assert rate_of(saved(record, 0.2, 3620.0, seconds=3620.0)).per_second == pytest.approx(0.01)
+
+
+def test_the_speed_is_kept_with_the_job() -> None:
+    """Each new worker, and whoever looks, would begin without one."""
+    record = saved(begun(NEW, 0.0), 0.25, 10.0, seconds=10.0)
+    assert rate_of(decode(encode(record))) == rate_of(record)
+
+
+def test_a_display_beside_the_work_tells_what_is_stored_later(floor: Floor) -> None:
+    """`outlast run` and `outlast watch` would tell one job two times."""
+    seen: list[tuple[float, float]] = []
+
+    def watch(job: RunningJob) -> None:
+        seen.append((job.progress, job.per_second(job.progress)))
+
+    floor.submit()
+    for seconds in (4.0, 60.0):
+        delivery = floor.queue.receive(visibility_seconds=60.0, wait_seconds=0.0)
+        assert delivery is not None
+        deliver(floor.process(watch=watch), delivery, slice_seconds=seconds)
+    assert seen[0][1] == pytest.approx(seen[-1][1], rel=0.01)
+    share = floor.record.checkpoints[0].progress
+    assert (share, floor.record.pace.per_second) == pytest.approx(seen[-1], rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -43,26 +133,6 @@ def test_a_fast_job_is_told_without_an_exponent(per_second: float, said: str) ->
     assert speed(per_second) == said
 
 
-def test_only_the_last_seconds_count() -> None:
-    """The time left would be wrong for long after a change of speed."""
-    rate = Rate()
-    for second in range(100):
-        rate.saw(0.001 * second, second)
-    for second in range(1, int(WINDOW_SECONDS) + 2):
-        rate.saw(0.1 + 0.01 * second, 99 + second)
-    assert rate.per_second == pytest.approx(0.01, rel=0.1)
-
-
-def test_work_done_again_starts_the_measure_again() -> None:
-    """After a retry the time left would be negative or without end."""
-    rate = Rate()
-    rate.saw(0.5, 0.0)
-    rate.saw(0.3, 1.0)
-    assert rate.per_second is None
-    rate.saw(0.4, 2.0)
-    assert rate.per_second == pytest.approx(0.1)
-
-
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03"), (86400 * 10, "10.0 days")],
@@ -70,48 +140,3 @@ def test_work_done_again_starts_the_measure_again() -> None:
 def test_a_duration_reads_like_a_clock(seconds: float, shown: str) -> None:
     """A person would have to divide by 3600."""
     assert clock_time(seconds) == shown
-
-
-def claimed(job: Record, at: float) -> Record:
-    """The job in the hands of a worker."""
-    lease = Lease(worker="w", token=f"{at}", claimed_at=at, expires_at=at + 60, at_risk_seconds=20)
-    return job.claimed(lease)
-
-
-def saved(job: Record, progress: float, at: float) -> Record:
-    """The job with one more checkpoint."""
-    state = f"{progress}".encode()
-    checkpoint = Checkpoint.of(state, version=1, slice=1, progress=progress, saved_at=at)
-    return job.saved(checkpoint)
-
-
-NEW = Record(job_id="a", kernel="k", params={}, created_at=0, updated_at=0)
-
-
-def test_a_new_job_has_no_speed_before_its_first_checkpoint() -> None:
-    """A person would plan by a number that means nothing."""
-    assert rate_of(NEW).per_second is None
-    assert rate_of(claimed(NEW, 100)).per_second is None
-
-
-def test_one_look_is_enough_for_the_speed_of_a_job() -> None:
-    """A person would wait for a second look, minutes later where checkpoints are rare."""
-    assert rate_of(saved(claimed(NEW, 100), 0.25, 150)).per_second == pytest.approx(0.005)
-    later = saved(saved(claimed(NEW, 100), 0.1, 120), 0.5, 140)
-    assert rate_of(later).per_second == pytest.approx(0.02), "not the latest speed"
-    assert rate_of(later).seconds_left == pytest.approx(25)
-
-
-def test_the_time_that_a_job_waited_is_no_time_of_work() -> None:
-    """A job that was paused for a day would look as if it needed years."""
-    first = claimed(NEW, 100)
-    waiting = saved(first, 0.5, 150).released().after_slice(first, "paused", 150)
-    again = saved(claimed(waiting, 100_000), 0.6, 100_020)
-    assert rate_of(again).per_second == pytest.approx(0.005)
-
-
-def test_work_that_was_lost_does_not_count() -> None:
-    """After a crash the time left would be too short."""
-    first = saved(claimed(NEW, 100), 0.5, 150)
-    again = saved(claimed(first.lost(170), 200), 0.6, 220)
-    assert rate_of(again).per_second == pytest.approx(0.005)

@@ -16,7 +16,7 @@ from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from tests.kernels import expected
-from tests.records import changed
+from tests.records import NEWER_MAGIC, changed
 from tests.worker.floor import JOB, STEPS, Floor
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def test_a_record_of_a_newer_format_is_no_damage(
     """In an upgrade an operator would be told to repair or delete jobs that newer workers run."""
     floor.submit(send=False)
     value = floor.register.values[f"jobs/{JOB}"].value
-    floor.register.values["jobs/newer"] = Stored(MAGIC[:-1] + b"9" + value[len(MAGIC) :], "1")
+    floor.register.values["jobs/newer"] = Stored(NEWER_MAGIC + value[len(MAGIC) :], "1")
     floor.clock.sleep(AFTER)
     assert woken(floor) == [JOB]
     assert "record_unreadable" not in {getattr(line, "event", None) for line in caplog.records}

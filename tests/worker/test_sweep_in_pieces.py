@@ -203,7 +203,9 @@ def test_whoever_loses_the_turn_stops(floor: Floor) -> None:
     floor.submit(send=False)
     turn = floor.jobs.sweep_turns.take("slow")
     assert turn is not None
-    pieces = Sweep(floor.jobs, floor.queue, turn, after_seconds=EVERY).pieces()
+    pieces = Sweep(
+        floor.jobs, floor.queue, turn, floor.process().outages, after_seconds=EVERY
+    ).pieces()
     next(pieces)
     floor.clock.sleep(EVERY)
     taken: StoredTurn | None = floor.jobs.sweep_turns.take("w", every_seconds=EVERY)

@@ -15,7 +15,7 @@ from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.worker_process import make_process
-from outlast.worker.telemetry.rate import Rate
+from outlast.worker.telemetry.rate import rate_at
 from outlast.worker.telemetry.switches import switched_on
 
 if TYPE_CHECKING:
@@ -150,12 +150,12 @@ def _advance(
 
 def _watch(progress: Progress) -> Callable[[RunningJob], None]:
     """Return what the slice calls after each step: it shows one now and then."""
-    rate = Rate()
 
     def show(job: RunningJob) -> None:
         if progress.is_due:
-            rate.saw(job.progress, time.monotonic())
-            progress.show(job.progress, f"{rate}, slice {job.record.slice_number}")
+            share = job.progress
+            rate = rate_at(share, job.per_second(share))
+            progress.show(share, f"{rate}, slice {job.record.slice_number}")
 
     return show
 

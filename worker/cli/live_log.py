@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Any, Self
 
 from outlast.worker.cli.logs import Lines, level_of, log_by, log_to_stderr, with_time
 from outlast.worker.cli.progress import ProgressBar
 from outlast.worker.cli.streams import is_terminal
 from outlast.worker.telemetry.kernel_lines import hear_kernels
-from outlast.worker.telemetry.rate import Rate, pace_of
+from outlast.worker.telemetry.rate import pace_of, rate_at
 
 if TYPE_CHECKING:
     import logging
@@ -36,7 +35,6 @@ class LiveLog(Lines):
         self._bar.hide()
         super().__init__(self._bar.say, debug=debug)
         self._seen = ""
-        self._rate = Rate()
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -51,10 +49,9 @@ class LiveLog(Lines):
             return
         record = job.record
         whose = _whose(record.job_id, record.node.number if record.node else None)
-        if whose != self._seen:
-            self._seen, self._rate = whose, Rate()
-        self._rate.saw(job.progress, time.monotonic())
-        self._bar.show(job.progress, f"{self._rate}, {whose} slice {record.slice_number}")
+        self._seen, share = whose, job.progress
+        rate = rate_at(share, job.per_second(share))
+        self._bar.show(share, f"{rate}, {whose} slice {record.slice_number}")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record, or move the bar by it."""

@@ -14,7 +14,7 @@ from outlast.worker.cli.output import GONE, LINE_CHARACTERS, say
 from outlast.worker.cli.streams import is_terminal
 from outlast.worker.jobs.parts import viewed
 from outlast.worker.slices.platforms import title_of
-from outlast.worker.telemetry.rate import clock_time, pace_of, rate_of, speed
+from outlast.worker.telemetry.rate import Rate, clock_time, rate_of, speed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -180,18 +180,14 @@ def cells_of(record: Record, now: float, parts: Parts | None = None) -> dict[str
     """Return what the table shows of a job, by column; times are relative to `now`."""
     if parts is not None:
         return _cells_of_parts(record, parts)
-    rate = rate_of(record)
     moves = record.is_held(now) or now - record.updated_at < WAITING_SECONDS
-    per_second = rate.per_second if moves else None
-    left = rate.seconds_left_at(now) if moves else None
     newest = record.checkpoints[0] if record.checkpoints else None
     since = now - newest.saved_at if newest else 0.0
     return {
         "JOB": record.job_id,
         "STATUS": str(record.status),
         "DONE": f"{record.progress:.1%}",
-        "RATE": speed(per_second) if per_second else UNKNOWN,
-        "LEFT": clock_time(left) if left is not None else UNKNOWN,
+        **_cells_of_rate(rate_of(record, now) if moves else Rate()),
         "SLICE": str(record.slice_number),
         "SAVED": f"{clock_time(max(since, 0.0))} ago" if newest else UNKNOWN,
         "METRICS": _cut(figures_line(record.metrics)) or UNKNOWN,
@@ -204,18 +200,24 @@ def _cells_of_parts(record: Record, parts: Parts) -> dict[str, str]:
     """Return what the table shows of a divided job; WORKER is how many have a part of it."""
     leases = [head.lease for head in parts.heads.values() if head.lease and head.is_held(parts.at)]
     where = sorted({title_of(lease.platform) for lease in leases})
-    left, per_second = parts.seconds_left, parts.per_second
     return {
         "JOB": record.job_id,
         "STATUS": str(record.status),
         "DONE": f"{parts.progress:.1%}",
-        "RATE": speed(per_second) if per_second else UNKNOWN,
-        "LEFT": clock_time(left) if left is not None else UNKNOWN,
+        **_cells_of_rate(parts.rate),
         "SLICE": f"{parts.succeeded}/{parts.all}",
         "SAVED": UNKNOWN,
         "METRICS": UNKNOWN,
         "WHERE": where[0] if len(where) == 1 else f"{len(where)} platforms" if where else UNKNOWN,
         "WORKER": f"{parts.running:,} at work" if parts.running else UNKNOWN,
+    }
+
+
+def _cells_of_rate(rate: Rate) -> dict[str, str]:
+    per_second, left = rate
+    return {
+        "RATE": UNKNOWN if per_second is None else speed(per_second),
+        "LEFT": UNKNOWN if left is None else clock_time(left),
     }
 
 
@@ -228,7 +230,7 @@ def line_of(record: Record, now: float, parts: Parts | None = None) -> str:
     if parts is not None:
         line = f"job {record.job_id} {record.status} {parts.progress:.1%}, {parts.words}"
         if parts.running:
-            line += f", {pace_of(parts.per_second, parts.seconds_left)}"
+            line += f", {parts.rate}"
         return one_line(f"{line}: {record.error}" if record.error else line, LINE_CHARACTERS)
     line = f"job {record.job_id} {record.status} {record.progress:.1%}, slice {record.slice_number}"
     if record.status.is_final:

@@ -31,7 +31,7 @@ from outlast.worker.queues.message import Message
 from outlast.worker.queues.sqlite import SqliteQueue
 from outlast.worker.settings import overridden, read_settings
 from outlast.worker.slices.worker_process import make_process
-from outlast.worker.telemetry.rate import Rate, pace_of
+from outlast.worker.telemetry.rate import rate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +174,6 @@ class Watch:
         self._job_id = job_id
         self._helpers, self._progress = helpers, progress
         self._over = threading.Event()
-        self._rate = Rate()
         self._look_at = 0.0
         self._idle_since: float | None = None
 
@@ -210,11 +209,9 @@ class Watch:
         if record.status.is_final:
             return
         if parts is None:  # They are added up, and it goes on as any other job.
-            self._rate.saw(record.progress, time.monotonic())
-            self._progress.show(record.progress, str(self._rate))
+            self._progress.show(record.progress, str(rate_of(record, self._jobs.clock())))
         else:
-            pace = pace_of(parts.per_second, parts.seconds_left)
-            self._progress.show(parts.progress, f"{pace}, {parts.words}")
+            self._progress.show(parts.progress, f"{parts.rate}, {parts.words}")
         is_free = record.status is Status.RUNNING and record.lease is None
         if parts and parts.all and is_free and not parts.running and self._queue.is_empty():
             self._call_again()

@@ -22,7 +22,6 @@ from outlast.worker.telemetry.rate import Rate, rate_of, speed
 
 if TYPE_CHECKING:
     from outlast.worker.dashboard.guard import Keys
-    from outlast.worker.jobs.parts import Parts as JobParts
 
 CELLS = "cells.html"
 
@@ -98,9 +97,9 @@ def _strip_of(job: Seen) -> tuple[list[Cell], list[Row]] | None:
     return (cells_of(parts), rows_of(parts)) if parts and parts.all else None
 
 
-def _rate_of(job: Seen) -> Rate | JobParts | None:
+def _rate_of(job: Seen) -> Rate | None:
     """Return a running job's rate; None: it does not run, or its rate is not known."""
     if job.status is not Status.RUNNING:
         return None
-    rate = job.parts or rate_of(job.record)
+    rate = job.parts.rate if job.parts else rate_of(job.record)
     return rate if rate.per_second else None

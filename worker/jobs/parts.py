@@ -15,6 +15,7 @@ from outlast.checkpoint.record_parts import Usage
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey, sum_of
 from outlast.checkpoint.view import view
+from outlast.worker.telemetry.rate import Rate, rate_at, unsaved_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,8 +40,7 @@ class Parts:
             part that runs does not count.
         usage: what the job has taken, with all its parts; what it has taken since the last save of
             a part is not in it.
-        per_second: the share that is done in a second, as fast as those that run now have been so
-            far; None: it is not known.
+        rate: how fast those that run get on together.
         heads: what is stored of each part that is open, by number: those that were begun, and are
             not part of a group that is added up.
         ranges: the parts that are done, each range with its first and the one after its last.
@@ -54,7 +54,7 @@ class Parts:
     failed: int = 0
     progress: float = 0.0
     usage: Usage = field(default_factory=Usage)
-    per_second: float | None = None
+    rate: Rate = field(default_factory=Rate)
     heads: Mapping[int, Head] = field(default_factory=dict)
     ranges: Sequence[tuple[int, int]] = ()
     updated_at: float = 0.0
@@ -85,11 +85,6 @@ class Parts:
     def waiting(self) -> int:
         """How many wait for a worker, or for their turn."""
         return self.all - self.succeeded - self.running - self.failed
-
-    @property
-    def seconds_left(self) -> float | None:
-        """The time until the end at this speed; None: it is not known."""
-        return None if self.per_second is None else (1 - self.progress) / self.per_second
 
     @property
     def words(self) -> str:
@@ -146,22 +141,18 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
     done = {place for place, head in tops.items() if head.status is Status.SUCCEEDED}
     heads = {place.number: head for place, head in tops.items() if not place.level}
     now = jobs.clock()
-    running = sum(head.is_held(now) for head in heads.values())
     ranges = sorted(_ranges(done, fleet.parts))
     weights = record.weights or record.lengths
     share = _share_of(ranges, weights)
-    # What a fork has from another job took no time of its own.
-    timed = {place for place in done if tops[place].usage.platforms}
-    paced = _share_of(_ranges(timed, fleet.parts), weights)
-    occupied = _seconds_of(tops[place] for place in timed)
+    running = [head for head in heads.values() if head.is_held(now)]
     return Parts(
         all=fleet.parts,
         succeeded=sum(last - first for first, last in ranges),
-        running=running,
+        running=len(running),
         failed=sum(head.status is Status.FAILED for head in heads.values()),
         progress=share,
         usage=sum_of(record.usage, tops.values()),
-        per_second=running * paced / occupied if running and paced and occupied else None,
+        rate=_rate(tops, weights, running, now),
         heads=heads,
         ranges=ranges,
         updated_at=max((head.updated_at for head in tops.values()), default=0.0),
@@ -199,13 +190,26 @@ def _ranges(places: set[Place], parts: int) -> Iterator[tuple[int, int]]:
         yield number * size, min((number + 1) * size, parts)
 
 
+def _rate(
+    tops: Mapping[Place, Head], weights: Sequence[int], running: Sequence[Head], now: float
+) -> Rate:
+    """Return how fast those that run get on, if each is as fast as those that are done were."""
+    done = {place for place, head in tops.items() if head.status is Status.SUCCEEDED}
+    # What a fork has from another job took no time of its own.
+    timed = {place for place in done if tops[place].usage.platforms}
+    seconds = sum(tops[place].usage.compute_seconds for place in timed)
+    worked = _share_of(_ranges(timed, len(weights)), weights)
+    # A part tells no progress of its own, but for how long it has been worked on.
+    spent = [head.usage.compute_seconds + unsaved_seconds(head, now) for head in running]
+    return rate_at(
+        _share_of(_ranges(done, len(weights)), weights),
+        len(running) * worked / seconds if seconds else 0.0,
+        since_seconds=sum(spent) / max(len(running), 1),
+    )
+
+
 def _share_of(ranges: Iterable[tuple[int, int]], weights: Sequence[int]) -> float:
     """Return the share of the work that these parts have."""
     edges = list(accumulate(weights, initial=0))
     done = sum(edges[last] - edges[first] for first, last in ranges)
     return done / edges[-1] if edges[-1] else 0.0
-
-
-def _seconds_of(heads: Iterable[Head]) -> float:
-    """Return how long workers were occupied with these."""
-    return sum(usage.seconds for head in heads for usage in head.usage.platforms.values())

@@ -27,13 +27,8 @@ from outlast.checkpoint.survey import Survey
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.backoff import backoff
-from outlast.worker.telemetry.events import (
-    JOB_WOKEN,
-    QUEUE_UNAVAILABLE,
-    RECORD_UNREADABLE,
-    STORE_UNAVAILABLE,
-    tell,
-)
+from outlast.worker.slices.outages import Outages
+from outlast.worker.telemetry.events import JOB_WOKEN, RECORD_UNREADABLE, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +63,8 @@ def sweep(
     turn = None
     while turn is None:  # A worker takes its turn at this very moment: ours is the next one.
         turn = jobs.sweep_turns.take(from_start=seconds is None, every_job=every_job)
-    running = Sweep(jobs, queue, turn, after_seconds=after_seconds)
+    outages = Outages(time.monotonic, are_one=False)
+    running = Sweep(jobs, queue, turn, outages, after_seconds=after_seconds)
     end = math.inf if seconds is None else time.monotonic() + seconds
     woken = []
     for job_id in running.pieces():
@@ -92,11 +88,18 @@ class Sweep:
     """
 
     def __init__(
-        self, jobs: JobStore, queue: Queue, turn: StoredTurn, *, after_seconds: float
+        self,
+        jobs: JobStore,
+        queue: Queue,
+        turn: StoredTurn,
+        outages: Outages,
+        *,
+        after_seconds: float,
     ) -> None:
         self._jobs = jobs
         self._queue = queue
         self._stored = turn
+        self._outages = outages
         self._after_seconds = after_seconds
         self._after = turn.turn.after
         reached = turn.turn.reached
@@ -187,8 +190,7 @@ class Sweep:
         try:
             return self._queue.is_empty()
         except QueueUnavailable as error:
-            effect = "a job that waits in the queue may be sent again"
-            tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))
+            self._outages.failed(error, "a job that waits in the queue may be sent again")
             return True
 
     def _wake(self, job_id: str) -> bool:
@@ -239,7 +241,7 @@ class Sweep:
             # Perhaps this worker may not delete: then it would be refused for each of them.
             self._may_tidy = False
             effect = "the index of open jobs keeps what is over, which every sweep reads again"
-            tell(log, STORE_UNAVAILABLE, effect=effect, error=str(error))
+            self._outages.failed(error, effect)
 
 
 def _log_unreadable(error: CheckpointError) -> None:

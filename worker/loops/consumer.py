@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.worker.loops.errors import LEAVE_MESSAGE, NOT_HERE, unavailable
+from outlast.worker.loops.errors import LEAVE_MESSAGE, NOT_HERE
 from outlast.worker.loops.inbox import Inbox
 from outlast.worker.loops.sweeper import Sweeper
 from outlast.worker.queues.contract import QueueUnavailable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.worker.queues.contract import Delivery
+    from outlast.worker.queues.local_receipts import LocalReceipts
     from outlast.worker.slices.worker_process import WorkerProcess
 
 log = logging.getLogger("outlast.consumer")
@@ -43,14 +44,17 @@ class Consumer:
         slice_seconds: float | None,
         sweep_seconds: float | None = None,
         wait_seconds: float = WAIT_SECONDS,
+        receipts: LocalReceipts | None = None,
     ) -> None:
         """Run slices of about `slice_seconds` (None: no limit; see `deliver`).
 
         A consumer sweeps every `sweep_seconds`, if no other one does; None: never. A look at the
-        queue takes `wait_seconds` at most.
+        queue takes `wait_seconds` at most. With `receipts` the consumers of this machine show the
+        messages of one that was killed.
         """
         self._process = process
-        self._inbox = Inbox(process, wait_seconds=wait_seconds)
+        self._inbox = Inbox(process, wait_seconds=wait_seconds, receipts=receipts)
+        self._receipts = receipts
         self._slice_seconds = slice_seconds
         self._sweeper = sweep_seconds and Sweeper(process, every_seconds=sweep_seconds)
         self._failures_in_a_row = 0
@@ -80,7 +84,8 @@ class Consumer:
         """
         slices = 0
         busy_at = self._process.clock()
-        with Deadline(outer=outer) as stop, closing(self._inbox):
+        receipts = closing(self._receipts) if self._receipts else nullcontext()
+        with Deadline(outer=outer) as stop, receipts, closing(self._inbox):
             while not stop.reason and not done():
                 worked = self._turn(stop, max_slices and max_slices - slices)
                 now = self._process.clock()
@@ -145,6 +150,7 @@ class Consumer:
                 process.hide(delivery, LEFT_SECONDS)
                 return None
             return 0
+        process.outages.store_answered()
         if handled.ack and not handled.is_acked:
             self._inbox.ack(delivery)
         return int(handled.record is not None)
@@ -155,7 +161,7 @@ class Consumer:
         self._is_idle = is_idle
 
     def _back_off(self, error: StoreUnavailable | QueueUnavailable, stop: Deadline) -> None:
-        tell(log, unavailable(error), effect="the worker waits", error=str(error))
+        self._process.outages.failed(error, "the worker waits")
         self._inbox.close()  # Others may reach what this worker does not.
         self._wait(_backoff(self._failures_in_a_row), stop)
         self._failures_in_a_row += 1

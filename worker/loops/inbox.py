@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -10,16 +9,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from outlast.worker.queues.contract import QueueUnavailable
-from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from outlast.worker.queues.contract import Delivery
+    from outlast.worker.queues.local_receipts import LocalReceipts
     from outlast.worker.slices.worker_process import WorkerProcess
-
-log = logging.getLogger("outlast.consumer")
 
 # As many as SQS takes in a request.
 MOST_MESSAGES = 10
@@ -42,9 +39,19 @@ class Inbox:
     that is given back has had a receive for nothing.
     """
 
-    def __init__(self, process: WorkerProcess, *, wait_seconds: float) -> None:
-        """Receive for `process`; a look at the queue takes `wait_seconds` at most."""
+    def __init__(
+        self,
+        process: WorkerProcess,
+        *,
+        wait_seconds: float,
+        receipts: LocalReceipts | None = None,
+    ) -> None:
+        """Receive for `process`; a look at the queue takes `wait_seconds` at most.
+
+        Others on this machine learn from `receipts` what this process has; None: they do not.
+        """
         self._process = process
+        self._receipts = receipts
         self._wait_seconds = wait_seconds
         self._waiting: deque[Delivery] = deque()
         self._done: list[Delivery] = []
@@ -63,12 +70,16 @@ class Inbox:
                 delivery = self._waiting.popleft()
                 waited = self._process.clock() - self._received_at
                 return replace(delivery, hidden_seconds=delivery.hidden_seconds - waited)
+        if self._receipts:
+            self._receipts.show_lost()
         batch = self._process.receive_batch(
             min(self._batch_size(), most or MOST_MESSAGES),
             visibility_seconds=HIDDEN_LEASES * self._process.timing.lease_seconds(),
             wait_seconds=self._wait_seconds,
         )
         self._received_at = self._process.clock()
+        if self._receipts:
+            self._receipts.note(batch)
         if not batch:
             self._seconds.clear()
             return None
@@ -131,4 +142,4 @@ class Inbox:
             for delivery in waiting:
                 self._process.hide(delivery, 0)
         except QueueUnavailable as error:
-            tell(log, QUEUE_UNAVAILABLE, effect="messages come again later", error=str(error))
+            self._process.outages.failed(error, "messages come again later")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.worker.loops.direct_calls import FORMS, InvalidRequest, Sweep, advance, parse
-from outlast.worker.loops.errors import LEAVE_MESSAGE, unavailable
+from outlast.worker.loops.errors import LEAVE_MESSAGE
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.health import BROKEN, BrokenWorker
@@ -110,8 +110,7 @@ class Handler:
         except BrokenWorker:
             self._exit_if_broken()
         except (StoreUnavailable, QueueUnavailable) as error:
-            effect = f"message {_message_id(record)} will come again"
-            tell(log, unavailable(error), effect=effect, error=str(error))
+            process.outages.failed(error, f"message {_message_id(record)} will come again")
         except (InvalidRequest, *LEAVE_MESSAGE) as error:
             tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - the other messages do not depend on this one

@@ -55,6 +55,7 @@ class Sweeper:
     def _go_on(self, end: float) -> None:
         """Do one piece, and more until `end`."""
         for _ in self._pieces or ():
+            self._process.outages.store_answered()
             if self._process.clock() >= end:
                 return
         self._pieces = None
@@ -64,4 +65,5 @@ class Sweeper:
         process, every = self._process, self._every_seconds
         if turn := process.jobs.sweep_turns.take(process.worker, every_seconds=every):
             yield None
-            yield from Sweep(process.jobs, process.queue, turn, after_seconds=every).pieces()
+            sweep = Sweep(process.jobs, process.queue, turn, process.outages, after_seconds=every)
+            yield from sweep.pieces()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.status import Status
@@ -14,6 +14,7 @@ from outlast.worker.slices.figures import figures
 from outlast.worker.slices.handover import Handover
 from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.kernel_output import bulk_bytes_of, progress_of, stored_state
+from outlast.worker.slices.last_tries import insist
 from outlast.worker.slices.leased_job import LeasedJob, Stopped
 from outlast.worker.slices.protocol import Errored, Failed, Postponed, Succeeded, ended
 from outlast.worker.slices.reading import read_params
@@ -36,11 +37,6 @@ if TYPE_CHECKING:
     from outlast.worker.slices.reading import Restored
     from outlast.worker.slices.worker_process import AnyKernel, WorkerProcess
 
-T = TypeVar("T")
-
-# Waits between the attempts at the last save of a slice, whose loss would cost the most.
-LAST_SAVE_WAITS_SECONDS = (0.1, 0.4, 1.5)
-
 
 class ClaimedJob(LeasedJob):
     """The job, its kernel, and the work on it that is not stored yet.
@@ -49,7 +45,10 @@ class ClaimedJob(LeasedJob):
         kernel: what runs; there once it is loaded.
         restored: the state from which it goes on; None: it begins, or has gone on already.
         is_stopped: whether a stop signal has come.
-        seconds_left: until the platform ends all; infinite: it does not.
+        seconds_left: until the platform ends all, or 0 once there is a reason to stop; infinite:
+            there is neither.
+        limit_seconds: until the platform ends all, whatever the reason to stop.
+        tried_seconds: how long the end of the slice tried in vain.
         arrays: those of its states, on their way to where they are kept.
         prepares_since: when the kernel began to prepare, by the process's clock; None: it does not.
         unprepared: what it raised as it prepared, until that is told; None: nothing.
@@ -69,6 +68,8 @@ class ClaimedJob(LeasedJob):
         super().__init__(process, delivery, before)
         self.is_stopped: Callable[[], bool] = lambda: False
         self.seconds_left: Callable[[], float] = lambda: math.inf
+        self.limit_seconds: Callable[[], float] = lambda: math.inf
+        self.tried_seconds = 0.0
         self.arrays = Arrays(process, f"{before.record.job_id}/{self.token}", self.note_life)
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -129,6 +130,12 @@ class ClaimedJob(LeasedJob):
         if self.work.state is None:
             return self.record.progress
         return progress_of(self.kernel, self.params, self.work.state)
+
+    def per_second(self, progress: float) -> float:
+        """Return the speed lately, now that the job has this progress; 0: it is not known."""
+        record, seconds = self.record, self.work.seconds
+        pace = record.pace.spent(seconds - record.usage.compute_seconds)
+        return pace.moved(progress - record.progress, seconds).per_second
 
     def advanced(self, state: Yielded, step_seconds: float) -> None:
         """Take over the state that a step has led to, which took so many seconds."""
@@ -207,11 +214,11 @@ class ClaimedJob(LeasedJob):
 
         Raises:
             Unusable, StateTooLarge: the state cannot be stored.
-            StoreUnavailable: it was tried more than once; the checkpoint before stands.
+            LeaseLost, StoreUnavailable: as `insist`; the checkpoint before stands.
         """
         self.is_used = True
         try:
-            work, ending = self._insist(partial(self._sent, ending))
+            work, ending = insist(self, partial(self._sent, ending))
         except StoreUnavailable as error:  # So far only the place of arrays was asked.
             work, ending = self._unsent(ending, error)
         self.cover(work.state_bytes)
@@ -221,7 +228,7 @@ class ClaimedJob(LeasedJob):
             now = self.process.jobs.clock()
             return ended(self.with_doubt(work.added_to(record, now)), ending, now)
 
-        return self._insist(lambda: self._hand_over(move))
+        return insist(self, lambda: self._hand_over(move))
 
     def _hand_over(self, move: Callable[[Record], Record]) -> Record:
         """Store the end of the slice; in the same step, if that can be, pass the job on."""
@@ -238,16 +245,6 @@ class ClaimedJob(LeasedJob):
         record = self.write(announced, handover.put)
         self.is_acked = handover.acks(record)
         return record
-
-    def _insist(self, act: Callable[[], T]) -> T:
-        """Do what the end of a slice needs, again where the store does not answer."""
-        for seconds in LAST_SAVE_WAITS_SECONDS:
-            try:
-                return act()
-            except StoreUnavailable as error:
-                self.tell_unsaved("tries its last save again", error)
-                self.process.sleep(seconds)
-        return act()
 
     def _sent(self, ending: Ending) -> tuple[Unsaved, Ending]:
         """Return what the last write stores; the arrays of state and result are there."""

@@ -96,6 +96,12 @@ class Deadline:
         left = self._end - self._clock()
         return left if self._outer is None else min(left, self._outer.remaining)
 
+    @property
+    def limit_seconds(self) -> float:
+        """Seconds until this budget or that of `outer` ends, whatever the reason to stop."""
+        left = max(self._end - self._clock(), 0.0)
+        return left if self._outer is None else min(left, self._outer.limit_seconds)
+
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._arm()

@@ -15,7 +15,6 @@ from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY
 from outlast.worker.slices.work import Work
-from outlast.worker.telemetry.events import QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, tell
 from outlast.worker.telemetry.job_events import tell_claim
 from outlast.worker.telemetry.kernel_lines import last_lines
 
@@ -204,8 +203,8 @@ class LeasedJob:
             self._replace(self.renewal(self.lease_seconds))
         except StoreUnavailable as error:
             self.tell_unsaved("goes on with the lease that it has", error)
-        else:
-            self.keep_hidden()
+        # Also where the store is away: to no worker the message would be of any use.
+        self.keep_hidden()
 
     def _is_due(self) -> bool:
         """Whether the lease should be renewed; not where a step may never return."""
@@ -257,13 +256,11 @@ class LeasedJob:
         try:
             self.process.keep(self.delivery, seconds)
         except QueueUnavailable as error:
-            effect = "a message may come again too soon"
-            tell(log, QUEUE_UNAVAILABLE, effect=effect, error=str(error))
+            self.process.outages.failed(error, "a message may come again too soon")
 
-    def tell_unsaved(self, effect: str, error: Exception) -> None:
+    def tell_unsaved(self, effect: str, error: StoreUnavailable) -> None:
         """Log that a write failed, and what becomes of the job."""
-        effect = f"job {self.record.job_id} {effect}"
-        tell(log, STORE_UNAVAILABLE, effect=effect, error=str(error))
+        self.process.outages.failed(error, f"job {self.record.job_id} {effect}")
 
     def write(
         self, move: Callable[[Record], Record], put: Callable[[Record], Put] | None = None
@@ -279,6 +276,7 @@ class LeasedJob:
         self.stored = self.process.jobs.advance(
             self.stored, self.token, lambda record: move(record).printed(lines), put=put
         )
+        self.process.outages.store_answered()
         return self.stored.record
 
     def _new_lease(self) -> Lease:

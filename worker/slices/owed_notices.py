@@ -19,7 +19,6 @@ from outlast.worker.telemetry.events import (
     NOTICE_FAILED,
     NOTICE_GIVEN,
     NOTICE_GIVEN_UP,
-    QUEUE_UNAVAILABLE,
     tell,
 )
 
@@ -135,4 +134,4 @@ def _keep_hidden(process: WorkerProcess, delivery: Delivery, seconds: float) -> 
     try:
         process.hide(delivery, seconds)
     except QueueUnavailable as error:
-        tell(log, QUEUE_UNAVAILABLE, effect="a notice may be given twice", error=str(error))
+        process.outages.failed(error, "a notice may be given twice")

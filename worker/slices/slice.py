@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlast.slice")
 
+# After a save that failed the kernel goes on for so many times as long as that took, unless the
+# heartbeat finds that the store is back.
+REST_FACTOR = 4.0
 # How long the signals of one stop may be apart that go to several processes.
 SIGNAL_TURNS, SIGNAL_TURN_SECONDS = 5, 0.02
 
@@ -61,6 +64,7 @@ class Slice:
         self._step_seconds = 0.0  # of the step that has not ended yet
         self._scratch = Scratch()
         self._began_at = self._saved_at = self.stopped_at = job.process.clock()
+        self._rests_until = self._began_at
 
     def run(self) -> Record:
         """Advance the job until it ends or the deadline; return it as it was left.
@@ -222,6 +226,8 @@ class Slice:
 
     def _is_save_due(self) -> bool:
         job, timing = self.job, self._process.timing
+        if self._process.outages.is_store_away and self._process.clock() < self._rests_until:
+            return False
         if job.bulk_bytes and not timing.knows_sending:
             return True  # Whether the last one fits depends on how long one takes.
         interval = timing.interval_seconds(job.state_bytes, job.bulk_bytes)
@@ -240,11 +246,15 @@ class Slice:
 
     def _attempt(self, save: Callable[[], bool]) -> None:
         """Save, or go on without; tell of a save that is done, with the time since it began."""
+        begun = self._process.clock()
         try:
             if save():
                 tell_save(self.job.record, self._process.clock() - self._saved_at)
         except StoreUnavailable as error:
             self.job.tell_unsaved("goes on without a save", error)
+            # Each try may take many seconds, in which the kernel stands still.
+            now = self._process.clock()
+            self._rests_until = now + REST_FACTOR * (now - begun)
 
     def _end(self, ending: Ending) -> Record:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from outlast.checkpoint.errors import LeaseLost
+from outlast.checkpoint.local_process import is_gone
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.leased_job import Stopped
 from outlast.worker.slices.loading import load_kernel
@@ -89,6 +90,7 @@ class Turn(ABC):
             process.timing.saw_opening(process.clock() - begun)
             job.is_stopped = lambda: self.deadline.is_signalled
             job.seconds_left = lambda: self.deadline.remaining
+            job.limit_seconds = lambda: self.deadline.limit_seconds
             try:
                 handled = self.advance(job)
             except LeaseLost:
@@ -116,9 +118,10 @@ class Turn(ABC):
         ) as deadline:
             slice_ = Slice(job, budget, deadline)
             record = slice_.pass_on() if is_late else slice_.run()
-        sent = job.arrays.sending_seconds
+        # Neither is to be kept back the next time: arrays are counted apart, and an outage passes.
+        other = job.arrays.sending_seconds + job.tried_seconds
         handled = self.ended(job, claimed, record)
-        ending = process.clock() - slice_.stopped_at - sent
+        ending = process.clock() - slice_.stopped_at - other
         process.timing.saw_ending(ending, job.state_bytes)
         return handled
 
@@ -141,7 +144,7 @@ class Turn(ABC):
         has lasted: a duplicate would meet a long slice again and again, and use up its receives.
         """
         lease = record.lease
-        if lease is None or not self.process.queue.gives_up:
+        if lease is None or not self.process.queue.gives_up or is_gone(lease.process):
             return self.hide(seconds)
         if seconds < lease.seconds / LEASE_INTERVALS:
             return self.hide(seconds)  # The holder should have renewed it by now, and is dead.

@@ -16,6 +16,7 @@ from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import Health
 from outlast.worker.slices.heartbeat import observe, repeat
 from outlast.worker.slices.last_params import LastParams
+from outlast.worker.slices.outages import Outages
 from outlast.worker.slices.place import open_place
 from outlast.worker.slices.platforms import LOCAL, platform_of
 from outlast.worker.slices.timing import Timing
@@ -47,6 +48,9 @@ class RunningJob(Protocol):
     @property
     def progress(self) -> float:
         """The share of the work that is done, stored or not, 0 to 1."""
+
+    def per_second(self, progress: float) -> float:
+        """Return the speed lately, now that the job has this progress; 0: it is not known."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,21 @@ class WorkerProcess:
         """The database that is both store and queue; None: they are separate."""
         return self.queue.database_with(self.jobs.register)
 
+    @cached_property
+    def outages(self) -> Outages:
+        """Whether store and queue answer."""
+        return Outages(self.clock, are_one=self.database is not None)
+
     def receive_batch(
         self, most: int, *, visibility_seconds: float, wait_seconds: float
     ) -> list[Delivery]:
         """Return the next messages; see `Queue.receive_batch`."""
         source = self.database or self.queue
-        return source.receive_batch(
+        batch = source.receive_batch(
             most, visibility_seconds=visibility_seconds, wait_seconds=wait_seconds
         )
+        self.outages.queue_answered()
+        return batch
 
     def isolates(self, kernel: AnyKernel) -> bool:
         """Whether the kernel runs in a child process, because it or the worker wants that."""
@@ -125,6 +136,7 @@ class WorkerProcess:
         """
         if delivery.receipt:
             self.queue.hide(delivery, seconds)
+            self.outages.queue_answered()
 
     def keep(self, delivery: Delivery, seconds: float) -> None:
         """Hide the message for `seconds` from now, if one was received: this process works on it.
@@ -134,6 +146,7 @@ class WorkerProcess:
         """
         if delivery.receipt:
             self.queue.keep(delivery, seconds)
+            self.outages.queue_answered()
 
 
 def make_process(

@@ -36,8 +36,10 @@ METRICS: dict[str, list[tuple[str, str, str | None]]] = {
     "kernel_failed": [("KernelErrors", COUNT, None)],
     "checkpoint_quarantined": [("CheckpointsQuarantined", COUNT, None)],
     "message_left": [("MessagesLeft", COUNT, None)],
-    "store_unavailable": [("StoreErrors", COUNT, None)],
-    "queue_unavailable": [("QueueErrors", COUNT, None)],
+    "store_unavailable": [("StoreErrors", COUNT, "failures")],
+    "store_answers": [("StoreErrors", COUNT, "failures")],
+    "queue_unavailable": [("QueueErrors", COUNT, "failures")],
+    "queue_answers": [("QueueErrors", COUNT, "failures")],
 }
 
 

@@ -211,8 +211,15 @@ KERNEL_NOT_CLOSED = _event(
 
 # ---- Store and queue
 
-STORE_UNAVAILABLE = _event(WARNING, "store_unavailable", "%(effect)s: %(error)s", "effect error")
-QUEUE_UNAVAILABLE = _event(WARNING, "queue_unavailable", "%(effect)s: %(error)s", "effect error")
+_UNAVAILABLE = ("%(effect)s: %(error)s%(so_far)s", "effect error seconds failures")
+STORE_UNAVAILABLE = _event(WARNING, "store_unavailable", *_UNAVAILABLE)
+QUEUE_UNAVAILABLE = _event(WARNING, "queue_unavailable", *_UNAVAILABLE)
+STORE_ANSWERS = _event(
+    INFO, "store_answers", "the store answers again, after %(seconds).0f s", "seconds failures"
+)
+QUEUE_ANSWERS = _event(
+    INFO, "queue_answers", "the queue answers again, after %(seconds).0f s", "seconds failures"
+)
 RECORD_UNREADABLE = _event(ERROR, "record_unreadable", "%(error)s", "error")
 MESSAGE_DROPPED = _event(
     INFO, "message_dropped", "job %(job_id)s was deleted: its message is dropped", "job_id"

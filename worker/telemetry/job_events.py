@@ -71,7 +71,7 @@ def tell_running(record: Record, seconds: float, now: float) -> None:
     """Tell how far a slice is that has run for so many seconds; `now` is the wall clock's."""
     # To work out the pace takes time: only if the event is logged.
     if record.lease is not None and is_wanted(log, SLICE_RUNNING):
-        rate = rate_of(record)
+        rate = rate_of(record, now)
         tell(
             log,
             SLICE_RUNNING,
@@ -79,7 +79,7 @@ def tell_running(record: Record, seconds: float, now: float) -> None:
             progress=record.progress,
             seconds=seconds,
             per_second=rate.per_second,
-            seconds_left=rate.seconds_left_at(now),
+            seconds_left=rate.seconds_left,
         )
 
 

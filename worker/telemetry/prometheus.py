@@ -88,7 +88,7 @@ class _Metrics:
         self._damaged = counter("checkpoints_quarantined", "Damaged checkpoints.", "kernel")
         self._woken = counter("jobs_woken", "Jobs that had lost their message.")
         self._left = counter("messages_left", "Left for the dead-letter queue.", "error_type")
-        self._failures_in_a_row = counter("troubles", "What store or queue did not do.", "service")
+        self._troubles = counter("troubles", "What store or queue did not do.", "service")
         self._saves = Histogram(
             "outlast_checkpoint_seconds",
             "Time that saving a checkpoint within a slice took.",
@@ -111,7 +111,7 @@ class _Metrics:
         self._names: dict[str, set[str]] = {}
         # An alarm needs a 0 before the first 1: Prometheus sees increases only.
         for service in ("store", "queue"):
-            self._failures_in_a_row.labels(service)
+            self._troubles.labels(service)
         for error in ERROR_TYPES:
             self._left.labels(error)
 
@@ -174,8 +174,10 @@ class _Metrics:
         self._running.set(0)
         self._left.labels(event.error_type).inc()
 
-    def store_unavailable(self, _event: Any) -> None:
-        self._failures_in_a_row.labels("store").inc()
+    def store_unavailable(self, event: Any) -> None:
+        self._troubles.labels("store").inc(event.failures)
 
-    def queue_unavailable(self, _event: Any) -> None:
-        self._failures_in_a_row.labels("queue").inc()
+    def queue_unavailable(self, event: Any) -> None:
+        self._troubles.labels("queue").inc(event.failures)
+
+    store_answers, queue_answers = store_unavailable, queue_unavailable

@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.head import Head
 
-# Long enough to even out steps of different length, short enough to follow a change of speed.
-WINDOW_SECONDS = 15.0
 # A tenth of a percent: a speed below it is shown in the next longer unit of time.
 LEAST_SHARE = 0.001
 
 
-class Rate:
-    """The speed over the last seconds."""
+class Rate(NamedTuple):
+    """How fast a job gets on.
 
-    def __init__(self) -> None:
-        self._points: deque[tuple[float, float]] = deque()
+    Attributes:
+        per_second: progress in a second, 0 to 1; None: it is not known.
+        seconds_left: the time until the end at this speed; None: it is not known.
+    """
 
-    def saw(self, progress: float, now: float) -> None:
-        """Add that `progress`, 0 to 1, was reached at `now`, in seconds of any clock."""
-        points = self._points
-        if points and progress < points[-1][1]:
-            points.clear()  # Work is done again: the time before says nothing.
-        points.append((now, progress))
-        while now - points[0][0] > WINDOW_SECONDS and len(points) > 2:
-            points.popleft()
-
-    @property
-    def per_second(self) -> float | None:
-        """Progress in a second, 0 to 1; None while it is unknown."""
-        if len(self._points) < 2:
-            return None
-        (begun, first), (now, last) = self._points[0], self._points[-1]
-        return (last - first) / (now - begun) if now > begun and last > first else None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """The time until the end at this speed; None while it is unknown."""
-        rate = self.per_second
-        return None if rate is None else (1 - self._points[-1][1]) / rate
-
-    def seconds_left_at(self, now: float) -> float | None:
-        """Return the time until the end, counted from `now`, by the same clock as the points."""
-        left = self.seconds_left
-        return None if left is None else max(left - (now - self._points[-1][0]), 0.0)
+    per_second: float | None = None
+    seconds_left: float | None = None
 
     def __str__(self) -> str:
         return pace_of(self.per_second, self.seconds_left)
+
+
+def rate_at(progress: float, per_second: float, *, since_seconds: float = 0.0) -> Rate:
+    """Return the rate of what had this progress so many seconds ago, and has gone on since.
+
+    0 is a speed that is not known.
+    """
+    if not per_second:
+        return Rate()
+    return Rate(per_second, max((1 - progress) / per_second - since_seconds, 0.0))
+
+
+def rate_of(job: Head, now: float | None = None) -> Rate:
+    """Return how fast a job gets on by what is stored of it; `now`: see `unsaved_seconds`."""
+    since = 0.0 if now is None else unsaved_seconds(job, now)
+    return rate_at(job.progress, job.pace.per_second, since_seconds=since)
+
+
+def unsaved_seconds(job: Head, now: float) -> float:
+    """Return for how long a worker has advanced the job at `now` since it was last saved.
+
+    It is no longer than the work that is at risk there: beyond that, nobody knows.
+    """
+    if job.lease is None:
+        return 0.0
+    saved_at = job.checkpoints[0].saved_at if job.checkpoints else 0.0
+    since = now - max(job.lease.claimed_at, saved_at)
+    return min(max(since, 0.0), job.lease.at_risk_seconds)
 
 
 def pace_of(per_second: float | None, seconds_left: float | None) -> str:
@@ -57,25 +59,6 @@ def pace_of(per_second: float | None, seconds_left: float | None) -> str:
     if per_second is None or seconds_left is None:
         return "speed not known yet"
     return f"{speed(per_second)}, {clock_time(seconds_left)} left"
-
-
-def rate_of(record: Record) -> Rate:
-    """Return how fast the stored progress of a job has grown lately.
-
-    Time in which nobody worked counts only where it falls between the last points.
-    """
-    points = []
-    before = 0.0
-    for stretch in record.history.stretches:
-        points += [(stretch.began_at, before), (stretch.ended_at, stretch.progress)]
-        before = stretch.progress
-    if record.lease:
-        points.append((record.lease.claimed_at, before))
-    points += [(checkpoint.saved_at, checkpoint.progress) for checkpoint in record.checkpoints]
-    rate = Rate()
-    for now, progress in sorted(points):
-        rate.saw(progress, now)
-    return rate
 
 
 def speed(per_second: float) -> str:

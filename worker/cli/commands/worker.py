@@ -155,6 +155,7 @@ def _be_one(
     from outlast.worker.jobs.client import Client
     from outlast.worker.loops.consumer import Consumer
     from outlast.worker.loops.preemption import notices_of, stop_on_notice
+    from outlast.worker.queues.local_receipts import local_receipts
     from outlast.worker.slices.worker_process import make_process
     from outlast.worker.telemetry.events import WORKER_STARTED, WORKER_STOPPED, tell
 
@@ -163,7 +164,10 @@ def _be_one(
     watch = None if live_log is None else live_log.watch
     process = make_process(settings, client.jobs, client.queue, watch=watch)
     consumer = Consumer(
-        process, slice_seconds=settings.slice_seconds, sweep_seconds=settings.sweep_seconds
+        process,
+        slice_seconds=settings.slice_seconds,
+        sweep_seconds=settings.sweep_seconds,
+        receipts=local_receipts(settings.queue, client.queue),
     )
     with _observed(
         process, settings, stop, live_log, metrics_port=metrics_port, metrics_host=metrics_host
