@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 # record of each.
 MAGIC = b"OUTLAST9"
 PREFIX = struct.Struct(">8s16sI16sI")
-# Format 8 has no speed, format 7 no lines of the kernel, format 6 no process in a lease, format 5
-# no weights of parts, format 4 no parts, format 3 no arrays either.
-MAGICS = {MAGIC, b"OUTLAST8", b"OUTLAST7", b"OUTLAST6", b"OUTLAST5", b"OUTLAST4", b"OUTLAST3"}
+# Format 8 has no speed and no version of the plan, format 7 no lines of the kernel, format 6 no
+# process in a lease, format 5 no weights of parts, format 4 no parts, format 3 no arrays either.
+MAGICS = {MAGIC, *(b"OUTLAST%d" % number for number in range(3, 9))}
 # Format 2 had the body in the head.
 MAGIC_2 = b"OUTLAST2"
 PREFIX_2 = struct.Struct(">8s16sI")

@@ -96,6 +96,10 @@ class Head(Part, defer_build=True):
             return 1.0
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
+    def known(self, progress: float) -> float | None:
+        """Return `progress`; None: it is 0 and that of a part, which may only not tell."""
+        return None if self.node is not None and not progress else progress
+
     @property
     def metrics(self) -> dict[str, float]:
         """The kernel's own figures of the newest checkpoint.
@@ -216,6 +220,7 @@ class Body(Part, defer_build=True):
         result_chunks: where the arrays in the result are.
         dropped: chunks that are to be deleted, the oldest first.
         plan: what fixes the pieces of a job that is cut into parts, as a JSON value.
+        plan_version: the version of the kernel that made it; 0: it was stored without.
         lengths: how many pieces each part has, in order.
         weights: the share of the work that each part has, in billionths; none in a record that was
             written without them.
@@ -229,6 +234,7 @@ class Body(Part, defer_build=True):
     result_chunks: tuple[Chunk, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     plan: Any = None
+    plan_version: Count = 0
     lengths: tuple[Count, ...] = ()
     weights: tuple[Count, ...] = ()
     lines: Lines = ()

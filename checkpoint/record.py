@@ -292,11 +292,21 @@ class Record(Head, Body):
     # What many workers do.
 
     def cut(
-        self, birth: str, plan: Any, lengths: tuple[int, ...], weights: tuple[int, ...]
+        self,
+        birth: str,
+        plan: Any,
+        lengths: tuple[int, ...],
+        weights: tuple[int, ...],
+        *,
+        version: int,
     ) -> Self:
-        """Store how the job is cut into parts of so many pieces and so much work."""
+        """Store how the job is cut into parts of so many pieces and so much work.
+
+        `version` is that of the kernel that made the plan.
+        """
         fleet = self._fleet(birth=birth, parts=len(lengths))
-        return self._with(fleet=fleet, plan=plan, lengths=lengths, weights=weights)
+        changes = {"plan": plan, "plan_version": version, "lengths": lengths, "weights": weights}
+        return self._with(fleet=fleet, **changes)
 
     def answered(self, calls: int) -> Self:
         """Note that the messages of the open parts were sent, for so many calls; see `Fleet`.
@@ -320,7 +330,8 @@ class Record(Head, Body):
     def concluded(self, usage: Usage) -> Self:
         """Note that the parts are added up, and what the job has taken with them."""
         fleet = self._fleet(concluded=True)
-        return self._with(fleet=fleet, plan=None, lengths=(), weights=(), usage=usage)
+        undivided = {"plan": None, "plan_version": 0, "lengths": (), "weights": ()}
+        return self._with(fleet=fleet, usage=usage, **undivided)
 
     def erred(self, error: str, *, not_before: float) -> Self:
         """Note an error in adding up the parts, which is not tried again before that moment.

@@ -103,6 +103,8 @@ class RedisCluster(redis.RedisCluster):
                 )
                 self.commands_parser = _KeyFinder()  # type: ignore[assignment]
                 self._is_open = True
+            except IndexError as error:  # redis-py looks for the node of the first slot
+                raise ClusterDownError("no node has a slot") from error
             finally:
                 self._is_opening = False
 

@@ -31,7 +31,7 @@ HINTS = (
         "write redis+cluster:// or redis+sentinel:// for several hosts",
     ),
     # In a password, each of / ? # ends the part of the URL that it should stand in.
-    (r".*@.*", "percent-encode user name and password: %2F for /, %40 for @, …"),
+    (r"rediss?\b.*@.*", "percent-encode user name and password: %2F for /, %40 for @, …"),
 )
 
 

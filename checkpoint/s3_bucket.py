@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore import exceptions as boto
 from botocore.config import Config
 
-from outlast.checkpoint.aws_client import make_client
+from outlast.checkpoint.aws_client import advice_for, error_code, make_client
 from outlast.checkpoint.errors import InvalidStoreUrl, StateTooLarge, StoreFull, StoreUnavailable
 from outlast.checkpoint.safe_text import cause_to_show, without_secrets
 
@@ -29,7 +29,6 @@ CONFIG = Config(
     user_agent_extra="outlast",
 )
 
-CREDENTIALS = "check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE, …)"
 SMALLER = "make the state smaller, or raise the limit of the store or of a gateway before it"
 CONDITIONS = "use a store that honours If-Match and If-None-Match on PUT, as AWS S3 does"
 ROOM = "give the store more room, or make some: outlast prune --older-than 30d"
@@ -37,11 +36,6 @@ ADVICE_BY_CODE = {
     "NoSuchBucket": "create the bucket or correct the name",
     "AccessDenied": "allow s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on it",
     "AllAccessDisabled": "enable the account's access to S3",
-    "InvalidAccessKeyId": CREDENTIALS,
-    "SignatureDoesNotMatch": CREDENTIALS,
-    "InvalidToken": CREDENTIALS,
-    "ExpiredToken": "renew the credentials",
-    "RequestTimeTooSkewed": "set this machine's clock",
     "SlowDown": "the store asks for fewer requests; try again later",
     "EntityTooLarge": SMALLER,
     "413": SMALLER,
@@ -117,24 +111,12 @@ class Bucket:
             raise _kind(error)(message) from cause_to_show(error)
 
 
-def error_code(error: Exception) -> str:
-    """Return S3's own code of the error; "": it has none."""
-    return (
-        str(error.response["Error"].get("Code", "")) if isinstance(error, boto.ClientError) else ""
-    )
-
-
 def _advice_for(error: boto.ClientError | boto.BotoCoreError) -> str:
     """Return what to do, as one short clause."""
-    if isinstance(error, boto.ClientError):
-        return ADVICE_BY_CODE.get(error_code(error), "see the store's log, then try again")
-    if isinstance(
-        error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.ProfileNotFound
-    ):
-        return CREDENTIALS
-    if isinstance(error, boto.HTTPClientError | boto.ConnectionError):
-        return "check the network, the region and AWS_ENDPOINT_URL"
-    return "check the AWS SDK's settings"
+    if advice := ADVICE_BY_CODE.get(error_code(error)) or advice_for(error):
+        return advice
+    is_refusal = isinstance(error, boto.ClientError)
+    return "see the store's log, then try again" if is_refusal else "check the AWS SDK's settings"
 
 
 def _kind(error: boto.ClientError | boto.BotoCoreError) -> type[StoreUnavailable | StateTooLarge]:

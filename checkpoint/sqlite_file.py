@@ -196,6 +196,8 @@ class SqliteFile:
         reason = REASONS.get(_primary(error))
         if reason is None:
             raise error
+        if self.path.is_dir():
+            reason = "it is a folder; name a file in it"
         kind = StoreFull if _primary(error) == sqlite3.SQLITE_FULL else StoreUnavailable
         raise kind(f"{self.path}: {reason} ({error})") from error
 

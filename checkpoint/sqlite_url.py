@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+FORM = "sqlite:///relative/path or sqlite:////full/path"
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -15,3 +18,11 @@ def sqlite_path(url: str) -> Path | None:
         return Path(path).expanduser() if path not in {"", url} else None
     except RuntimeError:  # there is no user of that `~name`
         return None
+
+
+def sqlite_hint(url: str) -> str:
+    """Return what else to say of a URL that names no file but may be meant to; "" if it is not."""
+    if url.startswith("sqlite:///~"):
+        return "; its home folder is unknown: set HOME, or write sqlite:////full/path"
+    is_meant = url.startswith(("sqlite:", "file:")) or re.fullmatch(r"[\w./~-]+", url)
+    return f"; for a file write {FORM}" if is_meant else ""

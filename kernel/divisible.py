@@ -70,6 +70,17 @@ class Divisible(Kernel[P, S, R], Generic[P, S, R, L, T, Q]):
         There is at least one. All that `run` promises is asked of this as well.
         """
 
+    def next_piece(
+        self,
+        plan: L,  # noqa: ARG002 - for those that override this
+        state: T,  # noqa: ARG002
+    ) -> int | None:
+        """Return the first piece that is not done in the state of a part; None: it does not tell.
+
+        By this and `share` people see how far a part is; nothing else depends on it.
+        """
+        return None
+
     @abstractmethod
     def combine(self, plan: L, a: Q, b: Q) -> Q:
         """Return what two ranges of pieces come to together; that of `b` begins where `a` ends.

@@ -20,9 +20,9 @@ class PartKernel(Kernel[Any, Any, Any]):
     """Computes some neighbouring pieces of a divisible kernel's; its result is their partial.
 
     `Params` are the plan and which pieces: first to last - 1. `State` is the whole's PartState and
-    `Result` its Partial; name, version and may_not_return are the whole's own. A part does not
-    tell its progress, which is 0, and has no `migrate`: one that began under an older version
-    cannot go on. `require` asks for nothing, as it has not the parameters of the job.
+    `Result` its Partial; name, version and may_not_return are the whole's own. A part has no
+    `migrate`: one that began under an older version cannot go on. `require` asks for nothing, as it
+    has not the parameters of the job.
 
     Attributes:
         whole: the divisible kernel.
@@ -51,9 +51,16 @@ class PartKernel(Kernel[Any, Any, Any]):
             raise NonRetryable("part must be a generator: it has no yield")
         return steps
 
-    def progress(self, params: Any, state: BaseModel) -> float:  # noqa: ARG002 - the contract's
-        """Return 0: a part does not tell."""
-        return 0.0
+    def progress(self, params: Any, state: BaseModel) -> float:
+        """Return which share of its work the part has done; 0 also where it does not tell."""
+        piece = self.whole.next_piece(params.plan, state)
+        if piece is None:
+            return 0.0
+        begin, at, end = (
+            self.whole.share(params.plan, min(max(each, params.first), params.last))
+            for each in (params.first, piece, params.last)
+        )
+        return (at - begin) / (end - begin) if end > begin else 0.0
 
     def prepare(self, params: Any) -> None:  # noqa: ARG002 - they are not those of the whole
         """Prepare the whole for any job."""

@@ -140,7 +140,8 @@ class Progress:
         if now >= self._due:
             self._due = now + PROGRESS_SECONDS
             part = {"part": node.number} if node else {}
-            self._report(self._job, {"job_id": job_id, **part, "progress": job.progress})
+            progress = job.record.known(job.progress)
+            self._report(self._job, {"job_id": job_id, **part, "progress": progress})
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import InvalidStoreUrl
 from outlast.checkpoint.redis_url import REDIS_FORMS, REDIS_URL, redis_hint
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_url import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_hint, sqlite_path
 
 if TYPE_CHECKING:
     from outlast.checkpoint.register import Register
@@ -60,9 +60,7 @@ def _redis(url: str) -> Register:
 
 
 def _invalid(url: str) -> InvalidStoreUrl:
-    hint = redis_hint(url)
-    if url.startswith("sqlite:///~"):
-        hint = ". Its home folder is unknown; set HOME, or OUTLAST_STORE=sqlite:////full/path"
+    hint = redis_hint(url) or sqlite_hint(url)
     return InvalidStoreUrl(
         f"no store has the URL {redacted(url)!r} (OUTLAST_STORE); use {FORMS}{hint}"
     )

@@ -8,6 +8,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from heapq import merge
 from itertools import islice
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import redis
@@ -214,7 +215,9 @@ class RedisRegister(Register):
         with self._translate_errors():
             try:
                 return self._peek_at_once(keys, limit_bytes)
-            except redis.exceptions.NoScriptError:
+            except redis.exceptions.NoScriptError as error:
+                # Its frames hold the connection in a circle, for which no command's end looks.
+                clear_frames(error.__traceback__)
                 self._client.script_load(PEEK)
                 return self._peek_at_once(keys, limit_bytes)
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
+from outlast.checkpoint.aws_client import error_code
 from outlast.checkpoint.errors import VersionConflict
 from outlast.checkpoint.register import Register, Stored
-from outlast.checkpoint.s3_bucket import Bucket, error_code
+from outlast.checkpoint.s3_bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

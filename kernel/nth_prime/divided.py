@@ -144,6 +144,10 @@ class Divided(Divisible[P, PrimesState, R, PrimesPlan, CountingPart, CountingSum
         threads = fitting_threads(plan.divisions, resources)
         return (yield from engine.part(plan.divisions, first, last, state, threads, self._kept))
 
+    def next_piece(self, plan: PrimesPlan, state: CountingPart) -> int:  # noqa: ARG002
+        """Return the first piece that is not done."""
+        return state.cursor
+
     def combine(self, plan: PrimesPlan, a: CountingSum, b: CountingSum) -> CountingSum:
         """Return what two neighbouring ranges come to together."""
         if not plan.divisions:

@@ -140,7 +140,7 @@ def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     """A person would not learn which setting to correct."""
-    with pytest.raises(StoreUnavailable, match=f"^{tmp_path}: it cannot be opened"):
+    with pytest.raises(StoreUnavailable, match=f"^{tmp_path}: it is a folder; name a file in it"):
         SqliteRegister(tmp_path)
 
 

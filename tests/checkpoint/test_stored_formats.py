@@ -123,7 +123,8 @@ LEASED = WEIGHED.model_copy(
 TALKING = LEASED.printed([line_of(405.5, 2, "loss 0.5")])
 # What each format can keep.
 JOBS = {"2": JOB, "3": JOB, "4": WITH_ARRAYS, "5": WITH_PARTS, "6": WEIGHED, "7": LEASED}
-JOBS |= {"8": TALKING, "9": changed(TALKING, per_second=0.0025, still_seconds=1.5)}
+PACED = changed(TALKING, per_second=0.0025, still_seconds=1.5, plan_version=3)
+JOBS |= {"8": TALKING, "9": PACED}
 
 
 @pytest.mark.parametrize("number", READABLE)

@@ -55,7 +55,7 @@ USAGE = {
     "command": (("frobnicate",), "No such command 'frobnicate'"),
     "option": (("status", "x", "--frob"), "No such option: --frob; see outlast status --help"),
     "no id": (("status",), "Missing argument 'JOB_ID'; see outlast status --help"),
-    "surplus": (("status", "x", "y"), "unexpected extra argument"),
+    "surplus": (("checkpoints", "x", "y"), "unexpected extra argument"),
     "seconds": (("worker", "--slice-seconds", "0"), "--slice-seconds"),
     "nan": (("worker", "--max-idle-seconds", "nan"), "--max-idle-seconds"),
     "endless": (("wait", "x", "--timeout-seconds", "inf"), "--timeout-seconds"),
@@ -442,7 +442,7 @@ def test_debug_shows_the_traceback(words: tuple[str, ...], outlast: Outlast) -> 
     """A developer could not find where an error comes from."""
     ended = outlast(*words)
     assert ended.err.startswith("Traceback")
-    assert ended.err.endswith("outlast: there is no job 'x' in this store\n")
+    assert "outlast: there is no job 'x' in this store: " in ended.err
     assert ended.code == 1
 
 

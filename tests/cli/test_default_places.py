@@ -47,7 +47,7 @@ def test_what_needs_a_home_folder_says_how_to_do_without(
     """A person would read of an internal error, and not which variable to set."""
     ended = outlast("list")
     assert_one_line(ended, 2, "no store has the URL 'sqlite:///~/.local/share/outlast/outlast.db'")
-    assert "set HOME, or OUTLAST_STORE=sqlite:////full/path" in ended.err
+    assert "set HOME, or write sqlite:////full/path" in ended.err
     monkeypatch.setenv("OUTLAST_STORE", "s3://no-home")
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
     create_bucket("no-home")
@@ -56,7 +56,7 @@ def test_what_needs_a_home_folder_says_how_to_do_without(
     assert_one_line(
         ended, 2, "queue has the URL 'sqlite:///~/.local/share/outlast/queues/s3-no-home-"
     )
-    assert "set HOME, or OUTLAST_QUEUE=sqlite:////full/path" in ended.err
+    assert "set HOME, or write sqlite:////full/path" in ended.err
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])

@@ -112,7 +112,7 @@ def test_a_look_into_a_new_file_leaves_it_usable(words: tuple[str, ...], outlast
     """A new user's next command would call the file that Outlast has just made a foreign one."""
     assert outlast("dlq", "list").code == 0
     assert outlast(*words).code == 0
-    assert outlast("status", "x").err == "outlast: there is no job 'x' in this store\n"
+    assert outlast("status", "x").err.startswith("outlast: there is no job 'x' in this store: ")
 
 
 @pytest.mark.parametrize("value", ["x'ff00'", "CAST(x'ff00' AS TEXT)"])
@@ -262,7 +262,7 @@ def test_the_part_of_a_dead_letter_is_shown(outlast: Outlast, client: Client) ->
 def divided(record: Record) -> Record:
     """Return the job as one that is cut into four parts, which have their messages."""
     shared = record.model_copy(update={"fleet": Fleet.of(2)})
-    return shared.cut(BIRTH, {}, (1, 1, 1, 1), (1, 1, 1, 1)).claimed(LEASE).answered(1)
+    return shared.cut(BIRTH, {}, (1, 1, 1, 1), (1, 1, 1, 1), version=1).claimed(LEASE).answered(1)
 
 
 def test_what_a_missing_kernel_or_record_says(client: Client) -> None:

@@ -106,8 +106,8 @@ def test_numbers_of_workers_stand_side_by_side(outlast: Outlast, outlast_json: O
     assert 3600 < thousand["seconds"] < hundred["seconds"] < ten["seconds"]
     assert one["dollars"] < ten["dollars"] < hundred["dollars"] < thousand["dollars"]
     table = outlast(*words).out
-    assert re.search(r"WORKER +THREADS +1 +10 +100 +1,000\n", table)
-    assert re.search(r"lambda/arm64/1769 +1 +10:\S+ +1:5\S+ .*\n( +\$\d\.\d+){4}\n", table)
+    assert re.search(r"WORKER +THREADS +1 WORKER +10 WORKERS +100 WORKERS +1,000 WORKERS\n", table)
+    assert re.search(r"lambda/arm64/1769 +1 +10:\S+ h +1:5\S+ h .*\n( +\$\d\.\d+){4}\n", table)
 
 
 def test_the_ramp_of_lambda_is_in_the_time() -> None:

@@ -37,6 +37,7 @@ def test_each_command_has_a_manual(command: str, outlast: Outlast) -> None:
     assert "--json" in ended.out
     assert "--debug" in ended.out
     assert max(map(len, ended.out.splitlines())) <= 100
+    assert not re.search(r"\{[A-Z]|<[a-z]", ended.out), "Python's types, or typer's braces"
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
@@ -132,7 +133,9 @@ def test_a_terminal_gets_a_page_laid_out(terminal: AtTerminal) -> None:
 def test_help_for_a_command_is_its_own(outlast: Outlast) -> None:
     """A person would have to know whether the word or the option is right."""
     assert outlast("help", "dlq", "redrive") == outlast("dlq", "redrive", "--help")
-    assert_one_line(outlast("help", "nosuch"), 2, "there is no command and no page 'nosuch' here")
+    ended = outlast("help", "nosuch")
+    assert_one_line(ended, 2, "there is no topic 'nosuch'; the commands are run, submit, status, ")
+    assert "; the pages architecture, " in ended.err
 
 
 def test_without_the_pages_the_rest_of_help_works(

@@ -37,7 +37,8 @@ def test_a_look_creates_no_store(
         assert (ended.code, ended.out) == (0, "")
         assert ended.err == f"outlast: there is no job in sqlite:///{folder}/new/folder/a.db\n"
     else:
-        assert ended == (1, "", "outlast: there is no job 'a' in this store\n")
+        store = f"sqlite:///{folder}/new/folder/a.db (OUTLAST_STORE)"
+        assert ended == (1, "", f"outlast: there is no job 'a' in this store: {store}\n")
 
 
 def without_power() -> None:

@@ -97,6 +97,22 @@ def test_it_does_not_go_on_from_a_state_of_another_version() -> None:
         PartKernel(Preparing()).migrate({}, 2)
 
 
+def test_it_tells_its_progress_by_the_shares_of_its_own_pieces() -> None:
+    """People would see every part at 0% until it is done, or all of them at that of the job."""
+
+    class Telling(Dividing):
+        def next_piece(self, plan: Pieces, state: PartState) -> int:  # noqa: ARG002
+            return state.at
+
+        def share(self, plan: Pieces, first: int) -> float:
+            return (first / plan.steps) ** 2
+
+    part = PartKernel(Telling())
+    params = part.Params(plan=Pieces(steps=10), first=2, last=6)
+    shares = [part.progress(params, PartState(at=at)) for at in (0, 2, 4, 6)]
+    assert shares == pytest.approx([0, 0, (16 - 4) / (36 - 4), 1])
+
+
 def test_a_part_without_a_yield_is_named() -> None:
     """It would compute without a safe point, and the error speak of `run`."""
     part = PartKernel(Plain())

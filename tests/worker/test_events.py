@@ -25,7 +25,7 @@ from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.invocations import Handler
-from outlast.worker.loops.preemption import stop_on_notice
+from outlast.worker.loops.preemption import Notice, stop_on_notice
 from outlast.worker.notify.errors import Gone
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
@@ -271,7 +271,10 @@ def _taken_away() -> None:
     def unreachable() -> None:
         raise OSError("no route")
 
-    with Deadline() as stop, stop_on_notice([unreachable, lambda: "there is a file"]):
+    def here() -> Notice:
+        return Notice("stop file", "there is a file")
+
+    with Deadline() as stop, stop_on_notice([unreachable, here], stop):
         until(lambda: stop.reason is not None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from itertools import count
 from typing import TYPE_CHECKING, NoReturn
 
@@ -10,13 +11,14 @@ import pytest
 
 from outlast.checkpoint.errors import VersionConflict
 from outlast.checkpoint.status import Status
-from outlast.kernel import NonRetryable
+from outlast.kernel import Model, NonRetryable
 from outlast.worker.jobs.prune import clear_parts
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import BrokenWorker
+from outlast.worker.slices.loading import NewerState
 from tests.kernels import Dividing, Params, Pieces, expected
 from tests.worker.floor import JOB, Floor
 from tests.worker.parts import (
@@ -309,6 +311,45 @@ def test_a_job_that_has_just_ended_has_no_parts(floor: Floor) -> None:
     work(floor)
     with pytest.raises(VersionConflict):
         LastCut().of(floor.jobs, JOB, fleet(floor).birth or "")
+
+
+class RenamedPieces(Model):
+    """A plan of another version."""
+
+    rows: int
+
+
+class NextDividing(Dividing):
+    """The next version, which old plans do not fit."""
+
+    version = 2
+    Plan = RenamedPieces  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("last", [0, STEPS - 1], ids=["a part", "adding up"])
+def test_a_plan_of_an_older_version_fails_the_job_with_the_way_out(floor: Floor, last: int) -> None:
+    """An upgrade would end a job by pydantic's words on a model that its owner has never seen."""
+    submit(floor)
+    floor.at(last, lambda: setattr(floor, "kernel", NextDividing(floor.step)))
+    work(floor)
+    assert floor.record.status is Status.FAILED
+    assert re.sub(r"^part \d+: ", "", floor.record.error or "") == (
+        "its plan was made by version 1 of kernel 'dividing' and does not fit version 2, which "
+        "this worker has (rows: Field required): submit the job again, or retry it where version 1 "
+        "is installed"
+    )
+
+
+def test_a_plan_of_a_newer_version_is_left_to_workers_that_have_it(floor: Floor) -> None:
+    """An old worker that still runs during an upgrade would fail a job of the new ones."""
+    floor.kernel = NextDividing(floor.step)
+    floor.kernel.Plan = Pieces
+    submit(floor)
+    work(floor, until=lambda: fleet(floor).is_cut)
+    floor.kernel = Dividing(floor.step)
+    with pytest.raises(NewerState, match=r"was cut by version 2 .* has version 1: upgrade it"):
+        work(floor)
+    assert not floor.record.status.is_final
 
 
 def test_a_part_that_is_begun_again_survives_its_worker(floor: Floor) -> None:

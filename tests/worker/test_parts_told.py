@@ -15,7 +15,7 @@ from outlast.worker.cli.live_table import cells_of
 from outlast.worker.jobs.parts import parts_of, with_parts
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.timing import SHORTEST_LEASE_SECONDS
-from tests.kernels import Dividing, expected
+from tests.kernels import Dividing, PartState, Pieces, expected
 from tests.worker.floor import JOB, Killed
 from tests.worker.parts import STEPS, divided, part, receive, submit, wake, work
 
@@ -35,6 +35,29 @@ def test_the_end_of_a_part_is_not_told_as_the_end_of_its_job(
     assert events.count("job_succeeded") == 1
     assert events.count("slice_ended") > 20
     assert f"job {JOB} part 7 slice 1 ended at 100.00%" in caplog.text
+
+
+class Telling(Dividing):
+    """Tells how far its parts are."""
+
+    def next_piece(self, plan: Pieces, state: PartState) -> int:  # noqa: ARG002
+        """Return the next step."""
+        return state.at
+
+
+@pytest.mark.parametrize(("kernel", "at"), [(Dividing, ""), (Telling, r" at [1-9]\d?\.\d\d%")])
+def test_a_part_that_runs_is_not_told_to_be_at_its_beginning(
+    kernel: type[Dividing], at: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A person would believe that hours of work have come to 0%."""
+    caplog.set_level(logging.DEBUG, "outlast")
+    floor = divided()
+    floor.kernel = kernel(floor.step)
+    submit(floor, parallel=1)
+    work(floor, until=lambda: "saved" in caplog.text, slice_seconds=3.0)
+    lines = [line for line in caplog.messages if "part 0" in line]
+    assert any(re.fullmatch(rf".* part 0 slice 1 saved{at} in .* s", line) for line in lines)
+    assert any(re.match(rf".* part 0 slice 1 ended{at} after .*: deadline", line) for line in lines)
 
 
 def test_a_job_whose_part_fails_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

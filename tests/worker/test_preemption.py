@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from outlast.worker.dashboard.plot import plot_of
 from outlast.worker.loops import preemption
-from outlast.worker.loops.preemption import Ec2Notice, StopFile, notices_of, stop_on_notice
+from outlast.worker.loops.preemption import Ec2Notice, Notice, StopFile, notices_of, stop_on_notice
 from outlast.worker.settings import Settings
 from outlast.worker.slices.deadline import Deadline
+from outlast.worker.slices.deliver import deliver
 from tests.cli.process import until
+from tests.worker.floor import Floor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +86,7 @@ def test_ec2_tells_two_minutes_before(metadata: Any) -> None:
     ask = Ec2Notice()
     assert ask() is None
     metadata.notice = json.dumps(NOTICE)
-    assert ask() == "EC2 is to terminate it at 2026-11-27T08:22:00Z"
+    assert ask() == ("spot notice", "EC2 is to terminate it at 2026-11-27T08:22:00Z")
     assert len(metadata.tokens) == 1
 
 
@@ -127,8 +129,8 @@ def test_a_notice_that_is_there_is_heard_before_the_work_begins(tmp_path: Path) 
     """A worker that is started again would begin steps that the end of its machine cuts off."""
     path = tmp_path / "stop"
     path.touch()
-    with Deadline() as stop, stop_on_notice([StopFile(path)]):
-        assert stop.reason == signal.SIGTERM.name
+    with Deadline() as stop, stop_on_notice([StopFile(path)], stop):
+        assert stop.reason == "stop file"
 
 
 def test_a_folder_stops_nobody(tmp_path: Path) -> None:
@@ -140,15 +142,15 @@ def test_after_the_work_nobody_is_stopped() -> None:
     """A worker that has ended well would end with the exit code of a kill."""
     asked, may_answer = threading.Event(), threading.Event()
 
-    def slow() -> str | None:
+    def slow() -> Notice | None:
         if threading.current_thread() is threading.main_thread():
             return None  # before the block
         asked.set()
         may_answer.wait()
-        return "too late"
+        return Notice("stop file", "too late")
 
     with Deadline() as stop:
-        with stop_on_notice([slow], every_seconds=0.0):
+        with stop_on_notice([slow], stop, every_seconds=0.0):
             assert asked.wait(10)
             (thread,) = [each for each in threading.enumerate() if each.name == preemption.THREAD]
         may_answer.set()
@@ -159,10 +161,29 @@ def test_after_the_work_nobody_is_stopped() -> None:
 def test_a_file_stops_the_worker(tmp_path: Path) -> None:
     """A script that knows of the end of a machine would need the worker's number."""
     path = tmp_path / "stop"
-    with Deadline() as stop, stop_on_notice([StopFile(path)], every_seconds=0.01):
+    with Deadline() as stop, stop_on_notice([StopFile(path)], stop, every_seconds=0.01):
         path.touch()
         until(lambda: stop.reason is not None)
-    assert stop.reason == signal.SIGTERM.name
+    assert stop.reason == "stop file"
+
+
+def test_the_history_tells_a_notice_from_a_signal(tmp_path: Path) -> None:
+    """An operator would look for who sends SIGTERM, where a script has created the file."""
+    path, floor = tmp_path / "stop", Floor()
+    floor.submit()
+    with Deadline() as stop, stop_on_notice([StopFile(path)], stop, every_seconds=0.01):
+
+        def leave() -> None:
+            path.touch()
+            until(lambda: stop.reason is not None)
+
+        floor.at(5, leave)
+        deliver(floor.process(), floor.receive(), stop=stop)
+    (stretch,) = floor.record.history.stretches
+    assert stretch.ending == "stop file"
+    plot = plot_of(floor.record)
+    assert plot
+    assert plot.marks == [("signal", "stopped by a signal or a notice")]
 
 
 def test_one_who_does_not_know_is_asked_again_and_told_of_once(
@@ -176,12 +197,15 @@ def test_one_who_does_not_know_is_asked_again_and_told_of_once(
         raise OSError("no route")
 
     path = tmp_path / "stop"
-    with Deadline() as stop, stop_on_notice([unreachable, StopFile(path)], every_seconds=0.01):
+    with (
+        Deadline() as stop,
+        stop_on_notice([unreachable, StopFile(path)], stop, every_seconds=0.01),
+    ):
         for _ in range(3):
             asked.acquire()
         path.touch()
         until(lambda: stop.reason is not None)
-    assert stop.reason == signal.SIGTERM.name
+    assert stop.reason == "stop file"
     warnings = [record.event for record in caplog.records if hasattr(record, "event")]
     assert warnings == ["notices_unknown", "machine_leaves"]
 

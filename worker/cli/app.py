@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperArgument
 from typer.main import get_command
 
 from outlast.worker.cli.errors import report
@@ -60,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> int:
     session = Session()
     try:
         words = list(sys.argv[1:] if args is None else args) or ["--help"]
-        command = get_command(_app(words))
+        command = _with_plain_arguments(get_command(_app(words)))
         code = command(words, prog_name="outlast", obj=session, standalone_mode=False)
         sys.stdout.flush()
     except Exception as error:  # noqa: BLE001 - any error ends in one line
@@ -158,6 +159,23 @@ def _app(words: Sequence[str]) -> typer.Typer:
 
         app.add_typer(_group(dlq.COMMANDS, dlq.dlq, invoke_without_command=True), name="dlq")
     return app
+
+
+def _with_plain_arguments(command: Any) -> Any:
+    """Return the command, with arguments in its help as other programs write them.
+
+    typer puts their Python types behind them, and those that must be there in braces.
+    """
+    for parameter in command.params:
+        if isinstance(parameter, TyperArgument):
+            name = parameter.metavar if parameter.required else f"[{parameter.metavar}]"
+            words = f"{name}{'' if parameter.nargs == 1 else '...'}"
+            plain: Any = parameter
+            plain.display_type_rich = lambda ctx: None  # noqa: ARG005 - typer's own signature
+            plain._usage_display_name = words.__str__  # noqa: SLF001 - typer offers no other way
+    for each in getattr(command, "commands", {}).values():
+        _with_plain_arguments(each)
+    return command
 
 
 def _function(path: str) -> Command:

@@ -10,6 +10,7 @@ from typer import Exit, TyperException
 
 from outlast.checkpoint.safe_text import without_secrets
 from outlast.worker.cli.output import say
+from outlast.worker.cli.places import with_variable
 
 FAULT = 1
 USAGE = 2
@@ -27,16 +28,19 @@ class Failures:
 
     def __init__(self) -> None:
         self.count = 0
+        self._is_only_early = True
 
     def __call__(self, error: Exception | str) -> None:
         """Say what went wrong and go on."""
         self.count += 1
-        say(str(error))
+        is_early = isinstance(error, Exception) and exit_code(error) == UNFINISHED
+        self._is_only_early = self._is_only_early and is_early
+        say(with_variable(error) if isinstance(error, Exception) else error)
 
     def exit_if_any(self) -> None:
-        """End the command with code 1 if anything went wrong."""
+        """End the command if anything went wrong: with 3 where jobs are not over yet, or with 1."""
         if self.count:
-            raise Exit(FAULT)
+            raise Exit(UNFINISHED if self._is_only_early else FAULT)
 
 
 def report(error: Exception, *, debug: bool) -> int:
@@ -101,5 +105,5 @@ def _message(error: Exception) -> str:
         command = context.command_path if context else "outlast"
         return f"{error.format_message().rstrip('.')}; see {command} --help"
     if type(error).__module__.partition(".")[0] == OURS:
-        return str(error)
+        return with_variable(error)
     return f"{type(error).__name__}: {error}; --debug shows where"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from outlast.worker.cli.errors import Failures
-from outlast.worker.cli.output import print_json, print_json_array, print_lines
+from outlast.worker.cli.output import print_json, print_json_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
 
 JobIds = Annotated[
     list[str],
@@ -36,41 +38,68 @@ def _read_stdin() -> list[str]:
     return [line for line in lines if line]
 
 
+def is_one(words: Sequence[str]) -> bool:
+    """Whether a command names one job, and its answer is for that one alone."""
+    return len(words) == 1 and words[0] != "-"
+
+
 def for_each(
-    words: Sequence[str], act: Callable[[str], dict[str, Any]], outcome: str, *, as_json: bool
+    words: Sequence[str],
+    act: Callable[[str], T],
+    show: Callable[[str, T], object],
+    *,
+    as_json: bool,
+    apart: bool = False,
 ) -> None:
-    """Do `act` with each job that `words` name; print the outcome, or the object that it returns.
+    """Do `act` with each job that `words` name; print what it returns by `show`, or as JSON.
 
     An error with one of several jobs is said on standard error and does not stop the others; the
-    exit code is 1 then. JSON is one object for one id, and an array for several or for "-".
+    exit code tells of it. JSON is one document for one id, and an array for several or for "-".
+    What is shown of several is `apart` by empty lines.
 
     Raises:
         InvalidJobId: one cannot be a job's; nothing was done.
         StoreUnavailable, QueueUnavailable: the remaining jobs would meet the same error.
     """
-    from outlast.checkpoint.names import checked_id
-
-    job_ids = [checked_id(job_id) for job_id in read_ids(words)]
-    if len(words) == 1 and words != ["-"]:
+    job_ids = checked_ids(words)
+    if is_one(words):
         answer = act(job_ids[0])
-        print_json(answer) if as_json else print(f"job {job_ids[0]} {outcome}")
+        print_json(answer) if as_json else show(job_ids[0], answer)
         return
     failures = Failures()
-    answers = _answers(job_ids, act, failures)
+    answers = answers_of(job_ids, act, failures)
     if as_json:
         print_json_array(answer for _, answer in answers)
     else:
-        print_lines(f"job {job_id} {outcome}" for job_id, _ in answers)
+        for number, (job_id, answer) in enumerate(answers):
+            if apart and number:
+                print()
+            show(job_id, answer)
     failures.exit_if_any()
 
 
-def _answers(
-    job_ids: Sequence[str], act: Callable[[str], dict[str, Any]], failures: Failures
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    from outlast.checkpoint.errors import CorruptRecord, UnknownJob, WrongStatus
+def checked_ids(words: Sequence[str]) -> list[str]:
+    """Return the ids of the jobs that `words` name.
 
+    Raises:
+        InvalidJobId: one cannot be a job's.
+    """
+    from outlast.checkpoint.names import checked_id
+
+    return [checked_id(job_id) for job_id in read_ids(words)]
+
+
+def answers_of(
+    job_ids: Sequence[str], act: Callable[[str], T], failures: Failures
+) -> Iterator[tuple[str, T]]:
+    """Yield each id with what `act` returns for it; `failures` gets the errors of one job alone."""
+    from outlast.checkpoint.blobs.contract import DamagedChunk
+    from outlast.checkpoint.errors import CorruptRecord, UnknownJob, WrongStatus
+    from outlast.worker.jobs.outcome import JobFailed, JobNotFinished
+
+    of_one = (CorruptRecord, DamagedChunk, JobFailed, JobNotFinished, UnknownJob, WrongStatus)
     for job_id in job_ids:
         try:
             yield job_id, act(job_id)
-        except (CorruptRecord, UnknownJob, WrongStatus) as error:
+        except of_one as error:
             failures(error)

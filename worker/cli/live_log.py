@@ -51,7 +51,8 @@ class LiveLog(Lines):
         whose = _whose(record.job_id, record.node.number if record.node else None)
         self._seen, share = whose, job.progress
         rate = rate_at(share, job.per_second(share))
-        self._bar.show(share, f"{rate}, {whose} slice {record.slice_number}")
+        words = f"{rate}, {whose} slice {record.slice_number}"
+        self._bar.show(record.known(share), words)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record, or move the bar by it."""

@@ -44,8 +44,8 @@ class Progress(ABC):
         return None
 
     @abstractmethod
-    def show(self, share: float, words: str) -> None:
-        """Show that `share`, 0 to 1, of the work is done."""
+    def show(self, share: float | None, words: str) -> None:
+        """Show that `share`, 0 to 1, of the work is done; None: it is not known."""
 
     @abstractmethod
     def say(self, line: str) -> None:
@@ -61,9 +61,9 @@ class ProgressLines(Progress):
     def __init__(self) -> None:
         self._stream = sys.stderr  # While a kernel runs there is another one in its place.
 
-    def show(self, share: float, words: str) -> None:
+    def show(self, share: float | None, words: str) -> None:
         """Print it."""
-        self.say(f"{share:.1%}, {words}")
+        self.say(words if share is None else f"{share:.1%}, {words}")
 
     def say(self, line: str) -> None:
         """Print it."""
@@ -99,11 +99,13 @@ class ProgressBar(Progress):
         with suppress(*GONE):
             self._bar.stop()
 
-    def show(self, share: float, words: str) -> None:
+    def show(self, share: float | None, words: str) -> None:
         """Move the bar."""
         with suppress(*GONE):
-            words = f"{share:6.1%}, {words}"
-            changes = {"completed": share, "words": words, "visible": True}
+            words = words if share is None else f"{share:6.1%}, {words}"
+            # Without a total the bar pulses.
+            total = None if share is None else 1.0
+            changes = {"completed": share or 0.0, "total": total, "words": words, "visible": True}
             self._bar.update(self._task, **changes, refresh=True)
 
     def hide(self) -> None:

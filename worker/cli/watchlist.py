@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import CorruptRecord, UnknownJob
+from outlast.checkpoint.errors import CorruptRecord
 from outlast.worker.jobs.parts import with_parts
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Watchlist:
     def _require(self, records: dict[str, Record]) -> None:
         for job_id in self._job_ids:
             if job_id not in records:
-                raise UnknownJob(f"there is no job {job_id!r} in this store")
+                raise self._client.jobs.deletions.unknown_job(job_id)
 
     def _on_corrupt(self, error: CorruptRecord) -> None:
         if self._is_named:

@@ -30,6 +30,8 @@ ENDINGS = {
     "SIGTERM": "signal",
     "SIGINT": "signal",
     "SIGHUP": "signal",
+    "stop file": "signal",
+    "spot notice": "signal",
     "paused": "paused",
     "cancelled": "paused",
     "lost": "lost",
@@ -38,7 +40,7 @@ ENDINGS = {
 MEANINGS = {
     "deadline": "ended at its deadline",
     "parts": "sent the messages of parts",
-    "signal": "stopped by a signal",
+    "signal": "stopped by a signal or a notice",
     "paused": "paused or cancelled",
     "lost": "worker lost",
     "succeeded": "succeeded",
@@ -120,7 +122,9 @@ def _courses(record: Record) -> list[_Course]:
         numbers = f"slice {stretch.first}"
         if stretch.slices > 1:
             numbers = f"slices {stretch.first} to {stretch.first + stretch.slices - 1}"
-        hint = f"{numbers}: {stretch.progress:.2%} on {stretch.platform}, {stretch.ending[:60]}"
+        progress = record.known(stretch.progress)
+        share = "" if progress is None else f"{progress:.2%} "
+        hint = f"{numbers}: {share}on {stretch.platform}, {stretch.ending[:60]}"
         courses.append(
             _Course(
                 stretch.began_at,
@@ -142,7 +146,9 @@ def _courses(record: Record) -> list[_Course]:
 
 
 def _mark_of(ending: str) -> str:
-    return "parts" if ending.startswith(PARTS_CALLED) else ENDINGS.get(ending, "error")
+    # After a colon comes what a signal has cut off.
+    kind = ending.partition(":")[0]
+    return "parts" if ending.startswith(PARTS_CALLED) else ENDINGS.get(kind, "error")
 
 
 def _segment(course: _Course, started_at: float, span: float, looks: dict[str, int]) -> Segment:
@@ -178,7 +184,9 @@ def _time(seconds: float) -> str:
 def _description(record: Record, span: float) -> str:
     count = record.usage.slices_begun
     slices = "1 slice" if count == 1 else f"{count:,} slices"
-    return f"{percent(record.progress)} after {slices} in {duration(span)}."
+    progress = record.known(record.progress)
+    done = "" if progress is None else f"{percent(progress)} after "
+    return f"{done}{slices} in {duration(span)}."
 
 
 def x_of(share: float) -> float:

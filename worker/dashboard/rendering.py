@@ -50,9 +50,9 @@ class Rendering:
         module = self._env.get_template(file).make_module(self._common)
         return str(getattr(module, name)(value, **options))
 
-    def part(self, name: str, value: Any, *, file: str = CELLS) -> Part:
+    def part(self, name: str, value: Any, *, file: str = CELLS, **options: Any) -> Part:
         """Return the same as a part that is sent where it has changed."""
-        html = self.cell(name, value, file=file)
+        html = self.cell(name, value, file=file, **options)
         return Part(html, mark_of(html))
 
 

@@ -43,8 +43,10 @@ def params(values: dict[str, Any]) -> str:
     return _cut(" ".join(words), LINE_CHARACTERS, keep="")
 
 
-def percent(share: float) -> str:
-    """Return a share, 0 to 1, as a percentage, which is 100 only for 1."""
+def percent(share: float | None) -> str:
+    """Return a share, 0 to 1, as a percentage, which is 100 only for 1; None: not known."""
+    if share is None:
+        return "–"  # noqa: RUF001 - a dash, as in other empty cells
     return f"{min(100 * share, 100.0 if share >= 1 else 99.99):.2f} %"
 
 

@@ -43,7 +43,7 @@ class Work(NamedTuple):
         worker, platform: who and where.
         job_id, part: the job, and which part of it; None: all of it.
         kernel: what runs.
-        progress: of the job, or of the part, 0 to 1, stored.
+        progress: of the job, or of the part, 0 to 1, stored; None: the part does not tell.
         since: when the slice began.
         saved_at: when its state was last stored; None: it never was.
         is_alive: whether the lease holds; if not, the worker is gone or hangs.
@@ -54,7 +54,7 @@ class Work(NamedTuple):
     job_id: str
     part: int | None
     kernel: str
-    progress: float
+    progress: float | None
     since: float
     saved_at: float | None
     is_alive: bool
@@ -78,6 +78,7 @@ class Scene(NamedTuple):
         is_cut: whether there are more than MOST_JOBS jobs.
         faults: errors of the first records that cannot be read.
         outage: why the store was not read; "": it was.
+        read_at: when the last round began that came to its end; None: none did.
         backlog: what the queue holds; None: it cannot tell, or did not answer.
         queue_outage: why it did not; "": it did.
     """
@@ -91,6 +92,7 @@ class Scene(NamedTuple):
     is_cut: bool
     faults: list[str]
     outage: str
+    read_at: float | None
     backlog: Backlog | None
     queue_outage: str
 
@@ -135,6 +137,7 @@ class Workers:
         self._over: set[str] = set()
         self._faults: list[str] = []
         self._since: float | None = None  # None: no round is over
+        self._read_at: float | None = None
         self._unread: int | None = None
         self._is_cut = False
         self._checked = ""  # the last job that was read again
@@ -192,7 +195,7 @@ class Workers:
             self._see_parts(job, faults)
             yield
         self._faults = faults[:MOST_FAULTS]
-        self._since = begun - CLOCK_TOLERANCE_SECONDS
+        self._since, self._read_at = begun - CLOCK_TOLERANCE_SECONDS, begun
         self._unread = 0
 
     def _to_check(self, job_ids: set[str]) -> set[str]:
@@ -290,6 +293,7 @@ class Workers:
             is_cut=self._is_cut,
             faults=self._faults,
             outage=self._outage,
+            read_at=self._read_at,
             backlog=self._backlog,
             queue_outage=self._queue_outage,
         )
@@ -305,7 +309,7 @@ def _work_of(head: Head, now: float) -> Work:
         job_id=head.job_id,
         part=head.node.number if head.node else None,
         kernel=head.kernel,
-        progress=head.progress,
+        progress=head.known(head.progress),
         since=lease.claimed_at,
         saved_at=head.checkpoints[0].saved_at if head.checkpoints else None,
         is_alive=head.is_held(now),

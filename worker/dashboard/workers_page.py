@@ -31,7 +31,7 @@ CELLS = ("progress", "saved", "state")
 SORTS: dict[str, tuple[str, Callable[[Work], float]]] = {
     "since": ("longest at it", lambda work: work.since),
     "saved": ("longest without a save", lambda work: work.saved_at or work.since),
-    "progress": ("progress", lambda work: -work.progress),
+    "progress": ("progress", lambda work: -(work.progress or 0.0)),
 }
 
 
@@ -126,6 +126,7 @@ class WorkersPage:
             mark=_mark_of(view),
             prices=self._prices,
             outage=view.scene.outage,
+            seen_at=view.scene.read_at,
             csrf=csrf,
             events=f"/events/workers{query.address}",
         )
@@ -136,7 +137,7 @@ class WorkersPage:
         rows = self._rendering.page("workers_rows.html", view=view)
         parts = {
             "rows": Part(rows, _mark_of(view)),
-            "outage": self._rendering.part("outage", view.scene.outage),
+            "outage": self._rendering.part("outage", view.scene.outage, seen_at=view.scene.read_at),
         }
         parts |= {name: self._rendering.part(name, view, file=FILE) for name in PIECES}
         for work in view.rows:

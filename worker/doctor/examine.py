@@ -161,6 +161,6 @@ def _unchecked(subject: str, failure: Exception) -> Finding:
 def _advice(failure: Exception) -> str:
     if not type(failure).__module__.startswith("botocore"):
         return RIGHTS
-    from outlast.worker.queues.sqs_connection import ADVICE
+    from outlast.checkpoint.aws_client import advice_for
 
-    return ADVICE.get(type(failure).__name__, RIGHTS)
+    return advice_for(failure) or RIGHTS

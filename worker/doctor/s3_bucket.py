@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from outlast.checkpoint.aws_client import make_client
+from outlast.checkpoint.aws_client import error_code, make_client
 from outlast.checkpoint.blobs.s3 import CHUNKS
 from outlast.checkpoint.names import PARTS
-from outlast.checkpoint.s3_bucket import CONFIG, error_code
+from outlast.checkpoint.s3_bucket import CONFIG
 from outlast.worker.doctor.clock import clock_findings, date_of
 from outlast.worker.doctor.finding import error, ok, warning
 

@@ -75,7 +75,13 @@ def forked(  # noqa: PLR0913 - each is a field of its own, given by name
         fleet=_shared_anew(record),
     )
     if parts:
-        fork = fork.cut(secrets.token_hex(8), record.plan, record.lengths, record.weights)
+        fork = fork.cut(
+            secrets.token_hex(8),
+            record.plan,
+            record.lengths,
+            record.weights,
+            version=record.plan_version,
+        )
     if intact := _intact(record, generation):
         own = copies.of(intact.chunks)
         fork = fork.saved(intact.with_chunks(own) if own else intact)

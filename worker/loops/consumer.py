@@ -69,7 +69,7 @@ class Consumer:
         done: Callable[[], bool] = lambda: False,
         outer: Deadline | None = None,
     ) -> str | None:
-        """Work until there is a reason to stop; return the signal's name if that was it.
+        """Work until there is a reason to stop; return the signal or notice if that was it.
 
         Stops after `max_idle_seconds` without a message that this worker can work on, after
         `max_slices` slices, or once `done()`; None means no such limit. A stop signal, or a reason

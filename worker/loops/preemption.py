@@ -15,7 +15,7 @@ import threading
 import urllib.request
 from contextlib import contextmanager
 from http.client import HTTPException
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.error import HTTPError
 
 from outlast.worker.telemetry.events import MACHINE_LEAVES, NOTICES_UNKNOWN, tell
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outlast.worker.settings import Settings
+    from outlast.worker.slices.deadline import Deadline
 
-    # Returns why the machine is to be taken away; None: it is not. Raises OSError: nobody knows.
-    Ask = Callable[[], str | None]
+    # Returns the notice that the machine is to be taken away; None: there is none. Raises OSError:
+    # nobody knows.
+    Ask = Callable[[], "Notice | None"]
 
 log = logging.getLogger("outlast.worker")
 
@@ -42,15 +44,29 @@ NOT_FOUND, UNAUTHORIZED = 404, 401
 THREAD = "outlast-notices"
 
 
+class Notice(NamedTuple):
+    """That this machine is to be taken away.
+
+    Attributes:
+        kind: what the history calls it.
+        reason: what the log says of it.
+    """
+
+    kind: str
+    reason: str
+
+
 class StopFile:
     """A file that somebody creates when this machine is going away."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __call__(self) -> str | None:
+    def __call__(self) -> Notice | None:
         """Return that the file is there; None: it is not."""
-        return f"there is a file {self._path}" if self._path.is_file() else None
+        if not self._path.is_file():
+            return None
+        return Notice("stop file", f"there is a file {self._path}")
 
 
 class Ec2Notice:
@@ -60,7 +76,7 @@ class Ec2Notice:
         self._endpoint = os.environ.get(METADATA_VARIABLE, METADATA).rstrip("/")
         self._token = ""
 
-    def __call__(self) -> str | None:
+    def __call__(self) -> Notice | None:
         """Return when EC2 takes the instance away, and how; None: it has not said so.
 
         Raises:
@@ -79,9 +95,10 @@ class Ec2Notice:
             raise
         try:
             notice = json.loads(answer)
-            return f"EC2 is to {notice['action']} it at {notice['time']}"
+            reason = f"EC2 is to {notice['action']} it at {notice['time']}"
         except (ValueError, TypeError, KeyError) as error:
             raise OSError(f"{self._endpoint} answers with no notice of EC2's") from error
+        return Notice("spot notice", reason)
 
     def _request(self, method: str, path: str, headers: dict[str, str]) -> str:
         request = urllib.request.Request(self._endpoint + path, method=method, headers=headers)  # noqa: S310 - as AWS's own libraries
@@ -105,12 +122,15 @@ def notices_of(settings: Settings) -> list[Ask]:
 
 
 @contextmanager
-def stop_on_notice(asks: Sequence[Ask], *, every_seconds: float = ASK_SECONDS) -> Iterator[None]:
-    """Within the block, send this process SIGTERM once one of `asks` has a reason.
+def stop_on_notice(
+    asks: Sequence[Ask], stop: Deadline, *, every_seconds: float = ASK_SECONDS
+) -> Iterator[None]:
+    """Within the block, send this process SIGTERM once one of `asks` has a notice.
 
-    Each is asked before the block begins: a worker is not to begin what it cannot end.
+    `stop`, which hears the signal, then has the notice as its reason. Each is asked before the
+    block begins: a worker is not to begin what it cannot end.
     """
-    notices = _Notices(asks)
+    notices = _Notices(asks, stop)
     if asks and not notices.look():
         thread = threading.Thread(
             target=notices.look_often, args=[every_seconds], name=THREAD, daemon=True
@@ -125,8 +145,9 @@ def stop_on_notice(asks: Sequence[Ask], *, every_seconds: float = ASK_SECONDS) -
 class _Notices:
     """Asks, and sends the signal; after `close` it does not."""
 
-    def __init__(self, asks: Sequence[Ask]) -> None:
+    def __init__(self, asks: Sequence[Ask], stop: Deadline) -> None:
         self._asks = asks
+        self._stop = stop
         self._silent: set[Ask] = set()
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -147,7 +168,7 @@ class _Notices:
 
     def _stops_for(self, ask: Ask) -> bool:
         try:
-            reason = ask()
+            notice = ask()
         except OSError as error:
             if ask not in self._silent:
                 tell(log, NOTICES_UNKNOWN, error=str(error))
@@ -155,8 +176,9 @@ class _Notices:
             return False
         self._silent.discard(ask)
         with self._lock:
-            if reason is None or self._over.is_set():
+            if notice is None or self._over.is_set():
                 return False
-            tell(log, MACHINE_LEAVES, reason=reason)
+            tell(log, MACHINE_LEAVES, reason=notice.reason)
+            self._stop.expect(notice.kind)
             os.kill(os.getpid(), signal.SIGTERM)
         return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from outlast.checkpoint.redis_url import REDIS_FORMS, REDIS_URL, redis_hint
 from outlast.checkpoint.safe_text import redacted
-from outlast.checkpoint.sqlite_url import sqlite_path
+from outlast.checkpoint.sqlite_url import sqlite_hint, sqlite_path
 from outlast.worker.queues.contract import InvalidQueueUrl
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ def _checked(url: str) -> Iterator[None]:
 
 
 def _invalid(url: str) -> InvalidQueueUrl:
-    hint = redis_hint(url)
-    if url.startswith("sqlite:///~"):
-        hint = ". Its home folder is unknown; set HOME, or OUTLAST_QUEUE=sqlite:////full/path"
+    hint = redis_hint(url) or sqlite_hint(url)
     return InvalidQueueUrl(
         f"no queue has the URL {redacted(url)!r} (OUTLAST_QUEUE); use sqlite:///path, "
         f"{REDIS_FORMS}, sqs://queue-name or the https URL of an SQS queue{hint}"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outlast.checkpoint.aws_client import make_client
+from outlast.checkpoint.aws_client import advice_for, error_code, make_client
 from outlast.checkpoint.safe_text import cause_to_show, redacted, without_secrets
 from outlast.worker.queues.contract import QueueUnavailable
 
@@ -33,22 +33,10 @@ CONFIG = Config(
 LATE = {"MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
 _CREATE = "create the queue, or correct its name, region or account"
-_SIGN_IN = "renew the AWS credentials"
-_CONNECT = "check the network and AWS_ENDPOINT_URL"
 ADVICE = {
     "AccessDenied": "allow that operation on the queue to these credentials",
-    "ConnectTimeoutError": _CONNECT,
-    "EndpointConnectionError": _CONNECT,
-    "ExpiredToken": _SIGN_IN,
-    "InvalidClientTokenId": _SIGN_IN,
-    "NoCredentialsError": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "NoRegionError": "set AWS_DEFAULT_REGION",
     "NonExistentQueue": _CREATE,
-    "ProfileNotFound": "correct AWS_PROFILE",
     "QueueDoesNotExist": _CREATE,  # the same in SQS's JSON protocol
-    "ReadTimeoutError": _CONNECT,
-    "UnrecognizedClient": _SIGN_IN,
-    "ValueError": "correct AWS_ENDPOINT_URL",
 }
 
 
@@ -80,7 +68,7 @@ class Connection:
         try:
             yield client_and_url
         except (BotoCoreError, ClientError) as error:
-            if not (late_is_fine and _name(error) in LATE):
+            if not (late_is_fine and error_code(error) in LATE):
                 raise self._unavailable(error) from cause_to_show(error)
 
     def _connect(self) -> tuple[SQSClient, str]:
@@ -95,7 +83,8 @@ class Connection:
 
     def _unavailable(self, error: Exception) -> QueueUnavailable:
         reason = " ".join(without_secrets(str(error)).split())
-        advice = ADVICE.get(_name(error), "see AWS's documentation of this error")
+        advice = ADVICE.get(error_code(error)) or advice_for(error)
+        advice = advice or "see AWS's documentation of this error"
         return QueueUnavailable(f"queue {redacted(self._queue)}: {reason}; {advice}")
 
 
@@ -108,10 +97,3 @@ def _connect(queue: str, config: Config) -> tuple[SQSClient, str]:
         return make_client("sqs", region_name=region[1], config=config), queue
     endpoint = f"{url.scheme}://{url.netloc}"  # an emulator, or a gateway into a private network
     return make_client("sqs", endpoint_url=endpoint, config=config), queue
-
-
-def _name(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        return code.removeprefix("AWS.SimpleQueueService.").removesuffix("Exception")
-    return type(error).__name__

@@ -66,6 +66,7 @@ class Deadline:
         self._outer = outer
         self._end = math.inf if seconds is None else clock() + seconds
         self._reason: str | None = None
+        self._notice: str | None = None
         self._previous: dict[signal.Signals, Handler] = {}
         self._outer_handlers: dict[signal.Signals, Handler] = {}
         self._outer_timer = (0.0, 0.0)
@@ -73,7 +74,7 @@ class Deadline:
 
     @property
     def reason(self) -> str | None:
-        """Why to stop: the name of a signal, or "deadline"; None while there is no reason."""
+        """Why to stop: the name of a signal, a notice, or "deadline"; None: there is no reason."""
         if self._reason in {None, DEADLINE}:
             outer = None if self._outer is None else self._outer.reason
             if outer not in {None, DEADLINE}:
@@ -87,6 +88,10 @@ class Deadline:
     def is_signalled(self) -> bool:
         """Whether a stop signal came, as opposed to the end of the budget."""
         return self.reason not in {None, DEADLINE}
+
+    def expect(self, notice: str) -> None:
+        """Take a SIGTERM for this notice: for who is about to send it, on any thread."""
+        self._notice = notice
 
     @property
     def remaining(self) -> float:
@@ -156,7 +161,8 @@ class Deadline:
         self._reason = self._reason or DEADLINE
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        self._reason = signal.Signals(number).name
+        is_notice = self._notice and number == signal.SIGTERM
+        self._reason = self._notice if is_notice else signal.Signals(number).name
         previous = self._previous.get(signal.Signals(number))
         # Python's own handler of SIGINT raises, which is what a flag is there to avoid.
         if callable(previous) and previous is not signal.default_int_handler:

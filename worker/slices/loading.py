@@ -23,7 +23,7 @@ log = logging.getLogger("outlast.loading")
 
 
 class NewerState(Exception):
-    """The job's state is of a newer version of the kernel. Leave it to workers that have it."""
+    """A newer version of the kernel has advanced or cut the job. Leave it to workers with that."""
 
 
 def load_kernel(job: ClaimedJob, *, prepare: bool = True) -> None:
@@ -34,7 +34,7 @@ def load_kernel(job: ClaimedJob, *, prepare: bool = True) -> None:
     Raises:
         UnknownKernel, NewerState: this worker cannot run the job.
         BrokenWorker: nor, perhaps, any other one.
-        Unreadable: what the job has is damaged.
+        Unreadable: what the job has is damaged, or its plan does not fit the kernel.
         StoreUnavailable: its arrays cannot be read.
     """
     try:

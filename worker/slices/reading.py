@@ -26,7 +26,7 @@ class Restored(NamedTuple):
 
 
 class Unreadable(Exception):
-    """What the job needs is damaged, wherever it runs. Fail it; it keeps what it has."""
+    """What the job needs cannot be read, wherever it runs. Fail it; it keeps what it has."""
 
 
 def read_params(job: ClaimedJob) -> Stored:

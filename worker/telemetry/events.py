@@ -27,13 +27,13 @@ class Event:
     Attributes:
         name: its name for machines.
         level: a level of `logging`.
-        text: the line for people, in which `%(percent)` is the field `progress` times 100,
-            `%(of_part)` the words for the field `part`, and `%(pace)` those for the fields
-            `per_second` and `seconds_left`.
+        text: the line for people, in which `%(at)` are the words for the field `progress`,
+            `%(of_part)` those for `part`, and `%(pace)` those for `per_second` and `seconds_left`.
         fields: the names of the fields that `tell` needs. The unit is at the end of a name:
-            "seconds", "bytes"; "progress" is a share, 0 to 1, and "per_second" what it grows by;
-            "metrics" are a kernel's figures by name; "created_at" is in seconds since the epoch;
-            "part" is the number of the part, None where the job is not divided.
+            "seconds", "bytes"; "progress" is a share, 0 to 1, or None where a part does not tell,
+            and "per_second" what it grows by; "metrics" are a kernel's figures by name;
+            "created_at" is in seconds since the epoch; "part" is the number of the part, None where
+            the job is not divided.
     """
 
     name: str
@@ -57,7 +57,8 @@ def tell(
     if is_wanted(log, event):
         values = {**fields, **(words or {})}
         if "progress" in fields:
-            values["percent"] = 100 * fields["progress"]
+            share = fields["progress"]
+            values["at"] = "" if share is None else f" at {share:.2%}"
         if "part" in fields:
             values["of_part"] = "" if fields["part"] is None else f" part {fields['part']}"
         if "per_second" in fields:
@@ -119,27 +120,26 @@ NOTICE_GIVEN_UP = _event(
 SLICE_STARTED = _event(
     DEBUG,
     "slice_started",
-    "job %(job_id)s%(of_part)s slice %(slice)d starts at %(percent).2f%% on %(worker)s",
+    "job %(job_id)s%(of_part)s slice %(slice)d starts%(at)s on %(worker)s",
     f"{SLICE} progress",
 )
 SLICE_RUNNING = _event(
     INFO,
     "slice_running",
-    "job %(job_id)s%(of_part)s slice %(slice)d runs on %(worker)s, at %(percent).2f%% after "
+    "job %(job_id)s%(of_part)s slice %(slice)d runs on %(worker)s,%(at)s after "
     "%(seconds).0f s: %(pace)s",
     f"{SLICE} progress seconds per_second seconds_left",
 )
 CHECKPOINT_SAVED = _event(
     DEBUG,
     "checkpoint_saved",
-    "job %(job_id)s%(of_part)s slice %(slice)d saved at %(percent).2f%% in %(seconds).3f s",
+    "job %(job_id)s%(of_part)s slice %(slice)d saved%(at)s in %(seconds).3f s",
     "job_id part kernel slice progress seconds bytes metrics",
 )
 SLICE_ENDED = _event(
     INFO,
     "slice_ended",
-    "job %(job_id)s%(of_part)s slice %(slice)d ended at %(percent).2f%% after %(seconds).2f s: "
-    "%(how)s",
+    "job %(job_id)s%(of_part)s slice %(slice)d ended%(at)s after %(seconds).2f s: %(how)s",
     f"{SLICE} progress seconds compute_seconds checkpoints outcome ending created_at metrics",
 )
 SLICE_LOST = _event(

@@ -117,7 +117,7 @@ class _Metrics:
 
     def slice_started(self, event: Any) -> None:
         self._running.set(1)
-        self._progress.set(event.progress)
+        self._show(event.progress)
         for status in ("succeeded", "failed"):
             self._jobs.labels(event.kernel, status)
         for counted in (self._lost, self._redone, self._errors, self._damaged):
@@ -125,16 +125,20 @@ class _Metrics:
 
     def checkpoint_saved(self, event: Any) -> None:
         self._saves.labels(event.kernel).observe(event.seconds)
-        self._progress.set(event.progress)
+        self._show(event.progress)
         self._measure(event)
 
     def slice_ended(self, event: Any) -> None:
         self._running.set(0)
-        self._progress.set(event.progress)
+        self._show(event.progress)
         self._slices.labels(event.kernel, event.outcome).inc()
         self._occupied.labels(event.kernel).inc(event.seconds)
         self._compute.labels(event.kernel).inc(event.compute_seconds)
         self._measure(event)
+
+    def _show(self, progress: float | None) -> None:
+        if progress is not None:  # a part may not tell
+            self._progress.set(progress)
 
     def _measure(self, event: Any) -> None:
         names = self._names.setdefault(event.kernel, set())

@@ -129,8 +129,8 @@ class SpanHandler(Sink):
             "outlast.outcome": outcome,
         }
         for name in ("progress", "compute_seconds", "checkpoints"):
-            if hasattr(event, name):
-                attributes[f"outlast.{name}"] = getattr(event, name)
+            if (value := getattr(event, name, None)) is not None:
+                attributes[f"outlast.{name}"] = value
         span = self._tracer.start_span(
             f"slice {event.kernel}",
             self._within(ids),

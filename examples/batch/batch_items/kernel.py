@@ -81,6 +81,10 @@ class Batch(Divisible[BatchParams, BatchState, BatchResult, BatchPlan, BatchPart
                 yield state
         return BatchPartial(failed=state.failed, errors=state.errors, lines=b"".join(state.lines))
 
+    def next_piece(self, plan: BatchPlan, state: BatchPart) -> int:
+        """Return the first piece with an item that is not done."""
+        return state.next // plan.a_piece
+
     def combine(self, plan: BatchPlan, a: BatchPartial, b: BatchPartial) -> BatchPartial:
         """Join the lines and the errors.
 

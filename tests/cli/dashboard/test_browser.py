@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 skip_without_browser()
 
 STEPS, STEP_SECONDS = 4_000, 0.01
+SOON_SECONDS = 20.0
 IS_LIVE = "#pulse:not([hidden])"
 
 
@@ -293,6 +295,7 @@ def test_it_ends_at_once_with_viewers_and_says_so_to_them(
     ended = process.end()
     assert (ended.code, ended.err) == (0, "")
     looks.page.get_by_text("No connection to the dashboard").wait_for()
+    assert re.search(r"is as of \d+-\d+-\d+ .* UTC", looks.page.locator("#lost").inner_text())
     port = re.findall(r":(\d+)/", url)[0]
     again = start("dashboard", "--port", port)
     looks.page.wait_for_selector(IS_LIVE)
@@ -318,8 +321,16 @@ def test_an_outage_of_the_store_is_a_banner_for_as_long_as_it_lasts(
 
     with monkeypatch.context() as broken:
         broken.setattr(client.jobs._register, "keys", fail)
+        begun = datetime.now(UTC)
         page.get_by_text("redis at db:6379 does not answer").wait_for()
         assert page.get_by_role("link", name="slow").is_visible()
+        # What a screen reader says of it, which has no age that moves.
+        status = page.locator('[data-live="outage"]').aria_snapshot()
+        told = re.search(r"What you see is as of (\S+ \S+) UTC; it is asked again", status)
+        assert told, status
+        seen_at = datetime.fromisoformat(f"{told[1]}+00:00")
+        assert abs((seen_at - begun).total_seconds()) < SOON_SECONDS
+        assert page.locator('[data-live="outage"] time[data-age]').is_visible()
     page.get_by_text("redis at db:6379").wait_for(state="hidden")
 
 

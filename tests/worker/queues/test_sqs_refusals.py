@@ -77,7 +77,7 @@ CALLS: dict[str, Callable[[Queue], Any]] = {
     [
         ("AWS.SimpleQueueService.NonExistentQueue", "create the queue"),
         ("AccessDeniedException", "allow that operation on the queue"),
-        ("ExpiredToken", "renew the AWS credentials"),
+        ("ExpiredToken", "renew the credentials"),
         ("KmsDisabled", "see AWS's documentation"),
     ],
 )

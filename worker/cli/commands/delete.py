@@ -75,7 +75,9 @@ def delete(
         client.delete(job_id, force=force)
         return {"job_id": job_id, "status": "deleted"}
 
-    for_each(job_ids, delete_one, "is deleted", as_json=as_json)
+    for_each(
+        job_ids, delete_one, lambda job_id, _: print(f"job {job_id} is deleted"), as_json=as_json
+    )
 
 
 def prune(

@@ -50,12 +50,15 @@ def doctor(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check store, jobs and queue, and say what will break.
+    """Examine store, jobs and queue, and say what will break.
 
-    Each finding is ok, a warning (costs time, money or safety), an error (stops or loses jobs) or
-    unknown (no right to look). What breaks and how to mend it follow. The store is tried with a
-    key of doctor's own, which is no job and is removed again; no message is sent or received.
-    It names this machine's NVIDIA GPUs, too. docs/security.md lists the rights that doctor needs.
+    It looks at what OUTLAST_STORE, OUTLAST_QUEUE and the other settings name, and at this machine's
+    NVIDIA GPUs. To the store it writes one key of its own and removes it again; it changes no job,
+    and neither sends nor receives a message.
+
+    Each finding has a level: ok; warning, for what costs time, money or safety; error, for what
+    stops or loses jobs; unknown, where the right to look is missing. All but ok say what breaks
+    and how to mend it. `outlast help security` lists the rights that doctor needs.
 
     Examples:
         outlast doctor

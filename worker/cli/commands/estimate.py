@@ -29,6 +29,7 @@ COLUMNS = Columns(
     first_out=("WRITES", "SLICES", "THREADS"),
 )
 MOST_CORES = 1024
+SECONDS_SHOWN = 59.995  # what is rounded to a minute is one
 CELL = "{:>14}"  # of a number of workers
 
 MemoryMb = Annotated[
@@ -100,7 +101,8 @@ def estimate(
     The time comes from the kernel's own model, in CPU seconds of its reference core. A row is this
     machine with OUTLAST_THREADS and OUTLAST_SLICE_SECONDS, or a size of Lambda, where 1,769 MB are
     a core. TIME is that of the workers, all slices in a row, each in a new process, without the
-    waits for a worker. WRITES are checkpoints and the beginnings and ends of slices.
+    waits for a worker. WRITES, to the store, are checkpoints and the beginnings and ends of slices.
+    DOLLARS are those of the USA, for all of the job.
 
     The prices of requests are those of OUTLAST_STORE and OUTLAST_QUEUE. Where these are files,
     which other machines do not see, the other rows assume S3 and a standard SQS queue.
@@ -237,7 +239,7 @@ def _row_of_many(
 
 def _print_many(fleets: list[Fleet], rows: list[dict[str, Any]]) -> None:
     """Print two lines for each size of workers: the times, and the dollars below them."""
-    numbers = [f"{fleet.parallel:,}" for fleet in fleets]
+    numbers = [f"{n:,} WORKER{'S' if n > 1 else ''}" for n in (f.parallel for f in fleets)]
     form = "{:<22} {:>7}" + CELL * len(numbers)
     columns = Columns(form, "WORKER", "THREADS", *numbers, first_out=["THREADS"])
     print(columns.heading)
@@ -298,4 +300,8 @@ def _without_price(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 60 else clock_time(seconds)
+    """Return a time with its unit: "0.51 s", "1:05 min", "2:03:05 h" or "3.2 days"."""
+    if seconds < SECONDS_SHOWN:
+        return f"{seconds:.2f} s"
+    text = clock_time(seconds)
+    return f"{text} {('min', 'h')[text.count(':') - 1]}" if ":" in text else text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outlast.checkpoint.safe_text import one_line
+from outlast.worker.cli.job_ids import JobIds, for_each, is_one
 from outlast.worker.cli.options import Debug, Generation, JobId, Json
 from outlast.worker.cli.output import LINE_CHARACTERS, print_json, print_lines, say
 from outlast.worker.cli.tables import Columns
@@ -44,9 +45,9 @@ OfPart = Annotated[
 
 
 def history(
-    job_id: JobId, *, part: OfPart = None, as_json: Json = False, _debug: Debug = False
+    job_ids: JobIds, *, part: OfPart = None, as_json: Json = False, _debug: Debug = False
 ) -> None:
-    """Show what became of a job's slices, one line each.
+    """Show what became of the slices of jobs, one line each.
 
     In a job with many slices an older line stands for some slices in a row: it shows where the
     last of them ran, and the time of all. A slice that runs has no line yet. "lost" is a slice
@@ -58,6 +59,10 @@ def history(
     part's last slice; 17:2 is slice 2 of part 17. --part shows all slices of one part. Once all
     parts are added up, their slices are gone, and what is left is a line with their number.
 
+    Several jobs, or -, have a table each, below a line with the id. One that cannot be read is
+    reported and does not keep the others back. With --json, one id prints an array of its slices;
+    several print an array of objects with job_id and slices.
+
     Examples:
         outlast history million
         outlast history big --part 17
@@ -66,28 +71,44 @@ def history(
     Exit codes:
         0  they are shown, even if there are none
         1  there is no such job, or the store is at fault
-        2  the id or a setting is wrong, or the job has no such part
+        2  an id or a setting is wrong, or the job has no such part
     """
     from outlast.worker.jobs.stored_jobs import stored_jobs
 
+    if part is not None and not is_one(job_ids):
+        raise typer.BadParameter("--part is for one job")
     jobs = stored_jobs()
-    record = jobs.load(job_id).record
-    if part is not None:
-        slices = list(_slices_of_part(jobs, record, part))
-    else:
-        slices = [*_slices(record), *_latest_of_parts(jobs, record)]
+
+    def read(job_id: str) -> tuple[Record, list[dict[str, Any]]]:
+        record = jobs.load(job_id).record
+        if part is not None:
+            return record, list(_slices_of_part(jobs, record, part))
+        return record, [*_slices(record), *_latest_of_parts(jobs, record)]
+
+    def show(job_id: str, history: tuple[Record, list[dict[str, Any]]]) -> None:
+        if not is_one(job_ids):
+            print(f"job {job_id}")
+        _show(*history, part)
+
+    def listed(job_id: str) -> Any:
+        _, slices = read(job_id)
+        return slices if is_one(job_ids) else {"job_id": job_id, "slices": slices}
+
     if as_json:
-        print_json(slices)
-    elif not print_lines(
-        map(_slice_line, slices),
-        SLICE_COLUMNS.heading,
-    ):
-        whose = f"job {job_id}" if part is None else f"part {part} of job {job_id}"
+        for_each(job_ids, listed, print, as_json=True)
+    else:
+        for_each(job_ids, read, show, as_json=False, apart=True)
+
+
+def _show(record: Record, slices: list[dict[str, Any]], part: int | None) -> None:
+    """Print the slices of a job, or of a part of it, and say what is missing of them."""
+    if not print_lines(map(_slice_line, slices), SLICE_COLUMNS.heading):
+        whose = f"job {record.job_id}" if part is None else f"part {part} of job {record.job_id}"
         say(f"no slice of {whose} has ended yet")
-    if record.fleet is not None and record.fleet.concluded and not as_json:
+    if record.fleet is not None and record.fleet.concluded:
         say(
             f"its {record.fleet.parts} parts are added up, and what each did is not kept; in all "
-            f"it took {record.usage.slices_begun:,} slices: outlast cost {job_id}"
+            f"it took {record.usage.slices_begun:,} slices: outlast cost {record.job_id}"
         )
 
 
@@ -183,6 +204,7 @@ def _running(part: Record, lease: Lease, *, is_held: bool) -> dict[str, Any]:
     """Return the slice of a part that runs, or whose worker is gone, as a JSON object."""
     from outlast.checkpoint.view import moment
 
+    progress = part.known(part.progress) if part.checkpoints else 0.0
     return {
         "part": part.node.number if part.node else None,
         "slice": part.slice_number,
@@ -192,8 +214,8 @@ def _running(part: Record, lease: Lease, *, is_held: bool) -> dict[str, Any]:
         "seconds": round(max(part.updated_at - lease.claimed_at, 0.0), 3),
         "platform": lease.platform,
         "worker": lease.worker,
-        "progress_before": part.progress,
-        "progress": part.progress,
+        "progress_before": progress,
+        "progress": progress,
         "ending": "runs" if is_held else "its worker is gone",
     }
 
@@ -204,6 +226,7 @@ def _slices(record: Record) -> Iterator[dict[str, Any]]:
 
     before = 0.0
     for stretch in record.history.stretches:
+        progress = record.known(stretch.progress)
         yield {
             "part": record.node.number if record.node else None,
             "slice": stretch.first,
@@ -213,8 +236,8 @@ def _slices(record: Record) -> Iterator[dict[str, Any]]:
             "seconds": round(stretch.seconds, 3),
             "platform": stretch.platform,
             "worker": stretch.worker,
-            "progress_before": before,
-            "progress": stretch.progress,
+            "progress_before": None if progress is None else before,
+            "progress": progress,
             "ending": stretch.ending,
         }
         before = stretch.progress
@@ -238,6 +261,8 @@ def _slice_line(view: dict[str, Any]) -> str:
 
 def _advance(view: dict[str, Any]) -> str:
     """Return from where to where a slice came; of one that runs, what is saved of it."""
+    if view["progress"] is None:
+        return "not known"
     if view["ended_at"] is None:
         return f"saved at {view['progress']:.2%}" if view["progress"] else "not saved yet"
     return f"{view['progress_before']:.2%} to {view['progress']:.2%}"

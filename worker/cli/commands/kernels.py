@@ -40,8 +40,8 @@ Names = Annotated[
 def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
     """List the installed kernels with their parameters.
 
-    A Python package adds kernels by being installed beside Outlast; see "Writing a kernel" in the
-    documentation. With --json the parameters come as a JSON Schema.
+    A Python package adds kernels by being installed beside Outlast: see `outlast help
+    writing-a-kernel`. With --json the parameters come as a JSON Schema.
 
     Examples:
         outlast kernels
@@ -75,7 +75,7 @@ def new_kernel(
 
     It is a folder called NAME with a kernel that runs, its test, a pyproject.toml that registers
     it, and a README with the commands. The kernel finds the longest Collatz walk below a limit: put
-    your computation in its place. "Writing a kernel" in the documentation goes on from there. With
+    your computation in its place. `outlast help writing-a-kernel` goes on from there. With
     --divisible the kernel can do its work in parts, and its test shows that the result is the same.
 
     Examples:

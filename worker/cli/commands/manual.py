@@ -27,7 +27,7 @@ def _topics(incomplete: str) -> list[str]:
 Topic = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TOPIC]", help="A command, or a page.", autocompletion=_topics, show_default=False
+        metavar="TOPIC", help="A command, or a page.", autocompletion=_topics, show_default=False
     ),
 ]
 
@@ -90,6 +90,10 @@ def _print(name: str, text: str, *, as_json: bool) -> None:
 def _print_help_of(words: list[str]) -> int:
     from outlast.worker.cli.app import COMMANDS, main
 
-    if words[0] not in {*COMMANDS, "dlq"}:
-        raise typer.BadParameter(f"there is no command and no page {words[0]!r} here")
+    commands = [*COMMANDS, "dlq"]
+    if words[0] not in commands:
+        raise typer.BadParameter(
+            f"there is no topic {words[0]!r}; the commands are {', '.join(commands)}; "
+            f"the pages {', '.join(_pages()) or 'are not installed'}"
+        )
     return main([*words, "--help"])

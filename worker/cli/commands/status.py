@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outlast.worker.cli.errors import Failures
-from outlast.worker.cli.job_ids import JobIds, read_ids
-from outlast.worker.cli.options import Debug, JobId, Json, seconds_option
+from outlast.worker.cli.job_ids import JobIds, answers_of, checked_ids, for_each, is_one
+from outlast.worker.cli.options import Debug, Json, seconds_option
 from outlast.worker.cli.output import (
     print_fields,
-    print_json,
     print_json_array,
     print_lines,
     print_result,
@@ -21,7 +20,7 @@ from outlast.worker.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from outlast.checkpoint.head import Head
     from outlast.checkpoint.job_store import JobStore
@@ -37,8 +36,8 @@ TimeoutSeconds = Annotated[
 ]
 
 
-def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> None:
-    """Print how a job stands.
+def status(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> None:
+    """Print how jobs stand.
 
     The status is queued, running, paused, succeeded, failed or cancelled. Progress is what is
     stored: a slice that runs may be further, by one interval between checkpoints. compute_seconds
@@ -52,57 +51,89 @@ def status(job_id: JobId, *, as_json: Json = False, _debug: Debug = False) -> No
     wait or have failed. Progress is then the share of its pieces in parts that are done; slices and
     seconds are those of all parts. Where a part is to be tried again, error tells why.
 
+    A job that cannot be read is reported and does not keep the others back. With --json, one id
+    prints an object; several, or -, print an array.
+
     Examples:
         outlast status million
-        outlast status million --json
+        outlast status million billion --json
 
     Exit codes:
         0  whatever the status is
         1  there is no such job, or the store is at fault
-        2  the id or a setting is wrong
+        2  an id or a setting is wrong
     """
     from outlast.worker.jobs.parts import view_of
     from outlast.worker.jobs.stored_jobs import stored_jobs
 
     jobs = stored_jobs()
-    fields = view_of(jobs, jobs.load(job_id).record)
-    print_json(fields) if as_json else print_fields(fields | _as_words(fields))
+
+    def fields_of(job_id: str) -> dict[str, Any]:
+        return view_of(jobs, jobs.load(job_id).record)
+
+    def show(_: str, fields: dict[str, Any]) -> None:
+        print_fields(fields | _as_words(fields))
+
+    for_each(job_ids, fields_of, show, as_json=as_json, apart=True)
 
 
-def result(job_id: JobId, *, out: Out = None, as_json: Json = False, _debug: Debug = False) -> None:
-    """Print a job's result, without waiting for it.
+def result(
+    job_ids: JobIds, *, out: Out = None, as_json: Json = False, _debug: Debug = False
+) -> None:
+    """Print the results of jobs, without waiting for them.
 
     An array in it is shown by its type and shape, a blob by its bytes. --out writes the result to a
     folder: each array as a file of numpy's and each blob as it is, named by where they stand in the
     result, such as field.a0.npy and trail.bin; and result.json, which has the names in their place.
-    Files of these names are replaced.
+    Files of these names are replaced. Of several jobs each has a folder of its own in that one,
+    named by its id.
+
+    Several jobs, or -, print a line each, the id and the result. One without a result is reported
+    and does not keep the others back. With --json, one id prints the result; several print an array
+    of objects, as `outlast wait` does.
 
     Examples:
         outlast result million
-        outlast result million --json
+        outlast result million billion --json
         outlast result trained --out ~/trained
 
     Exit codes:
-        0  the result is printed or written
-        1  the job failed or was cancelled, there is no such job, its arrays are damaged, the folder
+        0  all results are printed or written
+        1  a job failed or was cancelled, there is no such job, its arrays are damaged, the folder
            cannot be written, or the store is at fault
-        2  the id or a setting is wrong
-        3  the job has no result yet
+        2  an id or a setting is wrong
+        3  a job has no result yet, and nothing else is wrong
     """
     from outlast.worker.jobs.outcome import result_of
     from outlast.worker.jobs.stored_jobs import stored_jobs
 
-    if out is None:
-        print_result(result_of(stored_jobs().load(job_id).record), as_json=as_json)
+    if out is not None:
+        _write(job_ids, out, as_json=as_json)
         return
+    names, jobs, failures = checked_ids(job_ids), stored_jobs(), Failures()
+    if is_one(job_ids):
+        print_result(result_of(jobs.load(names[0]).record), as_json=as_json)
+        return
+    stored = answers_of(names, jobs.load, failures)
+    _print_ends((job.record for _, job in stored), failures, as_json=as_json)
+
+
+def _write(job_ids: list[str], out: Path, *, as_json: bool) -> None:
+    """Write the result of each job to a folder, that of several to one below `out`."""
     from outlast.worker.jobs.client import Client
     from outlast.worker.jobs.result_files import write_result
 
-    files = write_result(Client(read_only=True).result(job_id), out)
-    if as_json:
-        print_json({"job_id": job_id, "folder": str(out), "files": files})
-    else:
-        print(f"{out}: {', '.join(files)}")
+    client = Client(read_only=True)
+
+    def write(job_id: str) -> dict[str, Any]:
+        folder = out if is_one(job_ids) else out / job_id
+        files = write_result(client.result(job_id), folder)
+        return {"job_id": job_id, "folder": str(folder), "files": files}
+
+    def show(_: str, written: dict[str, Any]) -> None:
+        print(f"{written['folder']}: {', '.join(written['files'])}")
+
+    for_each(job_ids, write, show, as_json=as_json)
 
 
 def wait(
@@ -133,31 +164,38 @@ def wait(
         2  an id or a setting is wrong
         3  the time-out passed first
     """
-    from outlast.checkpoint.names import checked_id
     from outlast.worker.cli.logs import log_to
     from outlast.worker.jobs.outcome import result_of
     from outlast.worker.jobs.stored_jobs import stored_jobs
     from outlast.worker.jobs.waiting import end_of, ends, looks
 
     log_to(say, "WARNING")
-    names = [checked_id(job_id) for job_id in read_ids(job_ids)]
-    jobs, failures = stored_jobs(), Failures()
-    is_one = len(job_ids) == 1 and job_ids != ["-"]
+    names, jobs, failures = checked_ids(job_ids), stored_jobs(), Failures()
+    one = is_one(job_ids)
     looking = looks(
         jobs,
-        [({}, job_id) for job_id in (names if is_one else _known(jobs, names, failures))],
+        [({}, job_id) for job_id in (names if one else _known(jobs, names, failures))],
         in_order=False,
         timeout_seconds=timeout_seconds,
         watch=Changes(),
     )
-    if is_one:
+    if one:
         print_result(result_of(end_of(looking)), as_json=as_json)
         return
-    views = (_end(record, failures) for _, record in ends(looking))
+    _print_ends((record for _, record in ends(looking)), failures, as_json=as_json)
+
+
+def _print_ends(records: Iterable[Record], failures: Failures, *, as_json: bool) -> None:
+    """Print the results of several jobs, and end the command if one has none."""
+    views = (_end(record, failures) for record in records)
     if as_json:
         print_json_array(views)
     else:
-        print_lines(f"{v['job_id']}  {text_of(v['result'])}" for v in views if not v["error"])
+        print_lines(
+            f"{view['job_id']}  {text_of(view['result'])}"
+            for view in views
+            if view["status"] == "succeeded"
+        )
     failures.exit_if_any()
 
 
@@ -177,9 +215,9 @@ def _known(jobs: JobStore, names: list[str], failures: Failures) -> Iterator[str
 
 
 def _end(record: Record, failures: Failures) -> dict[str, Any]:
-    """Return the end of a job as a JSON object; say what went wrong if it has no result."""
+    """Return the end of a job as a JSON object; say why it has no result, if it has none."""
     from outlast.checkpoint.view import short
-    from outlast.worker.jobs.outcome import JobFailed, result_of
+    from outlast.worker.jobs.outcome import JobFailed, JobNotFinished, result_of
 
     result, error = None, None
     try:
@@ -187,6 +225,8 @@ def _end(record: Record, failures: Failures) -> dict[str, Any]:
     except JobFailed as failed:
         failures(failed)
         error = record.error or str(record.status)
+    except JobNotFinished as unfinished:
+        failures(unfinished)
     return {
         "job_id": record.job_id,
         "status": str(record.status),

@@ -164,4 +164,4 @@ def _steer(
         record = move(job_id)
         return view_of(client.jobs, record) if as_json else viewed(record, None)
 
-    for_each(job_ids, act, outcome, as_json=as_json)
+    for_each(job_ids, act, lambda job_id, _: print(f"job {job_id} {outcome}"), as_json=as_json)

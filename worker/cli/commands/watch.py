@@ -102,6 +102,7 @@ def _follow(
 ) -> None:
     """Look and show until the jobs are over or a stop signal comes."""
     from outlast.checkpoint.errors import StoreUnavailable
+    from outlast.worker.cli.places import with_variable
 
     is_away = False
     while not stop.reason:
@@ -113,7 +114,7 @@ def _follow(
         except StoreUnavailable as error:
             changed = []
             if not is_away:
-                table.say(f"{error}; trying again until it answers")
+                table.say(f"{with_variable(error)}; trying again until it answers")
             is_away = True
         table.show(watchlist.jobs.values(), changed, watchlist.parts, client.jobs.clock())
         if watchlist.is_over:

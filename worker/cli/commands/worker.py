@@ -175,7 +175,7 @@ def _be_one(
         client.jobs.reach()
         warn_if_apart(settings)
         tell(log, WORKER_STARTED, worker=process.worker, platform=process.platform)
-        with stop_on_notice(notices_of(settings)):
+        with stop_on_notice(notices_of(settings), stop):
             stopped_by = consumer.run(
                 max_idle_seconds=max_idle_seconds, max_slices=max_slices, outer=stop
             )

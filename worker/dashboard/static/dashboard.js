@@ -5,7 +5,35 @@ const address = document.body.dataset.events;
 const lost = document.getElementById("lost");
 const pulse = document.getElementById("pulse");
 const said = document.getElementById("said");
+const outage = document.querySelector('[data-live="outage"]');
 let stream = null;
+// When what the page shows was last known to be so; null: it was made in an outage. And whether it
+// is known to be so now.
+let seenAt = outage.textContent.trim() ? null : Date.now();
+let isCurrent = false;
+
+function growOld() {
+  if (isCurrent) seenAt = Date.now();
+  isCurrent = false;
+}
+
+// Says in the banners since when the page is old. The time stays, so that a screen reader says it
+// once; the age beside it moves, and is not for one.
+function tellSeen() {
+  if (seenAt === null) return;
+  const iso = new Date(seenAt).toISOString();
+  for (const element of document.querySelectorAll("[data-seen]")) {
+    if (element.dataset.seen === iso) continue;
+    element.dataset.seen = iso;
+    element.textContent = `is as of ${iso.slice(0, 19).replace("T", " ")} UTC`;
+    const age = document.createElement("span");
+    age.ariaHidden = "true";
+    age.append(", ", document.createElement("time"));
+    age.lastChild.dateTime = iso;
+    age.lastChild.dataset.age = "";
+    element.append(age);
+  }
+}
 
 function update(element, part) {
   if (element.dataset.mark === part.mark || element.innerHTML === part.html) return;
@@ -33,6 +61,10 @@ function show(parts) {
     const element = document.querySelector(`[data-live="${CSS.escape(name)}"]`);
     if (element) update(element, parts[name]);
   }
+  // The first that a stream sends is an outage where nothing has been seen since before.
+  if (outage.textContent.trim()) growOld();
+  else isCurrent = true;
+  tellSeen();
   tellAges();
 }
 
@@ -56,11 +88,15 @@ function listen() {
   if (document.hidden) {
     if (stream) stream.close();
     stream = null;
+    growOld();
   } else if (!stream) {
     stream = new EventSource(address);
     stream.onmessage = (event) => show(JSON.parse(event.data));
     stream.onopen = () => { lost.hidden = true; pulse.hidden = false; };
     stream.onerror = () => {
+      growOld();
+      tellSeen();
+      tellAges();
       lost.hidden = false;
       pulse.hidden = true;
       // The browser has given up: the server refused, after a restart that wants a login perhaps.
@@ -78,6 +114,7 @@ addEventListener("keydown", (event) => {
   if (back && !event.target.closest("input, select")) back.click();
 });
 
+tellSeen();
 tellAges();
 setInterval(tellAges, 1000);
 if (address) {

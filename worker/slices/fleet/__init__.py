@@ -8,4 +8,5 @@ part_kernel.py   a part's computation as a kernel of its own
 adding_up.py     the groups that a part completes, up to the job's end
 failing.py       the end of a job one of whose parts cannot go on
 last_cut.py      how the last job was cut
+plan.py          its plan, if it fits the kernel that is installed here
 """

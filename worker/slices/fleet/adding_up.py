@@ -37,10 +37,11 @@ from outlast.worker.slices.arrays import Arrays
 from outlast.worker.slices.failure import ONLY_REPEAT
 from outlast.worker.slices.fleet.failing import count_error, fail_job, forget_errors
 from outlast.worker.slices.fleet.part_kernel import divisible, part_kernel
+from outlast.worker.slices.fleet.plan import plan_of
 from outlast.worker.slices.kernel_errors import described
 from outlast.worker.slices.kernel_output import stored_result, stored_state
-from outlast.worker.slices.loading import require_packages
-from outlast.worker.slices.reading import read_chunks
+from outlast.worker.slices.loading import NewerState, require_packages
+from outlast.worker.slices.reading import Unreadable, read_chunks
 from outlast.worker.telemetry.job_events import tell_over
 
 if TYPE_CHECKING:
@@ -59,7 +60,14 @@ if TYPE_CHECKING:
 # So many children are read together, the last ones first: one that has not succeeded ends it.
 CHILDREN_AT_ONCE = 4
 # Another attempt may come to something else, here or elsewhere.
-NOT_THE_JOBS = (CorruptRecord, StoreUnavailable, UnknownJob, UnknownKernel, VersionConflict)
+NOT_THE_JOBS = (
+    CorruptRecord,
+    NewerState,
+    StoreUnavailable,
+    UnknownJob,
+    UnknownKernel,
+    VersionConflict,
+)
 
 
 class AddLater(Exception):
@@ -253,8 +261,7 @@ class AddingUp:
 
     @cached_property
     def _plan(self) -> BaseModel:
-        plan: BaseModel = loaded(self._kernel.Plan, self._cut.plan, Bulk())
-        return plan
+        return plan_of(self._kernel, self._cut, self._job.job_id)
 
     @property
     def _cut(self) -> Cut:
@@ -297,6 +304,8 @@ class AddingUp:
         """
         if isinstance(error, NOT_THE_JOBS):
             raise error
+        if isinstance(error, Unreadable):
+            return self._fail(str(error))
         process, job_id = self._process, self._job.job_id
         reason = described(error, type(self._kernel))
         if not process.is_alone and process.health.is_suspect(error, self._job.kernel):

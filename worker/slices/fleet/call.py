@@ -74,7 +74,7 @@ def call_parts(job: ClaimedJob) -> Record | None:
     except BaseException as error:  # noqa: BLE001 - a foreign kernel may raise anything
         return job.end(failure(job, error, has_begun=False))
     birth = secrets.token_hex(8)
-    job.write(lambda record: record.cut(birth, plan, lengths, weights))
+    job.write(lambda record: record.cut(birth, plan, lengths, weights, version=kernel.version))
     return _call(job, fleet.calls, _first(_fleet_of(job.record)))
 
 

@@ -9,6 +9,8 @@ from outlast.checkpoint.errors import StoreUnavailable, UnknownJob
 from outlast.checkpoint.status import Status
 from outlast.kernel.bulk import Bulk, Stored
 from outlast.worker.slices.claimed_job import ClaimedJob
+from outlast.worker.slices.fleet.part_kernel import divisible
+from outlast.worker.slices.fleet.plan import plan_of
 from outlast.worker.slices.leased_job import JobMoved
 from outlast.worker.slices.loading import require_packages
 
@@ -44,9 +46,12 @@ class ClaimedPart(ClaimedJob):
 
         Raises:
             VersionConflict: the job is not cut like that any more.
+            NewerState, Unreadable: as `plan_of`.
         """
-        cut, number = self._cut, self._node.number
-        return Stored(b'{"plan":%b,"first":%d,"last":%d}' % (cut.plan, *cut.ranges[number]), Bulk())
+        cut, record = self._cut, self.record
+        ends = cut.ranges[self._node.number]
+        plan_of(divisible(self.process.kernels(record.kernel)), cut, record.job_id)
+        return Stored(b'{"plan":%b,"first":%d,"last":%d}' % (cut.plan, *ends), Bulk())
 
     @property
     def _cut(self) -> Cut:

@@ -20,12 +20,14 @@ class Cut(NamedTuple):
         birth: which division this is.
         params: the job's parameters, as JSON text.
         plan: the kernel's plan, as JSON text.
+        version: the version of the kernel that made it; 0: unknown.
         ranges: the first piece of each part, and the one after its last.
     """
 
     birth: str
     params: bytes
     plan: bytes
+    version: int
     ranges: tuple[tuple[int, int], ...]
 
     @classmethod
@@ -34,7 +36,7 @@ class Cut(NamedTuple):
         birth = record.fleet.birth if record.fleet and record.fleet.is_cut else None
         edges = accumulate(record.lengths, initial=0)
         params, plan = record.params_json.encode(), json.dumps(record.plan).encode()
-        return cls(birth or "", params, plan, tuple(pairwise(edges)))
+        return cls(birth or "", params, plan, record.plan_version, tuple(pairwise(edges)))
 
 
 class LastCut:

@@ -106,6 +106,10 @@ class MyNameKernel(
             yield state
         return state.longest
 
+    def next_piece(self, plan: CollatzPlan, state: CollatzState) -> int:
+        """Return the first piece that a part has yet to do: people see by it how far it is."""
+        return state.piece
+
     def combine(self, plan: CollatzPlan, a: Longest, b: Longest) -> Longest:
         """Return what two neighbouring rows of pieces come to together."""
         return b if b.steps > a.steps else a
