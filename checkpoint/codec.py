@@ -206,7 +206,7 @@ def _with_body(
         body = _BODY.validate_json(text)
     except ValidationError as error:
         raise _misfit(error) from None
-    return _BLANK.model_copy(update=dict(head) | dict(body) | kept)
+    return _BLANK.model_copy(update=head.__dict__ | body.__dict__ | kept)
 
 
 def _verified(data: bytes, begin: int, end: int, digest: bytes, what: str) -> bytes:

@@ -7,9 +7,12 @@ text may control the terminal or the page that shows it.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Safe as a part of a key, a file name, a URL and a queue's group id.
 JOB_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
@@ -56,14 +59,17 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __copy__(self) -> Self:
-        """Return a copy in a third of pydantic's time: a slice makes dozens.
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with the values in `update`, which are not validated.
 
-        It equals pydantic's own for models without private and without unknown fields.
+        It takes a fifth of the time of pydantic's own, as a slice makes dozens, and equals that but
+        for `model_fields_set`, which it leaves as it is.
         """
+        if deep:
+            return super().model_copy(update=update, deep=True)
         copy = object.__new__(type(self))
-        object.__setattr__(copy, "__dict__", self.__dict__.copy())
-        object.__setattr__(copy, "__pydantic_fields_set__", self.__pydantic_fields_set__.copy())
+        object.__setattr__(copy, "__dict__", {**self.__dict__, **(update or {})})
+        object.__setattr__(copy, "__pydantic_fields_set__", self.__pydantic_fields_set__)
         object.__setattr__(copy, "__pydantic_extra__", None)
         object.__setattr__(copy, "__pydantic_private__", None)
         return copy

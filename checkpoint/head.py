@@ -193,8 +193,9 @@ class Head(Part, defer_build=True):
 
         The default is for a job that is not shared, and for each part by itself.
         """
-        is_default = self.limits.max_slices == Limits().max_slices
-        return None if self.fleet and is_default else self.limits.max_slices
+        if self.fleet and self.limits.max_slices == Limits().max_slices:
+            return None
+        return self.limits.max_slices
 
     def overspent(self, seconds: float | None = None) -> str | None:
         """Return that the ceiling on compute time is reached, or None if it is not.

@@ -8,9 +8,9 @@ platform: see `Usage`.
 
 from __future__ import annotations
 
-from typing import Annotated, Self, cast
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from outlast.checkpoint.fields import Count, Metrics, Moment, Number, Part, Platform, Seconds, Share
 
@@ -19,7 +19,7 @@ ENDING_CHARACTERS = 200
 WORKER_CHARACTERS = 80
 
 
-class Stretch(Part):
+class Stretch(NamedTuple):
     """One slice, or several in a row.
 
     Attributes:
@@ -36,7 +36,7 @@ class Stretch(Part):
     """
 
     first: Number
-    slices: Count = 1
+    slices: Count
     platform: Platform
     worker: Annotated[str, Field(max_length=WORKER_CHARACTERS)]
     began_at: Moment
@@ -47,16 +47,17 @@ class Stretch(Part):
 
     def merged(self, later: Self) -> Self:
         """Return this stretch and the next one as one."""
-        changes = {
-            "first": self.first,
-            "slices": self.slices + later.slices,
-            "began_at": self.began_at,
-            "seconds": self.seconds + later.seconds,
-        }
-        return later.model_copy(update=changes)
+        return later._replace(
+            first=self.first,
+            slices=self.slices + later.slices,
+            began_at=self.began_at,
+            seconds=self.seconds + later.seconds,
+        )
 
 
-# The values of a stretch, in the order of its fields.
+_STRETCH = TypeAdapter(Stretch, config=ConfigDict(defer_build=True))
+
+# A stretch before it was validated.
 Value = Annotated[float, Field(allow_inf_nan=False)]
 Row = tuple[int, int, str, str, Value, Value, Value, Value, str]
 
@@ -89,7 +90,7 @@ class History(Part):
 
     def extended(self, stretch: Stretch) -> Self:
         """Return the history with one more slice; the older half is merged if it grows too long."""
-        rows = (*self.rows, _row(stretch))
+        rows = (*self.rows, stretch)
         if len(rows) > MAX_ROWS:
             half = MAX_ROWS // 2
             rows = (*_merged_in_pairs(rows[:half]), *rows[half:])
@@ -106,20 +107,15 @@ class History(Part):
         return self.model_copy(update={"figures": figures})
 
 
-def _merged_in_pairs(rows: tuple[Row, ...]) -> list[Row]:
+def _merged_in_pairs(rows: tuple[Row, ...]) -> list[Stretch]:
     stretches = History(rows=rows).stretches
     even = len(stretches) // 2 * 2  # One may be left over, where a row could not be read.
     pairs = zip(stretches[:even:2], stretches[1:even:2], strict=True)
-    merged = [*(first.merged(second) for first, second in pairs), *stretches[even:]]
-    return [_row(stretch) for stretch in merged]
-
-
-def _row(stretch: Stretch) -> Row:
-    return cast("Row", tuple(dict(stretch).values()))
+    return [*(first.merged(second) for first, second in pairs), *stretches[even:]]
 
 
 def _stretch(row: Row) -> Stretch | None:
     try:
-        return Stretch.model_validate(dict(zip(Stretch.model_fields, row, strict=True)))
+        return _STRETCH.validate_python(row)
     except ValueError:  # which all that pydantic raises is
         return None

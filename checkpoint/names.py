@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 JOBS = "jobs/"
 PARTS = "parts/"
 
+_JOB_ID = re.compile(JOB_ID)
+
 
 def job_key(job_id: str) -> str:
     """Return the register's key of a job.
@@ -49,7 +51,7 @@ def checked_id(job_id: str) -> str:
     Raises:
         InvalidJobId: it could be misread in a key, a file name or a URL.
     """
-    if not re.fullmatch(JOB_ID, job_id):
+    if not _JOB_ID.fullmatch(job_id):
         raise InvalidJobId(
             f"job id {job_id[:140]!r} cannot be used: take 1 to 128 letters, digits, '.', '_' or "
             "'-', beginning with a letter or digit"

@@ -127,6 +127,7 @@ class Record(Head, Body):
         seconds = max(ended_at - lease.claimed_at, 0.0)
         stretch = Stretch(
             first=running.slice_number,
+            slices=1,
             platform=lease.platform,
             worker=lease.worker[:WORKER_CHARACTERS],
             began_at=lease.claimed_at,

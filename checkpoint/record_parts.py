@@ -310,7 +310,7 @@ class Usage(Part):
         """Count slices that have ended; beyond so many platforms the rest counts as one."""
         known = platform in self.platforms or len(self.platforms) < MAX_PLATFORMS
         name = platform if known else OTHER_PLATFORMS
-        before = self.platforms.get(name, PlatformUsage())
+        before = self.platforms.get(name) or PlatformUsage()
         more = {"slices": before.slices + slices, "seconds": before.seconds + seconds}
         platforms = self.platforms | {name: before.model_copy(update=more)}
         return self.model_copy(update={"platforms": platforms})

@@ -13,8 +13,11 @@ from redis.sentinel import Sentinel
 
 from outlast.checkpoint.redis_cluster import RedisCluster
 from outlast.checkpoint.redis_connection import (
+    Client,
     Connection,
     MasterConnection,
+    MasterPool,
+    Pool,
     TlsConnection,
     TlsMasterConnection,
 )
@@ -67,7 +70,7 @@ def _options(match: re.Match[str]) -> dict[str, Any]:
 def _server(match: re.Match[str], options: dict[str, Any]) -> redis.Redis:
     [(host, port)] = _addresses(match, REDIS_PORT)  # a ValueError if there are several
     options["connection_class"] = TlsConnection if _has_tls(match) else Connection
-    return redis.Redis.from_pool(redis.ConnectionPool(host=host, port=port, **options))
+    return Client.from_pool(Pool(host=host, port=port, **options))
 
 
 def _cluster(match: re.Match[str], options: dict[str, Any]) -> RedisCluster:
@@ -91,6 +94,8 @@ def _master(match: re.Match[str], options: dict[str, Any]) -> redis.Redis:
     )
     client: redis.Redis = sentinel.master_for(  # type: ignore[no-untyped-call] # redis-py's
         match["master"],
+        redis_class=Client,
+        connection_pool_class=MasterPool,
         connection_class=TlsMasterConnection if has_tls else MasterConnection,
         **options,
     )

@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from outlast.checkpoint.errors import StoreFull, StoreUnavailable
 from outlast.checkpoint.sqlite_read_only import MEMORY, read_only_uri
@@ -80,7 +80,7 @@ class SqliteFile:
                 self._connection.execute("PRAGMA query_only=ON")
             self._prepare(schema, read_only=read_only)
         # Absolute: a kernel may change the working folder.
-        self._absolute = path.absolute()
+        self._absolute = str(path.absolute())
         self._identity = None if database == MEMORY else _identity_of(self._absolute)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -179,27 +179,33 @@ class SqliteFile:
             raise StoreUnavailable(
                 f"{self.path}: it was removed or replaced while in use; start this process again"
             )
-        with self._lock, self._translate_errors():
-            yield self._connection
+        with self._lock:
+            try:  # Not by the method below: this way a statement takes a tenth less time.
+                yield self._connection
+            except sqlite3.Error as error:
+                self._raise_translated(error)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            reason = REASONS.get(_primary(error))
-            if reason is None:
-                raise
-            if self.path.is_dir():
-                reason = "it is a folder; name a file in it"
-            kind = StoreFull if _primary(error) == sqlite3.SQLITE_FULL else StoreUnavailable
-            raise kind(f"{self.path}: {reason} ({error})") from error
+            self._raise_translated(error)
+
+    def _raise_translated(self, error: sqlite3.Error) -> NoReturn:
+        reason = REASONS.get(_primary(error))
+        if reason is None:
+            raise error
+        if self.path.is_dir():
+            reason = "it is a folder; name a file in it"
+        kind = StoreFull if _primary(error) == sqlite3.SQLITE_FULL else StoreUnavailable
+        raise kind(f"{self.path}: {reason} ({error})") from error
 
 
-def _identity_of(path: Path) -> tuple[int, int] | None:
+def _identity_of(path: str) -> tuple[int, int] | None:
     """Return the file's device and inode; None: there is no file."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - at each statement, and a Path takes twice as long
     except OSError:
         return None
     return status.st_dev, status.st_ino

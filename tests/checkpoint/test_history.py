@@ -21,6 +21,7 @@ def _saved(record: Record, at: float, progress: float) -> Record:
 def _stretch(number: int) -> Stretch:
     return Stretch(
         first=number,
+        slices=1,
         platform="local",
         worker=f"w{number}",
         began_at=10.0 * number,

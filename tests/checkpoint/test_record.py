@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import BaseModel
 
 from outlast.checkpoint.blobs.contract import Chunk
 from outlast.checkpoint.errors import WrongStatus
@@ -46,6 +47,16 @@ def test_progress_clears_the_guards_and_a_repeated_state_does_not() -> None:
     again = advanced.released().claimed(lease()).saved(checkpoint(b"1"))
     assert again.guards.stalls == 1
     assert (again.usage.steps, again.usage.saves, again.usage.compute_seconds) == (2, 2, 0.5)
+
+
+def test_a_copy_is_what_pydantic_makes_it() -> None:
+    """A record would lose fields with each move, or change one that was stored already."""
+    before = record(tags=("a",))
+    for deep in (False, True):
+        after = before.model_copy(update={"tags": ("b",), "error": "lost"}, deep=deep)
+        assert after == BaseModel.model_copy(before, update={"tags": ("b",), "error": "lost"})
+        assert after.model_dump_json() != before.model_dump_json()
+    assert before == record(tags=("a",))
 
 
 def test_two_generations_are_kept() -> None:

@@ -181,6 +181,18 @@ def test_an_interrupted_call_does_not_shift_the_answers(
     assert register.read("jobs/two").value == b"two"
 
 
+def test_a_thread_keeps_to_one_connection(server: Server, register: RedisRegister) -> None:
+    """The server would refuse all workers once it has as many connections as it takes."""
+    with closing(redis.Redis.from_url(server.url)) as client:
+        others = {each["id"] for each in client.client_list()}
+        version = register.put(KEY, b"one", expected=None)
+        for _ in range(5):
+            version = register.put(KEY, b"more", expected=version)
+            with pytest.raises(VersionConflict):
+                register.put(KEY, b"late", expected="another")
+        assert len({each["id"] for each in client.client_list()} - others) == 1
+
+
 def test_an_unreachable_server_is_named_without_the_password() -> None:
     """A person would wait, read a traceback, or find the password in a log."""
     port = free_ports(1)[0]

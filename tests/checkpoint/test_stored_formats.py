@@ -42,6 +42,7 @@ LEASE = Lease(
 )
 ENDED = Stretch(
     first=1,
+    slices=1,
     platform="local",
     worker="laptop:1",
     began_at=100.0,

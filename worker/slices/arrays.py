@@ -35,6 +35,10 @@ class NoPlace(Unusable):
         super().__init__(f"there is no place for its arrays: {CHOOSE_PLACE}")
 
 
+def _note_nothing() -> None:
+    """Do nothing."""
+
+
 class _Transfer(NamedTuple):
     """Work whose arrays are being sent."""
 
@@ -179,6 +183,7 @@ class Arrays:
         self.stop()
         if self._is_stored and self._unused and self._process.blobs is not None:
             Deletion(self._process.blobs, [c.name for c in self._unused.values()])
+        self._note_life = _note_nothing  # The job's method: in a circle both would stay for long.
 
     def _prepare(self, bulk: Bulk, record: Record) -> Sending:
         """Return what sends these arrays, and begin to delete what nobody needs any more."""

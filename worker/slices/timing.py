@@ -70,22 +70,18 @@ class _Typical:
 
     def __init__(self, guess: float) -> None:
         """Give `guess` until something was measured."""
-        self._guess = guess
+        self.value = guess
         self.is_known = False
         self._measured: deque[float] = deque(maxlen=RECENT)
 
     def guess(self, guess: float) -> None:
-        self._guess, self.is_known = guess, True
+        if not self._measured:
+            self.value, self.is_known = guess, True
 
     def saw(self, measured: float) -> None:
         self._measured.append(measured)
+        self.value = sorted(self._measured)[(len(self._measured) - 1) // 2]
         self.is_known = True
-
-    @property
-    def value(self) -> float:
-        if not self._measured:
-            return self._guess
-        return sorted(self._measured)[(len(self._measured) - 1) // 2]
 
 
 class Timing:

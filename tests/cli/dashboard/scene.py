@@ -73,6 +73,7 @@ def record_of(
             break
         stretch = Stretch(
             first=number,
+            slices=1,
             platform=run.platform,
             worker=run.worker,
             began_at=now,
