@@ -97,7 +97,7 @@ class Head(Part, defer_build=True):
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
     def known(self, progress: float) -> float | None:
-        """Return `progress`; None: it is 0 and a part's, or a job's in parts, which does not tell."""
+        """Return `progress`; None: it is 0, and of a part or a job in parts, which do not tell."""
         return None if (self.node is not None or self.is_divided) and not progress else progress
 
     @property

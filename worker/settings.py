@@ -40,7 +40,7 @@ OR_NONE = BeforeValidator(lambda value: None if value == "none" else value)
 
 def _not_empty(value: object) -> object:
     if value == "":
-        raise ValueError("it is empty: set it, or unset the variable")
+        raise ValueError("it is empty: give a value, or unset the variable")
     return value
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from outlast.checkpoint.status import Status
 from outlast.kernel import MachineFault, UnknownKernel
-from outlast.kernel.errors import DoesNotFit
-from outlast.kernel.errors import UnloadableKernel
+from outlast.kernel.errors import DoesNotFit, UnloadableKernel
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
