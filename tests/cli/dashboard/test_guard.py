@@ -240,7 +240,7 @@ def test_an_empty_token_in_the_environment_is_called_so(
 ) -> None:
     """Who forgot to fill the variable would look for a token that is too short."""
     monkeypatch.setenv("OUTLAST_DASHBOARD_TOKEN", "")
-    assert "OUTLAST_DASHBOARD_TOKEN='': it is empty" in outlast("dashboard").err
+    assert "='': Value error, it is empty: give a value" in outlast("dashboard").err
 
 
 def test_without_its_extra_it_says_what_to_install(
