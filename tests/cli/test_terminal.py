@@ -21,11 +21,11 @@ BAR = "━"
 
 def test_a_bar_moves_on_a_terminal(terminal: AtTerminal) -> None:
     """A person would not see whether a long job gets on, or when it ends."""
-    at = terminal("run", "tally", "steps=300", "step_seconds=0.005", "--slice-seconds", "0.5")
+    at = terminal("run", "tally", "steps=500", "step_seconds=0.005", "--slice-seconds", "1.5")
     at.await_text(r"\d\.\d%, .* %/s, 0:\d\d left, slice 1")
     at.await_text(r"slice 2")
     code, out = at.end()
-    assert (code, out) == (0, "total=300\n")
+    assert (code, out) == (0, "total=500\n")
     assert BAR in at.seen
     assert "100.0%, " in at.seen
     assert at.seen.count("\r\n") < 10, "each look is a line of its own"
