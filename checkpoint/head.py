@@ -146,6 +146,10 @@ class Head(Part, defer_build=True):
             return False
         return self.guards.stalls > 1 or not is_gone(self.lease.process)
 
+    def held_seconds(self, now: float) -> float:
+        """Return how long ago, at `now`, it was claimed by the worker that has it; 0: none has."""
+        return max(now - self.lease.claimed_at, 0.0) if self.lease else 0.0
+
     def wait_seconds(self, now: float) -> float:
         """Return how long the next slice or notice has to wait from `now` on; 0: not at all.
 
