@@ -96,7 +96,7 @@ class Head(Part, defer_build=True):
             return 1.0
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
-    def known(self, progress: float) -> float | None:
+    def progress_if_known(self, progress: float) -> float | None:
         """Return `progress`; None: it is 0 and that of a part, which may only not tell."""
         return None if self.node is not None and not progress else progress
 

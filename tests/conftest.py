@@ -36,11 +36,13 @@ def temporary_files() -> Iterator[None]:
 
     Workers beside the tests would read the receipts of theirs.
     """
-    with tempfile.TemporaryDirectory(prefix="outlast-tests-", ignore_cleanup_errors=True) as folder:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("TMPDIR", folder)
-            patch.setattr(tempfile, "tempdir", folder)
-            yield
+    with (
+        tempfile.TemporaryDirectory(prefix="outlast-tests-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)
