@@ -238,7 +238,7 @@ def read_settings() -> Settings:
     unknown = sorted(ours - set(known))
     if unknown:
         raise InvalidSettings(
-            f"unknown setting {unknown[0]}; the settings are: {', '.join(sorted(known))}"
+            f"unknown setting {unknown[0]}; {_nearest(unknown[0], sorted(known))}"
         )
     try:
         return Settings.model_validate_strings({known[name]: os.environ[name] for name in ours})
@@ -248,6 +248,15 @@ def read_settings() -> Settings:
         # Someone may have put a URL with a password into any of them.
         value = "***" if "SECRET" in name else repr(redacted(os.environ.get(name, "")))
         raise InvalidSettings(f"{name}={value}: {reason}") from None
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    """Return which of the `known` names was meant, or all where that is not clear."""
+    from difflib import get_close_matches
+
+    ends = [each.removeprefix(PREFIX) for each in known]
+    near = get_close_matches(name.upper().removeprefix(PREFIX), ends, n=1, cutoff=0.75)
+    return f"did you mean {PREFIX}{near[0]}?" if near else f"the settings are: {', '.join(known)}"
 
 
 def overridden(settings: Settings, **options: object) -> Settings:

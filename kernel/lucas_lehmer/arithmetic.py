@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from outlast.kernel.errors import UnknownKernel
+from outlast.kernel.extras import how_to_install
 from outlast.kernel.lucas_lehmer.jacobi import jacobi
 
 if TYPE_CHECKING:
@@ -55,13 +57,13 @@ def arithmetic_for(exponent: int) -> Arithmetic:
     """Return the fastest arithmetic for an exponent.
 
     Raises:
-        RuntimeError: the exponent needs gmpy2, which is not installed.
+        UnknownKernel: the exponent needs gmpy2, which is not installed.
     """
     if (arithmetic := gmp()) is not None:
         return arithmetic
     if exponent > LARGEST_PLAIN_EXPONENT:
-        raise RuntimeError(
-            f"exponents above {LARGEST_PLAIN_EXPONENT:,} need gmpy2 on every worker: "
-            "pip install gmpy2"
+        raise UnknownKernel(
+            f"lucas-lehmer: an exponent above {LARGEST_PLAIN_EXPONENT:,} needs gmpy2, which is not "
+            f"installed here: {how_to_install('gmp')}"
         )
     return PLAIN

@@ -91,6 +91,10 @@ class LucasLehmer(Kernel[LucasLehmerParams, LucasLehmerState, LucasLehmerResult]
     State = LucasLehmerState
     Result = LucasLehmerResult
 
+    def require(self, params: LucasLehmerParams) -> None:
+        """Ask for gmpy2 where the exponent needs it."""
+        arithmetic_for(params.exponent)
+
     def run(
         self,
         params: LucasLehmerParams,
@@ -101,7 +105,6 @@ class LucasLehmer(Kernel[LucasLehmerParams, LucasLehmerState, LucasLehmerResult]
 
         Raises:
             ArithmeticError: the Jacobi check failed for the eleventh time.
-            RuntimeError: the exponent needs gmpy2, which is not installed.
         """
         sequence, last = Sequence(params.exponent), params.exponent - 2
         if state is None:

@@ -76,7 +76,7 @@ def of_count(x: int, *, verify: bool = False) -> Estimate:
 
 
 def of_prime(n: int, *, verify: bool = False) -> Estimate:
-    """Return what the n-th prime takes: to count up to near it, and to sieve on."""
+    """Return what the n-th prime takes: to count up to near it, and to search on."""
     x = _about(n)
     if n <= plain.LARGEST_POSITION:
         return _of_plain_sieve(x)

@@ -1,4 +1,4 @@
-"""The kernel `nth-prime`: estimate the prime, count the primes below, and sieve on to it."""
+"""The kernel `nth-prime`: estimate the prime, count the primes below, and search from there."""
 
 from __future__ import annotations
 
@@ -153,9 +153,9 @@ def _compile_sieve(bits: int) -> None:
     """Compile what sieving near a number of so many bits needs, once in a process."""
     from outlast.kernel.nth_prime import sieve
 
-    height = 1 << (bits - 1)
     # In between the code is the same, and only the primes to sieve with are more.
-    sieve.after(height if height >= sieve.strong.LEAST else min(height, _MOST_COMPILED), 1)
+    height = 1 << (bits - 1)
+    sieve.after(height if height >= riemann.FAR else min(height, _MOST_COMPILED), 1)
 
 
 def _estimate(params: NthPrimeParams) -> tuple[int, tuple[Division, ...]]:

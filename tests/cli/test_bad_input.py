@@ -130,6 +130,7 @@ def test_a_wrong_command_line(
         ("OUTLAST_STORE", "valkey://h", "; write redis:// or rediss:// for Valkey"),
         ("OUTLAST_QUEUE", "valkeys://h", "; write redis:// or rediss:// for Valkey"),
         ("OUTLAST_SLICE_SECONDS", "soon", "OUTLAST_SLICE_SECONDS='soon': "),
+        ("OUTLAST_SLICE_SECOND", "5", "did you mean OUTLAST_SLICE_SECONDS?"),
         ("OUTLAST_SPEED", "11", "unknown setting OUTLAST_SPEED; the settings are: OUTLAST_BLOBS"),
     ],
 )

@@ -68,7 +68,7 @@ def test_a_segment_of_a_plus_c(exponent: int) -> None:
 
 @pytest.mark.parametrize("exponent", [22, 24])
 def test_leaves_of_c_are_counted_from_the_other_side(exponent: int) -> None:
-    """Otherwise what no count below 10^20 comes to is wrong: several windows, inexact floats."""
+    """Otherwise what only counts beyond 10^20 use is wrong: several windows, inexact floats."""
     x = 10**exponent + 1234567
     bounds, rows = built(x)
     low = int(x**0.36) // 122_880 * 122_880

@@ -164,8 +164,8 @@ def test_the_estimate_is_near_the_prime() -> None:
 def test_the_zeros_far_up_are_those_of_zeta() -> None:
     """Otherwise the search for a prime of 20 digits or more takes minutes instead of seconds.
 
-    Those that two neighbours hide lack: as many as ζ has, by the formula of Riemann and von
-    Mangoldt, less one in a thousand.
+    Close pairs are overlooked: fewer than one in a thousand of as many as ζ has, by the formula of
+    Riemann and von Mangoldt.
     """
     zeros = zeros_up_to(2e4)
     assert (np.diff(zeros) > 0).all()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from outlast.kernel import Resources
+from outlast.kernel import Resources, UnknownKernel
 from outlast.kernel.lucas_lehmer import LucasLehmer, arithmetic
 from outlast.kernel.lucas_lehmer import kernel as module
 from outlast.kernel.lucas_lehmer.jacobi import jacobi
@@ -93,8 +93,10 @@ def test_without_gmpy2_the_result_is_the_same(
 @pytest.mark.usefixtures("plain")
 def test_a_large_exponent_without_gmpy2_says_what_to_install() -> None:
     """A worker would be at a single step until its platform ends it, with nothing to tell why."""
-    with pytest.raises(RuntimeError, match=r"pip install gmpy2"):
+    with pytest.raises(UnknownKernel, match=r"needs gmpy2, .*: pip install .*\[gmp\]"):
         solve(50_021)
+    with pytest.raises(UnknownKernel):
+        LucasLehmer().require(LucasLehmer.Params(exponent=50_021))
 
 
 @pytest.mark.parametrize("exponent", [127, 4423, 10_007])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from math import isqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 import primecountpy
@@ -11,11 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outlast.kernel.nth_prime import plain, sieve
+from outlast.kernel.nth_prime import kernel, plain, sieve
 from outlast.kernel.nth_prime.sieve import bases, strong, wheel
 from outlast.kernel.nth_prime.sieve.block import sieve_block
 from outlast.kernel.nth_prime.sieve.cross import SEGMENT
 from outlast.kernel.nth_prime.sieve.steps import finish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+compile_sieve = kernel._compile_sieve.__wrapped__
 
 
 def naive(a: int, b: int) -> list[int]:
@@ -86,11 +92,11 @@ def test_positions_up_and_down_against_primecount(a: int, k: int) -> None:
             sieve.before(a, k)
 
 
-# The last one is the 10^18th prime. The primes to sieve with take a second up there.
-FAR = [2**66 + 960, 2**71, 5 * 10**23, sieve.LIMIT - 960]
+# The first one is the 10^18th prime, where to go through the primes to sieve with takes seconds.
+FAR = [44211790234832169331, 2**66 + 960, 2**71, 5 * 10**23, sieve.LIMIT - 960]
 
 
-@pytest.mark.parametrize("height", [10**15, 10**18, 2**63, 44211790234832169331, *FAR])
+@pytest.mark.parametrize("height", [10**15, 10**18, 2**63, *FAR])
 def test_every_number_at_great_heights(height: int) -> None:
     """Otherwise a composite number passes for a prime where floats lose digits or integers wrap."""
     first = height // 240 - 4
@@ -153,11 +159,34 @@ def test_a_composite_that_only_the_last_base_tells() -> None:
 @pytest.mark.chaos
 def test_tests_and_a_sieve_by_all_primes_agree() -> None:
     """Otherwise one of them is wrong, where the search goes from one to the other."""
-    first, size = strong.LEAST // 240 + 1, 1 << 12
+    first, size = strong.FIRST_WORD, 1 << 12
     root = isqrt(240 * (first + size))
     near = np.array(plain.primes(SEGMENT)[3:])
     sieved = finish(sieve_block(first, size, near, bases.ascending(SEGMENT, root)))
     assert (finish(sieve.sieve(first, size)) == sieved).all()
+
+
+@pytest.mark.parametrize("prepare", [sieve.prepare.__wrapped__, lambda: compile_sieve(67)])
+def test_what_far_primes_need_is_compiled_before(
+    prepare: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a job compiles it where it should compute, and each part sieves for seconds."""
+    calls: list[int] = []
+    keep = strong.keep_primes
+    monkeypatch.setattr(
+        strong, "keep_primes", lambda words, at: calls.append(at) or keep(words, at)
+    )
+    prepare()
+    assert set(calls) == {strong.FIRST_WORD}
+
+
+@pytest.mark.chaos
+def test_a_search_goes_over_from_the_sieve_to_the_tests() -> None:
+    """Otherwise primes are lost or found twice where one way of finding them ends."""
+    a = 240 * (strong.FIRST_WORD - 2)
+    primes = [n for n in range(a, a + 960) if is_prime(n)]
+    assert [sieve.after(a, k) for k in (1, len(primes))] == [primes[0], primes[-1]]
+    assert sieve.before(a + 960, len(primes)) == primes[0]
 
 
 @pytest.mark.parametrize("a", [10**15, 10**22])

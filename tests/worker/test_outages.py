@@ -299,7 +299,20 @@ def test_a_store_that_comes_and_goes_has_few_lines(caplog: pytest.LogCaptureFixt
         outages.failed(StoreUnavailable("away"), "waits")
         outages.store_answered()
         clock.sleep(1.0)
-    assert len(caplog.records) == 2 * 300 / 60
+    assert len(caplog.records) == 3 * 2 * 300 / 60
+
+
+def test_a_second_outage_soon_after_the_first_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Work that it costs would be lost without a word on why."""
+    caplog.set_level(logging.INFO, "outlast")
+    clock = FakeClock()
+    outages = Outages(clock, are_one=False)
+    for _ in range(2):
+        outages.failed(StoreUnavailable("away"), "waits")
+        clock.sleep(6.0)
+        outages.store_answered()
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == 2 * ["waits: away", "the store answers again, after 6 s"]
 
 
 def test_store_and_queue_have_outages_of_their_own(caplog: pytest.LogCaptureFixture) -> None:

@@ -132,10 +132,13 @@ class ClaimedJob(LeasedJob):
         return progress_of(self.kernel, self.params, self.work.state)
 
     def per_second(self, progress: float) -> float:
-        """Return the speed lately, now that the job has this progress; 0: it is not known."""
+        """Return the speed lately, now that the job has this progress; 0: it is not known.
+
+        The first second tells nothing: a first piece is seldom like the others.
+        """
         record, seconds = self.record, self.work.seconds
         pace = record.pace.spent(seconds - record.usage.compute_seconds)
-        return pace.moved(progress - record.progress, seconds).per_second
+        return pace.moved(progress - record.progress, seconds).per_second if seconds >= 1 else 0.0
 
     def advanced(self, state: Yielded, step_seconds: float) -> None:
         """Take over the state that a step has led to, which took so many seconds."""

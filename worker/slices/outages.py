@@ -1,9 +1,13 @@
-"""Outages of store and queue. The log has a line when one begins, one a minute, one at its end."""
+"""Outages of store and queue. The log has a line when one begins, one a minute, one at its end.
+
+Where a service comes and goes, three beginnings a minute are told.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlast.outage")
 
-# Between two lines on what does not answer, also where it comes and goes.
-TELL_SECONDS = 60.0
+# Between two lines on the same outage. So many of them may begin in that time with a line each.
+TELL_SECONDS, MOST_BEGINNINGS = 60.0, 3
 
 
 class Outages:
@@ -67,6 +71,7 @@ class _Service:
         self._since: float | None = None  # None: it answers
         self._is_told = False
         self._told_at = -math.inf
+        self._begun = deque([-math.inf] * MOST_BEGINNINGS, maxlen=MOST_BEGINNINGS)
         self._failures = 0  # that no line has counted yet
 
     @property
@@ -76,9 +81,12 @@ class _Service:
     def failed(self, error: Exception, effect: str) -> None:
         with self._lock:
             now = self._clock()
+            begins = self._since is None and now - self._begun[0] >= TELL_SECONDS
+            if begins:
+                self._begun.append(now)
             self._since = now if self._since is None else self._since
             self._failures += 1
-            if now - self._told_at < TELL_SECONDS:
+            if not begins and now - self._told_at < TELL_SECONDS:
                 return
             self._is_told, self._told_at = True, now
             seconds, failures, self._failures = now - self._since, self._failures, 0

@@ -166,8 +166,8 @@ CHECKPOINT_QUARANTINED = _event(
 WRITES_LOST = _event(
     ERROR,
     "writes_lost",
-    "job %(job_id)s: the store has lost writes: it has slice %(slice)d, a message has slice "
-    "%(announced)d",
+    "job %(job_id)s: the store has slice %(slice)d, a message has slice %(announced)d: the store "
+    "has lost writes, or the id of a job that was deleted is used again",
     "job_id slice announced",
 )
 

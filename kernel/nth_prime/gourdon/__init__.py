@@ -14,7 +14,7 @@ with z = y and k = 8. A reader with the formula beside them finds
     interval, counted     the primes of an interval, and a table that counts them
     crossing, unsieved    sieving, and counting in between
     wide     quotients of numbers beyond 2^63
-    riemann  R(x) and the estimate of the n-th prime, with zeros
+    riemann  R(x) and the estimate of the n-th prime, with `zeros` and `more_zeros`
 
 The derivation and the bounds are in docs/nth-prime.md. Importing this package imports neither
 numba nor numpy; nor do `bounds`, `state`, `parts`, `work`, `kept` and `riemann`.

@@ -16,6 +16,7 @@ between these calls; the other functions run to the end.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,10 +84,11 @@ def before(a: int, k: int) -> int:
     return finish(find(below + 1 - k, cursor))
 
 
+@cache
 def prepare() -> None:
-    """Compile everything and make the tables, so that no later call has to."""
+    """Compile everything and make the tables, once in a process, so that no later call has to."""
     after(10**13, 1)
-    after(strong.LEAST, 1)
+    after(NUMBERS_PER_WORD * strong.FIRST_WORD, 1)
 
 
 def _check_k(k: int) -> None:

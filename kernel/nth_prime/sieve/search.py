@@ -23,10 +23,10 @@ LIMIT = 1 << 80
 """The sieve reaches up to here."""
 
 # Words in a block. The least takes some 20 ms, and an interruption loses at most one block. Where
-# numbers are tested one by one, a block of _TESTED takes some 40 ms.
+# numbers are tested one by one, a block of _TESTED_WORDS takes some 40 ms.
 _LEAST = 8 * SEGMENT // 8
 _MOST = 32 * SEGMENT // 8
-_TESTED = 1 << 12
+_TESTED_WORDS = 1 << 12
 
 # Words added to what a search is expected to need, for the chance in the primes' distances.
 _MARGIN = 1 << 12
@@ -36,8 +36,8 @@ def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
     """Return `size` words from word `first` on, in which a bit is set if its number is prime.
 
     What each bit stands for is told in `wheel`. Yields every few milliseconds of work. From
-    strong.LEAST on a sieve by small primes comes first, and a test of what it leaves: to go through
-    all primes up to the square root would take from seconds to minutes.
+    strong.FIRST_WORD on a sieve by small primes comes first, and a test of what it leaves: to go
+    through all primes up to the square root would take from seconds to minutes.
 
     Raises:
         ValueError: the words are none, more than LARGEST_BLOCK, or reach beyond LIMIT.
@@ -49,7 +49,7 @@ def sieve(first: int, size: int) -> Generator[None, None, NDArray[np.uint64]]:
         raise ValueError(f"the sieve reaches up to {LIMIT}, not to {end}")
     root = max(LARGEST, isqrt(end))
     near = np.concatenate(list(bases.ascending(0, min(root, SEGMENT))))
-    if NUMBERS_PER_WORD * first < strong.LEAST:
+    if first < strong.FIRST_WORD:
         large = bases.ascending(SEGMENT, root) if root > SEGMENT else ()
         return (yield from sieve_block(first, size, near, large))
     words = yield from sieve_block(first, size, near, ())
@@ -65,8 +65,8 @@ def block_size(word: int, missing: int) -> int:
     """
     height = NUMBERS_PER_WORD * word
     usual = min(max(isqrt(height) // 8, _LEAST), _MOST)
-    if height >= strong.LEAST:
-        usual = _TESTED
+    if word >= strong.FIRST_WORD:
+        usual = _TESTED_WORDS
     needed = missing * log(height + 20 * missing + 100) / NUMBERS_PER_WORD
     return min(usual, int(1.05 * needed) + _MARGIN)
 

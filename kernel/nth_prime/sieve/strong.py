@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 BASES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41)
 
-LEAST = 1 << 66
-"""The least number that can be tested; all are below 2^80."""
+FIRST_WORD = (1 << 66) // NUMBERS_PER_WORD
+"""The first word whose numbers can be tested; the last ones are below 2^80."""
 
 _LANES = 64  # numbers that are tested at a time
 _WORDS_AT_ONCE = 512
@@ -60,7 +60,7 @@ _CARRIED = uint64(1 << 12)
 def keep_primes(words: NDArray[np.uint64], first: int) -> Generator[None]:
     """Clear the bits of the composite numbers; yield after every few milliseconds of work.
 
-    `first` is the index of the first word, from LEAST / 240 on. The bits are those of numbers that
+    `first` is the index of the first word, FIRST_WORD at least. The bits are those of numbers that
     no small prime divides, or else it takes long.
     """
     offsets, bases = np.array(wheel.OFFSETS), np.array(BASES, np.uint64)
@@ -256,14 +256,14 @@ def _square(table: NDArray[np.uint64]) -> None:
 
 
 @jit
-def _multiply(table: NDArray[np.uint64], limb: int, bit: int, factor: np.uint64) -> None:
-    """Multiply x by a factor up to 41 where a bit of n is set; what is below 1.6·n stays so.
+def _multiply(table: NDArray[np.uint64], row: int, bit: int, factor: np.uint64) -> None:
+    """Multiply x by a factor up to 41 where a bit of a row is set; what is below 1.6·n stays so.
 
-    As many n are subtracted as the high limbs allow for sure: one too few, or two at times.
+    As many n are subtracted as the high limbs allow for sure, which is one too few at most.
     """
     for k in range(_LANES):
         # A sum of signed numbers might be negative, which would keep this from being vectors.
-        times = uint64(1) + ((table[uint64(limb) + uint64(k)] >> uint64(bit)) & uint64(1)) * (
+        times = uint64(1) + ((table[uint64(row) + uint64(k)] >> uint64(bit)) & uint64(1)) * (
             factor - uint64(1)
         )
         low = table[_X + k] * times

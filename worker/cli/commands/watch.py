@@ -104,7 +104,7 @@ def _follow(
     from outlast.checkpoint.errors import StoreUnavailable
     from outlast.worker.cli.places import with_variable
 
-    is_away = False
+    is_away = None  # It has not been asked yet.
     while not stop.reason:
         try:
             changed = watchlist.look()
@@ -112,6 +112,8 @@ def _follow(
                 table.say("the store answers again")
             is_away = False
         except StoreUnavailable as error:
+            if is_away is None:
+                raise
             changed = []
             if not is_away:
                 table.say(f"{with_variable(error)}; trying again until it answers")
