@@ -22,9 +22,11 @@ from outlast.worker.dashboard.pages import Pages
 from outlast.worker.dashboard.rendering import Rendering
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
+from tests.fakes import START
 from tests.fuzz.values import json_values
 from tests.kernels import expected
 from tests.records import GROUPS, NEWER_MAGIC, RecordBytes, lease
+from tests.worker import parts
 from tests.worker.floor import JOB, STEPS, Floor
 
 OTHER = "job-2"
@@ -142,6 +144,16 @@ def test_a_forged_account_ends_neither_the_worker_nor_a_listing(fields: dict[str
     store(floor, forgery)
     look_at(floor)
     work_with(floor, forgery)
+
+
+def test_a_forged_division_does_not_end_a_listing() -> None:
+    """A person who may write one job could take the list of all jobs away."""
+    floor = parts.divided()
+    parts.submit(floor)
+    parts.work(floor, until=lambda: floor.jobs.clock() > START + 20.0)
+    value = floor.register.values[f"jobs/{JOB}"].value
+    store(floor, forged(value, lengths=[], weights=[]))
+    look_at(floor)
 
 
 @pytest.mark.parametrize("version", [b"1", NEWER_MAGIC[-1:], b"\xff"])

@@ -133,7 +133,7 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
     without its states.
 
     Raises:
-        StoreUnavailable, CorruptRecord: a part cannot be read.
+        StoreUnavailable, CorruptRecord: a part, or what the record tells of it, cannot be read.
     """
     tops, fleet = _tops_of(jobs, record), record.fleet
     if tops is None or fleet is None:
@@ -143,6 +143,8 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
     now = jobs.clock()
     ranges = sorted(_ranges(done, fleet.parts))
     weights = record.weights or record.lengths
+    if len(weights) != fleet.parts:
+        raise CorruptRecord(f"job {record.job_id}: its record does not tell of all its parts")
     share = _share_of(ranges, weights)
     running = [head for head in heads.values() if head.is_held(now)]
     return Parts(

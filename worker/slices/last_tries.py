@@ -19,9 +19,11 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 1.0
 # However little time is left: a hiccup of the store is to cost no slice.
 LEAST_SECONDS = 2.0
 # In a row, by a store that answers and takes no write, or a place that takes no arrays: a failover
-# may take that long. Beyond, it may be this job's value alone that is refused. Each refusal counts
-# as long as it took, but as the longest wait at least; the waits do not, as a machine may sleep.
+# may take that long. Beyond, it may be this job's value alone that is refused. Waits are not
+# counted, but each refusal at least as the longest of them.
 MOST_REFUSED_SECONDS = 60.0
+# As what a refusal counts that took longer: the machine may have slept.
+LONGEST_REFUSAL_SECONDS = 20.0
 
 
 def insist(job: ClaimedJob, act: Callable[[], T]) -> T:
@@ -49,9 +51,9 @@ def insist(job: ClaimedJob, act: Callable[[], T]) -> T:
             wait = backoff(tries, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS)
             needed = wait + clock() - tried  # by another try
             if needed < job.limit_seconds():  # To ask it may take as long.
-                is_away = _is_away(job)
-                lasted = max(clock() - tried, LONGEST_WAIT_SECONDS)
-                refused_seconds = 0.0 if is_away else refused_seconds + lasted
+                is_away, lasted = _is_away(job), clock() - tried
+                counted = min(max(lasted, LONGEST_WAIT_SECONDS), LONGEST_REFUSAL_SECONDS)
+                refused_seconds = 0.0 if is_away else refused_seconds + counted
             is_over = refused_seconds >= MOST_REFUSED_SECONDS or needed >= job.limit_seconds()
             if is_over and clock() - begun >= LEAST_SECONDS:
                 raise
