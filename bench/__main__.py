@@ -18,6 +18,7 @@ NAMES = (
     "prime_stops",
     "prime_parts",
     "large_count",
+    "large_prime",
     "cost_model",
     "lucas_lehmer",
     "peers",

@@ -97,8 +97,8 @@ class Head(Part, defer_build=True):
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
     def progress_if_known(self, progress: float) -> float | None:
-        """Return `progress`; None: it is 0 and that of a part, which may only not tell."""
-        return None if self.node is not None and not progress else progress
+        """Return `progress`; None: it is 0, and of a part or a job in parts, which do not tell."""
+        return None if (self.node is not None or self.is_divided) and not progress else progress
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -19,6 +19,13 @@ class UnloadableKernel(UnknownKernel):
     """
 
 
+class DoesNotFit(UnknownKernel):
+    """The job takes more memory than this worker grants; a worker leaves it to others.
+
+    A kernel's run raises it before it has done any work to speak of: nothing is counted.
+    """
+
+
 class NonRetryable(Exception):
     """Another attempt from the same state would fail again. A kernel raises it, or a subclass.
 

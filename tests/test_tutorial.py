@@ -12,9 +12,6 @@ from tests.new_user import environment_in, shell
 
 DOCS = Path(__file__).parent.parent / "docs"
 HERE, _, ON_LAMBDA = (DOCS / "tutorial.md").read_text().partition("## 5. On Lambda")
-# However long a worker takes to start here.
-SLEEP = "sleep 2"
-UNTIL_IT_RUNS = "until outlast status second | grep -q running; do sleep 0.1; done; sleep 0.8"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
@@ -52,7 +49,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
                 folder = Path(seen.pop())
             case "console":
                 typed = "\n".join(re.findall(r"^\$ (.*)$", text, re.MULTILINE))
-                typed = typed.replace(SLEEP, UNTIL_IT_RUNS)
                 seen += shell(typed, folder, environment).splitlines()
     return home, seen
 

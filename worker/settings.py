@@ -40,7 +40,7 @@ OR_NONE = BeforeValidator(lambda value: None if value == "none" else value)
 
 def _not_empty(value: object) -> object:
     if value == "":
-        raise ValueError("give the path of a file")  # Else it would be the working folder.
+        raise ValueError("it is empty: give a value, or unset the variable")
     return value
 
 
@@ -175,7 +175,7 @@ class Settings(BaseModel):
         description="the only hosts of webhooks and names of SQS queues that may be notified, with "
         "commas between; without it, any host may",
     )
-    dashboard_token: SecretStr | None = Field(
+    dashboard_token: Annotated[SecretStr, NOT_EMPTY] | None = Field(
         default=None, description="what a viewer of `outlast dashboard` must enter"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

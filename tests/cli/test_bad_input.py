@@ -40,7 +40,7 @@ USAGE = {
     "a word": ((*NTH, "position=abc"), "position='abc': Input should be a valid integer"),
     "nothing": ((*NTH, "position="), "position='': Input should be a valid integer"),
     "a power": ((*NTH, "position=10^30"), "position='10^30'"),
-    "too much": ((*NTH, f"position={10**30}"), "less than or equal to 1000000000000"),
+    "too much": ((*NTH, f"position={10**30}"), "less than or equal to 10^22"),
     "digits": ((*NTH, "position=" + "9" * 5000), "position='9999"),
     "missing": (NTH, "parameter 'position' is missing; its parameters: position"),
     "unknown": ((*NTH, "position=1", "x=2"), "there is no parameter 'x'"),

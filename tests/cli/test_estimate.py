@@ -106,6 +106,7 @@ def test_numbers_of_workers_stand_side_by_side(outlast: Outlast, outlast_json: O
     assert 3600 < thousand["seconds"] < hundred["seconds"] < ten["seconds"]
     assert one["dollars"] < ten["dollars"] < hundred["dollars"] < thousand["dollars"]
     table = outlast(*words).out
+    assert "10:00:00 h of a reference core, 1:00:00 h of it by one worker alone; " in table
     assert re.search(r"WORKER +THREADS +1 WORKER +10 WORKERS +100 WORKERS +1,000 WORKERS\n", table)
     assert re.search(r"lambda/arm64/1769 +1 +10:\S+ h +1:5\S+ h .*\n( +\$\d\.\d+){4}\n", table)
 

@@ -120,6 +120,8 @@ def test_the_pages_are_there_without_a_network(outlast: Outlast) -> None:
     assert "settings           Settings" in listed
     assert outlast("help", "settings") == (0, pages["settings"], "")
     assert json.loads(outlast("help", "parts", "--json").out)["text"] == pages["parts"]
+    assert "images/" in pages["usage"]
+    assert "images/" not in outlast("help", "usage").out, "the package has none"
 
 
 def test_a_terminal_gets_a_page_laid_out(terminal: AtTerminal) -> None:

@@ -20,6 +20,9 @@ from outlast.worker.cli.params import format_params, params_for, split_params, v
         ("007", 7),
         ("1.5", 1.5),
         ("1e3", 1000),
+        ("1.5e3", 1500),
+        ("-1.50e2", -150),
+        ("1.25e1", 12.5),
         ("true", True),
         ("false", False),
         ("null", None),
@@ -84,6 +87,14 @@ def test_what_is_shown_can_be_typed(value: Any) -> None:
 def test_where_a_kernel_wants_text_what_was_typed_is_text(text: str, value: Any) -> None:
     """A label, a date or a version that looks like a number would be refused, or changed."""
     assert params_for("tally", ["steps=1e2", f"label={text}"]) == {"steps": 100, "label": value}
+
+
+def test_a_refusal_says_what_may_be_written() -> None:
+    """A person would try yes, 1 and on in turn, or count zeros."""
+    with pytest.raises(InvalidParams, match="verify='1': write true or false; its parameters: "):
+        params_for("nth-prime", ["position=9", "verify=1"])
+    with pytest.raises(InvalidParams, match=r"should be less than or equal to 10\^22; its"):
+        params_for("nth-prime", ["position=10^23"])
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,9 @@ def test_the_table_moves_and_ends_with_the_jobs(terminal: AtTerminal, start: Sta
     bars = re.findall(rf"good +running +\x1b\[[0-9;]*m({BAR}+)", at.seen)
     assert len(set(bars)) > 3, "the bar does not move"
     assert re.search(r"\d %/s +0:0\d +\d+ +0:0\d ago +\w", at.seen), "no rate, time left or age"
-    assert "job good succeeded after " in at.seen
+    _, _, after = at.seen.partition("job good succeeded after ")
+    assert after
+    assert not re.search(r"good +running", after), "a row of a job that is over"
     assert "job bad failed after 1 slice: RuntimeError: told to fail" in at.seen
     assert_clean(at)
 

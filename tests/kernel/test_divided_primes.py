@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.kernel import NonRetryable, Resources
+from outlast.kernel.errors import DoesNotFit
 from outlast.kernel.nth_prime import NthPrime, PrimeCount
 from outlast.kernel.nth_prime.divided import Divided, PrimesPlan
 from outlast.kernel.nth_prime.gourdon import engine, parts, work
@@ -329,7 +330,7 @@ def test_a_part_that_is_closed_leaves_no_thread() -> None:
 def test_what_does_not_fit_in_the_memory_is_refused() -> None:
     """Otherwise the system kills the worker minutes later, and the next one, without a word."""
     plan = COUNT.plan(COUNT.Params(x=10**19))
-    with pytest.raises(MemoryError, match="grants 100 MiB"):
+    with pytest.raises(DoesNotFit, match="grants 100 MiB"):
         next(COUNT.part(plan, 0, 1, None, Resources(memory_bytes=100 << 20)))
 
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from outlast.kernel import Resources, UnknownKernel
+from outlast.kernel.errors import DoesNotFit
 from outlast.kernel.nth_prime import NthPrime, PrimeCount, plain
 from outlast.kernel.nth_prime.sieve.steps import finish
 
@@ -104,5 +105,5 @@ def test_small_jobs_need_no_compiler(words: list[object], answers: list[str]) ->
 def test_what_does_not_fit_in_the_memory_is_refused(params: BaseModel) -> None:
     """Otherwise the system kills the worker minutes later, and the next one, without a word."""
     steps = KERNELS[type(params)].run(params, None, Resources(memory_bytes=100 << 20))
-    with pytest.raises(MemoryError, match=r"takes \d+ MiB of memory.* grants 100 MiB"):
+    with pytest.raises(DoesNotFit, match=r"takes \d+ MiB of memory.* grants 100 MiB"):
         finish(steps)

@@ -12,7 +12,7 @@ import pytest
 
 from outlast.checkpoint.status import Status
 from outlast.kernel import MachineFault, UnknownKernel
-from outlast.kernel.errors import UnloadableKernel
+from outlast.kernel.errors import DoesNotFit, UnloadableKernel
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.loops.one_job import run_to_end
 from outlast.worker.queues.memory import MemoryQueue
@@ -52,6 +52,21 @@ def test_a_fault_of_the_machine_costs_the_job_nothing(
     assert floor.work()[0].record
     assert floor.record.result == expected(STEPS)
     assert floor.record.guards.doubters == ()
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_what_a_worker_lacks_costs_the_job_nothing(floor: Floor, steps: int) -> None:
+    """A job that takes more memory than one worker grants would fail, and never reach a larger."""
+    floor.submit()
+    before = floor.record
+    with pytest.raises(UnknownKernel, match=f"job {JOB}: it takes 2 GiB"):
+        floor.work(floor.process(kernel=raising(DoesNotFit("it takes 2 GiB"), steps)))
+    after = floor.record
+    assert (after.usage, after.guards, after.lease) == (before.usage, before.guards, None)
+    assert "cannot run it: it takes 2 GiB" in str(after.error)
+    floor.clock.sleep(30.0)
+    assert floor.work()[0].record
+    assert floor.record.result == expected(STEPS)
 
 
 class Broken(Counting):

@@ -131,11 +131,11 @@ class LiveTable(Table):
         parts: Mapping[str, Parts],
         now: float,
     ) -> None:
-        """Draw the table."""
+        """Draw the table, and above it the jobs that are over, which have left it."""
+        self._live.update(self._table(list(jobs), parts, now), refresh=True)
         for record in changed:
             if record.status.is_final:
                 self.say(line_of(record, now))
-        self._live.update(self._table(list(jobs), parts, now), refresh=True)
 
     def say(self, line: str) -> None:
         """Print it above the table."""

@@ -50,7 +50,11 @@ def _kernel_names(incomplete: str) -> list[str]:
 
 Json = Annotated[
     bool,
-    typer.Option("--json", callback=_json, help="Print one JSON document and nothing else."),
+    typer.Option(
+        "--json",
+        callback=_json,
+        help="Print one JSON document and nothing else; on an error, nothing.",
+    ),
 ]
 Debug = Annotated[
     bool,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 WHOLE = re.compile(r"[+-]?[0-9]+(_[0-9]+)*")
 SCIENTIFIC = re.compile(r"([+-]?[0-9]+)[eE]\+?([0-9]{1,3})")
+FRACTION = re.compile(r"([+-]?[0-9]+)\.([0-9]{1,99})[eE]([0-9]{1,3})")
 # No sign: people disagree on what -2^2 is.
 POWER = re.compile(r"([0-9]{1,4})(?:\^|\*\*)([0-9]{1,3})")
 
@@ -84,12 +85,15 @@ def format_params(params: Mapping[str, Any]) -> str:
 def value_of(text: str) -> Any:
     """Return the value that `text` looks like.
 
-    That is a whole number, which may have underscores or be written as 1e15, 10^15 or 10**15, or
+    That is a whole number, which may have underscores or be written as 1e15, 1.5e15, 10^15 or
+    10**15, or
     any JSON literal (true, 1.5, null, "text", [1, 2]); anything else is text. The kernel's model
     checks it later.
     """
     if number := SCIENTIFIC.fullmatch(text):
         return int(number[1]) * 10 ** int(number[2])
+    if (fraction := FRACTION.fullmatch(text)) and len(fraction[2]) <= int(fraction[3]):
+        return int(fraction[1] + fraction[2]) * 10 ** (int(fraction[3]) - len(fraction[2]))
     if power := POWER.fullmatch(text):
         return int(power[1]) ** int(power[2])
     try:

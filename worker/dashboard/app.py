@@ -101,7 +101,8 @@ class _Dashboard:
 
     def jobs(self, request: Request) -> Response:
         query, csrf = Query.read(request.query_params), self._keys.steering_seal(request)
-        return HTMLResponse(self._pages.jobs(query, csrf=csrf))
+        unknown = Query.unknown_in(request.query_params)
+        return HTMLResponse(self._pages.jobs(query, unknown=unknown, csrf=csrf))
 
     def workers(self, request: Request) -> Response:
         query = WorkersQuery.read(request.query_params)

@@ -59,6 +59,16 @@ class Query(NamedTuple):
             values["sort"] = ""
         return cls(**values)
 
+    @classmethod
+    def unknown_in(cls, parameters: Mapping[str, str]) -> list[str]:
+        """Return what an address asks for that `read` does not know, for people."""
+        read, names = cls.read(parameters), ("status", "sort")
+        return [
+            f"{name}={parameters[name]}"
+            for name in names
+            if parameters.get(name, "").strip() and not getattr(read, name)
+        ]
+
     @property
     def is_narrow(self) -> bool:
         """Whether it excludes any jobs."""

@@ -13,6 +13,8 @@ from outlast.worker.dashboard.steering import DONE
 from outlast.worker.dashboard.strip import Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
     from outlast.worker.dashboard.rendering import Rendering
@@ -35,8 +37,11 @@ class Pages:
         self._jobs = jobs
         self._rendering = rendering
 
-    def jobs(self, query: Query, *, csrf: str) -> str:
-        """Return the page of a selection of jobs; in an outage it is empty and says so."""
+    def jobs(self, query: Query, *, unknown: Sequence[str] = (), csrf: str) -> str:
+        """Return the page of a selection of jobs; in an outage it is empty and says so.
+
+        `unknown` are words of the address that choose nothing; the page says that, too.
+        """
         outage, listing = "", Listing([], [], None)
         try:
             listing = listing_of(self._jobs, query)
@@ -45,6 +50,7 @@ class Pages:
         return self._rendering.page(
             "jobs.html",
             query=query,
+            unknown=unknown,
             listing=listing,
             mark=_mark_of(listing),
             outage=outage,

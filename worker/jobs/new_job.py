@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 # Enough that among a million jobs of one name no two have the same id.
 DIGEST_BYTES = 8
 VALUE_CHARACTERS = 60
+# As pydantic calls them.
+NO_BOOLEAN = {"bool_type", "bool_parsing"}
+# Its zeros are hard to count.
+LARGE_POWER = re.compile(r"\b1(0{6,})\b")
 # More would be cut into more parts than a job can have.
 MAX_PARALLEL = 30_000
 
@@ -180,7 +185,9 @@ def refusal(
         case _:
             # As typed where it was: Python writes no whole number of over 4300 digits.
             value = typed[name] if typed and name in typed else str(first["input"])
-            complaint = f"{name}={value[:VALUE_CHARACTERS]!r}: {first['msg']}"
+            reason = "write true or false" if first["type"] in NO_BOOLEAN else first["msg"]
+            reason = LARGE_POWER.sub(lambda power: f"10^{len(power[1])}", reason)
+            complaint = f"{name}={value[:VALUE_CHARACTERS]!r}: {reason}"
     fields = model.model_fields
     known = ", ".join(sorted(fields, key=lambda field: not fields[field].is_required())) or "none"
     return InvalidParams(f"{kernel}: {complaint}; its parameters: {known}")

@@ -144,6 +144,8 @@ class Consumer:
             self._wait(process.health.wait_seconds, stop)
             return 0
         except LEAVE_MESSAGE as error:
+            if process.is_alone and isinstance(error, NOT_HERE):
+                raise  # There is no other worker to leave the message to.
             tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
             if isinstance(error, NOT_HERE):
                 # Others are to have a chance before the message has been received too often.

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StateTooLarge
-from outlast.kernel import NonRetryable
+from outlast.kernel import NonRetryable, UnknownKernel
 from outlast.kernel.parts import class_of
 from outlast.worker.slices.arrays import NoPlace
 from outlast.worker.slices.health import is_decided, kind_of
@@ -31,8 +31,12 @@ def failure(job: ClaimedJob, error: BaseException, *, has_begun: bool) -> Failed
 
     Raises:
         BrokenWorker: it is not the job's.
+        UnknownKernel: the kernel lacks something here that other workers may have.
     """
     process, record = job.process, job.record
+    if isinstance(error, UnknownKernel):
+        job.is_used = False
+        raise job.refused(error) from error
     reason = described(error, class_of(job.kernel))
     tell_unprepared(job, error)
     may_be_machines = not (process.is_alone or has_begun)

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
 from outlast.checkpoint.local_process import this_process
 from outlast.checkpoint.record_parts import Lease
+from outlast.checkpoint.safe_text import one_line
+from outlast.kernel import UnknownKernel
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
+from outlast.worker.slices.kernel_errors import ERROR_CHARACTERS
 from outlast.worker.slices.timing import LEASE_INTERVALS, SAFETY
 from outlast.worker.slices.work import Work
 from outlast.worker.telemetry.job_events import tell_claim
@@ -171,6 +174,12 @@ class LeasedJob:
     def note_life(self) -> None:
         """Let the heart beat on: a step has ended, or a piece of the arrays was sent."""
         self.stepped_at = self.process.clock()
+
+    def refused(self, error: Exception) -> UnknownKernel:
+        """Note why this worker cannot run the job, for who waits for it; return it as an error."""
+        text = f"worker {self.process.worker} cannot run it: {error}"
+        self.obstacle = one_line(text, ERROR_CHARACTERS)
+        return UnknownKernel(f"job {self.record.job_id}: {error}")
 
     def begin(self) -> None:
         """Begin the slice: from here on the claim counts, and what is done can be lost."""

@@ -6,11 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
-from outlast.checkpoint.safe_text import one_line
 from outlast.kernel import UnknownKernel
 from outlast.kernel.bulk import Bulk, Stored, loaded
 from outlast.kernel.errors import UnloadableKernel
-from outlast.worker.slices.kernel_errors import ERROR_CHARACTERS, line
+from outlast.worker.slices.kernel_errors import line
 from outlast.worker.slices.reading import read_state
 from outlast.worker.telemetry.events import KERNEL_NOT_PREPARED, tell
 
@@ -42,12 +41,11 @@ def load_kernel(job: ClaimedJob, *, prepare: bool = True) -> None:
         job.renew()  # It may have been cancelled meanwhile.
         job.restored = read_state(job)
     except (UnknownKernel, NewerState, StoreUnavailable) as error:
-        text = f"worker {job.process.worker} cannot run it: {error}"
-        job.obstacle = one_line(text, ERROR_CHARACTERS)
+        refusal = job.refused(error)
         if isinstance(error, UnloadableKernel):
             raise job.process.health.fault(job.record.job_id, str(error)) from error
         if isinstance(error, UnknownKernel):
-            raise UnknownKernel(f"job {job.record.job_id}: {error}") from error
+            raise refusal from error
         raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from outlast.kernel.errors import DoesNotFit
 from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon.state import Division, WrongState
 
@@ -176,14 +177,14 @@ def fitting_threads(divisions: tuple[Division, ...], resources: Resources) -> in
     """Return how many of the threads that are granted the memory suffices for, at least 1.
 
     Raises:
-        MemoryError: it does not suffice for one.
+        DoesNotFit: it does not suffice for one.
     """
     memory = resources.memory_bytes
     if memory is None:
         return resources.threads
     division = max(divisions, key=lambda one: one.y)
     if (needed := bytes_needed(division, 1)) > memory:
-        raise MemoryError(
+        raise DoesNotFit(
             f"counting the primes up to {division.x} takes {needed >> 20} MiB of memory, and this "
             f"worker grants {memory >> 20} MiB: give it more, or use another one"
         )

@@ -235,6 +235,14 @@ def test_a_short_token_in_the_environment_is_refused_and_not_shown(
     assert "hunter2" not in ended.err
 
 
+def test_an_empty_token_in_the_environment_is_called_so(
+    outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who forgot to fill the variable would look for a token that is too short."""
+    monkeypatch.setenv("OUTLAST_DASHBOARD_TOKEN", "")
+    assert "='': Value error, it is empty: give a value" in outlast("dashboard").err
+
+
 def test_without_its_extra_it_says_what_to_install(
     outlast: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -318,6 +318,14 @@ def test_an_address_says_how_jobs_are_sorted(
     assert shown(browser_of().get(f"/{query}").text)[:3] == first
 
 
+def test_an_address_that_chooses_nothing_says_so(browser_of: Callable[..., TestClient]) -> None:
+    """Who mistypes a status would take all jobs for those that failed."""
+    page = browser_of().get("/?status=faild&sort=<age>").text
+    assert "status=faild is unknown, and chooses nothing." in page
+    assert "sort=&lt;age&gt; is unknown, and chooses nothing." in page
+    assert "is unknown" not in browser_of().get("/?status=failed&sort=").text
+
+
 def test_a_sorted_page_says_what_it_leaves_out(
     browser_of: Callable[..., TestClient], client: Client
 ) -> None:

@@ -159,7 +159,7 @@ def estimate(
     if as_json:
         print_json({**job, "workers": rows, "prices": source_of(prices, settings)})
         return
-    print(f"{kernel} {format_params(values)}: {_describe(need)}")
+    print(f"{kernel} {format_params(values)}: {_describe(need, is_shared=bool(fleets))}")
     if calibrate:
         print(f"a core of this machine takes {factor:.2f} times as long")
     print()
@@ -275,10 +275,12 @@ def _row(need: Estimate, size: Size, settings: Settings, prices: Prices) -> dict
     }
 
 
-def _describe(need: Estimate) -> str:
+def _describe(need: Estimate, *, is_shared: bool) -> str:
+    alone = f"{need.serial_seconds / need.seconds:.0%} of it on one thread only"
+    if is_shared:
+        alone = f"{_time(need.undivided_seconds)} of it by one worker alone"
     return (
-        f"{_time(need.seconds)} of a reference core, "
-        f"{need.serial_seconds / need.seconds:.0%} of it on one thread only; "
+        f"{_time(need.seconds)} of a reference core, {alone}; "
         f"{need.memory_bytes / 1e6:,.0f} MB of memory, states of {need.state_bytes / 1e3:,.1f} kB"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 ENDING = ".md"
+# The package has no pictures.
+PICTURE = re.compile(r"^(!\[.*\]\(images/.*\)|<img .*>)\n+", re.MULTILINE)
 
 
 def _topics(incomplete: str) -> list[str]:
@@ -58,7 +61,8 @@ def show_help(topic: Topic = None, *, as_json: Json = False, _debug: Debug = Fal
             elif not print_lines(f"{name:<18} {title}" for name, title in titles.items()):
                 say("this installation has no pages; outlast --help lists the commands")
         case [name] if name in pages:
-            _print(name, pages[name].read_text(encoding="utf-8"), as_json=as_json)
+            text = PICTURE.sub("", pages[name].read_text(encoding="utf-8"))
+            _print(name, text, as_json=as_json)
         case _:
             return _print_help_of(topic)
     return None

@@ -82,7 +82,7 @@ def run(
         0  the result is printed
         1  the job failed, its id belongs to another job, or the store is at fault
         2  the kernel, a parameter, the id, a tag, target or setting is wrong, the kernel cannot be
-           divided, or a package that the job needs is missing; nothing was done
+           divided, or a package or the memory that the job needs is missing
         3  the job is paused
         124  stopped, and out of time (OUTLAST_STOP_SECONDS): what was done since the last
              checkpoint is lost

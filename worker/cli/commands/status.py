@@ -49,7 +49,8 @@ def status(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
 
     For a divided job, parts tells how many there are, and how many are done, are with a worker,
     wait or have failed. Progress is then the share of its pieces in parts that are done; slices and
-    seconds are those of all parts. Where a part is to be tried again, error tells why.
+    seconds are those of all parts. Where a part is to be tried again, error tells why. Such a job
+    is running from when its parts wait for workers, and one that was cancelled has no progress.
 
     A job that cannot be read is reported and does not keep the others back. With --json, one id
     prints an object; several, or -, print an array.
@@ -254,9 +255,10 @@ def _as_words(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that a person reads in another way than a program."""
     from outlast.checkpoint.view import figures_line
 
+    is_cut_short = fields["status"] == "cancelled" and fields["parallel"] is not None
     notices = [f"{notice['target']} ({notice['status']})" for notice in fields["notify"]]
     words = {
-        "progress": f"{fields['progress']:.2%}",
+        "progress": None if is_cut_short else f"{fields['progress']:.2%}",
         "metrics": figures_line(fields["metrics"]) or None,
         "tags": " ".join(fields["tags"]) or None,
         "notify": ", ".join(notices) or None,

@@ -80,7 +80,7 @@ def submit(
         outlast submit nth-prime position=1_000_000
         outlast submit nth-prime position=1_000_000 --job-id million --tag primes
         outlast submit nth-prime position=1_000_000 --notify https://example.com/done
-        outlast submit nth-prime position=1e17 --parallel 200
+        outlast submit nth-prime position=1e20 --parallel 20
         outlast submit smooth image=@photo.npy
 
     Exit codes:
