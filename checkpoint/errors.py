@@ -22,6 +22,10 @@ class StoreFull(StoreUnavailable):
     """The store has no room for the value, and nothing was written. Make room: delete jobs."""
 
 
+class StoreReplaced(StoreUnavailable):
+    """The store's file was removed or replaced while in use. Start this process again."""
+
+
 class UnknownJob(CheckpointError):
     """No job has this id. Correct the id, or submit the job."""
 

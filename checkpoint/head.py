@@ -96,7 +96,7 @@ class Head(Part, defer_build=True):
             return 1.0
         return self.checkpoints[0].progress if self.checkpoints else 0.0
 
-    def known(self, progress: float) -> float | None:
+    def progress_if_known(self, progress: float) -> float | None:
         """Return `progress`; None: it is 0, and of a part or a job in parts, which do not tell."""
         return None if (self.node is not None or self.is_divided) and not progress else progress
 
@@ -145,6 +145,10 @@ class Head(Part, defer_build=True):
         if self.lease is None or not self.lease.is_live(now):
             return False
         return self.guards.stalls > 1 or not is_gone(self.lease.process)
+
+    def held_seconds(self, now: float) -> float:
+        """Return how long ago, at `now`, it was claimed by the worker that has it; 0: none has."""
+        return max(now - self.lease.claimed_at, 0.0) if self.lease else 0.0
 
     def wait_seconds(self, now: float) -> float:
         """Return how long the next slice or notice has to wait from `now` on; 0: not at all.

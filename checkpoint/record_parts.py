@@ -294,6 +294,11 @@ class Usage(Part):
         Field(default_factory=dict)
     )
 
+    @property
+    def occupied_seconds(self) -> float:
+        """How long workers were occupied with the slices that have ended, on all platforms."""
+        return sum(usage.seconds for usage in self.platforms.values())
+
     def plus(self, other: Usage) -> Usage:
         """Return what both took."""
         both: dict[str, Any] = {

@@ -74,20 +74,26 @@ class Pool(redis.ConnectionPool):
     def get_connection(self, *_: Any, **__: Any) -> Any:
         """Return a connection that nobody else has."""
         self._checkpid()
+        with self._lock:  # `disconnect` closes those that are idle, from any thread.
+            idle = self._available_connections
+            connection = idle.pop() if idle else self.make_connection()
         try:
-            connection = self._available_connections.pop()
-        except IndexError:
-            connection = self.make_connection()
-        connection.connect()  # if it is not
+            connection.connect()  # if it is not
+        except BaseException:
+            self.release(connection)
+            raise
         return connection
 
     def release(self, connection: Any) -> None:
         """Take a connection back."""
         self._checkpid()
-        if self.owns_connection(connection):
-            self._available_connections.append(connection)
-        else:
-            connection.disconnect()
+        with self._lock:
+            if self.owns_connection(connection):
+                self._available_connections.append(connection)
+                return
+            if connection.pid == self.pid:  # else it was counted before a fork
+                self._created_connections -= 1
+        connection.disconnect()
 
 
 class MasterPool(Pool, SentinelConnectionPool):

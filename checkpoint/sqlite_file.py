@@ -10,7 +10,7 @@ import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from outlast.checkpoint.errors import StoreFull, StoreUnavailable
+from outlast.checkpoint.errors import StoreFull, StoreReplaced, StoreUnavailable
 from outlast.checkpoint.sqlite_read_only import MEMORY, read_only_uri
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class SqliteFile:
     tables.
 
     Every method raises StoreUnavailable where the file or the disk is at fault. Nothing is written
-    then, or, if the disk fails during the commit, the write may have happened.
+    then, or, if the disk fails during the commit, the write may have happened. It is StoreReplaced,
+    from then on, once the file has been removed or replaced.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class SqliteFile:
             raise RuntimeError(f"{self.path}: opened before a fork; open it again in the child")
         if self._identity and _identity_of(self._absolute) != self._identity:
             # SQLite would go on in a file that has no name left.
-            raise StoreUnavailable(
+            raise StoreReplaced(
                 f"{self.path}: it was removed or replaced while in use; start this process again"
             )
         with self._lock:

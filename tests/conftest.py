@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import tempfile
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,21 @@ def signals_of_a_terminal() -> None:
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         # Ignored by the tests still, but a handler is not handed down to who is started.
         signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary_files() -> Iterator[None]:
+    """Keep what the tests and their programs leave out of the machine's own temporary files.
+
+    Workers beside the tests would read the receipts of theirs.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="outlast-tests-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -140,7 +140,7 @@ class Progress:
         if now >= self._due:
             self._due = now + PROGRESS_SECONDS
             part = {"part": node.number} if node else {}
-            progress = job.record.known(job.progress)
+            progress = job.record.progress_if_known(job.progress)
             self._report(self._job, {"job_id": job_id, **part, "progress": progress})
 
 

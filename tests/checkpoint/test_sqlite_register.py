@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
+from outlast.checkpoint.errors import StoreReplaced, StoreUnavailable, VersionConflict
 from outlast.checkpoint.registers.sqlite import SqliteRegister
 from outlast.checkpoint.sqlite_file import SqliteFile
 
@@ -217,7 +217,7 @@ def test_a_file_that_is_removed_under_a_worker_is_refused(
             file.unlink()
         if is_replaced:
             SqliteRegister(path).close()
-        with pytest.raises(StoreUnavailable, match="was removed or replaced while in use"):
+        with pytest.raises(StoreReplaced, match="was removed or replaced while in use"):
             register.put("jobs/b", b"1", expected=None)
     with closing(SqliteRegister(path)) as register:
         assert list(register.keys("")) == []

@@ -15,15 +15,23 @@ from outlast.checkpoint.head import Body
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.register import Stored
 from outlast.checkpoint.view import view
+from outlast.worker.cli.live_table import cells_of, line_of
+from outlast.worker.dashboard.guard import Keys
+from outlast.worker.dashboard.listing import Query
+from outlast.worker.dashboard.pages import Pages
+from outlast.worker.dashboard.rendering import Rendering
 from outlast.worker.jobs.sweep import sweep
 from outlast.worker.loops.consumer import Consumer
+from tests.fakes import START
 from tests.fuzz.values import json_values
 from tests.kernels import expected
 from tests.records import GROUPS, NEWER_MAGIC, RecordBytes, lease
+from tests.worker import parts
 from tests.worker.floor import JOB, STEPS, Floor
 
 OTHER = "job-2"
 FIELDS = [*Record.model_fields, *(f"{g}.{n}" for g, m in GROUPS.items() for n in m.model_fields)]
+RENDERING = Rendering(Keys(None, 0))
 FLIPS = st.tuples(st.integers(0, 10_000), st.integers(1, 255))
 
 
@@ -58,10 +66,28 @@ def forged(data: bytes, **fields: object) -> bytes:
     return RecordBytes(*texts, parts.states).joined()
 
 
-def work_with(floor: Floor, value: bytes) -> None:
-    """Put the value where the record was, and let a worker and a person have a look."""
+def store(floor: Floor, value: bytes) -> None:
+    """Put the value where the record was."""
     key = f"jobs/{JOB}"
     floor.register.values[key] = Stored(value, floor.register.values[key].version)
+
+
+def look_at(floor: Floor) -> None:
+    """Let a person look at all jobs, on a terminal and on the pages of a dashboard."""
+    pages = Pages(floor.jobs, RENDERING)
+    pages.jobs(Query(), csrf="")
+    for job_id in floor.jobs.ids():
+        with suppress(CorruptRecord):
+            record = floor.jobs.load(job_id).record
+            assert json.loads(json.dumps(view(record), allow_nan=False))
+            cells_of(record, floor.clock())
+            line_of(record, floor.clock())
+            pages.job(job_id, csrf="")
+
+
+def work_with(floor: Floor, value: bytes) -> None:
+    """Put the value where the record was, and let a worker and a person have a look."""
+    store(floor, value)
     floor.clock.sleep(60.0)
     sweep(floor.jobs, floor.queue, after_seconds=1.0)
     Consumer(floor.process(), slice_seconds=3.0).run(max_idle_seconds=60.0)
@@ -94,25 +120,40 @@ def test_what_is_foreign_is_left_as_it_is(value: bytes) -> None:
 def test_a_forged_record_ends_neither_the_worker_nor_a_listing(fields: dict[str, object]) -> None:
     """A person who may write one job could stop all others."""
     floor, value = begun()
-    work_with(floor, forged(value, **fields))
-    for job_id in floor.jobs.ids():
-        with suppress(CorruptRecord):
-            shown = view(floor.jobs.load(job_id).record)
-            assert json.loads(json.dumps(shown, allow_nan=False))
+    forgery = forged(value, **fields)
+    store(floor, forgery)
+    look_at(floor)
+    work_with(floor, forgery)
+    look_at(floor)
 
 
 @pytest.mark.parametrize(
     "fields",
     [
         {"status": "running", "lease": lease().model_dump() | {"claimed_at": 1e300}},
+        {"status": "running", "pace.per_second": 5e-324},
+        {"status": "running", "pace.per_second": 1e308},
         {"usage.platforms": {"local": {"slices": 2**53 - 1, "seconds": 1.79e308}}},
     ],
-    ids=lambda fields: [*fields][-1],
+    ids=["claimed_at", "slowest", "fastest", "platforms"],
 )
-def test_a_forged_account_ends_no_worker(fields: dict[str, object]) -> None:
+def test_a_forged_account_ends_neither_the_worker_nor_a_listing(fields: dict[str, object]) -> None:
     """A person who may write one job could stop all others."""
     floor, value = begun()
-    work_with(floor, forged(value, **fields))
+    forgery = forged(value, **fields)
+    store(floor, forgery)
+    look_at(floor)
+    work_with(floor, forgery)
+
+
+def test_a_forged_division_does_not_end_a_listing() -> None:
+    """A person who may write one job could take the list of all jobs away."""
+    floor = parts.divided()
+    parts.submit(floor)
+    parts.work(floor, until=lambda: floor.jobs.clock() > START + 20.0)
+    value = floor.register.values[f"jobs/{JOB}"].value
+    store(floor, forged(value, lengths=[], weights=[]))
+    look_at(floor)
 
 
 @pytest.mark.parametrize("version", [b"1", NEWER_MAGIC[-1:], b"\xff"])

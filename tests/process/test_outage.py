@@ -69,8 +69,9 @@ def test_nothing_is_done_again_after_an_outage(server: Valkey, steps: Steps) -> 
     assert steps.stop() == STEPS
     assert client.status("a").usage.redone_seconds == 0.0
     assert ended.code == 0
-    assert len(re.findall("redis at .* Connection refused", ended.err)) == 1
-    assert len(re.findall("INFO the store answers again, after [2-5] s", ended.err)) == 1
+    assert len(re.findall("WARNING .* redis at ", ended.err)) == 1
+    (seconds,) = re.findall(r"INFO the store answers again, after (\d+) s", ended.err)
+    assert int(seconds) >= AWAY_SECONDS - 1
 
 
 @pytest.mark.usefixtures("steps")

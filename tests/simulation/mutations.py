@@ -449,7 +449,7 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
     # In one database a message goes with its slice, whoever is still to be notified.
     "acknowledge_what_is_owed": (Handover, "acks", lambda *_: True),
     # What a slice has done is given up if the store does not answer for two seconds.
-    "give_up_in_an_outage": (last_tries, "MOST_REFUSALS", 0),
+    "give_up_in_an_outage": (last_tries, "MOST_REFUSED_SECONDS", 0.0),
     # There a continuation is noted as announced and never sent.
     "announce_alone": (
         Handover,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from outlast.checkpoint.codec import decode
-from outlast.checkpoint.errors import StoreUnavailable
+from outlast.checkpoint.errors import StoreReplaced, StoreUnavailable
 from outlast.checkpoint.status import Status
 from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.outages import Outages
 from tests.fakes import FakeClock
 from tests.kernels import expected
@@ -31,11 +32,13 @@ class Outage:
 
     Attributes:
         seconds: how long it lasts. try_seconds: how long each call takes to fail.
+        error: what each raises.
         attempts: which steps were done when the store was asked to write.
     """
 
     def __init__(self, floor: Floor, *, seconds: float = OUTAGE_SECONDS) -> None:
         self.seconds, self.try_seconds = seconds, 0.0
+        self.error = StoreUnavailable("the store is away")
         self.operations = {"read", "put", "delete", "keys"}
         self.steps: list[int] = []
         self.attempts: list[int] = []
@@ -63,7 +66,7 @@ class Outage:
             if operation == "put":
                 self.attempts.append(len(self.steps))
             self._floor.clock.sleep(self.try_seconds)
-            raise StoreUnavailable("the store is away")
+            raise self.error
 
 
 def worker(floor: Floor, **changes: Any) -> Consumer:
@@ -153,6 +156,62 @@ def test_a_store_that_answers_and_takes_no_write_is_no_outage(floor: Floor) -> N
     begun = floor.clock()
     worker(floor).run(done=lambda: floor.clock() > begun + 30.0)
     assert 50.0 < floor.clock() - begun < 70.0
+
+
+def test_a_long_outage_is_no_fault_of_the_kernel(
+    floor: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A person would mend a kernel that is well, and a second worker come for its job."""
+    floor.submit()
+    Outage(floor, seconds=900.0).at(2)
+    hidden_at: list[float] = []
+    begun = floor.clock()
+
+    def note(operation: str) -> None:
+        if operation == "hide":
+            hidden_at.append(floor.clock() - begun)
+
+    floor.queue.before = note
+    worker(floor, sleep=floor.busy).run(max_slices=1)
+    assert "has come to no safe point" not in caplog.text
+    assert any(800.0 < at < 900.0 for at in hidden_at)
+
+
+@pytest.mark.parametrize("try_seconds", [5.0, 20.0])
+def test_refusals_are_counted_by_what_they_take(floor: Floor, try_seconds: float) -> None:
+    """A store that takes long to refuse a state would keep a worker from its other jobs."""
+    floor.submit(max_stalls=2)
+    outage = Outage(floor, seconds=1e9)
+    outage.at(2)
+    outage.operations, outage.try_seconds = {"put"}, try_seconds
+    begun = floor.clock()
+    with pytest.raises(StoreUnavailable):
+        deliver(floor.process(), floor.receive(), slice_seconds=SLICE_SECONDS)
+    assert 50.0 < floor.clock() - begun < 110.0
+
+
+def test_no_try_begins_that_would_outlast_the_platform(floor: Floor) -> None:
+    """A function would be killed in the middle of a try, with the other jobs of its batch."""
+    floor.submit()
+    outage = Outage(floor)
+    outage.at(3)
+    outage.try_seconds = 2.0
+    begun = floor.clock()
+    with pytest.raises(StoreUnavailable):
+        deliver(floor.process(), floor.receive(), seconds=40.0, slice_seconds=SLICE_SECONDS)
+    assert 20.0 < floor.clock() - begun <= 40.0
+
+
+def test_a_file_that_was_replaced_is_not_waited_for(floor: Floor) -> None:
+    """A worker would hold its job for ever, while its log says that only a new start helps."""
+    floor.submit()
+    outage = Outage(floor)
+    outage.error = StoreReplaced("it was replaced; start this process again")
+    outage.at(2)
+    begun = floor.clock()
+    with pytest.raises(StoreReplaced):
+        floor.work(seconds=SLICE_SECONDS)
+    assert floor.clock() - begun < STEPS
 
 
 def test_a_kernel_goes_on_while_the_store_hangs(floor: Floor) -> None:

@@ -126,9 +126,18 @@ def test_a_worker_that_was_killed_soon_counts_for_nothing() -> None:
     assert seen() == (0, False, "-")
 
 
-def test_the_time_left_of_a_divided_job_is_right_once_a_part_is_done() -> None:
+@pytest.mark.parametrize("prepare_seconds", [0.0, 2.0])
+def test_the_time_left_of_a_divided_job_is_right_once_a_part_is_done(
+    prepare_seconds: float,
+) -> None:
     """A person would learn only at the end when it ends."""
     floor = divided()
+
+    class Prepared(Dividing):
+        def prepare(self, *_: object) -> None:
+            floor.clock.sleep(prepare_seconds)
+
+    floor.kernel = Prepared(floor.step)
     submit(floor, parallel=1)
     told: list[tuple[float, float]] = []
 

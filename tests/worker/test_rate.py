@@ -50,6 +50,12 @@ def test_the_time_left_is_that_of_the_work_that_is_left() -> None:
     assert str(rate) == "1 %/s, 0:40 left"
 
 
+@pytest.mark.parametrize("per_second", [0.0, 5e-324, 1e308])
+def test_a_speed_that_cannot_be_is_not_told(per_second: float) -> None:
+    """One forged or damaged record would take away the list of all jobs."""
+    assert rate_at(0.5, per_second) == Rate()
+
+
 def test_what_was_compiled_or_waited_for_is_no_time_of_work() -> None:
     """After 40 s of compiling a job of a minute would seem to take ten; after a night, weeks."""
     first = saved(begun(NEW, 100.0), 0.25, 150.0, seconds=10.0)

@@ -68,8 +68,10 @@ class HardStop:
 
     def __enter__(self) -> Self:
         self._before = signal.set_wakeup_fd(self._ours.fileno(), warn_on_full_buffer=False)
-        if self._stop.reason:
-            self._ours.send(bytes([signal.Signals[self._stop.reason]]))
+        if reason := self._stop.reason:
+            # A notice, such as that of a stop file, comes as SIGTERM.
+            number = signal.Signals.__members__.get(reason, signal.SIGTERM)
+            self._ours.send(bytes([number]))
         self._listener.start()
         return self
 

@@ -52,7 +52,7 @@ class LiveLog(Lines):
         self._seen, share = whose, job.progress
         rate = rate_at(share, job.per_second(share))
         words = f"{rate}, {whose} slice {record.slice_number}"
-        self._bar.show(record.known(share), words)
+        self._bar.show(record.progress_if_known(share), words)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record, or move the bar by it."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.safe_text import without_secrets
-from outlast.worker.cli.output import GONE
+from outlast.worker.cli.output import GONE, write_line
 from outlast.worker.telemetry.kernel_lines import KernelText, hear_kernels
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def log_to_stderr(
     `kernels`: also what kernels print and log.
     """
     stream = sys.stderr  # A kernel may put another one in its place, and not put it back.
-    handler = Lines(lambda line: print(line, file=stream, flush=True), debug=debug)
+    handler = Lines(lambda line: write_line(line, stream), debug=debug)
     if log_format == "json":
         from outlast.worker.telemetry.json_lines import JsonLines
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from outlast.checkpoint.safe_text import one_line, without_secrets
 from outlast.worker.cli.params import format_params
@@ -23,7 +23,13 @@ GONE = (OSError, ValueError)
 def say(text: str) -> None:
     """Print one line on standard error; text from elsewhere is made safe to show."""
     line = one_line(without_secrets(text), LINE_CHARACTERS)
-    print(f"outlast: {line}", file=sys.stderr, flush=True)
+    write_line(f"outlast: {line}", sys.stderr)
+
+
+def write_line(line: str, stream: TextIO) -> None:
+    """Write one line in one step: other threads write to the stream, too."""
+    stream.write(f"{line}\n")
+    stream.flush()
 
 
 def warn_if_apart(settings: Settings) -> None:

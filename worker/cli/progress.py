@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any, ClassVar, Self
 
-from outlast.worker.cli.output import GONE
+from outlast.worker.cli.output import GONE, write_line
 from outlast.worker.cli.streams import is_terminal
 
 
@@ -68,7 +68,7 @@ class ProgressLines(Progress):
     def say(self, line: str) -> None:
         """Print it."""
         with suppress(*GONE):
-            print(f"outlast: {line}", file=self._stream, flush=True)
+            write_line(f"outlast: {line}", self._stream)
 
 
 class ProgressBar(Progress):

@@ -22,6 +22,7 @@ from outlast.checkpoint.record import Record
 from outlast.checkpoint.status import Status
 from outlast.worker.cli.helpers import Helpers, share_of, start_helper
 from outlast.worker.cli.logs import level_of, log_to
+from outlast.worker.cli.output import write_line
 from outlast.worker.cli.preparing import prepare
 from outlast.worker.jobs.client import Client
 from outlast.worker.jobs.parts import with_parts
@@ -134,7 +135,7 @@ def help_run(level: str, debug: str = "") -> None:
     from outlast.worker.telemetry.switches import switched_on
 
     def say(line: str) -> None:
-        print(line, file=stream, flush=True)
+        write_line(line, stream)
 
     with stdout_to_stderr(), Deadline() as stop:
         stream = sys.stderr

@@ -189,7 +189,7 @@ def _seen(jobs: JobStore, record: Record, on_corrupt: Callable[[CorruptRecord], 
         return Seen.of(jobs, record)
     except CorruptRecord as error:  # one of its parts
         on_corrupt(error)
-        return Seen(record)
+        return Seen(record, None, jobs.clock())
 
 
 def _searchable_text(record: Record) -> str:

@@ -122,7 +122,7 @@ def _courses(record: Record) -> list[_Course]:
         numbers = f"slice {stretch.first}"
         if stretch.slices > 1:
             numbers = f"slices {stretch.first} to {stretch.first + stretch.slices - 1}"
-        progress = record.known(stretch.progress)
+        progress = record.progress_if_known(stretch.progress)
         share = "" if progress is None else f"{progress:.2%} "
         hint = f"{numbers}: {share}on {stretch.platform}, {stretch.ending[:60]}"
         courses.append(
@@ -184,7 +184,7 @@ def _time(seconds: float) -> str:
 def _description(record: Record, span: float) -> str:
     count = record.usage.slices_begun
     slices = "1 slice" if count == 1 else f"{count:,} slices"
-    progress = record.known(record.progress)
+    progress = record.progress_if_known(record.progress)
     done = "" if progress is None else f"{percent(progress)} after "
     return f"{done}{slices} in {duration(span)}."
 

@@ -101,5 +101,5 @@ def _rate_of(job: Seen) -> Rate | None:
     """Return a running job's rate; None: it does not run, or its rate is not known."""
     if job.status is not Status.RUNNING:
         return None
-    rate = job.parts.rate if job.parts else rate_of(job.record)
+    rate = job.parts.rate if job.parts else rate_of(job.record, job.at)
     return rate if rate.per_second else None

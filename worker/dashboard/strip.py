@@ -29,16 +29,18 @@ class Seen:
     Attributes:
         record: with the usage of its parts.
         parts: how they stand; None: the job is not divided, or they are added up.
+        at: when they stood so, by the clock of `JobStore`.
     """
 
-    def __init__(self, record: Record, parts: Parts | None = None) -> None:
+    def __init__(self, record: Record, parts: Parts | None, at: float) -> None:
         self.record = record
         self.parts = parts
+        self.at = at
 
     @classmethod
     def of(cls, jobs: JobStore, record: Record) -> Seen:
         """Look at the parts of a job. Raises as `parts_of`."""
-        return cls(*with_parts(jobs, record))
+        return cls(*with_parts(jobs, record), jobs.clock())
 
     @property
     def progress(self) -> float:

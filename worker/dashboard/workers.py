@@ -309,7 +309,7 @@ def _work_of(head: Head, now: float) -> Work:
         job_id=head.job_id,
         part=head.node.number if head.node else None,
         kernel=head.kernel,
-        progress=head.known(head.progress),
+        progress=head.progress_if_known(head.progress),
         since=lease.claimed_at,
         saved_at=head.checkpoints[0].saved_at if head.checkpoints else None,
         is_alive=head.is_held(now),

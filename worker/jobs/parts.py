@@ -15,7 +15,7 @@ from outlast.checkpoint.record_parts import Usage
 from outlast.checkpoint.status import Status
 from outlast.checkpoint.survey import Survey, sum_of
 from outlast.checkpoint.view import view
-from outlast.worker.telemetry.rate import Rate, rate_at, unsaved_seconds
+from outlast.worker.telemetry.rate import Rate, rate_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -133,7 +133,7 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
     without its states.
 
     Raises:
-        StoreUnavailable, CorruptRecord: a part cannot be read.
+        StoreUnavailable, CorruptRecord: a part, or what the record tells of it, cannot be read.
     """
     tops, fleet = _tops_of(jobs, record), record.fleet
     if tops is None or fleet is None:
@@ -143,6 +143,8 @@ def parts_of(jobs: JobStore, record: Record) -> Parts | None:
     now = jobs.clock()
     ranges = sorted(_ranges(done, fleet.parts))
     weights = record.weights or record.lengths
+    if len(weights) != fleet.parts:
+        raise CorruptRecord(f"job {record.job_id}: its record does not tell of all its parts")
     share = _share_of(ranges, weights)
     running = [head for head in heads.values() if head.is_held(now)]
     return Parts(
@@ -193,19 +195,35 @@ def _ranges(places: set[Place], parts: int) -> Iterator[tuple[int, int]]:
 def _rate(
     tops: Mapping[Place, Head], weights: Sequence[int], running: Sequence[Head], now: float
 ) -> Rate:
-    """Return how fast those that run get on, if each is as fast as those that are done were."""
+    """Return how fast those that run get on, if each is as fast as those that are done were.
+
+    A part takes time in the kernel by its share of the work, and time outside, to be prepared and
+    stored, whatever its share.
+    """
     done = {place for place, head in tops.items() if head.status is Status.SUCCEEDED}
     # What a fork has from another job took no time of its own.
     timed = {place for place in done if tops[place].usage.platforms}
-    seconds = sum(tops[place].usage.compute_seconds for place in timed)
-    worked = _share_of(_ranges(timed, len(weights)), weights)
-    # A part tells no progress of its own, but for how long it has been worked on.
-    spent = [head.usage.compute_seconds + unsaved_seconds(head, now) for head in running]
+    if not timed or not running:
+        return Rate()
+    usage = sum_of(Usage(), (tops[place] for place in timed))
+    outside_seconds = max(usage.occupied_seconds - usage.compute_seconds, 0.0)
+    share, parts = _shares_of(done, weights)
+    timed_share, timed_parts = _shares_of(timed, weights)
+    seconds_left = usage.compute_seconds * (1 - share) / timed_share if timed_share else 0.0
+    seconds_left += outside_seconds * (len(weights) - parts) / timed_parts
+    # A part tells no progress of its own, but for how long workers have been occupied with it.
+    spent = [head.usage.occupied_seconds + head.held_seconds(now) for head in running]
     return rate_at(
-        _share_of(_ranges(done, len(weights)), weights),
-        len(running) * worked / seconds if seconds else 0.0,
-        since_seconds=sum(spent) / max(len(running), 1),
+        share,
+        len(running) * (1 - share) / seconds_left if seconds_left else 0.0,
+        since_seconds=sum(spent) / len(running),
     )
+
+
+def _shares_of(places: set[Place], weights: Sequence[int]) -> tuple[float, int]:
+    """Return the share of the work that these parts and groups have, and how many parts it is."""
+    ranges = list(_ranges(places, len(weights)))
+    return _share_of(ranges, weights), sum(last - first for first, last in ranges)
 
 
 def _share_of(ranges: Iterable[tuple[int, int]], weights: Sequence[int]) -> float:

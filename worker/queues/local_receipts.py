@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tempfile
 import time
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.local_process import is_gone, this_process
-from outlast.checkpoint.safe_text import redacted
 from outlast.checkpoint.sqlite_url import sqlite_path
 from outlast.worker.queues.contract import Delivery
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from outlast.worker.queues.contract import Queue
 
 LOOK_SECONDS = 0.5
+# What a machine had left when it went down is of no use to anybody.
+STALE_SECONDS = 14 * 86_400.0
+# A password may change while the queue is the same.
+USER = re.compile(r"//[^/?#]*@")
 
 
 class LocalReceipts:
@@ -54,11 +58,23 @@ class LocalReceipts:
             return
         content = json.dumps([delivery.receipt for delivery in batch]) + "\n"
         with suppress(OSError):
-            if self._file is None:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-                self._file = os.open(self._folder / this_process(), flags, 0o600)
             # In one step, over what was there: a kill leaves the one or the other.
-            os.pwrite(self._file, content.encode(), 0)
+            os.pwrite(self._opened(), content.encode(), 0)
+
+    def _opened(self) -> int:
+        """Return the open file, which is made anew where a tidy-up of the machine has removed it.
+
+        Raises:
+            OSError: it cannot be written, or others could write its folder.
+        """
+        if self._file is not None:
+            if os.fstat(self._file).st_nlink:
+                return self._file
+            self.close()
+        _make(self._folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+        self._file = os.open(self._folder / this_process(), flags, 0o600)
+        return self._file
 
     def show_lost(self) -> None:
         """Show the messages of processes that are gone; twice a second at most it looks for them.
@@ -99,18 +115,43 @@ def local_receipts(url: str, queue: Queue) -> LocalReceipts | None:
     if sqlite_path(url) or not this_process():
         return None
     folder = Path(tempfile.gettempdir(), f"outlast-workers-{os.getuid()}")
-    name = blake2b(redacted(url).encode(), digest_size=8).hexdigest()
+    name = blake2b(USER.sub("//", url, count=1).encode(), digest_size=8).hexdigest()
     try:
-        for path in (folder, folder / name):
-            path.mkdir(mode=0o700, exist_ok=True)
-            status = path.lstat()
-            # In the place for temporary files anyone may have made it.
-            is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-            if not is_own or status.st_mode & 0o022:
-                return None
+        _make(folder / name)
     except OSError:
         return None
+    _remove_stale(folder)
     return LocalReceipts(folder / name, queue)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder and the one it is in, if they are not there.
+
+    Raises:
+        OSError: it cannot be made, or others have made it or can write there: it is in the place
+            for temporary files, where anyone may do that.
+    """
+    for path in (folder.parent, folder):
+        path.mkdir(mode=0o700, exist_ok=True)
+        status = path.lstat()
+        is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+        if not is_own or status.st_mode & 0o022:
+            raise PermissionError(f"{path} can be written by others")
+
+
+def _remove_stale(place: Path) -> None:
+    """Remove the files of earlier boots, and empty folders, that nobody has written for long."""
+    machine, oldest = this_process().rpartition("#")[0], time.time() - STALE_SECONDS
+    with suppress(OSError):
+        for folder in list(place.iterdir()):
+            is_old = folder.stat().st_mtime < oldest
+            for path in list(folder.iterdir()):
+                is_foreign = path.name.rpartition("#")[0] != machine
+                if is_foreign and path.stat().st_mtime < oldest:
+                    path.unlink(missing_ok=True)
+            if is_old:
+                with suppress(OSError):  # It is not empty.
+                    folder.rmdir()
 
 
 def _receipts_in(content: bytes) -> list[str]:

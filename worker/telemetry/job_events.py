@@ -55,7 +55,7 @@ def tell_claim(before: Record, claimed: Record, platform: str) -> None:
             log,
             SLICE_STARTED,
             **_slice(claimed, claimed.lease),
-            progress=claimed.known(claimed.progress),
+            progress=claimed.progress_if_known(claimed.progress),
         )
 
 
@@ -81,7 +81,7 @@ def tell_running(record: Record, seconds: float, now: float) -> None:
             log,
             SLICE_RUNNING,
             **_slice(record, record.lease),
-            progress=record.known(record.progress),
+            progress=record.progress_if_known(record.progress),
             seconds=seconds,
             per_second=rate.per_second,
             seconds_left=rate.seconds_left,
@@ -117,7 +117,7 @@ def tell_ending(claimed: Record, ended: Record, told: str | None = None) -> None
             SLICE_ENDED,
             words={"how": _without_error(outcome, entry.ending)},
             **_slice(claimed, lease),
-            progress=ended.known(entry.progress),
+            progress=ended.progress_if_known(entry.progress),
             seconds=entry.seconds,
             compute_seconds=ended.usage.compute_seconds - claimed.usage.compute_seconds,
             checkpoints=ended.usage.saves - claimed.usage.saves,
@@ -139,7 +139,7 @@ def tell_save(record: Record, seconds: float) -> None:
             part=_part(record),
             kernel=record.kernel,
             slice=record.slice_number,
-            progress=record.known(record.progress),
+            progress=record.progress_if_known(record.progress),
             seconds=seconds,
             bytes=record.checkpoints[0].packed.size + record.checkpoints[0].bulk_bytes,
             metrics=record.metrics,

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 # A tenth of a percent: a speed below it is shown in the next longer unit of time.
 LEAST_SHARE = 0.001
+# The whole work in thirty years, or in a nanosecond: beyond is no speed that anybody has measured.
+SLOWEST_PER_SECOND, FASTEST_PER_SECOND = 1e-9, 1e9
 
 
 class Rate(NamedTuple):
@@ -29,9 +31,9 @@ class Rate(NamedTuple):
 def rate_at(progress: float, per_second: float, *, since_seconds: float = 0.0) -> Rate:
     """Return the rate of what had this progress so many seconds ago, and has gone on since.
 
-    0 is a speed that is not known.
+    0 is a speed that is not known, as is one that cannot be: a record may have been forged.
     """
-    if not per_second:
+    if not SLOWEST_PER_SECOND <= per_second <= FASTEST_PER_SECOND:
         return Rate()
     return Rate(per_second, max((1 - progress) / per_second - since_seconds, 0.0))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,12 @@ import pytest
 from outlast.checkpoint.local_process import this_process
 from outlast.worker.queues import local_receipts as module
 from outlast.worker.queues.contract import Delivery
-from outlast.worker.queues.local_receipts import LOOK_SECONDS, LocalReceipts, local_receipts
+from outlast.worker.queues.local_receipts import (
+    LOOK_SECONDS,
+    STALE_SECONDS,
+    LocalReceipts,
+    local_receipts,
+)
 from outlast.worker.queues.memory import MemoryQueue
 from outlast.worker.queues.message import Message
 from tests.fakes import FakeClock
@@ -155,17 +162,57 @@ def test_a_folder_that_is_gone_or_full_ends_no_worker(tmp_path: Path, queue: Mem
     receipts.close()
 
 
+def test_a_file_that_is_gone_is_made_anew(tmp_path: Path, queue: MemoryQueue) -> None:
+    """After a tidy-up of temporary files no message of a killed worker would come at once."""
+    folder = tmp_path / "workers" / "queue"
+    folder.parent.mkdir(mode=0o700)
+    receipts = LocalReceipts(folder, queue)
+    send(queue)
+    batch = take(queue)
+    receipts.note(batch)
+    shutil.rmtree(folder.parent)
+    folder.parent.mkdir(mode=0o700)
+    receipts.note(batch)
+    assert [path.name for path in folder.iterdir()] == [this_process()]
+    receipts.close()
+
+
+def test_what_earlier_boots_have_left_is_removed(
+    tmp_path: Path, queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder would grow with every crash of the machine, and each look take longer."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    place = tmp_path / f"outlast-workers-{os.getuid()}"
+    names = ("earlier#1@2", this_process())
+    kept = [place / "used" / name for name in (*names, "new#1@2")]
+    (place / "used").mkdir(parents=True, mode=0o700)
+    (place / "unused").mkdir()
+    place.chmod(0o700)
+    for path in kept:
+        path.touch()
+    long_ago = time.time() - STALE_SECONDS - 60.0
+    for path in (*kept[:2], place / "unused"):
+        os.utime(path, (long_ago, long_ago))
+    assert local_receipts(REDIS, queue)
+    assert not kept[0].exists()
+    assert kept[1].exists()
+    assert kept[2].exists()
+    assert not (place / "unused").exists()
+
+
 def test_the_workers_of_a_queue_share_a_folder(
     tmp_path: Path, queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They would not see each other's receipts, or show what other queues have hidden."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert local_receipts(REDIS, queue)
-    assert local_receipts("redis://:other-password@host:6379/0", queue)
+    assert local_receipts("redis://me:my-password@host:6379/0", queue)
+    assert local_receipts("redis://host:6379?db=1", queue)
+    assert local_receipts("redis://host:6379?db=2", queue)
     assert local_receipts("sqs://jobs", queue)
     assert local_receipts("sqlite:////jobs.db", queue) is None
     (folder,) = tmp_path.iterdir()
-    assert len(list(folder.iterdir())) == 3
+    assert len(list(folder.iterdir())) == 4
     assert folder.stat().st_mode & 0o077 == 0
 
 

@@ -204,7 +204,7 @@ def _running(part: Record, lease: Lease, *, is_held: bool) -> dict[str, Any]:
     """Return the slice of a part that runs, or whose worker is gone, as a JSON object."""
     from outlast.checkpoint.view import moment
 
-    progress = part.known(part.progress) if part.checkpoints else 0.0
+    progress = part.progress_if_known(part.progress) if part.checkpoints else 0.0
     return {
         "part": part.node.number if part.node else None,
         "slice": part.slice_number,
@@ -226,7 +226,7 @@ def _slices(record: Record) -> Iterator[dict[str, Any]]:
 
     before = 0.0
     for stretch in record.history.stretches:
-        progress = record.known(stretch.progress)
+        progress = record.progress_if_known(stretch.progress)
         yield {
             "part": record.node.number if record.node else None,
             "slice": stretch.first,
