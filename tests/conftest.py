@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,7 @@ def temporary_files() -> Iterator[None]:
         tempfile.TemporaryDirectory(prefix="outlast-tests-", ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as patch,
     ):
+        Path(folder).chmod(0o755)  # Some programs run as another user.
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found] # what `signal` calls, without its costly enums
 import math
 import signal
 import threading
@@ -118,15 +117,15 @@ class Deadline:
 
     def _arm(self) -> None:
         for number in STOP_SIGNALS:
-            if self._outer is not None and self._outer.hears(handler := _signal.getsignal(number)):
+            if self._outer is not None and self._outer.hears(handler := signal.getsignal(number)):
                 self._outer_handlers[number] = handler
-            elif number == signal.SIGHUP and _signal.getsignal(number) == signal.SIG_IGN:
+            elif number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup: what runs is to outlive its terminal
             else:
-                self._previous[number] = _signal.signal(number, self._on_stop)
+                self._previous[number] = signal.signal(number, self._on_stop)
         if self._end == math.inf:
             return
-        self._previous[signal.SIGALRM] = _signal.signal(signal.SIGALRM, self._on_alarm)
+        self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
         self._armed_at = self._clock()
         left = self._end - self._armed_at
         # Where the end has come there is nothing to wait for.
@@ -145,10 +144,10 @@ class Deadline:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._previous.items():
             # None: the handler was not installed from Python and cannot be put back from here.
-            _signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         for number, handler in self._outer_handlers.items():
-            if _signal.getsignal(number) != handler:  # A kernel has put its own there.
-                _signal.signal(number, handler)
+            if signal.getsignal(number) != handler:  # A kernel has put its own there.
+                signal.signal(number, handler)
         self._previous.clear()
         self._outer_handlers.clear()
         left, interval = self._outer_timer
