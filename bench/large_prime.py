@@ -18,7 +18,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL
-from typing import Any
 
 from bench.table import print_table
 
@@ -111,7 +110,7 @@ def _peak(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0])
 
 
-def _outlast(*words: str) -> Any:
+def _outlast(*words: str) -> str:
     return subprocess.run(["outlast", *words], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

@@ -86,9 +86,8 @@ def value_of(text: str) -> Any:
     """Return the value that `text` looks like.
 
     That is a whole number, which may have underscores or be written as 1e15, 1.5e15, 10^15 or
-    10**15, or
-    any JSON literal (true, 1.5, null, "text", [1, 2]); anything else is text. The kernel's model
-    checks it later.
+    10**15, or any JSON literal (true, 1.5, null, "text", [1, 2]); anything else is text. The
+    kernel's model checks it later.
     """
     if number := SCIENTIFIC.fullmatch(text):
         return int(number[1]) * 10 ** int(number[2])

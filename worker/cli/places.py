@@ -26,8 +26,9 @@ def with_variable(error: Exception) -> str:
         return f"{error}: {redacted(settings.store)} ({_variable(settings, 'store')})"
     fields = ("queue",) if isinstance(error, QueueUnavailable) else ("store", "blobs")
     for field in fields:
+        url = getattr(settings, field)
         # An option, or a program, may have named another place.
-        if _address(getattr(settings, field)) in str(error):
+        if url and _address(url) in str(error):
             return f"{error} ({_variable(settings, field)})"
     return str(error)
 
@@ -41,17 +42,17 @@ def _variable(settings: Settings, field: str) -> str:
     return f"the default: set OUTLAST_{field.upper()} for another one"
 
 
-def _address(url: str | None) -> str:
+def _address(url: str) -> str:
     """Return the part of a URL by which messages name the place."""
     from outlast.checkpoint.redis_url import REDIS_URL
     from outlast.checkpoint.registers import S3
     from outlast.checkpoint.sqlite_url import sqlite_path
 
-    if path := sqlite_path(url or ""):
+    if path := sqlite_path(url):
         return str(path)
-    if match := REDIS_URL.fullmatch(url or ""):
+    if match := REDIS_URL.fullmatch(url):
         first: str = match["servers"].split(",")[0]
         return first
-    if match := S3.fullmatch(url or ""):
+    if match := S3.fullmatch(url):
         return f"s3://{match['bucket']}"
-    return redacted(url or "nowhere")
+    return redacted(url)
