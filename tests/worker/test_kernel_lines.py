@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -241,6 +242,37 @@ def test_another_thread_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
         thread.start()
         thread.join()
     assert json.loads(capsys.readouterr().err)["message"] == "from a thread"
+
+
+PRINTS_WHILE_A_SLICE_ENDS = """
+import threading
+from outlast.worker.cli.logs import log_to_stderr
+from outlast.worker.telemetry.kernel_lines import Source, heard
+
+prints, is_over = threading.Event(), threading.Event()
+
+class Slow:
+    def __str__(self):
+        prints.set()
+        is_over.wait()
+        return "afterwards"
+
+log_to_stderr("INFO", kernels=True)
+thread = threading.Thread(target=print, args=["during", Slow()])
+with heard(Source("j", "k", 1, "w")):
+    thread.start()
+    prints.wait()
+is_over.set()
+thread.join()
+"""
+
+
+def test_a_thread_may_print_while_a_slice_ends() -> None:
+    """The process would end by signal 11: RunPod's SDK prints in threads of its own."""
+    command = [sys.executable, "-c", PRINTS_WHILE_A_SLICE_ENDS]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "afterwards\n"), ran.stderr
+    assert ran.stderr.endswith("slice 1 on w: during\n")
 
 
 def test_the_lines_of_a_handler_that_prints_are_no_kernels(
