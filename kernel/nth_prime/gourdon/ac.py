@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from outlast.kernel.nth_prime.gourdon.rows import Rows
     from outlast.kernel.nth_prime.gourdon.window import Window
 
-BUDGET = 16_000_000
-"""Leaves that are looked up in one native call, 0.5 to 1 nanosecond each."""
+BUDGET = 6_000_000
+"""Leaves that are looked up in one native call, 0.5 to 6 nanoseconds each."""
 
 # What a row costs beside its leaves, in leaves.
 _ROW = 60

@@ -97,7 +97,7 @@ def divide(
     x: int,
     *,
     y: int | None = None,
-    window: int = 240 << 21,
+    window: int = 240 << 20,
     ac_words: int | None = None,
     b_words: int | None = None,
     d_words: int = 16384,
