@@ -55,7 +55,7 @@ class Rows(NamedTuple):
 
 
 _WORDS = 16384
-_QUOTIENTS = 1 << 18
+_QUOTIENTS = 1 << 16
 
 
 def build_rows(bounds: Bounds) -> Generator[None, None, Rows]:
