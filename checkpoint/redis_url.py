@@ -18,6 +18,8 @@ REDIS_FORMS = (
     "(rediss… with TLS)"
 )
 
+_SERVER = r"rediss?(\+cluster)?://([^/?#@]*@)?[^/?#@]+"
+
 # The first form that fits counts.
 HINTS = (
     (r"valkey.*", "write redis:// or rediss:// for Valkey"),
@@ -29,6 +31,13 @@ HINTS = (
     (
         r"rediss?://[^/?]*,.*",
         "write redis+cluster:// or redis+sentinel:// for several hosts",
+    ),
+    (rf"{_SERVER}/[^0-9?@][^@]*", "the database is a number"),
+    (rf"{_SERVER}/\d+/[^@]*", "the name of a queue has no place in that of a store"),
+    (rf"{_SERVER}:[^/?#@]*(/\d*)?", "the port is a number up to 65535"),
+    (
+        r"rediss?[^@?]*(@[^@?]*)?\?[^@]*",
+        "redis-py has no such option as stands behind the ?, or not with this value",
     ),
     # In a password, each of / ? # ends the part of the URL that it should stand in.
     (r"rediss?\b.*@.*", "percent-encode user name and password: %2F for /, %40 for @, …"),

@@ -124,6 +124,22 @@ def test_a_password_never_reaches_a_message(url: str) -> None:
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("redis://me:pass@host/jobs", "the database is a number"),
+        ("redis://host/0/jobs", "the name of a queue has no place in that of a store"),
+        ("redis+cluster://host:70000", "the port is a number up to 65535"),
+        ("rediss://me:pass@host:6379/0?sokcet_timeout=5", "redis-py has no such option as"),
+        ("redis+sentinel://host/master?socket_timeout=soon", "redis-py has no such option as"),
+    ],
+)
+def test_what_is_wrong_with_a_url_of_redis_is_named(url: str, hint: str) -> None:
+    """A person would compare a URL letter by letter with forms that it seems to have."""
+    with pytest.raises(InvalidStoreUrl, match=f"; {hint}"):
+        open_register(url)
+
+
 @pytest.mark.parametrize("password", ["p@ss/w", "p/w", "p?w", "p#w"])
 def test_a_password_with_a_sign_of_urls_is_explained(password: str) -> None:
     """A person would compare the password with itself, and see nothing wrong."""
