@@ -10,22 +10,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 from bench.table import print_table
-from outlast.kernel.nth_prime.gourdon import d, engine
+from outlast.kernel.nth_prime.gourdon import d, engine, parts
 from outlast.kernel.nth_prime.gourdon.bounds import bounds_of, divide
 from outlast.kernel.nth_prime.gourdon.kept import Kept
 from outlast.kernel.nth_prime.gourdon.rows import build_rows
 from outlast.kernel.nth_prime.gourdon.state import Counting
 from outlast.kernel.nth_prime.sieve.steps import finish
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outlast.kernel.nth_prime.gourdon.parts import Divisions, Stretch
+
 STOPS = 200
+LARGE = (20, 22, 24)
+LARGE_SECONDS = 2.0
 
 
 def main() -> None:
     """Print all tables."""
     finish(engine.count(_beginning(10**12)))
     _latency()
+    _large()
     _resuming()
     _memory()
     _compiling()
@@ -75,6 +84,46 @@ def _waits(x: int, threads: int) -> tuple[list[float], list[float]]:
         else:
             state = _beginning(x)
     return waits, took
+
+
+def _large() -> None:
+    """The steps of parts that are too long to be run whole, and the tables they begin with."""
+    engine.prepare(None)
+    rows = []
+    for k in LARGE:
+        divisions = (divide(10**k),)
+        windows = {0, bounds_of(divisions[0]).windows // 2}
+        found: dict[str, list[tuple[float, float]]] = {}
+        for stretch in parts.whole(divisions):
+            if stretch.window in windows:
+                found.setdefault(stretch.term, []).extend(_steps(divisions, stretch))
+        for term, times in found.items():
+            longest, tables = map(max, zip(*times, strict=True))
+            rows.append([str(k), term, f"{1000 * longest:.0f}", f"{tables:.2f}"])
+    print_table(
+        "CPU time of one thread",
+        ["k of 10^k", "term", "longest step, ms", "tables of a new process, s"],
+        rows,
+    )
+
+
+def _steps(divisions: Divisions, stretch: Stretch) -> Iterator[tuple[float, float]]:
+    """Yield (the longest step, the time to build all tables) from some places of a stretch on."""
+    bounds, term = bounds_of(divisions[0]), engine.TERMS[stretch.term]
+    for place in (0.0, 0.01, 0.3, 0.9):
+        began = time.thread_time()
+        finish(term.build(bounds, finish(build_rows(bounds)), stretch.window))
+        tables = time.thread_time() - began
+        first = stretch.begin + int(place * stretch.last)
+        steps = engine.part(divisions, first, stretch.begin + stretch.last, None)
+        took = [before := time.thread_time()]
+        for _ in steps:
+            took.append((now := time.thread_time()) - before)
+            if now - took[0] > LARGE_SECONDS:
+                break
+            before = time.thread_time()
+        steps.close()
+        yield max(took[1:]), tables
 
 
 def _resuming() -> None:
