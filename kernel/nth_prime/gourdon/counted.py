@@ -33,15 +33,6 @@ def count_to(table: NDArray[np.uint64], n: int) -> int:
 
 
 @jit
-def members(table: NDArray[np.uint64], k: int) -> int:
-    """Return a word whose bit j is set if 64·k + 1 + 2·j is a member; k is not the last entry."""
-    entry = table[k]
-    bits = (entry & np.uint64(0xFFFFFFFF)) >> np.uint64(1)
-    count = int64(table[k + 1] >> uint64(32)) - int64(entry >> uint64(32))
-    return uint64(bits) | uint64(int64(count > ones(bits)) << 31)
-
-
-@jit
 def lowest(word: int) -> int:
     """Return the position of the lowest bit that is set; there is one."""
     return ones(np.uint64(~word & (word - uint64(1))))

@@ -82,7 +82,7 @@ def part(
     with (kept or Kept()).tables() as tables, _crew(threads) as crew:
         for stretch in todo:
             if stretch.begin + stretch.last > state.cursor:
-                site = yield from at_each(_site(divisions, stretch, tables, crew), state)
+                site = partial(_site, divisions, stretch, tables, crew)
                 state = yield from _go_through(stretch, state, site)
     return CountingSum(first=first, last=last, sums=state.sums)
 
@@ -138,9 +138,11 @@ def _site(
 
 
 def _go_through(
-    stretch: Stretch, state: CountingPart, site: _Site
+    stretch: Stretch, state: CountingPart, make_site: Callable[[], Generator[None, None, _Site]]
 ) -> Generator[CountingPart, None, CountingPart]:
     """Return the state in which all of the stretch is done."""
+    # It goes at the end, with its tables: there is no room for two.
+    site = yield from at_each(make_site(), state)
     sums, cursor = state.sums, state.cursor - stretch.begin
     done: Partial | None
     if stretch.first < cursor:

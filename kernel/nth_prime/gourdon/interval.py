@@ -5,7 +5,7 @@ The bits leave out the primes 2, 3 and 5; lists and tables have them.
 
 from __future__ import annotations
 
-from math import isqrt
+from math import isqrt, log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +77,33 @@ def _sieve(
 
 def pi(primes: NDArray[np.int32], n: int) -> int:
     """Return how many of the primes are at most n."""
-    return int(np.searchsorted(primes, n, side="right"))
+    # For a number of another type than theirs numpy would copy them all.
+    return int(np.searchsorted(primes, np.int32(min(n, 2**31 - 1)), side="right"))
+
+
+def most_primes(low: int, high: int) -> int:
+    """Return how many primes there are at most from `low` to `high`."""
+    return _at_most(high) - _at_least(low) + 1
+
+
+def least_primes(low: int, high: int) -> int:
+    """Return how many primes there are at least from `low` + 1 to `high`, or 0."""
+    return max(_at_least(high) - _at_most(low), 0)
+
+
+# P. Dusart, Estimates of some functions over primes without R.H., 2010: from 60,184 on
+# x/(ln x - 1) < π(x) < x/(ln x - 1.1). Below, Rosser and Schoenfeld: π(x) < 1.25506 x/ln x.
+_DUSART = 60_184
+
+
+def _at_most(x: int) -> int:
+    if x < 2:
+        return 0
+    return int(x / (log(x) - 1.1) if x >= _DUSART else 1.25506 * x / log(x)) + 1
+
+
+def _at_least(x: int) -> int:
+    return int(x / (log(x) - 1)) if x >= _DUSART else 0
 
 
 def list_members(words: NDArray[np.uint64], low: int) -> NDArray[np.int64]:

@@ -7,12 +7,13 @@ factor. A prime factor above the root is left over where a product stays below m
 
 from __future__ import annotations
 
-from math import isqrt
+from math import isqrt, prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
 from outlast.kernel.nth_prime.gourdon.crossing import (
@@ -22,7 +23,7 @@ from outlast.kernel.nth_prime.gourdon.crossing import (
     set_all,
     words_for,
 )
-from outlast.kernel.nth_prime.gourdon.interval import pi
+from outlast.kernel.nth_prime.gourdon.interval import least_primes, most_primes, pi
 from outlast.kernel.nth_prime.jit import int64, jit, uint64
 from outlast.kernel.nth_prime.sieve.wheel import RESIDUES
 
@@ -76,10 +77,12 @@ def list_leaves(
     words, slots = np.empty(n_words, np.uint64), 64 * n_words
     products, ranks = np.empty(slots, np.float32), np.empty(slots, np.int16)
     ahead = np.empty(8, np.int64)
-    room, lists = _most(high - low), len(THRESHOLDS)
-    listed, found = np.empty(room, np.uint32), 0
-    composites, keys = np.empty(lists * room, np.uint32), np.empty(lists * room, np.int16)
-    starts = room * np.arange(lists)
+    # Pages of memory that are never written to are never taken, but a limit of a process's data
+    # counts them: there must be room for all, and little more.
+    listed, found = np.empty(most_primes(low, high) + 1, np.uint32), 0
+    starts = np.concatenate(([0], np.cumsum([_most(low, high, rank) for rank in THRESHOLDS])))
+    composites, keys = np.empty(starts[-1], np.uint32), np.empty(starts[-1], np.int16)
+    starts = starts[:-1]
     ends = starts.copy()
     end = pi(primes, isqrt(high))
     for begin in range(low, high, NUMBERS_PER_WORD * n_words):
@@ -105,13 +108,16 @@ def list_leaves(
     return Leaves(low, high, listed[:found], composites, keys, starts, ends)
 
 
-def _most(width: int) -> int:
-    """Return how many m there are at most among so many numbers, and one more.
+_LEGENDRE = 17
+"""So many primes make a sum with as many terms as there is room for."""
 
-    Pages of memory that are never written to are never taken, so that this may be too much.
-    """
-    # Numbers without a factor up to 19: each of 2^8 terms of an alternating sum is rounded.
-    return width * 1658880 // 9699690 + 2**8 + 1
+
+def _most(low: int, high: int, rank: int) -> int:
+    """Return how many composite m at most have no factor of a rank up to this one, and one more."""
+    # Legendre's sum over the first primes, of which each term is rounded, without the other primes.
+    first = plain.primes(59)[: min(rank, _LEGENDRE)]
+    coprime = int((high - low) * prod(1 - 1 / p for p in first)) + (1 << len(first))
+    return coprime - max(least_primes(low, high) - len(first) - 1, 0) + 1
 
 
 @jit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING
 
 from outlast.kernel.errors import NonRetryable
@@ -114,16 +115,11 @@ def _waves(x: float, zeros: Sequence[float]) -> float:
     return 2 * math.sqrt(x) * total + math.log(2 * math.pi)
 
 
-_ZETA = [math.nan, math.inf]
-
-
+@cache
 def _zeta(s: int) -> float:
     """Return ζ(s) for an integer s >= 2, by the Euler-Maclaurin formula."""
-    while len(_ZETA) <= s:
-        k = len(_ZETA)
-        n = 50.0  # the terms before are summed one by one
-        tail = n ** (1 - k) / (k - 1) + n**-k / 2 + k * n ** (-k - 1) / 12
-        tail -= k * (k + 1) * (k + 2) * n ** (-k - 3) / 720
-        tail += k * (k + 1) * (k + 2) * (k + 3) * (k + 4) * n ** (-k - 5) / 30240
-        _ZETA.append(sum(i**-k for i in range(1, 50)) + tail)
-    return _ZETA[s]
+    n = 50.0  # the terms before are summed one by one
+    tail = n ** (1 - s) / (s - 1) + n**-s / 2 + s * n ** (-s - 1) / 12
+    tail -= s * (s + 1) * (s + 2) * n ** (-s - 3) / 720
+    tail += s * (s + 1) * (s + 2) * (s + 3) * (s + 4) * n ** (-s - 5) / 30240
+    return float(sum(i**-s for i in range(1, 50)) + tail)

@@ -6,7 +6,7 @@ three prime factors: these are larger than p > (x/y)^(1/3), and m would pass x/y
 
 from __future__ import annotations
 
-from math import isqrt, log
+from math import isqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,9 +14,16 @@ import numpy.typing as npt
 
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.gourdon.bounds import RANK
-from outlast.kernel.nth_prime.gourdon.counted import NUMBERS_PER_ENTRY, count_to
+from outlast.kernel.nth_prime.gourdon.counted import NUMBERS_PER_ENTRY
 from outlast.kernel.nth_prime.gourdon.crossing import words_for
-from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table, pi
+from outlast.kernel.nth_prime.gourdon.interval import (
+    PrimeSieve,
+    fill,
+    list_members,
+    most_primes,
+    new_table,
+    pi,
+)
 from outlast.kernel.nth_prime.jit import int64, jit
 
 if TYPE_CHECKING:
@@ -68,24 +75,17 @@ def _primes(
 ) -> Generator[None, None, tuple[npt.NDArray[np.float64], npt.NDArray[np.uint64]]]:
     n_words = words_for(high - low, _WORDS)
     sieve = PrimeSieve(rows.primes, n_words, low, high)
-    segments = -(-(high - low) // (NUMBERS_PER_WORD * n_words))
-    counts = new_table(segments * n_words)
-    primes, found = np.empty(_most_primes(NUMBERS_PER_WORD * n_words * segments)), 0
+    counts = new_table(-(-(high - low) // (NUMBERS_PER_WORD * n_words)) * n_words)
+    primes, found = np.empty(most_primes(low, high)), 0
     while sieve.low < high:
-        begin, before = sieve.advance(), found
-        found = fill(counts[(begin - low) // NUMBERS_PER_ENTRY :], sieve.words, begin, before)
-        primes[before:found] = 1.0 / list_members(sieve.words, begin)
+        begin = sieve.advance()
+        some = list_members(sieve.words, begin)
+        some = some[: np.searchsorted(some, high)]
+        fill(counts[(begin - low) // NUMBERS_PER_ENTRY :], sieve.words, begin, found)
+        primes[found : found + len(some)] = 1.0 / some
+        found += len(some)
         yield
-    return primes[: count_to(counts, high - 1 - low)], counts
-
-
-def _most_primes(width: int) -> int:
-    """Return how many primes there are at most among so many numbers.
-
-    Montgomery and Vaughan, The large sieve, 1973: 2 · width / ln(width). Pages of memory that are
-    never written to are never taken.
-    """
-    return int(2 * width / log(width))
+    return primes[:found], counts
 
 
 def _products(
@@ -100,9 +100,9 @@ def _products(
     for begin in range(low, high, _SPAN):
         end = min(begin + _SPAN, high)
         # q is less than the other prime r, and begin <= q·r < end.
-        firsts = np.searchsorted(rows.primes, -(-begin // lesser))
+        firsts = np.searchsorted(rows.primes, (-(-begin // lesser)).astype(np.int32))
         firsts = np.maximum(firsts, np.arange(first + 1, first + 1 + len(lesser)))
-        lasts = np.searchsorted(rows.primes, (end - 1) // lesser, side="right")
+        lasts = np.searchsorted(rows.primes, ((end - 1) // lesser).astype(np.int32), side="right")
         room = int(np.maximum(lasts - firsts, 0).sum())
         m, rank = np.empty(room, np.int64), np.empty(room, np.int32)
         _multiply(rows.primes, first, firsts, lasts, m, rank)
