@@ -48,7 +48,10 @@ class Question(_Terse):
 
     verify: Annotated[
         bool,
-        Field(description="count twice, by other leaves, and compare; it takes twice the time"),
+        Field(
+            description="count twice, by other leaves, and compare, in twice the time; "
+            "where a plain sieve answers it changes nothing"
+        ),
     ] = False
 
 
@@ -161,7 +164,7 @@ def counting_share(counting: Counting) -> float:
 
 
 def divisions_of(x: int, *, verify: bool = False) -> tuple[Division, ...]:
-    """Return how π(x) is counted; twice, by other leaves and other segments, to verify it."""
+    """Return how π(x) is counted; twice, by other leaves, to verify it."""
     first = divide(x)
     if not verify:
         return (first,)

@@ -227,7 +227,7 @@ def test_a_second_ctrl_c_ends_a_run_whose_kernel_does_not_return(stuck: Process)
     assert ended.code == 130
     assert "ended at once; what was done since the last checkpoint is lost" in ended.err
     assert f"to go on here: outlast {' '.join(STUCK)}\n" in ended.err
-    assert "to leave it to the workers: outlast resume stuck\n" in ended.err
+    assert "to leave it to the workers: outlast resume stuck; " in ended.err
 
 
 def test_a_ctrl_c_that_arrives_twice_is_one(stuck: Process) -> None:
@@ -264,7 +264,10 @@ def test_a_stopped_run_is_left_to_the_workers_as_its_hint_says(
     process.send(signal.SIGINT)
     ended = process.end()
     assert "Ctrl-C again" not in ended.err, "a stop that is over at once needs no advice"
-    assert "to leave it to the workers: outlast resume a\n" in ended.err
+    assert (
+        "to leave it to the workers: outlast resume a; to keep it from them: outlast pause a\n"
+        in ended.err
+    )
     assert outlast("resume", "a").code == 0
     assert outlast("worker", "--max-idle-seconds", "0.1").code == 0
     assert client.result("a") == {"total": 60}

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from outlast.kernel.nth_prime import plain
 from outlast.kernel.nth_prime.gourdon import ac, riemann
-from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, bounds_of
+from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, Y_LIMIT, bounds_of
 from outlast.kernel.nth_prime.gourdon.bounds import divide as divide_count
 from outlast.kernel.nth_prime.gourdon.counted import count_to
 from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table
 from outlast.kernel.nth_prime.gourdon.more_zeros import zeros_up_to
 from outlast.kernel.nth_prime.gourdon.rows import build_rows
+from outlast.kernel.nth_prime.gourdon.state import WrongState
 from outlast.kernel.nth_prime.gourdon.wide import divide, divide_x, joined, square_root
 from outlast.kernel.nth_prime.gourdon.window import build_window, products_to
 from outlast.kernel.nth_prime.gourdon.zeros import ZEROS
@@ -195,6 +196,17 @@ def test_x_out_of_bounds_is_refused(x: int) -> None:
     """Otherwise a count outside the formula's range comes out wrong."""
     with pytest.raises(ValueError, match=str(x)):
         divide_count(x)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"y": Y_LIMIT}, {"y": 10**7}, {"window": 2**33}, {"ac_words": 2**21}, {"b_words": 2**21}],
+)
+def test_a_damaged_division_is_refused(damage: dict[str, int]) -> None:
+    """Otherwise compiled code writes past the end of its arrays, or counts wrong."""
+    division = divide_count(2**80 - 1).model_copy(update=damage)
+    with pytest.raises(WrongState, match="with bounds that it cannot have"):
+        bounds_of(division)
 
 
 @settings(deadline=None)

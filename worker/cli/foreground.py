@@ -93,8 +93,11 @@ def _how_left(record: Record, stop: Deadline) -> str:
 
 def _say_how_to_continue(progress: Progress, record: Record, command: str) -> None:
     progress.say(f"to go on here: {command}")
-    # No message is on its way: that of a run is in this process.
-    progress.say(f"to leave it to the workers: outlast resume {record.job_id}")
+    # No message is on its way, that of a run is in this process; but a sweep looks for such jobs.
+    progress.say(
+        f"to leave it to the workers: outlast resume {record.job_id}; to keep it from them: "
+        f"outlast pause {record.job_id}"
+    )
 
 
 def _await_turn(client: Client, record: Record, progress: Progress, stop: Deadline) -> Record:

@@ -21,6 +21,9 @@ AC_WORDS_LIMIT, B_WORDS_LIMIT = 2**20, 2**20
 WINDOW_LIMIT = 2**32
 """… nor larger windows."""
 
+Y_LIMIT = 10**11
+"""No y is larger: ranks of the primes up to √y have 16 bits."""
+
 X_LEAST = 10**8
 """From here on the formula holds with room to spare; below, a plain sieve is as fast."""
 
@@ -139,7 +142,7 @@ def bounds_of(division: Division) -> Bounds:
         WrongState: it is damaged. Compiled code does not check what it is given.
     """
     x, y = division.x, division.y
-    fits = X_LEAST <= x < X_LIMIT and cube_root(x) < y < math.isqrt(x)
+    fits = X_LEAST <= x < X_LIMIT and cube_root(x) < y < min(math.isqrt(x), Y_LIMIT)
     words = division.ac_words <= AC_WORDS_LIMIT and division.b_words <= B_WORDS_LIMIT
     if not fits or not words or division.window > WINDOW_LIMIT:
         raise WrongState(f"a division of π({x}) with bounds that it cannot have")

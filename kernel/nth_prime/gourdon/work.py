@@ -3,7 +3,7 @@
 It counts what shards go through, as they do: leaves in A + C, leaves, multiples and rows in D,
 numbers and queries in B. Where they look at each row, the model looks at one of many; where they
 count primes and composites, it knows how dense these are. What each takes, in nanoseconds, is
-measured; docs/nth-prime.md says how good the model is. It imports no numpy.
+measured; `bench/prime_parts.py` shows how equal parts become. It imports no numpy.
 """
 
 from __future__ import annotations
