@@ -30,7 +30,6 @@ COLUMNS = Columns(
 )
 MOST_CORES = 1024
 SECONDS_SHOWN = 59.995  # what is rounded to a minute is one
-CELL = "{:>14}"  # of a number of workers
 
 MemoryMb = Annotated[
     list[int] | None,
@@ -239,17 +238,23 @@ def _row_of_many(
 
 def _print_many(fleets: list[Fleet], rows: list[dict[str, Any]]) -> None:
     """Print two lines for each size of workers: the times, and the dollars below them."""
-    numbers = [f"{n:,} WORKER{'S' if n > 1 else ''}" for n in (f.parallel for f in fleets)]
-    form = "{:<22} {:>7}" + CELL * len(numbers)
-    columns = Columns(form, "WORKER", "THREADS", *numbers, first_out=["THREADS"])
+    names = [f"{n:,} WORKER{'S' if n > 1 else ''}" for n in (f.parallel for f in fleets)]
+    lines = [line for row in rows for line in _lines_of_many(row, len(names))]
+    cells = zip(names, *(line[2:] for line in lines), strict=True)
+    form = "".join(f"  {{:>{max(map(len, column))}}}" for column in cells)
+    columns = Columns("{:<22} {:>7}" + form, "WORKER", "THREADS", *names, first_out=["THREADS"])
     print(columns.heading)
-    for row in rows:
-        size = row["platform"], row["threads"]
-        if row["obstacle"]:
-            print(columns.row(*size, row["obstacle"], *[""] * (len(numbers) - 1)))
-            continue
-        print(columns.row(*size, *(_time(each["seconds"]) for each in row["shared"])))
-        print(columns.row("", "", *map(total_dollars, row["shared"])))
+    for line in lines:
+        print(columns.row(*line))
+
+
+def _lines_of_many(row: dict[str, Any], numbers: int) -> list[list[str]]:
+    """Return the cells of both lines, or of one where the job cannot run there."""
+    size = [row["platform"], str(row["threads"])]
+    if row["obstacle"]:
+        return [[*size, row["obstacle"], *[""] * (numbers - 1)]]
+    times = [_time(each["seconds"]) for each in row["shared"]]
+    return [[*size, *times], ["", "", *map(total_dollars, row["shared"])]]
 
 
 def _row(need: Estimate, size: Size, settings: Settings, prices: Prices) -> dict[str, Any]:
