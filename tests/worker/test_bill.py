@@ -79,7 +79,8 @@ def test_requests_have_the_price_of_their_service() -> None:
 
 
 @pytest.mark.parametrize(
-    "platform", ["runpod", "spot/c7g.large", "other", "lambda/riscv/1769", "lambda/arm64/many"]
+    "platform",
+    ["runpod", "local", "container", "other", "lambda/riscv/1769", "lambda/arm64/many"],
 )
 def test_what_has_no_price_is_not_free(platform: str) -> None:
     """A job on a machine that the table does not know would look as if it had cost nothing."""
@@ -181,5 +182,5 @@ def test_every_service_has_a_price() -> None:
     """A store that the settings accept would have no place in the table."""
     for store in ("sqlite", "redis", "s3"):
         for queue in ("sqlite", "redis", "sqs", "sqs.fifo"):
-            items = items_of(slices_on("local"), read_prices(None), Services(store, queue))
+            items = items_of(slices_on("runpod/A40"), read_prices(None), Services(store, queue))
             assert dollars_of(items)[1], items
