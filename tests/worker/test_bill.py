@@ -122,10 +122,13 @@ def test_no_forged_number_upsets_the_sum() -> None:
 
 
 def test_shares_are_of_the_time_there_was() -> None:
-    """A job that nobody has begun would divide by zero; waste would be told as overhead."""
+    """A job that nobody has begun would divide by zero; a killed one waste more than all."""
     assert (Consumption().wasted_share, Consumption().overhead_share) == (None, None)
     job = replace(slices_on(seconds=100.0), compute_seconds=80.0, redone_seconds=20.0)
-    assert (job.wasted_share, job.overhead_share) == (0.25, pytest.approx(0.2))
+    assert (job.wasted_share, job.overhead_share) == (0.2, pytest.approx(0.2))
+    killed = replace(job, compute_seconds=1.1, redone_seconds=2.2)
+    assert killed.wasted_share == pytest.approx(2 / 3)
+    assert replace(job, compute_seconds=0.0).wasted_share == 1.0
 
 
 def test_the_requests_derived_are_those_that_are_made(monkeypatch: pytest.MonkeyPatch) -> None:

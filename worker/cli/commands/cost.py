@@ -71,8 +71,9 @@ def cost(
     The row of a divided job has what its parts have taken, also while they run. The number of their
     writes is derived from the protocol, too.
 
-    WASTED is the share of the kernel's time that was lost to crashes and done again, at most.
-    OVERHEAD is the share of the workers' time that was not the kernel's.
+    WASTED is the share of the kernel's time that was lost to crashes, or thrown away, and done
+    again: with --json redone_seconds, of these and compute_seconds together. OVERHEAD is the share
+    of the workers' time in which no kernel computed, as they tell: what a crash lost is in it.
 
     A bill leaves out what the record of a job cannot know: a worker's start and imports before the
     claim and its end after the release, which Lambda and RunPod bill; idle workers, and receives
