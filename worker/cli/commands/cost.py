@@ -73,7 +73,7 @@ def cost(
 
     WASTED is the share of the kernel's time that was lost to crashes, or thrown away, and done
     again: with --json redone_seconds, of these and compute_seconds together. OVERHEAD is the share
-    of the workers' time in which no kernel computed, as they tell: what a crash lost is in it.
+    of the workers' time that is not in compute_seconds: what a crash lost is in it.
 
     A bill leaves out what the record of a job cannot know: a worker's start and imports before the
     claim and its end after the release, which Lambda and RunPod bill; idle workers, and receives
