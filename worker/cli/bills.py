@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from outlast.worker.cli.tables import wrapped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -66,4 +68,5 @@ def total_dollars(bill: dict[str, Any]) -> str:
 def print_without_price(items: Iterable[Mapping[str, Any]]) -> None:
     """Print a line below a bill that names what has no price, and how it gets one."""
     if names := sorted({item["what"] for item in items if item["dollars"] is None}):
-        print(f"no price is set for {', '.join(names)}: outlast cost --help tells how to set one")
+        line = f"no price is set for {', '.join(names)}: outlast cost --help tells how to set one"
+        print(wrapped(line, indent=4))
