@@ -279,8 +279,9 @@ class Usage(Part):
         saves: checkpoints that were stored.
         saved_bytes: the size of all their states, before they were deflated, with all arrays.
         compute_seconds: wall time in the kernel, over all slices that could report it.
-        redone_seconds: at most so much of it was thrown away and done again: lost to crashes, cut
-            off at a deadline, or without a state that could be stored.
+        redone_seconds: at most so much was done again: lost to crashes, which is not among the
+            `compute_seconds`; or thrown away, cut off at a deadline or without a state that could
+            be stored, which is.
         platforms: what the slices took, by platform.
     """
 

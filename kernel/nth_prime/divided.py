@@ -33,7 +33,16 @@ BEGINNING = PrimesState(word=START.word, count=START.count)
 _OTHER, _OTHER_WORDS = 80, 4096
 
 
-class _Terse(Model):
+Verify = Annotated[
+    bool,
+    Field(
+        description="count twice, by other leaves, and compare, in twice the time; "
+        "where a plain sieve answers it changes nothing"
+    ),
+]
+
+
+class Terse(Model):
     """A model whose fields are left out of what is stored where they have their default."""
 
     @model_serializer(mode="wrap")
@@ -41,29 +50,6 @@ class _Terse(Model):
         fields: dict[str, Any] = whole(self)
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
         return {name: value for name, value in fields.items() if value != defaults[name]}
-
-
-class Question(_Terse):
-    """What the parameters of both kernels have in common."""
-
-    verify: Annotated[
-        bool,
-        Field(
-            description="count twice, by other leaves, and compare, in twice the time; "
-            "where a plain sieve answers it changes nothing"
-        ),
-    ] = False
-
-
-class Answer(_Terse):
-    """What the results of both kernels have in common.
-
-    Attributes:
-        verified: what the count was checked by, beside Riemann's R(x); None: it was not to be
-            verified, or a plain sieve has answered.
-    """
-
-    verified: str | None = None
 
 
 class PrimesPlan(Model):

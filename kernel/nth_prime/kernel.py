@@ -11,10 +11,10 @@ from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.divided import (
     BEGINNING,
-    Answer,
     Divided,
     PrimesPlan,
-    Question,
+    Terse,
+    Verify,
     counting_share,
     divisions_of,
     verified,
@@ -35,20 +35,27 @@ LARGEST_POSITION = 10**22
 _MOST_COMPILED = 1 << 43
 
 
-class NthPrimeParams(Question):
+class NthPrimeParams(Terse):
     """Which prime: the first is 2."""
 
     position: Annotated[
         int,
         Field(ge=1, le=LARGEST_POSITION, description="which prime to find; the first one is 2"),
     ]
+    verify: Verify = False
 
 
-class NthPrimeResult(Answer):
-    """The prime at the position."""
+class NthPrimeResult(Terse):
+    """The prime at the position.
+
+    Attributes:
+        verified: what the count of the primes below was checked by, beside Riemann's R(x); None: it
+            was not to be verified, or a plain sieve has answered.
+    """
 
     position: int
     prime: int
+    verified: str | None = None
 
 
 class NthPrime(Divided[NthPrimeParams, NthPrimeResult]):

@@ -10,10 +10,10 @@ from outlast.kernel.nth_prime import cost, extra, plain
 from outlast.kernel.nth_prime.cursor import NUMBERS_PER_WORD
 from outlast.kernel.nth_prime.divided import (
     BEGINNING,
-    Answer,
     Divided,
     PrimesPlan,
-    Question,
+    Terse,
+    Verify,
     counting_share,
     divisions_of,
     verified,
@@ -30,19 +30,26 @@ if TYPE_CHECKING:
     from outlast.kernel.nth_prime.gourdon.state import CountingSum
 
 
-class PrimeCountParams(Question):
+class PrimeCountParams(Terse):
     """Up to where to count."""
 
     x: Annotated[
         int, Field(ge=0, lt=X_LIMIT, description="count the primes up to this number, below 2^80")
     ]
+    verify: Verify = False
 
 
-class PrimeCountResult(Answer):
-    """The number of primes up to x."""
+class PrimeCountResult(Terse):
+    """The number of primes up to x.
+
+    Attributes:
+        verified: what the count was checked by, beside Riemann's R(x); None: it was not to be
+            verified, or a plain sieve has answered.
+    """
 
     x: int
     count: int
+    verified: str | None = None
 
 
 class PrimeCount(Divided[PrimeCountParams, PrimeCountResult]):

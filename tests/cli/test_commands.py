@@ -181,3 +181,18 @@ def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJs
     assert "(default: 0.0)" in shown
     kernels = {kernel["name"]: kernel for kernel in outlast_json("kernels")}
     assert kernels["tally"]["params"]["required"] == ["steps"]
+
+
+def test_only_the_kernels_that_are_named_are_listed(
+    outlast: Outlast, outlast_json: OutlastJson
+) -> None:
+    """A person would look for the parameters of one among those of all."""
+    shown = outlast("kernels", "tally", "nth-prime", "tally").out
+    assert [line.split()[0] for line in shown.splitlines() if line[0] != " "] == [
+        "tally",
+        "nth-prime",
+    ]
+    assert [kernel["name"] for kernel in outlast_json("kernels", "tally")] == ["tally"]
+    assert_one_line(outlast("kernels", "tally", "no-such"), 2, "unknown kernel 'no-such'; install")
+    for command in ("run", "submit"):
+        assert "`outlast kernels nth-prime` lists" in outlast(command, "--help").out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.record_parts import PlatformUsage
@@ -42,7 +43,7 @@ def test_a_job_that_has_run_has_a_bill(outlast: Outlast, outlast_json: OutlastJs
         "sqlite store reads",
         "sqlite queue requests",
     ]
-    assert (job["dollars"], job["is_complete"]) == (0, True)
+    assert (job["dollars"], job["is_complete"]) == (0, False)
     assert {name: bill["total"][name] for name in ("slices", "writes", "items")} == {
         name: job[name] for name in ("slices", "writes", "items")
     }
@@ -78,9 +79,12 @@ def test_what_has_no_price_is_shown(client: Client, outlast: Outlast) -> None:
     run_on(client, "a", lambda_arm64_1769=1000.0, runpod=10.0)
     out = outlast("cost", "a").out
     assert next(line for line in out.splitlines() if line[:2] == "a ").endswith("over $0.023034")
-    assert [line.split() for line in out.splitlines() if "runpod" in line] == [
-        ["runpod", "10.00", "s", "not", "in", "the", "price", "table"]
+    assert [re.sub(" +", " ", line) for line in out.splitlines() if "runpod" in line] == [
+        " runpod 10.00 s no price",
+        "no price is set for runpod: outlast cost --help tells how to set one",
     ]
+    run_on(client, "b", container=10.0)
+    assert re.search(r"\nb .* no price\ntotal .* no price\n", outlast("cost", "b").out)
 
 
 def test_own_prices_are_used_and_named(
@@ -88,11 +92,12 @@ def test_own_prices_are_used_and_named(
 ) -> None:
     """A user would pay other prices than the bill says, and not see whose they are."""
     own = folder / "prices.toml"
-    own.write_text("[second]\nrunpod = 0.001\n")
+    own.write_text('[second]\nrunpod = 0.001\n"container" = 0\n')
     monkeypatch.setenv("OUTLAST_PRICES", str(own))
-    run_on(client, "a", runpod=10.0)
+    run_on(client, "a", runpod=10.0, container=10.0)
     out = outlast("cost", "a").out
     assert "$0.010000" in out
+    assert "no price" not in out
     assert f"with {own} over them" in out
     own.write_text("second = 1")
     ended = outlast("cost", "a")

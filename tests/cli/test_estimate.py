@@ -38,7 +38,7 @@ def test_sizes_stand_side_by_side(outlast_json: OutlastJson, outlast: Outlast) -
     dollars = [workers[name]["dollars"] for name in names[:5]]
     assert dollars == sorted(dollars)  # as not all of the work can be shared
     assert workers["lambda/x86_64/1769"]["dollars"] > workers["lambda/arm64/1769"]["dollars"]
-    assert workers["local"]["dollars"] == 0
+    assert not workers["local"]["is_complete"]
     table = outlast("estimate", "nth-prime", "position=1e16").out
     assert "lambda/arm64/10240" in table
     assert "prices of 2026-11-22, us-east-1, USD; free tiers are not counted" in table
@@ -62,7 +62,8 @@ def test_options_change_the_rows(outlast_json: OutlastJson, outlast: Outlast) ->
     assert answer["factor"] == 2.0
     table = outlast(*words).out
     assert "does not fit" in table
-    assert "not in the price table: mine\n" in table
+    assert re.search(r"\nlocal .* no price\n(.*\n)+mine .* over \$0\.\d+\n", table)
+    assert "\nno price is set for local, mine: outlast cost --help tells how to set one\n" in table
 
 
 def test_the_machine_can_be_measured(
@@ -109,6 +110,36 @@ def test_numbers_of_workers_stand_side_by_side(outlast: Outlast, outlast_json: O
     assert "10:00:00 h of a reference core, 1:00:00 h of it by one worker alone; " in table
     assert re.search(r"WORKER +THREADS +1 WORKER +10 WORKERS +100 WORKERS +1,000 WORKERS\n", table)
     assert re.search(r"lambda/arm64/1769 +1 +10:\S+ h +1:5\S+ h .*\n( +\$\d\.\d+){4}\n", table)
+
+
+def test_columns_of_many_workers_stay_apart(outlast: Outlast) -> None:
+    """A person would read one number where two stand, or take one for that of another column."""
+    words = ("estimate", "flock", "steps=999999999999", "step_seconds=1.0")
+    table = outlast(*words, "--parallel", "1,10,1000,10000,30000").out.split("\n\n")[1]
+    heading, *lines = table.splitlines()
+    names = ["1 WORKER", "10 WORKERS", "1,000 WORKERS", "10,000 WORKERS", "30,000 WORKERS"]
+    assert re.split(" {2,}", heading)[1:] == ["THREADS", *names]
+    ends = [heading.index(name) + len(name) for name in names]
+    for line in lines:
+        cells = list(re.finditer(r"\S+( \S+)*", line))[-len(names) :]
+        assert [cell.end() for cell in cells] == ends, line
+    assert re.search(r"\$\d+,\d{3},\d{3}\.", table), "dollars wider than the heading"
+
+
+def test_a_job_that_is_not_divided_costs_no_less_than_nothing(
+    outlast_json: OutlastJson, outlast: Outlast
+) -> None:
+    """Dollars below zero would be for requests that a bill had taken back.
+
+    By hand: one slice calls the one part, which is empty, one runs that, and one does the work. A
+    part is claimed and released, each of the others is announced, too; the job is created.
+    """
+    words = ("estimate", "nth-prime", "position=1e6", "--parallel", "10,10000")
+    answer = outlast_json(*words)
+    for shared in (one for row in answer["workers"] for one in row["shared"]):
+        assert (shared["parts"], shared["slices"], shared["writes"]) == (1, 3, 8)
+        assert all(item["amount"] > 0 <= (item["dollars"] or 0) for item in shared["items"])
+    assert "$-" not in outlast(*words).out
 
 
 def test_the_ramp_of_lambda_is_in_the_time() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from outlast.kernel import InvalidParams
 from outlast.worker.cli.params import format_params, params_for, split_params, value_of
+from outlast.worker.jobs.new_job import valid_params
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_refusal_says_what_may_be_written() -> None:
         (["steps=1e3", "label=1234567890"], "label='1234567890': String should have at most 9"),
         (["steps=-1e3"], "steps='-1e3': Input should be greater than"),
         (["steps=-10^3"], "steps='-10^3': Input should be a valid integer"),
-        ([f"steps=-{'9' * 4000}e999"], "steps='-" + "9" * 59 + "': Input should be greater than"),
+        ([f"steps=-{'9' * 4000}e999"], "steps='-" + "9" * 59 + "…': Input should be greater than"),
         (["steps=null"], "steps='null': Input should be a valid integer"),
         (["steps=true"], "steps='true': Input should be a valid integer"),
         (["steps=[1]"], "steps='[1]': Input should be a valid integer"),
@@ -115,3 +116,18 @@ def test_a_refusal_shows_what_was_typed(words: list[str], message: str) -> None:
     with pytest.raises(InvalidParams) as caught:
         params_for("tally", words)
     assert message in str(caught.value)
+
+
+def test_of_a_long_slip_the_beginning_is_shown() -> None:
+    """The line that names the thing and the way out would be pages away."""
+    digits = "9" * 6000
+    for word in (f"position={digits}", f"{digits}=1", digits):
+        with pytest.raises(InvalidParams) as caught:
+            params_for("nth-prime", [word])
+        assert f"{'9' * 60}…'" in str(caught.value)
+        assert len(str(caught.value)) < 200
+    for value in (10**6000, [10**6000]):
+        with pytest.raises(
+            InvalidParams, match=r"position=\(a number of more than 4300 digits\): I"
+        ):
+            valid_params("nth-prime", {"position": value})

@@ -147,6 +147,7 @@ def test_a_prime_is_verified_by_other_leaves() -> None:
     result = finish(KERNEL.run(params, None, Resources()))
     assert result.prime == 22801763489
     assert result.verified.startswith("counted with y = ")
+    assert list(result.model_dump()) == ["position", "prime", "verified"], "the answer comes first"
     assert (
         "verified"
         not in finish(KERNEL.run(KERNEL.Params(position=10**9), None, Resources())).model_dump()

@@ -79,7 +79,8 @@ def test_requests_have_the_price_of_their_service() -> None:
 
 
 @pytest.mark.parametrize(
-    "platform", ["runpod", "spot/c7g.large", "other", "lambda/riscv/1769", "lambda/arm64/many"]
+    "platform",
+    ["runpod", "local", "container", "other", "lambda/riscv/1769", "lambda/arm64/many"],
 )
 def test_what_has_no_price_is_not_free(platform: str) -> None:
     """A job on a machine that the table does not know would look as if it had cost nothing."""
@@ -121,10 +122,13 @@ def test_no_forged_number_upsets_the_sum() -> None:
 
 
 def test_shares_are_of_the_time_there_was() -> None:
-    """A job that nobody has begun would divide by zero; waste would be told as overhead."""
+    """A job that nobody has begun would divide by zero; a killed one waste more than all."""
     assert (Consumption().wasted_share, Consumption().overhead_share) == (None, None)
     job = replace(slices_on(seconds=100.0), compute_seconds=80.0, redone_seconds=20.0)
-    assert (job.wasted_share, job.overhead_share) == (0.25, pytest.approx(0.2))
+    assert (job.wasted_share, job.overhead_share) == (0.2, pytest.approx(0.2))
+    killed = replace(job, compute_seconds=1.1, redone_seconds=2.2)
+    assert killed.wasted_share == pytest.approx(2 / 3)
+    assert replace(job, compute_seconds=0.0).wasted_share == 1.0
 
 
 def test_the_requests_derived_are_those_that_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,5 +185,5 @@ def test_every_service_has_a_price() -> None:
     """A store that the settings accept would have no place in the table."""
     for store in ("sqlite", "redis", "s3"):
         for queue in ("sqlite", "redis", "sqs", "sqs.fifo"):
-            items = items_of(slices_on("local"), read_prices(None), Services(store, queue))
+            items = items_of(slices_on("runpod/A40"), read_prices(None), Services(store, queue))
             assert dollars_of(items)[1], items

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
+from outlast.kernel.errors import DoesNotFit
 from outlast.worker.cli.live_table import cells_of
 from outlast.worker.jobs.parts import parts_of, with_parts
+from outlast.worker.loops.consumer import Consumer
+from outlast.worker.loops.left_messages import LeftMessages
+from outlast.worker.queues.message import ForeignMessage
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.timing import SHORTEST_LEASE_SECONDS
+from tests.fakes import FakeClock
 from tests.kernels import Dividing, PartState, Pieces, expected
 from tests.worker.floor import JOB, Killed
-from tests.worker.parts import STEPS, divided, part, receive, submit, wake, work
+from tests.worker.parts import STEPS, divided, fleet, part, receive, submit, wake, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +63,39 @@ def test_a_part_that_runs_is_not_told_to_be_at_its_beginning(
     lines = [line for line in caplog.messages if "part 0" in line]
     assert any(re.fullmatch(rf".* part 0 slice 1 saved{at} in .* s", line) for line in lines)
     assert any(re.match(rf".* part 0 slice 1 ended{at} after .*: deadline", line) for line in lines)
+
+
+class Large(Dividing):
+    """Takes more memory than this worker grants."""
+
+    def part(self, *_: object) -> Any:
+        """Refuse before any work."""
+        raise DoesNotFit("it takes 2 GiB")
+        yield
+
+
+def test_a_worker_that_can_run_no_part_of_a_job_tells_it_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log would have the same line for each part; or an alarm on it end, and all seem well."""
+    floor = divided()
+    submit(floor)
+    work(floor, until=lambda: fleet(floor).is_cut)
+    floor.kernel = Large(floor.step)
+    consumer, began = Consumer(floor.process(), slice_seconds=None), floor.clock()
+    consumer.run(done=lambda: floor.clock() > began + 590)
+    told = f"left for other workers or the dead-letter queue: job {JOB}: it takes 2 GiB"
+    assert caplog.messages == [told]
+    consumer.run(done=lambda: floor.clock() > began + 890)
+    assert caplog.messages == [told] * 2
+
+
+def test_each_message_that_is_of_no_job_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Of two alike in the dead-letter queue the log would know one."""
+    left = LeftMessages(logging.getLogger("outlast.test"), FakeClock())
+    for _ in range(2):
+        left.tell(ForeignMessage("not a message of this system: 'x'"))
+    assert len(caplog.messages) == 2
 
 
 def test_a_job_whose_part_fails_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -42,7 +42,8 @@ def _require_duration(value: float | None) -> float | None:
     return value
 
 
-def _kernel_names(incomplete: str) -> list[str]:
+def kernel_names(incomplete: str) -> list[str]:
+    """Return the names that a shell may complete to."""
     from outlast.kernel.registry import names
 
     return [name for name in names() if name.startswith(incomplete)]
@@ -101,7 +102,7 @@ KernelName = Annotated[
     str,
     typer.Argument(
         metavar="KERNEL",
-        autocompletion=_kernel_names,
+        autocompletion=kernel_names,
         help="What to compute; `outlast kernels` lists them.",
     ),
 ]
@@ -109,7 +110,8 @@ Params = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="KEY=VALUE",
-        help="The kernel's parameters; a whole number may be written as 1_000_000, 1e6 or 10^6.",
+        help="The kernel's parameters: `outlast kernels nth-prime` lists those of nth-prime. A "
+        "whole number may be written as 1_000_000, 1e6 or 10^6.",
     ),
 ]
 SliceSeconds = Annotated[

@@ -65,14 +65,15 @@ def split_params(words: Iterable[str]) -> dict[str, str]:
         InvalidParams: a word is not key=value, or a key comes twice.
     """
     from outlast.kernel import InvalidParams
+    from outlast.worker.jobs.new_job import shown
 
     params: dict[str, str] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not (key and equals):
-            raise InvalidParams(f"{word[:80]!r} is not a parameter: write key=value")
+            raise InvalidParams(f"{shown(word)} is not a parameter: write key=value")
         if key in params:
-            raise InvalidParams(f"parameter {key[:80]!r} is given twice: give it once")
+            raise InvalidParams(f"parameter {shown(key)} is given twice: give it once")
         params[key] = text
     return params
 

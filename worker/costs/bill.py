@@ -71,8 +71,12 @@ class Consumption:
 
     @property
     def wasted_share(self) -> float | None:
-        """How much of the kernel's time was lost to crashes, at most; None if it had none."""
-        return self.redone_seconds / self.compute_seconds if self.compute_seconds else None
+        """How much was lost to crashes or thrown away, of that and what was computed; None: of 0 s.
+
+        What a crash loses is not in `compute_seconds`, as nobody is left to report it.
+        """
+        seconds = self.compute_seconds + self.redone_seconds
+        return self.redone_seconds / seconds if seconds else None
 
     @property
     def overhead_share(self) -> float | None:

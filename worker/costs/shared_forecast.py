@@ -49,9 +49,9 @@ def shared_forecast(
     one_core = min(1.0, size.cores)
     undivided = size.core_factor * estimate.undivided_seconds / one_core
     in_parts = compute_seconds(estimate, size) - undivided
-    parts = 1 + sum(1 for _ in shares_of(fleet, estimate.seconds))
+    parts = _parts_of(fleet, estimate)
     usable = size.slice_seconds - size.slice_overhead_seconds
-    slices = parts * math.ceil(in_parts / parts / usable)
+    slices = parts * max(math.ceil(in_parts / parts / usable), 1)  # An empty part takes one, too.
     busy = min(workers, parts)  # A short job has no part for each of them.
     resume = size.core_factor * estimate.resume_seconds / one_core * busy
     work = in_parts + resume + slices * size.slice_overhead_seconds
@@ -69,6 +69,13 @@ def shared_forecast(
     )
     seconds = undivided + more * size.slice_overhead_seconds + _time_of(work, busy, ramp=is_lambda)
     return Forecast(size, None, consumption), seconds
+
+
+def _parts_of(fleet: Fleet, estimate: Estimate) -> int:
+    """Return into how many parts the job is cut: one, which is empty, if nothing is divided."""
+    if estimate.undivided_seconds == estimate.seconds:
+        return 1
+    return 1 + sum(1 for _ in shares_of(fleet, estimate.seconds))
 
 
 def _time_of(work: float, workers: int, *, ramp: bool) -> float:

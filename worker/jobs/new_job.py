@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Enough that among a million jobs of one name no two have the same id.
 DIGEST_BYTES = 8
-VALUE_CHARACTERS = 60
+SHOWN_CHARACTERS = 60
 # As pydantic calls them.
 NO_BOOLEAN = {"bool_type", "bool_parsing"}
 # Its zeros are hard to count.
@@ -181,16 +181,25 @@ def refusal(
         case "missing":
             complaint = f"parameter {name!r} is missing"
         case "extra_forbidden":
-            complaint = f"there is no parameter {name!r}"
+            complaint = f"there is no parameter {shown(name)}"
         case _:
-            # As typed where it was: Python writes no whole number of over 4300 digits.
-            value = typed[name] if typed and name in typed else str(first["input"])
+            value = typed[name] if typed and name in typed else first["input"]
             reason = "write true or false" if first["type"] in NO_BOOLEAN else first["msg"]
             reason = LARGE_POWER.sub(lambda power: f"10^{len(power[1])}", reason)
-            complaint = f"{name}={value[:VALUE_CHARACTERS]!r}: {reason}"
+            complaint = f"{name}={shown(value)}: {reason}"
     fields = model.model_fields
     known = ", ".join(sorted(fields, key=lambda field: not fields[field].is_required())) or "none"
     return InvalidParams(f"{kernel}: {complaint}; its parameters: {known}")
+
+
+def shown(value: object) -> str:
+    """Return a bad value as an error shows it: in quotes, and of a long one its beginning."""
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no whole number of over 4300 digits.
+        return "(a number of more than 4300 digits)"
+    cut = len(text) > SHOWN_CHARACTERS
+    return repr(f"{text[:SHOWN_CHARACTERS]}…" if cut else text)
 
 
 def id_of(kernel: str, job_id: str | None) -> str:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.worker.loops.errors import LEAVE_MESSAGE, NOT_HERE
 from outlast.worker.loops.inbox import Inbox
+from outlast.worker.loops.left_messages import LeftMessages
 from outlast.worker.loops.sweeper import Sweeper
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.health import MOST_FAULTS, BrokenWorker
-from outlast.worker.telemetry.events import MESSAGE_LEFT, WORKER_IDLE, tell
+from outlast.worker.telemetry.events import WORKER_IDLE, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ class Consumer:
         self._receipts = receipts
         self._slice_seconds = slice_seconds
         self._sweeper = sweep_seconds and Sweeper(process, every_seconds=sweep_seconds)
+        self._left = LeftMessages(log, process.clock)
         self._failures_in_a_row = 0
         self._has_connected = False
         self._is_idle = False
@@ -146,7 +148,7 @@ class Consumer:
         except LEAVE_MESSAGE as error:
             if process.is_alone and isinstance(error, NOT_HERE):
                 raise  # There is no other worker to leave the message to.
-            tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
+            self._left.tell(error)
             if isinstance(error, NOT_HERE):
                 # Others are to have a chance before the message has been received too often.
                 process.hide(delivery, LEFT_SECONDS)

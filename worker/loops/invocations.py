@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from outlast.checkpoint.errors import StoreUnavailable
 from outlast.worker.loops.direct_calls import FORMS, InvalidRequest, Sweep, advance, parse
 from outlast.worker.loops.errors import LEAVE_MESSAGE
+from outlast.worker.loops.left_messages import LeftMessages
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.health import BROKEN, BrokenWorker
 from outlast.worker.slices.kernel_errors import line
-from outlast.worker.telemetry.events import MESSAGE_FAILED, MESSAGE_LEFT, tell
+from outlast.worker.telemetry.events import MESSAGE_FAILED, tell
 
 if TYPE_CHECKING:
     from outlast.worker.jobs.client import Client
@@ -46,6 +47,7 @@ class Handler:
     def __init__(self, client: Client, process: WorkerProcess) -> None:
         self._client = client
         self._process = process
+        self._left = LeftMessages(log, process.clock)
 
     def handle(self, event: Any, context: Context) -> dict[str, Any]:
         """Handle one invocation.
@@ -112,7 +114,7 @@ class Handler:
         except (StoreUnavailable, QueueUnavailable) as error:
             process.outages.failed(error, f"message {_message_id(record)} will come again")
         except (InvalidRequest, *LEAVE_MESSAGE) as error:
-            tell(log, MESSAGE_LEFT, error=str(error), error_type=type(error).__name__)
+            self._left.tell(error)
         except Exception as error:  # noqa: BLE001 - the other messages do not depend on this one
             tell(
                 log,

@@ -23,7 +23,7 @@ from outlast.worker.jobs.client import Client
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from tests.checkpoint.conftest import create_bucket
-from tests.cli.dashboard.scene import LAMBDA, Run, crew, record_of
+from tests.cli.dashboard.scene import LAMBDA, LAPTOP, Run, crew, record_of
 from tests.cli.dashboard.test_pages import EVIL, hostile
 from tests.worker.queues import backends
 
@@ -231,6 +231,20 @@ def test_an_empty_page_says_what_to_do(
     assert "there is nothing to do" in browser.get("/workers").text
     client.submit("nth-prime", position=5)
     assert "Messages wait, and no worker has a job." in browser.get("/workers").text
+
+
+def test_a_machine_without_a_price_is_not_free(
+    client: Client, browser_of: Callable[..., TestClient]
+) -> None:
+    """A cluster of one's own would seem to cost nothing."""
+    jobs, browser = client.jobs, browser_of()
+    for platform, cost in ((LAPTOP, "no price"), (LAMBDA, r"over \$0\.\d+")):
+        jobs.submit(
+            record_of(platform[:5], {}, [Run(platform, "w", 60, 1.0)], begun=time.time() - 90)
+        )
+        page = browser.get("/workers").text
+        assert re.search(rf"<dt>Cost</dt><dd[^>]*>{cost}</dd>", page)
+        assert re.search(r"<bdi>local</bdi>.*<td[^>]*>no price</td>", page)
 
 
 def test_what_ends_is_counted_and_what_is_deleted_is_forgotten(client: Client) -> None:

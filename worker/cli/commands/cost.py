@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outlast.worker.cli.bills import bill_of, dollars, footer, source_of, total_dollars
+from outlast.worker.cli.bills import (
+    bill_of,
+    dollars,
+    footer,
+    print_without_price,
+    source_of,
+    total_dollars,
+)
 from outlast.worker.cli.errors import Failures
 from outlast.worker.cli.filters import (
     NewerThan,
@@ -64,14 +71,19 @@ def cost(
     The row of a divided job has what its parts have taken, also while they run. The number of their
     writes is derived from the protocol, too.
 
-    WASTED is the share of the kernel's time that was lost to crashes and done again, at most.
-    OVERHEAD is the share of the workers' time that was not the kernel's.
+    WASTED is the share of the kernel's time that was lost to crashes, or thrown away, and done
+    again: with --json redone_seconds, of these and compute_seconds together. OVERHEAD is the share
+    of the workers' time that is not in compute_seconds: what a crash lost is in it.
 
     A bill leaves out what the record of a job cannot know: a worker's start and imports before the
     claim and its end after the release, which Lambda and RunPod bill; idle workers, and receives
     without a message; a slice that still runs; storage, logs and traffic. It also leaves out free
-    tiers, discounts and taxes. A platform without a price is shown, and the total is then a lower
-    bound. The price table has a date; OUTLAST_PRICES names a file that replaces its prices.
+    tiers, discounts and taxes. The price table has a date; OUTLAST_PRICES names a file that
+    replaces its prices.
+
+    A platform without a price is named, and the total is then a lower bound. No machine of your own
+    has one unless you set it: in the file of OUTLAST_PRICES, below the line [second], a line such
+    as "container" = 0.00002 says what a second there costs; 0 says that it is free.
 
     Examples:
         outlast cost million
@@ -155,6 +167,7 @@ def _print_bill(views: list[dict[str, Any]], total: dict[str, Any]) -> None:
         count = f"{item['amount']:,.0f}" if item["unit"] == "requests" else f"{item['amount']:,.2f}"
         print(ITEM_COLUMNS.row(item["what"], count, item["unit"], dollars(item["dollars"])))
     print()
+    print_without_price(total["items"])
 
 
 def _print_row(name: str, view: dict[str, Any]) -> None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outlast.worker.cli.bills import bill_of, footer, source_of, total_dollars
+from outlast.worker.cli.bills import (
+    bill_of,
+    footer,
+    print_without_price,
+    source_of,
+    total_dollars,
+)
 from outlast.worker.cli.options import Debug, Json, KernelName, Params, PartSeconds
 from outlast.worker.cli.output import print_json
 from outlast.worker.cli.params import format_params, params_for
@@ -30,7 +36,6 @@ COLUMNS = Columns(
 )
 MOST_CORES = 1024
 SECONDS_SHOWN = 59.995  # what is rounded to a minute is one
-CELL = "{:>14}"  # of a number of workers
 
 MemoryMb = Annotated[
     list[int] | None,
@@ -102,7 +107,7 @@ def estimate(
     machine with OUTLAST_THREADS and OUTLAST_SLICE_SECONDS, or a size of Lambda, where 1,769 MB are
     a core. TIME is that of the workers, all slices in a row, each in a new process, without the
     waits for a worker. WRITES, to the store, are checkpoints and the beginnings and ends of slices.
-    DOLLARS are those of the USA, for all of the job.
+    DOLLARS are those of the USA, for all of the job; `over` so many where a platform has no price.
 
     The prices of requests are those of OUTLAST_STORE and OUTLAST_QUEUE. Where these are files,
     which other machines do not see, the other rows assume S3 and a standard SQS queue.
@@ -168,8 +173,7 @@ def estimate(
     else:
         _print_rows(rows)
     print()
-    for what in _without_price(rows):
-        print(f"not in the price table: {what}")
+    print_without_price(_items_of(rows))
     print(footer(prices, settings))
 
 
@@ -239,17 +243,23 @@ def _row_of_many(
 
 def _print_many(fleets: list[Fleet], rows: list[dict[str, Any]]) -> None:
     """Print two lines for each size of workers: the times, and the dollars below them."""
-    numbers = [f"{n:,} WORKER{'S' if n > 1 else ''}" for n in (f.parallel for f in fleets)]
-    form = "{:<22} {:>7}" + CELL * len(numbers)
-    columns = Columns(form, "WORKER", "THREADS", *numbers, first_out=["THREADS"])
+    names = [f"{n:,} WORKER{'S' if n > 1 else ''}" for n in (f.parallel for f in fleets)]
+    lines = [line for row in rows for line in _lines_of_many(row, len(names))]
+    cells = zip(names, *(line[2:] for line in lines), strict=True)
+    form = "".join(f"  {{:>{max(map(len, column))}}}" for column in cells)
+    columns = Columns("{:<22} {:>7}" + form, "WORKER", "THREADS", *names, first_out=["THREADS"])
     print(columns.heading)
-    for row in rows:
-        size = row["platform"], row["threads"]
-        if row["obstacle"]:
-            print(columns.row(*size, row["obstacle"], *[""] * (len(numbers) - 1)))
-            continue
-        print(columns.row(*size, *(_time(each["seconds"]) for each in row["shared"])))
-        print(columns.row("", "", *map(total_dollars, row["shared"])))
+    for line in lines:
+        print(columns.row(*line))
+
+
+def _lines_of_many(row: dict[str, Any], numbers: int) -> list[list[str]]:
+    """Return the cells of both lines, or of one where the job cannot run there."""
+    size = [row["platform"], str(row["threads"])]
+    if row["obstacle"]:
+        return [[*size, row["obstacle"], *[""] * (numbers - 1)]]
+    times = [_time(each["seconds"]) for each in row["shared"]]
+    return [[*size, *times], ["", "", *map(total_dollars, row["shared"])]]
 
 
 def _row(need: Estimate, size: Size, settings: Settings, prices: Prices) -> dict[str, Any]:
@@ -294,11 +304,10 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         print(COLUMNS.row(row["platform"], row["threads"], *cells))
 
 
-def _without_price(rows: list[dict[str, Any]]) -> list[str]:
-    """Return what is used and not in the price table, for any number of workers."""
+def _items_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the items of all bills, for any number of workers."""
     bills = [bill for row in rows for bill in row.get("shared", [row])]
-    items = [item for bill in bills for item in bill.get("items", ())]
-    return sorted({item["what"] for item in items if item["dollars"] is None})
+    return [item for bill in bills for item in bill.get("items", ())]
 
 
 def _time(seconds: float) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outlast.worker.cli.errors import Failures
-from outlast.worker.cli.options import Debug, Json
+from outlast.worker.cli.options import Debug, Json, kernel_names
 from outlast.worker.cli.output import print_json, say
 from outlast.worker.cli.param_files import example_of, types_of
 from outlast.worker.cli.streams import stdout_to_stderr
@@ -33,11 +33,15 @@ Shared = Annotated[
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KERNEL", help="Only these. Default: all installed kernels."),
+    typer.Argument(
+        metavar="KERNEL",
+        autocompletion=kernel_names,
+        help="Only these. Default: all installed kernels.",
+    ),
 ]
 
 
-def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
+def kernels(only: Names = None, *, as_json: Json = False, _debug: Debug = False) -> None:
     """List the installed kernels with their parameters.
 
     A Python package adds kernels by being installed beside Outlast: see `outlast help
@@ -45,16 +49,16 @@ def kernels(*, as_json: Json = False, _debug: Debug = False) -> None:
 
     Examples:
         outlast kernels
+        outlast kernels nth-prime
         outlast kernels --json
 
     Exit codes:
-        0  all kernels are listed
+        0  all these kernels are listed
         1  a kernel cannot be loaded: its package is broken
+        2  there is no kernel of a name on the command line; nothing is listed
     """
-    from outlast.kernel.registry import names
-
     failures = Failures()
-    views = [_view(kernel) for name in names() if (kernel := _load(name, failures))]
+    views = [_view(kernel) for name in _named(only) if (kernel := _load(name, failures))]
     if as_json:
         print_json(views)
     else:
@@ -116,14 +120,8 @@ def warmup(only: Names = None, *, as_json: Json = False, debug: Debug = False) -
         1  a kernel cannot be loaded or prepared; the others are ready
         2  there is no kernel of a name on the command line; nothing was done
     """
-    from outlast.kernel.registry import load, names
-
-    installed = names()
-    for name in only or ():
-        if name not in installed:
-            load(name)  # raises an error that lists those that are installed
     failures, views = Failures(), []
-    for name in dict.fromkeys(only or installed):
+    for name in _named(only):
         kernel = _load(name, failures)
         if kernel is None:
             continue
@@ -137,6 +135,21 @@ def warmup(only: Names = None, *, as_json: Json = False, debug: Debug = False) -
     if as_json:
         print_json(views)
     failures.exit_if_any()
+
+
+def _named(only: list[str] | None) -> list[str]:
+    """Return the names of these kernels, each once; of all that are installed if there are none.
+
+    Raises:
+        UnknownKernel: one is not installed.
+    """
+    from outlast.kernel.registry import load, names
+
+    installed = names()
+    for name in only or ():
+        if name not in installed:
+            load(name)  # raises an error that lists those that are installed
+    return list(dict.fromkeys(only or installed))
 
 
 def _load(name: str, failures: Failures) -> AnyKernel | None:

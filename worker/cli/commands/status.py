@@ -41,11 +41,11 @@ def status(job_ids: JobIds, *, as_json: Json = False, _debug: Debug = False) -> 
 
     The status is queued, running, paused, succeeded, failed or cancelled. Progress is what is
     stored: a slice that runs may be further, by one interval between checkpoints. compute_seconds
-    is the time spent in the kernel over all slices; at most redone_seconds of it were lost to
-    crashes and done again. metrics are figures of the kernel's own, as of the last
-    checkpoint. Times are in UTC. A job that does not advance shows how many stalls and
-    failures in a row it has had, and after how many it is given up; with --json stalls include the
-    slice that runs, until it advances.
+    is the time spent in the kernel, as all slices have told; at most redone_seconds were done
+    again, as they were thrown away, or lost to crashes, which no slice could tell. metrics are
+    figures of the kernel's own, as of the last checkpoint. Times are in UTC. A job that does not
+    advance shows how many stalls and failures in a row it has had, and after how many it is given
+    up; with --json stalls include the slice that runs, until it advances.
 
     For a divided job, parts tells how many there are, and how many are done, are with a worker,
     wait or have failed. Progress is then the share of its pieces in parts that are done; slices and

@@ -65,10 +65,11 @@ def submit(
     For a parameter that is an array, weights=@file.npy names a file of numpy's; for one that is a
     blob, any file. `outlast kernels` tells which are.
 
-    With --parallel the job is cut into parts, which any workers compute at the same time: up to
-    four parts a worker are open, so that none of N waits. How many workers there are is up to you
-    and your platform: each of more than N has less to do, and fewer take longer. `outlast kernels`
-    tells which kernels can be divided. --part-seconds counts if the kernel can estimate its time.
+    With --parallel the job is cut into parts, which any workers compute at the same time: at least
+    four parts for each of N workers are open at a time, while so many are left, so that none waits.
+    How many workers there are is up to you and your platform: each of more than N has less to do,
+    and fewer take longer. `outlast kernels` tells which kernels can be divided. --part-seconds
+    counts if the kernel can estimate its time.
 
     Each --notify is a target, at most four, that a worker tells once the job has succeeded, failed
     or been cancelled: sqs://queue-name, an SQS queue's https URL, or a webhook, https://host/path,
