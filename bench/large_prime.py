@@ -67,9 +67,20 @@ def _find(k: int, workers: int, kills: int, folder: Path) -> None:
         f"{seconds:.0f}",
         f"{max(peaks.values()) >> 10}",
         f"{sum(path.stat().st_size for path in folder.iterdir()) >> 10}",
+        f"{job['saves']:,}",
         f"{job['redone_seconds']:.0f}",
     )
-    head = ("p", "right", "killed", "CPU s", "wall s", "MiB of a process", "KiB stored", "s redone")
+    head = (
+        "p",
+        "right",
+        "killed",
+        "CPU s",
+        "wall s",
+        "MiB of a process",
+        "KiB stored",
+        "saves",
+        "s redone",
+    )
     print_table(f"p(10^{k}), {workers} workers", head, [row])
 
 
