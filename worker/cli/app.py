@@ -54,6 +54,13 @@ COMMANDS = {
     "help": "manual.show_help",
 }
 
+# These load no kernel, whose models may want plugins of pydantic's: to look for them takes longer
+# the more packages are installed.
+WITHOUT_KERNELS = {
+    *("status", "result", "wait", "watch", "list", "history", "checkpoints", "cost", "sweep"),
+    *("cancel", "pause", "resume", "retry", "delete", "prune", "dlq"),
+}
+
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run `args` (None: those of the process) and return the exit code."""
@@ -75,6 +82,8 @@ def program() -> NoReturn:
     Python would wait for them, and a worker that was stopped would stay until it is killed. The
     same holds for processes, which are killed.
     """
+    if {*sys.argv[1:2]} & WITHOUT_KERNELS:
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = main()
     if "multiprocessing" in sys.modules:
         for child in sys.modules["multiprocessing"].active_children():
