@@ -15,10 +15,10 @@ from outlast.kernel.nth_prime.gourdon import riemann
 from outlast.kernel.nth_prime.gourdon.bounds import bytes_needed, divide
 from outlast.kernel.power_law import power_law
 
-# x, and the CPU seconds of one thread for π(x); in between the law is a power. Up to 10^18 they
-# are measured on an AMD EPYC and taken times 0.85: up to 10^16 by code for AVX2, beyond by code for
-# AVX-512, which is 1.6 times as fast there. What lies beyond is that model of `gourdon.work` that
-# cuts parts, which has measured constants.
+# x, and the CPU seconds of one thread for π(x); in between the law is a power. Up to 10^18, and at
+# 10^20 and 4.9·10^21, they are measured on an AMD EPYC: up to 10^16 by code for AVX2 and taken
+# times 0.85, beyond by code for AVX-512 and divided by 0.7, the factor of that machine. What lies
+# beyond is the model of `gourdon.work` that cuts parts, as much higher as it is too low there.
 _COUNTING = (
     (1e12, 0.0090),
     (1e13, 0.034),
@@ -27,12 +27,12 @@ _COUNTING = (
     (1e16, 1.78),
     (1e17, 7.4),
     (1e18, 32.0),
-    (1e19, 130.0),
-    (1e20, 570.0),
-    (1e21, 2_600.0),
-    (1e22, 12_900.0),
-    (1e23, 65_000.0),
-    (1e24, 355_000.0),
+    (1e19, 145.0),
+    (1e20, 660.0),
+    (1e21, 2_900.0),
+    (1e22, 13_800.0),
+    (1e23, 69_000.0),
+    (1e24, 380_000.0),
 )
 _TWICE = 2.1  # with other leaves, which take longer
 

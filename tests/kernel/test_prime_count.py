@@ -43,10 +43,10 @@ def test_where_the_algorithms_take_over(x: int) -> None:
     assert solve(x) == primecountpy.prime_pi(x)
 
 
-def test_500_random_counts_against_primecount() -> None:
+def test_300_random_counts_against_primecount() -> None:
     """Otherwise some x, of any size, is counted wrong."""
     random = Random(20261122)
-    for _ in range(500):
+    for _ in range(300):
         x = int(10 ** random.uniform(0, 13))
         assert solve(x, random.choice([1, 2])) == primecountpy.prime_pi(x), x
 
