@@ -33,8 +33,11 @@ HINTS = (
         "write redis+cluster:// or redis+sentinel:// for several hosts",
     ),
     (rf"{_SERVER}/[^0-9?@][^@]*", "the database is a number"),
-    (rf"{_SERVER}/\d+/[^@]*", "the name of a queue has no place in that of a store"),
-    (rf"{_SERVER}:[^/?#@]*(/\d*)?", "the port is a number up to 65535"),
+    (
+        rf"{_SERVER}/\d+/[^@]*",
+        "only a queue has a name behind the database, of letters, digits and . _ -",
+    ),
+    (rf"{_SERVER}:(?!\d{{1,5}}(/\d*)?\?)[^/?#@]*([/?][^@]*)?", "the port is a number up to 65535"),
     (
         r"rediss?[^@?]*(@[^@?]*)?\?[^@]*",
         "redis-py has no such option as stands behind the ?, or not with this value",

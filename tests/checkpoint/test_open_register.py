@@ -128,7 +128,8 @@ def test_a_password_never_reaches_a_message(url: str) -> None:
     ("url", "hint"),
     [
         ("redis://me:pass@host/jobs", "the database is a number"),
-        ("redis://host/0/jobs", "the name of a queue has no place in that of a store"),
+        ("redis://host/0/jobs", "only a queue has a name behind the database"),
+        ("redis://host:port/0?socket_timeout=5", "the port is a number up to 65535"),
         ("redis+cluster://host:70000", "the port is a number up to 65535"),
         ("rediss://me:pass@host:6379/0?sokcet_timeout=5", "redis-py has no such option as"),
         ("redis+sentinel://host/master?socket_timeout=soon", "redis-py has no such option as"),

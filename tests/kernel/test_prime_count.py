@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import weakref
+from math import isqrt
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +19,16 @@ from hypothesis import strategies as st
 from outlast.kernel import NonRetryable, Resources
 from outlast.kernel.nth_prime import PrimeCount
 from outlast.kernel.nth_prime.gourdon import engine
-from outlast.kernel.nth_prime.gourdon.bounds import bounds_of, divide, fitting_threads
+from outlast.kernel.nth_prime.gourdon.bounds import (
+    THREAD_BYTES,
+    bounds_of,
+    bytes_needed,
+    divide,
+    fitting_threads,
+)
 from outlast.kernel.nth_prime.gourdon.leaves import list_leaves
 from outlast.kernel.nth_prime.gourdon.parts import pieces_of
+from outlast.kernel.nth_prime.gourdon.rows import list_primes
 from outlast.kernel.nth_prime.gourdon.term import BEGINNING
 from outlast.kernel.nth_prime.sieve.steps import finish
 
@@ -105,7 +113,7 @@ def test_threads_that_do_not_fit_in_the_memory_are_not_used() -> None:
     division = divide(10**15)
     granted = [
         fitting_threads((division,), Resources(threads=8, memory_bytes=mib << 20))
-        for mib in (22, 30, 58, 1000)
+        for mib in (22, 32, 58, 1000)
     ]
     assert granted == [1, 2, 4, 8]
     assert fitting_threads((division,), Resources(threads=3)) == 3
@@ -161,6 +169,17 @@ def test_the_tables_of_one_window_go_before_those_of_the_next_are_built(
     pieces = pieces_of((division,))
     finish(engine.part((division,), 0, pieces, None))
     assert len(built) == 3 + 2 * bounds_of(division).windows
+
+
+def test_no_more_is_reserved_than_is_said() -> None:
+    """Otherwise an isolated kernel, whose reserved memory is limited, fails where it was let in."""
+    division = divide(2**80 - 1)
+    low = (bounds_of(division).windows - 2) * division.window
+    primes = finish(list_primes(isqrt(low + division.window) + 1))
+    leaves = finish(list_leaves(primes, low, low + division.window))
+    lists = leaves.primes.base, leaves.composites, leaves.keys
+    taken = sum(array.nbytes for array in lists) + 20 * division.ac_rows
+    assert taken < bytes_needed(division, 1) - THREAD_BYTES
 
 
 def test_a_count_is_verified_by_other_leaves() -> None:

@@ -275,6 +275,22 @@ def test_a_thread_may_print_while_a_slice_ends() -> None:
     assert ran.stderr.endswith("slice 1 on w: during\n")
 
 
+def test_what_a_thread_leaves_in_place_of_standard_output_is_printed_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kernel's thread that ends a redirection late would make each later slice fail."""
+    log_to_stderr("INFO", log_format="json", kernels=True)
+    with heard(SOURCE):
+        left = sys.stdout
+    monkeypatch.setattr(sys, "stdout", left)
+    with heard(SOURCE):
+        sys.stdout.write("heard\n")
+    sys.stdout.write("as it is\n")
+    printed = capsys.readouterr()
+    assert json.loads(printed.err)["message"] == "heard"
+    assert printed.out == "as it is\n"
+
+
 def test_the_lines_of_a_handler_that_prints_are_no_kernels(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import DeletedJob, LeaseLost, VersionConflict
@@ -47,8 +47,7 @@ def deliver(
         StoreUnavailable, QueueUnavailable: nothing is lost; the message will come again.
     """
     message = Message.parse(delivery.body)
-    deadline = Deadline(seconds, outer=stop, clock=process.clock)
-    with nullcontext() if stop else deadline:  # `stop` hears the signals already.
+    with Deadline(seconds, outer=stop, clock=process.clock) as deadline:
         turn = _kind_of(message)(process, delivery, message, deadline, slice_seconds)
         while True:
             try:

@@ -86,9 +86,8 @@ def heard(source: Source) -> Iterator[None]:
     """
     before = _now.source, sys.stdout, sys.stderr
     _now.source, _now.job_id, _now.lines = source, source.job_id, _no_lines()
-    printed = _printed if KERNEL_LOG.handlers else ()
-    for stream, instead_of in zip(printed, before[1:], strict=False):
-        stream.begin(instead_of)
+    printed = [_Printed(stream) for stream in before[1:]] if KERNEL_LOG.handlers else []
+    _lately.extend(printed)
     if printed:
         sys.stdout, sys.stderr = printed
     try:
@@ -179,17 +178,11 @@ def _marked(record: logging.LogRecord) -> bool:
 class _Printed(io.TextIOBase):
     """Standard output or error while a kernel runs: each line that is printed to it is logged."""
 
-    def __init__(self) -> None:
-        self._stream: Any = None
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
         self._rest = ""
         self._lock = threading.RLock()
-        self._is_over = True
-
-    def begin(self, stream: Any) -> None:
-        """Stand for `stream` from here on."""
-        if stream is not self:  # as a kernel's thread may have left it
-            self._stream = stream
-        self._rest, self._is_over = "", False
+        self._is_over = False
 
     def end(self) -> None:
         """Log what has no line break yet. A thread of the kernel prints as it is from here on."""
@@ -236,6 +229,6 @@ class _Printed(io.TextIOBase):
         return str(self._stream.errors)
 
 
-# Two for the life of the process: up to Python 3.13, print() keeps no reference to the stream, and
-# would write to a freed one where a thread prints while a slice ends, as that of RunPod's SDK does.
-_printed = _Printed(), _Printed()
+# Those of the last slices: up to Python 3.13, print() keeps no reference to the stream, and would
+# write to a freed one where a thread prints while a slice ends, as that of RunPod's SDK does.
+_lately: deque[_Printed] = deque(maxlen=1000)

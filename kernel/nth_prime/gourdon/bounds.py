@@ -166,7 +166,7 @@ def bounds_of(division: Division) -> Bounds:
 def bytes_needed(division: Division, threads: int) -> int:
     """Return how much memory a computation takes at most, beyond what importing it has taken."""
     # docs/nth-prime.md has the sum.
-    tables = 21 * min(division.y, division.window) // 10 + 20 * (division.ac_rows + RANK)
+    tables = 5 * min(division.y, division.window) // 2 + 20 * (division.ac_rows + RANK)
     return tables + threads * _thread_bytes(division)
 
 
