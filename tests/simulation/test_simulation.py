@@ -15,7 +15,7 @@ from tests.simulation.rules import Rules
 from tests.simulation.world import has_place
 
 # So many worlds are played; the soak goes on from there. A mutation may take more to be caught.
-PLAYED, SEEDS = 250, 2000
+PLAYED, SEEDS = 350, 2000
 SOAK_EVENTS = 1_000_000
 # Seeds beyond these with a fault that none of them has.
 RARE = (640,)
