@@ -50,8 +50,8 @@ def _latency() -> None:
     for k in (14, 15, 16, 17):
         for threads in (1, 2):
             waits, steps = _waits(10**k, threads)
-            parts = statistics.quantiles(waits, n=100, method="inclusive")
-            values = (parts[49], parts[98], max(waits), max(steps))
+            percentiles = statistics.quantiles(waits, n=100, method="inclusive")
+            values = (percentiles[49], percentiles[98], max(waits), max(steps))
             rows.append([str(k), str(threads), *(f"{1000 * v:.1f}" for v in values)])
     print_table(
         f"Milliseconds from request to state, {STOPS // 4} random stops each",

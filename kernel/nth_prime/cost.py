@@ -17,8 +17,8 @@ from outlast.kernel.power_law import power_law
 
 # x, and the CPU seconds of one thread for π(x); in between the law is a power. Up to 10^18, and at
 # 10^20 and 4.9·10^21, they are measured on an AMD EPYC: up to 10^16 by code for AVX2 and taken
-# times 0.85, beyond by code for AVX-512 and divided by 0.7, the factor of that machine. What lies
-# beyond is the model of `gourdon.work` that cuts parts, as much higher as it is too low there.
+# times 0.85, from there on by code for AVX-512 and divided by 0.7, the factor of that machine.
+# Beyond 10^22 they grow as the model of `gourdon.work` does, by which parts are cut.
 _COUNTING = (
     (1e12, 0.0090),
     (1e13, 0.034),

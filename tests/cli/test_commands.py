@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
@@ -181,6 +184,26 @@ def test_kernels_tell_their_parameters(outlast: Outlast, outlast_json: OutlastJs
     assert "(default: 0.0)" in shown
     kernels = {kernel["name"]: kernel for kernel in outlast_json("kernels")}
     assert kernels["tally"]["params"]["required"] == ["steps"]
+
+
+def test_commands_that_load_no_kernel_look_for_no_plugins() -> None:
+    """A look at a job would take longer the more packages there are; or a kernel lack one."""
+    code = (
+        "import os\n"
+        "from outlast.worker.cli import app\n"
+        "app.main = lambda: print(os.environ.get('PYDANTIC_DISABLE_PLUGINS'))\n"
+        "app.program()"
+    )
+    env = {name: value for name, value in os.environ.items() if "PYDANTIC" not in name}
+    for command, expected in (("status", "__all__\n"), ("dlq", "__all__\n"), ("run", "None\n")):
+        ran = subprocess.run(
+            [sys.executable, "-c", code, command],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout == expected
 
 
 def test_only_the_kernels_that_are_named_are_listed(

@@ -193,6 +193,7 @@ def test_an_unknown_option_of_the_queue(run_doctor: Any) -> None:
     findings = run_doctor(OUTLAST_QUEUE=f"redis://{HOST}?pasword=s3cret")
     assert problems(findings, "queue.") == {"queue.reach": "error"}
     assert "no queue has the URL" in findings["queue.reach"].found
+    assert "use sqlite:///path, redis://" in findings["queue.reach"].found
     assert "redis-py has no such option" in findings["queue.reach"].mend
     assert "s3cret" not in str(findings)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outlast.kernel.nth_prime.gourdon import d
 from outlast.kernel.nth_prime.gourdon.bounds import RANK, bounds_of, cube_root, divide
@@ -41,6 +43,17 @@ def leaves_of(low: int, high: int) -> list[tuple[int, int, int]]:
         for m, some in enumerate(factors_of(low, high), low)
         if m > 1 and len(set(some)) == len(some)
     ]
+
+
+@settings(deadline=None)
+@given(low=st.integers(0, 10**8).map(lambda n: 240 * n), width=st.integers(1, 10**5))
+def test_there_is_room_for_all_leaves(low: int, width: int) -> None:
+    """Otherwise compiled code writes past the end of an array, or over another list."""
+    leaves = finish(list_leaves(PRIMES, low, low + width))
+    assert (leaves.ends < [*leaves.starts[1:], len(leaves.composites)]).all()
+    assert len(leaves.keys) == len(leaves.composites)
+    assert leaves.primes.base is not None
+    assert len(leaves.primes) < len(leaves.primes.base)
 
 
 @pytest.mark.parametrize("low", [0, 10**9 // 240 * 240, 14 * 10**9 // 240 * 240])

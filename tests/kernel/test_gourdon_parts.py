@@ -19,7 +19,14 @@ from outlast.kernel.nth_prime.gourdon import ac, riemann
 from outlast.kernel.nth_prime.gourdon.bounds import X_LEAST, X_LIMIT, Y_LIMIT, bounds_of
 from outlast.kernel.nth_prime.gourdon.bounds import divide as divide_count
 from outlast.kernel.nth_prime.gourdon.counted import count_to
-from outlast.kernel.nth_prime.gourdon.interval import PrimeSieve, fill, list_members, new_table
+from outlast.kernel.nth_prime.gourdon.interval import (
+    PrimeSieve,
+    fill,
+    least_primes,
+    list_members,
+    most_primes,
+    new_table,
+)
 from outlast.kernel.nth_prime.gourdon.more_zeros import zeros_up_to
 from outlast.kernel.nth_prime.gourdon.rows import build_rows
 from outlast.kernel.nth_prime.gourdon.state import WrongState
@@ -207,6 +214,16 @@ def test_a_damaged_division_is_refused(damage: dict[str, int]) -> None:
     division = divide_count(2**80 - 1).model_copy(update=damage)
     with pytest.raises(WrongState, match="with bounds that it cannot have"):
         bounds_of(division)
+
+
+@given(low=st.integers(0, 10**11), width=st.integers(0, 10**8))
+@example(low=0, width=1)
+@example(low=60_183, width=2)
+def test_no_interval_has_more_primes_or_fewer(low: int, width: int) -> None:
+    """Otherwise a table has too little room for them, and what lies behind it is written over."""
+    before, to_low, to_high = map(primecountpy.prime_pi, (low - 1, low, low + width))
+    assert least_primes(low, low + width) <= to_high - to_low
+    assert most_primes(low, low + width) >= to_high - before
 
 
 @settings(deadline=None)

@@ -82,8 +82,8 @@ def part(
     with (kept or Kept()).tables() as tables, _crew(threads) as crew:
         for stretch in todo:
             if stretch.begin + stretch.last > state.cursor:
-                site = partial(_site, divisions, stretch, tables, crew)
-                state = yield from _go_through(stretch, state, site)
+                make_site = partial(_site, divisions, stretch, tables, crew)
+                state = yield from _go_through(stretch, state, make_site)
     return CountingSum(first=first, last=last, sums=state.sums)
 
 

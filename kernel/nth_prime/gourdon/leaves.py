@@ -80,9 +80,9 @@ def list_leaves(
     # Pages of memory that are never written to are never taken, but a limit of a process's data
     # counts them: there must be room for all, and little more.
     listed, found = np.empty(most_primes(low, high) + 1, np.uint32), 0
-    starts = np.concatenate(([0], np.cumsum([_most(low, high, rank) for rank in THRESHOLDS])))
-    composites, keys = np.empty(starts[-1], np.uint32), np.empty(starts[-1], np.int16)
-    starts = starts[:-1]
+    rooms = np.array([_most(low, high, rank) for rank in THRESHOLDS])
+    composites, keys = np.empty(rooms.sum(), np.uint32), np.empty(rooms.sum(), np.int16)
+    starts = np.cumsum(rooms) - rooms
     ends = starts.copy()
     end = pi(primes, isqrt(high))
     for begin in range(low, high, NUMBERS_PER_WORD * n_words):
@@ -108,14 +108,14 @@ def list_leaves(
     return Leaves(low, high, listed[:found], composites, keys, starts, ends)
 
 
-_LEGENDRE = 17
-"""So many primes make a sum with as many terms as there is room for."""
+_LEGENDRE = 59
+"""Up to here there are 17 primes: with more, the terms of the sum would be too many."""
 
 
 def _most(low: int, high: int, rank: int) -> int:
     """Return how many composite m at most have no factor of a rank up to this one, and one more."""
     # Legendre's sum over the first primes, of which each term is rounded, without the other primes.
-    first = plain.primes(59)[: min(rank, _LEGENDRE)]
+    first = plain.primes(_LEGENDRE)[:rank]
     coprime = int((high - low) * prod(1 - 1 / p for p in first)) + (1 << len(first))
     return coprime - max(least_primes(low, high) - len(first) - 1, 0) + 1
 
