@@ -145,7 +145,8 @@ class SimulatedQueue(Queue):
             entry.receipts.append(str(next(self._broker.receipts)))
             entry.receives += 1
             entry.visible_at = self._world.clockwork.now + visibility_seconds
-            return Delivery(entry.body, entry.receipts[-1], visibility_seconds)
+            is_first = entry.receives == 1
+            return Delivery(entry.body, entry.receipts[-1], visibility_seconds, is_first=is_first)
 
     def is_empty(self) -> bool:
         """Return whether no message is visible."""

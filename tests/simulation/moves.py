@@ -57,7 +57,7 @@ def judge_move(process: Process, job: Job, old: Record, new: Record) -> None:
         return
     is_claim = new.lease is not None and (old.lease is None or old.lease.token != new.lease.token)
     if is_claim:
-        _judge_claim(process, job, old, new)
+        judge_claim(process, job, old, new)
     elif process.is_person:
         _judge_person(process, job, old, new)
     elif not _is_bookkeeping(process, job, old, new):
@@ -76,7 +76,8 @@ def _judge_person(process: Process, job: Job, old: Record, new: Record) -> None:
         require(_differ_in(PAUSING, job, old, new), f"{process} pauses more than that")
 
 
-def _judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
+def judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
+    """Judge a claim, by itself or with the first write of its slice."""
     assert new.lease is not None
     now = new.lease.claimed_at
     require(old.status in {Q, R}, f"{job} was claimed while {old.status}")
@@ -97,8 +98,9 @@ def _judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
     require(job.stalled < new.limits.max_stalls, f"{job} goes on without ever advancing")
     job.stalled += 1
     job.sweeps.clear()
-    process.took(job, new.lease.token)
-    judge_lease(process, job, new)
+    if new.lease.token not in process.tokens:
+        process.took(job, new.lease.token)
+        judge_lease(process, job, new)
 
 
 def _judge_return(process: Process, job: Job, old: Record, new: Record) -> None:

@@ -20,6 +20,7 @@ from outlast.worker.jobs import client, submission, sweep
 from outlast.worker.loops import consumer, direct_calls, errors, invocations
 from outlast.worker.queues.message import Message
 from outlast.worker.slices import deliver, handover, job_turn, last_tries, owed_notices, turn
+from outlast.worker.slices.brevity import Brevity
 from outlast.worker.slices.claimed_job import ClaimedJob
 from outlast.worker.slices.handover import Handover
 from outlast.worker.slices.protocol import Action, Drop, Ending, Resend, Wait
@@ -455,6 +456,12 @@ REPLACEMENTS: dict[str, tuple[Any, str, object]] = {
         Handover,
         "put",
         lambda self, _: partial(self.database.put, done=self.delivery),
+    ),
+    # A claim waits also where the slice may be what takes its worker down, which nobody counts.
+    "let_any_claim_wait": (
+        Brevity,
+        "may_wait",
+        lambda self, _, claimed, __: claimed.lease is not None and self.is_brief(claimed.kernel),
     ),
     # Where the newest checkpoint is damaged there is no other.
     "keep_one_generation": (records, "GENERATIONS", 1),

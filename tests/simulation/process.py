@@ -16,6 +16,7 @@ from tests.simulation.violation import require
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from outlast.checkpoint.record import Record
     from tests.simulation.clockwork import Actor
     from tests.simulation.ledger import Job
     from tests.simulation.world import World
@@ -57,6 +58,7 @@ class Process:
         write_began_at: when the write began that was stored last.
         sends_since: when the first of them began; None: there is none.
         longest_send_seconds: for which there were such in the running slice.
+        writes_for: the job for which it is writing, as it has it; None: for none that it has.
     """
 
     def __init__(self, world: World, actor: Actor, *, is_person: bool = False) -> None:
@@ -94,6 +96,7 @@ class Process:
         self.is_idle = False
         self.sweep_began_at: float | None = None
         self.sweep_ended_at = self.sweep_took_seconds = 0.0
+        self.writes_for: Record | None = None
         self._beat: Callable[[], object] | None = None
 
     def __str__(self) -> str:
@@ -205,6 +208,15 @@ class Process:
     def suffer(self) -> None:
         """Note that something goes wrong."""
         self.is_hindered = self.is_excused = self.has_suffered = True
+
+    @contextmanager
+    def writing_for(self, record: Record) -> Iterator[None]:
+        """Write for this job, which the process has, within the block."""
+        self.writes_for = record
+        try:
+            yield
+        finally:
+            self.writes_for = None
 
     @contextmanager
     def effect(self, operation: str, error: type[Exception]) -> Iterator[str | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from outlast.checkpoint.status import Status
 from outlast.worker.notify.notice import notice_of
 from tests.simulation.chunks import Chunks
-from tests.simulation.moves import judge_move
+from tests.simulation.moves import judge_claim, judge_move
 from tests.simulation.timing import judge_hide, longest_send
 from tests.simulation.violation import Violation, require
 
@@ -49,8 +49,8 @@ class Rules:
         self.chunks = Chunks(world)
         self._is_midway = False
 
-    def wrote(self, process: Process, new: Record) -> None:
-        """Judge a write that has just been stored."""
+    def wrote(self, process: Process, new: Record, claimed: Record | None = None) -> None:
+        """Judge a write that has just been stored, for the job as it was `claimed`."""
         job = self._world.jobs[new.job_id]
         require(not job.is_deleted, f"{job} is there again after it was deleted")
         old, job.record = job.record, new
@@ -63,7 +63,7 @@ class Rules:
             # A message of the job before passes for its own, which is then not sent.
             job.is_lossy = True
         if old is not None:
-            judge_move(process, job, old, new)
+            judge_move(process, job, _claimed(process, job, old, claimed), new)
         if job.paint is not None:
             self.chunks.wrote(process, job, new)
         self.queue_changed(job.job_id)
@@ -258,3 +258,13 @@ class Rules:
             event_id = notice_of(new).id
             require(event_id not in job.ends or job.is_lossy, f"{job} has an end that it had")
             job.ends.add(event_id)
+
+
+def _claimed(process: Process, job: Job, old: Record, claimed: Record | None) -> Record:
+    """Return what a write replaces: a claim that is stored with it is judged on its own."""
+    if claimed is None or claimed.lease is None:
+        return old
+    if old.lease is not None and old.lease.token == claimed.lease.token:
+        return old
+    judge_claim(process, job, old, claimed)
+    return claimed

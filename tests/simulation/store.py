@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import NoReturn
 
-    from outlast.checkpoint.register import Stored
+    from outlast.checkpoint.job_store import StoredJob
+    from outlast.checkpoint.record import Record
+    from outlast.checkpoint.register import Put, Stored
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
@@ -51,7 +53,27 @@ class Store(MemoryRegister):
 
 def jobs_of(world: World, process: Process) -> JobStore:
     """Return the store of jobs as one process has it."""
-    return JobStore(SimulatedRegister(world, process), clock=process.wall_clock)
+    return SimulatedJobStore(SimulatedRegister(world, process), process)
+
+
+class SimulatedJobStore(JobStore):
+    """The store of jobs, which tells for what claim it writes: that may not be stored yet."""
+
+    def __init__(self, register: SimulatedRegister, process: Process) -> None:
+        super().__init__(register, clock=process.wall_clock)
+        self._process = process
+
+    def advance(
+        self,
+        job: StoredJob,
+        token: str,
+        move: Callable[[Record], Record],
+        *,
+        put: Callable[[Record], Put] | None = None,
+    ) -> StoredJob:
+        """Apply `move` for the worker whose lease has this token."""
+        with self._process.writing_for(job.record):
+            return super().advance(job, token, move, put=put)
 
 
 class SimulatedRegister(Register):
@@ -83,10 +105,14 @@ class SimulatedRegister(Register):
         self, also: Callable[[], None], key: str, value: bytes, *, expected: str | None
     ) -> str:
         """Replace the value; `also` happens in the same step."""
-        began_at = self._process.clock()
+        began_at, claimed = self._process.clock(), self._process.writes_for
 
         def land() -> str:
-            return self._land(key, value, expected, began_at, also)
+            version = self._world.store.put(key, value, expected=expected)
+            self._process.write_began_at = began_at
+            if key.startswith(JOBS):
+                self._landed(decode(value), claimed, also)
+            return version
 
         if self._world.save_seconds and key.startswith(JOBS):
             self._process.sleep(self._world.save_seconds)
@@ -124,22 +150,10 @@ class SimulatedRegister(Register):
             self._process.suffer()
             raise StoreUnavailable("simulated")
 
-    def _land(
-        self,
-        key: str,
-        value: bytes,
-        expected: str | None,
-        began_at: float,
-        also: Callable[[], None],
-    ) -> str:
-        version = self._world.store.put(key, value, expected=expected)
-        self._process.write_began_at = began_at
-        if key.startswith(JOBS):
-            record = decode(value)
-            with self._world.rules.one_step(record.job_id):
-                self._world.rules.wrote(self._process, record)
-                also()
-        return version
+    def _landed(self, new: Record, claimed: Record | None, also: Callable[[], None]) -> None:
+        with self._world.rules.one_step(new.job_id):
+            self._world.rules.wrote(self._process, new, claimed)
+            also()
 
     def _remove(self, key: str, expected: str) -> None:
         self._world.store.delete(key, expected=expected)

@@ -30,6 +30,7 @@ CAUGHT_AT = {
     "forget_the_pause": 51,
     "give_up_at_once": 83,
     "give_up_in_an_outage": 53,
+    "let_any_claim_wait": 238,
     "let_the_lease_lapse": 99,
     "sweep_as_a_repetition": 1037,
     "take_a_call_for_a_message": 840,

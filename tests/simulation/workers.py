@@ -10,6 +10,7 @@ from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from outlast.worker.notify.errors import Gone, NotDelivered
 from outlast.worker.queues.contract import QueueUnavailable
+from outlast.worker.slices.brevity import Brevity
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.timing import Timing
 from outlast.worker.slices.worker_process import WorkerProcess
@@ -20,7 +21,9 @@ from tests.simulation.platforms import Endpoint, Function, PlainWorker, Simulate
 from tests.simulation.process import FREEZE_SECONDS, Process
 
 if TYPE_CHECKING:
+    from outlast.checkpoint.record import Record
     from outlast.worker.notify.notice import Notice
+    from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.worker_process import AnyKernel
     from tests.simulation.clockwork import Actor
     from tests.simulation.ledger import Job
@@ -31,6 +34,7 @@ STEP_SECONDS = (0.02, 0.4)
 SLOW_STEP_SECONDS = (1.0, 8.0)
 SLOW_SHARE = 0.01
 POISONED_STEP = 3
+BRIEF_SHARE = 0.7
 DOWN_SECONDS = (0.5, 60.0)
 COMPILING_SECONDS = (1.0, 100.0)
 
@@ -44,6 +48,29 @@ class StopSignal(Deadline):
     def reason(self) -> str | None:
         """The signal's name."""
         return self.name
+
+
+class GuessedBrevity(Brevity):
+    """Takes slices for brief at random, which they need not be."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    def is_brief(self, kernel: str) -> bool:
+        """Guess, of any job without arrays: others of its kernel may have been brief."""
+        world = self._process.world
+        if not world.claims_wait or world.jobs[kernel].paint is not None:
+            return False
+        return world.brief_rng.random() < BRIEF_SHARE
+
+    def may_wait(self, before: Record, claimed: Record, delivery: Delivery) -> bool:
+        """Let a claim wait, which takes the job all the same, as far as this worker knows."""
+        waits = super().may_wait(before, claimed, delivery)
+        if waits and claimed.lease is not None:
+            process = self._process
+            process.took(process.world.jobs[claimed.job_id], claimed.lease.token)
+        return waits
 
 
 class Machine:
@@ -87,6 +114,7 @@ class Machine:
             queue=client.queue,
             blobs=client.blobs,
             worker=process.name,
+            brevity=GuessedBrevity(process),
             timing=Timing(checkpoint_seconds=world.checkpoint_seconds),
             kernels=partial(self._kernel, process, world.version),
             clock=process.clock,

@@ -52,6 +52,8 @@ FULL_SHARE = 0.2
 PAINT_SHARE = 0.75
 # Of the worlds, those whose store and queue are one database.
 DATABASE_SHARE = 0.3
+# Of the worlds, those in which claims may wait for the first write of their slice.
+WAITING_SHARE = 0.3
 FOREIGN = ("hello", '{"job_id":"../x"}', '{"job_id":"nobody","slice":1}')
 
 
@@ -70,6 +72,7 @@ class World:
         save_seconds: how long each save takes. listing_seconds: each look of a sweep at all jobs.
         is_year_off: some clocks are wrong by a year.
         is_one_database: store and queue are one.
+        claims_wait: workers guess, by `brief_rng`, that slices are brief.
         holders: who took each lease.
         timeout_seconds: of a function or a call. visibility_seconds: of a function's queue.
     """
@@ -99,6 +102,8 @@ class World:
         self.store = Store()
         shares = Random(f"{seed} one database").random() < DATABASE_SHARE
         self.is_one_database = shares and not self.broker.is_fifo
+        self.brief_rng = Random(f"{seed} brief")
+        self.claims_wait = self.brief_rng.random() < WAITING_SHARE
         self.skews = self.rng.random() < 0.5
         self.is_year_off = self.rng.random() < RARE_SHARE
         self.most_skew = SKEW_SECONDS if self.skews else 0.0

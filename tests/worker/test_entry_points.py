@@ -11,9 +11,10 @@ import pytest
 
 from outlast.worker import runpod_handler
 from outlast.worker.loops import invocations
+from outlast.worker.slices.brevity import RECENT
 from outlast.worker.slices.health import BROKEN, MOST_FAULTS, BrokenWorker
 from outlast.worker.slices.timing import Timing
-from tests.kernels import raising
+from tests.kernels import expected, raising
 from tests.worker.floor import JOB, Floor
 
 if TYPE_CHECKING:
@@ -62,6 +63,31 @@ def batch(*job_ids: str) -> dict[str, Any]:
             for job_id in job_ids
         ]
     }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "writes"),
+    [
+        ({"ApproximateReceiveCount": "1"}, 1),
+        ({"ApproximateReceiveCount": "2"}, 2),
+        ({}, 2),
+        ([], 2),
+    ],
+)
+def test_a_function_counts_a_message_that_came_before_at_its_claim(
+    floor: Floor, attributes: object, writes: int
+) -> None:
+    """One that takes sandboxes down would never be stopped, or each small one be written twice."""
+    floor.step_seconds = 0.0
+    before = floor.submit(steps=1)
+    process = floor.process()
+    for _ in range(RECENT):
+        process.brevity.saw(before.kernel, 0.0)
+    event = batch(JOB)
+    event["Records"][0]["attributes"] = attributes
+    invoked(floor, process, event)
+    assert floor.record.result == expected(1)
+    assert floor.record.revision.writes == before.revision.writes + writes
 
 
 def test_a_sandbox_in_which_no_message_can_be_handled_ends(floor: Floor) -> None:

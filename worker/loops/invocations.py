@@ -11,6 +11,7 @@ from outlast.worker.loops.direct_calls import FORMS, InvalidRequest, Sweep, adva
 from outlast.worker.loops.errors import LEAVE_MESSAGE
 from outlast.worker.loops.left_messages import LeftMessages
 from outlast.worker.queues.contract import Delivery, QueueUnavailable
+from outlast.worker.queues.receives import is_first_of_sqs
 from outlast.worker.slices.deliver import deliver
 from outlast.worker.slices.health import BROKEN, BrokenWorker
 from outlast.worker.slices.kernel_errors import line
@@ -160,7 +161,8 @@ def _delivery(record: object) -> Delivery:
     missing = [name for name in RECORD_FIELDS if not _is_text(record.get(name))]
     if missing:
         raise InvalidRequest(f"a record without {' and '.join(missing)}")
-    return Delivery(record["body"], record["receiptHandle"])
+    is_first = is_first_of_sqs(record.get("attributes"))
+    return Delivery(record["body"], record["receiptHandle"], is_first=is_first)
 
 
 def _seconds_left(context: Context) -> float:

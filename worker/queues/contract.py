@@ -32,12 +32,14 @@ class Delivery:
             but a direct call.
         hidden_seconds: how long the delivery hides the message; 0: unknown.
         stored: the job as it was read with the message; None: it was not.
+        is_first: whether the message was never delivered before, as far as the queue knows.
     """
 
     body: str
     receipt: str
     hidden_seconds: float = 0.0
     stored: Stored | None = None
+    is_first: bool = False
 
 
 class Backlog(NamedTuple):

@@ -75,7 +75,8 @@ class MemoryQueue(PolledQueue):
             entry.visible_at = now + visibility_seconds
             receipt = next(self._receipts)
             self._hidden[receipt] = entry
-            return Delivery(entry.body, receipt, visibility_seconds)
+            is_first = entry.receives == 1
+            return Delivery(entry.body, receipt, visibility_seconds, is_first=is_first)
 
     def is_empty(self) -> bool:
         """Return whether no message is visible."""

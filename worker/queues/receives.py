@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from outlast.checkpoint.record_parts import Limits
 
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 # slice, and one or more that come too early, by the clock of a slow worker.
 RECEIVES_A_STALL = 3
 MAX_RECEIVES = RECEIVES_A_STALL * Limits().max_stalls
+# SQS counts them itself.
+RECEIVES_OF_SQS: Final = "ApproximateReceiveCount"
+
+
+def is_first(receipt: str) -> bool:
+    """Whether the delivery with this receipt is the first one of its message."""
+    return receipt.endswith(":1")
+
+
+def is_first_of_sqs(attributes: object) -> bool:
+    """Whether a message with these attributes of SQS was not delivered before, by its count."""
+    return isinstance(attributes, dict) and attributes.get(RECEIVES_OF_SQS) == "1"
 
 
 def receipt_fields(delivery: Delivery) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from outlast.checkpoint.register import Stored
 from outlast.checkpoint.registers.redis import RedisRegister
 from outlast.worker.queues import redis_scripts as scripts
 from outlast.worker.queues.contract import Backlog, Delivery, Queue, QueueUnavailable
-from outlast.worker.queues.receives import MAX_RECEIVES, receipt_fields
+from outlast.worker.queues.receives import MAX_RECEIVES, is_first, receipt_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,4 +188,5 @@ def _delivery(
     if value is not None and version is not None:
         stored = Stored(value, version.decode(errors="replace"))
     text = (body or b"").decode(errors="replace")
-    return Delivery(text, (receipt or b"").decode(), seconds, stored)
+    name = (receipt or b"").decode()
+    return Delivery(text, name, seconds, stored, is_first(name))

@@ -131,7 +131,8 @@ class SqliteQueue(PolledQueue):
                     self._quick.change(BURY, self._dead_reason, number, receives)
                 elif self._take(number, receives, now + visibility_seconds):
                     receipt = f"{number}:{receives + 1}"
-                    return Delivery(body.decode(errors="replace"), receipt, visibility_seconds)
+                    text = body.decode(errors="replace")
+                    return Delivery(text, receipt, visibility_seconds, is_first=not receives)
             self._show_overdue(now)
             return None
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from outlast.worker.queues.contract import Backlog, Delivery, Queue, QueueUnavailable
+from outlast.worker.queues.receives import RECEIVES_OF_SQS, is_first_of_sqs
 from outlast.worker.queues.sqs_connection import LONGEST_POLL_SECONDS, Connection
 
 if TYPE_CHECKING:
@@ -98,9 +99,15 @@ class SqsQueue(Queue):
                 MaxNumberOfMessages=min(most, MESSAGES_A_BATCH),
                 VisibilityTimeout=hidden_seconds,
                 WaitTimeSeconds=_whole(wait_seconds, LONGEST_POLL_SECONDS),
+                MessageSystemAttributeNames=[RECEIVES_OF_SQS],
             )
         return [
-            Delivery(message["Body"], message["ReceiptHandle"], hidden_seconds)
+            Delivery(
+                message["Body"],
+                message["ReceiptHandle"],
+                hidden_seconds,
+                is_first=is_first_of_sqs(message.get("Attributes")),
+            )
             for message in answer.get("Messages", [])
         ]
 

@@ -114,6 +114,11 @@ class ClaimedJob(LeasedJob):
         """Whether the kernel's state has arrays, which change as soon as the kernel goes on."""
         return has_bulk(self.kernel.State)
 
+    @cached_property
+    def may_send(self) -> bool:
+        """Whether arrays may have to be sent: those of a state, or of the result."""
+        return self.has_arrays or has_bulk(self.kernel.Result)
+
     @property
     def bulk_bytes(self) -> int:
         """How many bytes of arrays the next save is likely to send."""

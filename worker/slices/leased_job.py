@@ -59,7 +59,7 @@ class LeasedJob:
 
     Attributes:
         delivery: the message for which the job was claimed.
-        stored: the job as last stored, with its version.
+        stored: the job as last stored, with its version; a claim may not be stored yet.
         token: that of the lease.
         work: what was done on it, stored or not.
         is_used: whether the slice has begun, so that its claim counts.
@@ -89,7 +89,8 @@ class LeasedJob:
         """Take the lease; `announced`: as in `Record.claimed`.
 
         The claim comes before anything of the kernel is imported or runs: that may take the process
-        down, and then the slice has been counted.
+        down, and then the slice has been counted. That of a brief slice is stored with its first
+        write, or after a second: see `Brevity`.
 
         Raises:
             VersionConflict: someone else was faster.
@@ -100,14 +101,17 @@ class LeasedJob:
         # many times that of a slice. A consumer asked for the right one at the receipt.
         if delivery.hidden_seconds < job.lease_seconds:
             job.keep_hidden()
-        begun = process.clock()
         # What jumps the queue, or waits in one of its own, says nothing of those that wait there.
         queued = announced and not process.is_alone
         claimed = before.record.claimed(job._new_lease(), announced=announced, queued=queued)
-        job.stored = process.jobs.replace(before, claimed)
-        process.timing.saw_write(process.clock() - begun, job.state_bytes)
-        tell_claim(before.record, job.record, process.platform)
-        if job.record.lease is None:
+        if process.brevity.may_wait(before.record, claimed, delivery):
+            job.stored = before._replace(record=claimed)
+        else:
+            begun = process.clock()
+            job.stored = process.jobs.replace(before, claimed)
+            process.timing.saw_write(process.clock() - begun, job.state_bytes)
+        tell_claim(before.record, claimed, process.platform)
+        if claimed.lease is None:
             raise JobMoved
         return job
 
@@ -123,6 +127,11 @@ class LeasedJob:
     def record(self) -> Record:
         """The job as last stored."""
         return self.stored.record
+
+    @property
+    def is_claim_stored(self) -> bool:
+        """Whether others can know that this worker has the job."""
+        return self.stored.version != self._before.version
 
     @property
     def state_bytes(self) -> int:
@@ -197,12 +206,14 @@ class LeasedJob:
     def keep_alive(self) -> None:
         """Renew the lease if a third of it is left, for as long as the kernel may be alive.
 
+        It stores a claim that is not stored yet.
+
         It is called from another thread, now and then, while this one is busy.
         """
         if not self._writing.acquire(blocking=False):
             return  # A write is under way, and renews it.
         try:
-            if self._is_due():
+            if self._is_due() or not self.is_claim_stored:
                 self._renew()
         finally:
             self._writing.release()
@@ -240,7 +251,8 @@ class LeasedJob:
 
     def give_back(self) -> None:
         """Undo the claim, as no part of the job was run; if that fails, a stall stays counted."""
-        if self.record.lease is None:
+        is_unknown = not (self.is_claim_stored or self.doubt or self.obstacle)
+        if self.record.lease is None or is_unknown:
             return
         before = self._before.record
         try:

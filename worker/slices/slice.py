@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
-from outlast.kernel.bulk import has_bulk
 from outlast.kernel.contract import start
 from outlast.kernel.parts import class_of
 from outlast.worker.slices.arrays import NoPlace
@@ -76,7 +75,7 @@ class Slice:
             StoreUnavailable: the last save was not possible; the checkpoint before it stands.
         """
         job = self.job
-        if self._process.blobs is None and (job.has_arrays or has_bulk(job.kernel.Result)):
+        if self._process.blobs is None and job.may_send:
             return job.end(Failed(line(NoPlace())))
         try:
             job.begin()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from outlast.kernel import Kernel, Resources
 from outlast.kernel.registry import load
 from outlast.worker.notify.notifier import Notifier, tell_nobody
+from outlast.worker.slices.brevity import Brevity
 from outlast.worker.slices.fleet.last_cut import LastCut
 from outlast.worker.slices.health import Health
 from outlast.worker.slices.heartbeat import observe, repeat
@@ -64,6 +65,7 @@ class WorkerProcess:
         platform: where it runs, as far as that bears on what it costs; see `platforms.py`.
         resources: what is granted to kernels.
         timing: what the process has learned about time.
+        brevity: which slices were brief here.
         max_state_bytes: a state whose JSON is larger fails its job.
         blobs: where arrays are kept; None: nowhere.
         max_blob_bytes: a state or result with more bytes of arrays fails its job.
@@ -87,6 +89,7 @@ class WorkerProcess:
     platform: str = LOCAL
     resources: Resources = field(default_factory=Resources)
     timing: Timing = field(default_factory=Timing)
+    brevity: Brevity = field(default_factory=Brevity)
     max_state_bytes: int = 64 << 20
     blobs: BlobStore | None = None
     max_blob_bytes: int = 64 << 30

@@ -92,6 +92,15 @@ def test_a_delivery_has_the_time_for_which_it_is_hidden(backend: Backend) -> Non
     assert delivery.hidden_seconds == LONG
 
 
+def test_a_delivery_tells_whether_it_is_the_first(backend: Backend) -> None:
+    """A job that takes its workers down would not be counted, or each small one written twice."""
+    backend.queue.send(Message(job_id="a", slice=1))
+    first = take(backend.queue)
+    assert first.is_first
+    backend.queue.hide(first, 0)
+    assert not take(backend.queue).is_first
+
+
 def test_a_queue_is_empty_where_no_message_waits(backend: Backend) -> None:
     """A sweep would take every job that waits for lost, or never find one that is."""
     assert backend.queue.is_empty()

@@ -127,7 +127,8 @@ def test_times_are_whole_seconds_in_range(
     """SQS would refuse a fraction or a long time, and 0.2 s must not become 0, which shows it."""
     queue, stub = stubbed
     times = {"VisibilityTimeout": whole, "WaitTimeSeconds": poll}
-    others = {"QueueUrl": URL, "MaxNumberOfMessages": 1}
+    others: dict[str, Any] = {"QueueUrl": URL, "MaxNumberOfMessages": 1}
+    others["MessageSystemAttributeNames"] = ["ApproximateReceiveCount"]
     stub.add_response("receive_message", {}, {**others, **times})
     hidden = {"QueueUrl": URL, "ReceiptHandle": "handle", "VisibilityTimeout": whole}
     stub.add_response("change_message_visibility", {}, hidden)
