@@ -245,11 +245,15 @@ class JobStore(JobHeads):
         move: Callable[[Record], Record],
         *,
         put: Callable[[Record], Put] | None = None,
+        claim: Callable[[Record], Record | None] = lambda _: None,
     ) -> StoredJob:
         """Apply `move` for the worker whose lease has this `token`; `put` as in `replace`.
 
         Changes by others that leave the lease alone, such as a pause, are kept. Where an earlier
         call has released the lease and only its answer was lost, the job is returned as it is.
+
+        The lease that `job` has may not be stored yet. Where others have changed the job meanwhile,
+        `claim` gives it to the worker as it is now; None: that cannot be, or the lease was stored.
 
         Raises:
             LeaseLost: another worker has claimed the job, or it was cancelled.
@@ -257,9 +261,12 @@ class JobStore(JobHeads):
         while True:
             lease = job.record.lease
             if lease is None or lease.token != token:
-                if self._has_no_answer(job.record.revision.writer):
-                    return job  # This store has released it; only the answer was lost.
-                raise LeaseLost(f"job {job.record.job_id} is no longer ours")
+                claimed = claim(job.record)
+                if claimed is None:
+                    if self._has_no_answer(job.record.revision.writer):
+                        return job  # This store has released it; only the answer was lost.
+                    raise LeaseLost(f"job {job.record.job_id} is no longer ours")
+                job = job._replace(record=claimed)
             try:
                 return self.replace(job, move(job.record), put=put)
             except VersionConflict:

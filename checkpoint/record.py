@@ -109,6 +109,15 @@ class Record(Head, Body):
         )
         return _dropping(claimed, self, lease.claimed_at) if broken else claimed
 
+    def is_unclaimed_since(self, before: Self) -> bool:
+        """Whether nobody has claimed the job since it was `before`, nor ended it."""
+        return (
+            self.lease is None
+            and self.status in {Status.QUEUED, Status.PAUSED}
+            and (self.created_at, self.slice_number, self.usage)
+            == (before.created_at, before.slice_number, before.usage)
+        )
+
     def lost(self, now: float) -> Self:
         """Account for a worker that died with the job; a record without a lease stays as it is."""
         if self.lease is None:

@@ -80,7 +80,9 @@ def judge_claim(process: Process, job: Job, old: Record, new: Record) -> None:
     """Judge a claim, by itself or with the first write of its slice."""
     assert new.lease is not None
     now = new.lease.claimed_at
-    require(old.status in {Q, R}, f"{job} was claimed while {old.status}")
+    # A person may pause the job before its claim is stored, with the first write of its slice.
+    is_pausing = old.status is new.status is P
+    require(old.status in {Q, R} or is_pausing, f"{job} was claimed while {old.status}")
     if not process.world.is_year_off:  # where what another clock has set may be absurd
         require(
             old.lease is None or old.lease.expires_at <= now,

@@ -109,10 +109,12 @@ def _is_held_for_longer(self: Record, now: float) -> bool:
 def drop_the_fence(patch: MonkeyPatch) -> None:
     """A worker writes whether or not it still has its lease."""
 
-    def advance(self: JobStore, held: StoredJob, _token: str, move: Move, **how: Any) -> StoredJob:
+    def advance(
+        self: JobStore, held: StoredJob, _token: str, move: Move, *, put: Any, **_: Any
+    ) -> StoredJob:
         while True:
             try:
-                return self.replace(held, move(held.record), **how)
+                return self.replace(held, move(held.record), put=put)
             except VersionConflict:
                 held = self.load(held.record.job_id)
 

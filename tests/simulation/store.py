@@ -70,10 +70,16 @@ class SimulatedJobStore(JobStore):
         move: Callable[[Record], Record],
         *,
         put: Callable[[Record], Put] | None = None,
+        claim: Callable[[Record], Record | None] = lambda _: None,
     ) -> StoredJob:
         """Apply `move` for the worker whose lease has this token."""
+
+        def claim_again(record: Record) -> Record | None:
+            self._process.writes_for = claim(record)
+            return self._process.writes_for
+
         with self._process.writing_for(job.record):
-            return super().advance(job, token, move, put=put)
+            return super().advance(job, token, move, put=put, claim=claim_again)
 
 
 class SimulatedRegister(Register):

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
+from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
+from outlast.checkpoint.fleet import Fleet, Node
+from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
+from outlast.worker.queues.message import Message
 from outlast.worker.slices.brevity import BRIEF_SECONDS, RECENT
 from outlast.worker.slices.deadline import Deadline
 from outlast.worker.slices.deliver import deliver
-from tests.kernels import expected
-from tests.worker.floor import Floor, Killed
+from outlast.worker.slices.health import BrokenWorker
+from outlast.worker.slices.timing import Timing
+from tests.kernels import expected, raising
+from tests.records import changed, checkpoint, lease
+from tests.worker.floor import JOB, Floor, Killed, failing
 from tests.worker.test_arrays import Hall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outlast.checkpoint.record import Record
     from outlast.worker.slices.worker_process import AnyKernel, WorkerProcess
 
 
@@ -127,33 +138,164 @@ def test_a_worker_that_dies_in_a_brief_slice_is_counted_at_the_next_try(floor: F
     assert floor.record.result == expected(1)
 
 
-def test_a_job_that_did_not_advance_is_claimed_first(floor: Floor) -> None:
-    """Its next message is new: it would not show that a worker has died with the job."""
-    floor.claim(seconds=5.0)
-    floor.clock.sleep(10.0)
-    seen = []
-    meanwhile(floor, lambda: seen.append(floor.record.status))
+def test_a_pause_in_a_slice_that_takes_long_after_all_saves_what_it_has(floor: Floor) -> None:
+    """A pause would cost the work since the slice began."""
+
+    def pause() -> None:
+        floor.jobs.change("long", lambda record: record.paused())
+        floor.busy(1.0)
+
+    floor.queue.ack(floor.receive())
+    floor.submit("long", steps=30)
+    meanwhile(floor, pause)
     floor.work(used_to_brief(floor))
-    assert seen == [Status.RUNNING]
+    record = floor.jobs.load("long").record
+    assert record.status is Status.PAUSED
+    assert record.usage.steps == record.usage.slices_begun == 1
 
 
-def test_a_pause_in_a_brief_slice_stays(floor: Floor) -> None:
-    """The job would go on although a person has stopped it; a moment's work is done again."""
-    meanwhile(floor, lambda: floor.change(lambda record: record.paused()))
+def test_a_message_that_is_noted_as_sent_meanwhile_costs_nothing(floor: Floor) -> None:
+    """Whoever was faster than the worker before, as it notes that, would work in vain."""
+    meanwhile(floor, lambda: floor.change(lambda record: record.marked_announced()))
     floor.work(used_to_brief(floor))
-    assert floor.record.status is Status.PAUSED
-    assert floor.record.usage.slices_begun == 0
+    assert floor.record.result == expected(1)
+    assert writes(floor) == 2
+
+
+def test_a_note_that_lands_late_is_not_taken_for_the_end_of_the_slice(floor: Floor) -> None:
+    """The message would be acknowledged, and none would lead the job on until a sweep."""
+    process = used_to_brief(floor)
+    jobs, put = process.jobs, floor.register.put
+    late: list[Callable[[], object]] = []
+
+    def away(key: str, value: bytes, *, expected: str | None) -> str:
+        late.append(lambda: put(key, value, expected=expected))
+        raise StoreUnavailable("no answer")
+
+    stored = jobs.load(JOB)
+    with patch.object(floor.register, "put", away), pytest.raises(StoreUnavailable):
+        jobs.replace(stored, stored.record.marked_announced())
+    meanwhile(floor, late[0])
+    floor.work(process)
+    assert floor.record.result == expected(1)
+
+
+def test_a_worker_that_learns_that_another_one_has_the_job_stops_at_its_next_step(
+    floor: Floor,
+) -> None:
+    """Both would compute the same until the first one's next save."""
+    steps: list[int] = []
+
+    def lose() -> None:
+        floor.claim()
+        with suppress(LeaseLost):
+            floor.busy(1.0)
+        floor.watched = steps.append
+
+    floor.queue.ack(floor.receive())
+    floor.change(lambda record: changed(record, params={"steps": 1000}))
+    floor.queue.send(Message(job_id=JOB, slice=1))
+    meanwhile(floor, lose)
+    floor.work(used_to_brief(floor, timing=Timing(checkpoint_seconds=600.0)))
+    assert steps == []
+    assert floor.record.lease is not None
+    assert floor.record.lease.token == "other's"
+
+
+@pytest.mark.parametrize(
+    ("before", "claimed"),
+    [
+        ({"stalls": 1}, {}),
+        ({"lease": lease()}, {}),
+        ({}, {"lease": None}),
+        ({}, {"quarantine": (checkpoint(),)}),
+        ({}, {"node": Node(birth="0" * 16, number=0)}),
+        ({}, {"fleet": Fleet(parallel=2)}),
+    ],
+    ids=str,
+)
+def test_a_claim_that_tells_more_is_stored_first(
+    floor: Floor, before: dict[str, Any], claimed: dict[str, Any]
+) -> None:
+    """A job that takes its workers down would not be counted, or what a claim finds be lost."""
+    brevity, delivery = used_to_brief(floor).brevity, floor.receive()
+    plain = floor.record
+    with_lease = changed(plain, lease=lease())
+    assert brevity.may_wait(plain, with_lease, delivery)
+    assert not brevity.may_wait(changed(plain, **before), changed(with_lease, **claimed), delivery)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lease": lease(token="other's")},
+        {"status": Status.CANCELLED},
+        {"status": Status.SUCCEEDED},
+        {"created_at": 7.0},
+        {"slice_number": 2, "announced": True},
+        {"slices_begun": 1},
+        {"compute_seconds": 1.0},
+    ],
+    ids=str,
+)
+def test_a_brief_slice_writes_nothing_where_others_claimed_or_ended_the_job(
+    floor: Floor, change: dict[str, Any]
+) -> None:
+    """A cancelled job would be there again, or two workers would write the same slice."""
+    after: list[Record] = []
+
+    def act() -> None:
+        after.append(floor.change(lambda record: changed(record, **change)))
+
+    meanwhile(floor, act)
+    deliver(used_to_brief(floor), floor.receive())
+    assert floor.record == after[0]
+
+
+def test_a_claim_that_was_stored_and_is_gone_is_not_made_again(floor: Floor) -> None:
+    """Where a store was set back, its worker would write as if nothing had happened."""
+    before = dict(floor.register.values)
+    meanwhile(floor, lambda: floor.register.values.update(before))
+    deliver(floor.process(), floor.receive())
+    assert writes(floor) == 0
+
+
+def test_a_job_that_may_not_go_on_is_given_up_once(floor: Floor) -> None:
+    """Its messages would be received for as long as the queue delivers them."""
+    floor.change(lambda record: record.model_copy(update={"limits": Limits(max_slices=1)}))
+    floor.change(lambda record: changed(record, slices_begun=1))
+    floor.work(used_to_brief(floor))
+    assert floor.record.status is Status.FAILED
+    assert writes(floor) == 3
 
 
 def test_a_claim_that_is_not_used_is_not_written(floor: Floor) -> None:
     """A worker that is told to stop would write twice to leave a job as it was."""
-    process = used_to_brief(floor)
-    with Deadline() as stop:
-        floor.kernel.prepare = lambda _: setattr(stop, "_reason", "SIGTERM")  # type: ignore[method-assign]
+    process, stop = used_to_brief(floor), Deadline()
+    with patch.object(floor.kernel, "prepare", lambda _: setattr(stop, "_reason", "SIGTERM")):
         handled = deliver(process, floor.receive(), stop=stop)
     assert not handled.ack
     assert writes(floor) == 0
     assert floor.record.status is Status.QUEUED
+
+
+def test_a_claim_whose_write_had_no_answer_is_given_back(floor: Floor) -> None:
+    """The job would wait for the end of a lease, and a slice that never began be counted."""
+    process, stop, register = used_to_brief(floor), Deadline(), floor.register
+
+    def lose_the_answer(_: object) -> None:
+        with (
+            patch.object(register, "after", failing("put", StoreUnavailable("no answer"))),
+            patch.object(register, "before", failing("read", StoreUnavailable("away"))),
+        ):
+            floor.busy(1.0)
+        stop._reason = "SIGTERM"
+
+    with patch.object(floor.kernel, "prepare", lose_the_answer):
+        handled = deliver(process, floor.receive(), stop=stop)
+    assert not handled.ack
+    assert floor.record.lease is None
+    assert floor.record.guards.stalls == floor.record.usage.slices_begun == 0
 
 
 def test_a_direct_call_is_claimed_first(floor: Floor) -> None:
@@ -175,6 +317,15 @@ def test_what_cannot_run_here_is_told_all_the_same(floor: Floor) -> None:
     assert floor.record.error == "worker w cannot run it: no such kernel"
     assert writes(floor) == 1
     assert floor.record.usage.slices_begun == floor.record.guards.stalls == 0
+
+
+def test_a_fault_of_this_machine_is_noted_all_the_same(floor: Floor) -> None:
+    """Three workers that cannot run a job would not be seen to be of one mind."""
+    disk_is_full = raising(OSError(errno.ENOSPC, "No space left on device"), 0)
+    with pytest.raises(BrokenWorker):
+        floor.work(used_to_brief(floor, kernel=disk_is_full))
+    assert floor.record.guards.doubters == ("w",)
+    assert floor.record.lease is None
 
 
 def test_a_claim_under_which_arrays_are_sent_is_stored_first() -> None:

@@ -29,7 +29,7 @@ class Brevity:
         self._seen: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
 
     def saw(self, kernel: str, seconds: float) -> None:
-        """Learn from a slice of a whole job: from its claim to its last write."""
+        """Learn from a slice: from its claim to its last write."""
         self._seen[kernel].append(seconds)
 
     def may_wait(self, before: Record, claimed: Record, delivery: Delivery) -> bool:

@@ -6,12 +6,15 @@ import logging
 import math
 import secrets
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
 from outlast.checkpoint.local_process import this_process
+from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
 from outlast.checkpoint.safe_text import one_line
+from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.slices.backoff import backoff
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.checkpoint.job_store import StoredJob
-    from outlast.checkpoint.record import Record
     from outlast.checkpoint.register import Put
     from outlast.worker.queues.contract import Delivery
     from outlast.worker.slices.worker_process import WorkerProcess
@@ -35,7 +37,7 @@ log = logging.getLogger("outlast.slice")
 T = TypeVar("T")
 
 # A lease that has lost no more than this is not worth a write.
-BRIEF_SECONDS = 1.0
+FRESH_SECONDS = 1.0
 # A step that has not returned by then may never do so: others are to have a chance.
 LONGEST_STEP_SECONDS = 600.0
 # A lease is doubled eight times at most.
@@ -59,14 +61,18 @@ class LeasedJob:
 
     Attributes:
         delivery: the message for which the job was claimed.
-        stored: the job as last stored, with its version; a claim may not be stored yet.
+        stored: the job as last stored, with its version; its claim may not be stored yet.
         token: that of the lease.
         work: what was done on it, stored or not.
         is_used: whether the slice has begun, so that its claim counts.
+        is_known: whether others may know of the claim: a write of it was tried.
+        is_lost: whether the heartbeat has found that the job is not ours any more.
         doubt: an error that may be this machine's fault, by its kind and as a line; None: none.
         obstacle: why this worker cannot run the job; one line; None: nothing is in its way.
         stepped_at: when the last sign of life came, by the process's clock: see `note_life`.
     """
+
+    _claim: Callable[[Record], Record]
 
     def __init__(self, process: WorkerProcess, delivery: Delivery, before: StoredJob) -> None:
         """Prepare to claim the job, as it was read in `before`; see `take`."""
@@ -74,7 +80,7 @@ class LeasedJob:
         self.delivery = delivery
         self.token = secrets.token_hex(8)
         self.work = Work(before.record)
-        self.is_used = False
+        self.is_used = self.is_known = self.is_lost = False
         self.doubt: tuple[str, str] | None = None
         self.obstacle: str | None = None
         self.stored = before
@@ -103,11 +109,14 @@ class LeasedJob:
             job.keep_hidden()
         # What jumps the queue, or waits in one of its own, says nothing of those that wait there.
         queued = announced and not process.is_alone
-        claimed = before.record.claimed(job._new_lease(), announced=announced, queued=queued)
+        job._claim = partial(
+            Record.claimed, lease=job._new_lease(), announced=announced, queued=queued
+        )
+        claimed = job._claim(before.record)
         if process.brevity.may_wait(before.record, claimed, delivery):
             job.stored = before._replace(record=claimed)
         else:
-            begun = process.clock()
+            begun, job.is_known = process.clock(), True
             job.stored = process.jobs.replace(before, claimed)
             process.timing.saw_write(process.clock() - begun, job.state_bytes)
         tell_claim(before.record, claimed, process.platform)
@@ -127,11 +136,6 @@ class LeasedJob:
     def record(self) -> Record:
         """The job as last stored."""
         return self.stored.record
-
-    @property
-    def is_claim_stored(self) -> bool:
-        """Whether others can know that this worker has the job."""
-        return self.stored.version != self._before.version
 
     @property
     def state_bytes(self) -> int:
@@ -199,22 +203,24 @@ class LeasedJob:
     def renew(self) -> None:
         """Renew the lease unless it is brand-new, and learn whether the job is still ours."""
         lease = self.record.lease
-        if lease and self.process.jobs.clock() - lease.claimed_at >= BRIEF_SECONDS:
+        if lease and self.process.jobs.clock() - lease.claimed_at >= FRESH_SECONDS:
             with self._writing:
                 self._renew()
 
     def keep_alive(self) -> None:
         """Renew the lease if a third of it is left, for as long as the kernel may be alive.
 
-        It stores a claim that is not stored yet.
-
-        It is called from another thread, now and then, while this one is busy.
+        It stores a claim that is not stored yet. It is called from another thread, now and then,
+        while this one is busy.
         """
         if not self._writing.acquire(blocking=False):
             return  # A write is under way, and renews it.
         try:
-            if self._is_due() or not self.is_claim_stored:
+            if self._is_due():
                 self._renew()
+        except LeaseLost:
+            self.is_lost = True
+            raise
         finally:
             self._writing.release()
 
@@ -227,11 +233,13 @@ class LeasedJob:
         self.keep_hidden()
 
     def _is_due(self) -> bool:
-        """Whether the lease should be renewed; not where a step may never return."""
+        """Whether the lease should be stored; not where a step may never return."""
         lease = self.record.lease
         lasted = self.process.clock() - self.stepped_at
         if lease is None or lasted > self.slice_seconds(LONGEST_STEP_SECONDS):
             return False
+        if not self.is_known:
+            return True
         return lease.expires_at - self.process.jobs.clock() <= lease.seconds / LEASE_INTERVALS
 
     def cover(self, state_bytes: int) -> float:
@@ -251,8 +259,8 @@ class LeasedJob:
 
     def give_back(self) -> None:
         """Undo the claim, as no part of the job was run; if that fails, a stall stays counted."""
-        is_unknown = not (self.is_claim_stored or self.doubt or self.obstacle)
-        if self.record.lease is None or is_unknown:
+        has_news = self.is_known or self.doubt or self.obstacle
+        if self.record.lease is None or not has_news:
             return
         before = self._before.record
         try:
@@ -293,12 +301,28 @@ class LeasedJob:
     def _replace(
         self, move: Callable[[Record], Record], put: Callable[[Record], Put] | None = None
     ) -> Record:
-        lines = last_lines(self.record.job_id)
+        lines, claim = last_lines(self.record.job_id), self._claimed_again
+        self.is_known = True
         self.stored = self.process.jobs.advance(
-            self.stored, self.token, lambda record: move(record).printed(lines), put=put
+            self.stored,
+            self.token,
+            lambda record: move(record).printed(lines),
+            put=put,
+            claim=claim,
         )
         self.process.outages.store_answered()
         return self.stored.record
+
+    def _claimed_again(self, record: Record) -> Record | None:
+        """Make a claim that was not stored of the job as others have changed it meanwhile.
+
+        None: it was stored, or they have claimed or ended the job.
+        """
+        before = self._before
+        if self.stored.version != before.version or not record.is_unclaimed_since(before.record):
+            return None
+        claimed = self._claim(record)
+        return claimed.paused() if record.status is Status.PAUSED else claimed
 
     def _new_lease(self) -> Lease:
         process, now = self.process, self.process.jobs.clock()

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from outlast.checkpoint.errors import StateTooLarge, StoreUnavailable
+from outlast.checkpoint.errors import LeaseLost, StateTooLarge, StoreUnavailable
 from outlast.kernel.contract import start
 from outlast.kernel.parts import class_of
 from outlast.worker.slices.arrays import NoPlace
@@ -181,8 +181,14 @@ class Slice:
         tell_unprepared(self.job)
 
     def _must_stop(self) -> bool:
-        """Whether the deadline has come, would pass before the next step ends, or a pause has."""
+        """Whether the deadline has come, would pass before the next step ends, or a pause has.
+
+        Raises:
+            LeaseLost: the job is another worker's, or was cancelled.
+        """
         job, left = self.job, self._deadline.remaining
+        if job.is_lost:
+            raise LeaseLost(f"job {job.record.job_id} is no longer ours")
         if not left or job.is_paused:
             return True
         # An isolated step that has begun may use all the time there is: it can be cut off.

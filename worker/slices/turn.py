@@ -120,7 +120,7 @@ class Turn(ABC):
             record = slice_.pass_on() if is_late else slice_.run()
         # Neither is to be kept back the next time: arrays are counted apart, and an outage passes.
         other = job.arrays.sending_seconds + job.tried_seconds
-        if claimed.node is None and not job.may_send:
+        if not job.may_send:
             process.brevity.saw(claimed.kernel, slice_.stopped_at - opened)
         handled = self.ended(job, claimed, record)
         ending = process.clock() - slice_.stopped_at - other
