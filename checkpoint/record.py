@@ -413,6 +413,15 @@ class Record(Head, Body):
         # What the worker did since its last write is not known here.
         return self.lost(self.updated_at).released()
 
+    def require_room(self, usage: Usage | None) -> None:
+        """Do nothing if another slice may begin; `usage` is as in `at_ceiling`.
+
+        Raises:
+            WrongStatus: a ceiling would fail the job at once.
+        """
+        if reason := self.at_ceiling(usage):
+            raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
+
     def retried(
         self,
         *,
@@ -432,7 +441,10 @@ class Record(Head, Body):
         changes = {name: value for name, value in asked.items() if value is not None}
         limits = Limits(**self.limits.model_dump() | changes)
         if self.status in {Status.QUEUED, Status.RUNNING}:
-            return (self._with(limits=limits) if changes else self).called()
+            bounded = self._with(limits=limits) if changes else self
+            if self.status is Status.QUEUED:
+                bounded.require_room(usage)
+            return bounded.called()
         self._require(self.status is Status.FAILED, "retried")
         free = self._with(
             status=Status.QUEUED,
@@ -441,8 +453,7 @@ class Record(Head, Body):
             notices=self.notices.withdrawn(),
             error=None,
         ).released()
-        if reason := free.at_ceiling(usage):
-            raise WrongStatus(f"job {self.job_id} {reason}: retry it with a higher one")
+        free.require_room(usage)
         if self.fleet is None:
             return free
         return _changed(free, fleet=self._fleet(era=self.fleet.era + 1)).called()

@@ -241,6 +241,10 @@ def test_a_job_at_its_ceiling_is_retried_with_a_higher_one() -> None:
     assert (retried.status, retried.exhausted()) == (Status.QUEUED, None)
     assert retried.limits == Limits(max_slices=4, max_compute_seconds=20.0)
     assert retried.retried(max_slices=9).limits.max_slices == 9
+    with pytest.raises(WrongStatus, match=r"ceiling of 3 slices .*higher one"):
+        retried.retried(max_slices=3)
+    running = retried.claimed(lease())
+    assert running.retried(max_slices=3).limits.max_slices == 3
 
 
 def test_a_lease_ends_at_its_time() -> None:

@@ -37,7 +37,7 @@ def test_a_job_that_has_run_has_a_bill(outlast: Outlast, outlast_json: OutlastJs
     (job,) = bill["jobs"]
     assert (job["job_id"], job["status"], job["slices"]) == ("a", "succeeded", 1)
     assert job["occupied_seconds"] >= job["compute_seconds"] >= 0
-    assert job["writes"] == 3
+    assert job["writes"] == 4
     assert [item["what"] for item in job["items"]][1:] == [
         "sqlite store writes",
         "sqlite store reads",

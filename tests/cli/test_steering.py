@@ -221,7 +221,9 @@ def stuck(start: Start, client: Client, monkeypatch: pytest.MonkeyPatch) -> Proc
 def test_a_second_ctrl_c_ends_a_run_whose_kernel_does_not_return(stuck: Process) -> None:
     """A person would press Ctrl-C again and again, and hear nothing."""
     stuck.send(signal.SIGINT)
-    stuck.await_line("stops at the next safe point, and saves; Ctrl-C again ends it at once")
+    stuck.await_line(
+        "stops at the next safe point, and saves a job at work; Ctrl-C again ends it at once"
+    )
     stuck.send(signal.SIGINT)
     ended = stuck.end()
     assert ended.code == 130
@@ -248,7 +250,7 @@ def test_a_second_ctrl_c_ends_a_worker_whose_kernel_does_not_return(
     process = start("worker")
     process.await_line("at work")  # A signal before that finds nothing to save.
     process.send(signal.SIGTERM)
-    process.await_line("WARNING stops at the next safe point, and saves")
+    process.await_line("WARNING stops at the next safe point, and saves a job at work")
     process.send(signal.SIGINT)
     ended = process.end()
     assert ended.code == 130

@@ -106,7 +106,9 @@ def test_a_worker_at_a_terminal_has_a_line_that_moves(terminal: AtTerminal, clie
     assert re.search(r"\d\.\d%, .*, job good slice \d", at.seen)
     whole = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", at.seen)
     assert re.search(r"INFO job good succeeded: .*\n", whole)
-    assert not re.search(r"slice \d (runs|ended)", whole), "a line that the moving one stands for"
+    moving = re.search(r"good slice \d (runs|ended)", whole)
+    assert not moving, "a line that the moving one stands for"
+    assert re.search(r"bad slice 1 ended at .*: error, to be tried again", whole)
     assert re.search(r"\x1b\[[0-9;]*31m.* ERROR job bad: RuntimeError: told to fail", at.seen)
     assert at.seen.rfind("\x1b[?25h") > at.seen.rfind("\x1b[?25l"), "the cursor stays hidden"
 

@@ -315,6 +315,14 @@ def test_a_step_that_the_deadline_cuts_off_is_counted_as_thrown_away() -> None:
     assert 0.0 < record.usage.redone_seconds <= record.usage.compute_seconds
 
 
+def test_a_slice_that_was_too_short_for_a_step_says_so() -> None:
+    """A person would see slice after slice end at the same progress, and not learn why."""
+    record = run_slice(process_of(Params(how="loops", at=0)), seconds=1.5)
+    assert record.history.latest is not None
+    ending = r"deadline: its step did not end in \d\.\d s, and begins again"
+    assert re.fullmatch(ending, record.history.latest.ending)
+
+
 def test_lease_and_visibility_are_renewed_during_one_long_step() -> None:
     """Another worker would start the same step while it still runs here."""
     process = process_of(Params(how="loops", at=0))

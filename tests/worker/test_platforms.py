@@ -44,7 +44,7 @@ def test_a_plain_container_is_told_by_its_root(tmp_path, monkeypatch: pytest.Mon
         ("lambda", "Lambda"),
         ("runpod/A40", "RunPod A40"),
         ("container", "container"),
-        ("spot/c7g.large", "spot c7g.large"),
+        ("spot/c7g.large", "spot/c7g.large"),
     ],
 )
 def test_a_platform_has_a_name_for_people(platform: str, title: str) -> None:

@@ -98,8 +98,8 @@ class HardStop:
             return
         _aloud(
             self._say,
-            "stops at the next safe point, and saves; Ctrl-C again ends it at once; it ends after "
-            f"{seconds:.3g} s in any case",
+            "stops at the next safe point, and saves a job at work; Ctrl-C again ends it at once; "
+            f"it ends after {seconds:.3g} s in any case",
         )
         second = self._await((signal.SIGINT,), self._end_at)
         if second is None:

@@ -62,7 +62,7 @@ class LiveLog(Lines):
         if event in AT_REST:
             self._bar.hide()
             self._seen = ""
-        if event not in SHOWN_BY_BAR:
+        if event not in SHOWN_BY_BAR or getattr(record, "outcome", None) == "error":
             self._bar.say(self.line_of(record), STYLES.get(record.levelname))
 
     def _show_stored(self, fields: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ def consumption_of(record: Head, usage: Usage | None = None) -> Consumption:
     """
     usage = usage or record.usage
     parts = min(record.fleet.parts, usage.slices_begun) if record.fleet else 0
-    writes = record.revision.writes
+    writes = record.revision.writes + 1  # the job's mark in the index of open jobs
     if parts:
         writes += writes_of_parts(parts, usage.slices_begun, usage.saves)
     return Consumption(
@@ -124,12 +124,12 @@ READS_A_PART = 10
 class Requests(NamedTuple):
     """How many requests went to the store, to the queue and to Lambda.
 
-    By the protocol (docs/protocol.md) a slice reads the record once and writes it three times: the
-    claim, the release, and a third one that marks the next slice as announced; the last slice has
-    none, but the job's creation is a write, too, after one that marks it as open. All other writes
-    are checkpoints, and each extends the visibility timeout. A slice's message is received, sent
-    and deleted. On Lambda each slice is an invocation, and its message is hidden once more, as its
-    visibility timeout is not known.
+    By the protocol (docs/protocol.md) a slice reads the record once and writes it three times, or
+    less often where that does: the claim, the release, and a third one that marks the next slice as
+    announced; the last slice has none, but the job's creation is a write, too, after one that marks
+    it as open. All other writes are checkpoints, and each extends the visibility timeout. A slice's
+    message is received, sent and deleted. On Lambda each slice is an invocation, and its message is
+    hidden once more, as its visibility timeout is not known.
 
     A part is read with its job, looks at its job after each save, and at its neighbours at its end:
     6 of them on average, and the groups above it.
@@ -147,11 +147,11 @@ def requests_of(consumption: Consumption) -> Requests:
     """Return the requests that these slices and writes took."""
     platforms, slices = consumption.platforms, consumption.slices
     invocations = sum(usage.slices for name, usage in platforms.items() if lambda_size(name))
-    checkpoints = max(consumption.writes - 3 * slices, 0)
+    checkpoints = max(consumption.writes - consumption.jobs - 3 * slices, 0)
     of_parts = READS_A_PART * consumption.parts + (checkpoints if consumption.parts else 0)
     return Requests(
         reads=slices + of_parts,
-        writes=consumption.writes + consumption.jobs,
+        writes=consumption.writes,
         queue=3 * slices + checkpoints + invocations,
         invocations=invocations,
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ENDING_SECONDS = 3
 BACKLOG = 128
 MAX_HEAD_BYTES = 16 << 10
+# Each stands for every address of this machine.
+EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - which a person may ask for
 
 
 class CannotListen(Exception):
@@ -65,7 +67,9 @@ def serve(
             proxy_headers=False,
             timeout_graceful_shutdown=ENDING_SECONDS,
         )
-        name = f"[{host}]" if ":" in host else host
+        # A browser takes no address that stands for all of this machine's.
+        here = "localhost" if host in EVERY_ADDRESS else host
+        name = f"[{here}]" if ":" in here else here
         server = _Server(config, live, stop, lambda: announce(f"http://{name}:{port}/"))
         server.run(sockets=[listener])
 

@@ -29,11 +29,16 @@ NAMES = {"lambda": "Lambda", "runpod": "RunPod"}
 
 
 def title_of(platform: str) -> str:
-    """Return a platform as a person calls it: "Lambda arm64 1769 MB", "RunPod A40", "local"."""
+    """Return a platform as a person calls it: "Lambda arm64 1769 MB", "RunPod A40", "local".
+
+    One that a person has named keeps that name, by which it has a price.
+    """
     name, *rest = platform.split("/")
+    if name not in NAMES:
+        return platform
     if name == "lambda" and rest:
         rest[-1] += " MB"
-    return " ".join([NAMES.get(name, name), *rest])
+    return " ".join([NAMES[name], *rest])
 
 
 def platform_of(environment: Mapping[str, str]) -> str:

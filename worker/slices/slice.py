@@ -199,11 +199,12 @@ class Slice:
         return left <= step_seconds + self._more_to_keep_back()
 
     def _interrupted(self) -> Ending:
-        self._cut_off()
         # Without a reason of the deadline's or a person's, the next step would not have fitted.
-        return Interrupted(
-            self._deadline.reason or ("paused" if self.job.is_paused else "deadline")
-        )
+        reason = self._deadline.reason or ("paused" if self.job.is_paused else "deadline")
+        if self._step_seconds and self.job.work.steps == self._steps_before:
+            reason += f": its step did not end in {self._step_seconds:.1f} s, and begins again"
+        self._cut_off()
+        return Interrupted(reason)
 
     def _cut_off(self) -> None:
         """Let go of a step that has not ended, and of a state that is in its process with it."""

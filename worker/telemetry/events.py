@@ -145,7 +145,7 @@ SLICE_ENDED = _event(
 SLICE_LOST = _event(
     WARNING,
     "slice_lost",
-    "job %(job_id)s%(of_part)s slice %(slice)d was lost with worker %(worker)s: at most "
+    "job %(job_id)s%(of_part)s slice %(slice)d was lost with worker %(worker)s: about "
     "%(redone_seconds).1f s of its work are done again",
     f"{SLICE} redone_seconds",
 )

@@ -203,7 +203,9 @@ def test_a_token_file_is_made_once_and_for_its_owner_alone(start: Start, folder:
     """A container would have a token that nobody knows, or everybody, or a new one each time."""
     path = folder / "token"
     process = start("dashboard", "--host", "0.0.0.0", "--port", "0", "--token-file", str(path))
-    url = process.await_out(r"http://\S+/")[0].replace("0.0.0.0", "127.0.0.1")
+    process.await_line(f"made a token, which is asked for: it is in {path}")
+    found = process.await_out(r"(http://localhost:\d+/), and at every address of this machine")
+    url = found[1].replace("localhost", "127.0.0.1")
     token = path.read_text().strip()
     assert len(token) >= 40
     assert path.stat().st_mode & 0o777 == 0o600

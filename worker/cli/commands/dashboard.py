@@ -87,7 +87,7 @@ def dashboard(
     settings = read_settings()
     token = _token(token, token_file, settings)
     try:
-        from outlast.worker.dashboard.serve import Address, serve
+        from outlast.worker.dashboard.serve import EVERY_ADDRESS, Address, serve
     except ModuleNotFoundError as error:
         from outlast.kernel.extras import how_to_install
 
@@ -100,7 +100,8 @@ def dashboard(
         if as_json:
             print_json({"url": url})
         else:
-            print(f"the dashboard is at {url}, until Ctrl-C")
+            also = ", and at every address of this machine" if host in EVERY_ADDRESS else ""
+            print(f"the dashboard is at {url}{also}, until Ctrl-C")
         sys.stdout.flush()  # for the process that waits for the URL
         if opens:
             import webbrowser
@@ -137,6 +138,7 @@ def _token_in(path: Path) -> str:
     else:
         with os.fdopen(new, "w") as file:
             file.write(secrets.token_urlsafe() + "\n")
+        say(f"made a token, which is asked for: it is in {path}")
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
