@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,7 +13,9 @@ from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
 from outlast.checkpoint.register import Stored
+from outlast.kernel import UnknownKernel
 from outlast.worker.jobs.sweep import sweep
+from outlast.worker.loops.consumer import Consumer
 from outlast.worker.queues.contract import QueueUnavailable
 from outlast.worker.queues.message import Message
 from tests.kernels import expected
@@ -181,3 +184,17 @@ def test_a_send_that_fails_is_made_up_for_by_a_later_sweep(floor: Floor) -> None
     del floor.queue.send
     floor.clock.sleep(2 * AFTER)
     assert woken(floor) == [JOB]
+
+
+def test_a_job_whose_message_is_a_dead_letter_is_woken_ever_more_rarely(floor: Floor) -> None:
+    """It would stand still after the workers were mended, or fill the dead letters until then."""
+    floor.submit()
+    lacking = floor.process(kernels=Mock(side_effect=UnknownKernel("it needs numba")))
+    day = 24 * 3600.0
+    Consumer(lacking, slice_seconds=60.0, sweep_seconds=AFTER).run(max_idle_seconds=day)
+    assert {body for body, _ in floor.queue.dead} == {Message(job_id=JOB, slice=1).body()}
+    assert 5 <= len(floor.queue.dead) <= 12
+    Consumer(floor.process(), slice_seconds=60.0, sweep_seconds=AFTER).run(
+        done=lambda: floor.record.status.is_final, max_idle_seconds=2 * day
+    )
+    assert floor.record.result == expected(STEPS)
