@@ -8,12 +8,15 @@ import sqlite3
 import subprocess
 import time
 from typing import TYPE_CHECKING, cast
+from unittest.mock import Mock
 
 import boto3
 import pytest
 import redis
 
+from outlast.checkpoint.errors import StoreUnavailable
 from outlast.checkpoint.fleet import Fleet, Place
+from outlast.checkpoint.job_store import JobStore
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
 from outlast.worker.cli import tables
@@ -73,6 +76,56 @@ def test_a_dead_letter_fits_the_terminal(outlast: Outlast, monkeypatch: pytest.M
     shown = outlast("dlq", "list").out
     assert max(map(len, shown.splitlines())) <= 60 < max(map(len, whole.splitlines()))
     assert [row.split()[0] for row in shown.splitlines() if row[0] != " "] == ["ID", "1", "2", "3"]
+
+
+LACKING = "worker w cannot run it: it needs numba: pip install 'outlast[primes]'"
+
+
+@pytest.mark.parametrize("kernels", [["tally"], []], ids=["installed", "not installed"])
+def test_what_the_workers_could_not_do_is_told(
+    kernels: list[str], outlast: Outlast, outlast_json: OutlastJson, client: Client
+) -> None:
+    """A person would search the workers' log for what the job's record says."""
+    client.submit("tally", job_id="a", steps=2)
+    client.jobs.change("a", lambda record: record.unclaimed(record, LACKING))
+    kill(client)
+    lines = outlast("dlq", "list").out.splitlines()
+    assert lines[2] == f"    error: {LACKING}"
+    assert lines[3].startswith("    the job waits for a message: see its error and ")
+    assert [letter["error"] for letter in outlast_json("dlq", "list")] == [LACKING]
+    assert outlast_json("dlq", "show", "1")["error"] == LACKING
+    assert f"error       {LACKING}\n" in outlast("dlq", "show", "1").out
+    body = Message(job_id="a", slice=1).body()
+    assert diagnose(client.jobs, kernels, body).condition == "the job waits for a message"
+
+
+def test_a_store_that_does_not_answer_hides_no_dead_letter(
+    outlast: Outlast, dead: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an outage a person could see nothing; or each letter would wait for the store anew."""
+    assert dead
+    asked = Mock(side_effect=StoreUnavailable("redis at a:1: it does not answer"))
+    monkeypatch.setattr(JobStore, "load", asked)
+    ended = outlast("dlq", "list")
+    assert (ended.code, ended.err) == (0, "outlast: redis at a:1: it does not answer\n")
+    assert asked.call_count == 1
+    assert ended.out.count("    the store does not answer: look again when it does\n") == 2
+    assert "not a message of Outlast" in ended.out
+    ended = outlast("dlq", "show", "1", "--json")
+    assert (ended.code, json.loads(ended.out)["job_id"]) == (0, "done")
+
+
+def test_a_store_that_cannot_be_opened_hides_no_dead_letter(
+    outlast: Outlast, dead: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong OUTLAST_STORE would keep a person from the messages of OUTLAST_QUEUE."""
+    assert dead
+    (folder / "foreign").write_text("no database")
+    monkeypatch.setenv("OUTLAST_STORE", f"sqlite:///{folder / 'foreign'}")
+    ended = outlast("dlq", "list", "--limit", "1")
+    assert (ended.code, ended.err.count("\n")) == (0, 1)
+    assert ended.err.endswith(" (OUTLAST_STORE)\n")
+    assert "the store does not answer" in ended.out
 
 
 @pytest.mark.parametrize("words", [("list",), ("drop", "--all"), ("redrive", "--all")])
@@ -200,7 +253,7 @@ def moved(record: Record) -> Record:
         (lambda r: r.claimed(LEASE).released(), "the job waits for a message", "then redrive"),
         (Record.cancelled, "the job is cancelled", "nothing to do: drop it"),
         (Record.paused, "the job is paused", "drop it; outlast resume a sends a new one"),
-        (lambda r: r.failed("it broke"), "the job failed: it broke", "outlast retry a sends a"),
+        (lambda r: r.failed("it broke"), "the job failed", "outlast retry a sends a new one"),
         (lambda r: r.claimed(LEASE), "the job is running at slice 1", "nothing to do: drop it"),
         (moved, "the job is queued at slice 2", "nothing to do: drop it"),
     ],
@@ -249,6 +302,23 @@ def test_what_the_record_of_a_part_says(
     assert diagnosis[:3] == ("a", 1, 3)
     assert diagnosis.condition.startswith(finding)
     assert advice in diagnosis.advice
+
+
+@pytest.mark.parametrize(
+    ("of_job", "of_part", "told"), [("x", "y", "y"), ("x", None, "x"), (None, None, None)]
+)
+def test_of_a_part_its_own_error_is_told(
+    of_job: str | None, of_part: str | None, told: str | None, client: Client
+) -> None:
+    """A person would mend what another part, or the job before it was divided, had met."""
+    client.create("tally", {"steps": 1}, job_id="a")
+    shared = client.jobs.change("a", lambda r: divided(r).unclaimed(r, of_job)).record
+    assert shared.fleet is not None
+    node = shared.fleet.node(Place(0, 3))
+    part = Record(job_id="a", kernel="tally", params={}, created_at=1, updated_at=1, node=node)
+    client.jobs.create(part.unclaimed(part, of_part))
+    message = Message(job_id="a", slice=1, birth=BIRTH, part=3)
+    assert diagnose(client.jobs, ["tally"], message.body()).error == told
 
 
 def test_the_part_of_a_dead_letter_is_shown(outlast: Outlast, client: Client) -> None:

@@ -24,6 +24,8 @@ class Diagnosis(NamedTuple):
         part: the part of the job that the message is for; None: it is for the job itself.
         condition: the state of the job; one line.
         advice: what to do; one line.
+        error: what last went wrong with the part or the job, as its record tells; one line. None:
+            nothing, or the record cannot be read.
     """
 
     job_id: str | None
@@ -31,12 +33,14 @@ class Diagnosis(NamedTuple):
     part: int | None
     condition: str
     advice: str
+    error: str | None = None
 
 
-def diagnose(jobs: JobStore, kernels: Collection[str], body: str) -> Diagnosis:
+def diagnose(jobs: JobStore | None, kernels: Collection[str], body: str) -> Diagnosis:
     """Return the diagnosis of a dead letter with this `body`.
 
-    `kernels` are the names of the kernels installed here.
+    `jobs` None: the store is known not to answer. `kernels` are the names of the kernels installed
+    here.
 
     Raises:
         StoreUnavailable: the store did not answer.
@@ -46,48 +50,60 @@ def diagnose(jobs: JobStore, kernels: Collection[str], body: str) -> Diagnosis:
     except ForeignMessage:
         advice = "find out who sends such messages, then drop it"
         return Diagnosis(None, None, None, "not a message of Outlast", advice)
-    findings = _of_message(jobs, kernels, message)
-    return Diagnosis(message.job_id, message.slice, message.part, *findings)
+    finding = _of_message(jobs, kernels, message)
+    return Diagnosis(message.job_id, message.slice, message.part, *finding)
 
 
-def _of_message(jobs: JobStore, kernels: Collection[str], message: Message) -> tuple[str, str]:
+class _Finding(NamedTuple):
+    """What a `Diagnosis` says of the job."""
+
+    condition: str
+    advice: str
+    error: str | None = None
+
+
+def _of_message(jobs: JobStore | None, kernels: Collection[str], message: Message) -> _Finding:
+    if jobs is None:
+        return _Finding("the store does not answer", "look again when it does")
     job_id = message.job_id
     try:
         record = jobs.load(job_id).record
         part = jobs.load_node(job_id, message.node) if message.node else None
     except DeletedJob:
-        return "the job was deleted", "nothing to do: drop it"
+        return _Finding("the job was deleted", "nothing to do: drop it")
     except UnknownJob:
-        return (
+        return _Finding(
             "the store has no such job",
             "if the workers use this store, too (OUTLAST_STORE), drop it and submit again",
         )
     except NewerRecord as error:
-        return str(error), "upgrade the workers that are older, then redrive"
+        return _Finding(str(error), "upgrade the workers that are older, then redrive")
     except CorruptRecord as error:
-        return str(error), f"mend the record and redrive, or outlast delete --force {job_id}"
+        advice = f"mend the record and redrive, or outlast delete --force {job_id}"
+        return _Finding(str(error), advice)
     return _of_job(record, message, jobs.clock(), kernels, part and part.record)
 
 
 def _of_job(
     record: Record, message: Message, now: float, kernels: Collection[str], part: Record | None
-) -> tuple[str, str]:
-    job_id = record.job_id
+) -> _Finding:
+    job_id, error = record.job_id, (part.error if part else None) or record.error
     if record.status is Status.FAILED:
-        return f"the job failed: {record.error}", f"drop it; outlast retry {job_id} sends a new one"
+        return _Finding("the job failed", f"drop it; outlast retry {job_id} sends a new one", error)
     if record.status is Status.PAUSED:
-        return "the job is paused", f"drop it; outlast resume {job_id} sends a new one"
+        advice = f"drop it; outlast resume {job_id} sends a new one"
+        return _Finding("the job is paused", advice, error)
     if condition := _moved_on(record, part, message, now):
-        return condition, "nothing to do: drop it"
+        return _Finding(condition, "nothing to do: drop it", error)
+    waits = f"{'the job' if message.part is None else f'part {message.part}'} waits for a message"
+    if error:  # It tells more than what is installed here.
+        return _Finding(waits, "see its error and the workers' log, mend that, then redrive", error)
     if record.kernel not in kernels:
-        return (
+        return _Finding(
             f"the job waits; its kernel {record.kernel!r} is not installed here",
             "see that the workers have the kernel, then redrive",
         )
-    return (
-        f"{'the job' if message.part is None else f'part {message.part}'} waits for a message",
-        "find out from the workers' log why they gave up, then redrive",
-    )
+    return _Finding(waits, "find out from the workers' log why they gave up, then redrive")
 
 
 def _moved_on(record: Record, part: Record | None, message: Message, now: float) -> str | None:

@@ -75,7 +75,7 @@ def dlq(context: typer.Context, *, _as_json: Json = False, _debug: Debug = False
 
     Exit codes:
         0  done
-        1  the queue has no dead-letter queue, or the store or the queue is at fault
+        1  the queue has no dead-letter queue, or the queue is at fault
         2  the command line or a setting is wrong
     """
     if context.invoked_subcommand is None:
@@ -83,7 +83,7 @@ def dlq(context: typer.Context, *, _as_json: Json = False, _debug: Debug = False
 
 
 def list_messages(*, limit: Limit = 100, as_json: Json = False, _debug: Debug = False) -> None:
-    """List the dead letters, and what their jobs' records say.
+    """List the dead letters, and what their jobs' records say, such as the last error.
 
     RECEIVES counts deliveries; on SQS each look at the dead letters is one. AGE is the time since
     the message was sent or, in a file, in Redis or on a FIFO queue, given up. On SQS a look takes a
@@ -94,13 +94,12 @@ def list_messages(*, limit: Limit = 100, as_json: Json = False, _debug: Debug = 
         outlast dlq list --json | jq '.[] | select(.job_id == null) | .body'
 
     Exit codes:
-        0  they are listed, even if there are none
-        1  the queue has no dead-letter queue, or the store or the queue is at fault
+        0  they are listed, even if there are none, or the store does not answer
+        1  the queue has no dead-letter queue, or the queue is at fault
         2  the command line or a setting is wrong
     """
-    view = _viewer()
     with _open().look() as dead_letters:
-        views = map(view, islice(dead_letters, limit or None))
+        views = map(_viewer(), islice(dead_letters, limit or None))
         if as_json:
             print_json_array(views)
         else:
@@ -110,25 +109,23 @@ def list_messages(*, limit: Limit = 100, as_json: Json = False, _debug: Debug = 
 def show(message_id: MessageId, *, as_json: Json = False, _debug: Debug = False) -> None:
     """Show one dead letter in full.
 
-    That is its body, what the queue says of it, and what its job's record says of the job. What
-    could take over the terminal is shown escaped.
+    That is its body, what the queue says of it, and what its job's record says of the job, such as
+    its last error. What could take over the terminal is shown escaped.
 
     Examples:
         outlast dlq show 17
         outlast dlq show 17 --json | jq -r .body
 
     Exit codes:
-        0  it is shown
-        1  there is no such dead letter, the queue has no dead-letter queue, or the store or the
-           queue is at fault
+        0  it is shown, even if the store does not answer
+        1  there is no such dead letter, the queue has no dead-letter queue, or it is at fault
         2  the command line or a setting is wrong
     """
-    view = _viewer()
     with _open().look() as dead_letters:
         letter = next((letter for letter in dead_letters if letter.letter_id == message_id), None)
     if letter is None:
         raise NoSuchMessage(f"there is no dead letter {message_id!r}; outlast dlq list shows them")
-    fields = view(letter) | {"attributes": dict(letter.attributes)}
+    fields = _viewer()(letter) | {"attributes": dict(letter.attributes)}
     if as_json:
         print_json(fields)
     else:
@@ -207,14 +204,12 @@ def _open() -> DeadLetters:
 def _viewer() -> Callable[[DeadLetter], View]:
     """Return a function that looks up a dead letter's job and returns both as a JSON object."""
     from outlast.checkpoint.view import moment
-    from outlast.kernel.registry import names
-    from outlast.worker.jobs.diagnosis import diagnose
-    from outlast.worker.jobs.stored_jobs import stored_jobs
+    from outlast.worker.cli.diagnoses import Diagnoses
 
-    jobs, kernels = stored_jobs(), names()
+    diagnoses = Diagnoses()
 
     def view(letter: DeadLetter) -> View:
-        job_id, number, part, condition, advice = diagnose(jobs, kernels, letter.body)
+        job_id, number, part, condition, advice, error = diagnoses.of(letter.body)
         return {
             "id": letter.letter_id,
             "job_id": job_id,
@@ -223,6 +218,7 @@ def _viewer() -> Callable[[DeadLetter], View]:
             "receives": letter.receives,
             "since": moment(letter.since),
             "reason": letter.reason,
+            "error": error,
             "finding": condition,
             "advice": advice,
             "body": letter.body,
@@ -232,7 +228,7 @@ def _viewer() -> Callable[[DeadLetter], View]:
 
 
 def _lines(view: View) -> str:
-    """Return the two or three lines of a dead letter."""
+    """Return the lines of a dead letter, two or more."""
     since = datetime.fromisoformat(view["since"]).timestamp()
     age = clock_time(max(time.time() - since, 0.0))
     job, number = view["job_id"] or "-", view["slice"] or "-"
@@ -241,6 +237,9 @@ def _lines(view: View) -> str:
     lines = [COLUMNS.row(view["id"], job, number, view["receives"], age, view["reason"])]
     if view["job_id"] is None:
         lines.append(f"    body: {json.dumps(view['body'][:BODY_CHARACTERS])}")
+    if view["error"] is not None:
+        error = f"error: {one_line(view['error'], LINE_CHARACTERS)}"
+        lines.append(f"    {wrapped(error, indent=4)}")
     finding = f"{one_line(view['finding'], LINE_CHARACTERS)}: {view['advice']}"
     lines.append(f"    {wrapped(finding, indent=4)}")
     return "\n".join(lines)
