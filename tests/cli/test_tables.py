@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outlast.worker.cli import tables
+from outlast.worker.cli.commands.listing import PAGE_JOBS
 from outlast.worker.cli.tables import Columns, cut
 
 if TYPE_CHECKING:
@@ -79,6 +80,42 @@ def test_a_list_fits_a_real_terminal(terminal: AtTerminal, client: Client) -> No
     heading, row = at.seen.splitlines()
     assert heading == "JOB                              STATUS     PROGRESS SLICES"
     assert row == f"{LONG[:31]}… queued         0.0%      0"
+
+
+@pytest.mark.parametrize(
+    ("width", "columns", "what"),
+    [
+        (100, "JOB STATUS PROGRESS SLICES UPDATED WHAT", "nth-prime position=1000000000"),
+        (80, "JOB STATUS PROGRESS SLICES WHAT", "nth-prime position=1000000000"),
+        (60, "JOB STATUS PROGRESS SLICES WHAT", "nth-prime position=10000…"),
+        (40, "JOB STATUS PROGRESS SLICES", "0"),
+    ],
+)
+def test_short_ids_leave_room_for_what_a_job_is_asked_for(
+    width: int,
+    columns: str,
+    what: str,
+    outlast: Outlast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A person would see spaces, and not which of two jobs is which."""
+    outlast("submit", "nth-prime", "position=1e9", "--job-id", "billion")
+    monkeypatch.setattr(tables, "terminal_columns", lambda: width)
+    heading, row = outlast("list").out.splitlines()
+    assert heading.split() == columns.split()
+    assert row.startswith("billion queued ")
+    assert row.endswith(f" {what}")
+
+
+def test_a_longer_id_after_the_first_page_is_whole(client: Client, outlast: Outlast) -> None:
+    """The id of a later job could not be used, or all rows would wait for the last one."""
+    for number in range(PAGE_JOBS):
+        client.create("tally", {"steps": 1}, job_id=f"a{number:02}")
+    client.create("tally", {"steps": 1}, job_id="b-longer")
+    rows = outlast("list", "--limit", "0").out.splitlines()
+    assert rows[0].startswith("JOB STATUS ")
+    assert rows[PAGE_JOBS].startswith("a99 queued ")
+    assert rows[PAGE_JOBS + 1].startswith("b-longer queued ")
 
 
 def test_a_pipe_gets_every_row_whole(client: Client, outlast: Outlast) -> None:

@@ -24,10 +24,6 @@ class _Column(NamedTuple):
     align: str
     width: int
 
-    @property
-    def cells(self) -> int:
-        return len(self.gap) + (self.width or LEAST_CELLS)
-
     def cell(self, text: str) -> str:
         """Return the text with what stands before it, as wide as the column at least."""
         return f"{self.gap}{text:{self.align}{self.width or ''}}"
@@ -39,7 +35,8 @@ class Columns:
     A pipe gets each row whole. On a terminal that is too narrow the columns of `first_out` are left
     out, in this order, as many as it takes, then `narrow` gets narrower (by default the first one);
     of a row that is still too long, long cells are cut, then its end. With `last_wraps` the last
-    cell is prose, and goes on below itself.
+    cell is prose, and goes on below itself. `last_cells` is how much room the last column, which
+    has no width then, gets by the leaving out of those before it in `first_out`.
     """
 
     def __init__(
@@ -49,6 +46,7 @@ class Columns:
         first_out: Sequence[str] = (),
         narrow: str | None = None,
         last_wraps: bool = False,
+        last_cells: int = LEAST_CELLS,
     ) -> None:
         parsed = [(gap, spec or "") for gap, _, spec, _ in Formatter().parse(form)]
         self._columns = [
@@ -58,6 +56,7 @@ class Columns:
         self._first_out = first_out
         self._narrow = narrow or names[0]
         self._last_wraps = last_wraps
+        self._last_cells = last_cells
 
     @property
     def heading(self) -> str:
@@ -83,18 +82,22 @@ class Columns:
     def _fitted(self, width: int) -> dict[int, _Column]:
         """Return the columns that a terminal of this width has room for, by their place."""
         columns = dict(enumerate(self._columns))
+        least = self._last_cells
         for name in self._first_out:
-            if _excess(columns, width) > 0:
+            if name == self._columns[-1].name:
+                least = LEAST_CELLS  # Narrow is better than left out.
+            if _excess(columns, width, least) > 0:
                 columns = {at: column for at, column in columns.items() if column.name != name}
-        if (excess := _excess(columns, width)) > 0:
+        if (excess := _excess(columns, width, LEAST_CELLS)) > 0:
             for at, column in columns.items():
                 if column.name == self._narrow:
                     columns[at] = column._replace(width=max(column.width - excess, LEAST_CELLS))
         return columns
 
 
-def _excess(columns: Mapping[int, _Column], width: int) -> int:
-    return sum(column.cells for column in columns.values()) - width
+def _excess(columns: Mapping[int, _Column], width: int, least: int) -> int:
+    """Return how many cells a terminal lacks, where a column without a width gets `least`."""
+    return sum(len(column.gap) + (column.width or least) for column in columns.values()) - width
 
 
 def _line(pairs: Iterable[tuple[_Column, str]]) -> str:

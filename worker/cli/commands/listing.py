@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,12 +30,9 @@ if TYPE_CHECKING:
     from outlast.checkpoint.job_store import JobStore
     from outlast.checkpoint.record import Record
 
-COLUMNS = Columns(
-    "{:<32} {:<10} {:>8} {:>6}  {:<24} {}",
-    *("JOB", "STATUS", "PROGRESS", "SLICES", "UPDATED", "WHAT"),
-    first_out=("UPDATED", "WHAT", "SLICES"),
-)
 PAGE_JOBS = 100
+MOST_JOB_CELLS = 32  # A longer id pushes its row.
+WHAT_CELLS = 24  # a kernel's name, and where its parameters begin
 
 Limit = Annotated[
     int,
@@ -85,11 +82,14 @@ def list_jobs(
     records = jobs.records(
         after=after, where=lambda head: selection.takes(head, now), on_corrupt=failures
     )
-    page = _views(jobs, islice(records, limit or None), job_ids, failures)
+    shown = islice(records, limit or None)
     if as_json:
-        print_json_array(page)
+        print_json_array(_views(jobs, shown, job_ids, failures))
     else:
-        print_lines(map(_line, page), COLUMNS.heading)
+        first = list(islice(shown, PAGE_JOBS))
+        columns = _columns(record.job_id for record in first)
+        views = _views(jobs, chain(first, shown), job_ids, failures)
+        print_lines((columns.row(*_cells(view)) for view in views), columns.heading)
     options = options_of(selection)
     if next(records, None):
         options += [] if limit == PAGE_JOBS else ["--limit", str(limit)]
@@ -117,8 +117,18 @@ def _views(
             yield viewed(record, None)
 
 
-def _line(view: dict[str, Any]) -> str:
+def _columns(job_ids: Iterable[str]) -> Columns:
+    """Return the columns, with JOB as wide as these ids need."""
+    width = min(max(map(len, ("JOB", *job_ids))), MOST_JOB_CELLS)
+    return Columns(
+        f"{{:<{width}}} {{:<10}} {{:>8}} {{:>6}}  {{:<24}} {{}}",
+        *("JOB", "STATUS", "PROGRESS", "SLICES", "UPDATED", "WHAT"),
+        first_out=("UPDATED", "WHAT", "SLICES"),
+        last_cells=WHAT_CELLS,
+    )
+
+
+def _cells(view: dict[str, Any]) -> tuple[object, ...]:
     what = f"{view['kernel']} {format_params(view['params'])}"
     progress = f"{view['progress']:.1%}"
-    row = (view["job_id"], view["status"], progress, view["slices"], view["updated_at"], what)
-    return COLUMNS.row(*row)
+    return view["job_id"], view["status"], progress, view["slices"], view["updated_at"], what
