@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from outlast.worker.cli.scaffolding import FILES
 from tests.new_user import environment_in, shell
 
 DOCS = Path(__file__).parent.parent / "docs"
-HERE, _, ON_LAMBDA = (DOCS / "tutorial.md").read_text().partition("## 5. On Lambda")
+PAGE = (DOCS / "tutorial.md").read_text()
+# On the page it takes long enough for Ctrl-C.
+LONG = "limit=1_000_000 --slice-seconds 1 --job-id first\ncount=143071\n"
+SHORT = "limit=100_000 --slice-seconds 0.2 --job-id first\ncount=14377\n"
+HERE, _, ON_LAMBDA = PAGE.replace(LONG, SHORT).partition("## 5. On Lambda")
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
@@ -70,6 +77,37 @@ def test_its_worker_is_killed_and_another_goes_on(done: tuple[Path, list[str]]) 
     assert endings.count("succeeded") == 2
     assert endings[-2:] == ["lost", "succeeded"]
     assert endings.count("deadline") >= 1
+
+
+def test_the_answer_of_its_long_run_is_right() -> None:
+    """A newcomer would believe that Ctrl-C had spoilt their job."""
+    assert LONG in PAGE
+    sums = Counter({0: 1})  # how many numbers have such a sum of the squares of their digits
+    for _ in range(6):
+        longer: Counter[int] = Counter()
+        for total, digit in product(sums, range(10)):
+            longer[total + digit**2] += sums[total]
+        sums = longer
+    below_a_million = sum(sums[number] for number in sums if comes_to_1(number))
+    assert LONG.endswith(f"\ncount={below_a_million + 1}\n")  # and a million itself
+
+
+def comes_to_1(number: int) -> bool:
+    """Whether the sum of the squares of the digits does, again and again."""
+    seen = set[int]()
+    while number not in seen:
+        seen.add(number)
+        number = sum(int(digit) ** 2 for digit in str(number))
+    return number == 1
+
+
+def test_the_package_tells_of_nothing_but_its_kernel(done: tuple[Path, list[str]]) -> None:
+    """Who finds the package later would read that it does something else."""
+    files = [
+        file for file in (done[0] / "happy").iterdir() if file.suffix in {".md", ".py", ".toml"}
+    ]
+    assert len(files) == len(FILES)
+    assert [file for file in files if "collatz" in file.read_text().lower()] == []
 
 
 def test_on_lambda_it_does_what_the_page_for_that_does() -> None:
