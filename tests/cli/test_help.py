@@ -132,6 +132,14 @@ def test_a_terminal_gets_a_page_laid_out(terminal: AtTerminal) -> None:
     assert "| from | to do |" not in shown.seen
 
 
+def test_a_narrow_terminal_gets_each_word_whole(terminal: AtTerminal) -> None:
+    """A person would have to guess how the URL that they need goes on."""
+    shown = terminal("help", "settings", whole=True, columns=60)
+    assert shown.end()[0] == 0
+    assert "rediss" in shown.seen
+    assert "…" not in shown.seen
+
+
 def test_help_for_a_command_is_its_own(outlast: Outlast) -> None:
     """A person would have to know whether the word or the option is right."""
     assert outlast("help", "dlq", "redrive") == outlast("dlq", "redrive", "--help")

@@ -84,9 +84,10 @@ def _print(name: str, text: str, *, as_json: bool) -> None:
         print_json({"page": name, "text": text})
     elif is_terminal(sys.stdout):
         from rich.console import Console
-        from rich.markdown import Markdown
 
-        Console().print(Markdown(text))
+        from outlast.worker.cli.pages import Page
+
+        Console().print(Page(text))
     else:
         print(text, end="")
 
