@@ -413,7 +413,7 @@ class Record(Head, Body):
         # What the worker did since its last write is not known here.
         return self.lost(self.updated_at).released()
 
-    def require_room(self, usage: Usage | None) -> None:
+    def require_room(self, usage: Usage | None = None) -> None:
         """Do nothing if another slice may begin; `usage` is as in `at_ceiling`.
 
         Raises:
@@ -443,7 +443,7 @@ class Record(Head, Body):
         if self.status in {Status.QUEUED, Status.RUNNING}:
             bounded = self._with(limits=limits) if changes else self
             if self.status is Status.QUEUED:
-                bounded.require_room(usage)
+                bounded.require_room()  # What its parts take counts as they are added up.
             return bounded.called()
         self._require(self.status is Status.FAILED, "retried")
         free = self._with(

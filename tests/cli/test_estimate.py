@@ -132,12 +132,13 @@ def test_a_job_that_is_not_divided_costs_no_less_than_nothing(
     """Dollars below zero would be for requests that a bill had taken back.
 
     By hand: one slice calls the one part, which is empty, one runs that, and one does the work. A
-    part is claimed and released, each of the others is announced, too; the job is created.
+    part is claimed and released, each of the others is announced, too; the job is marked as open
+    and created.
     """
     words = ("estimate", "nth-prime", "position=1e6", "--parallel", "10,10000")
     answer = outlast_json(*words)
     for shared in (one for row in answer["workers"] for one in row["shared"]):
-        assert (shared["parts"], shared["slices"], shared["writes"]) == (1, 3, 8)
+        assert (shared["parts"], shared["slices"], shared["writes"]) == (1, 3, 9)
         assert all(item["amount"] > 0 <= (item["dollars"] or 0) for item in shared["items"])
     assert "$-" not in outlast(*words).out
 

@@ -108,14 +108,14 @@ def test_short_ids_leave_room_for_what_a_job_is_asked_for(
 
 
 def test_a_longer_id_after_the_first_page_is_whole(client: Client, outlast: Outlast) -> None:
-    """The id of a later job could not be used, or all rows would wait for the last one."""
+    """The id of a later job could not be used, or its row would stand out."""
     for number in range(PAGE_JOBS):
         client.create("tally", {"steps": 1}, job_id=f"a{number:02}")
     client.create("tally", {"steps": 1}, job_id="b-longer")
     rows = outlast("list", "--limit", "0").out.splitlines()
-    assert rows[0].startswith("JOB STATUS ")
-    assert rows[PAGE_JOBS].startswith("a99 queued ")
-    assert rows[PAGE_JOBS + 1].startswith("b-longer queued ")
+    assert rows[0].startswith(f"{'JOB':<32} STATUS ")
+    assert rows[PAGE_JOBS].startswith(f"{'a99':<32} queued ")
+    assert rows[PAGE_JOBS + 1].startswith(f"{'b-longer':<32} queued ")
 
 
 def test_a_pipe_gets_every_row_whole(client: Client, outlast: Outlast) -> None:

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
+from outlast.checkpoint.errors import DeletedJob, LeaseLost, StoreUnavailable
 from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
@@ -180,15 +180,20 @@ def test_a_note_that_lands_late_is_not_taken_for_the_end_of_the_slice(floor: Flo
     assert floor.record.result == expected(1)
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [Floor.claim, lambda floor: floor.jobs.discard(JOB)],
+    ids=["claimed", "deleted"],
+)
 def test_a_worker_that_learns_that_another_one_has_the_job_stops_at_its_next_step(
-    floor: Floor,
+    floor: Floor, lost: Callable[[Floor], object]
 ) -> None:
     """Both would compute the same until the first one's next save."""
     steps: list[int] = []
 
     def lose() -> None:
-        floor.claim()
-        with suppress(LeaseLost):
+        lost(floor)
+        with suppress(LeaseLost, DeletedJob):
             floor.busy(1.0)
         floor.watched = steps.append
 
@@ -198,8 +203,6 @@ def test_a_worker_that_learns_that_another_one_has_the_job_stops_at_its_next_ste
     meanwhile(floor, lose)
     floor.work(used_to_brief(floor, timing=Timing(checkpoint_seconds=600.0)))
     assert steps == []
-    assert floor.record.lease is not None
-    assert floor.record.lease.token == "other's"
 
 
 @pytest.mark.parametrize(
@@ -258,6 +261,55 @@ def test_a_claim_that_was_stored_and_is_gone_is_not_made_again(floor: Floor) -> 
     meanwhile(floor, lambda: floor.register.values.update(before))
     deliver(floor.process(), floor.receive())
     assert writes(floor) == 0
+
+
+def test_a_claim_that_met_an_outage_is_stored_with_the_next_beat(floor: Floor) -> None:
+    """For most of a lease nobody would know that a worker has the job."""
+    seen: list[Status] = []
+
+    def linger() -> None:
+        with patch.object(floor.register, "before", failing("put", StoreUnavailable("away"))):
+            floor.busy(1.0)
+        floor.busy(1.0)
+        seen.append(floor.record.status)
+
+    meanwhile(floor, linger)
+    floor.work(used_to_brief(floor, timing=Timing(checkpoint_seconds=20.0)))
+    assert seen == [Status.RUNNING]
+
+
+def test_what_others_noted_meanwhile_outlives_a_claim_that_is_given_back(floor: Floor) -> None:
+    """Three workers that cannot run a job would not be seen to be of one mind."""
+
+    def lack(_: str) -> AnyKernel:
+        floor.change(lambda record: record.doubted("OSError", "other", "disk full"))
+        raise UnknownKernel("no such kernel")
+
+    with pytest.raises(UnknownKernel):
+        floor.work(used_to_brief(floor, kernels=lack))
+    assert floor.record.guards.doubters == ("other",)
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.PAUSED])
+def test_a_ceiling_that_is_lowered_meanwhile_holds(floor: Floor, status: Status) -> None:
+    """A job would go on at its owner's expense."""
+    floor.change(lambda record: changed(record, slices_begun=1))
+    lowered = {"limits": Limits(max_slices=1), "status": status}
+    meanwhile(floor, lambda: floor.change(lambda record: changed(record, **lowered)))
+    floor.work(used_to_brief(floor))
+    assert floor.record.result is None
+    assert floor.record.usage.slices_begun == 1
+
+
+def test_the_write_of_a_brief_slice_tells_how_long_a_write_takes(floor: Floor) -> None:
+    """Leases would last as long as the first writes of a process let expect, for its whole life."""
+    process = used_to_brief(floor)
+    for _ in range(RECENT):
+        process.timing.saw_write(2.0, 0)
+    for number in range(RECENT):
+        floor.submit(f"small-{number}", steps=1)
+        floor.work(process)
+    assert process.timing.write_seconds(0) == 0.0
 
 
 def test_a_job_that_may_not_go_on_is_given_up_once(floor: Floor) -> None:

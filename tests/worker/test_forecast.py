@@ -36,13 +36,13 @@ def test_threads_share_what_can_be_shared_and_each_slice_rebuilds_its_tables() -
         570.0,
         571.5,
     )
-    assert (consumption.writes, consumption.saved_bytes) == (69, 62 * 500)
+    assert (consumption.writes, consumption.saved_bytes) == (70, 62 * 500)
 
 
 def test_the_interval_between_checkpoints_decides_the_writes() -> None:
     """A user who saves every second would not see what that costs."""
     often = forecast(JOB, TWO_CORES, store="s3", checkpoint_seconds=1.0).consumption
-    assert often.writes == 9 + 570
+    assert often.writes == 10 + 570
 
 
 def test_a_job_that_cannot_run_there_is_not_given_a_price() -> None:

@@ -152,7 +152,7 @@ def forecast(
             jobs=1,
             platforms={size.platform: PlatformUsage(slices=slices, seconds=occupied)},
             slices=slices,
-            writes=3 * slices + saves,
+            writes=1 + 3 * slices + saves,
             saved_bytes=(slices - 1 + saves) * estimate.state_bytes,
             compute_seconds=compute,
         ),

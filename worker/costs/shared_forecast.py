@@ -63,7 +63,7 @@ def shared_forecast(
         parts=parts,
         platforms={size.platform: PlatformUsage(slices=slices + more, seconds=occupied)},
         slices=slices + more,
-        writes=writes_of_parts(parts, slices, saves) + 3 * more,
+        writes=1 + writes_of_parts(parts, slices, saves) + 3 * more,
         saved_bytes=saves * estimate.state_bytes,
         compute_seconds=in_parts + resume + undivided,
     )

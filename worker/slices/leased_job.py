@@ -9,7 +9,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from outlast.checkpoint.errors import LeaseLost, StoreUnavailable
+from outlast.checkpoint.errors import DeletedJob, LeaseLost, StoreUnavailable
 from outlast.checkpoint.local_process import this_process
 from outlast.checkpoint.record import Record
 from outlast.checkpoint.record_parts import Lease
@@ -218,7 +218,7 @@ class LeasedJob:
         try:
             if self._is_due():
                 self._renew()
-        except LeaseLost:
+        except (LeaseLost, DeletedJob):
             self.is_lost = True
             raise
         finally:
@@ -238,7 +238,7 @@ class LeasedJob:
         lasted = self.process.clock() - self.stepped_at
         if lease is None or lasted > self.slice_seconds(LONGEST_STEP_SECONDS):
             return False
-        if not self.is_known:
+        if not self._is_claim_stored:
             return True
         return lease.expires_at - self.process.jobs.clock() <= lease.seconds / LEASE_INTERVALS
 
@@ -262,9 +262,12 @@ class LeasedJob:
         has_news = self.is_known or self.doubt or self.obstacle
         if self.record.lease is None or not has_news:
             return
-        before = self._before.record
+
+        def move(record: Record) -> Record:
+            return self.with_doubt(record.unclaimed(self._before.record, self.obstacle))
+
         try:
-            self.write(lambda record: self.with_doubt(record.unclaimed(before, self.obstacle)))
+            self.write(move)
         except LeaseLost:
             return
         except StoreUnavailable as error:
@@ -302,6 +305,7 @@ class LeasedJob:
         self, move: Callable[[Record], Record], put: Callable[[Record], Put] | None = None
     ) -> Record:
         lines, claim = last_lines(self.record.job_id), self._claimed_again
+        is_first, begun = not self.is_known, self.process.clock()
         self.is_known = True
         self.stored = self.process.jobs.advance(
             self.stored,
@@ -310,6 +314,8 @@ class LeasedJob:
             put=put,
             claim=claim,
         )
+        if is_first:  # The claim's own write would have told as much.
+            self.process.timing.saw_write(self.process.clock() - begun, self.state_bytes)
         self.process.outages.store_answered()
         return self.stored.record
 
@@ -319,10 +325,17 @@ class LeasedJob:
         None: it was stored, or they have claimed or ended the job.
         """
         before = self._before
-        if self.stored.version != before.version or not record.is_unclaimed_since(before.record):
+        if self._is_claim_stored or not record.is_unclaimed_since(before.record):
             return None
         claimed = self._claim(record)
+        if claimed.lease is None:
+            return None
+        self._before = before._replace(record=record)
         return claimed.paused() if record.status is Status.PAUSED else claimed
+
+    @property
+    def _is_claim_stored(self) -> bool:
+        return self.stored.version != self._before.version
 
     def _new_lease(self) -> Lease:
         process, now = self.process, self.process.jobs.clock()

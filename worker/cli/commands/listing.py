@@ -87,7 +87,7 @@ def list_jobs(
         print_json_array(_views(jobs, shown, job_ids, failures))
     else:
         first = list(islice(shown, PAGE_JOBS))
-        columns = _columns(record.job_id for record in first)
+        columns = _columns(None if len(first) == PAGE_JOBS else [job.job_id for job in first])
         views = _views(jobs, chain(first, shown), job_ids, failures)
         print_lines((columns.row(*_cells(view)) for view in views), columns.heading)
     options = options_of(selection)
@@ -117,9 +117,10 @@ def _views(
             yield viewed(record, None)
 
 
-def _columns(job_ids: Iterable[str]) -> Columns:
-    """Return the columns, with JOB as wide as these ids need."""
-    width = min(max(map(len, ("JOB", *job_ids))), MOST_JOB_CELLS)
+def _columns(job_ids: list[str] | None) -> Columns:
+    """Return the columns, with JOB as wide as these ids need; None: they are not all known."""
+    needed = MOST_JOB_CELLS if job_ids is None else max(map(len, ("JOB", *job_ids)))
+    width = min(needed, MOST_JOB_CELLS)
     return Columns(
         f"{{:<{width}}} {{:<10}} {{:>8}} {{:>6}}  {{:<24}} {{}}",
         *("JOB", "STATUS", "PROGRESS", "SLICES", "UPDATED", "WHAT"),
