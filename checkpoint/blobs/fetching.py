@@ -31,9 +31,18 @@ def fetch(
 
     ends = accumulate(chunk.size for chunk in chunks)
 
+    is_over = False
+
     def read(chunk: Chunk, end: int) -> None:
-        blobs.read_into(chunk, row[end - chunk.size : end])
-        on_chunk()
+        nonlocal is_over
+        if is_over:
+            return  # However late the caller gets to cancel those that are not begun.
+        try:
+            blobs.read_into(chunk, row[end - chunk.size : end])
+            on_chunk()
+        except BaseException:
+            is_over = True
+            raise
 
     with ThreadPoolExecutor(THREADS) as pool:
         try:
