@@ -30,13 +30,12 @@ def fetch(
     from concurrent.futures import ThreadPoolExecutor  # here, as most jobs have no arrays
 
     ends = accumulate(chunk.size for chunk in chunks)
-
     is_over = False
 
     def read(chunk: Chunk, end: int) -> None:
         nonlocal is_over
         if is_over:
-            return  # However late the caller gets to cancel those that are not begun.
+            return  # `map` cancels what is not begun, but only once it gets to the error.
         try:
             blobs.read_into(chunk, row[end - chunk.size : end])
             on_chunk()
@@ -45,9 +44,5 @@ def fetch(
             raise
 
     with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            for _ in pool.map(read, chunks, ends):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for _ in pool.map(read, chunks, ends):
+            pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoint.codec import decode
 from outlast.checkpoint.errors import StoreUnavailable, VersionConflict
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from outlast.checkpoint.job_store import StoredJob
     from outlast.checkpoint.record import Record
-    from outlast.checkpoint.register import Put, Stored
+    from outlast.checkpoint.register import Stored
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
@@ -69,8 +69,8 @@ class SimulatedJobStore(JobStore):
         token: str,
         move: Callable[[Record], Record],
         *,
-        put: Callable[[Record], Put] | None = None,
         claim: Callable[[Record], Record | None] = lambda _: None,
+        **how: Any,
     ) -> StoredJob:
         """Apply `move` for the worker whose lease has this token."""
 
@@ -79,7 +79,7 @@ class SimulatedJobStore(JobStore):
             return self._process.writes_for
 
         with self._process.writing_for(job.record):
-            return super().advance(job, token, move, put=put, claim=claim_again)
+            return super().advance(job, token, move, claim=claim_again, **how)
 
 
 class SimulatedRegister(Register):

@@ -103,9 +103,6 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def shutdown(self, *, cancel_futures: bool) -> None:
-        """Do nothing: what was not asked for was not begun."""
-
     def map(self, act: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
         """Do `act` with each of the arguments, as the answers are asked for."""
         return map(act, *arguments)

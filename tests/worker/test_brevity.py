@@ -14,6 +14,7 @@ from outlast.checkpoint.fleet import Fleet, Node
 from outlast.checkpoint.record_parts import Limits
 from outlast.checkpoint.status import Status
 from outlast.kernel import UnknownKernel
+from outlast.worker.queues.contract import Delivery
 from outlast.worker.queues.message import Message
 from outlast.worker.slices.brevity import BRIEF_SECONDS, RECENT
 from outlast.worker.slices.deadline import Deadline
@@ -352,9 +353,7 @@ def test_a_claim_whose_write_had_no_answer_is_given_back(floor: Floor) -> None:
 
 def test_a_direct_call_is_claimed_first(floor: Floor) -> None:
     """Whoever calls again would begin the job a second time."""
-    delivery = floor.receive()
-    process = used_to_brief(floor)
-    deliver(process, type(delivery)(delivery.body, receipt=""))
+    deliver(used_to_brief(floor), Delivery(Message(job_id=JOB).body(), receipt=""))
     assert writes(floor) == 2
 
 

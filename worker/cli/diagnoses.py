@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from outlast.checkpoint.errors import StoreUnavailable
@@ -13,8 +12,6 @@ from outlast.worker.jobs.diagnosis import Diagnosis, diagnose
 from outlast.worker.jobs.stored_jobs import stored_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from outlast.checkpoint.job_store import JobStore
 
 
@@ -24,19 +21,19 @@ class Diagnoses:
     def __init__(self) -> None:
         self._jobs: JobStore | None = None
         self._kernels = names()
-        with self._asking():
+        try:
             self._jobs = stored_jobs()
+        except StoreUnavailable as error:
+            self._do_without(error)
 
     def of(self, body: str) -> Diagnosis:
         """Return the diagnosis of a dead letter with this `body`."""
-        with self._asking():
-            return diagnose(self._jobs, self._kernels, body)
-        return diagnose(self._jobs, self._kernels, body)
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
         try:
-            yield
+            return diagnose(self._jobs, self._kernels, body)
         except StoreUnavailable as error:
-            say(with_variable(error))
-            self._jobs = None  # Each further letter would wait for it anew.
+            self._do_without(error)
+            return diagnose(None, self._kernels, body)
+
+    def _do_without(self, error: StoreUnavailable) -> None:
+        say(with_variable(error))
+        self._jobs = None  # Each further letter would wait for it anew.

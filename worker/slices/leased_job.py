@@ -304,7 +304,7 @@ class LeasedJob:
     def _replace(
         self, move: Callable[[Record], Record], put: Callable[[Record], Put] | None = None
     ) -> Record:
-        lines, claim = last_lines(self.record.job_id), self._claimed_again
+        lines = last_lines(self.record.job_id)
         is_first, begun = not self.is_known, self.process.clock()
         self.is_known = True
         self.stored = self.process.jobs.advance(
@@ -312,7 +312,7 @@ class LeasedJob:
             self.token,
             lambda record: move(record).printed(lines),
             put=put,
-            claim=claim,
+            claim=self._claimed_again,
         )
         if is_first:  # The claim's own write would have told as much.
             self.process.timing.saw_write(self.process.clock() - begun, self.state_bytes)
